@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a command may know, and change, about the client that sent it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "server/resp/reply_writer.h"
+
+namespace engram {
+
+/// Counts up from 1 for the life of the process and is never reused.
+using ClientId = std::uint64_t;
+
+/// CLIENT REPLY: kOff and the skip states compute a command and drop its reply. kSkipNext turns
+/// into kSkip at the next command and from there into kOn.
+enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipNext, kSkip };
+
+struct Client {
+  ClientId id = 0;
+  int fd = -1;
+  std::string address;        ///< "ip:port" of the peer
+  std::string local_address;  ///< "ip:port" it connected to
+  std::string name;
+  std::string library_name;
+  std::string library_version;
+  std::string last_command = "NULL";  ///< full name in lower case, "client|list"
+  RespVersion resp = RespVersion::kResp2;
+  ReplyMode reply_mode = ReplyMode::kOn;
+  bool no_evict = false;
+  bool no_touch = false;
+  bool close_after_reply = false;  ///< nothing further is executed; closes once all is sent
+  std::int64_t connected_ms = 0;   ///< unix time
+  std::int64_t active_ms = 0;      ///< unix time of the last bytes received
+  std::size_t input_bytes = 0;     ///< received and not yet executed
+  std::size_t input_capacity = 0;
+  std::size_t output_bytes = 0;  ///< answered and not yet sent
+  std::size_t arguments = 0;     ///< of the command being executed
+};
+
+}  // namespace engram

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract between the front-end and a command handler.
+//
+// A handler runs on the event loop and must not block. It either writes exactly one reply through
+// `reply`, or calls defer() (or offload(), which is built on it) and writes nothing: the reply is
+// then given later, on the event loop's thread, exactly once. Until it is, the connection executes
+// only commands of the same kind (reads with reads, writes with writes), and replies leave in the
+// order of the commands. If the client has gone meanwhile, the reply is dropped.
+//
+// Arguments are views into the connection's input buffer: valid until the handler returns, at any
+// alignment. Work that outlives the handler copies what it needs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/result.h"
+#include "server/commands/client.h"
+#include "server/commands/front_end.h"
+#include "server/resp/reply_writer.h"
+#include "server/runtime/worker_pool.h"
+
+namespace engram {
+
+class Keyspace;
+struct CommandSpec;
+struct ServerConfig;
+struct ServerStats;
+
+/// What every command of one server shares. Threads: the event loop's only.
+struct Services {
+  Keyspace& keyspace;
+  WorkerPool& workers;
+  ServerConfig& config;
+  ServerStats& stats;
+  FrontEnd& front_end;
+};
+
+using Arguments = std::span<const std::string_view>;
+
+/// The promise of one reply. Move-only, so that it is kept once; dropping it unkept answers an
+/// error, so that a connection never waits for ever. Threads: the event loop's only.
+class Deferred {
+ public:
+  Deferred(FrontEnd& front_end, ClientId client, RespVersion version)
+      : front_end_(&front_end),
+        client_(client),
+        sequence_(front_end.defer_reply(client)),
+        version_(version) {}
+  Deferred(Deferred&& other) noexcept
+      : front_end_(std::exchange(other.front_end_, nullptr)),
+        client_(other.client_),
+        sequence_(other.sequence_),
+        version_(other.version_) {}
+  Deferred& operator=(Deferred&&) = delete;
+  ~Deferred() {
+    if (front_end_ != nullptr) {
+      reply([](ReplyWriter& writer) { writer.error("ERR the command was abandoned unanswered"); });
+    }
+  }
+
+  /// `render(ReplyWriter&)` writes exactly one reply, in the protocol the client spoke when it sent
+  /// the command. To be called once.
+  template <class Render>
+  void reply(Render&& render) {
+    std::string bytes;
+    ReplyWriter writer(bytes, version_);
+    std::forward<Render>(render)(writer);
+    std::exchange(front_end_, nullptr)->complete_reply(client_, sequence_, std::move(bytes));
+  }
+
+ private:
+  FrontEnd* front_end_;  // null once the reply was given
+  ClientId client_;
+  std::uint64_t sequence_;
+  RespVersion version_;
+};
+
+/// One command being executed.
+class CommandContext {
+ public:
+  CommandContext(Arguments arguments, const CommandSpec& command, ReplyWriter& writer,
+                 Client& sender, Services& shared)
+      : argv(arguments), spec(command), reply(writer), client(sender), services(shared) {}
+
+  const Arguments argv;     ///< the command's name included
+  const CommandSpec& spec;  ///< of the subcommand, if it is one
+  ReplyWriter& reply;
+  Client& client;
+  Services& services;
+
+  /// Takes the reply out of this call's hands; see the head of this file. At most once per command.
+  [[nodiscard]] Deferred defer() { return {services.front_end, client.id, reply.version()}; }
+
+  /// Runs `work(Scratch&)` on a worker and then, on the event loop, `render(ReplyWriter&, value)`
+  /// with the value (any movable type) that it returned. Both are moved into one allocation.
+  template <class Work, class Render>
+  void offload(Work work, Render render);
+};
+
+namespace detail {
+
+template <class Work, class Render>
+class OffloadedCommand final : public Job {
+ public:
+  OffloadedCommand(Work work, Render render, Deferred reply)
+      : work_(std::move(work)), render_(std::move(render)), reply_(std::move(reply)) {}
+
+  void run(Scratch& scratch) noexcept override { value_.emplace(work_(scratch)); }
+  void done() noexcept override {
+    reply_.reply([this](ReplyWriter& writer) { render_(writer, std::move(*value_)); });
+  }
+
+ private:
+  using Value = decltype(std::declval<Work&>()(std::declval<Scratch&>()));
+
+  Work work_;
+  Render render_;
+  Deferred reply_;
+  std::optional<Value> value_;
+};
+
+}  // namespace detail
+
+template <class Work, class Render>
+void CommandContext::offload(Work work, Render render) {
+  services.workers.submit(std::make_unique<detail::OffloadedCommand<Work, Render>>(
+      std::move(work), std::move(render), defer()));
+}
+
+}  // namespace engram

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The texts of errors that more than one command gives, and the one place where an Error becomes a
+// RESP error line.
+#pragma once
+
+#include <string_view>
+
+#include "core/result.h"
+#include "server/resp/reply_writer.h"
+
+namespace engram {
+
+inline constexpr std::string_view kWrongTypeError =
+    "WRONGTYPE Operation against a key holding the wrong kind of value";
+inline constexpr std::string_view kSyntaxError = "ERR syntax error";
+inline constexpr std::string_view kNotIntegerError = "ERR value is not an integer or out of range";
+
+/// Writes `error` with the prefix that its code has in RESP: WRONGTYPE with Redis's own sentence
+/// for kWrongType, ERR otherwise.
+void write_error(ReplyWriter& reply, const Error& error);
+
+}  // namespace engram

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// One declaration per command. Dispatch, arity errors, the ordering rule, COMMAND and its
+// subcommands and HELP all read it; nothing about a command is said twice.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace engram {
+
+class CommandContext;
+
+using Handler = void (*)(CommandContext&);
+
+/// Bits of CommandSpec::flags. kWrite and kReadonly also decide the kind under the ordering rule:
+/// a command with neither is neutral and waits for nothing.
+namespace command_flag {
+inline constexpr std::uint32_t kWrite = 1U << 0;
+inline constexpr std::uint32_t kReadonly = 1U << 1;
+inline constexpr std::uint32_t kDenyOom = 1U << 2;
+inline constexpr std::uint32_t kAdmin = 1U << 3;
+inline constexpr std::uint32_t kNoScript = 1U << 4;
+inline constexpr std::uint32_t kLoading = 1U << 5;
+inline constexpr std::uint32_t kStale = 1U << 6;
+inline constexpr std::uint32_t kFast = 1U << 7;
+inline constexpr std::uint32_t kNoAuth = 1U << 8;
+inline constexpr std::uint32_t kAllowBusy = 1U << 9;
+}  // namespace command_flag
+
+enum class CommandKind : std::uint8_t { kNeutral, kRead, kWrite };
+
+/// Which arguments are keys, counted from the command's name at 0; `last` counts from the end when
+/// negative (-1: the last argument). All zero: none.
+struct KeyRange {
+  int first = 0;
+  int last = 0;
+  int step = 0;
+};
+
+/// A command or a subcommand. All text is static.
+struct CommandSpec {
+  std::string_view name;      ///< lower case; of a subcommand only its own word
+  Handler handler = nullptr;  ///< null for a container that answers nothing by itself
+  int arity = 0;              ///< arguments with the name(s); negative: at least that many
+  std::uint32_t flags = 0;
+  KeyRange keys = {};
+  std::string_view group = "generic";  ///< one of Redis's groups, or "vector"
+  std::string_view summary = {};       ///< one sentence without a full stop
+  /// The arguments after the name, in the notation of syntax.h:
+  /// "key value [NX | XX] [GET] [EX seconds | PX milliseconds]", "key [key ...]".
+  std::string_view syntax = {};
+  std::string_view complexity = "O(1)";
+  std::string_view since = "1.0.0";
+  std::span<const CommandSpec> subcommands = {};
+
+  [[nodiscard]] constexpr CommandKind kind() const noexcept {
+    if ((flags & command_flag::kWrite) != 0) return CommandKind::kWrite;
+    if ((flags & command_flag::kReadonly) != 0) return CommandKind::kRead;
+    return CommandKind::kNeutral;
+  }
+};
+
+}  // namespace engram

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one keyspace: every name a client can use, whether it holds a string or a vector collection.
+//
+// A key's 64-bit hash (XXH3, seeded at random per process) picks one of kShards tables by its top
+// bits, so growing rehashes one shard at a time and no growth stalls the event loop. The top 48
+// bits are the key's *position*: SCAN walks positions in ascending order, which growth does not
+// change.
+//
+// All changes go through the functions under "Changes", so that a journal has one place to listen.
+// Time never comes from the clock: the owner sets it with set_now(). Threads: the event loop's
+// only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <tsl/robin_set.h>
+
+namespace engram {
+
+class Collection;
+
+/// What a key holds. A collection is shared with the jobs that are working on it.
+using Value = std::variant<std::string, std::shared_ptr<Collection>>;
+
+/// "string" or "vectorset", as TYPE says it.
+std::string_view type_name(const Value& value) noexcept;
+
+struct KeyspaceStats {
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t expired = 0;
+};
+
+class Keyspace {
+ public:
+  /// Frees what was removed, possibly on another thread: a collection, or a whole keyspace.
+  using Reaper = std::function<void(std::shared_ptr<void>)>;
+
+  static constexpr std::size_t kShards = 1024;
+  static constexpr int kPositionBits = 48;  // a client may hold a cursor in a double
+
+  /// `seed` randomizes the hash; `reaper` gets every removed collection and every cleared table.
+  Keyspace(std::uint64_t seed, Reaper reaper);
+  ~Keyspace();
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
+
+  /// The time by which keys expire, in unix milliseconds.
+  void set_now(std::int64_t now_ms) noexcept { now_ms_ = now_ms; }
+  [[nodiscard]] std::int64_t now_ms() const noexcept { return now_ms_; }
+
+  // Look-ups. An expired key is removed on the way and reported as missing. Pointers are valid
+  // until the next change.
+
+  /// The value of `key`, or null. Counts a hit or a miss.
+  const Value* find(std::string_view key);
+  /// As find(), but leaves the statistics alone; for writes and for TYPE, EXISTS and the like.
+  const Value* peek(std::string_view key);
+
+  [[nodiscard]] bool contains(std::string_view key) { return peek(key) != nullptr; }
+
+  /// When `key` expires in unix milliseconds; nothing if it is missing or never does.
+  std::optional<std::int64_t> expires_at(std::string_view key);
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t expiring() const noexcept { return deadlines_.size(); }
+  /// The earliest time at which a key expires.
+  [[nodiscard]] std::optional<std::int64_t> next_expiry() const;
+  [[nodiscard]] const KeyspaceStats& stats() const noexcept { return stats_; }
+  void reset_stats() noexcept { stats_ = {}; }
+
+  /// One page of SCAN: visits the keys at positions >= cursor in ascending order, at least `count`
+  /// of them
+  /// (>= 1) unless the end comes first, and all keys of equal position together. Returns the cursor
+  /// for the next page, 0 at the end. A key present from the first page to the last is visited
+  /// exactly once, whatever else is added or removed.
+  using Visitor = std::function<void(std::string_view key, const Value& value)>;
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count, const Visitor& visit);
+
+  /// Visits every key that has not expired, in no particular order.
+  void for_each(const Visitor& visit) const;
+
+  // Changes.
+
+  /// Makes `key` hold `value`, whatever it held. A deadline that it had is forgotten unless
+  /// `keep_ttl`.
+  void set(std::string_view key, Value value, bool keep_ttl = false);
+  /// Appends to the string at `key`, made empty if missing; the value must not be a collection.
+  /// Returns the new length in bytes.
+  std::size_t append(std::string_view key, std::string_view suffix);
+  /// Returns false if there was no such key.
+  bool erase(std::string_view key);
+  /// Makes `key` expire at that unix time; at or before now it is erased. False if it is missing.
+  bool expire_at(std::string_view key, std::int64_t unix_ms);
+  /// Forgets the deadline of `key`. False if it is missing or has none.
+  bool persist(std::string_view key);
+  /// Erases at most `limit` keys whose time has come and returns how many.
+  std::size_t expire_due(std::size_t limit);
+  void clear();
+
+ private:
+  static constexpr std::int64_t kNever = -1;
+
+  struct Entry {
+    std::string key;
+    Value value;
+    std::int64_t expires_ms = kNever;
+  };
+  /// The hash lies beside the pointer, so that probing, rehashing and SCAN stay within the table.
+  struct Slot {
+    std::uint64_t hash;
+    std::unique_ptr<Entry> entry;
+  };
+  struct Probe {
+    std::uint64_t hash;
+    std::string_view key;
+  };
+  struct SlotHash {
+    std::size_t operator()(const Slot& slot) const noexcept { return slot.hash; }
+    std::size_t operator()(const Probe& probe) const noexcept { return probe.hash; }
+  };
+  struct SlotEqual {
+    using is_transparent = void;
+    bool operator()(const Slot& a, const Slot& b) const noexcept {
+      return a.hash == b.hash && a.entry->key == b.entry->key;
+    }
+    bool operator()(const Probe& a, const Slot& b) const noexcept {
+      return a.hash == b.hash && a.key == b.entry->key;
+    }
+    bool operator()(const Slot& a, const Probe& b) const noexcept { return (*this)(b, a); }
+  };
+  using Shard = tsl::robin_set<Slot, SlotHash, SlotEqual>;
+  using Deadlines = std::set<std::pair<std::int64_t, Entry*>>;
+
+  [[nodiscard]] Probe probe(std::string_view key) const noexcept;
+  [[nodiscard]] Shard& shard_of(std::uint64_t hash) noexcept;
+  [[nodiscard]] bool expired(const Entry& entry) const noexcept;
+  Entry* live_entry(const Probe& probe);
+  Entry& insert(const Probe& probe, Value value);
+  void set_deadline(Entry& entry, std::int64_t expires_ms);
+  void remove(Shard& shard, Shard::const_iterator position);
+  void dispose(Value value);
+
+  const std::uint64_t seed_;
+  const Reaper reaper_;
+  std::vector<Shard> shards_;
+  Deadlines deadlines_;  // only the keys that expire, soonest first
+  std::size_t size_ = 0;
+  std::int64_t now_ms_ = 0;
+  KeyspaceStats stats_;
+};
+
+}  // namespace engram

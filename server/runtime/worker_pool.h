@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fixed set of threads that run searches, inserts and the freeing of large values.
+//
+// Threads: submit(), submit_detached(), poll_completions() and the destructor belong to one thread,
+// the owner (the event loop). Workers run jobs in submission order of their start, not of their
+// end. A finished job travels back through one vector under a mutex; the owner is woken only when
+// that vector was empty, so a burst of completions costs one wake-up.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/scratch.h"
+
+namespace engram {
+
+/// One unit of work and everything it needs. `run` is called once on a worker, after that `done`
+/// once on the owner's thread, where the job is also destroyed. At shutdown a job may be destroyed
+/// (on the owner's thread) without having run. Neither may throw.
+class Job {
+ public:
+  Job() = default;
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+  virtual ~Job() = default;
+
+  virtual void run(Scratch& scratch) noexcept = 0;
+  virtual void done() noexcept {}
+};
+
+class WorkerPool {
+ public:
+  /// Starts `threads` (>= 1) workers. `wake_owner` is called from workers when completions arrive
+  /// after there were none; it must be thread-safe and must not block.
+  WorkerPool(std::size_t threads, std::function<void()> wake_owner);
+
+  /// Waits for the jobs that are running; those that have not started are destroyed unrun.
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  /// Queues a job whose `done` will be called by poll_completions().
+  void submit(std::unique_ptr<Job> job);
+
+  /// Queues a job without a completion: it is run and destroyed on the worker; `done` is not
+  /// called.
+  void submit_detached(std::unique_ptr<Job> job);
+
+  /// Calls `done` of every job that has finished, in the order in which they finished.
+  /// Returns how many there were.
+  std::size_t poll_completions();
+
+  /// Joins the workers: running jobs finish, the others are dropped. Completions that were not
+  /// polled are destroyed without `done`. Idempotent; nothing may be submitted afterwards.
+  void stop();
+
+  [[nodiscard]] std::size_t size() const noexcept { return threads_.size(); }
+
+  /// Jobs submitted and not yet started.
+  [[nodiscard]] std::size_t queue_depth() const;
+
+ private:
+  struct Task {
+    std::unique_ptr<Job> job;
+    bool detached = false;
+  };
+
+  void enqueue(Task task);
+  void work(std::size_t number);
+  void finish(std::unique_ptr<Job> job);
+
+  const std::function<void()> wake_owner_;
+  mutable std::mutex queue_mutex_;
+  std::condition_variable queue_ready_;
+  std::deque<Task> queue_;  // queue_mutex_
+  bool stopping_ = false;   // queue_mutex_
+  std::mutex finished_mutex_;
+  std::vector<std::unique_ptr<Job>> finished_;  // finished_mutex_
+  std::vector<std::unique_ptr<Job>> polled_;    // owner only; keeps its capacity between polls
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace engram
