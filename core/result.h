@@ -47,9 +47,9 @@ using Status = Result<void>;
 }  // namespace engram
 
 /// Leaves the enclosing function with the error of `expression` if it failed.
-#define ENGRAM_TRY(expression)                                                    \
-  do {                                                                            \
-    if (auto engram_try_result = (expression); !engram_try_result.has_value()) {  \
+#define ENGRAM_TRY(expression)                                                      \
+  do {                                                                              \
+    if (auto engram_try_result = (expression); !engram_try_result.has_value()) {    \
       return tl::unexpected<::engram::Error>(std::move(engram_try_result.error())); \
-    }                                                                             \
+    }                                                                               \
   } while (false)

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/index.h"
+
+#include "core/assert.h"
+
+namespace engram {
+
+Status Index::reclaim(std::span<const Slot> /*erased*/, Scratch& /*scratch*/) {
+  return {};
+}
+
+Status Index::search_batch(std::span<const Query> queries, const SearchParams& params,
+                           Scratch& scratch, std::span<std::vector<Hit>> hits) const {
+  ENGRAM_ASSERT(queries.size() == hits.size());
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    ENGRAM_TRY(search(queries[i], params, scratch, hits[i]));
+  }
+  return {};
+}
+
+std::vector<Fact> Index::describe() const {
+  return {};
+}
+
+Status Index::save(SectionWriter& /*writer*/) const {
+  return fail(ErrorCode::kUnsupported, "this primitive saves no structure");
+}
+
+Status Index::load(SectionReader& /*reader*/) {
+  return fail(ErrorCode::kUnsupported, "this primitive saves no structure");
+}
+
+}  // namespace engram

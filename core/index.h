@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of a retrieval primitive. A primitive is an Index over the slots of one VectorStore;
+// it knows nothing of keys, files, sockets or which thread calls. primitives/README.md shows how to
+// write one; tests/primitives/conformance holds every registered one to this page.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/bound.h"
+#include "core/kernel.h"
+#include "core/options.h"
+#include "core/result.h"
+#include "core/scratch.h"
+#include "core/sections.h"
+#include "core/slot.h"
+#include "core/vector_store.h"
+
+namespace engram {
+
+/// What a primitive can do. Data, so that callers ask instead of catching.
+struct Traits {
+  /// search() returns the true nearest, so it equals a scan.
+  bool exact = false;
+  /// insert, erase, reclaim and search may all run at once on different threads. If not, the caller
+  /// runs insert, erase and reclaim alone; searches still run beside each other.
+  bool concurrent = false;
+  /// An erased slot stays in use inside (routing a graph, say) until reclaim() lets go of it.
+  bool deferred_reclaim = false;
+  /// save() and load() keep the structure; otherwise it is rebuilt from the vectors.
+  bool saves_structure = false;
+};
+
+/// What a search is asked for.
+struct SearchParams {
+  std::size_t k = 10;  ///< how many answers; fewer come only if the index holds fewer
+  /// How many candidates to keep while looking (ef_search): 0 is the index's own default. Exact
+  /// primitives ignore it.
+  std::size_t ef = 0;
+  /// The primitive's search options, or nullptr for the defaults.
+  const Options* options = nullptr;
+};
+
+/// A line of an index's self-description: VINFO shows it under that name.
+struct Fact {
+  std::string name;
+  std::string value;  ///< a number if it reads as one
+};
+
+/// A retrieval primitive.
+///
+/// Between its insert and its erase a slot is *held*. The caller, which owns the VectorStore,
+/// writes a slot's row before insert() and leaves it alone until every operation that began before
+/// erase() returned has ended, and after reclaim() likewise where traits say deferred_reclaim. What
+/// may run at once is said by Traits::concurrent.
+class Index {
+ public:
+  virtual ~Index() = default;
+
+  /// Adds a written slot that is not held. `identity` is a hash of the item's key, the same on
+  /// every machine and run: whatever an index draws at random for the item it draws from this.
+  /// Errors: kResourceExhausted; the slot is not held then.
+  virtual Status insert(Slot slot, std::uint64_t identity, Scratch& scratch) = 0;
+
+  /// Removes a held slot: no search that begins after this returns will answer it.
+  virtual Status erase(Slot slot, Scratch& scratch) = 0;
+
+  /// Only with Traits::deferred_reclaim: lets go of erased slots, so that nothing inside refers to
+  /// them and they may be inserted anew. Every operation that began before their erase must have
+  /// ended. One call at a time.
+  virtual Status reclaim(std::span<const Slot> erased, Scratch& scratch);
+
+  /// Fills `hits` with the min(k, size()) held slots nearest to `query`, ascending by (score,
+  /// slot). A slot inserted or erased meanwhile may or may not be among them.
+  virtual Status search(Query query, const SearchParams& params, Scratch& scratch,
+                        std::vector<Hit>& hits) const = 0;
+
+  /// search() for several queries: hits[i] answers queries[i]. By default one after the other;
+  /// override where a batch is cheaper. The answers are the same.
+  virtual Status search_batch(std::span<const Query> queries, const SearchParams& params,
+                              Scratch& scratch, std::span<std::vector<Hit>> hits) const;
+
+  /// How many slots are held.
+  virtual std::size_t size() const noexcept = 0;
+
+  /// Bytes of the structure, without the vectors.
+  virtual std::size_t memory_bytes() const noexcept = 0;
+
+  /// What this index would like people to know of it, for VINFO. By default nothing.
+  virtual std::vector<Fact> describe() const;
+
+  /// Only with Traits::saves_structure. No operation but search may run meanwhile.
+  virtual Status save(SectionWriter& writer) const;
+
+  /// Only with Traits::saves_structure, on a fresh index whose store already holds the vectors.
+  /// Errors: kDataLoss when the sections are not a structure over those slots.
+  virtual Status load(SectionReader& reader);
+};
+
+/// What an index is built on; all of it outlives the index.
+struct IndexContext {
+  const VectorStore& store;
+  const Kernel& kernel;
+};
+
+}  // namespace engram

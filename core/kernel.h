@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What distance computation is: one prepared query against a batch of rows. A Kernel knows nothing
+// of slots, blocks or files; bound.h joins it to a store.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/metric.h"
+#include "core/result.h"
+
+namespace engram {
+
+/// A query in the form that its kernel wants. Borrows memory: that of the AlignedBuffer it was
+/// prepared in, or a stored row's.
+struct Query {
+  const std::byte* data = nullptr;
+};
+
+/// Scores rows against a query. Chosen once per collection from the metric, the dimension and the
+/// instruction set; crossed once per block or neighbour list, never per pair. Implementations share
+/// the query's loads between several rows and prefetch the rows ahead. Immutable after
+/// construction, so any number of threads may share one.
+///
+/// Rows are `row_bytes()` long, of `dim` float32 followed by zeros; they start on multiples of 4
+/// bytes (a VectorStore gives 64, a snapshot or a test may give less).
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  /// "scalar", or the Highway target: "AVX3", "AVX2", "SSE4", "NEON"...
+  virtual std::string_view name() const noexcept = 0;
+
+  /// Makes `vector` ([dim], already checked by check_vector) a query: normalised under cosine, zero
+  /// padded. The result borrows `storage` until its next use.
+  virtual Query prepare(std::span<const float> vector, AlignedBuffer& storage) const = 0;
+
+  /// out[i] = score(query, *rows[i]). rows and out: [n], any n. No allocation, no failure.
+  virtual void gather(Query query, std::span<const std::byte* const> rows,
+                      std::span<float> out) const noexcept = 0;
+
+  /// out[i] = score(query, row i) for out.size() rows that lie row_bytes() apart from `rows` on.
+  virtual void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept = 0;
+};
+
+/// Makes the kernel called `name` for `metric` over vectors of `dim` float32.
+/// name: "auto" (the best of this machine), "scalar" (the oracle: plain loops, double sums), or one
+/// of kernel_names(), in any letter case. Errors: kInvalidArgument listing the names there are.
+Result<std::unique_ptr<Kernel>> make_kernel(std::string_view name, Metric metric, std::size_t dim);
+
+/// Every name that make_kernel takes on this machine, "auto" and "scalar" first.
+std::vector<std::string> kernel_names();
+
+}  // namespace engram

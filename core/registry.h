@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where primitives make themselves known by name.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/index.h"
+#include "core/options.h"
+#include "core/result.h"
+
+namespace engram {
+
+/// All that the rest of engram knows of a primitive before an index of it exists.
+struct Primitive {
+  std::string_view name;     ///< lower case: the word after PRIMITIVE, and its folder's name
+  std::string_view summary;  ///< one line, no full stop
+  std::string_view source;   ///< the paper or method, as "Author & Author 2018"
+  Traits traits;
+  std::span<const OptionSpec> create_options = {};  ///< of VNEW
+  std::span<const OptionSpec> search_options = {};  ///< of VSEARCH, beside k and EF
+  /// Makes an empty index; `options` were parsed against create_options. Errors: kInvalidArgument
+  /// for combinations that the schema cannot express, kResourceExhausted.
+  Result<std::unique_ptr<Index>> (*create)(const IndexContext& context, const Options& options);
+};
+
+/// Registers a primitive for the life of the program:
+///
+///   const Registration kRegistration({.name = "flat", ..., .create = create});
+///
+/// at namespace scope of the primitive's source file. The libraries of primitives are linked whole,
+/// because nothing refers to this object.
+class Registration {
+ public:
+  explicit Registration(const Primitive& primitive);
+};
+
+/// Every primitive of this program, by name.
+std::vector<const Primitive*> primitives();
+
+/// Errors: kInvalidArgument listing the names there are.
+Result<const Primitive*> find_primitive(std::string_view name);
+
+}  // namespace engram

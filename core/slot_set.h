@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/reserved_memory.h"
+#include "core/slot.h"
+
+namespace engram {
+
+/// A set of slots, one bit each: an index's own record of which slots it holds. Any number of
+/// threads may insert, erase and ask at once. A thread that sees a slot in the set also sees what
+/// was written before the slot was inserted.
+class SlotSet {
+ public:
+  /// Errors: kResourceExhausted. To be called once, before anything else.
+  Status reserve() { return words_.reserve(kMaxSlots / kBits); }
+
+  /// Adds `slot`; true if it was not there. Errors: kResourceExhausted.
+  Result<bool> insert(Slot slot) {
+    ENGRAM_TRY(words_.ensure(slot / kBits + 1));
+    const bool added =
+        (words_[slot / kBits].fetch_or(bit(slot), std::memory_order_acq_rel) & bit(slot)) == 0;
+    if (added) size_.fetch_add(1, std::memory_order_relaxed);
+    return added;
+  }
+
+  /// Removes `slot`; true if it was there.
+  bool erase(Slot slot) noexcept {
+    if (slot / kBits >= words_.committed()) return false;
+    const bool removed =
+        (words_[slot / kBits].fetch_and(~bit(slot), std::memory_order_acq_rel) & bit(slot)) != 0;
+    if (removed) size_.fetch_sub(1, std::memory_order_relaxed);
+    return removed;
+  }
+
+  bool contains(Slot slot) const noexcept {
+    if (slot / kBits >= words_.committed()) return false;
+    return (words_[slot / kBits].load(std::memory_order_acquire) & bit(slot)) != 0;
+  }
+
+  std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+
+  /// Calls visit(slot) for the members in [begin, end), in ascending order.
+  template <class Visit>
+  void for_each(Slot begin, Slot end, Visit&& visit) const {
+    const std::size_t covered = words_.committed() * kBits;
+    const std::size_t stop = end < covered ? end : covered;
+    for (std::size_t slot = begin; slot < stop;) {
+      const std::size_t word = slot / kBits;
+      std::uint64_t bits = words_[word].load(std::memory_order_acquire) >> (slot % kBits);
+      for (; bits != 0; bits &= bits - 1) {
+        const std::size_t member = slot + static_cast<std::size_t>(std::countr_zero(bits));
+        if (member >= stop) return;
+        visit(static_cast<Slot>(member));
+      }
+      slot = (word + 1) * kBits;
+    }
+  }
+
+  /// Calls visit(first, count) for the maximal runs of consecutive members in [begin, end), in
+  /// ascending order.
+  template <class Visit>
+  void for_each_run(Slot begin, Slot end, Visit&& visit) const {
+    Slot first = 0;
+    std::size_t count = 0;
+    for_each(begin, end, [&](Slot slot) {
+      if (count > 0 && slot == first + count) {
+        ++count;
+        return;
+      }
+      if (count > 0) visit(first, count);
+      first = slot;
+      count = 1;
+    });
+    if (count > 0) visit(first, count);
+  }
+
+  std::size_t memory_bytes() const noexcept { return words_.committed_bytes(); }
+
+ private:
+  static constexpr std::size_t kBits = 64;
+
+  static constexpr std::uint64_t bit(Slot slot) noexcept {
+    return std::uint64_t{1} << (slot % kBits);
+  }
+
+  ReservedArray<std::atomic<std::uint64_t>> words_;
+  std::atomic<std::size_t> size_{0};
+};
+
+}  // namespace engram

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/slot.h"
+
+namespace engram {
+
+/// Which slots a traversal has met. Starting over costs one increment, not a wipe: a slot counts as
+/// visited if its mark equals the current version. Owned by one thread, inside its Scratch.
+class VisitedSet {
+ public:
+  /// Forgets everything and makes room for slots below `slot_end`.
+  void start(std::size_t slot_end) {
+    if (slot_end > marks_.size()) {
+      marks_.resize(std::max(slot_end, marks_.size() + marks_.size() / 2), 0);
+    }
+    if (++version_ == 0) {  // wrapped: old marks would look current
+      std::fill(marks_.begin(), marks_.end(), Mark{0});
+      version_ = 1;
+    }
+  }
+
+  /// Marks `slot`; true if it was not marked. A slot beyond start()'s range, which a concurrent
+  /// insert has just linked, counts as visited: this traversal began before it existed.
+  bool insert(Slot slot) noexcept {
+    if (slot >= marks_.size() || marks_[slot] == version_) return false;
+    marks_[slot] = version_;
+    return true;
+  }
+
+  /// Asks for the mark of `slot` to be fetched into cache.
+  void prefetch(Slot slot) const noexcept { __builtin_prefetch(marks_.data() + slot); }
+
+ private:
+  using Mark = std::uint16_t;
+
+  std::vector<Mark> marks_;
+  Mark version_ = 0;
+};
+
+}  // namespace engram
