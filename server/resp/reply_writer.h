@@ -57,6 +57,7 @@ class ReplyWriter {
 
  private:
   void header(char type, std::int64_t value);
+  void decimal(std::string_view digits);
 
   std::string& out_;
   RespVersion version_;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace engram {
+
+/// Everything about a server that can be configured, with the defaults. Names as in redis.conf,
+/// with '-' for '_'; parameters.h declares how each is read and written. Threads: the event loop's
+/// only.
+struct ServerConfig {
+  std::vector<std::string> bind = {"127.0.0.1"};
+  int port = 6380;  ///< 0 at start-up: the kernel chooses
+  std::int64_t maxclients = 10'000;
+  std::string dir = ".";
+  std::int64_t timeout = 0;  ///< seconds of silence after which a client is dropped; 0: never
+  int tcp_keepalive = 300;   ///< seconds; 0: off
+  int tcp_backlog = 511;
+  std::size_t proto_max_bulk_len = 512UL * 1024 * 1024;
+  std::size_t client_query_buffer_limit = 1024UL * 1024 * 1024;
+  std::string loglevel = "info";
+  int workers = 0;  ///< 0 at start-up: one per core
+  std::string kernel = "auto";
+};
+
+}  // namespace engram

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/config/parameters.h"
+
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "core/text.h"
+#include "server/resp/integer.h"
+
+namespace engram {
+namespace {
+
+template <auto kMember>
+std::string get_number(const ServerConfig& config) {
+  return std::to_string(config.*kMember);
+}
+
+template <auto kMember>
+std::string get_text(const ServerConfig& config) {
+  return config.*kMember;
+}
+
+template <auto kMember, std::int64_t kLeast, std::int64_t kMost>
+Status set_number(ServerConfig& config, std::string_view text) {
+  const auto value = parse_integer(text);
+  if (!value) {
+    return fail(ErrorCode::kInvalidArgument, "argument couldn't be parsed into an integer");
+  }
+  if (*value < kLeast || *value > kMost) {
+    return fail(ErrorCode::kInvalidArgument, "argument must be between " + std::to_string(kLeast) +
+                                                 " and " + std::to_string(kMost) + " inclusive");
+  }
+  config.*kMember = static_cast<std::remove_reference_t<decltype(config.*kMember)>>(*value);
+  return {};
+}
+
+std::optional<std::size_t> memory_unit(std::string_view suffix) {
+  static constexpr std::array<std::pair<std::string_view, std::size_t>, 8> kUnits = {{
+      {"", 1},
+      {"b", 1},
+      {"k", 1000},
+      {"kb", 1024},
+      {"m", 1000UL * 1000},
+      {"mb", 1024UL * 1024},
+      {"g", 1000UL * 1000 * 1000},
+      {"gb", 1024UL * 1024 * 1024},
+  }};
+  for (const auto& [name, bytes] : kUnits) {
+    if (equal_ignoring_case(name, suffix)) return bytes;
+  }
+  return std::nullopt;
+}
+
+/// "512mb" and the like; kb is 1024 bytes and k is 1000, as in redis.conf.
+template <auto kMember, std::size_t kLeast>
+Status set_memory(ServerConfig& config, std::string_view text) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_number<std::size_t>(text.substr(0, digits));
+  const auto unit = memory_unit(text.substr(digits));
+  if (!number || !unit || *number > std::numeric_limits<std::int64_t>::max() / *unit) {
+    return fail(ErrorCode::kInvalidArgument, "argument must be a memory value");
+  }
+  if (*number * *unit < kLeast) {
+    return fail(ErrorCode::kInvalidArgument,
+                "argument must be between " + std::to_string(kLeast) + " and " +
+                    std::to_string(std::numeric_limits<std::int64_t>::max()) + " inclusive");
+  }
+  config.*kMember = *number * *unit;
+  return {};
+}
+
+std::string get_bind(const ServerConfig& config) {
+  std::string all;
+  for (const std::string& address : config.bind) {
+    if (!all.empty()) all += ' ';
+    all += address;
+  }
+  return all;
+}
+
+Status set_bind(ServerConfig& config, std::string_view text) {
+  std::vector<std::string> addresses;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end != 0) addresses.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  if (addresses.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "at least one address to listen on is needed");
+  }
+  config.bind = std::move(addresses);
+  return {};
+}
+
+Status set_dir(ServerConfig& config, std::string_view text) {
+  if (text.empty()) return fail(ErrorCode::kInvalidArgument, "No such file or directory");
+  config.dir = text;
+  return {};
+}
+
+Status set_loglevel(ServerConfig& config, std::string_view text) {
+  // Redis's names for levels, next to ours.
+  static constexpr std::array<std::string_view, 8> kLevels = {
+      "debug", "verbose", "info", "notice", "warning", "warn", "error", "nothing"};
+  for (const std::string_view level : kLevels) {
+    if (!equal_ignoring_case(level, text)) continue;
+    config.loglevel = level;
+    return {};
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "argument(s) must be one of the following: debug, verbose, info, notice, warning, "
+              "warn, error, nothing");
+}
+
+Status set_kernel(ServerConfig& config, std::string_view text) {
+  if (text.empty()) return fail(ErrorCode::kInvalidArgument, "argument must name a kernel");
+  config.kernel = to_lower(text);
+  return {};
+}
+
+/// What Redis would have and clients ask for, with the one value that is true here.
+template <const char* kValue>
+std::string get_fixed(const ServerConfig&) {
+  return kValue;
+}
+
+constexpr char kNone[] = "";
+constexpr char kNo[] = "no";
+constexpr char kZero[] = "0";
+constexpr char kOne[] = "1";
+constexpr char kNoEviction[] = "noeviction";
+
+constexpr int kMostSeconds = std::numeric_limits<int>::max();
+
+constexpr std::array kParameters = {
+    Parameter{"bind", get_bind, set_bind},
+    Parameter{"port", get_number<&ServerConfig::port>, set_number<&ServerConfig::port, 0, 65535>},
+    Parameter{"maxclients", get_number<&ServerConfig::maxclients>,
+              set_number<&ServerConfig::maxclients, 1, 1'000'000>},
+    Parameter{"dir", get_text<&ServerConfig::dir>, set_dir},
+    Parameter{"timeout", get_number<&ServerConfig::timeout>,
+              set_number<&ServerConfig::timeout, 0, kMostSeconds>},
+    Parameter{"tcp-keepalive", get_number<&ServerConfig::tcp_keepalive>,
+              set_number<&ServerConfig::tcp_keepalive, 0, kMostSeconds>},
+    Parameter{"tcp-backlog", get_number<&ServerConfig::tcp_backlog>,
+              set_number<&ServerConfig::tcp_backlog, 0, kMostSeconds>, false},
+    Parameter{"proto-max-bulk-len", get_number<&ServerConfig::proto_max_bulk_len>,
+              set_memory<&ServerConfig::proto_max_bulk_len, 1024UL * 1024>},
+    Parameter{"client-query-buffer-limit", get_number<&ServerConfig::client_query_buffer_limit>,
+              set_memory<&ServerConfig::client_query_buffer_limit, 1024UL * 1024>},
+    Parameter{"loglevel", get_text<&ServerConfig::loglevel>, set_loglevel},
+    Parameter{"workers", get_number<&ServerConfig::workers>,
+              set_number<&ServerConfig::workers, 1, 1024>, false},
+    Parameter{"kernel", get_text<&ServerConfig::kernel>, set_kernel, false},
+    Parameter{"databases", get_fixed<kOne>},
+    Parameter{"save", get_fixed<kNone>},
+    Parameter{"appendonly", get_fixed<kNo>},
+    Parameter{"maxmemory", get_fixed<kZero>},
+    Parameter{"maxmemory-policy", get_fixed<kNoEviction>},
+    Parameter{"io-threads", get_fixed<kOne>},
+    Parameter{"requirepass", get_fixed<kNone>},
+    Parameter{"cluster-enabled", get_fixed<kNo>},
+};
+
+}  // namespace
+
+std::span<const Parameter> parameters() {
+  return kParameters;
+}
+
+const Parameter* find_parameter(std::string_view name) {
+  for (const Parameter& parameter : kParameters) {
+    if (equal_ignoring_case(parameter.name, name)) return &parameter;
+  }
+  return nullptr;
+}
+
+}  // namespace engram

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/net/socket.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace engram {
+namespace {
+
+using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+Result<AddressList> resolve(const std::string& address, int port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  hints.ai_family = address == "*" ? AF_INET : address == "::*" ? AF_INET6 : AF_UNSPEC;
+  const char* const node = hints.ai_family == AF_UNSPEC ? address.c_str() : nullptr;
+  addrinfo* found = nullptr;
+  if (const int error = ::getaddrinfo(node, std::to_string(port).c_str(), &hints, &found);
+      error != 0) {
+    return fail(ErrorCode::kIo, "cannot resolve '" + address + "': " + ::gai_strerror(error));
+  }
+  return AddressList(found, &::freeaddrinfo);
+}
+
+void set_option(int fd, int level, int option, int value) {
+  // Every option set here is an optimization or a courtesy; the connection works without it.
+  [[maybe_unused]] const int result = ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+UniqueFd bind_and_listen(const addrinfo& where, int backlog) {
+  UniqueFd fd(::socket(where.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return fd;
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  // "::" must not also claim the IPv4 port, which may be bound separately.
+  if (where.ai_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (::bind(fd.get(), where.ai_addr, where.ai_addrlen) != 0 || ::listen(fd.get(), backlog) != 0) {
+    const int error = errno;
+    fd.reset();
+    errno = error;
+  }
+  return fd;
+}
+
+std::string describe(const sockaddr_storage& address) {
+  char ip[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, ip, sizeof ip);
+    return "[" + std::string(ip) + "]:" + std::to_string(ntohs(v6.sin6_port));
+  }
+  const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+  ::inet_ntop(AF_INET, &v4.sin_addr, ip, sizeof ip);
+  return std::string(ip) + ":" + std::to_string(ntohs(v4.sin_port));
+}
+
+template <class Query>
+sockaddr_storage name_of(int fd, Query query) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  [[maybe_unused]] const int result = query(fd, reinterpret_cast<sockaddr*>(&address), &length);
+  return address;
+}
+
+}  // namespace
+
+Result<UniqueFd> listen_tcp(const std::string& address, int port, int backlog) {
+  auto addresses = resolve(address, port);
+  if (!addresses) return tl::unexpected<Error>(std::move(addresses.error()));
+  errno = 0;
+  for (const addrinfo* where = addresses->get(); where != nullptr; where = where->ai_next) {
+    UniqueFd fd = bind_and_listen(*where, backlog);
+    if (fd.valid()) return fd;
+  }
+  return fail(ErrorCode::kIo, "cannot listen on " + address + " port " + std::to_string(port) +
+                                  ": " + std::strerror(errno));
+}
+
+Result<std::vector<UniqueFd>> listen_tcp_all(const std::vector<std::string>& addresses, int port,
+                                             int backlog) {
+  std::vector<UniqueFd> listeners;
+  for (const std::string& address : addresses) {
+    const bool optional = address.starts_with('-');
+    auto listener = listen_tcp(optional ? address.substr(1) : address, port, backlog);
+    if (!listener) {
+      if (optional) continue;
+      return tl::unexpected<Error>(std::move(listener.error()));
+    }
+    listeners.push_back(std::move(*listener));
+    if (port == 0) port = local_port(listeners.front().get());
+  }
+  if (listeners.empty()) return fail(ErrorCode::kIo, "there is no address to listen on");
+  return listeners;
+}
+
+int local_port(int fd) {
+  const sockaddr_storage address = name_of(fd, ::getsockname);
+  // The port is at the same place under both families.
+  return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
+std::string local_name(int fd) {
+  return describe(name_of(fd, ::getsockname));
+}
+
+std::string peer_name(int fd) {
+  return describe(name_of(fd, ::getpeername));
+}
+
+AcceptResult accept_tcp(int listener, UniqueFd& connection) {
+  for (;;) {
+    connection.reset(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (connection.valid()) return AcceptResult::kAccepted;
+    switch (errno) {
+      case EAGAIN:
+        return AcceptResult::kNoneWaiting;
+      case EMFILE:
+      case ENFILE:
+      case ENOBUFS:
+      case ENOMEM:
+        return AcceptResult::kOutOfDescriptors;
+      default:
+        // The connection died before it was taken, or a signal came: there may be another one.
+        continue;
+    }
+  }
+}
+
+void tune_connection(int fd, int keepalive_s) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (keepalive_s <= 0) return;
+  // Three unanswered probes, a third of the interval apart, end the connection.
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_s);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max(1, keepalive_s / 3));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+}  // namespace engram

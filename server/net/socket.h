@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// TCP sockets: IPv4 and IPv6, non-blocking, closed on exec.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "server/net/unique_fd.h"
+
+namespace engram {
+
+/// Listens on `address` ("127.0.0.1", "::1", "*" for every IPv4 address, "::*" for every IPv6
+/// address, a host name). Port 0 lets the kernel choose; see local_port(). Errors: kIo with the
+/// system's reason.
+Result<UniqueFd> listen_tcp(const std::string& address, int port, int backlog);
+
+/// Listens on each address. One that starts with '-' may be unavailable on this machine and is then
+/// passed over, as in redis.conf. With port 0 all share the port that the first one got.
+Result<std::vector<UniqueFd>> listen_tcp_all(const std::vector<std::string>& addresses, int port,
+                                             int backlog);
+
+[[nodiscard]] int local_port(int fd);
+
+/// "ip:port", or "[ip]:port" under IPv6.
+[[nodiscard]] std::string local_name(int fd);
+[[nodiscard]] std::string peer_name(int fd);
+
+enum class AcceptResult { kAccepted, kNoneWaiting, kOutOfDescriptors };
+
+/// Takes one waiting connection. What failed on the peer's side is passed over.
+AcceptResult accept_tcp(int listener, UniqueFd& connection);
+
+/// No Nagle delay: replies leave when the loop says so. `keepalive_s` 0 leaves dead peers
+/// undetected.
+void tune_connection(int fd, int keepalive_s);
+
+}  // namespace engram

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/runtime/memory.h"
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+
+#ifdef ENGRAM_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#else
+#include <malloc.h>
+#endif
+
+namespace engram {
+
+#ifdef ENGRAM_JEMALLOC
+
+std::size_t allocated_bytes() {
+  // jemalloc answers from a snapshot that advancing the epoch takes anew.
+  std::uint64_t epoch = 1;
+  std::size_t size = sizeof epoch;
+  mallctl("epoch", &epoch, &size, &epoch, size);
+  std::size_t allocated = 0;
+  size = sizeof allocated;
+  mallctl("stats.allocated", &allocated, &size, nullptr, 0);
+  return allocated;
+}
+
+#define ENGRAM_TEXT_OF(value) #value
+#define ENGRAM_TEXT(value) ENGRAM_TEXT_OF(value)
+std::string_view allocator_name() {
+  return "jemalloc-" ENGRAM_TEXT(JEMALLOC_VERSION_MAJOR) "." ENGRAM_TEXT(
+      JEMALLOC_VERSION_MINOR) "." ENGRAM_TEXT(JEMALLOC_VERSION_BUGFIX);
+}
+
+#else
+
+std::size_t allocated_bytes() {
+  const struct mallinfo2 info = ::mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+std::string_view allocator_name() {
+  return "libc";
+}
+
+#endif
+
+std::size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t total_pages = 0;
+  std::size_t resident_pages = 0;
+  statm >> total_pages >> resident_pages;
+  return resident_pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace engram

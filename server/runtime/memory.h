@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace engram {
+
+/// Bytes the process has allocated and not freed, as the allocator in use counts them.
+std::size_t allocated_bytes();
+
+/// Bytes of the process in physical memory.
+std::size_t resident_bytes();
+
+/// "jemalloc-5.3.0" or "libc".
+std::string_view allocator_name();
+
+}  // namespace engram
