@@ -67,8 +67,8 @@ class Index {
   /// Errors: kResourceExhausted; the slot is not held then.
   virtual Status insert(Slot slot, std::uint64_t identity, Scratch& scratch) = 0;
 
-  /// Removes a held slot: no search that begins after this returns will answer it.
-  virtual Status erase(Slot slot, Scratch& scratch) = 0;
+  /// Removes a held slot: no search that begins after this returns will answer it. Cannot fail.
+  virtual void erase(Slot slot, Scratch& scratch) = 0;
 
   /// Only with Traits::deferred_reclaim: lets go of erased slots, so that nothing inside refers to
   /// them and they may be inserted anew. Every operation that began before their erase must have
