@@ -72,8 +72,15 @@ class Deferred {
     std::string bytes;
     ReplyWriter writer(bytes, version_);
     std::forward<Render>(render)(writer);
+    reply_rendered(std::move(bytes));
+  }
+
+  /// As reply(), with bytes that a worker has rendered already for version().
+  void reply_rendered(std::string bytes) {
     std::exchange(front_end_, nullptr)->complete_reply(client_, sequence_, std::move(bytes));
   }
+
+  [[nodiscard]] RespVersion version() const noexcept { return version_; }
 
  private:
   FrontEnd* front_end_;  // null once the reply was given

@@ -22,21 +22,34 @@ WorkerPool::~WorkerPool() {
   stop();
 }
 
-void WorkerPool::submit(std::unique_ptr<Job> job) {
-  enqueue({std::move(job), false});
+void WorkerPool::submit(std::unique_ptr<Job> job, Lane lane) {
+  enqueue({std::move(job), false}, lane);
 }
 
 void WorkerPool::submit_detached(std::unique_ptr<Job> job) {
-  enqueue({std::move(job), true});
+  enqueue({std::move(job), true}, Lane::kBulk);
 }
 
-void WorkerPool::enqueue(Task task) {
+void WorkerPool::enqueue(Task task, Lane lane) {
   {
     const std::lock_guard lock(queue_mutex_);
     ENGRAM_ASSERT(!stopping_);
-    queue_.push_back(std::move(task));
+    (lane == Lane::kInteractive ? interactive_ : bulk_).push_back(std::move(task));
   }
   queue_ready_.notify_one();
+}
+
+bool WorkerPool::has_task() const noexcept {
+  return !interactive_.empty() || !bulk_.empty();
+}
+
+WorkerPool::Task WorkerPool::take_task() {
+  const bool take_bulk = interactive_.empty() || (!bulk_.empty() && burst_ >= kInteractiveBurst);
+  burst_ = take_bulk ? 0 : burst_ + 1;
+  std::deque<Task>& queue = take_bulk ? bulk_ : interactive_;
+  Task task = std::move(queue.front());
+  queue.pop_front();
+  return task;
 }
 
 void WorkerPool::work(std::size_t number) {
@@ -47,10 +60,9 @@ void WorkerPool::work(std::size_t number) {
     Task task;
     {
       std::unique_lock lock(queue_mutex_);
-      queue_ready_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      queue_ready_.wait(lock, [this] { return stopping_ || has_task(); });
       if (stopping_) return;
-      task = std::move(queue_.front());
-      queue_.pop_front();
+      task = take_task();
     }
     task.job->run(scratch);
     if (!task.detached) finish(std::move(task.job));
@@ -79,11 +91,12 @@ std::size_t WorkerPool::poll_completions() {
 }
 
 void WorkerPool::stop() {
-  std::deque<Task> dropped;
+  std::deque<Task> dropped[2];
   {
     const std::lock_guard lock(queue_mutex_);
     stopping_ = true;
-    dropped.swap(queue_);
+    dropped[0].swap(interactive_);
+    dropped[1].swap(bulk_);
   }
   queue_ready_.notify_all();
   for (std::thread& thread : threads_) {
@@ -95,7 +108,7 @@ void WorkerPool::stop() {
 
 std::size_t WorkerPool::queue_depth() const {
   const std::lock_guard lock(queue_mutex_);
-  return queue_.size();
+  return interactive_.size() + bulk_.size();
 }
 
 }  // namespace engram

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -36,6 +37,11 @@ class Job {
   virtual void done() noexcept {}
 };
 
+/// Which queue a job waits in. Workers prefer the first, so that a search does not wait behind ten
+/// thousand inserts, and take one of the second after every kInteractiveBurst of the first, so that
+/// writes go on under a storm of reads.
+enum class Lane : std::uint8_t { kInteractive, kBulk };
+
 class WorkerPool {
  public:
   /// Starts `threads` (>= 1) workers. `wake_owner` is called from workers when completions arrive
@@ -48,9 +54,9 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   /// Queues a job whose `done` will be called by poll_completions().
-  void submit(std::unique_ptr<Job> job);
+  void submit(std::unique_ptr<Job> job, Lane lane = Lane::kInteractive);
 
-  /// Queues a job without a completion: it is run and destroyed on the worker; `done` is not
+  /// Queues a bulk job without a completion: it is run and destroyed on the worker; `done` is not
   /// called.
   void submit_detached(std::unique_ptr<Job> job);
 
@@ -73,15 +79,21 @@ class WorkerPool {
     bool detached = false;
   };
 
-  void enqueue(Task task);
+  static constexpr int kInteractiveBurst = 8;
+
+  void enqueue(Task task, Lane lane);
+  bool has_task() const noexcept;  // queue_mutex_ held
+  Task take_task();                // queue_mutex_ held, has_task()
   void work(std::size_t number);
   void finish(std::unique_ptr<Job> job);
 
   const std::function<void()> wake_owner_;
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_ready_;
-  std::deque<Task> queue_;  // queue_mutex_
-  bool stopping_ = false;   // queue_mutex_
+  std::deque<Task> interactive_;  // queue_mutex_
+  std::deque<Task> bulk_;         // queue_mutex_
+  int burst_ = 0;                 // queue_mutex_; interactive tasks since the last bulk one
+  bool stopping_ = false;         // queue_mutex_
   std::mutex finished_mutex_;
   std::vector<std::unique_ptr<Job>> finished_;  // finished_mutex_
   std::vector<std::unique_ptr<Job>> polled_;    // owner only; keeps its capacity between polls
