@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// One instruction set's kernel; included by simd.cc once per target.
+//
+// A score is summed in this order, whatever the batch: vectors 0, 2, 4... of the row go into one
+// accumulator and vectors 1, 3, 5... into another, with fused multiply-adds where the target has
+// them; the two are added; then, in every block of four lanes, (0 + 2) + (1 + 3); then the blocks,
+// halves upon halves. So a row's score has the same bits alone, in a batch, gathered or scanned; it
+// differs between targets, within gamma_n of the sum of the absolute terms (Higham 2002, 3.1).
+
+// A guard that lets every target in once.
+#if defined(ENGRAM_CORE_KERNELS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ENGRAM_CORE_KERNELS_SIMD_INL_H_
+#undef ENGRAM_CORE_KERNELS_SIMD_INL_H_
+#else
+#define ENGRAM_CORE_KERNELS_SIMD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace engram::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Rows are padded to 16 floats, which every vector length up to that divides.
+inline constexpr std::size_t kLineFloats = kRowAlignment / sizeof(float);
+using Tag = hn::CappedTag<float, kLineFloats>;
+using Vector = hn::Vec<Tag>;
+
+inline constexpr std::size_t kLanes = hn::MaxLanes(Tag());
+inline constexpr std::size_t kAccumulators = 2;
+inline constexpr std::size_t kStep = kAccumulators * kLanes;
+
+/// Rows that share the loads of a query.
+inline constexpr std::size_t kGroup = 4;
+
+template <Metric kMetric>
+HWY_INLINE Vector accumulate(Vector query, Vector row, Vector sum) {
+  if constexpr (kMetric == Metric::kL2) {
+    const Vector difference = hn::Sub(query, row);
+    return hn::MulAdd(difference, difference, sum);
+  } else {
+    return hn::NegMulAdd(query, row, sum);
+  }
+}
+
+#if HWY_TARGET == HWY_SCALAR
+/// Writes the only lane of four vectors.
+HWY_INLINE void store_sums(const Vector (&v)[kGroup], float* out) {
+  for (std::size_t i = 0; i < kGroup; ++i) out[i] = hn::GetLane(v[i]);
+}
+#else
+/// Adds up blocks of four lanes, halves upon halves, and writes the block that is left.
+template <class D>
+HWY_INLINE void store_block_sum(D d, hn::Vec<D> blocks, float* out) {
+  if constexpr (hn::MaxLanes(D()) <= kGroup) {
+    hn::StoreU(blocks, d, out);
+  } else {
+    const hn::Half<D> half;
+    store_block_sum(half, hn::Add(hn::LowerHalf(half, blocks), hn::UpperHalf(half, blocks)), out);
+  }
+}
+
+/// Writes the sums of the lanes of four vectors, which are added as they are transposed.
+HWY_INLINE void store_sums(const Vector (&v)[kGroup], float* out) {
+  const Tag f32;
+  const hn::Repartition<std::uint64_t, Tag> u64;
+  // Lanes of a block: a0+a2, b0+b2, a1+a3, b1+b3; and the same of c and d.
+  const Vector ab = hn::Add(hn::InterleaveLower(f32, v[0], v[1]),  //
+                            hn::InterleaveUpper(f32, v[0], v[1]));
+  const Vector cd = hn::Add(hn::InterleaveLower(f32, v[2], v[3]),  //
+                            hn::InterleaveUpper(f32, v[2], v[3]));
+  const auto ab_pairs = hn::BitCast(u64, ab);
+  const auto cd_pairs = hn::BitCast(u64, cd);
+  const Vector blocks = hn::Add(hn::BitCast(f32, hn::InterleaveLower(u64, ab_pairs, cd_pairs)),
+                                hn::BitCast(f32, hn::InterleaveUpper(u64, ab_pairs, cd_pairs)));
+  store_block_sum(f32, blocks, out);
+}
+#endif
+
+/// Scores kRows <= kGroup rows against one query. `floats` is a multiple of kLineFloats.
+template <Metric kMetric, std::size_t kRows>
+HWY_INLINE void score_rows(const float* HWY_RESTRICT query, const float* const (&rows)[kRows],
+                           std::size_t floats, float* HWY_RESTRICT out) {
+  const Tag f32;
+  Vector even[kRows];
+  Vector odd[kRows];
+  for (std::size_t r = 0; r < kRows; ++r) even[r] = odd[r] = hn::Zero(f32);
+
+  std::size_t i = 0;
+  for (; i + kStep <= floats; i += kStep) {
+    const Vector q0 = hn::LoadU(f32, query + i);
+    const Vector q1 = hn::LoadU(f32, query + i + kLanes);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      even[r] = accumulate<kMetric>(q0, hn::LoadU(f32, rows[r] + i), even[r]);
+      odd[r] = accumulate<kMetric>(q1, hn::LoadU(f32, rows[r] + i + kLanes), odd[r]);
+    }
+  }
+  if (i < floats) {  // a last line, where one vector is a line
+    const Vector q0 = hn::LoadU(f32, query + i);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      even[r] = accumulate<kMetric>(q0, hn::LoadU(f32, rows[r] + i), even[r]);
+    }
+  }
+
+  Vector sums[kGroup];
+  for (std::size_t r = 0; r < kGroup; ++r) {
+    const std::size_t row = r < kRows ? r : 0;
+    sums[r] = hn::Add(even[row], odd[row]);
+  }
+  if constexpr (kRows == kGroup) {
+    store_sums(sums, out);
+  } else {
+    float scores[kGroup];
+    store_sums(sums, scores);
+    for (std::size_t r = 0; r < kRows; ++r) out[r] = scores[r];
+  }
+}
+
+/// Rows listed by address.
+struct Gathered {
+  const std::byte* const* rows;
+
+  HWY_INLINE const float* operator[](std::size_t i) const {
+    return reinterpret_cast<const float*>(rows[i]);
+  }
+};
+
+/// Rows one after the other.
+struct Contiguous {
+  const std::byte* first;
+  std::size_t stride;
+
+  HWY_INLINE const float* operator[](std::size_t i) const {
+    return reinterpret_cast<const float*>(first + i * stride);
+  }
+};
+
+template <Metric kMetric, std::size_t kRows, class Rows>
+HWY_INLINE void score_group(const float* query, const Rows& rows, std::size_t begin,
+                            std::size_t floats, float* out) {
+  const float* group[kRows];
+  for (std::size_t r = 0; r < kRows; ++r) group[r] = rows[begin + r];
+  score_rows<kMetric>(query, group, floats, out + begin);
+}
+
+template <Metric kMetric, class Rows>
+HWY_INLINE void score_all(const float* query, const Rows& rows, std::size_t floats,
+                          std::span<float> out) {
+  const std::size_t count = out.size();
+  std::size_t i = 0;
+  for (; i + kGroup <= count; i += kGroup) {
+    score_group<kMetric, kGroup>(query, rows, i, floats, out.data());
+  }
+  switch (count - i) {
+    case 3:
+      return score_group<kMetric, 3>(query, rows, i, floats, out.data());
+    case 2:
+      return score_group<kMetric, 2>(query, rows, i, floats, out.data());
+    case 1:
+      return score_group<kMetric, 1>(query, rows, i, floats, out.data());
+    default:
+      return;
+  }
+}
+
+template <Metric kMetric>
+class SimdKernel final : public F32Kernel {
+ public:
+  using F32Kernel::F32Kernel;
+
+  void gather(Query query, std::span<const std::byte* const> rows,
+              std::span<float> out) const noexcept override {
+    score_all<kMetric>(floats_of(query), Gathered{rows.data()}, row_floats(), out);
+  }
+
+  void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept override {
+    score_all<kMetric>(floats_of(query), Contiguous{rows, stride()}, row_floats(), out);
+  }
+
+ private:
+  std::size_t row_floats() const noexcept { return stride() / sizeof(float); }
+
+  static const float* floats_of(Query query) noexcept {
+    return reinterpret_cast<const float*>(query.data);
+  }
+};
+
+/// Cosine is the dot product of what prepare() and stored rows have normalised.
+std::unique_ptr<Kernel> make_simd_kernel(std::string_view name, Metric metric, std::size_t dim) {
+  if (metric == Metric::kL2) return std::make_unique<SimdKernel<Metric::kL2>>(name, metric, dim);
+  return std::make_unique<SimdKernel<Metric::kDot>>(name, metric, dim);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace engram::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // the guard
