@@ -92,7 +92,7 @@ def load(name: str) -> Dataset:
         raise UserError(f"no dataset is called {name!r}; there are slice, {', '.join(SPECS)}")
     folder = cache_root() / name
     if not folder.is_dir():
-        raise UserError(f"{name} is not here yet: run {HERE.name}/datasets.py fetch {name}")
+        raise UserError(f"{name} is not here yet: run experiments/datasets.py fetch {name}")
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     words = folder / "words.txt"
     keys = [word.encode() for word in read_lines(words)] if words.exists() else _row_numbers(len(vectors))
@@ -122,8 +122,8 @@ def sample_queries(data: Dataset, count: int, seed: int, mode: str) -> Queries:
 
     stored: vectors of the dataset itself. The queried row is not counted as an answer (the caller asks for k + 1),
             since finding a vector that equals the query says nothing about recall.
-    unseen: the dataset's own test vectors; where it ships none, midpoints of two random rows after scaling both to
-            length one, which are no rows and lie further from everything: harder than what a user asks.
+    unseen: the dataset's own test vectors; where it ships none, points between two random rows scaled to length one,
+            which are no rows and lie further from everything: harder than what a user asks.
     """
     rng = np.random.default_rng(seed)
     if mode == "stored":
@@ -132,7 +132,7 @@ def sample_queries(data: Dataset, count: int, seed: int, mode: str) -> Queries:
     if data.test_vectors is not None:
         vectors = data.test_vectors[_draw(rng, len(data.test_vectors), count)]
     else:
-        vectors = _midpoints(data.vectors, rng, count)
+        vectors = _between(data.vectors, rng, count)
     return Queries(np.ascontiguousarray(vectors), np.full(count, -1))
 
 
@@ -142,11 +142,14 @@ def _draw(rng: np.random.Generator, rows: int, count: int) -> np.ndarray:
     return rng.choice(rows, size=count, replace=False)
 
 
-def _midpoints(vectors: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
+def _between(vectors: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
+    """Points between two random directions. The weights are random too: a midpoint is equally far from both its ends,
+    and every query would begin with a tie."""
     ends = vectors[_draw(rng, len(vectors), 2 * count)].astype(np.float64)
     ends /= np.linalg.norm(ends, axis=1, keepdims=True)
-    middle = ends[:count] + ends[count:]
-    return (middle / np.linalg.norm(middle, axis=1, keepdims=True)).astype(np.float32)
+    weight = rng.uniform(0.25, 0.75, size=(count, 1))
+    points = weight * ends[:count] + (1 - weight) * ends[count:]
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
 
 
 # --- fetching ---------------------------------------------------------------------------------------------------------
