@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/collection.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace engram {
+
+/// A job of a collection. It keeps the collection alive until its completion has been handled.
+class Collection::Operation final : public Job {
+ public:
+  Operation(std::shared_ptr<Collection> collection, Access access,
+            std::function<void(Scratch&)> work, std::function<void()> done)
+      : collection_(std::move(collection)),
+        access_(access),
+        ticket_(collection_->grace_.enter()),
+        work_(std::move(work)),
+        done_(std::move(done)) {}
+
+  void run(Scratch& scratch) noexcept override { work_(scratch); }
+
+  void done() noexcept override {
+    done_();
+    collection_->grace_.leave(ticket_);
+    collection_->gate_.leave(access_);
+  }
+
+ private:
+  std::shared_ptr<Collection> collection_;
+  Access access_;
+  GracePeriod::Ticket ticket_;
+  std::function<void(Scratch&)> work_;
+  std::function<void()> done_;
+};
+
+Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec, std::uint64_t hash_seed,
+                                                       WorkerPool& workers) {
+  std::shared_ptr<Collection> collection(new Collection(std::move(spec), hash_seed, workers));
+  ENGRAM_TRY(collection->build());
+  return collection;
+}
+
+Collection::Collection(CollectionSpec spec, std::uint64_t hash_seed, WorkerPool& workers)
+    : spec_(std::move(spec)), workers_(workers), keys_(hash_seed) {}
+
+Status Collection::build() {
+  auto store = VectorStore::create(spec_.dim, spec_.metric);
+  if (!store) return tl::unexpected(std::move(store.error()));
+  store_ = std::move(*store);
+  auto kernel = make_kernel(spec_.kernel_name, spec_.metric, spec_.dim);
+  if (!kernel) return tl::unexpected(std::move(kernel.error()));
+  kernel_ = std::move(*kernel);
+  auto index = spec_.primitive->create({*store_, *kernel_}, spec_.options);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  index_ = std::move(*index);
+  return entries_.reserve(kMaxSlots);
+}
+
+Collection::~Collection() {
+  if (store_ == nullptr) return;
+  const std::size_t slots = std::min<std::size_t>(store_->slot_end(), entries_.committed());
+  for (std::size_t slot = 0; slot < slots; ++slot) delete entries_[slot];
+}
+
+Collection::Access Collection::write_access() const noexcept {
+  return spec_.primitive->traits.concurrent ? Access::kShared : Access::kExclusive;
+}
+
+void Collection::run(Access access, Lane lane, std::function<void(Scratch&)> work,
+                     std::function<void()> done) {
+  gate_.enter(access, [self = shared_from_this(), access, lane, work = std::move(work),
+                       done = std::move(done)]() mutable {
+    WorkerPool& workers = self->workers_;
+    workers.submit(
+        std::make_unique<Operation>(std::move(self), access, std::move(work), std::move(done)),
+        lane);
+  });
+}
+
+void Collection::read(std::function<void(Scratch&)> work, std::function<void()> done) {
+  run(Access::kShared, Lane::kInteractive, std::move(work), std::move(done));
+}
+
+std::optional<std::vector<float>> Collection::get(std::string_view key) const {
+  const Entry* const entry = keys_.find(key);
+  if (entry == nullptr) return std::nullopt;
+  std::vector<float> vector(spec_.dim);
+  store_->read(entry->slot, vector);
+  return vector;
+}
+
+Collection::Report Collection::report() const {
+  const std::size_t slots = store_->slot_end();
+  const std::size_t per_entry = sizeof(Entry) + sizeof(Entry*);
+  return {.kernel = std::string(kernel_->name()),
+          .memory_bytes = store_->memory_bytes() + index_->memory_bytes() + slots * per_entry,
+          .slots = slots,
+          .facts = index_->describe()};
+}
+
+Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<const float> vector) {
+  const Result<Slot> slot = store_->allocate();
+  if (!slot) return tl::unexpected(slot.error());
+  if (Status room = entries_.ensure(std::size_t{*slot} + 1); !room) {
+    store_->release(*slot);
+    return tl::unexpected(std::move(room.error()));
+  }
+  store_->write(*slot, vector);
+  entries_[*slot] = new Entry{std::string(key), XXH3_64bits(key.data(), key.size()), *slot};
+  return entries_[*slot];
+}
+
+void Collection::erase(std::string_view key, std::function<void(bool)> done) {
+  key_order_.begin(key, [self = shared_from_this(), name = std::string(key),
+                         done = std::move(done)] {
+    const Entry* const entry = self->keys_.find(name);
+    if (entry == nullptr) {
+      done(false);
+      self->key_order_.finish(name);
+      return;
+    }
+    const Slot slot = entry->slot;
+    self->run(
+        self->write_access(), Lane::kBulk,
+        [collection = self.get(), slot](Scratch& scratch) { collection->remove(slot, scratch); },
+        [collection = self.get(), slot, name, done] {
+          collection->keys_.take(name);
+          collection->retire(slot);
+          done(true);
+          collection->key_order_.finish(name);
+        });
+  });
+}
+
+/// On a worker.
+Status Collection::insert(const Entry& entry, Slot replaced, Scratch& scratch) {
+  ENGRAM_TRY(index_->insert(entry.slot, entry.identity, scratch));
+  if (replaced != kNoSlot) remove(replaced, scratch);
+  return {};
+}
+
+/// On a worker.
+void Collection::remove(Slot slot, Scratch& scratch) {
+  removals_begun_.fetch_add(1);
+  index_->erase(slot, scratch);
+  removals_ended_.fetch_add(1);
+}
+
+/// Makes `entry` the one of its key. True if the key is new.
+bool Collection::commit(Entry& entry) {
+  const Entry* const former = keys_.replace(entry);
+  if (former != nullptr) retire(former->slot);
+  return former == nullptr;
+}
+
+void Collection::retire(Slot slot) {
+  if (!spec_.primitive->traits.deferred_reclaim) {
+    grace_.after([this, slot] { free_slot(slot); });
+    return;
+  }
+  erased_.push_back(slot);
+  reclaim_if_worthwhile();
+}
+
+void Collection::reclaim_if_worthwhile() {
+  // A pass over the structure costs about the same for one slot as for many. At a sixteenth the
+  // work per erased vector is a constant and the memory that waits is bounded.
+  constexpr std::size_t kFewest = 64;
+  constexpr std::size_t kShare = 16;
+  if (reclaiming_ || erased_.size() < std::max(kFewest, size() / kShare)) return;
+  reclaiming_ = true;
+  grace_.after([this, slots = std::exchange(erased_, {})] {
+    // An action may run inside the last operation's completion, which keeps `this` alive.
+    reclaim(slots);
+  });
+}
+
+void Collection::reclaim(std::vector<Slot> slots) {
+  const auto shared = std::make_shared<const std::vector<Slot>>(std::move(slots));
+  const auto status = std::make_shared<Status>();
+  run(
+      write_access(), Lane::kBulk,
+      [this, shared, status](Scratch& scratch) { *status = index_->reclaim(*shared, scratch); },
+      [this, shared, status] {
+        reclaiming_ = false;
+        if (!*status) {  // out of memory: tried again with the next erasure
+          erased_.insert(erased_.end(), shared->begin(), shared->end());
+          return;
+        }
+        grace_.after([this, shared] {
+          for (const Slot slot : *shared) free_slot(slot);
+        });
+        reclaim_if_worthwhile();
+      });
+}
+
+void Collection::free_slot(Slot slot) {
+  delete std::exchange(entries_[slot], nullptr);
+  store_->release(slot);
+}
+
+}  // namespace engram

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an index name means to a client: keys, vectors, and a retrieval primitive over them. Keys,
+// overwrites, deletion and the reuse of memory are solved here once, for every primitive.
+//
+// A write takes a slot and stores its row, then becomes a job: a worker inserts the slot into the
+// index and erases the one that it replaces; back on the event loop the key is made to point at the
+// new slot. The old one is reclaimed by the index if the primitive wants that (Traits), and reused
+// after a grace period, when no running operation can see it any more.
+//
+// For a moment two versions of a key are in the index, so a search that overlaps an overwrite may
+// meet both; it answers the nearer one (collection_search.cc).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/index.h"
+#include "core/registry.h"
+#include "core/reserved_memory.h"
+#include "core/result.h"
+#include "core/scratch.h"
+#include "core/vector_store.h"
+#include "server/engine/access_gate.h"
+#include "server/engine/grace_period.h"
+#include "server/engine/key_order.h"
+#include "server/engine/key_table.h"
+#include "server/runtime/worker_pool.h"
+
+namespace engram {
+
+/// What VNEW chose.
+struct CollectionSpec {
+  std::size_t dim;
+  Metric metric;
+  const Primitive* primitive;
+  Options options;          ///< parsed against primitive->create_options
+  std::string kernel_name;  ///< as make_kernel takes it
+};
+
+/// One answer of a search. The key is borrowed: valid while the operation that found it runs.
+struct Answer {
+  std::string_view key;
+  float distance;
+};
+
+/// Threads: the event loop's only, except where a member says otherwise.
+class Collection : public std::enable_shared_from_this<Collection> {
+ public:
+  /// `hash_seed` randomizes the key table. `workers` outlives the collection.
+  /// Errors: those of VectorStore::create, make_kernel and Primitive::create.
+  static Result<std::shared_ptr<Collection>> create(CollectionSpec spec, std::uint64_t hash_seed,
+                                                    WorkerPool& workers);
+  ~Collection();
+  Collection(const Collection&) = delete;
+  Collection& operator=(const Collection&) = delete;
+
+  /// What it was made from. Any thread.
+  const CollectionSpec& spec() const noexcept { return spec_; }
+
+  /// How many keys it holds.
+  std::size_t size() const noexcept { return keys_.size(); }
+
+  class PutBatch;
+
+  /// Removes `key`, then calls `done` with whether it was there.
+  void erase(std::string_view key, std::function<void(bool)> done);
+
+  /// The vector of `key` as it was given (row.h says how exactly), or nothing.
+  std::optional<std::vector<float>> get(std::string_view key) const;
+
+  /// Runs `work` on a worker at a time when the index may be read, then `done` on the event loop.
+  void read(std::function<void(Scratch&)> work, std::function<void()> done);
+
+  /// The keys nearest to each query, ascending by distance: min(k, size) of them. queries:
+  /// [n * dim], each passed check_vector. On a worker, from the work of read().
+  Result<std::vector<std::vector<Answer>>> search(std::span<const float> queries,
+                                                  const SearchParams& params,
+                                                  Scratch& scratch) const;
+
+  /// What VINFO shows of the engine and the primitive. On a worker, from the work of read().
+  struct Report {
+    std::string kernel;
+    std::size_t memory_bytes;  ///< vectors, structure and keys
+    std::size_t slots;         ///< ever used: the high-water mark of vectors held at once
+    std::vector<Fact> facts;   ///< the primitive's own
+  };
+  Report report() const;
+
+  /// Slots in use that are not the place of a key: being written, or erased and not yet free.
+  std::size_t unsettled() const noexcept { return store_->live() - keys_.size(); }
+
+ private:
+  using Access = AccessGate::Access;
+  class Operation;
+
+  /// A key's place, current or former. It is made before its slot enters the index and freed after
+  /// the slot's grace period, so workers can name whatever they find.
+  struct Entry {
+    std::string key;
+    std::uint64_t identity;  ///< hash of the key, the same on every machine
+    Slot slot;
+  };
+
+  Collection(CollectionSpec spec, std::uint64_t hash_seed, WorkerPool& workers);
+  Status build();
+
+  Access write_access() const noexcept;
+  void run(Access access, Lane lane, std::function<void(Scratch&)> work,
+           std::function<void()> done);
+
+  Result<Entry*> stage(std::string_view key, std::span<const float> vector);
+  Status insert(const Entry& entry, Slot replaced, Scratch& scratch);
+  void remove(Slot slot, Scratch& scratch);
+  bool commit(Entry& entry);
+
+  void retire(Slot slot);
+  void reclaim_if_worthwhile();
+  void reclaim(std::vector<Slot> slots);
+  void free_slot(Slot slot);
+
+  Status drop_repeats(Query query, SearchParams params, Scratch& scratch,
+                      std::vector<Hit>& hits) const;
+  std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
+  std::string_view key_of(Slot slot) const noexcept;
+  std::vector<Answer> name(std::span<const Hit> hits) const;
+
+  const CollectionSpec spec_;
+  WorkerPool& workers_;
+  std::unique_ptr<Kernel> kernel_;
+  std::unique_ptr<VectorStore> store_;
+  std::unique_ptr<Index> index_;
+
+  KeyTable<Entry> keys_;           // the committed entry of each key
+  ReservedArray<Entry*> entries_;  // by slot; owns them; workers read
+  AccessGate gate_;
+  GracePeriod grace_;
+  KeyOrder key_order_;
+
+  std::vector<Slot> erased_;  // await reclaim
+  bool reclaiming_ = false;
+
+  // Counted by workers. A search during which neither moved cannot have met two versions of a key.
+  std::atomic<std::uint64_t> removals_begun_{0};
+  std::atomic<std::uint64_t> removals_ended_{0};
+};
+
+/// Writes that are put as a whole: staged one by one, which may fail and then leaves nothing
+/// behind, and committed once. Threads: the event loop's only.
+class Collection::PutBatch {
+ public:
+  explicit PutBatch(std::shared_ptr<Collection> collection) : collection_(std::move(collection)) {}
+  ~PutBatch();
+  PutBatch(const PutBatch&) = delete;
+  PutBatch& operator=(const PutBatch&) = delete;
+
+  /// Stages `vector` ([dim], passed check_vector) under `key`. Of two with one key the later wins.
+  /// Errors: kResourceExhausted.
+  Status add(std::string_view key, std::span<const float> vector);
+
+  /// Puts all that was added, then calls `done` with how many keys are new. Fails with the first
+  /// error if the index could not take some of them; the others are stored nevertheless.
+  void commit(std::function<void(Result<std::size_t>)> done);
+
+ private:
+  struct Progress;
+  struct Write;
+
+  static void start(const std::shared_ptr<Progress>& progress, std::vector<Entry*> entries);
+  static void finish(const std::shared_ptr<Progress>& progress, std::vector<Write>& writes);
+
+  std::shared_ptr<Collection> collection_;
+  std::vector<Entry*> entries_;
+};
+
+}  // namespace engram

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "core/assert.h"
+#include "server/engine/collection.h"
+
+namespace engram {
+
+/// What a committed batch still waits for.
+struct Collection::PutBatch::Progress {
+  std::shared_ptr<Collection> collection;
+  std::function<void(Result<std::size_t>)> done;
+  std::size_t unfinished;
+  std::size_t added = 0;
+  std::optional<Error> error;
+};
+
+struct Collection::PutBatch::Write {
+  Entry* entry;
+  Slot replaced;  // kNoSlot if the key is new
+  Status status;
+};
+
+Collection::PutBatch::~PutBatch() {
+  // Never seen by the index, so no grace period is due.
+  for (const Entry* const entry : entries_) collection_->free_slot(entry->slot);
+}
+
+Status Collection::PutBatch::add(std::string_view key, std::span<const float> vector) {
+  Result<Entry*> entry = collection_->stage(key, vector);
+  if (!entry) return tl::unexpected(std::move(entry.error()));
+  entries_.push_back(*entry);
+  return {};
+}
+
+void Collection::PutBatch::commit(std::function<void(Result<std::size_t>)> done) {
+  ENGRAM_ASSERT(!entries_.empty());
+  const auto progress = std::make_shared<Progress>(
+      Progress{collection_, std::move(done), entries_.size(), 0, std::nullopt});
+  // Jobs of several inserts: enough of them to keep every worker busy, few enough that a batch of
+  // thousands does not drown the queue. A key that is being written joins later, on its own.
+  constexpr std::size_t kLargestJob = 16;
+  const std::size_t jobs = collection_->workers_.size() * 4;
+  const std::size_t job_size = std::clamp<std::size_t>(entries_.size() / jobs, 1, kLargestJob);
+  const auto ready = std::make_shared<std::vector<Entry*>>();
+  for (Entry* const entry : std::exchange(entries_, {})) {
+    const auto is_collecting = std::weak_ptr(ready);
+    collection_->key_order_.begin(entry->key, [progress, entry, is_collecting] {
+      if (const auto collecting = is_collecting.lock()) {
+        collecting->push_back(entry);
+      } else {
+        start(progress, {entry});
+      }
+    });
+    if (ready->size() == job_size) start(progress, std::exchange(*ready, {}));
+  }
+  if (!ready->empty()) start(progress, std::exchange(*ready, {}));
+}
+
+void Collection::PutBatch::start(const std::shared_ptr<Progress>& progress,
+                                 std::vector<Entry*> entries) {
+  Collection& collection = *progress->collection;
+  const auto writes = std::make_shared<std::vector<Write>>();
+  for (Entry* const entry : entries) {
+    const Entry* const former = collection.keys_.find(entry->key);
+    writes->push_back({entry, former == nullptr ? kNoSlot : former->slot, {}});
+  }
+  collection.run(
+      collection.write_access(), Lane::kBulk,
+      [&collection, writes](Scratch& scratch) {
+        for (Write& write : *writes) {
+          write.status = collection.insert(*write.entry, write.replaced, scratch);
+        }
+      },
+      [progress, writes] { finish(progress, *writes); });
+}
+
+void Collection::PutBatch::finish(const std::shared_ptr<Progress>& progress,
+                                  std::vector<Write>& writes) {
+  Collection& collection = *progress->collection;
+  std::vector<std::string> keys;
+  for (Write& write : writes) {
+    keys.push_back(write.entry->key);
+    if (write.status) {
+      progress->added += collection.commit(*write.entry) ? 1 : 0;
+    } else {
+      if (!progress->error) progress->error = std::move(write.status.error());
+      collection.grace_.after(
+          [&collection, slot = write.entry->slot] { collection.free_slot(slot); });
+    }
+  }
+  progress->unfinished -= writes.size();
+  if (progress->unfinished == 0) {
+    if (progress->error) {
+      progress->done(tl::unexpected(std::move(*progress->error)));
+    } else {
+      progress->done(progress->added);
+    }
+  }
+  // Last, because it starts writes that waited, which may belong to this very batch.
+  for (const std::string& key : keys) collection.key_order_.finish(key);
+}
+
+}  // namespace engram
