@@ -1,10 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands/vector_commands.h"
 
+#include <array>
+
+#include "server/commands/vector_handlers.h"
+
 namespace engram {
+namespace {
+
+using namespace command_flag;
+
+constexpr KeyRange kIndex = {1, 1, 1};
+constexpr std::string_view kGroup = "vector";
+constexpr std::string_view kSince = "0.1.0";
+
+constexpr CommandSpec spec(std::string_view name, Handler handler, int arity, std::uint32_t flags,
+                           KeyRange keys, std::string_view summary, std::string_view syntax,
+                           std::string_view complexity) {
+  return {.name = name,
+          .handler = handler,
+          .arity = arity,
+          .flags = flags,
+          .keys = keys,
+          .group = kGroup,
+          .summary = summary,
+          .syntax = syntax,
+          .complexity = complexity,
+          .since = kSince};
+}
+
+constexpr std::array kCommands = {
+    spec("vnew", vnew, -3, kWrite | kDenyOom, kIndex,
+         "Makes an empty vector index with a metric and a retrieval primitive",
+         "index dim [METRIC <cosine | l2 | dot>] [PRIMITIVE primitive] [option value ...]", "O(1)"),
+    spec("vdrop", vdrop, 2, kWrite, kIndex, "Removes a vector index with all that it holds",
+         "index", "O(1), the memory is freed in the background"),
+    spec("vlist", vlist, 1, kReadonly, {}, "Lists the vector indexes by name", {},
+         "O(N) with N the keys of the database"),
+    spec("vinfo", vinfo, 2, kReadonly, kIndex, "Describes a vector index and its primitive",
+         "index", "O(1)"),
+    spec("vprimitives", vprimitives, 1, kLoading | kStale, {},
+         "Lists the retrieval primitives with their traits and options", {}, "O(1)"),
+    spec("vadd", vadd, 4, kWrite | kDenyOom, kIndex,
+         "Stores a vector under a key, replacing the one that was there", "index key vector",
+         "the primitive's insert; O(log N) for hnsw"),
+    spec("vmadd", vmadd, -4, kWrite | kDenyOom, kIndex,
+         "Stores several vectors, on all workers at once", "index key vector [key vector ...]",
+         "as VADD for each vector"),
+    spec("vdel", vdel, 3, kWrite, kIndex, "Deletes the vector of a key", "index key",
+         "the primitive's erase; O(1) amortized for flat"),
+    spec("vget", vget, 3, kReadonly | kFast, kIndex,
+         "Returns the vector of a key as packed little-endian float32", "index key",
+         "O(D) with D the dimension"),
+    spec("vsearch", vsearch, -4, kReadonly, kIndex,
+         "Returns the keys nearest to a query and their distances, closest first",
+         "index query k [EF ef] [option value ...]", "the primitive's search; O(N) for flat"),
+    spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
+         "Searches for several queries, on all workers at once",
+         "index k [EF ef] query [query ...]", "as VSEARCH for each query"),
+    spec("vsave", vsave, 1, kAdmin | kNoScript, {}, "Writes a snapshot of all data", {}, "O(N)"),
+};
+
+}  // namespace
 
 std::span<const CommandSpec> vector_commands() {
-  return {};
+  return kCommands;
 }
 
 }  // namespace engram

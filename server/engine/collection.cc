@@ -7,6 +7,14 @@
 #include <utility>
 
 namespace engram {
+namespace {
+
+std::uint64_t next_uid() {
+  static std::atomic<std::uint64_t> last{0};  // a process may run several servers
+  return ++last;
+}
+
+}  // namespace
 
 /// A job of a collection. It keeps the collection alive until its completion has been handled.
 class Collection::Operation final : public Job {
@@ -43,7 +51,7 @@ Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec, std:
 }
 
 Collection::Collection(CollectionSpec spec, std::uint64_t hash_seed, WorkerPool& workers)
-    : spec_(std::move(spec)), workers_(workers), keys_(hash_seed) {}
+    : spec_(std::move(spec)), uid_(next_uid()), workers_(workers), keys_(hash_seed) {}
 
 Status Collection::build() {
   auto store = VectorStore::create(spec_.dim, spec_.metric);
@@ -94,7 +102,8 @@ std::optional<std::vector<float>> Collection::get(std::string_view key) const {
 Collection::Report Collection::report() const {
   const std::size_t slots = store_->slot_end();
   const std::size_t per_entry = sizeof(Entry) + sizeof(Entry*);
-  return {.kernel = std::string(kernel_->name()),
+  return {.uid = uid_,
+          .kernel = std::string(kernel_->name()),
           .memory_bytes = store_->memory_bytes() + index_->memory_bytes() + slots * per_entry,
           .slots = slots,
           .facts = index_->describe()};

@@ -87,6 +87,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   /// What VINFO shows of the engine and the primitive. On a worker, from the work of read().
   struct Report {
+    std::uint64_t uid;  ///< no two collections of a process have the same
     std::string kernel;
     std::size_t memory_bytes;  ///< vectors, structure and keys
     std::size_t slots;         ///< ever used: the high-water mark of vectors held at once
@@ -133,6 +134,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::vector<Answer> name(std::span<const Hit> hits) const;
 
   const CollectionSpec spec_;
+  const std::uint64_t uid_;
   WorkerPool& workers_;
   std::unique_ptr<Kernel> kernel_;
   std::unique_ptr<VectorStore> store_;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handlers of V*, by the file that holds them; vector_commands.cc is their table.
+#pragma once
+
+namespace engram {
+
+class CommandContext;
+
+// vector_index.cc: indexes as a whole
+void vnew(CommandContext& context);
+void vdrop(CommandContext& context);
+void vlist(CommandContext& context);
+void vsave(CommandContext& context);
+
+// vector_info.cc: what there is
+void vinfo(CommandContext& context);
+void vprimitives(CommandContext& context);
+
+// vector_items.cc: single vectors
+void vadd(CommandContext& context);
+void vmadd(CommandContext& context);
+void vdel(CommandContext& context);
+void vget(CommandContext& context);
+
+// vector_search.cc
+void vsearch(CommandContext& context);
+void vmsearch(CommandContext& context);
+
+}  // namespace engram

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands over indexes as a whole.
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+#include "server/commands/errors.h"
+#include "server/commands/vector_arguments.h"
+#include "server/commands/vector_handlers.h"
+#include "server/config/config.h"
+#include "server/engine/keyspace.h"
+
+namespace engram {
+namespace {
+
+constexpr std::string_view kDefaultMetric = "cosine";
+constexpr std::string_view kDefaultPrimitive = "hnsw";
+
+std::string_view or_default(std::string_view given, std::string_view fallback) {
+  return given.empty() ? fallback : given;
+}
+
+Result<Metric> read_metric(std::string_view name) {
+  const auto metric = metric_from_name(name);
+  if (metric) return *metric;
+  return fail(ErrorCode::kInvalidArgument, "unknown metric '" + std::string(name.substr(0, 64)) +
+                                               "', expected cosine, l2 or dot");
+}
+
+/// VNEW's arguments after the index: dim [METRIC m] [PRIMITIVE p] [option value ...]
+Result<CollectionSpec> read_spec(Arguments arguments, std::string kernel_name) {
+  const auto dim = read_count(arguments[0], "dimension", 1, kMaxDimension);
+  if (!dim) return tl::unexpected(dim.error());
+  auto pairs = read_pairs(arguments.subspan(1));
+  if (!pairs) return tl::unexpected(pairs.error());
+  const auto metric_name = take_pair(*pairs, "METRIC");
+  if (!metric_name) return tl::unexpected(metric_name.error());
+  const auto primitive_name = take_pair(*pairs, "PRIMITIVE");
+  if (!primitive_name) return tl::unexpected(primitive_name.error());
+  const auto metric = read_metric(or_default(*metric_name, kDefaultMetric));
+  if (!metric) return tl::unexpected(metric.error());
+  const auto primitive = find_primitive(or_default(*primitive_name, kDefaultPrimitive));
+  if (!primitive) return tl::unexpected(primitive.error());
+  auto options = Options::parse((*primitive)->create_options, *pairs);
+  if (!options) return tl::unexpected(options.error());
+  return CollectionSpec{*dim, *metric, *primitive, std::move(*options), std::move(kernel_name)};
+}
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+}  // namespace
+
+void vnew(CommandContext& context) {
+  Keyspace& keyspace = context.services.keyspace;
+  const std::string_view name = context.argv[1];
+  if (const Value* const existing = keyspace.peek(name)) {
+    if (std::holds_alternative<std::string>(*existing)) return context.reply.error(kWrongTypeError);
+    return context.reply.error("ERR index '" + std::string(name) + "' already exists");
+  }
+  auto spec = read_spec(context.argv.subspan(2), context.services.config.kernel);
+  if (!spec) return write_error(context.reply, spec.error());
+  auto collection = Collection::create(std::move(*spec), random_seed(), context.services.workers);
+  if (!collection) return write_error(context.reply, collection.error());
+  keyspace.set(name, std::move(*collection));
+  context.reply.ok();
+}
+
+void vdrop(CommandContext& context) {
+  const auto collection = find_collection(context, context.argv[1]);
+  if (!collection) return write_error(context.reply, collection.error());
+  context.services.keyspace.erase(context.argv[1]);
+  context.reply.ok();
+}
+
+void vlist(CommandContext& context) {
+  std::vector<std::string_view> names;
+  context.services.keyspace.for_each([&](std::string_view key, const Value& value) {
+    if (std::holds_alternative<std::shared_ptr<Collection>>(value)) names.push_back(key);
+  });
+  std::sort(names.begin(), names.end());
+  context.reply.array(names.size());
+  for (const std::string_view name : names) context.reply.bulk(name);
+}
+
+void vsave(CommandContext& context) {
+  context.reply.error("ERR persistence is off: this server keeps its data in memory only");
+}
+
+}  // namespace engram

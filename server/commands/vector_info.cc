@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// What there is: VINFO of an index, VPRIMITIVES of the program.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+#include "core/text.h"
+#include "server/commands/errors.h"
+#include "server/commands/vector_arguments.h"
+#include "server/commands/vector_handlers.h"
+#include "server/engine/keyspace.h"
+
+namespace engram {
+namespace {
+
+/// A map in the making whose size is known only at its end.
+class InfoMap {
+ public:
+  void add(std::string name, std::string value) {
+    if (!has(name)) facts_.push_back({std::move(name), std::move(value)});
+  }
+  void add(std::string name, std::size_t value) { add(std::move(name), std::to_string(value)); }
+
+  void write(ReplyWriter& writer) const {
+    writer.map(facts_.size());
+    for (const Fact& fact : facts_) {
+      writer.simple(fact.name);
+      write_value(writer, fact.value);
+    }
+  }
+
+ private:
+  static void write_value(ReplyWriter& writer, const std::string& text) {
+    if (const auto integer = parse_number<std::int64_t>(text)) return writer.integer(*integer);
+    if (const auto real = parse_number<double>(text)) return writer.number(*real);
+    writer.bulk(text);
+  }
+
+  bool has(std::string_view name) const {
+    return std::any_of(facts_.begin(), facts_.end(),
+                       [name](const Fact& fact) { return fact.name == name; });
+  }
+
+  std::vector<Fact> facts_;
+};
+
+std::string fact_or(const std::vector<Fact>& facts, std::string_view name, std::string fallback) {
+  for (const Fact& fact : facts) {
+    if (fact.name == name) return fact.value;
+  }
+  return fallback;
+}
+
+/// EF_CONSTRUCTION as ef-construction, the way VINFO spells names.
+std::string fact_name(std::string_view option) {
+  std::string name = to_lower(option);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+/// The names that Redis's vector sets have come first and in their order; 0 where this index has no
+/// such thing. Then what engram knows, the primitive's options, and its own facts.
+InfoMap describe(const CollectionSpec& spec, std::size_t size, const Collection::Report& report) {
+  InfoMap map;
+  map.add("quant-type", "f32");
+  map.add("hnsw-m", fact_or(report.facts, "hnsw-m", "0"));
+  map.add("vector-dim", spec.dim);
+  map.add("projection-input-dim", std::size_t{0});
+  map.add("size", size);
+  map.add("max-level", fact_or(report.facts, "max-level", "0"));
+  map.add("attributes-count", std::size_t{0});
+  map.add("vset-uid", report.uid);
+  map.add("hnsw-max-node-uid", report.slots);
+  map.add("primitive", std::string(spec.primitive->name));
+  map.add("metric", std::string(metric_name(spec.metric)));
+  map.add("kernel", report.kernel);
+  map.add("memory-bytes", report.memory_bytes);
+  for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
+    map.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));
+  }
+  for (const Fact& fact : report.facts) map.add(fact.name, fact.value);
+  return map;
+}
+
+void write_option(ReplyWriter& writer, const OptionSpec& option, std::string_view command) {
+  writer.map(6);
+  writer.simple("name");
+  writer.bulk(option.name);
+  writer.simple("command");
+  writer.bulk(command);
+  writer.simple("type");
+  writer.bulk(option.type_name());
+  writer.simple("range");
+  writer.bulk(option.range());
+  writer.simple("default");
+  writer.bulk(option.default_text());
+  writer.simple("help");
+  writer.bulk(option.help);
+}
+
+void write_traits(ReplyWriter& writer, const Traits& traits) {
+  writer.map(4);
+  writer.simple("exact");
+  writer.boolean(traits.exact);
+  writer.simple("concurrent");
+  writer.boolean(traits.concurrent);
+  writer.simple("deferred-reclaim");
+  writer.boolean(traits.deferred_reclaim);
+  writer.simple("saves-structure");
+  writer.boolean(traits.saves_structure);
+}
+
+void write_primitive(ReplyWriter& writer, const Primitive& primitive) {
+  writer.map(5);
+  writer.simple("name");
+  writer.bulk(primitive.name);
+  writer.simple("summary");
+  writer.bulk(primitive.summary);
+  writer.simple("source");
+  writer.bulk(primitive.source);
+  writer.simple("traits");
+  write_traits(writer, primitive.traits);
+  writer.simple("options");
+  writer.array(primitive.create_options.size() + primitive.search_options.size());
+  for (const OptionSpec& option : primitive.create_options) write_option(writer, option, "VNEW");
+  for (const OptionSpec& option : primitive.search_options) write_option(writer, option, "VSEARCH");
+}
+
+}  // namespace
+
+void vinfo(CommandContext& context) {
+  if (!context.services.keyspace.contains(context.argv[1])) return context.reply.null_array();
+  const auto found = find_collection(context, context.argv[1]);
+  if (!found) return write_error(context.reply, found.error());
+  struct Pending {
+    std::shared_ptr<Collection> collection;
+    Deferred reply;
+    Collection::Report report;
+  };
+  const auto pending = std::make_shared<Pending>(Pending{*found, context.defer(), {}});
+  pending->collection->read(
+      [pending](Scratch&) { pending->report = pending->collection->report(); },
+      [pending] {
+        const Collection& collection = *pending->collection;
+        pending->reply.reply([&](ReplyWriter& writer) {
+          describe(collection.spec(), collection.size(), pending->report).write(writer);
+        });
+      });
+}
+
+void vprimitives(CommandContext& context) {
+  const auto all = primitives();
+  context.reply.array(all.size());
+  for (const Primitive* const primitive : all) write_primitive(context.reply, *primitive);
+}
+
+}  // namespace engram

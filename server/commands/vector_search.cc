@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// VSEARCH and VMSEARCH. The event loop reads the arguments; a worker searches and renders the
+// reply, so that a large one costs other clients nothing.
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/text.h"
+#include "server/commands/errors.h"
+#include "server/commands/vector_arguments.h"
+#include "server/commands/vector_handlers.h"
+
+namespace engram {
+namespace {
+
+/// The most answers of one command: bounds the memory of its reply.
+constexpr std::size_t kMaxAnswers = std::size_t{1} << 22;
+
+/// A search on its way through the workers.
+struct Search {
+  std::shared_ptr<Collection> collection;
+  std::vector<float> queries;  // [n * dim]
+  std::size_t k = 0;
+  std::size_t ef = 0;
+  std::optional<Options> options;
+};
+
+void write_answers(ReplyWriter& writer, std::span<const Answer> answers) {
+  writer.array(answers.size() * 2);
+  for (const Answer& answer : answers) {
+    writer.bulk(answer.key);
+    writer.number(answer.distance);
+  }
+}
+
+Result<std::vector<std::vector<Answer>>> run(const Search& search, std::span<const float> queries,
+                                             Scratch& scratch) {
+  const SearchParams params{
+      .k = search.k, .ef = search.ef, .options = search.options ? &*search.options : nullptr};
+  return search.collection->search(queries, params, scratch);
+}
+
+/// EF, which every primitive takes, and the primitive's own search options.
+Status read_options(std::vector<OptionText> pairs, Search& search) {
+  const auto ef = take_pair(pairs, "EF");
+  if (!ef) return tl::unexpected(ef.error());
+  if (!ef->empty()) {
+    const auto count = read_count(*ef, "EF", 1, kMaxSlots);
+    if (!count) return tl::unexpected(count.error());
+    search.ef = *count;
+  }
+  const auto schema = search.collection->spec().primitive->search_options;
+  if (pairs.empty() && schema.empty()) return {};
+  auto options = Options::parse(schema, pairs);
+  if (!options) return tl::unexpected(options.error());
+  search.options = std::move(*options);
+  return {};
+}
+
+Status read_queries(Arguments packed_queries, std::string_view index, Search& search) {
+  const std::size_t dim = search.collection->spec().dim;
+  search.queries.resize(packed_queries.size() * dim);
+  for (std::size_t i = 0; i < packed_queries.size(); ++i) {
+    const std::span<float> query(search.queries.data() + i * dim, dim);
+    ENGRAM_TRY(read_vector(packed_queries[i], index, query));
+  }
+  return {};
+}
+
+Status check_answers(const Search& search, std::size_t queries) {
+  const std::size_t each = std::min(search.k, search.collection->size());
+  if (each * queries <= kMaxAnswers) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "the command asks for " + std::to_string(each * queries) + " answers, at most " +
+                  std::to_string(kMaxAnswers) + " are given at once");
+}
+
+/// index query k [EF n] [option value ...]
+Result<Search> read_vsearch(CommandContext& context) {
+  Search search;
+  auto collection = find_collection(context, context.argv[1]);
+  if (!collection) return tl::unexpected(collection.error());
+  search.collection = std::move(*collection);
+  ENGRAM_TRY(read_queries(context.argv.subspan(2, 1), context.argv[1], search));
+  const auto k = read_count(context.argv[3], "k", 1, kMaxSlots);
+  if (!k) return tl::unexpected(k.error());
+  search.k = *k;
+  auto pairs = read_pairs(context.argv.subspan(4));
+  if (!pairs) return tl::unexpected(pairs.error());
+  ENGRAM_TRY(read_options(std::move(*pairs), search));
+  ENGRAM_TRY(check_answers(search, 1));
+  return search;
+}
+
+/// index k [EF n] query [query ...]. EF cannot be mistaken for a query: two bytes are no vector.
+Result<Search> read_vmsearch(CommandContext& context) {
+  Search search;
+  auto collection = find_collection(context, context.argv[1]);
+  if (!collection) return tl::unexpected(collection.error());
+  search.collection = std::move(*collection);
+  const auto k = read_count(context.argv[2], "k", 1, kMaxSlots);
+  if (!k) return tl::unexpected(k.error());
+  search.k = *k;
+  Arguments queries = context.argv.subspan(3);
+  std::vector<OptionText> pairs;
+  if (equal_ignoring_case(queries[0], "EF")) {
+    if (queries.size() < 3) {
+      return fail(ErrorCode::kInvalidArgument, "EF takes a value, and at least one query after it");
+    }
+    pairs.emplace_back(queries[0], queries[1]);
+    queries = queries.subspan(2);
+  }
+  ENGRAM_TRY(read_options(std::move(pairs), search));
+  ENGRAM_TRY(check_answers(search, queries.size()));
+  ENGRAM_TRY(read_queries(queries, context.argv[1], search));
+  return search;
+}
+
+/// A VMSEARCH in parts: each is a job of some queries, and the last to end answers.
+struct Parts {
+  Search search;
+  Deferred reply;
+  std::vector<std::string> rendered;  // one per part, in order
+  std::optional<Error> error;
+  std::size_t unfinished;
+};
+
+void search_part(Parts& parts, std::size_t part, std::span<const float> queries, Scratch& scratch,
+                 std::optional<Error>& error) {
+  const auto replies = run(parts.search, queries, scratch);
+  if (!replies) {
+    error = replies.error();
+    return;
+  }
+  ReplyWriter writer(parts.rendered[part], parts.reply.version());
+  for (const auto& answers : *replies) write_answers(writer, answers);
+}
+
+void answer(Parts& parts, std::size_t queries) {
+  std::string bytes;
+  ReplyWriter writer(bytes, parts.reply.version());
+  if (parts.error) {
+    write_error(writer, *parts.error);
+  } else {
+    writer.array(queries);
+    for (const std::string& part : parts.rendered) bytes += part;
+  }
+  parts.reply.reply_rendered(std::move(bytes));
+}
+
+}  // namespace
+
+void vsearch(CommandContext& context) {
+  auto read = read_vsearch(context);
+  if (!read) return write_error(context.reply, read.error());
+  struct Pending {
+    Search search;
+    Deferred reply;
+    std::string rendered;
+  };
+  const auto pending = std::make_shared<Pending>(Pending{std::move(*read), context.defer(), {}});
+  pending->search.collection->read(
+      [pending](Scratch& scratch) {
+        const auto replies = run(pending->search, pending->search.queries, scratch);
+        ReplyWriter writer(pending->rendered, pending->reply.version());
+        if (!replies) return write_error(writer, replies.error());
+        write_answers(writer, replies->front());
+      },
+      [pending] { pending->reply.reply_rendered(std::move(pending->rendered)); });
+}
+
+void vmsearch(CommandContext& context) {
+  auto read = read_vmsearch(context);
+  if (!read) return write_error(context.reply, read.error());
+  const std::size_t dim = read->collection->spec().dim;
+  const std::size_t queries = read->queries.size() / dim;
+  // A batch is worth a matrix product in some primitives; a few parts for each worker keep them all
+  // busy to the end.
+  constexpr std::size_t kLargestPart = 256;
+  const std::size_t share = queries / (context.services.workers.size() * 2);
+  const std::size_t part_size = std::clamp<std::size_t>(share, 1, kLargestPart);
+  const std::size_t count = (queries + part_size - 1) / part_size;
+
+  const auto parts = std::make_shared<Parts>(Parts{
+      std::move(*read), context.defer(), std::vector<std::string>(count), std::nullopt, count});
+  for (std::size_t part = 0; part < count; ++part) {
+    const std::size_t first = part * part_size;
+    const std::size_t size = std::min(part_size, queries - first);
+    const std::span<const float> vectors(parts->search.queries.data() + first * dim, size * dim);
+    const auto error = std::make_shared<std::optional<Error>>();
+    parts->search.collection->read(
+        [parts, part, vectors, error](Scratch& scratch) {
+          search_part(*parts, part, vectors, scratch, *error);
+        },
+        [parts, queries, error] {
+          if (*error) parts->error = std::move(**error);
+          if (--parts->unfinished == 0) answer(*parts, queries);
+        });
+  }
+}
+
+}  // namespace engram
