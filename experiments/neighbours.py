@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Asks a running server for the nearest neighbours of a stored key: neighbours.py --index words king"""
+"""Asks a running server for the nearest neighbours of a stored key: neighbours.py --index words
+king"""
 
 from __future__ import annotations
 
@@ -15,8 +16,14 @@ def main() -> None:
     parser.add_argument("key")
     parser.add_argument("--index", default="words")
     parser.add_argument("-k", type=int, default=10, help="how many neighbours")
-    parser.add_argument("--option", type=parse_option, action="append", default=[], metavar="NAME=VALUE",
-                        help="an option of VSEARCH, such as EF=200; may be repeated")
+    parser.add_argument(
+        "--option",
+        type=parse_option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of VSEARCH, such as EF=200; may be repeated",
+    )
     add_server_arguments(parser)
     args = parser.parse_args()
 
@@ -26,7 +33,7 @@ def main() -> None:
         raise UserError(f"{args.index} has no key {args.key!r}")
     answer = client.search(args.index, query, args.k + 1, args.option)
     others = [pair for pair in zip(answer.keys, answer.distances) if pair[0] != args.key.encode()]
-    for key, distance in others[:args.k]:
+    for key, distance in others[: args.k]:
         print(f"{distance:9.4f}  {key.decode()}")
 
 

@@ -6,9 +6,9 @@
   recall.py fashion-mnist-784 --check-exact
   recall.py slice --primitive flat --sweep none
 
-The ground truth comes from a `flat` index on the same server. Both indexes stay on the server and are used again by the
-next run; --rebuild makes the measured one anew. Prints a table and writes it as JSON and as a plot.
-"""
+The ground truth comes from a `flat` index on the same server. Both indexes stay on the server and
+are used again by the next run; --rebuild makes the measured one anew. Prints a table and writes it
+as JSON and as a plot. """
 
 from __future__ import annotations
 
@@ -20,14 +20,25 @@ from typing import Any
 from client import Client, Options
 from common import UserError, require, run_main
 from ground_truth import compare, exact_neighbours
-from measure import (PIPELINE_DEPTH, Point, Question, add_arguments, describe, ensure_index, index_name, measure,
-                     prepare, write_results)
+from measure import (
+    PIPELINE_DEPTH,
+    Point,
+    Question,
+    add_arguments,
+    describe,
+    ensure_index,
+    index_name,
+    measure,
+    prepare,
+    write_results,
+)
 
 DEFAULT_SWEEP = "EF=10,20,40,64,100,200,400"
 
 
 def parse_sweep(text: str) -> list[Options]:
-    """Reads NAME=v1,v2,... as one search option per value; `none` is a single search without options."""
+    """Reads NAME=v1,v2,... as one search option per value; `none` is a single search without
+    options."""
     if text == "none":
         return [()]
     name, equals, values = text.partition("=")
@@ -37,11 +48,14 @@ def parse_sweep(text: str) -> list[Options]:
 
 
 def check_exact(question: Question) -> dict[str, int]:
-    """Holds the flat answers against float64 brute force; anything but a rounding tie is an error."""
+    """Holds the flat answers against float64 brute force; anything but a rounding tie is an
+    error."""
     exact = exact_neighbours(question.data.vectors, question.queries, question.k, question.metric)
     agreement = compare(question.data, question.queries, question.metric, question.truth, exact)
-    print(f"flat against float64: {agreement.places:,} places, {agreement.swapped} swapped within rounding, "
-          f"{agreement.wrong} wrong")
+    print(
+        f"flat against float64: {agreement.places:,} places, "
+        f"{agreement.swapped} swapped within rounding, {agreement.wrong} wrong"
+    )
     if agreement.wrong:
         raise UserError("flat does not return the exact neighbours")
     return asdict(agreement)
@@ -50,8 +64,14 @@ def check_exact(question: Question) -> dict[str, int]:
 def print_table(points: list[Point], k: int) -> None:
     print(f"{'setting':>12}  {f'recall@{k}':>9}  {'p50 ms':>8}  {'p99 ms':>8}  {'qps':>9}")
     for point in points:
-        print(f"{point.setting:>12}  {point.recall:9.4f}  {point.p50_ms:8.3f}  {point.p99_ms:8.3f}  {point.qps:9,.0f}")
-    print(f"latency: one client, client time included; qps: one connection, {PIPELINE_DEPTH} searches under way")
+        print(
+            f"{point.setting:>12}  {point.recall:9.4f}  {point.p50_ms:8.3f}  {point.p99_ms:8.3f}  "
+            f"{point.qps:9,.0f}"
+        )
+    print(
+        f"latency: one client, client time included; "
+        f"qps: one connection, {PIPELINE_DEPTH} searches under way"
+    )
 
 
 def plot(points: list[Point], facts: dict[str, Any], path: Path) -> None:
@@ -62,14 +82,21 @@ def plot(points: list[Point], facts: dict[str, Any], path: Path) -> None:
     recalls = [point.recall for point in points]
     left.plot(recalls, [point.qps for point in points], marker="o")
     for point in points:
-        left.annotate(point.setting, (point.recall, point.qps), textcoords="offset points", xytext=(4, 4), fontsize=8)
+        left.annotate(
+            point.setting,
+            (point.recall, point.qps),
+            textcoords="offset points",
+            xytext=(4, 4),
+            fontsize=8,
+        )
     right.plot(recalls, [point.p50_ms for point in points], marker="o", label="p50")
     right.plot(recalls, [point.p99_ms for point in points], marker="s", label="p99")
     right.legend()
     for axes, label in ((left, "searches per second"), (right, "latency of one client, ms")):
         axes.set(xlabel=f"recall@{facts['k']}", ylabel=label, yscale="log")
         axes.grid(True, which="both", alpha=0.3)
-    figure.suptitle(f"{facts['dataset']}, {facts['primitive']} {facts['options'] or ''}, {facts['metric']}")
+    options = "".join(f" {name}={value}" for name, value in facts["options"].items())
+    figure.suptitle(f"{facts['dataset']}, {facts['metric']}, {facts['primitive']}{options}")
     figure.text(0.5, 0.01, caption(facts), ha="center", va="bottom", fontsize=7)
     figure.tight_layout(rect=(0, 0.08, 1, 1))
     figure.savefig(path, dpi=150)
@@ -78,35 +105,68 @@ def plot(points: list[Point], facts: dict[str, Any], path: Path) -> None:
 
 def caption(facts: dict[str, Any]) -> str:
     where = facts["environment"]
-    return (f"{facts['rows']:,} rows × {facts['dim']}; {facts['queries']} {facts['mode']} queries, seed {facts['seed']}; "
-            f"{where['cpu']}, {where['cpus']} CPUs, Linux {where['kernel']}; commit {where['commit']}\n"
-            f"{where['command']}")
+    return (
+        f"{facts['rows']:,} rows × {facts['dim']}; "
+        f"{facts['queries']} {facts['mode']} queries, seed {facts['seed']}; "
+        f"{where['cpu']}, {where['cpus']} CPUs, Linux {where['kernel']}; commit {where['commit']}\n"
+        f"{where['command']}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser)
-    parser.add_argument("--sweep", type=parse_sweep, default=parse_sweep(DEFAULT_SWEEP), metavar="NAME=V1,V2,...|none",
-                        help=f"the search option to vary (default {DEFAULT_SWEEP})")
-    parser.add_argument("--check-exact", action="store_true", help="also hold flat against float64 brute force")
+    parser.add_argument(
+        "--sweep",
+        type=parse_sweep,
+        default=parse_sweep(DEFAULT_SWEEP),
+        metavar="NAME=V1,V2,...|none",
+        help=f"the search option to vary (default {DEFAULT_SWEEP})",
+    )
+    parser.add_argument(
+        "--check-exact", action="store_true", help="also hold flat against float64 brute force"
+    )
     parser.add_argument("--rebuild", action="store_true", help="build the measured index anew")
     args = parser.parse_args()
 
     client = Client(args.host, args.port)
-    question = prepare(client, args)
+    question = prepare(client, args, recompute=args.check_exact)
     agreement = check_exact(question) if args.check_exact else None
-    index = index_name(args, args.primitive, question.metric)
-    seconds = ensure_index(client, index, question.data, question.metric, args.primitive, args.option, args.rebuild)
+    index = index_name(question.data, question.metric, args.primitive, args.option)
+    seconds = ensure_index(
+        client, index, question.data, question.metric, args.primitive, args.option, args.rebuild
+    )
     if seconds is not None:
-        print(f"{index}: built in {seconds:.1f} s ({len(question.data.keys) / seconds:,.0f} vectors/s)")
-    points = [measure(client, index, question, " ".join("=".join(option) for option in options) or "-", options)
-              for options in args.sweep]
+        print(
+            f"{index}: built in {seconds:.1f} s "
+            f"({len(question.data.keys) / seconds:,.0f} vectors/s)"
+        )
+    points = [
+        measure(
+            client,
+            index,
+            question,
+            " ".join("=".join(option) for option in options) or "-",
+            options,
+        )
+        for options in args.sweep
+    ]
     print_table(points, question.k)
 
     facts = describe(args, question, client.server_info())
-    path = write_results(args, "recall", {**facts, "index": client.info(index), "build_seconds": seconds,
-                                          "flat_against_float64": agreement,
-                                          "points": [asdict(point) for point in points]})
+    path = write_results(
+        args,
+        f"recall-{index}",
+        {
+            **facts,
+            "index": client.info(index),
+            "build_seconds": seconds,
+            "flat_against_float64": agreement,
+            "points": [asdict(point) for point in points],
+        },
+    )
     plot(points, facts, path.with_suffix(".png"))
     print(f"written: {path} and {path.with_suffix('.png').name}")
 

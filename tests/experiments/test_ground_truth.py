@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The float64 oracle, the comparison with it, and recall, against one-line reference computations."""
+"""The float64 oracle, the comparison with it, and recall, against one-line reference
+computations."""
 
 from dataclasses import replace
 
@@ -34,7 +35,9 @@ def test_oracle_equals_sorting_every_row(data, metric, mode, monkeypatch):
     queries = sample_queries(data, 10, SEED, mode)
     exact = exact_neighbours(data.vectors, queries, 5, metric)
     for number, (query, source) in enumerate(zip(queries.vectors, queries.source_rows)):
-        distances = [METRICS[metric](row.astype(float), query.astype(float)) for row in data.vectors]
+        distances = [
+            METRICS[metric](row.astype(float), query.astype(float)) for row in data.vectors
+        ]
         order = [row for row in np.argsort(distances, kind="stable") if row != source][:5]
         assert exact.rows[number].tolist() == order
         assert np.allclose(exact.distances[number], np.array(distances)[order])
@@ -44,7 +47,9 @@ def test_oracle_equals_sorting_every_row(data, metric, mode, monkeypatch):
 def test_oracle_gives_ties_to_the_lower_row(block, monkeypatch):
     monkeypatch.setattr(ground_truth, "BASE_BLOCK", block)
     queries = Queries(np.zeros((1, 2), np.float32), np.array([-1]))
-    assert exact_neighbours(np.ones((9, 2), np.float32), queries, 4, "l2").rows.tolist() == [[0, 1, 2, 3]]
+    assert exact_neighbours(np.ones((9, 2), np.float32), queries, 4, "l2").rows.tolist() == [
+        [0, 1, 2, 3]
+    ]
 
 
 def test_comparison_forgives_rounding_ties_only(data):
@@ -56,7 +61,9 @@ def test_comparison_forgives_rounding_ties_only(data):
     assert exact.rows[0, :2].tolist() == [0, 1]
 
     def judge(rows):
-        agreement = compare(data, queries, "l2", Neighbours(np.array([rows]), exact.distances), exact)
+        agreement = compare(
+            data, queries, "l2", Neighbours(np.array([rows]), exact.distances), exact
+        )
         return agreement.swapped, agreement.wrong
 
     third, fourth = exact.rows[0, 2:].tolist()
