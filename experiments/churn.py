@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Stage:
     recall: float
     used_memory: int
     used_memory_rss: int
-    index: dict
+    index: dict[str, Any]
 
 
 def observe(client: Client, index: str, question: Question, options: Options, name: str) -> Stage:
@@ -78,16 +79,23 @@ def _build_anew(client: Client, index: str, question: Question, args: argparse.N
 
 
 def print_table(stages: list[Stage], k: int) -> None:
-    print(f"{'':>8}  {f'recall@{k}':>9}  {'used MB':>8}  {'rss MB':>8}")
+    print(f"{'':>8}  {f'recall@{k}':>9}  {'index MB':>8}  {'used MB':>8}  {'rss MB':>8}")
     for stage in stages:
         print(
-            f"{stage.name:>8}  {stage.recall:9.4f}  "
+            f"{stage.name:>8}  {stage.recall:9.4f}  {_index_memory(stage) / 1e6:8.1f}  "
             f"{stage.used_memory / 1e6:8.1f}  {stage.used_memory_rss / 1e6:8.1f}"
         )
     aged, fresh = stages[-2], stages[-1]
-    grown = (aged.used_memory - stages[0].used_memory) / 1e6
     print(f"recall after churn minus fresh: {aged.recall - fresh.recall:+.4f}")
-    print(f"memory after churn minus before: {grown:+.1f} MB used")
+    print(
+        f"memory after churn minus before: "
+        f"index {(_index_memory(aged) - _index_memory(stages[0])) / 1e6:+.1f} MB, "
+        f"server {(aged.used_memory - stages[0].used_memory) / 1e6:+.1f} MB"
+    )
+
+
+def _index_memory(stage: Stage) -> int:
+    return int(stage.index["memory-bytes"])
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from datasets import Dataset, Queries
 from sources import array_digest
 
 QUERY_BLOCK = 256
-BASE_BLOCK = 16_384
+BASE_BLOCK = 8_192
 TIE_TOLERANCE = 1e-6
 
 
