@@ -88,6 +88,15 @@ std::vector<const std::byte*> shuffled_rows(std::size_t bytes, std::size_t dim) 
   return rows;
 }
 
+void report(benchmark::State& state, Metric metric, std::size_t dim) {
+  const double rows_scored = static_cast<double>(state.iterations()) * double{kBatch};
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(rows_scored * operations(metric, dim) * 1e-9, benchmark::Counter::kIsRate);
+  state.counters["GB/s"] = benchmark::Counter(
+      rows_scored * static_cast<double>(row_bytes(dim)) * 1e-9, benchmark::Counter::kIsRate);
+}
+
+/// Rows in random order, out of so many that they stay where the case says.
 void gather(benchmark::State& state, const std::string& name, Metric metric, std::size_t dim,
             std::size_t resident_bytes) {
   const auto kernel = make_contender(name, metric, dim);
@@ -102,11 +111,24 @@ void gather(benchmark::State& state, const std::string& name, Metric metric, std
     next += kBatch;
     if (next == rows.size()) next = 0;
   }
-  const double rows_scored = static_cast<double>(state.iterations()) * double{kBatch};
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(rows_scored * operations(metric, dim) * 1e-9, benchmark::Counter::kIsRate);
-  state.counters["GB/s"] = benchmark::Counter(
-      rows_scored * static_cast<double>(row_bytes(dim)) * 1e-9, benchmark::Counter::kIsRate);
+  report(state, metric, dim);
+}
+
+/// Rows of DRAM one after the other.
+void scan(benchmark::State& state, const std::string& name, Metric metric, std::size_t dim) {
+  const auto kernel = make_contender(name, metric, dim);
+  AlignedBuffer storage;
+  const Query query = kernel->prepare(std::vector<float>(dim, 0.25F), storage);
+  const std::byte* const rows = row_memory();
+  const std::size_t batches = kDramBytes / row_bytes(dim) / kBatch;
+  std::array<float, kBatch> scores;
+  std::size_t batch = 0;
+  for (auto _ : state) {
+    kernel->scan(query, rows + batch * kBatch * row_bytes(dim), scores);
+    benchmark::DoNotOptimize(scores);
+    batch = (batch + 1) % batches;
+  }
+  report(state, metric, dim);
 }
 
 std::vector<std::string> contenders() {
@@ -124,17 +146,24 @@ std::string case_name(Metric metric, std::size_t dim, std::string_view place,
          "/" + std::string(contender);
 }
 
+template <class Body>
+void register_case(Metric metric, std::size_t dim, std::string_view place,
+                   const std::string& contender, const Body& body) {
+  benchmark::RegisterBenchmark(case_name(metric, dim, place, contender).c_str(), body)
+      ->MinTime(0.1);
+}
+
 void register_cases() {
+  using benchmark::State;
   for (const Metric metric : kBenchMetrics) {
     for (const std::size_t dim : kDims) {
-      for (const auto& [place, bytes] : {std::pair{"L1", kL1Bytes}, {"DRAM", kDramBytes}}) {
-        for (const std::string& name : contenders()) {
-          const auto body = [=, resident = bytes](benchmark::State& state) {
-            gather(state, name, metric, dim, resident);
-          };
-          benchmark::RegisterBenchmark(case_name(metric, dim, place, name).c_str(), body)
-              ->MinTime(0.1);
-        }
+      for (const std::string& name : contenders()) {
+        register_case(metric, dim, "L1", name,
+                      [=](State& state) { gather(state, name, metric, dim, kL1Bytes); });
+        register_case(metric, dim, "DRAM", name,
+                      [=](State& state) { gather(state, name, metric, dim, kDramBytes); });
+        register_case(metric, dim, "scan", name,
+                      [=](State& state) { scan(state, name, metric, dim); });
       }
     }
   }
@@ -158,7 +187,7 @@ class Reporter : public benchmark::ConsoleReporter {
     std::printf("\nspeed-up at 768 dimensions over %12s %12s %12s\n", "float_loop", "scalar",
                 "hnswlib");
     for (const Metric metric : kBenchMetrics) {
-      for (const char* const place : {"L1", "DRAM"}) {
+      for (const char* const place : {"L1", "DRAM", "scan"}) {
         for (const std::string& name : contenders()) print_speedup(metric, place, name);
       }
     }
