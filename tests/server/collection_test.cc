@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine under every registered primitive: what clients rely on whichever one an index names.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/engine/collection.h"
+#include "tests/support/seed.h"
+
+namespace engram {
+namespace {
+
+/// The event loop's part in miniature: hands out work and waits for completions on a condition.
+class Loop {
+ public:
+  explicit Loop(std::size_t workers)
+      : pool_(workers, [this] {
+          const std::lock_guard lock(mutex_);
+          woken_ = true;
+          wake_.notify_one();
+        }) {}
+
+  WorkerPool& pool() { return pool_; }
+
+  /// Handles completions until `is_done()`.
+  template <class Condition>
+  void run_until(Condition is_done) {
+    while (!is_done()) {
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [this] { return woken_; });
+        woken_ = false;
+      }
+      pool_.poll_completions();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool woken_ = false;
+  WorkerPool pool_;
+};
+
+using Vector = std::vector<float>;
+
+/// A collection and the blocking calls that tests are easier to read with.
+class Fixture {
+ public:
+  explicit Fixture(const Primitive& primitive, std::size_t dim = 8, std::size_t workers = 4)
+      : loop(workers) {
+    auto created = Collection::create(
+        {dim, Metric::kL2, &primitive, Options(primitive.create_options), "auto"}, 7, loop.pool());
+    REQUIRE(created.has_value());
+    collection = std::move(*created);
+  }
+
+  void start_put(const std::string& key, const Vector& vector) {
+    Collection::PutBatch batch(collection);
+    REQUIRE(batch.add(key, vector).has_value());
+    ++running;
+    batch.commit([this](Result<std::size_t> added) {
+      REQUIRE(added.has_value());
+      last_added = *added;
+      --running;
+    });
+  }
+
+  void start_erase(const std::string& key) {
+    ++running;
+    collection->erase(key, [this](bool erased) {
+      last_erased = erased;
+      --running;
+    });
+  }
+
+  void finish() {
+    loop.run_until([this] { return running == 0; });
+  }
+
+  std::size_t put(const std::string& key, const Vector& vector) {
+    start_put(key, vector);
+    finish();
+    return last_added;
+  }
+
+  bool erase(const std::string& key) {
+    start_erase(key);
+    finish();
+    return last_erased;
+  }
+
+  std::vector<std::pair<std::string, float>> search(const Vector& query, std::size_t k) {
+    std::vector<std::pair<std::string, float>> found;
+    start_search(query, k, &found);
+    finish();
+    return found;
+  }
+
+  void start_search(const Vector& query, std::size_t k,
+                    std::vector<std::pair<std::string, float>>* found) {
+    ++running;
+    collection->read(
+        [this, query, k, found](Scratch& scratch) {
+          const auto replies =
+              collection->search(query, {.k = k, .ef = 400, .options = nullptr}, scratch);
+          if (!replies) return;
+          for (const Answer& answer : replies->front()) {
+            found->emplace_back(std::string(answer.key), answer.distance);
+          }
+        },
+        [this] { --running; });
+  }
+
+  Loop loop;
+  std::shared_ptr<Collection> collection;
+  int running = 0;
+  std::size_t last_added = 0;
+  bool last_erased = false;
+};
+
+Vector random_vector(std::mt19937_64& rng, std::size_t dim = 8) {
+  std::normal_distribution<float> gauss;
+  Vector vector(dim);
+  for (float& value : vector) value = gauss(rng);
+  return vector;
+}
+
+template <class Body>
+void for_each_primitive(Body body) {
+  for (const Primitive* const primitive : primitives()) {
+    CAPTURE(std::string(primitive->name));
+    body(*primitive);
+  }
+}
+
+TEST_CASE("engine/collection: a put key is found, read back and counted once") {
+  for_each_primitive([](const Primitive& primitive) {
+    auto rng = test::make_rng(10);
+    Fixture fixture(primitive);
+    const Vector vector = random_vector(rng);
+    CHECK(fixture.put("a", vector) == 1);
+    CHECK(fixture.put("a", vector) == 0);
+    CHECK(fixture.collection->size() == 1);
+    CHECK(fixture.collection->get("a") == vector);
+    CHECK_FALSE(fixture.collection->get("b").has_value());
+    const auto found = fixture.search(vector, 10);
+    REQUIRE(found.size() == 1);
+    CHECK(found[0] == std::pair<std::string, float>("a", 0.0F));
+  });
+}
+
+TEST_CASE("engine/collection: an overwritten or erased key never answers with its old vector") {
+  for_each_primitive([](const Primitive& primitive) {
+    auto rng = test::make_rng(11);
+    Fixture fixture(primitive);
+    std::map<std::string, Vector> model;
+    for (int step = 0; step < 1'500; ++step) {
+      const std::string key = "key:" + std::to_string(rng() % 100);
+      if (rng() % 3 == 0) {
+        CHECK(fixture.erase(key) == (model.erase(key) == 1));
+      } else {
+        const Vector vector = random_vector(rng);
+        CHECK(fixture.put(key, vector) == (model.count(key) == 0 ? 1 : 0));
+        model[key] = vector;
+      }
+      REQUIRE(fixture.collection->size() == model.size());
+    }
+    const auto all = fixture.search(random_vector(rng), model.size() + 10);
+    std::set<std::string> keys;
+    for (const auto& [key, distance] : all) keys.insert(key);
+    CHECK(all.size() == model.size());
+    CHECK(keys.size() == model.size());
+    for (const auto& [key, vector] : model) {
+      CHECK(fixture.collection->get(key) == vector);
+      const auto nearest = fixture.search(vector, 1);
+      REQUIRE(nearest.size() == 1);
+      if (primitive.traits.exact) CHECK(nearest[0].first == key);
+    }
+  });
+}
+
+TEST_CASE("engine/collection: of several writes to one key at once the last one wins") {
+  for_each_primitive([](const Primitive& primitive) {
+    auto rng = test::make_rng(12);
+    Fixture fixture(primitive);
+    for (int round = 0; round < 50; ++round) {
+      Vector last;
+      for (int i = 0; i < 10; ++i) {
+        last = random_vector(rng);
+        fixture.start_put("k", last);
+        if (i == 4) fixture.start_erase("k");
+      }
+      fixture.finish();
+      REQUIRE(fixture.collection->get("k") == last);
+      REQUIRE(fixture.search(last, 10).size() == 1);
+    }
+  });
+}
+
+TEST_CASE("engine/collection: in a batch with one key twice the later vector wins") {
+  for_each_primitive([](const Primitive& primitive) {
+    auto rng = test::make_rng(13);
+    Fixture fixture(primitive);
+    const Vector first = random_vector(rng);
+    const Vector second = random_vector(rng);
+    Collection::PutBatch batch(fixture.collection);
+    REQUIRE(batch.add("k", first).has_value());
+    REQUIRE(batch.add("other", first).has_value());
+    REQUIRE(batch.add("k", second).has_value());
+    ++fixture.running;
+    batch.commit([&](Result<std::size_t> added) {
+      fixture.last_added = added.value();
+      --fixture.running;
+    });
+    fixture.finish();
+    CHECK(fixture.last_added == 2);
+    CHECK(fixture.collection->get("k") == second);
+    CHECK(fixture.search(second, 10).size() == 2);
+  });
+}
+
+TEST_CASE("engine/collection: a batch that is not committed leaves nothing behind") {
+  for_each_primitive([](const Primitive& primitive) {
+    auto rng = test::make_rng(14);
+    Fixture fixture(primitive);
+    {
+      Collection::PutBatch batch(fixture.collection);
+      REQUIRE(batch.add("k", random_vector(rng)).has_value());
+    }
+    CHECK(fixture.collection->size() == 0);
+    CHECK(fixture.collection->unsettled() == 0);
+    CHECK(fixture.search(random_vector(rng), 5).empty());
+  });
+}
+
+TEST_CASE("engine/collection: searches beside overwrites give full replies without repeated keys") {
+  for_each_primitive([](const Primitive& primitive) {
+    auto rng = test::make_rng(15);
+    Fixture fixture(primitive);
+    constexpr std::size_t kKeys = 60;
+    for (std::size_t i = 0; i < kKeys; ++i) {
+      fixture.start_put("key:" + std::to_string(i), random_vector(rng));
+    }
+    fixture.finish();
+    for (int round = 0; round < 40; ++round) {
+      std::vector<std::vector<std::pair<std::string, float>>> replies(20);
+      for (auto& reply : replies) {
+        fixture.start_put("key:" + std::to_string(rng() % kKeys), random_vector(rng));
+        fixture.start_search(random_vector(rng), 50, &reply);
+      }
+      fixture.finish();
+      for (const auto& reply : replies) {
+        std::set<std::string> keys;
+        for (const auto& [key, distance] : reply) keys.insert(key);
+        REQUIRE(reply.size() == 50);
+        REQUIRE(keys.size() == 50);
+        REQUIRE(std::is_sorted(reply.begin(), reply.end(),
+                               [](const auto& a, const auto& b) { return a.second < b.second; }));
+      }
+    }
+  });
+}
+
+TEST_CASE("engine/collection: slots of dead vectors are used again, so churn does not grow it") {
+  for_each_primitive([](const Primitive& primitive) {
+    auto rng = test::make_rng(16);
+    Fixture fixture(primitive);
+    constexpr int kKeys = 400;
+    std::size_t slots_after_first_round = 0;
+    for (int round = 0; round < 6; ++round) {
+      for (int i = 0; i < kKeys; ++i) {
+        fixture.start_put("key:" + std::to_string(i), random_vector(rng));
+        if (i % 16 == 15) fixture.finish();
+      }
+      fixture.finish();
+      for (int i = 0; i < kKeys / 2; ++i) fixture.start_erase("key:" + std::to_string(i));
+      fixture.finish();
+      if (round == 0) slots_after_first_round = fixture.collection->report().slots;
+    }
+    // What waits for a reclaim is bounded, whatever the number of rounds.
+    CHECK(fixture.collection->report().slots <= slots_after_first_round + 150);
+    CHECK(fixture.collection->unsettled() <= 150);
+  });
+}
+
+TEST_CASE("engine/collection: a collection dropped in mid-work lives until its work has ended") {
+  for_each_primitive([](const Primitive& primitive) {
+    auto rng = test::make_rng(17);
+    Fixture fixture(primitive);
+    for (int i = 0; i < 100; ++i) {
+      fixture.start_put("key:" + std::to_string(i), random_vector(rng));
+    }
+    const std::weak_ptr<Collection> watched = fixture.collection;
+    fixture.collection.reset();
+    fixture.finish();
+    CHECK(watched.expired());
+  });
+}
+
+}  // namespace
+}  // namespace engram
