@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// `flat`: the exact answer, by comparing the query with every vector. The ground truth that other
+// primitives are measured against, and the right choice for small collections.
+#include "core/assert.h"
+#include "core/index.h"
+#include "core/registry.h"
+#include "core/slot_set.h"
+#include "primitives/exact_scan.h"
+#include "primitives/slot_set_io.h"
+
+namespace engram {
+namespace {
+
+constexpr std::string_view kHeldSection = "flat.held";
+
+/// The structure is the set of held slots and nothing else, so every operation is concurrent and an
+/// erased slot is free at once.
+class Flat final : public Index {
+ public:
+  explicit Flat(const IndexContext& context) : context_(context) {}
+
+  Status reserve() { return held_.reserve(); }
+
+  Status insert(Slot slot, std::uint64_t /*identity*/, Scratch& /*scratch*/) override {
+    auto added = held_.insert(slot);
+    if (!added) return tl::unexpected(std::move(added.error()));
+    ENGRAM_ASSERT(*added);
+    return {};
+  }
+
+  void erase(Slot slot, Scratch& /*scratch*/) override {
+    const bool was_held = held_.erase(slot);
+    ENGRAM_ASSERT(was_held);
+  }
+
+  Status search(Query query, const SearchParams& params, Scratch& /*scratch*/,
+                std::vector<Hit>& hits) const override {
+    scan_nearest(Bound(context_.kernel, query, context_.store), held_, params.k, hits);
+    return {};
+  }
+
+  std::size_t size() const noexcept override { return held_.size(); }
+  std::size_t memory_bytes() const noexcept override {
+    return sizeof(*this) + held_.memory_bytes();
+  }
+
+  Status save(SectionWriter& writer) const override {
+    return save_slots(writer, kHeldSection, held_);
+  }
+  Status load(SectionReader& reader) override {
+    return load_slots(reader, kHeldSection, context_.store.slot_end(), held_);
+  }
+
+ private:
+  const IndexContext context_;
+  SlotSet held_;
+};
+
+Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& /*options*/) {
+  auto index = std::make_unique<Flat>(context);
+  ENGRAM_TRY(index->reserve());
+  return index;
+}
+
+const Registration kRegistration({
+    .name = "flat",
+    .summary = "Exact search: compares the query with every vector",
+    .source = "exhaustive scan",
+    .traits = {.exact = true, .concurrent = true, .saves_structure = true},
+    .create = create,
+});
+
+}  // namespace
+}  // namespace engram

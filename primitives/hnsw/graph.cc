@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/hnsw/graph.h"
+
+#include <new>
+
+#include "core/assert.h"
+
+namespace engram::hnsw {
+
+void LinkList::assign(std::span<const Hit> neighbors) noexcept {
+  ENGRAM_DASSERT(neighbors.size() <= capacity_);
+  for (std::size_t i = 0; i < neighbors.size(); ++i) {
+    links_[i].store(neighbors[i].slot, std::memory_order_release);
+  }
+  for (std::size_t i = neighbors.size(); i < capacity_; ++i) {
+    links_[i].store(kNoSlot, std::memory_order_relaxed);
+  }
+}
+
+Graph::~Graph() {
+  for (std::size_t slot = 0; slot < node_end_; ++slot) delete[] nodes_[slot].upper;
+}
+
+Status Graph::reserve() {
+  ENGRAM_TRY(base_.reserve(kMaxSlots * 2 * m_));
+  return nodes_.reserve(kMaxSlots);
+}
+
+Status Graph::add_node(Slot slot, unsigned level) {
+  ENGRAM_ASSERT(level <= kMaxLevel);
+  const std::size_t count = std::size_t{slot} + 1;
+  ENGRAM_TRY(nodes_.ensure(count));
+  ENGRAM_TRY(base_.ensure(count * 2 * m_));
+  std::size_t end = node_end_.load(std::memory_order_relaxed);
+  while (end < count && !node_end_.compare_exchange_weak(end, count)) {
+  }
+  ENGRAM_TRY(resize_upper(nodes_[slot], level));
+  for (unsigned l = 0; l <= level; ++l) links(slot, l).assign({});
+  return {};
+}
+
+Status Graph::resize_upper(Node& node, unsigned level) {
+  if (node.upper != nullptr && node.level == level) return {};
+  delete[] node.upper;
+  upper_bytes_ -= node.level * m_ * sizeof(Slot);
+  node.upper = nullptr;
+  node.level = 0;
+  if (level == 0) return {};
+  node.upper = new (std::nothrow) std::atomic<Slot>[level * m_];
+  if (node.upper == nullptr) {
+    return fail(ErrorCode::kResourceExhausted, "no memory for the links of a node");
+  }
+  node.level = static_cast<std::uint8_t>(level);
+  upper_bytes_ += level * m_ * sizeof(Slot);
+  return {};
+}
+
+std::size_t Graph::memory_bytes() const noexcept {
+  return base_.committed_bytes() + nodes_.committed_bytes() + upper_bytes_;
+}
+
+}  // namespace engram::hnsw

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// The links of an HNSW graph [Malkov2018], and nothing else: no vectors, no distances.
+//
+// Threads. Readers take no lock. A link is an atomic slot, stored with release and loaded with
+// acquire, so whoever sees a link sees the row and the lists that were written before it was made.
+// A writer holds the lock of the node whose list it rewrites, and rewrites it in place: a reader
+// may meet a mixture of the old list and the new. That does no harm, because every entry of either
+// is a valid link; at worst the reader takes one twice, which its visited set absorbs, or misses
+// one for the length of one hop.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <thread>
+
+#include "core/reserved_memory.h"
+#include "core/result.h"
+#include "core/slot.h"
+
+namespace engram::hnsw {
+
+/// The highest level a node may have. At M = 2 a collection of kMaxSlots expects 28 levels.
+inline constexpr unsigned kMaxLevel = 31;
+
+/// The bounds of the option M, and so the longest list there is.
+inline constexpr std::size_t kMinM = 2;
+inline constexpr std::size_t kMaxM = 512;
+inline constexpr std::size_t kMaxDegree = 2 * kMaxM;
+
+/// Where searches begin.
+struct Entry {
+  Slot slot = kNoSlot;  ///< kNoSlot when the graph is empty
+  unsigned level = 0;
+};
+
+/// A node's neighbours on one level, as read by others: ends at the first kNoSlot or when full.
+class LinkList {
+ public:
+  LinkList(std::atomic<Slot>* links, std::size_t capacity) : links_(links), capacity_(capacity) {}
+
+  std::size_t capacity() const noexcept { return capacity_; }
+
+  /// The i-th place, i < capacity(): a neighbour or kNoSlot.
+  Slot operator[](std::size_t i) const noexcept {
+    return links_[i].load(std::memory_order_acquire);
+  }
+
+  /// Calls visit(slot) for each neighbour. Any thread.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (std::size_t i = 0; i < capacity_; ++i) {
+      const Slot slot = (*this)[i];
+      if (slot == kNoSlot) return;
+      visit(slot);
+    }
+  }
+
+  std::size_t size() const noexcept {
+    std::size_t count = 0;
+    for_each([&](Slot) { ++count; });
+    return count;
+  }
+
+  /// Replaces the list. slots: at most capacity(). Caller holds the node's lock.
+  void assign(std::span<const Hit> neighbors) noexcept;
+
+  /// Adds a neighbour to a list of `size` < capacity(). Caller holds the node's lock.
+  void append(std::size_t size, Slot slot) noexcept {
+    if (size + 1 < capacity_) links_[size + 1].store(kNoSlot, std::memory_order_relaxed);
+    links_[size].store(slot, std::memory_order_release);
+  }
+
+ private:
+  std::atomic<Slot>* links_;
+  std::size_t capacity_;
+};
+
+/// The lock of one node's lists: a byte, since there is one per node. Held for a list's rewriting
+/// (microseconds), so waiting threads spin, then yield.
+class NodeLock {
+ public:
+  void lock() noexcept {
+    for (unsigned spins = 0; locked_.exchange(true, std::memory_order_acquire); ++spins) {
+      if (spins >= kSpins) std::this_thread::yield();
+    }
+  }
+  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+
+ private:
+  static constexpr unsigned kSpins = 64;
+  std::atomic<bool> locked_;  // zero pages: unlocked
+};
+
+/// Level 0 is one array of 2M links per slot (at M = 16, 128 bytes: two cache lines), apart from
+/// the vectors. The one node in M that has higher levels keeps them, M links each, in an array of
+/// its own. Rows of neither ever move.
+class Graph {
+ public:
+  explicit Graph(std::size_t m) : m_(m) {}
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  ~Graph();
+
+  /// Errors: kResourceExhausted. To be called once, before anything else.
+  Status reserve();
+
+  /// The paper's M, and M_max of the levels above 0.
+  std::size_t m() const noexcept { return m_; }
+  /// M_max0 on level 0, M_max above.
+  std::size_t capacity(unsigned level) const noexcept { return level == 0 ? 2 * m_ : m_; }
+
+  /// Makes `slot` a node of levels 0..level with no neighbours. Nothing may refer to the slot, nor
+  /// read what it was before. Errors: kResourceExhausted; the slot is no node then.
+  Status add_node(Slot slot, unsigned level);
+
+  /// The highest level of a node.
+  unsigned level(Slot slot) const noexcept { return nodes_[slot].level; }
+
+  /// The neighbours of a node on one of its levels.
+  LinkList links(Slot slot, unsigned level) const noexcept {
+    if (level == 0) return {base(slot), 2 * m_};
+    return {nodes_[slot].upper + (level - 1) * m_, m_};
+  }
+
+  /// Asks for a node's level-0 list to be fetched into cache.
+  void prefetch_links(Slot slot) const noexcept {
+    const auto* const list = reinterpret_cast<const std::byte*>(base(slot));
+    __builtin_prefetch(list);
+    __builtin_prefetch(list + 64);
+  }
+
+  NodeLock& lock(Slot slot) noexcept { return nodes_[slot].lock; }
+
+  Entry entry() const noexcept { return unpack(entry_.load(std::memory_order_acquire)); }
+  /// Writers agree among themselves who may.
+  void set_entry(Entry entry) noexcept { entry_.store(pack(entry), std::memory_order_release); }
+
+  /// One past the highest slot that was ever a node.
+  std::size_t node_end() const noexcept { return node_end_.load(std::memory_order_acquire); }
+
+  std::size_t memory_bytes() const noexcept;
+
+ private:
+  struct Node {
+    std::atomic<Slot>* upper;  // [level][m], owned; null at level 0
+    std::uint8_t level;
+    NodeLock lock;
+  };
+
+  // An Entry in one word, so that readers see both halves of it. Empty is all ones.
+  static constexpr std::uint64_t pack(Entry entry) noexcept {
+    return std::uint64_t{entry.level} << 32 | entry.slot;
+  }
+  static constexpr Entry unpack(std::uint64_t word) noexcept {
+    return {static_cast<Slot>(word), static_cast<unsigned>(word >> 32)};
+  }
+
+  std::atomic<Slot>* base(Slot slot) const noexcept {
+    // The array grows in place; constness is that of the graph's shape, not of its links.
+    return const_cast<std::atomic<Slot>*>(base_.data()) + std::size_t{slot} * 2 * m_;
+  }
+
+  Status resize_upper(Node& node, unsigned level);
+
+  const std::size_t m_;
+  ReservedArray<std::atomic<Slot>> base_;  // [slot][2m]
+  ReservedArray<Node> nodes_;              // [slot]
+  std::atomic<std::size_t> node_end_{0};
+  std::atomic<std::size_t> upper_bytes_{0};
+  std::atomic<std::uint64_t> entry_{pack({})};
+};
+
+}  // namespace engram::hnsw

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/hnsw/hnsw.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <sstream>
+#include <string>
+
+#include "core/hash.h"
+#include "core/registry.h"
+#include "primitives/exact_scan.h"
+
+namespace engram::hnsw {
+namespace {
+
+constexpr double kMaxSeed = 9007199254740992.0;  // 2^53: what an option holds exactly
+
+constexpr OptionSpec kCreateOptions[] = {
+    integer_option("M", 16, kMinM, kMaxM, "links per node and level, twice as many on level 0"),
+    integer_option("EF_CONSTRUCTION", 200, 1, 10'000, "candidates kept while inserting"),
+    integer_option("EF_SEARCH", 64, 1, 1'000'000,
+                   "candidates kept while searching, unless EF says"),
+    integer_option("SEED", 42, 0, kMaxSeed, "changes the levels that nodes are drawn"),
+};
+
+Result<std::unique_ptr<Index>> create_index(const IndexContext& context, const Options& options) {
+  const auto number = [&](std::string_view name) {
+    return static_cast<std::size_t>(options.integer(name));
+  };
+  auto index = Hnsw::create(context, {.m = number("M"),
+                                      .ef_construction = number("EF_CONSTRUCTION"),
+                                      .ef_search = number("EF_SEARCH"),
+                                      .seed = number("SEED")});
+  if (!index) return tl::unexpected(std::move(index.error()));
+  return std::move(*index);
+}
+
+const Registration kRegistration({
+    .name = "hnsw",
+    .summary = "Approximate search: walks a layered graph of near neighbours",
+    .source = "Malkov & Yashunin 2018",
+    .traits = {.concurrent = true, .deferred_reclaim = true, .saves_structure = true},
+    .create_options = kCreateOptions,
+    .create = create_index,
+});
+
+}  // namespace
+
+Result<std::unique_ptr<Hnsw>> Hnsw::create(const IndexContext& context, const Config& config) {
+  std::unique_ptr<Hnsw> index(new Hnsw(context, config));
+  ENGRAM_TRY(index->graph_.reserve());
+  ENGRAM_TRY(index->nodes_.reserve());
+  ENGRAM_TRY(index->held_.reserve());
+  return index;
+}
+
+/// Alg. 5, and an exact scan where the walk could not give a complete answer or would look at
+/// everything anyway.
+Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
+                    std::vector<Hit>& hits) const {
+  const Bound bound(context_.kernel, query, context_.store);
+  const std::size_t ef = std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
+  const Entry entry = graph_.entry();
+  if (params.k == 0 || ef >= size() || entry.slot == kNoSlot) {
+    scan_nearest(bound, held_, params.k, hits);
+    return {};
+  }
+
+  Beam& beam = scratch.get<Working>().beam;
+  Hit start{bound.score(entry.slot), entry.slot};
+  for (unsigned level = entry.level; level > 0; --level) {
+    start = greedy_walk(graph_, level, bound, start, BySlot{}, beam);
+  }
+  search_layer(
+      graph_, 0, bound, {&start, 1}, ef, context_.store.slot_end(), BySlot{},
+      [this](Slot slot) { return held_.contains(slot); }, beam);
+  if (beam.nearest.size() < params.k) {  // cut off by erased nodes, or by erases just now
+    scan_nearest(bound, held_, params.k, hits);
+    return {};
+  }
+  hits.assign(beam.nearest.begin(), beam.nearest.begin() + static_cast<std::ptrdiff_t>(params.k));
+  return {};
+}
+
+std::size_t Hnsw::memory_bytes() const noexcept {
+  return sizeof(*this) + graph_.memory_bytes() + nodes_.memory_bytes() + held_.memory_bytes();
+}
+
+std::vector<Fact> Hnsw::describe() const {
+  const Entry entry = graph_.entry();
+  const std::size_t erased = nodes_.size() - std::min(nodes_.size(), held_.size());
+  std::ostringstream degree;
+  degree << std::fixed << std::setprecision(1) << mean_degree();
+  return {
+      {"max-level", std::to_string(entry.level)},
+      {"hnsw-m", std::to_string(config_.m)},
+      {"ef-construction", std::to_string(config_.ef_construction)},
+      {"ef-search", std::to_string(config_.ef_search)},
+      {"seed", std::to_string(config_.seed)},
+      {"mean-degree", degree.str()},
+      {"erased-nodes", std::to_string(erased)},
+  };
+}
+
+/// Of a thousand nodes at level 0, the same ones each time: VINFO must not cost a pass over all.
+double Hnsw::mean_degree() const {
+  constexpr std::uint64_t kSample = 1000;
+  const std::size_t end = graph_.node_end();
+  std::size_t nodes = 0;
+  std::size_t links = 0;
+  for (std::uint64_t i = 0; i < kSample && end > 0; ++i) {
+    const auto slot = static_cast<Slot>(mix(i) % end);
+    if (!nodes_.contains(slot)) continue;
+    ++nodes;
+    links += graph_.links(slot, 0).size();
+  }
+  return nodes == 0 ? 0 : static_cast<double>(links) / static_cast<double>(nodes);
+}
+
+}  // namespace engram::hnsw

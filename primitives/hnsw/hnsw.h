@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hierarchical navigable small worlds [Malkov2018], with concurrent inserts, real deletion and a
+// structure that can be saved. What differs from the paper: README.md, "Deviations".
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "core/index.h"
+#include "core/slot_set.h"
+#include "primitives/hnsw/graph.h"
+#include "primitives/hnsw/search_layer.h"
+#include "primitives/hnsw/select_neighbors.h"
+
+namespace engram::hnsw {
+
+/// The paper's parameters.
+struct Config {
+  std::size_t m = 16;
+  std::size_t ef_construction = 200;
+  std::size_t ef_search = 64;
+  std::uint64_t seed = 42;
+};
+
+/// The neighbours that a new node will have on each of its levels, found before any of them is told
+/// of it.
+struct Plan {
+  std::array<std::vector<Hit>, kMaxLevel + 1> neighbors;  // [level], nearest or most diverse first
+  unsigned top = 0;                                       // the highest level that was searched
+};
+
+/// What a worker keeps between operations.
+struct Working {
+  Beam beam;
+  std::vector<Hit> starts;
+  Plan plan;
+  Selection selection;
+  std::vector<Hit> candidates;
+  std::vector<Slot> slots;
+  std::vector<Slot> detours;
+  std::vector<float> scores;
+};
+
+/// A slot is a *node* from its insert to the reclaim() after its erase, and *held* from its insert
+/// to its erase. In between it still leads walks to its neighbours, but it is no answer and gets no
+/// new links.
+///
+/// Threads: everything at once, without a lock that all share (graph.h). Only an insert that must
+/// become the entry point, which is seldom, waits for others of its kind.
+class Hnsw final : public Index {
+ public:
+  static Result<std::unique_ptr<Hnsw>> create(const IndexContext& context, const Config& config);
+
+  Status insert(Slot slot, std::uint64_t identity, Scratch& scratch) override;
+  void erase(Slot slot, Scratch& scratch) override;
+  Status reclaim(std::span<const Slot> erased, Scratch& scratch) override;
+  Status search(Query query, const SearchParams& params, Scratch& scratch,
+                std::vector<Hit>& hits) const override;
+
+  std::size_t size() const noexcept override { return held_.size(); }
+  std::size_t memory_bytes() const noexcept override;
+  std::vector<Fact> describe() const override;
+  Status save(SectionWriter& writer) const override;
+  Status load(SectionReader& reader) override;
+
+  /// The links, for tests and tools.
+  const Graph& graph() const noexcept { return graph_; }
+
+ private:
+  Hnsw(const IndexContext& context, const Config& config)
+      : context_(context), config_(config), graph_(config.m) {}
+
+  Bound bound_to(Slot slot) const noexcept {
+    return Bound::to_slot(context_.kernel, context_.store, slot);
+  }
+  double mean_degree() const;
+
+  // insert.cc
+  unsigned draw_level(std::uint64_t identity) const noexcept;
+  Status add_node(Slot slot, unsigned level);
+  bool plan_neighbors(Slot slot, unsigned level, Entry entry, Working& working) const;
+  void connect(Slot slot, Working& working);
+  void add_link(Slot node, unsigned level, const Hit& neighbor, Working& working);
+
+  // reclaim.cc
+  void forget_erased(Working& working);
+  void repair(Slot node, unsigned level, Working& working);
+  void replace_entry();
+
+  // save_load.cc
+  Status save_levels(SectionWriter& writer, Slot slot_end) const;
+  Status save_links(SectionWriter& writer, Slot slot_end) const;
+  Status load_nodes(SectionReader& reader, Slot slot_end);
+  Status load_links(SectionReader& reader, Slot slot_end);
+  Status load_list(Slot node, unsigned level, std::span<const Slot> list, VisitedSet& seen);
+  Status finish_load(Entry entry);
+
+  const IndexContext context_;
+  const Config config_;
+  Graph graph_;
+  SlotSet nodes_;
+  SlotSet held_;
+  std::mutex entry_mutex_;  // taken to change the entry point
+};
+
+}  // namespace engram::hnsw

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Alg. 1 of [Malkov2018]. All neighbours of a node are chosen before the first of them is told of
+// it: whoever finds the node finds its lists written, and is never stranded on a level where it has
+// no neighbours yet.
+#include <algorithm>
+#include <cmath>
+
+#include "core/assert.h"
+#include "core/hash.h"
+#include "primitives/hnsw/hnsw.h"
+
+namespace engram::hnsw {
+
+/// The paper's floor(-ln(unif(0..1)) * 1/ln(M)), from the item instead of a generator.
+unsigned Hnsw::draw_level(std::uint64_t identity) const noexcept {
+  const double unit = unit_interval(mix(identity ^ config_.seed));
+  const double level = -std::log(unit) / std::log(static_cast<double>(config_.m));
+  return static_cast<unsigned>(std::min(level, double{kMaxLevel}));
+}
+
+Status Hnsw::add_node(Slot slot, unsigned level) {
+  ENGRAM_ASSERT(!nodes_.contains(slot));
+  ENGRAM_TRY(graph_.add_node(slot, level));
+  ENGRAM_TRY(nodes_.insert(slot));
+  auto held = held_.insert(slot);
+  if (!held) {
+    nodes_.erase(slot);
+    return tl::unexpected(std::move(held.error()));
+  }
+  return {};
+}
+
+Status Hnsw::insert(Slot slot, std::uint64_t identity, Scratch& scratch) {
+  const unsigned level = draw_level(identity);
+  ENGRAM_TRY(add_node(slot, level));
+  auto& working = scratch.get<Working>();
+
+  const Entry seen = graph_.entry();
+  if (level <= seen.level && plan_neighbors(slot, level, seen, working)) {
+    connect(slot, working);
+    return {};
+  }
+  // It becomes the entry point: it is higher than all, or no held node can be reached. Two such
+  // nodes must not miss each other.
+  const std::lock_guard lock(entry_mutex_);
+  const Entry entry = graph_.entry();
+  const bool reached = plan_neighbors(slot, level, entry, working);
+  if (reached) connect(slot, working);
+  if (!reached || level > entry.level) graph_.set_entry({slot, level});
+  return {};
+}
+
+/// Leaves in working.plan the neighbours of `slot`; false if there are none at level 0.
+bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& working) const {
+  if (entry.slot == kNoSlot) return false;
+  auto& [beam, starts, plan, selection, candidates, slots, detours, scores] = working;
+  const Bound query = bound_to(slot);
+  const ByPairHash order{slot};
+  const auto is_candidate = [&](Slot other) { return other != slot && held_.contains(other); };
+
+  Hit start{query.score(entry.slot), entry.slot};
+  for (unsigned l = entry.level; l > level; --l) {
+    start = greedy_walk(graph_, l, query, start, order, beam);
+  }
+  starts.assign(1, start);
+  plan.top = std::min(level, entry.level);
+  for (unsigned l = plan.top + 1; l-- > 0;) {
+    search_layer(graph_, l, query, starts, config_.ef_construction, context_.store.slot_end(),
+                 order, is_candidate, beam);
+    select_neighbors(context_.kernel, context_.store, beam.nearest, config_.m, selection);
+    plan.neighbors[l] = selection.chosen;
+    if (!beam.nearest.empty()) std::swap(starts, beam.nearest);
+  }
+  return !plan.neighbors[0].empty();
+}
+
+/// Carries out the plan: first the node's own lists, then, upwards, those of its neighbours.
+void Hnsw::connect(Slot slot, Working& working) {
+  const Plan& plan = working.plan;
+  for (unsigned level = 0; level <= plan.top; ++level) {
+    for (const Hit& neighbor : plan.neighbors[level]) add_link(slot, level, neighbor, working);
+  }
+  for (unsigned level = 0; level <= plan.top; ++level) {
+    for (const Hit& neighbor : plan.neighbors[level]) {
+      add_link(neighbor.slot, level, {neighbor.score, slot}, working);
+    }
+  }
+}
+
+/// Adds a neighbour to a node's list; if the list is full, the best of it and the new one stay.
+void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& working) {
+  auto& [beam, starts, plan, selection, candidates, slots, detours, scores] = working;
+  const std::lock_guard lock(graph_.lock(node));
+  LinkList links = graph_.links(node, level);
+  slots.clear();
+  links.for_each([&](Slot slot) { slots.push_back(slot); });
+  if (std::find(slots.begin(), slots.end(), neighbor.slot) != slots.end()) return;
+  if (slots.size() < links.capacity()) {
+    links.append(slots.size(), neighbor.slot);
+    return;
+  }
+  rank(bound_to(node), slots, ByPairHash{node}, scores, candidates);
+  const auto place =
+      std::upper_bound(candidates.begin(), candidates.end(), neighbor, ByPairHash{node});
+  candidates.insert(place, neighbor);
+  select_neighbors(context_.kernel, context_.store, candidates, links.capacity(), selection);
+  links.assign(selection.chosen);
+}
+
+}  // namespace engram::hnsw

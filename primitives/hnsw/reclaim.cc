@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deletion, after the consolidation of FreshDiskANN [Singh2021] Alg. 4: erase() marks, reclaim()
+// reconnects in one pass the nodes that had erased neighbours.
+#include "core/assert.h"
+#include "primitives/hnsw/hnsw.h"
+
+namespace engram::hnsw {
+
+void Hnsw::erase(Slot slot, Scratch& /*scratch*/) {
+  const bool was_held = held_.erase(slot);
+  ENGRAM_ASSERT(was_held);
+}
+
+Status Hnsw::reclaim(std::span<const Slot> erased, Scratch& scratch) {
+  for (const Slot slot : erased) {
+    ENGRAM_ASSERT(!held_.contains(slot));
+    nodes_.erase(slot);
+  }
+  forget_erased(scratch.get<Working>());
+  return {};
+}
+
+/// Makes sure that nothing refers to a slot that is no node any more. Nodes that inserts add
+/// meanwhile need no look: they link to held slots only, none of which these are.
+void Hnsw::forget_erased(Working& working) {
+  nodes_.for_each(0, Slot{kMaxSlots}, [&](Slot node) {
+    for (unsigned level = 0; level <= graph_.level(node); ++level) repair(node, level, working);
+  });
+  replace_entry();
+}
+
+/// Where a node has lost a neighbour, chooses anew among those still held and the held neighbours
+/// of those lost. Where a whole region was lost, looks on through it until there are enough.
+void Hnsw::repair(Slot node, unsigned level, Working& working) {
+  auto& [beam, starts, plan, selection, candidates, slots, detours, scores] = working;
+  const std::lock_guard lock(graph_.lock(node));
+  LinkList links = graph_.links(node, level);
+  bool lost = false;
+  links.for_each([&](Slot slot) { lost |= !nodes_.contains(slot); });
+  if (!lost) return;
+
+  beam.visited.start(graph_.node_end());
+  beam.visited.insert(node);
+  slots.clear();
+  detours.clear();
+  const auto meet = [&](Slot slot) {
+    if (beam.visited.insert(slot)) (held_.contains(slot) ? slots : detours).push_back(slot);
+  };
+  links.for_each(meet);
+  const std::size_t direct = detours.size();
+  for (std::size_t i = 0; i < detours.size(); ++i) {
+    if (i >= direct && slots.size() >= links.capacity()) break;
+    graph_.links(detours[i], level).for_each(meet);
+  }
+  rank(bound_to(node), slots, ByPairHash{node}, scores, candidates);
+  select_neighbors(context_.kernel, context_.store, candidates, links.capacity(), selection);
+  links.assign(selection.chosen);
+}
+
+/// An entry point that was erased gives way to a highest held node. One without neighbours, which
+/// an insert is about to connect, only if there is no other.
+void Hnsw::replace_entry() {
+  const std::lock_guard lock(entry_mutex_);
+  const Slot current = graph_.entry().slot;
+  if (current == kNoSlot || held_.contains(current)) return;
+  Entry best;
+  bool best_is_linked = false;
+  held_.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    const unsigned level = graph_.level(slot);
+    const bool is_linked = graph_.links(slot, 0).size() > 0;
+    const bool better = is_linked != best_is_linked ? is_linked : level > best.level;
+    if (best.slot != kNoSlot && !better) return;
+    best = {slot, level};
+    best_is_linked = is_linked;
+  });
+  graph_.set_entry(best);
+}
+
+}  // namespace engram::hnsw
