@@ -5,11 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "server/resp/reply_writer.h"
 
 namespace engram {
+
+struct CommandSpec;
 
 /// Counts up from 1 for the life of the process and is never reused.
 using ClientId = std::uint64_t;
@@ -26,7 +27,8 @@ struct Client {
   std::string name;
   std::string library_name;
   std::string library_version;
-  std::string last_command = "NULL";  ///< full name in lower case, "client|list"
+  const CommandSpec* command = nullptr;    ///< the last one executed
+  const CommandSpec* container = nullptr;  ///< of which it is a subcommand, or null
   RespVersion resp = RespVersion::kResp2;
   ReplyMode reply_mode = ReplyMode::kOn;
   bool no_evict = false;

@@ -26,8 +26,8 @@ class FrontEnd {
   virtual void close_client(ClientId id) = 0;
 
   /// Listens on every address at `port` before it stops listening on the former ones; on failure
-  /// nothing has changed.
-  virtual Status listen(const std::vector<std::string>& addresses, int port) = 0;
+  /// nothing has changed. Returns the port, which the kernel chooses if `port` is 0.
+  virtual Result<int> listen(const std::vector<std::string>& addresses, int port) = 0;
 
   virtual void request_shutdown() = 0;
 

@@ -13,7 +13,7 @@ namespace engram {
 /// only.
 struct ServerConfig {
   std::vector<std::string> bind = {"127.0.0.1"};
-  int port = 6380;  ///< 0 at start-up: the kernel chooses
+  int port = 6380;  ///< 0: the kernel chooses, and then this is what it chose
   std::int64_t maxclients = 10'000;
   std::string dir = ".";
   std::int64_t timeout = 0;  ///< seconds of silence after which a client is dropped; 0: never

@@ -8,7 +8,6 @@ namespace engram {
 /// What INFO tells about the process. Threads: the event loop's only.
 struct ServerStats {
   std::int64_t started_ms = 0;  ///< unix time
-  int port = 0;                 ///< the one in use, if the configured one is 0
   std::uint64_t connections = 0;
   std::uint64_t rejected_connections = 0;
   std::uint64_t commands = 0;
@@ -17,7 +16,6 @@ struct ServerStats {
   std::uint64_t output_bytes = 0;
   std::uint64_t peak_memory_bytes = 0;
   std::uint64_t error_replies = 0;
-  std::uint64_t blocked_clients = 0;
 
   /// CONFIG RESETSTAT: forgets what is counted, keeps what is a state.
   void reset() noexcept {

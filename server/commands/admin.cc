@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands over the server as a process.
+#include <array>
+#include <string>
+
+#include "core/text.h"
+#include "server/commands/context.h"
+#include "server/commands/errors.h"
+#include "server/commands/families.h"
+#include "server/runtime/process.h"
+
+namespace engram {
+namespace {
+
+void time(CommandContext& context) {
+  constexpr std::int64_t kUsPerSecond = 1'000'000;
+  const std::int64_t now_us = unix_time_us();
+  context.reply.array(2);
+  context.reply.bulk(std::to_string(now_us / kUsPerSecond));
+  context.reply.bulk(std::to_string(now_us % kUsPerSecond));
+}
+
+/// There is nothing to save or to wait for, so the options only have to be well-formed.
+void shutdown(CommandContext& context) {
+  bool save = false;
+  bool nosave = false;
+  bool abort = false;
+  for (const std::string_view word : context.argv.subspan(1)) {
+    if (equal_ignoring_case(word, "SAVE")) {
+      save = true;
+    } else if (equal_ignoring_case(word, "NOSAVE")) {
+      nosave = true;
+    } else if (equal_ignoring_case(word, "ABORT")) {
+      abort = true;
+    } else if (!equal_ignoring_case(word, "NOW") && !equal_ignoring_case(word, "FORCE")) {
+      return context.reply.error(kSyntaxError);
+    }
+  }
+  if ((save && nosave) || (abort && context.argv.size() > 2)) {
+    return context.reply.error(kSyntaxError);
+  }
+  if (abort) return context.reply.error("ERR No shutdown in progress.");
+  // No reply: the closed connection is the answer, as in Redis.
+  context.client.close_after_reply = true;
+  context.services.front_end.request_shutdown();
+}
+
+using namespace command_flag;
+
+constexpr std::array kCommands = {
+    CommandSpec{.name = "time",
+                .handler = time,
+                .arity = 1,
+                .flags = kLoading | kStale | kFast,
+                .group = "server",
+                .summary = "Returns the unix time in seconds, and the microseconds beyond",
+                .since = "2.6.0"},
+    CommandSpec{.name = "shutdown",
+                .handler = shutdown,
+                .arity = -1,
+                .flags = kAdmin | kNoScript | kLoading | kStale | kAllowBusy,
+                .group = "server",
+                .summary = "Ends the server; the closed connection is the reply",
+                .syntax = "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> admin_commands() {
+  return kCommands;
+}
+
+}  // namespace engram

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// COMMAND: the command table, as clients read it.
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "core/text.h"
+#include "server/commands/context.h"
+#include "server/commands/errors.h"
+#include "server/commands/families.h"
+#include "server/commands/glob.h"
+#include "server/commands/syntax.h"
+#include "server/commands/table.h"
+
+namespace engram {
+namespace {
+
+using namespace command_flag;
+
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 10> kFlagNames = {
+    {{kWrite, "write"},
+     {kReadonly, "readonly"},
+     {kDenyOom, "denyoom"},
+     {kAdmin, "admin"},
+     {kNoScript, "noscript"},
+     {kLoading, "loading"},
+     {kStale, "stale"},
+     {kFast, "fast"},
+     {kNoAuth, "no_auth"},
+     {kAllowBusy, "allow_busy"}}};
+
+void reply_simple_set(ReplyWriter& reply, const std::vector<std::string>& words) {
+  reply.set(words.size());
+  for (const std::string& word : words) reply.simple(word);
+}
+
+std::vector<std::string> flag_names(const CommandSpec& spec) {
+  std::vector<std::string> names;
+  for (const auto& [flag, name] : kFlagNames) {
+    if ((spec.flags & flag) != 0) names.emplace_back(name);
+  }
+  return names;
+}
+
+/// Redis's ACL categories, derived: none of them needs a declaration of its own.
+std::vector<std::string> categories(const CommandSpec& spec) {
+  std::vector<std::string> names;
+  if ((spec.flags & kWrite) != 0) names.emplace_back("@write");
+  if ((spec.flags & kReadonly) != 0) names.emplace_back("@read");
+  if ((spec.flags & kAdmin) != 0) names.insert(names.end(), {"@admin", "@dangerous"});
+  if (spec.group == "generic") {
+    names.emplace_back("@keyspace");
+  } else if (spec.group != "server") {
+    names.emplace_back("@").append(spec.group);
+  }
+  names.emplace_back((spec.flags & kFast) != 0 ? "@fast" : "@slow");
+  return names;
+}
+
+void reply_key_specs(ReplyWriter& reply, const CommandSpec& spec) {
+  reply.array(spec.keys.first == 0 ? 0 : 1);
+  if (spec.keys.first == 0) return;
+  reply.map(3);
+  reply.bulk("flags");
+  reply_simple_set(reply, {(spec.flags & kWrite) != 0 ? "RW" : "RO"});
+  reply.bulk("begin_search");
+  reply.map(2);
+  reply.bulk("type");
+  reply.bulk("index");
+  reply.bulk("spec");
+  reply.map(1);
+  reply.bulk("index");
+  reply.integer(spec.keys.first);
+  reply.bulk("find_keys");
+  reply.map(2);
+  reply.bulk("type");
+  reply.bulk("range");
+  reply.bulk("spec");
+  reply.map(3);
+  reply.bulk("lastkey");
+  // Counted from the first key, where the table counts from the name.
+  reply.integer(spec.keys.last < 0 ? spec.keys.last : spec.keys.last - spec.keys.first);
+  reply.bulk("keystep");
+  reply.integer(spec.keys.step);
+  reply.bulk("limit");
+  reply.integer(0);
+}
+
+void reply_info(ReplyWriter& reply, const CommandSpec* container, const CommandSpec& spec) {
+  reply.array(10);
+  reply.bulk(full_name(container, spec));
+  reply.integer(spec.arity);
+  reply_simple_set(reply, flag_names(spec));
+  reply.integer(spec.keys.first);
+  reply.integer(spec.keys.last);
+  reply.integer(spec.keys.step);
+  reply_simple_set(reply, categories(spec));
+  reply.array(0);
+  reply_key_specs(reply, spec);
+  reply.array(spec.subcommands.size());
+  for (const CommandSpec& subcommand : spec.subcommands) reply_info(reply, &spec, subcommand);
+}
+
+void reply_field(ReplyWriter& reply, std::string_view name, std::string_view value) {
+  reply.bulk(name);
+  reply.bulk(value);
+}
+
+void reply_argument(ReplyWriter& reply, const SyntaxNode& argument) {
+  const bool flagged = argument.optional || argument.multiple;
+  reply.map(2U + (argument.token.empty() ? 0U : 1U) + (flagged ? 1U : 0U) +
+            (argument.children.empty() ? 0U : 1U));
+  reply_field(reply, "name", argument.name);
+  reply_field(reply, "type", argument.type);
+  if (!argument.token.empty()) reply_field(reply, "token", argument.token);
+  if (flagged) {
+    reply.bulk("flags");
+    std::vector<std::string> flags;
+    if (argument.optional) flags.emplace_back("optional");
+    if (argument.multiple) flags.emplace_back("multiple");
+    reply_simple_set(reply, flags);
+  }
+  if (argument.children.empty()) return;
+  reply.bulk("arguments");
+  reply.array(argument.children.size());
+  for (const SyntaxNode& child : argument.children) reply_argument(reply, child);
+}
+
+void reply_docs(ReplyWriter& reply, const CommandSpec* container, const CommandSpec& spec) {
+  const auto arguments = parse_syntax(spec.syntax);
+  reply.bulk(full_name(container, spec));
+  reply.map(4U + (arguments.empty() ? 0U : 1U) + (spec.subcommands.empty() ? 0U : 1U));
+  reply_field(reply, "summary", spec.summary);
+  reply_field(reply, "since", spec.since);
+  reply_field(reply, "group", spec.group);
+  reply_field(reply, "complexity", spec.complexity);
+  if (!arguments.empty()) {
+    reply.bulk("arguments");
+    reply.array(arguments.size());
+    for (const SyntaxNode& argument : arguments) reply_argument(reply, argument);
+  }
+  if (spec.subcommands.empty()) return;
+  reply.bulk("subcommands");
+  reply.map(spec.subcommands.size());
+  for (const CommandSpec& subcommand : spec.subcommands) reply_docs(reply, &spec, subcommand);
+}
+
+/// The container of the command that `name` ("container|sub") means, or null.
+const CommandSpec* container_of(std::string_view name) {
+  const std::size_t bar = name.find('|');
+  return bar == std::string_view::npos ? nullptr : command_table().find(name.substr(0, bar));
+}
+
+void reply_all_info(ReplyWriter& reply) {
+  reply.array(command_table().commands().size());
+  for (const CommandSpec* const spec : command_table().commands()) {
+    reply_info(reply, nullptr, *spec);
+  }
+}
+
+void command(CommandContext& context) {
+  reply_all_info(context.reply);
+}
+
+void command_count(CommandContext& context) {
+  context.reply.integer(static_cast<std::int64_t>(command_table().commands().size()));
+}
+
+void command_info(CommandContext& context) {
+  const Arguments names = context.argv.subspan(2);
+  if (names.empty()) return reply_all_info(context.reply);
+  context.reply.array(names.size());
+  for (const std::string_view name : names) {
+    const CommandSpec* const spec = command_table().find_full(name);
+    spec == nullptr ? context.reply.null_array()
+                    : reply_info(context.reply, container_of(name), *spec);
+  }
+}
+
+void command_docs(CommandContext& context) {
+  const Arguments names = context.argv.subspan(2);
+  if (names.empty()) {
+    context.reply.map(command_table().commands().size());
+    for (const CommandSpec* const spec : command_table().commands()) {
+      reply_docs(context.reply, nullptr, *spec);
+    }
+    return;
+  }
+  std::vector<std::string_view> known;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(known),
+               [](std::string_view name) { return command_table().find_full(name) != nullptr; });
+  context.reply.map(known.size());
+  for (const std::string_view name : known) {
+    reply_docs(context.reply, container_of(name), *command_table().find_full(name));
+  }
+}
+
+/// Whether `spec` passes FILTERBY `kind` `value`; nothing if there is no such kind.
+std::optional<bool> passes(const CommandSpec& spec, std::string_view kind, std::string_view value) {
+  if (equal_ignoring_case(kind, "MODULE")) return false;
+  if (equal_ignoring_case(kind, "PATTERN")) return glob_match(value, spec.name, true);
+  if (!equal_ignoring_case(kind, "ACLCAT")) return std::nullopt;
+  const auto names = categories(spec);
+  return std::any_of(names.begin(), names.end(), [value](const std::string& name) {
+    return equal_ignoring_case(std::string_view(name).substr(1), value);
+  });
+}
+
+void command_list(CommandContext& context) {
+  const Arguments filter = context.argv.subspan(2);
+  if (!filter.empty() && (filter.size() != 3 || !equal_ignoring_case(filter[0], "FILTERBY"))) {
+    return context.reply.error(kSyntaxError);
+  }
+  std::vector<std::string_view> names;
+  for (const CommandSpec* const spec : command_table().commands()) {
+    const auto listed = filter.empty() ? true : passes(*spec, filter[1], filter[2]);
+    if (!listed) return context.reply.error(kSyntaxError);
+    if (*listed) names.push_back(spec->name);
+  }
+  context.reply.array(names.size());
+  for (const std::string_view name : names) context.reply.bulk(name);
+}
+
+constexpr CommandSpec subcommand(std::string_view name, Handler handler, int arity,
+                                 std::string_view summary, std::string_view syntax,
+                                 std::string_view since) {
+  return {.name = name,
+          .handler = handler,
+          .arity = arity,
+          .flags = kLoading | kStale,
+          .group = "server",
+          .summary = summary,
+          .syntax = syntax,
+          .complexity = "O(N) in the number of commands",
+          .since = since};
+}
+
+constexpr std::array kSubcommands = {
+    subcommand("count", command_count, 2, "Returns the number of commands", "", "2.8.13"),
+    subcommand("list", command_list, -2, "Returns the names of the commands",
+               "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]", "7.0.0"),
+    subcommand("info", command_info, -2, "Returns arity, flags and keys of commands",
+               "[command-name...]", "2.8.13"),
+    subcommand("docs", command_docs, -2, "Returns summaries and arguments of commands",
+               "[command-name...]", "7.0.0"),
+    subcommand("help", reply_help, 2, "Prints this help", "", "5.0.0"),
+};
+
+constexpr std::array kCommands = {
+    CommandSpec{.name = "command",
+                .handler = command,
+                .arity = -1,
+                .flags = kLoading | kStale,
+                .group = "server",
+                .summary = "Returns arity, flags and keys of every command",
+                .complexity = "O(N) in the number of commands",
+                .since = "2.8.13",
+                .subcommands = kSubcommands},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> command_commands() {
+  return kCommands;
+}
+
+}  // namespace engram

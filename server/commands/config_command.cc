@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// CONFIG: reads and changes the table of parameters.
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "server/commands/context.h"
+#include "server/commands/families.h"
+#include "server/commands/glob.h"
+#include "server/commands/table.h"
+#include "server/config/config.h"
+#include "server/config/parameters.h"
+#include "server/engine/keyspace.h"
+#include "server/runtime/process.h"
+#include "server/runtime/stats.h"
+
+namespace engram {
+namespace {
+
+void config_get(CommandContext& context) {
+  const Arguments patterns = context.argv.subspan(2);
+  std::vector<const Parameter*> found;
+  for (const Parameter& parameter : parameters()) {
+    if (std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {
+          return glob_match(pattern, parameter.name, /*ignore_case=*/true);
+        })) {
+      found.push_back(&parameter);
+    }
+  }
+  context.reply.map(found.size());
+  for (const Parameter* const parameter : found) {
+    context.reply.bulk(parameter->name);
+    context.reply.bulk(parameter->get(context.services.config));
+  }
+}
+
+/// Why a CONFIG SET failed.
+struct Failure {
+  std::string_view parameter;
+  std::string reason;
+};
+
+void write_failure(ReplyWriter& reply, const Failure& failure) {
+  reply.error("ERR CONFIG SET failed (possibly related to argument '" +
+              std::string(failure.parameter) + "') - " + failure.reason);
+}
+
+/// The configuration after all the pairs of argv, or the first failure.
+tl::expected<ServerConfig, Failure> changed_config(Arguments argv, const ServerConfig& former) {
+  ServerConfig config = former;
+  std::vector<const Parameter*> seen;
+  for (std::size_t i = 2; i < argv.size(); i += 2) {
+    const Parameter& parameter = *find_parameter(argv[i]);
+    if (parameter.set == nullptr || !parameter.mutable_at_run_time) {
+      return tl::unexpected(Failure{parameter.name, "can't set immutable config"});
+    }
+    if (std::find(seen.begin(), seen.end(), &parameter) != seen.end()) {
+      return tl::unexpected(Failure{parameter.name, "duplicate parameter"});
+    }
+    seen.push_back(&parameter);
+    if (const Status status = parameter.set(config, argv[i + 1]); !status) {
+      return tl::unexpected(Failure{parameter.name, status.error().message});
+    }
+  }
+  return config;
+}
+
+/// Directories are kept absolute, so that what is opened later does not depend on where the server
+/// was started.
+std::optional<Failure> enter_directory(ServerConfig& config) {
+  std::error_code error;
+  const auto path = std::filesystem::canonical(config.dir, error);
+  if (error) return Failure{"dir", error.message()};
+  if (!std::filesystem::is_directory(path, error)) return Failure{"dir", "Not a directory"};
+  config.dir = path.string();
+  return std::nullopt;
+}
+
+/// Makes the server do what `config` says. What can fail comes first and the listeners last, so
+/// that a failure leaves everything as it was.
+std::optional<Failure> apply(ServerConfig& config, Services& services) {
+  const ServerConfig& former = services.config;
+  if (config.dir != former.dir) {
+    if (auto failure = enter_directory(config)) return failure;
+  }
+  if (config.maxclients > former.maxclients) {
+    if (const Status status = reserve_descriptors(config.maxclients); !status) {
+      return Failure{"maxclients", status.error().message};
+    }
+  }
+  if (config.bind != former.bind || config.port != former.port) {
+    const auto port = services.front_end.listen(config.bind, config.port);
+    if (!port) {
+      return config.port == former.port
+                 ? Failure{"bind", "Failed to bind to specified addresses."}
+                 : Failure{"port", "Unable to listen on this port. Check server logs."};
+    }
+    config.port = *port;
+  }
+  set_log_level(config.loglevel);
+  return std::nullopt;
+}
+
+void config_set(CommandContext& context) {
+  if (context.argv.size() % 2 != 0) {
+    return context.reply.error("ERR wrong number of arguments for 'config|set' command");
+  }
+  for (std::size_t i = 2; i < context.argv.size(); i += 2) {
+    if (find_parameter(context.argv[i]) != nullptr) continue;
+    return context.reply.error("ERR Unknown option or number of arguments for CONFIG SET - '" +
+                               std::string(context.argv[i]) + "'");
+  }
+  auto config = changed_config(context.argv, context.services.config);
+  if (!config) return write_failure(context.reply, config.error());
+  if (const auto failure = apply(*config, context.services)) {
+    return write_failure(context.reply, *failure);
+  }
+  context.services.config = std::move(*config);
+  context.reply.ok();
+}
+
+void config_resetstat(CommandContext& context) {
+  context.services.stats.reset();
+  context.services.keyspace.reset_stats();
+  context.reply.ok();
+}
+
+void config_rewrite(CommandContext& context) {
+  context.reply.error("ERR The server is running without a config file");
+}
+
+using namespace command_flag;
+constexpr std::uint32_t kFlags = kAdmin | kNoScript | kLoading | kStale;
+
+constexpr std::array kSubcommands = {
+    CommandSpec{.name = "get",
+                .handler = config_get,
+                .arity = -3,
+                .flags = kFlags,
+                .group = "server",
+                .summary = "Returns the parameters whose names match a pattern, with their values",
+                .syntax = "pattern...",
+                .complexity = "O(N) in the number of parameters",
+                .since = "2.0.0"},
+    CommandSpec{.name = "set",
+                .handler = config_set,
+                .arity = -4,
+                .flags = kFlags,
+                .group = "server",
+                .summary = "Changes parameters while the server runs: all of them or none",
+                .syntax = "<parameter value>...",
+                .complexity = "O(N) in the number of parameters",
+                .since = "2.0.0"},
+    CommandSpec{.name = "resetstat",
+                .handler = config_resetstat,
+                .arity = 2,
+                .flags = kFlags,
+                .group = "server",
+                .summary = "Sets the counters of INFO to zero",
+                .since = "2.0.0"},
+    CommandSpec{.name = "rewrite",
+                .handler = config_rewrite,
+                .arity = 2,
+                .flags = kFlags,
+                .group = "server",
+                .summary = "Answers an error: the configuration file is never written",
+                .since = "2.8.0"},
+    CommandSpec{.name = "help",
+                .handler = reply_help,
+                .arity = 2,
+                .flags = kLoading | kStale,
+                .group = "server",
+                .summary = "Prints this help",
+                .since = "5.0.0"},
+};
+
+constexpr std::array kCommands = {
+    CommandSpec{.name = "config",
+                .arity = -2,
+                .group = "server",
+                .summary = "Reads and changes the configuration",
+                .complexity = "Depends on subcommand",
+                .since = "2.0.0",
+                .subcommands = kSubcommands},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> config_commands() {
+  return kCommands;
+}
+
+}  // namespace engram

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/commands/deadline.h"
+
+#include <string>
+
+#include "server/commands/errors.h"
+#include "server/commands/spec.h"
+#include "server/resp/integer.h"
+
+namespace engram {
+
+tl::expected<std::int64_t, DeadlineError> parse_deadline(std::string_view text, TimeUnit unit,
+                                                         std::int64_t now_ms, bool positive) {
+  const auto number = parse_integer(text);
+  if (!number) return tl::unexpected(DeadlineError::kNotInteger);
+  std::int64_t deadline = 0;
+  if ((positive && *number <= 0) || __builtin_mul_overflow(*number, unit.milliseconds, &deadline) ||
+      __builtin_add_overflow(deadline, unit.absolute ? 0 : now_ms, &deadline)) {
+    return tl::unexpected(DeadlineError::kOutOfRange);
+  }
+  return deadline;
+}
+
+void write_deadline_error(CommandContext& context, DeadlineError error) {
+  if (error == DeadlineError::kNotInteger) return context.reply.error(kNotIntegerError);
+  context.reply.error("ERR invalid expire time in '" + std::string(context.spec.name) +
+                      "' command");
+}
+
+}  // namespace engram

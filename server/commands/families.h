@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every family of commands, one file each. A new family adds a line here and one in table.cc.
+#pragma once
+
+#include <span>
+
+#include "server/commands/spec.h"
+
+namespace engram {
+
+std::span<const CommandSpec> admin_commands();
+std::span<const CommandSpec> client_commands();
+std::span<const CommandSpec> command_commands();
+std::span<const CommandSpec> config_commands();
+std::span<const CommandSpec> connection_commands();
+std::span<const CommandSpec> expiry_commands();
+std::span<const CommandSpec> info_commands();
+std::span<const CommandSpec> key_commands();
+std::span<const CommandSpec> string_commands();
+
+}  // namespace engram

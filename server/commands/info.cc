@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// INFO: the state of the server as sections of "name:value" lines.
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/text.h"
+#include "server/commands/context.h"
+#include "server/commands/families.h"
+#include "server/config/config.h"
+#include "server/engine/keyspace.h"
+#include "server/runtime/memory.h"
+#include "server/runtime/process.h"
+#include "server/runtime/stats.h"
+#include "server/runtime/version.h"
+
+namespace engram {
+namespace {
+
+using Lines = fmt::memory_buffer;
+
+template <class Value>
+void line(Lines& out, std::string_view name, const Value& value) {
+  fmt::format_to(std::back_inserter(out), "{}:{}\r\n", name, value);
+}
+
+std::string readable_bytes(std::size_t bytes) {
+  static constexpr std::array kUnits = {"B", "K", "M", "G", "T"};
+  auto amount = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; amount >= 1024 && unit + 1 < kUnits.size(); ++unit) amount /= 1024;
+  return unit == 0 ? fmt::format("{}B", bytes) : fmt::format("{:.2f}{}", amount, kUnits[unit]);
+}
+
+void server_section(Lines& out, const Services& services) {
+  static const std::string kRunId = random_hex_id();
+  constexpr std::int64_t kMsPerDay = 86'400'000;
+  const std::int64_t uptime_ms = unix_time_ms() - services.stats.started_ms;
+  utsname system{};
+  ::uname(&system);
+  line(out, "redis_version", kRedisVersion);
+  line(out, "redis_mode", "standalone");
+  line(out, "server_name", "engram");
+  line(out, "engram_version", kVersion);
+  line(out, "os", fmt::format("{} {} {}", system.sysname, system.release, system.machine));
+  line(out, "arch_bits", 64);
+  line(out, "multiplexing_api", "epoll");
+  line(out, "gcc_version", __VERSION__);
+  line(out, "process_id", ::getpid());
+  line(out, "run_id", kRunId);
+  line(out, "tcp_port", services.config.port);
+  line(out, "server_time_usec", unix_time_us());
+  line(out, "uptime_in_seconds", uptime_ms / 1000);
+  line(out, "uptime_in_days", uptime_ms / kMsPerDay);
+  line(out, "kernel", services.config.kernel);
+  line(out, "workers", services.workers.size());
+  line(out, "worker_queue_depth", services.workers.queue_depth());
+}
+
+void clients_section(Lines& out, const Services& services) {
+  line(out, "connected_clients", services.front_end.client_count());
+  line(out, "maxclients", services.config.maxclients);
+  line(out, "blocked_clients", 0);
+}
+
+void memory_section(Lines& out, const Services& services) {
+  const std::size_t used = allocated_bytes();
+  const std::size_t resident = resident_bytes();
+  auto& peak = services.stats.peak_memory_bytes;
+  peak = std::max<std::uint64_t>(peak, used);
+  line(out, "used_memory", used);
+  line(out, "used_memory_human", readable_bytes(used));
+  line(out, "used_memory_rss", resident);
+  line(out, "used_memory_rss_human", readable_bytes(resident));
+  line(out, "used_memory_peak", peak);
+  line(out, "used_memory_peak_human", readable_bytes(peak));
+  line(out, "maxmemory", 0);
+  line(out, "maxmemory_human", "0B");
+  line(out, "maxmemory_policy", "noeviction");
+  line(out, "mem_fragmentation_ratio",
+       fmt::format("{:.2f}", static_cast<double>(resident) / static_cast<double>(used)));
+  line(out, "mem_allocator", allocator_name());
+}
+
+void persistence_section(Lines& out, const Services&) {
+  line(out, "loading", 0);
+  line(out, "loading_eta_seconds", 0);
+  line(out, "rdb_bgsave_in_progress", 0);
+  line(out, "aof_enabled", 0);
+}
+
+void stats_section(Lines& out, const Services& services) {
+  const ServerStats& stats = services.stats;
+  const KeyspaceStats& keys = services.keyspace.stats();
+  line(out, "total_connections_received", stats.connections);
+  line(out, "total_commands_processed", stats.commands);
+  line(out, "instantaneous_ops_per_sec", stats.commands_per_second);
+  line(out, "total_net_input_bytes", stats.input_bytes);
+  line(out, "total_net_output_bytes", stats.output_bytes);
+  line(out, "rejected_connections", stats.rejected_connections);
+  line(out, "expired_keys", keys.expired);
+  line(out, "evicted_keys", 0);
+  line(out, "keyspace_hits", keys.hits);
+  line(out, "keyspace_misses", keys.misses);
+  line(out, "total_error_replies", stats.error_replies);
+}
+
+void replication_section(Lines& out, const Services&) {
+  line(out, "role", "master");
+  line(out, "connected_slaves", 0);
+  line(out, "master_repl_offset", 0);
+}
+
+void cpu_section(Lines& out, const Services&) {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return fmt::format("{}.{:06}", time.tv_sec, time.tv_usec);
+  };
+  line(out, "used_cpu_sys", seconds(usage.ru_stime));
+  line(out, "used_cpu_user", seconds(usage.ru_utime));
+}
+
+void cluster_section(Lines& out, const Services&) {
+  line(out, "cluster_enabled", 0);
+}
+
+void keyspace_section(Lines& out, const Services& services) {
+  const Keyspace& keyspace = services.keyspace;
+  if (keyspace.size() == 0) return;
+  line(out, "db0",
+       fmt::format("keys={},expires={},avg_ttl=0", keyspace.size(), keyspace.expiring()));
+}
+
+struct Section {
+  std::string_view title;
+  void (*write)(Lines&, const Services&);
+};
+
+constexpr std::array<Section, 9> kSections = {{{"Server", server_section},
+                                               {"Clients", clients_section},
+                                               {"Memory", memory_section},
+                                               {"Persistence", persistence_section},
+                                               {"Stats", stats_section},
+                                               {"Replication", replication_section},
+                                               {"CPU", cpu_section},
+                                               {"Cluster", cluster_section},
+                                               {"Keyspace", keyspace_section}}};
+
+bool wanted(const Section& section, Arguments names) {
+  return names.empty() || std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+           return equal_ignoring_case(name, section.title) || equal_ignoring_case(name, "all") ||
+                  equal_ignoring_case(name, "default") || equal_ignoring_case(name, "everything");
+         });
+}
+
+void info(CommandContext& context) {
+  Lines out;
+  for (const Section& section : kSections) {
+    if (!wanted(section, context.argv.subspan(1))) continue;
+    fmt::format_to(std::back_inserter(out), "{}# {}\r\n", out.size() == 0 ? "" : "\r\n",
+                   section.title);
+    section.write(out, context.services);
+  }
+  context.reply.verbatim({out.data(), out.size()});
+}
+
+using namespace command_flag;
+
+constexpr std::array kCommands = {
+    CommandSpec{.name = "info",
+                .handler = info,
+                .arity = -1,
+                .flags = kLoading | kStale,
+                .group = "server",
+                .summary = "Describes the state of the server, all of it or the sections named",
+                .syntax = "[section...]"},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> info_commands() {
+  return kCommands;
+}
+
+}  // namespace engram

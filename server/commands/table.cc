@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/commands/table.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/assert.h"
+#include "server/commands/families.h"
+#include "server/commands/vector_commands.h"
+
+namespace engram {
+namespace {
+
+// What an error echoes of an unknown command, as in Redis.
+constexpr std::size_t kMostEchoedBytes = 128;
+
+std::string unknown_command(Arguments argv) {
+  std::string text = "ERR unknown command '";
+  text.append(argv[0].substr(0, kMostEchoedBytes)).append("', with args beginning with: ");
+  std::string echoed;
+  for (std::size_t i = 1; i < argv.size() && echoed.size() < kMostEchoedBytes; ++i) {
+    const std::size_t room = kMostEchoedBytes - echoed.size();
+    echoed.append("'").append(argv[i].substr(0, room)).append("' ");
+  }
+  return text + echoed;
+}
+
+bool arity_fits(const CommandSpec& spec, std::size_t arguments) {
+  const auto count = static_cast<std::ptrdiff_t>(arguments);
+  return spec.arity >= 0 ? count == spec.arity : count >= -spec.arity;
+}
+
+}  // namespace
+
+std::size_t CommandTable::NameHash::operator()(std::string_view name) const noexcept {
+  // FNV-1a; names are a few bytes long.
+  std::size_t hash = 14695981039346656037U;
+  for (const char c : name) {
+    hash = (hash ^ static_cast<unsigned char>(ascii_lower(c))) * 1099511628211U;
+  }
+  return hash;
+}
+
+CommandTable::CommandTable(std::span<const std::span<const CommandSpec>> families) {
+  for (const std::span<const CommandSpec> family : families) {
+    for (const CommandSpec& spec : family) {
+      const bool inserted = by_name_.emplace(spec.name, &spec).second;
+      ENGRAM_ASSERT(inserted);
+      commands_.push_back(&spec);
+    }
+  }
+}
+
+const CommandSpec* CommandTable::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+const CommandSpec* CommandTable::find_full(std::string_view name) const {
+  const std::size_t bar = name.find('|');
+  const CommandSpec* const command = find(name.substr(0, bar));
+  if (bar == std::string_view::npos || command == nullptr) return command;
+  return find_subcommand(*command, name.substr(bar + 1));
+}
+
+CommandTable::Resolution CommandTable::resolve(Arguments argv) const {
+  const CommandSpec* spec = find(argv[0]);
+  if (spec == nullptr) return {.error = unknown_command(argv)};
+  const CommandSpec* container = nullptr;
+  if (!spec->subcommands.empty() && argv.size() > 1) {
+    container = std::exchange(spec, find_subcommand(*spec, argv[1]));
+    if (spec == nullptr) {
+      return {.error = "ERR unknown subcommand '" +
+                       std::string(argv[1].substr(0, kMostEchoedBytes)) + "'. Try " +
+                       to_upper(container->name) + " HELP."};
+    }
+  }
+  if (!arity_fits(*spec, argv.size()) || spec->handler == nullptr) {
+    return {.error =
+                "ERR wrong number of arguments for '" + full_name(container, *spec) + "' command"};
+  }
+  return {.spec = spec, .container = container};
+}
+
+const CommandTable& command_table() {
+  static const std::array kFamilies = {
+      connection_commands(), string_commands(), key_commands(),    expiry_commands(),
+      admin_commands(),      info_commands(),   config_commands(), client_commands(),
+      command_commands(),    vector_commands(),
+  };
+  static const CommandTable kTable(kFamilies);
+  return kTable;
+}
+
+const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name) {
+  const auto found =
+      std::find_if(container.subcommands.begin(), container.subcommands.end(),
+                   [name](const CommandSpec& sub) { return equal_ignoring_case(sub.name, name); });
+  return found == container.subcommands.end() ? nullptr : &*found;
+}
+
+std::string full_name(const CommandSpec* container, const CommandSpec& spec) {
+  if (container == nullptr) return std::string(spec.name);
+  return std::string(container->name) + "|" + std::string(spec.name);
+}
+
+void reply_help(CommandContext& context) {
+  const CommandSpec& container = *command_table().find(context.argv[0]);
+  context.reply.array(1 + 2 * container.subcommands.size());
+  context.reply.simple(to_upper(container.name) +
+                       " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  for (const CommandSpec& subcommand : container.subcommands) {
+    std::string usage = to_upper(subcommand.name);
+    if (!subcommand.syntax.empty()) usage.append(" ").append(subcommand.syntax);
+    context.reply.simple(usage);
+    context.reply.simple("    " + std::string(subcommand.summary) + ".");
+  }
+}
+
+}  // namespace engram

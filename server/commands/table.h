@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include "core/text.h"
+#include "server/commands/context.h"
+#include "server/commands/spec.h"
+
+namespace engram {
+
+/// Every command of the server, by name in any case. Immutable, so any thread may read it.
+class CommandTable {
+ public:
+  explicit CommandTable(std::span<const std::span<const CommandSpec>> families);
+
+  /// The top-level command of that name, or null.
+  [[nodiscard]] const CommandSpec* find(std::string_view name) const;
+  /// As find(), or "container|subcommand".
+  [[nodiscard]] const CommandSpec* find_full(std::string_view name) const;
+
+  /// Top-level commands in order of their families.
+  [[nodiscard]] std::span<const CommandSpec* const> commands() const noexcept { return commands_; }
+
+  /// What is to be executed for some arguments; without it, the error line.
+  struct Resolution {
+    const CommandSpec* spec = nullptr;
+    const CommandSpec* container = nullptr;  ///< of which `spec` is a subcommand, or null
+    std::string error = {};
+  };
+  /// Checks the number of arguments too.
+  [[nodiscard]] Resolution resolve(Arguments argv) const;
+
+ private:
+  struct NameHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const noexcept;
+  };
+  struct NameEqual {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const noexcept {
+      return equal_ignoring_case(a, b);
+    }
+  };
+
+  std::vector<const CommandSpec*> commands_;
+  tsl::robin_map<std::string_view, const CommandSpec*, NameHash, NameEqual> by_name_;
+};
+
+/// The table of all families.
+const CommandTable& command_table();
+
+/// The subcommand of `container` with that name in any case, or null.
+const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name);
+
+/// "get", or "config|get" for a subcommand of `container`, which may be null.
+std::string full_name(const CommandSpec* container, const CommandSpec& spec);
+
+/// The handler of every container's HELP.
+void reply_help(CommandContext& context);
+
+}  // namespace engram

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/frontend/server.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "core/assert.h"
+#include "server/net/socket.h"
+#include "server/runtime/process.h"
+#include "server/runtime/thread_traits.h"
+
+namespace engram {
+namespace {
+
+// Tokens of the poller: a client's is its id, a listener's is its descriptor with the top bit set.
+constexpr std::uint64_t kWakeUpToken = 0;
+constexpr std::uint64_t kListenerBit = std::uint64_t{1} << 63;
+
+constexpr std::int64_t kTickMs = 100;
+constexpr int kAcceptsPerTurn = 64;
+constexpr std::size_t kExpiredPerStep = 32;
+constexpr auto kExpiryBudget = std::chrono::microseconds(300);  // per turn
+constexpr std::int64_t kMostSleepMs = 1000;  // while keys expire: the wall clock may be set
+
+/// Frees what it holds, on a worker.
+class Disposal final : public Job {
+ public:
+  explicit Disposal(std::shared_ptr<void> garbage) : garbage_(std::move(garbage)) {}
+  void run(Scratch&) noexcept override { garbage_.reset(); }
+
+ private:
+  std::shared_ptr<void> garbage_;
+};
+
+Status enter_directory(ServerConfig& config) {
+  std::error_code error;
+  const auto path = std::filesystem::canonical(config.dir, error);
+  if (!error && !std::filesystem::is_directory(path)) {
+    error = std::make_error_code(std::errc::not_a_directory);
+  }
+  if (error) return fail(ErrorCode::kIo, "cannot use dir " + config.dir + ": " + error.message());
+  config.dir = path.string();
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::make(ServerConfig config) {
+  ENGRAM_TRY(enter_directory(config));
+  ENGRAM_TRY(reserve_descriptors(config.maxclients));
+  if (config.workers == 0) {
+    config.workers = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  }
+  auto wake_up = WakeUp::make();
+  if (!wake_up) return tl::unexpected<Error>(std::move(wake_up.error()));
+  auto poller = make_epoll_poller();
+  if (!poller) return tl::unexpected<Error>(std::move(poller.error()));
+  std::unique_ptr<Server> server(
+      new Server(std::move(config), std::move(*wake_up), std::move(*poller)));
+  ENGRAM_TRY(server->poller_->add(server->wake_up_.fd(), kWakeUpToken, {.readable = true}));
+  const auto port = server->listen(server->config_.bind, server->config_.port);
+  if (!port) return tl::unexpected<Error>(port.error());
+  server->config_.port = *port;
+  return server;
+}
+
+Server::Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poller)
+    : config_(std::move(config)),
+      wake_up_(std::move(wake_up)),
+      poller_(std::move(poller)),
+      keyspace_(random_seed(),
+                [this](std::shared_ptr<void> garbage) {
+                  workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
+                }),
+      workers_(static_cast<std::size_t>(config_.workers), [this] { wake_up_.notify(); }),
+      services_{keyspace_, workers_, config_, stats_, *this} {
+  stats_.started_ms = unix_time_ms();
+  keyspace_.set_now(stats_.started_ms);
+}
+
+Server::~Server() {
+  // Jobs hold promises of replies, which look for their connections.
+  workers_.stop();
+}
+
+void Server::request_shutdown() {
+  stop_.store(true);
+  wake_up_.notify();
+}
+
+void Server::run() {
+  name_this_thread("event-loop");
+  prefer_latency();
+  while (!stop_.load()) turn();
+  workers_.stop();
+  connections_.clear();
+  listeners_.clear();
+}
+
+void Server::turn() {
+  const auto events = poller_->wait(wait_ms());
+  keyspace_.set_now(unix_time_ms());
+  for (const PollEvent& event : events) handle(event);
+  serve_queued();
+  expire_keys();
+  tick();
+}
+
+void Server::handle(const PollEvent& event) {
+  if (event.token == kWakeUpToken) {
+    wake_up_.drain();
+    workers_.poll_completions();
+    return;
+  }
+  if ((event.token & kListenerBit) != 0) {
+    return accept_from(static_cast<int>(event.token & ~kListenerBit));
+  }
+  Connection* const connection = find(event.token);
+  if (connection == nullptr) return;
+  if (event.hung_up) {
+    connection->abandon();
+  } else if (event.readable) {
+    connection->receive();
+  }
+  enqueue(*connection);
+}
+
+void Server::enqueue(Connection& connection) {
+  if (std::exchange(connection.queued, true)) return;
+  queued_.push_back(connection.client().id);
+}
+
+/// Every connection on the list executes its share and sends all its replies in one go. Those that
+/// could go on are on the list of the next turn.
+void Server::serve_queued() {
+  serving_.swap(queued_);
+  for (const ClientId id : serving_) {
+    Connection* const connection = find(id);
+    if (connection == nullptr) continue;
+    connection->queued = false;
+    connection->execute();
+    connection->send();
+    if (connection->finished()) {
+      close(*connection);
+      continue;
+    }
+    if (const Interest wanted = connection->wanted_interest(); wanted != connection->watched) {
+      poller_->modify(connection->fd(), id, wanted);
+      connection->watched = wanted;
+    }
+    if (connection->can_continue()) enqueue(*connection);
+  }
+  serving_.clear();
+}
+
+/// How long the loop may sleep. An idle server whose keys do not expire sleeps for ever.
+int Server::wait_ms() const {
+  if (!queued_.empty()) return 0;
+  const std::int64_t now_ms = keyspace_.now_ms();
+  const bool ticking = stats_.commands != sampled_commands_ || stats_.commands_per_second != 0 ||
+                       !accepting_ || (config_.timeout > 0 && !connections_.empty());
+  std::int64_t wait = ticking ? std::clamp<std::int64_t>(next_tick_ms_ - now_ms, 0, kTickMs) : -1;
+  if (const auto expiry = keyspace_.next_expiry()) {
+    const std::int64_t until = std::clamp<std::int64_t>(*expiry - now_ms, 1, kMostSleepMs);
+    wait = wait < 0 ? until : std::min(wait, until);
+  }
+  return static_cast<int>(wait);
+}
+
+void Server::expire_keys() {
+  const auto start = std::chrono::steady_clock::now();
+  while (keyspace_.expire_due(kExpiredPerStep) == kExpiredPerStep) {
+    if (std::chrono::steady_clock::now() - start > kExpiryBudget) return;
+  }
+}
+
+void Server::tick() {
+  const std::int64_t now_ms = keyspace_.now_ms();
+  // The wall clock may have been set back; then the old appointment is far off.
+  if (now_ms < next_tick_ms_ && next_tick_ms_ - now_ms <= kTickMs) return;
+  next_tick_ms_ = now_ms + kTickMs;
+  sample_throughput();
+  if (config_.timeout > 0) drop_silent_clients();
+  if (!accepting_) set_accepting(true);
+}
+
+void Server::sample_throughput() {
+  const std::int64_t now_ms = keyspace_.now_ms();
+  const auto elapsed_ms =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(1, now_ms - sampled_ms_));
+  // CONFIG RESETSTAT makes the counter smaller.
+  const std::uint64_t executed =
+      stats_.commands >= sampled_commands_ ? stats_.commands - sampled_commands_ : 0;
+  stats_.commands_per_second = executed * 1000 / elapsed_ms;
+  sampled_commands_ = stats_.commands;
+  sampled_ms_ = now_ms;
+}
+
+void Server::drop_silent_clients() {
+  const std::int64_t oldest_ms = keyspace_.now_ms() - config_.timeout * 1000;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->client().active_ms > oldest_ms || !connection->quiet()) continue;
+    close_client(id);
+  }
+}
+
+void Server::accept_from(int listener) {
+  // A change of bind or port in this very turn may have closed it.
+  if (std::none_of(listeners_.begin(), listeners_.end(),
+                   [listener](const UniqueFd& fd) { return fd.get() == listener; })) {
+    return;
+  }
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    UniqueFd fd;
+    const AcceptResult result = accept_tcp(listener, fd);
+    if (result == AcceptResult::kNoneWaiting) return;
+    if (result == AcceptResult::kOutOfDescriptors) {
+      spdlog::warn("cannot accept connections: the process is out of file descriptors");
+      // The listener stays readable; without a pause the loop would spin on it.
+      return set_accepting(false);
+    }
+    admit(std::move(fd));
+  }
+}
+
+void Server::admit(UniqueFd fd) {
+  if (std::cmp_greater_equal(connections_.size(), config_.maxclients)) {
+    constexpr std::string_view kRefusal = "-ERR max number of clients reached\r\n";
+    // Best effort: the socket is new, so its buffer has room.
+    [[maybe_unused]] const ssize_t sent =
+        ::send(fd.get(), kRefusal.data(), kRefusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ++stats_.rejected_connections;
+    return;
+  }
+  tune_connection(fd.get(), config_.tcp_keepalive);
+  const ClientId id = ++last_client_;
+  auto connection = std::make_unique<Connection>(id, std::move(fd), services_);
+  connection->watched = {.readable = true};
+  if (!poller_->add(connection->fd(), id, connection->watched)) return;
+  ++stats_.connections;
+  connections_.emplace(id, std::move(connection));
+}
+
+void Server::set_accepting(bool accepting) {
+  accepting_ = accepting;
+  for (const UniqueFd& listener : listeners_) {
+    poller_->modify(listener.get(), kListenerBit | static_cast<std::uint64_t>(listener.get()),
+                    {.readable = accepting});
+  }
+}
+
+Result<int> Server::listen(const std::vector<std::string>& addresses, int port) {
+  auto opened = listen_tcp_all(addresses, port, config_.tcp_backlog);
+  if (!opened) {
+    spdlog::warn("{}", opened.error().message);
+    return tl::unexpected<Error>(std::move(opened.error()));
+  }
+  for (const UniqueFd& listener : *opened) {
+    ENGRAM_TRY(poller_->add(listener.get(),
+                            kListenerBit | static_cast<std::uint64_t>(listener.get()),
+                            {.readable = true}));
+  }
+  for (const UniqueFd& listener : listeners_) poller_->remove(listener.get());
+  listeners_ = std::move(*opened);
+  accepting_ = true;
+  const int chosen = local_port(listeners_.front().get());
+  port_.store(chosen);
+  for (const UniqueFd& listener : listeners_) {
+    spdlog::info("listening on {}", local_name(listener.get()));
+  }
+  return chosen;
+}
+
+void Server::close(Connection& connection) {
+  poller_->remove(connection.fd());
+  connections_.erase(connection.client().id);
+}
+
+Connection* Server::find(ClientId id) {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+void Server::for_each_client(const std::function<void(Client&)>& visit) {
+  std::vector<ClientId> ids;
+  ids.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  for (const ClientId id : ids) {
+    Connection& connection = *find(id);
+    connection.refresh_sizes();
+    visit(connection.client());
+  }
+}
+
+void Server::close_client(ClientId id) {
+  Connection* const connection = find(id);
+  if (connection == nullptr) return;
+  connection->abandon();
+  enqueue(*connection);
+}
+
+std::uint64_t Server::defer_reply(ClientId id) {
+  return find(id)->defer();
+}
+
+void Server::complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) {
+  Connection* const connection = find(id);
+  if (connection == nullptr) return;
+  connection->complete(sequence, std::move(bytes));
+  enqueue(*connection);
+}
+
+}  // namespace engram

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/runtime/process.h"
+
+#include <sys/resource.h>
+
+#include <array>
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "core/text.h"
+
+namespace engram {
+namespace {
+
+// Listeners, epoll, the wake-up, logs, journals and snapshots.
+constexpr std::int64_t kOwnDescriptors = 64;
+
+}  // namespace
+
+Status reserve_descriptors(std::int64_t clients) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  const auto wanted = static_cast<rlim_t>(clients + kOwnDescriptors);
+  if (limit.rlim_cur >= wanted) return {};
+  const rlim_t former = limit.rlim_cur;
+  limit.rlim_cur = wanted;
+  if (limit.rlim_max < wanted) limit.rlim_max = wanted;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) == 0) return {};
+  return fail(ErrorCode::kResourceExhausted,
+              "The operating system is not able to handle the specified number of clients, try "
+              "with " +
+                  std::to_string(static_cast<std::int64_t>(former) - kOwnDescriptors));
+}
+
+void set_log_level(std::string_view name) {
+  static constexpr std::array<std::pair<std::string_view, spdlog::level::level_enum>, 8> kLevels = {
+      {{"debug", spdlog::level::trace},
+       {"verbose", spdlog::level::debug},
+       {"info", spdlog::level::info},
+       {"notice", spdlog::level::info},
+       {"warning", spdlog::level::warn},
+       {"warn", spdlog::level::warn},
+       {"error", spdlog::level::err},
+       {"nothing", spdlog::level::off}}};
+  for (const auto& [level, value] : kLevels) {
+    if (equal_ignoring_case(level, name)) spdlog::set_level(value);
+  }
+}
+
+std::string random_hex_id() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 40; ++i) id.push_back("0123456789abcdef"[random() % 16]);
+  return id;
+}
+
+std::uint64_t random_seed() {
+  std::random_device random;
+  return (static_cast<std::uint64_t>(random()) << 32) | random();
+}
+
+std::int64_t unix_time_us() {
+  using std::chrono::duration_cast;
+  return duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace engram

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the process asks of the operating system and of its log.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+
+namespace engram {
+
+/// Raises the limit on open descriptors to what `clients` connections need. Errors:
+/// kResourceExhausted with the number of clients that would fit.
+Status reserve_descriptors(std::int64_t clients);
+
+/// Accepts the names of the configuration parameter `loglevel`.
+void set_log_level(std::string_view name);
+
+/// 40 hexadecimal digits from the system's random source.
+std::string random_hex_id();
+
+/// 64 bits from the system's random source.
+std::uint64_t random_seed();
+
+/// The present unix time.
+std::int64_t unix_time_us();
+inline std::int64_t unix_time_ms() {
+  return unix_time_us() / 1000;
+}
+
+}  // namespace engram
