@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/kernel.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cctype>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/kernels/f32_kernel.h"
+#include "core/row.h"
+#include "tests/support/seed.h"
+
+namespace engram {
+namespace {
+
+constexpr std::size_t kRows = 65;
+constexpr std::size_t kBatchSizes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 65};
+constexpr std::size_t kMisalignments[] = {0, 4, 20, 60};  // bytes
+
+std::vector<std::size_t> tested_dims() {
+  std::vector<std::size_t> dims(257);
+  std::iota(dims.begin(), dims.end(), std::size_t{1});
+  for (const std::size_t dim : {384, 768, 784, 1536}) dims.push_back(dim);
+  return dims;
+}
+
+/// Every kernel of this machine but the oracle.
+std::vector<std::string> tested_kernels() {
+  std::vector<std::string> names = kernel_names();
+  std::erase_if(names, [](const std::string& name) { return name == "auto" || name == "scalar"; });
+  return names;
+}
+
+std::unique_ptr<Kernel> kernel_of(const std::string& name, Metric metric, std::size_t dim) {
+  auto kernel = make_kernel(name, metric, dim);
+  REQUIRE(kernel.has_value());
+  return std::move(*kernel);
+}
+
+std::vector<float> random_vector(std::size_t dim, std::mt19937_64& rng) {
+  std::normal_distribution<float> normal;
+  std::vector<float> vector(dim);
+  for (float& value : vector) value = normal(rng);
+  return vector;
+}
+
+/// Encoded rows in exactly as much memory as they need, so that a sanitizer sees every byte read
+/// before or after them.
+class RowArray {
+ public:
+  RowArray(std::size_t dim, std::size_t misalignment)
+      : stride_(row_bytes(dim)),
+        size_(kRows * stride_ + misalignment),
+        bytes_(static_cast<std::byte*>(::operator new(size_, kAlignment))),
+        first_(bytes_ + misalignment) {}
+  ~RowArray() { ::operator delete(bytes_, kAlignment); }
+  RowArray(const RowArray&) = delete;
+  RowArray& operator=(const RowArray&) = delete;
+
+  std::byte* row(std::size_t i) const { return first_ + i * stride_; }
+  void copy_from(const RowArray& other) { std::memcpy(first_, other.first_, kRows * stride_); }
+
+ private:
+  static constexpr std::align_val_t kAlignment{kRowAlignment};
+
+  std::size_t stride_;
+  std::size_t size_;
+  std::byte* bytes_;
+  std::byte* first_;
+};
+
+/// One query and kRows rows, and what the oracle says of them.
+struct Problem {
+  Problem(Metric metric_, std::size_t dim_, std::mt19937_64& rng)
+      : metric(metric_), dim(dim_), query(random_vector(dim_, rng)), rows(dim_, 0) {
+    for (std::size_t i = 0; i < kRows; ++i)
+      encode_row(metric, random_vector(dim, rng), rows.row(i));
+    const auto oracle = kernel_of("scalar", metric, dim);
+    AlignedBuffer storage;
+    const Query prepared = oracle->prepare(query, storage);
+    oracle->scan(prepared, rows.row(0), scores);
+    for (std::size_t i = 0; i < kRows; ++i) bounds[i] = error_bound(prepared.data, rows.row(i));
+  }
+
+  /// What rounding may add up to (Higham 2002, 3.1): gamma_n times the sum of the absolute terms,
+  /// where n is the longest chain of roundings that one term goes through in the order that
+  /// simd-inl.h states. That is half of the padded dimension for a target of one lane; and a few
+  /// for the difference, its square, the sums of accumulators and lanes, and the oracle's result.
+  double error_bound(const std::byte* q_bytes, const std::byte* x_bytes) const {
+    const auto* const q = reinterpret_cast<const float*>(q_bytes);
+    const auto* const x = reinterpret_cast<const float*>(x_bytes);
+    double terms = 0;
+    for (std::size_t i = 0; i < dim; ++i) {
+      const double difference = double{q[i]} - double{x[i]};
+      terms +=
+          metric == Metric::kL2 ? difference * difference : std::abs(double{q[i]} * double{x[i]});
+    }
+    const double roundings = static_cast<double>(dim) / 2 + 16;
+    const double unit = 0x1.0p-24;
+    return roundings * unit / (1 - roundings * unit) * terms;
+  }
+
+  Metric metric;
+  std::size_t dim;
+  std::vector<float> query;
+  RowArray rows;
+  float scores[kRows];
+  double bounds[kRows];
+};
+
+/// The index of the first score beyond its bound, or kRows.
+std::size_t first_inaccurate(const Problem& problem, std::span<const float> scores) {
+  for (std::size_t i = 0; i < kRows; ++i) {
+    if (!(std::abs(double{scores[i]} - double{problem.scores[i]}) <= problem.bounds[i])) return i;
+  }
+  return kRows;
+}
+
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) {
+    return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
+  });
+}
+
+/// Row numbers in random order.
+std::vector<std::size_t> shuffled(std::mt19937_64& rng) {
+  std::vector<std::size_t> order(kRows);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::shuffle(order.begin(), order.end(), rng);
+  return order;
+}
+
+/// Whether gather() and scan() of `count` rows give the bits of `alone`, the scores of single rows,
+/// and write nothing behind them.
+bool batch_matches(const Kernel& kernel, Query query, const RowArray& rows,
+                   std::span<const std::size_t> order, std::span<const float> alone) {
+  constexpr float kGuard = -12345.0F;
+  const std::size_t count = order.size();
+  std::vector<const std::byte*> gathered;
+  std::vector<float> expected;
+  for (const std::size_t i : order) {
+    gathered.push_back(rows.row(i));
+    expected.push_back(alone[i]);
+  }
+  std::vector<float> out(count + 4, kGuard);
+  kernel.gather(query, gathered, std::span(out).first(count));
+  const bool gather_matches = same_bits(std::span(out).first(count), expected);
+
+  std::vector<float> scanned(count + 4, kGuard);
+  kernel.scan(query, rows.row(0), std::span(scanned).first(count));
+  const bool scan_matches = same_bits(std::span(scanned).first(count), alone.first(count));
+
+  const auto untouched = [&](const std::vector<float>& v) {
+    return std::all_of(v.begin() + static_cast<std::ptrdiff_t>(count), v.end(),
+                       [](float value) { return value == kGuard; });
+  };
+  return gather_matches && scan_matches && untouched(out) && untouched(scanned);
+}
+
+void check_kernel(const std::string& name, const Problem& problem, std::mt19937_64& rng) {
+  const auto kernel = kernel_of(name, problem.metric, problem.dim);
+  CAPTURE(name);
+  CAPTURE(std::string(metric_name(problem.metric)));
+  CAPTURE(problem.dim);
+  AlignedBuffer storage;
+  const Query query = kernel->prepare(problem.query, storage);
+
+  float alone[kRows];
+  for (std::size_t i = 0; i < kRows; ++i) {
+    const std::byte* const row = problem.rows.row(i);
+    kernel->gather(query, {&row, 1}, {&alone[i], 1});
+  }
+  const std::size_t inaccurate = first_inaccurate(problem, alone);
+  CAPTURE(inaccurate);
+  CHECK(inaccurate == kRows);
+
+  const std::vector<std::size_t> order = shuffled(rng);
+  for (const std::size_t misalignment : kMisalignments) {
+    RowArray rows(problem.dim, misalignment);
+    rows.copy_from(problem.rows);
+    for (const std::size_t batch : kBatchSizes) {
+      CAPTURE(misalignment);
+      CAPTURE(batch);
+      CHECK(batch_matches(*kernel, query, rows, std::span(order).first(batch), alone));
+    }
+  }
+}
+
+void check_all_kernels(Metric metric, std::uint64_t stream) {
+  auto rng = test::make_rng(stream);
+  for (const std::size_t dim : tested_dims()) {
+    const Problem problem(metric, dim, rng);
+    for (const std::string& name : tested_kernels()) check_kernel(name, problem, rng);
+  }
+}
+
+TEST_CASE("core/kernel: l2 equals the oracle on every target, dimension, alignment and batch") {
+  check_all_kernels(Metric::kL2, 1);
+}
+
+TEST_CASE("core/kernel: dot equals the oracle on every target, dimension, alignment and batch") {
+  check_all_kernels(Metric::kDot, 2);
+}
+
+TEST_CASE("core/kernel: cosine equals the oracle on every target, dimension, alignment and batch") {
+  check_all_kernels(Metric::kCosine, 3);
+}
+
+TEST_CASE("core/kernel: the targets compiled in are tested if the machine has them") {
+  const std::vector<std::string> run = tested_kernels();
+  for (const std::string_view compiled : kernels::compiled_targets()) {
+    const bool runs = std::find(run.begin(), run.end(), compiled) != run.end();
+    MESSAGE(std::string(compiled) +
+            (runs ? ": compiled, tested" : ": compiled, not on this machine"));
+  }
+  CHECK(!run.empty());
+#if defined(__x86_64__) && !defined(__AVX2__)
+  const auto compiled = kernels::compiled_targets();
+  for (const std::string_view wanted : {"AVX3", "AVX2", "SSE4", "SSSE3", "portable"}) {
+    CAPTURE(std::string(wanted));
+    CHECK(std::find(compiled.begin(), compiled.end(), wanted) != compiled.end());
+  }
+#elif defined(__aarch64__)
+  CHECK(run.front() == "NEON");
+#endif
+}
+
+TEST_CASE("core/kernel: the oracle computes what metric.h defines") {
+  const std::vector<float> q = {1, 2, 3};
+  const std::vector<float> x = {3, 2, -1};
+  const auto score = [&](Metric metric) {
+    const auto kernel = kernel_of("scalar", metric, 3);
+    AlignedBuffer query;
+    AlignedBuffer row;
+    kernel->prepare(x, row);
+    float result = 0;
+    kernel->scan(kernel->prepare(q, query), row.reserve(row_bytes(3)), {&result, 1});
+    return result;
+  };
+  CHECK(score(Metric::kL2) == 20.0F);
+  CHECK(score(Metric::kDot) == -4.0F);
+  CHECK(score(Metric::kCosine) == doctest::Approx(-4.0 / 14.0));
+}
+
+TEST_CASE("core/kernel: names are found in any letter case, and auto is the best target") {
+  CHECK(kernel_names().at(0) == "auto");
+  CHECK(kernel_names().at(1) == "scalar");
+  CHECK(kernel_of("auto", Metric::kL2, 8)->name() == tested_kernels().front());
+  CHECK(kernel_of("SCALAR", Metric::kL2, 8)->name() == "scalar");
+  for (const std::string& name : tested_kernels()) {
+    std::string lower = name;
+    for (char& c : lower) c = static_cast<char>(std::tolower(c));
+    CHECK(kernel_of(lower, Metric::kDot, 8)->name() == name);
+  }
+}
+
+TEST_CASE("core/kernel: an unknown name is refused with the names there are") {
+  const auto kernel = make_kernel("mmx", Metric::kL2, 8);
+  REQUIRE(!kernel.has_value());
+  CHECK(kernel.error().code == ErrorCode::kInvalidArgument);
+  std::string known;
+  for (const std::string& name : kernel_names()) known += (known.empty() ? "" : ", ") + name;
+  CHECK(kernel.error().message == "unknown kernel 'mmx', this machine has " + known);
+}
+
+/// Vectors at the edge of what check_vector admits: the whole norm in one component or spread over
+/// all, of either sign; the smallest numbers; zero.
+std::vector<std::vector<float>> extreme_vectors(std::size_t dim) {
+  const auto longest = static_cast<float>(kMaxNorm);
+  const float spread =
+      std::nextafter(static_cast<float>(kMaxNorm / std::sqrt(static_cast<double>(dim))), 0.0F);
+  std::vector<std::vector<float>> vectors;
+  for (const float sign : {1.0F, -1.0F}) {
+    vectors.emplace_back(dim, 0.0F).back() = sign * longest;
+    vectors.emplace_back(dim, sign * spread);
+    vectors.emplace_back(dim, sign * std::numeric_limits<float>::denorm_min());
+  }
+  vectors.emplace_back(dim, 0.0F);
+  return vectors;
+}
+
+TEST_CASE("core/kernel: no admitted pair of vectors scores infinite or NaN") {
+  for (const std::size_t dim :
+       {std::size_t{1}, std::size_t{17}, std::size_t{1000}, kMaxDimension}) {
+    const auto vectors = extreme_vectors(dim);
+    for (const auto& vector : vectors) REQUIRE(check_vector(vector).has_value());
+    for (const Metric metric : kMetrics) {
+      for (const std::string& name : kernel_names()) {
+        const auto kernel = kernel_of(name, metric, dim);
+        CAPTURE(name);
+        CAPTURE(dim);
+        for (const auto& q : vectors) {
+          for (const auto& x : vectors) {
+            AlignedBuffer query;
+            AlignedBuffer row;
+            float score = 0;
+            kernel->scan(kernel->prepare(q, query), kernel->prepare(x, row).data, {&score, 1});
+            CHECK(std::isfinite(score));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("core/kernel: under cosine a zero vector is at distance 1 from all, itself included") {
+  const std::vector<float> zero(5, 0.0F);
+  const std::vector<float> other = {1, -2, 3, -4, 5};
+  for (const std::string& name : kernel_names()) {
+    const auto kernel = kernel_of(name, Metric::kCosine, 5);
+    AlignedBuffer query;
+    AlignedBuffer row;
+    for (const auto& x : {zero, other}) {
+      float score = 1;
+      kernel->scan(kernel->prepare(zero, query), kernel->prepare(x, row).data, {&score, 1});
+      CHECK(score_to_distance(Metric::kCosine, score) == 1.0F);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace engram
