@@ -15,12 +15,18 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
+std::atomic<std::size_t> all_committed{0};
+
 tl::unexpected<Error> out_of_memory(std::size_t bytes) {
   return fail(ErrorCode::kResourceExhausted,
               "cannot map " + std::to_string(bytes) + " bytes of memory: " + std::strerror(errno));
 }
 
 }  // namespace
+
+std::size_t mapped_bytes() noexcept {
+  return all_committed.load(std::memory_order_relaxed);
+}
 
 Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
   const std::size_t size = round_up(bytes, kPage);
@@ -30,25 +36,32 @@ Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
       ::mmap(nullptr, size + slack, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return out_of_memory(size);
   auto* const start = static_cast<std::byte*>(mapped);
-  if (slack == 0) return MappedMemory(start, size);
-
   // Cut the mapping to a huge page boundary and give the rest back.
   const auto address = reinterpret_cast<std::uintptr_t>(start);
-  const std::size_t lead = round_up(address, kHugePage) - address;
+  const std::size_t lead = slack == 0 ? 0 : round_up(address, kHugePage) - address;
   if (lead > 0) ::munmap(start, lead);
   if (slack > lead) ::munmap(start + lead + size, slack - lead);
-  return MappedMemory(start + lead, size);
+  MappedMemory memory(start + lead, size);
+  if (access == Access::kReadWrite) memory.count_committed(size);
+  return memory;
 }
 
 MappedMemory::~MappedMemory() {
-  if (data_ != nullptr) ::munmap(data_, size_);
+  if (data_ == nullptr) return;
+  ::munmap(data_, size_);
+  all_committed.fetch_sub(committed_, std::memory_order_relaxed);
+}
+
+void MappedMemory::count_committed(std::size_t bytes) noexcept {
+  all_committed.fetch_add(bytes - committed_, std::memory_order_relaxed);
+  committed_ = bytes;
 }
 
 Status MappedMemory::commit(std::size_t bytes) {
   ENGRAM_ASSERT(bytes <= size_);
-  if (::mprotect(data_, round_up(bytes, kPage), PROT_READ | PROT_WRITE) != 0) {
-    return out_of_memory(bytes);
-  }
+  const std::size_t pages = round_up(bytes, kPage);
+  if (::mprotect(data_, pages, PROT_READ | PROT_WRITE) != 0) return out_of_memory(bytes);
+  count_committed(pages);
   return {};
 }
 

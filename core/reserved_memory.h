@@ -16,6 +16,9 @@
 
 namespace engram {
 
+/// Bytes of all MappedMemory of this process that may be read and written, used or not. Any thread.
+std::size_t mapped_bytes() noexcept;
+
 /// Pages taken straight from the kernel: zeroed, never moved, given back on destruction.
 class MappedMemory {
  public:
@@ -27,10 +30,13 @@ class MappedMemory {
 
   MappedMemory() = default;
   MappedMemory(MappedMemory&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        committed_(std::exchange(other.committed_, 0)) {}
   MappedMemory& operator=(MappedMemory&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(committed_, other.committed_);
     return *this;
   }
   ~MappedMemory();
@@ -47,9 +53,11 @@ class MappedMemory {
 
  private:
   MappedMemory(std::byte* data, std::size_t size) : data_(data), size_(size) {}
+  void count_committed(std::size_t bytes) noexcept;
 
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t committed_ = 0;  // readable and writable, from the start
 };
 
 /// An array of up to `capacity` T, zero-initialised, whose elements never move.
@@ -98,13 +106,13 @@ class ReservedArray {
 
   Status grow(std::size_t count) {
     const std::lock_guard lock(mutex_);
-    const std::size_t old_bytes = bytes_;
-    if (count * sizeof(T) <= old_bytes) return {};
     if (count > capacity()) {
       return fail(ErrorCode::kResourceExhausted, "reserved address space holds " +
                                                      std::to_string(capacity()) + " entries, " +
                                                      std::to_string(count) + " needed");
     }
+    const std::size_t old_bytes = bytes_;
+    if (count * sizeof(T) <= old_bytes) return {};
     // Steps double up to a limit: small indexes stay small, large ones do not call often.
     const std::size_t step = std::clamp(old_bytes, kFirstStep, kLargestStep);
     const std::size_t wanted = (count * sizeof(T) + step - 1) / step * step;

@@ -12,6 +12,8 @@
 #include <malloc.h>
 #endif
 
+#include "core/reserved_memory.h"
+
 namespace engram {
 
 #ifdef ENGRAM_JEMALLOC
@@ -24,7 +26,7 @@ std::size_t allocated_bytes() {
   std::size_t allocated = 0;
   size = sizeof allocated;
   mallctl("stats.allocated", &allocated, &size, nullptr, 0);
-  return allocated;
+  return allocated + mapped_bytes();
 }
 
 #define ENGRAM_TEXT_OF(value) #value
@@ -38,7 +40,7 @@ std::string_view allocator_name() {
 
 std::size_t allocated_bytes() {
   const struct mallinfo2 info = ::mallinfo2();
-  return info.uordblks + info.hblkhd;
+  return info.uordblks + info.hblkhd + mapped_bytes();
 }
 
 std::string_view allocator_name() {

@@ -6,7 +6,8 @@
 
 namespace engram {
 
-/// Bytes the process has allocated and not freed, as the allocator in use counts them.
+/// Bytes the process has allocated and not freed: as the allocator in use counts them, and what
+/// vectors and graphs have mapped.
 std::size_t allocated_bytes();
 
 /// Bytes of the process in physical memory.
