@@ -219,8 +219,8 @@ TEST_CASE("core/kernel: the targets compiled in are tested if the machine has th
   const std::vector<std::string> run = tested_kernels();
   for (const std::string_view compiled : kernels::compiled_targets()) {
     const bool runs = std::find(run.begin(), run.end(), compiled) != run.end();
-    MESSAGE(std::string(compiled) +
-            (runs ? ": compiled, tested" : ": compiled, not on this machine"));
+    const std::string fate = runs ? " compiled and tested" : " compiled, not on this machine";
+    MESSAGE(std::string(compiled), fate);
   }
   CHECK(!run.empty());
 #if defined(__x86_64__) && !defined(__AVX2__)

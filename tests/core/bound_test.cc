@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/bound.h"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace engram {
+namespace {
+
+constexpr std::size_t kDim = 512;  // a block of 1,024 rows
+
+/// A store of vectors (i, 0, 0...), so that the l2 score of the origin and slot i is i * i.
+struct Line {
+  explicit Line(Slot count) {
+    store = std::move(*VectorStore::create(kDim, Metric::kL2));
+    kernel = std::move(*make_kernel("auto", Metric::kL2, kDim));
+    std::vector<float> vector(kDim, 0.0F);
+    for (Slot i = 0; i < count; ++i) {
+      vector[0] = static_cast<float>(i);
+      store->write(*store->allocate(), vector);
+    }
+  }
+
+  Bound from_origin() {
+    return Bound(*kernel, kernel->prepare(std::vector<float>(kDim, 0.0F), storage), *store);
+  }
+
+  std::unique_ptr<VectorStore> store;
+  std::unique_ptr<Kernel> kernel;
+  AlignedBuffer storage;
+};
+
+float square(std::size_t i) {
+  return static_cast<float>(i) * static_cast<float>(i);
+}
+
+TEST_CASE("core/bound: gather answers for slots in any order and number, repeated ones too") {
+  Line line(300);
+  const Bound bound = line.from_origin();
+  for (const std::size_t count : {0, 1, 63, 64, 65, 128, 200}) {
+    std::vector<Slot> slots;
+    for (std::size_t i = 0; i < count; ++i) slots.push_back(static_cast<Slot>(i * 7919 % 300));
+    std::vector<float> scores(count);
+    bound.gather(slots, scores);
+    for (std::size_t i = 0; i < count; ++i) CHECK(scores[i] == square(slots[i]));
+  }
+}
+
+TEST_CASE("core/bound: a single slot, and a stored row as the query") {
+  Line line(20);
+  CHECK(line.from_origin().score(13) == 169.0F);
+  CHECK(Bound::to_slot(*line.kernel, *line.store, 5).score(13) == 64.0F);
+  CHECK(Bound::to_slot(*line.kernel, *line.store, 5).score(5) == 0.0F);
+}
+
+TEST_CASE("core/bound: scan covers its slots once, in order, across blocks") {
+  constexpr Slot kCount = 2500;
+  Line line(kCount);
+  REQUIRE(line.store->run_length(0) < kCount);  // several blocks
+  const Bound bound = line.from_origin();
+  for (const auto& [begin, end] :
+       {std::pair<Slot, Slot>{0, kCount}, {0, 0}, {1023, 1025}, {1024, 2048}, {7, 2499}}) {
+    Slot next = begin;
+    bound.scan(begin, end, [&](Slot first, std::span<const float> scores) {
+      CHECK(first == next);
+      for (std::size_t i = 0; i < scores.size(); ++i) CHECK(scores[i] == square(first + i));
+      next = first + static_cast<Slot>(scores.size());
+    });
+    CHECK(next == end);
+  }
+}
+
+}  // namespace
+}  // namespace engram
