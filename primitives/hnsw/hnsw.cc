@@ -13,7 +13,7 @@
 namespace engram::hnsw {
 namespace {
 
-constexpr double kMaxSeed = 9007199254740992.0;  // 2^53: what an option holds exactly
+constexpr double kMaxSeed = 9007199254740991.0;  // 2^53 - 1: what an option holds exactly
 
 constexpr OptionSpec kCreateOptions[] = {
     integer_option("M", 16, kMinM, kMaxM, "links per node and level, twice as many on level 0"),

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// What traits say of threads. Run these under ThreadSanitizer.
+#include <atomic>
+#include <barrier>
+#include <mutex>
+#include <thread>
+
+#include "core/hash.h"
+#include "tests/primitives/conformance/conformance.h"
+
+namespace engram::test {
+namespace {
+
+constexpr std::size_t kDim = 8;
+constexpr std::size_t kPhases = 4;
+constexpr std::size_t kWriters = 2;
+constexpr std::size_t kInserts = 150;  // by each writer in each phase
+constexpr std::size_t kErases = 60;
+
+/// Writers, searchers and reclaim() at once on one index. What is erased in one phase is reclaimed
+/// during the next, when every operation that began before has ended, and reused in the one after.
+class Storm {
+ public:
+  Storm(const Primitive& primitive, Metric metric)
+      : deferred_(primitive.traits.deferred_reclaim), collection_(primitive, metric, kDim) {}
+
+  void run() {
+    std::vector<std::thread> threads;
+    for (std::size_t writer = 0; writer < kWriters; ++writer) {
+      threads.emplace_back([this, writer] { write(writer); });
+    }
+    threads.emplace_back([this] { search(); });
+    threads.emplace_back([this] { maintain(); });
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  bool sound() const { return sound_; }
+  Index& index() { return collection_.index(); }
+
+  /// Every slot that a writer inserted and did not erase, with its vector.
+  std::vector<std::pair<Slot, std::vector<float>>> held() const {
+    std::vector<std::pair<Slot, std::vector<float>>> all;
+    for (const auto& own : held_) all.insert(all.end(), own.begin(), own.end());
+    return all;
+  }
+
+  std::vector<Hit> search(std::span<const float> query, std::size_t k) {
+    return collection_.search(query, k);
+  }
+
+ private:
+  void write(std::size_t writer) {
+    Rng rng = make_rng(100 + writer);
+    Scratch scratch;
+    auto& own = held_[writer];
+    for (std::size_t phase = 0; phase < kPhases; ++phase) {
+      for (std::size_t i = 0; i < kInserts; ++i) {
+        const Vectors vector = uniform_vectors(rng, 1, kDim);
+        const Slot slot = place(vector[0]);
+        sound_ = sound_ && index().insert(slot, mix(slot), scratch).has_value();
+        own.emplace_back(slot, vector.values);
+        if (i < kErases) erase_one(own, rng, scratch);
+      }
+      phase_end_.arrive_and_wait();
+    }
+  }
+
+  Slot place(std::span<const float> vector) {
+    const std::lock_guard lock(mutex_);
+    const Slot slot = collection_.store().allocate().value();
+    collection_.store().write(slot, vector);
+    return slot;
+  }
+
+  void erase_one(std::vector<std::pair<Slot, std::vector<float>>>& own, Rng& rng,
+                 Scratch& scratch) {
+    std::swap(own[rng() % own.size()], own.back());
+    const Slot slot = own.back().first;
+    own.pop_back();
+    index().erase(slot, scratch);
+    const std::lock_guard lock(mutex_);
+    erased_.push_back(slot);
+  }
+
+  void search() {
+    Rng rng = make_rng(200);
+    Scratch scratch;
+    AlignedBuffer buffer;
+    std::vector<Hit> hits;
+    for (std::size_t phase = 0; phase < kPhases; ++phase) {
+      for (std::size_t i = 0; i < kInserts; ++i) {
+        const Vectors vector = uniform_vectors(rng, 1, kDim);
+        const Query query = collection_.kernel().prepare(vector[0], buffer);
+        const Status searched = index().search(query, {.k = 10}, scratch, hits);
+        sound_ =
+            sound_ && searched && hits.size() <= 10 && std::is_sorted(hits.begin(), hits.end());
+      }
+      phase_end_.arrive_and_wait();
+    }
+  }
+
+  void maintain() {
+    Scratch scratch;
+    std::vector<Slot> reclaimed;
+    for (std::size_t phase = 0; phase < kPhases; ++phase) {
+      std::vector<Slot> erased;
+      {
+        const std::lock_guard lock(mutex_);
+        for (const Slot slot : reclaimed) collection_.store().release(slot);
+        std::swap(erased, erased_before_);
+      }
+      if (deferred_) sound_ = sound_ && index().reclaim(erased, scratch).has_value();
+      reclaimed = std::move(erased);
+      phase_end_.arrive_and_wait();
+    }
+  }
+
+  /// Runs between phases, while every thread waits.
+  void next_phase() noexcept {
+    erased_before_.insert(erased_before_.end(), erased_.begin(), erased_.end());
+    erased_.clear();
+  }
+
+  struct NextPhase {
+    Storm* storm;
+    void operator()() noexcept { storm->next_phase(); }
+  };
+
+  const bool deferred_;
+  TestCollection collection_;
+  std::mutex mutex_;  // guards the store's allocation and erased_
+  std::vector<Slot> erased_;
+  std::vector<Slot> erased_before_;  // in the last phase
+  std::vector<std::pair<Slot, std::vector<float>>> held_[kWriters];
+  std::atomic<bool> sound_{true};
+  std::barrier<NextPhase> phase_end_{kWriters + 2, NextPhase{this}};
+};
+
+TEST_CASE("primitives/conformance: concurrent ones take inserts, erases and searches at once") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    if (!primitive.traits.concurrent) return;
+    Storm storm(primitive, metric);
+    storm.run();
+    CHECK(storm.sound());
+    const auto held = storm.held();
+    REQUIRE(storm.index().size() == held.size());
+    CHECK(storm.search(held[0].second, held.size()).size() == held.size());
+
+    std::size_t found = 0;
+    for (const auto& [slot, vector] : held) {
+      // Under dot a vector need not be its own nearest: it is enough that it is reached.
+      const std::size_t k = metric == Metric::kDot ? held.size() / 2 : 10;
+      for (const Hit& hit : storm.search(vector, k)) found += hit.slot == slot;
+    }
+    const double share = static_cast<double>(found) / static_cast<double>(held.size());
+    const bool exact = primitive.traits.exact && metric != Metric::kDot;
+    CHECK(share >= (exact ? 1 : metric == Metric::kDot ? 0.75 : 0.98));
+  });
+}
+
+TEST_CASE("primitives/conformance: searches run beside each other, whatever the primitive") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    Rng rng = make_rng(31);
+    TestCollection collection(primitive, metric, kDim);
+    collection.add_all(uniform_vectors(rng, 800, kDim));
+    const Vectors queries = uniform_vectors(rng, 100, kDim);
+    std::vector<std::vector<Hit>> expected;
+    for (std::size_t i = 0; i < 100; ++i) expected.push_back(collection.search(queries[i], 10));
+
+    std::atomic<std::size_t> different{0};
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 3; ++thread) {
+      threads.emplace_back([&] {
+        Scratch scratch;
+        AlignedBuffer buffer;
+        std::vector<Hit> hits;
+        for (std::size_t i = 0; i < 100; ++i) {
+          const Query query = collection.kernel().prepare(queries[i], buffer);
+          const Status searched = collection.index().search(query, {.k = 10}, scratch, hits);
+          if (!searched || hits != expected[i]) ++different;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(different == 0);
+  });
+}
+
+}  // namespace
+}  // namespace engram::test

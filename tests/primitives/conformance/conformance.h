@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the contract in core/index.h says, tested on every registered primitive. Nothing here knows
+// a primitive by name: a new one is covered from the day it is linked.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+#include "tests/support/seed.h"
+#include "tests/support/test_collection.h"
+#include "tests/support/vectors.h"
+
+namespace engram::test {
+
+/// Runs test(primitive, metric) as a subcase for each primitive and metric.
+template <class Test>
+void on_every_primitive(Test&& test) {
+  for (const Primitive* const primitive : primitives()) {
+    for (const Metric metric : kMetrics) {
+      const std::string name =
+          std::string(primitive->name) + " " + std::string(metric_name(metric));
+      SUBCASE(name.c_str()) {
+        test(*primitive, metric);
+      }
+    }
+  }
+}
+
+/// An approximate primitive need not find everything, but one that finds less than this with its
+/// default options, in collections as small as these, is broken.
+inline constexpr double kRecallFloor = 0.8;
+
+/// That `hits` are a complete answer: min(k, size) held slots in order, each with its true score;
+/// the nearest ones if the primitive is exact.
+inline void check_answer(TestCollection& collection, std::span<const float> query, std::size_t k,
+                         const std::vector<Hit>& hits) {
+  if (collection.primitive().traits.exact || k >= collection.held().size()) {
+    CHECK(hits == collection.expected(query, k));
+    return;
+  }
+  REQUIRE(hits.size() == std::min(k, collection.held().size()));
+  CHECK(std::is_sorted(hits.begin(), hits.end()));
+  const Bound bound(collection.kernel(), collection.prepare(query), collection.store());
+  std::set<Slot> distinct;
+  bool right = true;
+  for (const Hit& hit : hits) {
+    right &= collection.held().contains(hit.slot) && hit.score == bound.score(hit.slot);
+    distinct.insert(hit.slot);
+  }
+  CHECK(right);
+  CHECK(distinct.size() == hits.size());
+}
+
+/// search() and check_answer().
+inline void check_search(TestCollection& collection, std::span<const float> query, std::size_t k) {
+  check_answer(collection, query, k, collection.search(query, k));
+}
+
+}  // namespace engram::test

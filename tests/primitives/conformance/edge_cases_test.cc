@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The extremes of collections, vectors and options.
+#include <cmath>
+#include <string>
+
+#include "tests/primitives/conformance/conformance.h"
+
+namespace engram::test {
+namespace {
+
+TEST_CASE("primitives/conformance: an empty index answers nothing") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    TestCollection collection(primitive, metric, 3);
+    const Vectors query = equal_vectors(1, 3, 1);
+    CHECK(collection.search(query[0], 10).empty());
+    CHECK(collection.search(query[0], 0).empty());
+    CHECK(collection.index().size() == 0);
+  });
+}
+
+TEST_CASE("primitives/conformance: one element, no answers wanted, more wanted than there are") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    Rng rng = make_rng(11);
+    const Vectors vectors = uniform_vectors(rng, 300, 4);
+    TestCollection collection(primitive, metric, 4);
+    collection.add(vectors[0]);
+    check_search(collection, vectors[1], 1);
+    check_search(collection, vectors[1], 5);
+    for (std::size_t i = 1; i < 300; ++i) collection.add(vectors[i]);
+    for (const std::size_t k : {std::size_t{0}, std::size_t{299}, std::size_t{300},
+                                std::size_t{301}, std::size_t{1} << 40, ~std::size_t{0}}) {
+      CAPTURE(k);
+      check_search(collection, vectors[0], k);
+    }
+  });
+}
+
+TEST_CASE("primitives/conformance: thousands of equal vectors are all found") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    constexpr std::size_t kCount = 3000;
+    const Vectors vectors = equal_vectors(kCount, 8, 0.5F);
+    TestCollection collection(primitive, metric, 8);
+    collection.add_all(vectors);
+    check_search(collection, vectors[0], kCount);
+    check_search(collection, vectors[0], kCount / 2);
+    for (Slot slot = 0; slot < kCount / 2; ++slot) collection.erase(slot);
+    check_search(collection, vectors[0], kCount / 2);
+    collection.reclaim();
+    check_search(collection, vectors[0], kCount / 2);
+    check_search(collection, vectors[0], 100);
+  });
+}
+
+TEST_CASE("primitives/conformance: a few vectors are found among thousands of equal ones") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    Rng rng = make_rng(12);
+    const Vectors others = uniform_vectors(rng, 100, 8);
+    TestCollection collection(primitive, metric, 8);
+    for (std::size_t i = 0; i < 2000; ++i) {
+      collection.add(i % 20 == 0 ? others[i / 20] : equal_vectors(1, 8, 0.25F)[0]);
+    }
+    double found = 0;
+    for (std::size_t i = 0; i < others.count(); ++i) {
+      const auto truth = collection.expected(others[i], 1);
+      found += recall_of(collection.search(others[i], 10), truth);
+    }
+    CHECK(found / static_cast<double>(others.count()) >= kRecallFloor);
+  });
+}
+
+TEST_CASE("primitives/conformance: a zero vector is at its defined distance from everything") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    Rng rng = make_rng(13);
+    TestCollection collection(primitive, metric, 5);
+    const Vectors zero = equal_vectors(1, 5, 0);
+    const Vectors others = uniform_vectors(rng, 200, 5);
+    for (std::size_t i = 0; i < others.count(); ++i)
+      collection.add(i % 4 == 0 ? zero[0] : others[i]);
+    for (const Hit& hit : collection.search(zero[0], 200)) {
+      const float distance = score_to_distance(metric, hit.score);
+      if (metric == Metric::kCosine) CHECK(distance == 1);
+      if (metric == Metric::kDot) CHECK(distance == 0);
+    }
+    check_search(collection, zero[0], 10);
+    check_search(collection, others[1], 200);
+  });
+}
+
+TEST_CASE("primitives/conformance: one dimension, and as many as there may be") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    Rng rng = make_rng(14);
+    for (const std::size_t dim : {std::size_t{1}, kMaxDimension}) {
+      CAPTURE(dim);
+      const Vectors vectors = uniform_vectors(rng, dim == 1 ? 500 : 20, dim);
+      TestCollection collection(primitive, metric, dim);
+      collection.add_all(vectors);
+      check_search(collection, vectors[0], 5);
+      collection.erase(0);
+      collection.reclaim();
+      check_search(collection, vectors[0], 50);
+    }
+  });
+}
+
+TEST_CASE("primitives/conformance: vectors of the greatest and the least norms do no harm") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    TestCollection collection(primitive, metric, 4);
+    const auto large = static_cast<float>(kMaxNorm / 4);
+    for (int i = 0; i < 300; ++i) {
+      const float size = i % 2 == 0 ? large : 1e-40F;
+      const float sign = i % 3 == 0 ? -1.0F : 1.0F;
+      const std::vector<float> vector{size, sign * size, static_cast<float>(i) * size / 300, 0};
+      collection.add(vector);
+    }
+    for (const float query : {large, -large, 1e-40F, 1.0F}) {
+      check_search(collection, equal_vectors(1, 4, query)[0], 10);
+    }
+  });
+}
+
+/// The least, default and greatest value of a numeric option, or all choices.
+std::vector<std::string> values_of(const OptionSpec& spec) {
+  if (spec.type == OptionType::kChoice) return {spec.choices.begin(), spec.choices.end()};
+  const std::string range = spec.range();
+  const auto dots = range.find("..");
+  return {range.substr(0, dots), spec.default_text(), range.substr(dots + 2)};
+}
+
+TEST_CASE("primitives/conformance: every option works at its least, default and greatest value") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    Rng rng = make_rng(15);
+    const Vectors vectors = uniform_vectors(rng, 250, 6);
+    for (const OptionSpec& spec : primitive.create_options) {
+      for (const std::string& value : values_of(spec)) {
+        CAPTURE(spec.name);
+        CAPTURE(value);
+        const std::vector<OptionText> given{{spec.name, value}};
+        const auto options = Options::parse(primitive.create_options, given);
+        REQUIRE(options.has_value());
+        const auto store = VectorStore::create(6, metric).value();
+        const auto kernel = make_kernel("auto", metric, 6).value();
+        const auto index = primitive.create({*store, *kernel}, *options);
+        if (!index) {  // address space may be short under a sanitizer
+          CHECK(index.error().code == ErrorCode::kResourceExhausted);
+          continue;
+        }
+        TestCollection collection(primitive, metric, 6, given);
+        collection.add_all(vectors);
+        check_search(collection, vectors[0], 10);
+        check_search(collection, vectors[1], 250);
+      }
+    }
+  });
+}
+
+TEST_CASE("primitives/conformance: options outside their range are refused with the range") {
+  for (const Primitive* const primitive : primitives()) {
+    for (const OptionSpec& spec : primitive->create_options) {
+      if (spec.type == OptionType::kChoice) continue;
+      CAPTURE(primitive->name);
+      CAPTURE(spec.name);
+      const std::string below = std::to_string(static_cast<long long>(spec.minimum) - 1);
+      const std::string above = std::to_string(static_cast<long long>(spec.maximum) + 1);
+      for (const std::string& value : {below, above, std::string("many"), std::string()}) {
+        const std::vector<OptionText> given{{spec.name, value}};
+        const auto options = Options::parse(primitive->create_options, given);
+        REQUIRE_FALSE(options.has_value());
+        CHECK(options.error().code == ErrorCode::kInvalidArgument);
+        CHECK(options.error().message.find(spec.range()) != std::string::npos);
+      }
+    }
+  }
+}
+
+TEST_CASE("primitives/conformance: registration says what people need to know") {
+  for (const Primitive* const primitive : primitives()) {
+    CAPTURE(primitive->name);
+    CHECK_FALSE(primitive->summary.empty());
+    CHECK_FALSE(primitive->source.empty());
+    CHECK_FALSE(primitive->summary.ends_with('.'));
+    for (const OptionSpec& spec : primitive->create_options) CHECK_FALSE(spec.help.empty());
+    for (const OptionSpec& spec : primitive->search_options) CHECK_FALSE(spec.help.empty());
+  }
+}
+
+TEST_CASE("primitives/conformance: memory is told and grows with the collection") {
+  on_every_primitive([](const Primitive& primitive, Metric metric) {
+    Rng rng = make_rng(16);
+    TestCollection collection(primitive, metric, 8);
+    const std::size_t empty = collection.index().memory_bytes();
+    collection.add_all(uniform_vectors(rng, 2000, 8));
+    const std::size_t full = collection.index().memory_bytes();
+    CHECK(full >= empty);
+    CHECK(full >= 2000 / 8);     // a bit for each
+    CHECK(full <= (64U << 20));  // nothing that grew by address space instead of use
+  });
+}
+
+}  // namespace
+}  // namespace engram::test

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lsh`: signed random projections [Charikar 2002]. Each random hyperplane gives a bit, the side
+// that a vector lies on; two vectors differ in a share angle/pi of their bits. A search compares
+// these short signatures, and scores exactly only the `ef` most similar.
+#include <bitset>
+#include <map>
+#include <numeric>
+#include <random>
+
+#include "core/registry.h"
+#include "primitives/top_k.h"
+
+namespace engram {
+namespace {
+class Lsh final : public Index {
+ public:
+  Lsh(const IndexContext& context, std::int64_t seed)
+      : context_(context), planes_(Signature().size() * context.store.dim()) {
+    std::mt19937_64 random(static_cast<std::uint64_t>(seed));
+    std::normal_distribution<float> normal;
+    for (float& component : planes_) component = normal(random);
+  }
+
+  Status insert(Slot slot, std::uint64_t /*identity*/, Scratch& /*scratch*/) override {
+    signatures_[slot] = sign(context_.store.row(slot));
+    return {};
+  }
+  void erase(Slot slot, Scratch& /*scratch*/) override { signatures_.erase(slot); }
+
+  Status search(Query query, const SearchParams& params, Scratch& scratch,
+                std::vector<Hit>& hits) const override {
+    const Signature wanted = sign(query.data);
+    auto& similar = scratch.get<std::vector<Hit>>();
+    TopK most_similar(std::max(params.k, params.ef == 0 ? 500 : params.ef), similar);
+    for (const auto& [slot, signature] : signatures_) {
+      most_similar.offer({static_cast<float>((wanted ^ signature).count()), slot});
+    }
+    const Bound exact(context_.kernel, query, context_.store);
+    TopK nearest(params.k, hits);
+    for (const Hit& hit : similar) nearest.offer({exact.score(hit.slot), hit.slot});
+    nearest.finish();
+    return {};
+  }
+
+  std::size_t size() const noexcept override { return signatures_.size(); }
+  std::size_t memory_bytes() const noexcept override {
+    return planes_.size() * sizeof(float) + size() * (sizeof(Signature) + 5 * sizeof(void*));
+  }
+
+ private:
+  using Signature = std::bitset<256>;
+
+  Signature sign(const std::byte* row) const {
+    const std::size_t dim = context_.store.dim();
+    const auto* const vector = reinterpret_cast<const float*>(row);
+    Signature signature;
+    for (std::size_t bit = 0; bit < signature.size(); ++bit) {
+      signature[bit] = std::inner_product(vector, vector + dim, &planes_[bit * dim], 0.0F) > 0;
+    }
+    return signature;
+  }
+
+  const IndexContext context_;
+  std::vector<float> planes_;  // [bit][dim]
+  std::map<Slot, Signature> signatures_;
+};
+
+constexpr OptionSpec kOptions[] = {integer_option("SEED", 1, 0, 1e9, "changes the hyperplanes")};
+
+Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {
+  return std::make_unique<Lsh>(context, options.integer("SEED"));
+}
+
+const Registration kRegistration({"lsh",
+                                  "Example: signed random projections, re-ranked",
+                                  "Charikar 2002",
+                                  Traits{},
+                                  kOptions,
+                                  {},
+                                  create});
+
+}  // namespace
+}  // namespace engram

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/test_collection.h"
+
+#include <algorithm>
+
+#include "core/assert.h"
+#include "core/hash.h"
+
+namespace engram::test {
+
+TestCollection::TestCollection(const Primitive& primitive, Metric metric, std::size_t dim,
+                               std::vector<OptionText> options)
+    : primitive_(primitive),
+      options_(Options::parse(primitive.create_options, options).value()),
+      store_(VectorStore::create(dim, metric).value()),
+      kernel_(make_kernel("auto", metric, dim).value()),
+      index_(make_index()) {}
+
+std::unique_ptr<Index> TestCollection::make_index() const {
+  return primitive_.create({*store_, *kernel_}, options_).value();
+}
+
+Slot TestCollection::add(std::span<const float> vector) {
+  const Slot slot = store_->allocate().value();
+  store_->write(slot, vector);
+  const Status inserted = index_->insert(slot, mix(inserts_++), scratch_);
+  ENGRAM_ASSERT(inserted.has_value());
+  held_.insert(slot);
+  return slot;
+}
+
+void TestCollection::add_all(const Vectors& vectors) {
+  for (std::size_t i = 0; i < vectors.count(); ++i) add(vectors[i]);
+}
+
+void TestCollection::erase(Slot slot) {
+  index_->erase(slot, scratch_);
+  held_.erase(slot);
+  if (primitive_.traits.deferred_reclaim) {
+    erased_.push_back(slot);
+  } else {
+    store_->release(slot);
+  }
+}
+
+void TestCollection::reclaim() {
+  if (erased_.empty()) return;
+  const Status reclaimed = index_->reclaim(erased_, scratch_);
+  ENGRAM_ASSERT(reclaimed.has_value());
+  for (const Slot slot : erased_) store_->release(slot);
+  erased_.clear();
+}
+
+std::vector<Hit> TestCollection::search(std::span<const float> query, SearchParams params) {
+  std::vector<Hit> hits;
+  const Status searched = index_->search(prepare(query), params, scratch_, hits);
+  ENGRAM_ASSERT(searched.has_value());
+  return hits;
+}
+
+std::vector<Hit> TestCollection::expected(std::span<const float> query, std::size_t k) {
+  const Bound bound(*kernel_, prepare(query), *store_);
+  std::vector<Hit> hits;
+  for (const Slot slot : held_) hits.push_back({bound.score(slot), slot});
+  std::sort(hits.begin(), hits.end());
+  hits.resize(std::min(k, hits.size()));
+  return hits;
+}
+
+double TestCollection::recall(const Vectors& queries, SearchParams params) {
+  double sum = 0;
+  for (std::size_t i = 0; i < queries.count(); ++i) {
+    sum += recall_of(search(queries[i], params), expected(queries[i], params.k));
+  }
+  return sum / static_cast<double>(queries.count());
+}
+
+double recall_of(std::span<const Hit> hits, std::span<const Hit> truth) {
+  if (truth.empty()) return 1;
+  std::size_t found = 0;
+  for (const Hit& hit : truth) found += std::find(hits.begin(), hits.end(), hit) != hits.end();
+  return static_cast<double>(found) / static_cast<double>(truth.size());
+}
+
+}  // namespace engram::test

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// A store, a kernel and an index of one primitive, kept together as the engine keeps them, beside
+// the plainest model of what the index should answer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/index.h"
+#include "core/registry.h"
+#include "tests/support/vectors.h"
+
+namespace engram::test {
+
+/// Used by one thread, unless a test takes care. Failures of the parts are assertions: a test that
+/// expects one calls the index itself.
+class TestCollection {
+ public:
+  TestCollection(const Primitive& primitive, Metric metric, std::size_t dim,
+                 std::vector<OptionText> options = {});
+
+  /// Inserts a vector at the slot that the store gives. The n-th insert has the n-th identity.
+  Slot add(std::span<const float> vector);
+  void add_all(const Vectors& vectors);
+
+  /// Erases a held slot; its place is reused at once, or after reclaim() if traits say so.
+  void erase(Slot slot);
+  /// Reclaims what was erased.
+  void reclaim();
+
+  std::vector<Hit> search(std::span<const float> query, SearchParams params);
+  std::vector<Hit> search(std::span<const float> query, std::size_t k) {
+    return search(query, SearchParams{.k = k});
+  }
+
+  /// The true answer: every held slot scored, sorted, cut.
+  std::vector<Hit> expected(std::span<const float> query, std::size_t k);
+
+  /// The share of the true k nearest that searches find, over all of `queries`.
+  double recall(const Vectors& queries, SearchParams params);
+
+  Query prepare(std::span<const float> vector) { return kernel_->prepare(vector, buffer_); }
+
+  const Primitive& primitive() const { return primitive_; }
+  const std::set<Slot>& held() const { return held_; }
+  Index& index() { return *index_; }
+  VectorStore& store() { return *store_; }
+  const Kernel& kernel() const { return *kernel_; }
+  Scratch& scratch() { return scratch_; }
+
+  /// A fresh index of the same primitive and options over the same store.
+  std::unique_ptr<Index> make_index() const;
+  /// Puts a fresh index in place of the present one.
+  void replace_index(std::unique_ptr<Index> index) { index_ = std::move(index); }
+
+ private:
+  const Primitive& primitive_;
+  const Options options_;
+  std::unique_ptr<VectorStore> store_;
+  std::unique_ptr<Kernel> kernel_;
+  std::unique_ptr<Index> index_;
+  Scratch scratch_;
+  AlignedBuffer buffer_;
+  std::set<Slot> held_;
+  std::vector<Slot> erased_;
+  std::uint64_t inserts_ = 0;
+};
+
+/// The share of `truth` that `hits` contain.
+double recall_of(std::span<const Hit> hits, std::span<const Hit> truth);
+
+}  // namespace engram::test
