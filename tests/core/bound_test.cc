@@ -41,7 +41,7 @@ float square(std::size_t i) {
 TEST_CASE("core/bound: gather answers for slots in any order and number, repeated ones too") {
   Line line(300);
   const Bound bound = line.from_origin();
-  for (const std::size_t count : {0, 1, 63, 64, 65, 128, 200}) {
+  for (const std::size_t count : {0U, 1U, 63U, 64U, 65U, 128U, 200U}) {
     std::vector<Slot> slots;
     for (std::size_t i = 0; i < count; ++i) slots.push_back(static_cast<Slot>(i * 7919 % 300));
     std::vector<float> scores(count);

@@ -29,7 +29,7 @@ constexpr std::size_t kMisalignments[] = {0, 4, 20, 60};  // bytes
 std::vector<std::size_t> tested_dims() {
   std::vector<std::size_t> dims(257);
   std::iota(dims.begin(), dims.end(), std::size_t{1});
-  for (const std::size_t dim : {384, 768, 784, 1536}) dims.push_back(dim);
+  for (const std::size_t dim : {384U, 768U, 784U, 1536U}) dims.push_back(dim);
   return dims;
 }
 

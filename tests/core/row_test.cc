@@ -86,7 +86,7 @@ TEST_CASE("core/row: under l2 and dot a row is the vector, padded with zeros") {
 TEST_CASE("core/row: under cosine a row has norm 1, and the vector comes back from it") {
   auto rng = test::make_rng(20);
   std::normal_distribution<float> normal;
-  for (const std::size_t dim : {1, 2, 7, 8, 9, 16, 100, 1000}) {
+  for (const std::size_t dim : {1U, 2U, 7U, 8U, 9U, 16U, 100U, 1000U}) {
     for (const float scale : {1e-38F, 1e-3F, 1.0F, 1e15F}) {
       CAPTURE(dim);
       CAPTURE(scale);
