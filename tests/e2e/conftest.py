@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real server for every test: ENGRAM_SERVER names the program to run."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "experiments"))
+
+import live  # noqa: E402
+import words  # noqa: E402
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts servers with the given flags; those still running when the test ends must end
+    cleanly."""
+    servers = []
+
+    def start_server(*flags):
+        server = live.Server(tmp_path / f"server-{len(servers)}", *flags)
+        servers.append(server)
+        return server
+
+    yield start_server
+    for server in servers:
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One server for a whole file; `server` empties it before each test."""
+    server = live.Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def server(shared):
+    with shared.redis() as client:
+        client.flushall()
+    return shared
+
+
+@pytest.fixture(scope="module")
+def loaded(shared):
+    """The bundled words in one index for each primitive, named after it."""
+    data = words.load()
+    with shared.redis() as client:
+        client.flushall()
+        for primitive in ("flat", "hnsw"):
+            words.fill(client, primitive, data, "PRIMITIVE", primitive)
+    return data

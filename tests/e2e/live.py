@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running servers: engram, and Redis to compare it with."""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+from wire import Wire
+
+SANITIZED = os.environ.get("ENGRAM_SANITIZER", "none") != "none"
+PATIENCE_SECONDS = 60 if SANITIZED else 20
+PR_SET_PDEATHSIG = 1
+
+
+def wait_until(condition, what):
+    """Returns the first true result of `condition`; it is looked at often until it is given up."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.01)
+    raise AssertionError(f"waited {PATIENCE_SECONDS} s in vain until {what}")
+
+
+def _die_with_parent():
+    # A test run that is killed leaves no server behind.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(command, log):
+    with open(log, "wb") as file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            preexec_fn=_die_with_parent,
+        )
+
+
+def engram_command(*arguments):
+    return [os.environ["ENGRAM_SERVER"], *map(str, arguments)]
+
+
+def run_engram(*arguments):
+    """Runs the program to its end, for those invocations that are expected to have one."""
+    return subprocess.run(
+        engram_command(*arguments),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+class Process:
+    """A server process that listens on a port of 127.0.0.1."""
+
+    def __init__(self, command, folder):
+        self.folder = folder
+        self.log = folder / "log"
+        self.process = spawn(command, self.log)
+        self.port = 0
+
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def assert_running(self):
+        status = self.process.poll()
+        assert status is None, f"the server ended with {status}:\n{self.output()}"
+
+    def redis(self, **options):
+        return redis.Redis(port=self.port, socket_timeout=PATIENCE_SECONDS, **options)
+
+    def wire(self, protocol=2):
+        return Wire(self.port, protocol, PATIENCE_SECONDS)
+
+    def socket(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS)
+
+    def resident_bytes(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        """Waits for the end; returns the exit status."""
+        return self.process.wait(timeout=PATIENCE_SECONDS)
+
+    def end(self):
+        """Ends the server if it still runs; in both cases it must have ended cleanly."""
+        if self.process.poll() is None:
+            self.send_signal(signal.SIGTERM)
+        try:
+            status = self.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        assert status == 0, f"the server ended with {status}:\n{self.output()}"
+
+
+class Server(Process):
+    """engram, on a port that the system chooses unless the flags name one."""
+
+    def __init__(self, folder, *flags):
+        folder.mkdir(exist_ok=True)
+        super().__init__(
+            engram_command("serve", "--port", 0, "--dir", folder, *flags), folder
+        )
+        self.port = int(wait_until(self._announced_port, "the server listens"))
+
+    def _announced_port(self):
+        self.assert_running()
+        found = re.search(r"listening on \S+:(\d+)", self.output())
+        return found and found.group(1)
+
+
+class Redis(Process):
+    """Debian's Redis. redis-tools brings the program under another name, by which it behaves
+    differently."""
+
+    def __init__(self, folder):
+        folder.mkdir(exist_ok=True)
+        program = folder / "redis-server"
+        program.symlink_to(shutil.which("redis-check-rdb"))
+        port = _free_port()
+        super().__init__(
+            [program, "--port", str(port), "--save", "", "--dir", folder], folder
+        )
+        self.port = port
+        wait_until(self._answers, "Redis answers")
+
+    def _answers(self):
+        self.assert_running()
+        try:
+            return self.redis().ping()
+        except redis.ConnectionError:
+            return False
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Input that no honest client sends: it is answered with an error or a closed connection, others are
+served meanwhile, and memory stays bounded."""
+
+import contextlib
+import random
+import socket
+import struct
+import threading
+
+import numpy as np
+import pytest
+
+from live import SANITIZED, wait_until
+from wire import Closed, ErrorReply, encode
+
+MIB = 1 << 20
+SEED = 77
+# A sanitizer holds back what was freed.
+LEEWAY = 1024 * MIB if SANITIZED else 0
+
+
+@pytest.fixture
+def server(start):
+    return start()
+
+
+@contextlib.contextmanager
+def growth_below(server, most):
+    """Resident memory at the end of the block exceeds that of its start by less than `most` bytes."""
+    before = server.resident_bytes()
+    yield
+    grown = server.resident_bytes() - before
+    assert grown < most + LEEWAY, f"memory grew by {grown / MIB:.0f} MiB"
+
+
+def assert_serving(server, clients=1):
+    """Others are served; those that went away are forgotten."""
+    with server.wire() as wire:
+        wait_until(
+            lambda: f"connected_clients:{clients}\r\n" in wire.call("INFO", "clients").decode(),
+            f"{clients} clients are left",
+        )
+
+
+@pytest.mark.parametrize(
+    "data, complaint",
+    [
+        (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1073741824\r\n", "invalid bulk length"),
+        (b"*1\r\n$-5\r\n", "invalid bulk length"),
+        (b"*1\r\n$99999999999999999999\r\n", "invalid bulk length"),
+        (b"*2000000\r\n", "invalid multibulk length"),
+        (b"*nine\r\n", "invalid multibulk length"),
+        (b"*1\r\n:4\r\n", "expected '$', got ':'"),
+        (b"*" + b"1" * 70_000, "too big mbulk count string"),
+        (b"x" * 70_000, "too big inline request"),
+        (b'SET a "open\r\n', "unbalanced quotes in request"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",
+)
+def test_broken_framing_is_named_and_the_connection_closed(server, data, complaint):
+    with growth_below(server, 16 * MIB), server.wire() as wire:
+        wire.send_bytes(data)
+        reply = wire.read()
+        assert isinstance(reply, ErrorReply) and reply == "ERR Protocol error: " + complaint
+        assert wire.is_closed()
+    assert_serving(server)
+
+
+@pytest.mark.parametrize("line", [b"POST / HTTP/1.1\r\n", b"Host: localhost\r\n"])
+def test_a_web_page_gets_nothing(server, line):
+    with server.wire() as wire:
+        wire.send_bytes(line + encode("SET", "a", 1))
+        assert wire.is_closed()
+    assert server.redis().get("a") is None
+
+
+def test_an_announced_bulk_costs_nothing_before_it_comes(server):
+    with contextlib.ExitStack() as stack, growth_below(server, 32 * MIB):
+        for _ in range(20):
+            wire = stack.enter_context(server.wire())
+            wire.send_bytes(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\n" + b"x" * 1000)
+        assert_serving(server, clients=21)
+    assert_serving(server)
+
+
+def test_a_command_of_a_million_arguments(server):
+    with server.wire() as wire:
+        with growth_below(server, 192 * MIB):
+            wire.send_bytes(b"*1000000\r\n$3\r\nDEL\r\n" + b"$1\r\na\r\n" * 999_999)
+            assert wire.read() == 0
+        assert wire.call("PING") == "PONG"
+
+
+def test_a_large_value_is_let_go(server):
+    value = b"x" * (64 * MIB)
+    with server.wire() as wire:
+        with growth_below(server, 32 * MIB):
+            for _ in range(3):
+                assert wire.call("SET", "a", value) == "OK"
+                assert wire.call("GET", "a") == value
+                assert wire.call("DEL", "a") == 1
+            wait_until(
+                lambda: SANITIZED or server.redis().info("memory")["used_memory"] < 32 * MIB,
+                "the memory of the value is freed",
+            )
+
+
+def test_random_bytes(server):
+    source = random.Random(SEED)
+    starts = [b"", b"*", b"*3\r\n$", b"*1\r\n$4\r\nVADD\r\n*", b"*2\r\n$4\r\nVGET\r\n$"]
+    with growth_below(server, 32 * MIB):
+        for _ in range(300):
+            data = source.choice(starts) + source.randbytes(source.randrange(1, 2000))
+            with server.socket() as connection, contextlib.suppress(ConnectionError):
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):
+                    pass
+    assert_serving(server)
+
+
+def test_random_arguments_of_every_command(server):
+    source = random.Random(SEED)
+    pieces = [b"index", b"string", b"k", b"0", b"-1", b"9223372036854775807", b"", b"EF", b"GET",
+              b"\x00\x00\x80\x3f\x00\x00\x00\x00", b"\xff" * 8, b"1e400", b"*", b"[", b"\\"]  # fmt: skip
+    with server.wire() as wire:
+        names = {command[0].decode() for command in wire.call("COMMAND")}
+        names = sorted(names - {"shutdown", "quit", "client"})
+        wire.call("VNEW", "index", 2)
+        wire.call("SET", "string", "x")
+        for number in range(5_000):
+            name = source.choice(names)
+            arguments = [source.choice(pieces) for _ in range(source.randrange(6))]
+            if name == "config" and arguments:
+                arguments[0] = b"GET"
+            wire.call(name, *arguments)
+            if number % 50 == 0:
+                wire.call("RESET")
+    assert_serving(server)
+
+
+def test_half_sent_frames_from_many_connections(server):
+    whole = encode("VADD", "index", "key", bytes(400))
+    with growth_below(server, 64 * MIB):
+        with contextlib.ExitStack() as stack:
+            for number in range(500):
+                connection = stack.enter_context(server.socket())
+                connection.sendall(whole[: number % len(whole)])
+            assert_serving(server, clients=501)
+        assert_serving(server)
+
+
+def test_a_client_that_never_reads_its_replies(server):
+    """2 GiB of replies are asked for: the server stops serving such a client, or closes it."""
+    with server.wire() as wire:
+        wire.call("SET", "a", b"x" * (100 * 1024))
+    with growth_below(server, 256 * MIB), server.socket() as connection:
+        connection.settimeout(1)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            connection.sendall(encode("GET", "a") * 20_000)
+        assert_serving(server, clients=2)
+    assert_serving(server)
+
+
+def leave_abruptly(connection):
+    """Closes with a reset, so that the server's replies fail."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_clients_that_disconnect_in_mid_search_harm_nobody(server):
+    dim, count, leaving = 256, 4_000, 60
+    vectors = np.random.default_rng(SEED).normal(size=(count, dim)).astype("<f4")
+    with server.wire() as steady:
+        assert steady.call("VNEW", "index", dim, "PRIMITIVE", "flat") == "OK"
+        items = [part for row in range(count) for part in (b"%d" % row, vectors[row].tobytes())]
+        assert steady.call("VMADD", "index", *items) == count
+
+        def search_and_leave():
+            for number in range(leaving):
+                connection = server.socket()
+                connection.sendall(encode("VSEARCH", "index", vectors[number].tobytes(), 1000) * 20)
+                leave_abruptly(connection)
+                # A newcomer may get the place of the one that left, never its replies.
+                with server.wire() as newcomer:
+                    assert newcomer.call("ECHO", number) == b"%d" % number
+
+        thread = threading.Thread(target=search_and_leave)
+        thread.start()
+        while thread.is_alive():
+            for row in (0, 1, count - 1):
+                reply = steady.call("VSEARCH", "index", vectors[row].tobytes(), 1)
+                assert reply[0] == b"%d" % row
+        thread.join()
+    assert_serving(server)
+
+
+def test_a_pipeline_of_a_client_that_left_is_not_replayed_to_the_next(server):
+    with server.socket() as connection:
+        connection.sendall(encode("ECHO", "secret") * 1000)
+        leave_abruptly(connection)
+    with server.wire() as wire:
+        assert wire.call("PING") == "PONG"
+        with pytest.raises((TimeoutError, Closed)):
+            wire.socket.settimeout(0.1)
+            wire.read()
+
+
+def test_more_clients_than_are_allowed(start):
+    server = start("--maxclients", 3)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            assert stack.enter_context(server.wire()).call("PING") == "PONG"
+        one_too_many = stack.enter_context(server.wire())
+        assert one_too_many.read() == "ERR max number of clients reached"
+        assert one_too_many.is_closed()
+    assert_serving(server)
