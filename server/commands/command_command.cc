@@ -147,52 +147,56 @@ void reply_docs(ReplyWriter& reply, const CommandSpec* container, const CommandS
 }
 
 /// The container of the command that `name` ("container|sub") means, or null.
-const CommandSpec* container_of(std::string_view name) {
+const CommandSpec* container_of(const CommandTable& table, std::string_view name) {
   const std::size_t bar = name.find('|');
-  return bar == std::string_view::npos ? nullptr : command_table().find(name.substr(0, bar));
+  return bar == std::string_view::npos ? nullptr : table.find(name.substr(0, bar));
 }
 
-void reply_all_info(ReplyWriter& reply) {
-  reply.array(command_table().commands().size());
-  for (const CommandSpec* const spec : command_table().commands()) {
+void reply_all_info(ReplyWriter& reply, const CommandTable& table) {
+  reply.array(table.commands().size());
+  for (const CommandSpec* const spec : table.commands()) {
     reply_info(reply, nullptr, *spec);
   }
 }
 
 void command(CommandContext& context) {
-  reply_all_info(context.reply);
+  reply_all_info(context.reply, context.services.commands);
 }
 
 void command_count(CommandContext& context) {
-  context.reply.integer(static_cast<std::int64_t>(command_table().commands().size()));
+  context.reply.integer(static_cast<std::int64_t>(context.services.commands.commands().size()));
 }
 
 void command_info(CommandContext& context) {
   const Arguments names = context.argv.subspan(2);
-  if (names.empty()) return reply_all_info(context.reply);
+  if (names.empty()) return reply_all_info(context.reply, context.services.commands);
   context.reply.array(names.size());
   for (const std::string_view name : names) {
-    const CommandSpec* const spec = command_table().find_full(name);
-    spec == nullptr ? context.reply.null_array()
-                    : reply_info(context.reply, container_of(name), *spec);
+    const CommandSpec* const spec = context.services.commands.find_full(name);
+    spec == nullptr
+        ? context.reply.null()
+        : reply_info(context.reply, container_of(context.services.commands, name), *spec);
   }
 }
 
 void command_docs(CommandContext& context) {
   const Arguments names = context.argv.subspan(2);
   if (names.empty()) {
-    context.reply.map(command_table().commands().size());
-    for (const CommandSpec* const spec : command_table().commands()) {
+    context.reply.map(context.services.commands.commands().size());
+    for (const CommandSpec* const spec : context.services.commands.commands()) {
       reply_docs(context.reply, nullptr, *spec);
     }
     return;
   }
   std::vector<std::string_view> known;
   std::copy_if(names.begin(), names.end(), std::back_inserter(known),
-               [](std::string_view name) { return command_table().find_full(name) != nullptr; });
+               [&context](std::string_view name) {
+                 return context.services.commands.find_full(name) != nullptr;
+               });
   context.reply.map(known.size());
   for (const std::string_view name : known) {
-    reply_docs(context.reply, container_of(name), *command_table().find_full(name));
+    reply_docs(context.reply, container_of(context.services.commands, name),
+               *context.services.commands.find_full(name));
   }
 }
 
@@ -213,7 +217,7 @@ void command_list(CommandContext& context) {
     return context.reply.error(kSyntaxError);
   }
   std::vector<std::string_view> names;
-  for (const CommandSpec* const spec : command_table().commands()) {
+  for (const CommandSpec* const spec : context.services.commands.commands()) {
     const auto listed = filter.empty() ? true : passes(*spec, filter[1], filter[2]);
     if (!listed) return context.reply.error(kSyntaxError);
     if (*listed) names.push_back(spec->name);

@@ -28,6 +28,7 @@
 
 namespace engram {
 
+class CommandTable;
 class Keyspace;
 struct CommandSpec;
 struct ServerConfig;
@@ -40,6 +41,7 @@ struct Services {
   ServerConfig& config;
   ServerStats& stats;
   FrontEnd& front_end;
+  const CommandTable& commands;
 };
 
 using Arguments = std::span<const std::string_view>;

@@ -106,7 +106,7 @@ std::string full_name(const CommandSpec* container, const CommandSpec& spec) {
 }
 
 void reply_help(CommandContext& context) {
-  const CommandSpec& container = *command_table().find(context.argv[0]);
+  const CommandSpec& container = *context.services.commands.find(context.argv[0]);
   context.reply.array(1 + 2 * container.subcommands.size());
   context.reply.simple(to_upper(container.name) +
                        " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");

@@ -120,7 +120,7 @@ void Connection::refuse_protocol_error() {
 
 /// Returns false if the command has to wait for those in flight.
 bool Connection::start(Arguments argv) {
-  const CommandTable::Resolution resolution = command_table().resolve(argv);
+  const CommandTable::Resolution resolution = services_.commands.resolve(argv);
   kind_ = resolution.spec == nullptr ? CommandKind::kNeutral : resolution.spec->kind();
   if (!may_start(kind_)) return false;
   if (resolution.spec == nullptr && is_http(argv[0])) {

@@ -12,6 +12,7 @@
 #include <spdlog/spdlog.h>
 
 #include "core/assert.h"
+#include "server/commands/table.h"
 #include "server/net/socket.h"
 #include "server/runtime/process.h"
 #include "server/runtime/thread_traits.h"
@@ -80,7 +81,7 @@ Server::Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poll
                   workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
                 }),
       workers_(static_cast<std::size_t>(config_.workers), [this] { wake_up_.notify(); }),
-      services_{keyspace_, workers_, config_, stats_, *this} {
+      services_{keyspace_, workers_, config_, stats_, *this, command_table()} {
   stats_.started_ms = unix_time_ms();
   keyspace_.set_now(stats_.started_ms);
 }

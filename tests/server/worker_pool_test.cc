@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/runtime/worker_pool.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace engram {
+namespace {
+
+/// What the event loop's descriptor is to the server: something to wait for.
+class Signal {
+ public:
+  void notify() {
+    const std::lock_guard lock(mutex_);
+    ++count_;
+    changed_.notify_all();
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return count_ != 0; });
+    count_ = 0;
+  }
+  int count() {
+    const std::lock_guard lock(mutex_);
+    return count_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int count_ = 0;
+};
+
+struct Tally {
+  std::atomic<int> run = 0;
+  std::atomic<int> destroyed = 0;
+  int done = 0;  // by the owner only
+};
+
+class CountedJob final : public Job {
+ public:
+  CountedJob(
+      Tally& tally, std::function<void()> body = [] {})
+      : tally_(tally), body_(std::move(body)), owner_(std::this_thread::get_id()) {}
+  ~CountedJob() override { ++tally_.destroyed; }
+  void run(Scratch&) noexcept override {
+    body_();
+    ++tally_.run;
+  }
+  void done() noexcept override {
+    CHECK(std::this_thread::get_id() == owner_);
+    ++tally_.done;
+  }
+
+ private:
+  Tally& tally_;
+  std::function<void()> body_;
+  std::thread::id owner_;
+};
+
+TEST_CASE("runtime/worker_pool: every job is run on a worker and done on the owner, once") {
+  constexpr int kJobs = 5000;
+  Tally tally;
+  Signal signal;
+  WorkerPool pool(3, [&] { signal.notify(); });
+  for (int i = 0; i < kJobs; ++i) pool.submit(std::make_unique<CountedJob>(tally));
+  while (tally.done < kJobs) {
+    signal.wait();
+    pool.poll_completions();
+  }
+  CHECK(tally.run == kJobs);
+  CHECK(tally.destroyed == kJobs);
+  CHECK(pool.queue_depth() == 0);
+}
+
+TEST_CASE("runtime/worker_pool: completions that wait together wake the owner once") {
+  Tally tally;
+  Signal signal;
+  WorkerPool pool(1, [&] { signal.notify(); });
+  Signal last;
+  pool.submit(std::make_unique<CountedJob>(tally));
+  pool.submit(std::make_unique<CountedJob>(tally));
+  // One worker takes the third job only after the second has been handed over.
+  pool.submit_detached(std::make_unique<CountedJob>(tally, [&] { last.notify(); }));
+  last.wait();
+  CHECK(signal.count() == 1);
+  CHECK(pool.poll_completions() == 2);
+}
+
+TEST_CASE("runtime/worker_pool: a detached job is run and never done") {
+  Tally tally;
+  {
+    Signal ran;
+    WorkerPool pool(1, [] {});
+    pool.submit_detached(std::make_unique<CountedJob>(tally, [&] { ran.notify(); }));
+    ran.wait();
+  }
+  CHECK(tally.run == 1);
+  CHECK(tally.done == 0);
+  CHECK(tally.destroyed == 1);
+}
+
+TEST_CASE("runtime/worker_pool: stopping lets running jobs end and drops the others") {
+  Tally tally;
+  Signal started;
+  Signal go;
+  WorkerPool pool(1, [] {});
+  pool.submit(std::make_unique<CountedJob>(tally, [&] {
+    started.notify();
+    go.wait();
+  }));
+  for (int i = 0; i < 10; ++i) pool.submit(std::make_unique<CountedJob>(tally));
+  started.wait();
+  CHECK(pool.queue_depth() == 10);
+  std::thread stopper([&] { pool.stop(); });
+  // stop() empties the queue before it waits.
+  while (pool.queue_depth() != 0) std::this_thread::yield();
+  go.notify();
+  stopper.join();
+  CHECK(tally.run == 1);
+  CHECK(tally.done == 0);
+  CHECK(tally.destroyed == 11);
+  pool.stop();
+}
+
+}  // namespace
+}  // namespace engram
