@@ -109,6 +109,10 @@ stage_tsan() {
     test_in build-tsan tsan --timeout-multiplier 6 "${fixed_addresses[@]}"
 }
 
+stage_neon() {
+  check "neon: core tests" tests/core/neon.sh build-neon
+}
+
 fuzzers() {
   meson introspect build-asan --targets |
     /usr/bin/python3 -c 'import json, os, sys
