@@ -275,7 +275,6 @@ TEST_CASE("engine/collection: slots of dead vectors are used again, so churn doe
     auto rng = test::make_rng(16);
     Fixture fixture(primitive);
     constexpr int kKeys = 400;
-    std::size_t slots_after_first_round = 0;
     for (int round = 0; round < 6; ++round) {
       for (int i = 0; i < kKeys; ++i) {
         fixture.start_put("key:" + std::to_string(i), random_vector(rng));
@@ -284,11 +283,12 @@ TEST_CASE("engine/collection: slots of dead vectors are used again, so churn doe
       fixture.finish();
       for (int i = 0; i < kKeys / 2; ++i) fixture.start_erase("key:" + std::to_string(i));
       fixture.finish();
-      if (round == 0) slots_after_first_round = fixture.collection->report().slots;
+      // Fewer than 64 may go on waiting for a reclaim that is worth its while.
+      fixture.loop.run_until([&] { return fixture.collection->unsettled() < 64; });
     }
-    // What waits for a reclaim is bounded, whatever the number of rounds.
-    CHECK(fixture.collection->report().slots <= slots_after_first_round + 150);
-    CHECK(fixture.collection->unsettled() <= 150);
+    // The rounds wrote 2,400 vectors. Some more than the keys may be in use at once: those waiting,
+    // being reclaimed, and being written.
+    CHECK(fixture.collection->report().slots <= kKeys + 256);
   });
 }
 
