@@ -44,7 +44,7 @@ def test_a_tidy_tree_passes(tmp_path):
         ("core/a.cc", "// TO" + "DO later\n", "unfinished"),
         ("core/a.cc", "no licence\n", "the licence is missing"),
         ("core/a.h", "int x();\n", "#pragma once is missing"),
-        ("primitives/p/p.cc", "", "no test is in a folder"),
+        ("core/p/p.cc", "", "no test is in a folder"),
     ],
 )
 def test_each_breach_is_found(tmp_path, path, text, complaint):

@@ -12,6 +12,7 @@
 #include <spdlog/spdlog.h>
 
 #include "core/assert.h"
+#include "core/kernel.h"
 #include "server/commands/table.h"
 #include "server/net/socket.h"
 #include "server/runtime/process.h"
@@ -51,11 +52,19 @@ Status enter_directory(ServerConfig& config) {
   return {};
 }
 
+/// Asked now, so that a wrong name is an error of the start and not of every VNEW.
+Status check_kernel_name(const std::string& name) {
+  const auto kernel = make_kernel(name, Metric::kL2, 1);
+  if (!kernel) return tl::unexpected(kernel.error());
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::make(ServerConfig config) {
   ENGRAM_TRY(enter_directory(config));
   ENGRAM_TRY(reserve_descriptors(config.maxclients));
+  ENGRAM_TRY(check_kernel_name(config.kernel));
   if (config.workers == 0) {
     config.workers = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   }
@@ -258,17 +267,26 @@ void Server::set_accepting(bool accepting) {
 }
 
 Result<int> Server::listen(const std::vector<std::string>& addresses, int port) {
-  auto opened = listen_tcp_all(addresses, port, config_.tcp_backlog);
+  // The former listeners go first: an address in both lists cannot be bound twice.
+  const bool was_listening = !listeners_.empty();
+  for (const UniqueFd& listener : listeners_) poller_->remove(listener.get());
+  listeners_.clear();
+  auto opened = open_listeners(addresses, port);
   if (!opened) {
     spdlog::warn("{}", opened.error().message);
-    return tl::unexpected<Error>(std::move(opened.error()));
+    if (was_listening) ENGRAM_TRY(open_listeners(config_.bind, config_.port));
   }
+  return opened;
+}
+
+Result<int> Server::open_listeners(const std::vector<std::string>& addresses, int port) {
+  auto opened = listen_tcp_all(addresses, port, config_.tcp_backlog);
+  if (!opened) return tl::unexpected<Error>(std::move(opened.error()));
   for (const UniqueFd& listener : *opened) {
     ENGRAM_TRY(poller_->add(listener.get(),
                             kListenerBit | static_cast<std::uint64_t>(listener.get()),
                             {.readable = true}));
   }
-  for (const UniqueFd& listener : listeners_) poller_->remove(listener.get());
   listeners_ = std::move(*opened);
   accepting_ = true;
   const int chosen = local_port(listeners_.front().get());

@@ -54,6 +54,7 @@ class Server final : public FrontEnd {
  private:
   Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poller);
 
+  Result<int> open_listeners(const std::vector<std::string>& addresses, int port);
   void turn();
   void handle(const PollEvent& event);
   [[nodiscard]] int wait_ms() const;
