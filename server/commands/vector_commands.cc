@@ -36,7 +36,7 @@ constexpr std::array kCommands = {
     spec("vdrop", vdrop, 2, kWrite, kIndex, "Removes a vector index with all that it holds",
          "index", "O(1), the memory is freed in the background"),
     spec("vlist", vlist, 1, kReadonly, {}, "Lists the vector indexes by name", {},
-         "O(N) with N the keys of the database"),
+         "O(N) with N the indexes"),
     spec("vinfo", vinfo, 2, kReadonly, kIndex, "Describes a vector index and its primitive",
          "index", "O(1)"),
     spec("vprimitives", vprimitives, 1, kLoading | kStale, {},

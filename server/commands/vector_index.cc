@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands over indexes as a whole.
-#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -78,13 +77,12 @@ void vdrop(CommandContext& context) {
 }
 
 void vlist(CommandContext& context) {
-  std::vector<std::string_view> names;
-  context.services.keyspace.for_each([&](std::string_view key, const Value& value) {
-    if (std::holds_alternative<std::shared_ptr<Collection>>(value)) names.push_back(key);
-  });
-  std::sort(names.begin(), names.end());
+  Keyspace& keyspace = context.services.keyspace;
+  const auto& all = keyspace.collection_names();
+  std::vector<std::string> names(all.begin(), all.end());  // asking may remove an expired one
+  std::erase_if(names, [&](const std::string& name) { return !keyspace.contains(name); });
   context.reply.array(names.size());
-  for (const std::string_view name : names) context.reply.bulk(name);
+  for (const std::string& name : names) context.reply.bulk(name);
 }
 
 void vsave(CommandContext& context) {

@@ -43,6 +43,20 @@ class Collection::Operation final : public Job {
   std::function<void()> done_;
 };
 
+/// The time during which a key may have two versions in the index, or may come to have.
+class Collection::ReplacementMark {
+ public:
+  explicit ReplacementMark(Collection& collection) : collection_(collection) {
+    collection_.replacements_begun_.fetch_add(1);
+  }
+  ~ReplacementMark() { collection_.replacements_ended_.fetch_add(1); }
+  ReplacementMark(const ReplacementMark&) = delete;
+  ReplacementMark& operator=(const ReplacementMark&) = delete;
+
+ private:
+  Collection& collection_;
+};
+
 Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec, std::uint64_t hash_seed,
                                                        WorkerPool& workers) {
   std::shared_ptr<Collection> collection(new Collection(std::move(spec), hash_seed, workers));
@@ -145,21 +159,22 @@ void Collection::erase(std::string_view key, std::function<void(bool)> done) {
 
 /// On a worker.
 Status Collection::insert(const Entry& entry, Slot replaced, Scratch& scratch) {
+  if (replaced == kNoSlot) return index_->insert(entry.slot, entry.identity, scratch);
+  const ReplacementMark mark(*this);  // before a search can meet the second version
   ENGRAM_TRY(index_->insert(entry.slot, entry.identity, scratch));
-  if (replaced != kNoSlot) remove(replaced, scratch);
+  index_->erase(replaced, scratch);
   return {};
 }
 
 /// On a worker.
 void Collection::remove(Slot slot, Scratch& scratch) {
-  removals_begun_.fetch_add(1);
+  const ReplacementMark mark(*this);  // its key may be stored anew before a search has ended
   index_->erase(slot, scratch);
-  removals_ended_.fetch_add(1);
 }
 
 /// Makes `entry` the one of its key. True if the key is new.
 bool Collection::commit(Entry& entry) {
-  const Entry* const former = keys_.replace(entry);
+  const Entry* const former = keys_.replace(&entry);
   if (former != nullptr) retire(former->slot);
   return former == nullptr;
 }

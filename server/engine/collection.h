@@ -101,6 +101,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
  private:
   using Access = AccessGate::Access;
   class Operation;
+  class ReplacementMark;
 
   /// A key's place, current or former. It is made before its slot enters the index and freed after
   /// the slot's grace period, so workers can name whatever they find.
@@ -140,7 +141,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::unique_ptr<VectorStore> store_;
   std::unique_ptr<Index> index_;
 
-  KeyTable<Entry> keys_;           // the committed entry of each key
+  KeyTable<Entry*, 8> keys_;       // the committed entry of each key
   ReservedArray<Entry*> entries_;  // by slot; owns them; workers read
   AccessGate gate_;
   GracePeriod grace_;
@@ -149,9 +150,10 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::vector<Slot> erased_;  // await reclaim
   bool reclaiming_ = false;
 
-  // Counted by workers. A search during which neither moved cannot have met two versions of a key.
-  std::atomic<std::uint64_t> removals_begun_{0};
-  std::atomic<std::uint64_t> removals_ended_{0};
+  // Counted by workers. A search before which all replacements that had begun had ended, and during
+  // which none began, cannot have met two versions of a key.
+  std::atomic<std::uint64_t> replacements_begun_{0};
+  std::atomic<std::uint64_t> replacements_ended_{0};
 };
 
 /// Writes that are put as a whole: staged one by one, which may fail and then leaves nothing

@@ -34,9 +34,9 @@ Result<std::vector<std::vector<Answer>>> Collection::search(std::span<const floa
     mine.queries.push_back(kernel_->prepare(vector, mine.prepared[i]));
   }
 
-  const std::uint64_t removals_before = removals_ended_.load();
+  const std::uint64_t ended_before = replacements_ended_.load();
   ENGRAM_TRY(index_->search_batch(mine.queries, params, scratch, {mine.hits.data(), count}));
-  const bool may_repeat_keys = removals_begun_.load() != removals_before;
+  const bool may_repeat_keys = replacements_begun_.load() != ended_before;
 
   std::vector<std::vector<Answer>> replies;
   replies.reserve(count);

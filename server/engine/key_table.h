@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -11,16 +12,28 @@
 
 #include <tsl/robin_set.h>
 
+#include "core/assert.h"
+
 namespace engram {
 
-/// Finds entries by their key. The table is many small ones, chosen by the key's hash, so that
-/// growth rehashes one at a time and never stalls the event loop. It borrows the entries.
+/// Finds entries by their key: the table of the keyspace and of every collection.
 ///
-/// Entry has a member `key` that converts to std::string_view and stays the same while the entry is
-/// in the table. The hash is seeded, so that keys cannot be chosen to collide. Not thread-safe.
-template <class Entry>
+/// An entry has a member `key` that converts to std::string_view and does not change while the
+/// entry is in the table. Pointer is `Entry*` for entries that are owned elsewhere, or a
+/// unique_ptr.
+///
+/// A key's 64-bit hash (XXH3, seeded, so that keys cannot be chosen to collide) picks one of many
+/// small tables by its top bits, so growing rehashes one at a time and no growth stalls the event
+/// loop. The top 48 bits are the key's *position*, which growth does not change: scan() walks them
+/// in ascending order. Not thread-safe.
+template <class Pointer, int kShardBits>
 class KeyTable {
  public:
+  using Entry = std::remove_reference_t<decltype(*std::declval<Pointer>())>;
+
+  static constexpr int kPositionBits = 48;  // a client may hold a cursor in a double
+  static constexpr std::size_t kShards = std::size_t{1} << kShardBits;
+
   explicit KeyTable(std::uint64_t seed) : seed_(seed), shards_(kShards) {}
 
   /// The entry of `key`, or null.
@@ -28,25 +41,25 @@ class KeyTable {
     const Probe probe = make_probe(key);
     const Shard& shard = shards_[shard_of(probe.hash)];
     const auto position = shard.find(probe, probe.hash);
-    return position == shard.end() ? nullptr : position->entry;
+    return position == shard.end() ? nullptr : &*position->entry;
   }
 
   /// Makes `entry` the entry of its key and returns the former one, or null.
-  Entry* replace(Entry& entry) {
-    Entry* const former = take(entry.key);
-    const std::uint64_t hash = make_probe(entry.key).hash;
-    shards_[shard_of(hash)].insert(Item{hash, &entry});
+  Pointer replace(Pointer entry) {
+    Pointer former = take(entry->key);
+    const std::uint64_t hash = make_probe(entry->key).hash;
+    shards_[shard_of(hash)].insert(Item{hash, std::move(entry)});
     ++size_;
     return former;
   }
 
   /// Removes and returns the entry of `key`, or null.
-  Entry* take(std::string_view key) {
+  Pointer take(std::string_view key) {
     const Probe probe = make_probe(key);
     Shard& shard = shards_[shard_of(probe.hash)];
     const auto position = shard.find(probe, probe.hash);
     if (position == shard.end()) return nullptr;
-    Entry* const entry = position->entry;
+    Pointer entry = std::move(position->entry);
     shard.erase(position);
     --size_;
     return entry;
@@ -54,19 +67,33 @@ class KeyTable {
 
   std::size_t size() const noexcept { return size_; }
 
+  /// Visits every entry, in no particular order.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const Shard& shard : shards_) {
+      for (const Item& item : shard) visit(*item.entry);
+    }
+  }
+
+  /// Visits the entries at positions >= cursor in ascending order, at least `count` of them (>= 1)
+  /// unless the end comes first, and all of equal position together. Returns the cursor for the
+  /// next page, 0 at the end. An entry present from the first page to the last is visited exactly
+  /// once, whatever else is added or removed.
+  template <class Visit>
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count, Visit&& visit) const;
+
   /// Bytes of the table itself, without the entries.
   std::size_t memory_bytes() const noexcept {
-    // robin_set keeps an item with its probe distance and half of its buckets free on average.
-    return shards_.capacity() * sizeof(Shard) + size_ * 2 * (sizeof(Item) + sizeof(std::uint64_t));
+    std::size_t buckets = 0;
+    for (const Shard& shard : shards_) buckets += shard.bucket_count();
+    return kShards * sizeof(Shard) + buckets * (sizeof(Item) + sizeof(std::uint64_t));
   }
 
  private:
-  static constexpr int kShardBits = 8;
-  static constexpr std::size_t kShards = std::size_t{1} << kShardBits;
-
+  /// The hash lies beside the pointer, so that probing, rehashing and scanning stay in the table.
   struct Item {
     std::uint64_t hash;
-    Entry* entry;
+    mutable Pointer entry;  // moved out when the item is taken
   };
   struct Probe {
     std::uint64_t hash;
@@ -78,7 +105,9 @@ class KeyTable {
   };
   struct Equal {
     using is_transparent = void;
-    bool operator()(const Item& a, const Item& b) const noexcept { return a.entry == b.entry; }
+    bool operator()(const Item& a, const Item& b) const noexcept {
+      return a.hash == b.hash && a.entry->key == b.entry->key;
+    }
     bool operator()(const Probe& a, const Item& b) const noexcept {
       return a.hash == b.hash && a.key == std::string_view(b.entry->key);
     }
@@ -90,10 +119,44 @@ class KeyTable {
     return {XXH3_64bits_withSeed(key.data(), key.size(), seed_), key};
   }
   static std::size_t shard_of(std::uint64_t hash) noexcept { return hash >> (64 - kShardBits); }
+  static std::uint64_t position_of(std::uint64_t hash) noexcept {
+    return hash >> (64 - kPositionBits);
+  }
 
-  const std::uint64_t seed_;
+  std::uint64_t seed_;
   std::vector<Shard> shards_;
   std::size_t size_ = 0;
 };
+
+template <class Pointer, int kShardBits>
+template <class Visit>
+std::uint64_t KeyTable<Pointer, kShardBits>::scan(std::uint64_t cursor, std::size_t count,
+                                                  Visit&& visit) const {
+  constexpr std::uint64_t kEnd = std::uint64_t{1} << kPositionBits;
+  constexpr int kPositionsInShardBits = kPositionBits - kShardBits;
+  ENGRAM_ASSERT(count >= 1);
+  std::size_t visited = 0;
+  std::vector<std::pair<std::uint64_t, Entry*>> page;
+  while (cursor < kEnd && visited < count) {
+    const std::uint64_t shard = cursor >> kPositionsInShardBits;
+    page.clear();
+    for (const Item& item : shards_[static_cast<std::size_t>(shard)]) {
+      const std::uint64_t position = position_of(item.hash);
+      if (position >= cursor) page.emplace_back(position, &*item.entry);
+    }
+    cursor = (shard + 1) << kPositionsInShardBits;
+    if (const std::size_t wanted = count - visited; page.size() > wanted) {
+      // Entries of one position stay together, because a cursor cannot point between them.
+      const auto last = page.begin() + static_cast<std::ptrdiff_t>(wanted) - 1;
+      std::nth_element(page.begin(), last, page.end());
+      cursor = last->first + 1;
+      std::erase_if(page, [cursor](const auto& item) { return item.first >= cursor; });
+    }
+    std::sort(page.begin(), page.end());
+    for (const auto& [position, entry] : page) visit(*entry);
+    visited += page.size();
+  }
+  return cursor < kEnd ? cursor : 0;
+}
 
 }  // namespace engram

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one keyspace: every name a client can use, whether it holds a string or a vector collection.
 //
-// A key's 64-bit hash (XXH3, seeded at random per process) picks one of kShards tables by its top
-// bits, so growing rehashes one shard at a time and no growth stalls the event loop. The top 48
-// bits are the key's *position*: SCAN walks positions in ascending order, which growth does not
-// change.
-//
 // All changes go through the functions under "Changes", so that a journal has one place to listen.
 // Time never comes from the clock: the owner sets it with set_now(). Threads: the event loop's
 // only.
@@ -21,9 +16,8 @@
 #include <string_view>
 #include <utility>
 #include <variant>
-#include <vector>
 
-#include <tsl/robin_set.h>
+#include "server/engine/key_table.h"
 
 namespace engram {
 
@@ -45,9 +39,6 @@ class Keyspace {
  public:
   /// Frees what was removed, possibly on another thread: a collection, or a whole keyspace.
   using Reaper = std::function<void(std::shared_ptr<void>)>;
-
-  static constexpr std::size_t kShards = 1024;
-  static constexpr int kPositionBits = 48;  // a client may hold a cursor in a double
 
   /// `seed` randomizes the hash; `reaper` gets every removed collection and every cleared table.
   Keyspace(std::uint64_t seed, Reaper reaper);
@@ -72,18 +63,19 @@ class Keyspace {
   /// When `key` expires in unix milliseconds; nothing if it is missing or never does.
   std::optional<std::int64_t> expires_at(std::string_view key);
 
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t size() const noexcept { return table_.size(); }
   [[nodiscard]] std::size_t expiring() const noexcept { return deadlines_.size(); }
   /// The earliest time at which a key expires.
   [[nodiscard]] std::optional<std::int64_t> next_expiry() const;
   [[nodiscard]] const KeyspaceStats& stats() const noexcept { return stats_; }
   void reset_stats() noexcept { stats_ = {}; }
 
-  /// One page of SCAN: visits the keys at positions >= cursor in ascending order, at least `count`
-  /// of them
-  /// (>= 1) unless the end comes first, and all keys of equal position together. Returns the cursor
-  /// for the next page, 0 at the end. A key present from the first page to the last is visited
-  /// exactly once, whatever else is added or removed.
+  /// The names that hold collections, in order; one may have expired.
+  [[nodiscard]] const std::set<std::string_view>& collection_names() const noexcept {
+    return collection_names_;
+  }
+
+  /// One page of SCAN, see KeyTable::scan. Keys that have expired count but are not visited.
   using Visitor = std::function<void(std::string_view key, const Value& value)>;
   std::uint64_t scan(std::uint64_t cursor, std::size_t count, const Visitor& visit);
 
@@ -116,46 +108,21 @@ class Keyspace {
     Value value;
     std::int64_t expires_ms = kNever;
   };
-  /// The hash lies beside the pointer, so that probing, rehashing and SCAN stay within the table.
-  struct Slot {
-    std::uint64_t hash;
-    std::unique_ptr<Entry> entry;
-  };
-  struct Probe {
-    std::uint64_t hash;
-    std::string_view key;
-  };
-  struct SlotHash {
-    std::size_t operator()(const Slot& slot) const noexcept { return slot.hash; }
-    std::size_t operator()(const Probe& probe) const noexcept { return probe.hash; }
-  };
-  struct SlotEqual {
-    using is_transparent = void;
-    bool operator()(const Slot& a, const Slot& b) const noexcept {
-      return a.hash == b.hash && a.entry->key == b.entry->key;
-    }
-    bool operator()(const Probe& a, const Slot& b) const noexcept {
-      return a.hash == b.hash && a.key == b.entry->key;
-    }
-    bool operator()(const Slot& a, const Probe& b) const noexcept { return (*this)(b, a); }
-  };
-  using Shard = tsl::robin_set<Slot, SlotHash, SlotEqual>;
+  using Table = KeyTable<std::unique_ptr<Entry>, 10>;
   using Deadlines = std::set<std::pair<std::int64_t, Entry*>>;
 
-  [[nodiscard]] Probe probe(std::string_view key) const noexcept;
-  [[nodiscard]] Shard& shard_of(std::uint64_t hash) noexcept;
   [[nodiscard]] bool expired(const Entry& entry) const noexcept;
-  Entry* live_entry(const Probe& probe);
-  Entry& insert(const Probe& probe, Value value);
+  Entry* live_entry(std::string_view key);
+  Entry& add(std::string_view key, Value value);
+  void set_value(Entry& entry, Value value);
   void set_deadline(Entry& entry, std::int64_t expires_ms);
-  void remove(Shard& shard, Shard::const_iterator position);
-  void dispose(Value value);
+  void remove(Entry& entry);
 
   const std::uint64_t seed_;
   const Reaper reaper_;
-  std::vector<Shard> shards_;
+  Table table_;
   Deadlines deadlines_;  // only the keys that expire, soonest first
-  std::size_t size_ = 0;
+  std::set<std::string_view> collection_names_;
   std::int64_t now_ms_ = 0;
   KeyspaceStats stats_;
 };

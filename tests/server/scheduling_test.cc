@@ -159,7 +159,7 @@ TEST_CASE("engine/key_table: agrees with a model under random changes") {
     std::string key;
   };
   auto rng = test::make_rng(2);
-  KeyTable<Entry> table(rng());
+  KeyTable<Entry*, 4> table(rng());
   std::vector<std::unique_ptr<Entry>> entries;
   std::vector<Entry*> model(500, nullptr);
   std::size_t size = 0;
@@ -168,7 +168,7 @@ TEST_CASE("engine/key_table: agrees with a model under random changes") {
     const std::string key = "key:" + std::to_string(number);
     if (rng() % 2 == 0) {
       entries.push_back(std::make_unique<Entry>(Entry{key}));
-      REQUIRE(table.replace(*entries.back()) == model[number]);
+      REQUIRE(table.replace(entries.back().get()) == model[number]);
       size += model[number] == nullptr ? 1 : 0;
       model[number] = entries.back().get();
     } else {
