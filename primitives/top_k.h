@@ -16,7 +16,10 @@ namespace engram {
 /// memory from query to query.
 class TopK {
  public:
-  TopK(std::size_t k, std::vector<Hit>& hits) : k_(k), hits_(&hits) { hits.clear(); }
+  TopK(std::size_t k, std::vector<Hit>& hits)
+      : k_(k), hits_(&hits), threshold_(k == 0 ? -kInfinity : kInfinity) {
+    hits.clear();
+  }
 
   /// Scores above this are of no interest.
   float threshold() const noexcept { return threshold_; }
@@ -46,9 +49,11 @@ class TopK {
   void finish() { std::sort_heap(hits_->begin(), hits_->end()); }
 
  private:
+  static constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
   std::size_t k_;
   std::vector<Hit>* hits_;
-  float threshold_ = std::numeric_limits<float>::infinity();
+  float threshold_;
 };
 
 }  // namespace engram

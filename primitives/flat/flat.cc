@@ -6,6 +6,7 @@
 #include "core/registry.h"
 #include "core/slot_set.h"
 #include "primitives/exact_scan.h"
+#include "primitives/flat/batch_scan.h"
 #include "primitives/slot_set_io.h"
 
 namespace engram {
@@ -36,6 +37,13 @@ class Flat final : public Index {
   Status search(Query query, const SearchParams& params, Scratch& /*scratch*/,
                 std::vector<Hit>& hits) const override {
     scan_nearest(Bound(context_.kernel, query, context_.store), held_, params.k, hits);
+    return {};
+  }
+
+  Status search_batch(std::span<const Query> queries, const SearchParams& params, Scratch& scratch,
+                      std::span<std::vector<Hit>> hits) const override {
+    ENGRAM_ASSERT(queries.size() == hits.size());
+    flat::scan_batch(context_, held_, queries, params.k, scratch, hits);
     return {};
   }
 

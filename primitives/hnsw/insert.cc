@@ -53,7 +53,9 @@ Status Hnsw::insert(Slot slot, std::uint64_t identity, Scratch& scratch) {
 /// Leaves in working.plan the neighbours of `slot`; false if there are none at level 0.
 bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& working) const {
   if (entry.slot == kNoSlot) return false;
-  auto& [beam, starts, plan, selection, candidates, slots, detours, scores] = working;
+  Plan& plan = working.plan;
+  Beam& beam = working.beam;
+  auto& starts = working.starts;
   const Bound query = bound_to(slot);
   const ByPairHash order{slot};
   const auto is_candidate = [&](Slot other) { return other != slot && held_.contains(other); };
@@ -67,8 +69,8 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
   for (unsigned l = plan.top + 1; l-- > 0;) {
     search_layer(graph_, l, query, starts, config_.ef_construction, context_.store.slot_end(),
                  order, is_candidate, beam);
-    select_neighbors(context_.kernel, context_.store, beam.nearest, config_.m, selection);
-    plan.neighbors[l] = selection.chosen;
+    select_neighbors(context_.kernel, context_.store, beam.nearest, config_.m, working.selection);
+    plan.neighbors[l] = working.selection.chosen;
     if (!beam.nearest.empty()) std::swap(starts, beam.nearest);
   }
   return !plan.neighbors[0].empty();
@@ -89,7 +91,8 @@ void Hnsw::connect(Slot slot, Working& working) {
 
 /// Adds a neighbour to a node's list; if the list is full, the best of it and the new one stay.
 void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& working) {
-  auto& [beam, starts, plan, selection, candidates, slots, detours, scores] = working;
+  auto& slots = working.slots;
+  auto& candidates = working.candidates;
   const std::lock_guard lock(graph_.lock(node));
   LinkList links = graph_.links(node, level);
   slots.clear();
@@ -99,12 +102,13 @@ void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& wor
     links.append(slots.size(), neighbor.slot);
     return;
   }
-  rank(bound_to(node), slots, ByPairHash{node}, scores, candidates);
+  rank(bound_to(node), slots, ByPairHash{node}, working.scores, candidates);
   const auto place =
       std::upper_bound(candidates.begin(), candidates.end(), neighbor, ByPairHash{node});
   candidates.insert(place, neighbor);
-  select_neighbors(context_.kernel, context_.store, candidates, links.capacity(), selection);
-  links.assign(selection.chosen);
+  select_neighbors(context_.kernel, context_.store, candidates, links.capacity(),
+                   working.selection);
+  links.assign(working.selection.chosen);
 }
 
 }  // namespace engram::hnsw

@@ -32,19 +32,21 @@ void Hnsw::forget_erased(Working& working) {
 /// Where a node has lost a neighbour, chooses anew among those still held and the held neighbours
 /// of those lost. Where a whole region was lost, looks on through it until there are enough.
 void Hnsw::repair(Slot node, unsigned level, Working& working) {
-  auto& [beam, starts, plan, selection, candidates, slots, detours, scores] = working;
+  VisitedSet& visited = working.beam.visited;
+  auto& slots = working.slots;
+  auto& detours = working.detours;
   const std::lock_guard lock(graph_.lock(node));
   LinkList links = graph_.links(node, level);
   bool lost = false;
   links.for_each([&](Slot slot) { lost |= !nodes_.contains(slot); });
   if (!lost) return;
 
-  beam.visited.start(graph_.node_end());
-  beam.visited.insert(node);
+  visited.start(graph_.node_end());
+  visited.insert(node);
   slots.clear();
   detours.clear();
   const auto meet = [&](Slot slot) {
-    if (beam.visited.insert(slot)) (held_.contains(slot) ? slots : detours).push_back(slot);
+    if (visited.insert(slot)) (held_.contains(slot) ? slots : detours).push_back(slot);
   };
   links.for_each(meet);
   const std::size_t direct = detours.size();
@@ -52,9 +54,10 @@ void Hnsw::repair(Slot node, unsigned level, Working& working) {
     if (i >= direct && slots.size() >= links.capacity()) break;
     graph_.links(detours[i], level).for_each(meet);
   }
-  rank(bound_to(node), slots, ByPairHash{node}, scores, candidates);
-  select_neighbors(context_.kernel, context_.store, candidates, links.capacity(), selection);
-  links.assign(selection.chosen);
+  rank(bound_to(node), slots, ByPairHash{node}, working.scores, working.candidates);
+  select_neighbors(context_.kernel, context_.store, working.candidates, links.capacity(),
+                   working.selection);
+  links.assign(working.selection.chosen);
 }
 
 /// An entry point that was erased gives way to a highest held node. One without neighbours, which

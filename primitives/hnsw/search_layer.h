@@ -100,7 +100,10 @@ void search_layer(const Graph& graph, unsigned level, const Bound& query,
                   std::span<const Hit> starts, std::size_t ef, Slot slot_end, Order order,
                   IsAnswer is_answer, Beam& beam, Probe&& probe = {}) {
   const auto farther = [order](const Hit& a, const Hit& b) { return order(b, a); };
-  auto& [visited, frontier, nearest, fresh, scores] = beam;
+  auto& visited = beam.visited;
+  auto& frontier = beam.frontier;
+  auto& nearest = beam.nearest;
+  auto& fresh = beam.fresh;
   visited.start(slot_end);
   frontier.clear();
   nearest.clear();
@@ -137,7 +140,7 @@ void search_layer(const Graph& graph, unsigned level, const Bound& query,
     });
     probe.expanded(next.slot);
     probe.scored(fresh.size());
-    const auto fresh_scores = score_all(query, fresh, scores);
+    const auto fresh_scores = score_all(query, fresh, beam.scores);
     for (std::size_t i = 0; i < fresh.size(); ++i) consider({fresh_scores[i], fresh[i]});
     if (level == 0 && !frontier.empty()) graph.prefetch_links(frontier.front().slot);
   }
