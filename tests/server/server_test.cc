@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "server/net/socket.h"
-#include "server/runtime/memory.h"
+#include "server/runtime/process.h"
 #include "tests/support/resp_client.h"
 #include "tests/support/seed.h"
 
@@ -26,7 +26,7 @@ class Fixture {
   Fixture() : Fixture(ServerConfig{}) {}
   explicit Fixture(ServerConfig config) {
     config.port = 0;
-    config.loglevel = "error";
+    set_log_level("error");
     if (config.workers == 0) config.workers = 2;
     server = std::move(*Server::make(std::move(config)));
     thread = std::thread([this] { server->run(); });
