@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client as C programs write them with hiredis: hiredis_client PORT. Exits with 0 if every reply is
-// as Redis's own documentation lets a program expect.
+// A client as C programs write them with hiredis: hiredis_client PORT. Exits with 0 if every reply
+// is as Redis's own documentation lets a program expect.
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUIRE(condition)                                                     \
-  do {                                                                         \
-    if (!(condition)) {                                                        \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);  \
-      exit(1);                                                                 \
-    }                                                                          \
+#define REQUIRE(condition)                                                    \
+  do {                                                                        \
+    if (!(condition)) {                                                       \
+      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+      exit(1);                                                                \
+    }                                                                         \
   } while (0)
 
 static redisReply* require_type(redisReply* reply, int type) {
@@ -30,8 +30,8 @@ static void keys_and_values(redisContext* context) {
   freeReplyObject(reply);
 
   const char value[] = {'a', 0, '\r', '\n', 'b'};
-  freeReplyObject(require_type(redisCommand(context, "SET key %b", value, sizeof value),
-                               REDIS_REPLY_STATUS));
+  freeReplyObject(
+      require_type(redisCommand(context, "SET key %b", value, sizeof value), REDIS_REPLY_STATUS));
   reply = require_type(redisCommand(context, "GET key"), REDIS_REPLY_STRING);
   REQUIRE(reply->len == sizeof value && memcmp(reply->str, value, sizeof value) == 0);
   freeReplyObject(reply);
@@ -55,8 +55,7 @@ static void pipelined(redisContext* context) {
 static void add(redisContext* context, const char* key, const float vector[3]) {
   const char* words[] = {"VADD", "index", key, (const char*)vector};
   const size_t sizes[] = {4, 5, strlen(key), 3 * sizeof(float)};
-  redisReply* reply =
-      require_type(redisCommandArgv(context, 4, words, sizes), REDIS_REPLY_INTEGER);
+  redisReply* reply = require_type(redisCommandArgv(context, 4, words, sizes), REDIS_REPLY_INTEGER);
   REQUIRE(reply->integer == 1);
   freeReplyObject(reply);
 }
@@ -69,8 +68,8 @@ static void vectors(redisContext* context) {
   add(context, "east", east);
   add(context, "north", north);
 
-  redisReply* reply = require_type(
-      redisCommand(context, "VSEARCH index %b 2", east, sizeof east), REDIS_REPLY_ARRAY);
+  redisReply* reply = require_type(redisCommand(context, "VSEARCH index %b 2", east, sizeof east),
+                                   REDIS_REPLY_ARRAY);
   REQUIRE(reply->elements == 4);
   REQUIRE(strcmp(reply->element[0]->str, "east") == 0);
   REQUIRE(strcmp(reply->element[1]->str, "0") == 0);
