@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// The graph as a whole: how well it is searched, and whether all of it can be reached.
+#include "primitives/hnsw/hnsw.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+
+#include "tests/support/seed.h"
+#include "tests/support/test_collection.h"
+#include "tests/support/vectors.h"
+
+namespace engram::hnsw {
+namespace {
+
+using test::clustered_vectors;
+using test::equal_vectors;
+using test::Rng;
+using test::TestCollection;
+using test::uniform_vectors;
+using test::Vectors;
+
+const Primitive& hnsw() {
+  return *find_primitive("hnsw").value();
+}
+
+const Graph& graph_of(TestCollection& collection) {
+  return dynamic_cast<Hnsw&>(collection.index()).graph();
+}
+
+/// How many held slots no walk over level 0 from the entry point can meet.
+std::size_t unreachable(TestCollection& collection) {
+  const Graph& graph = graph_of(collection);
+  VisitedSet met;
+  met.start(collection.store().slot_end());
+  std::vector<Slot> frontier{graph.entry().slot};
+  met.insert(graph.entry().slot);
+  while (!frontier.empty()) {
+    const Slot node = frontier.back();
+    frontier.pop_back();
+    graph.links(node, 0).for_each([&](Slot slot) {
+      if (met.insert(slot)) frontier.push_back(slot);
+    });
+  }
+  return static_cast<std::size_t>(std::count_if(collection.held().begin(), collection.held().end(),
+                                                [&](Slot slot) { return met.insert(slot); }));
+}
+
+/// That lists lead to held slots of the right level, once each, and not back to their node.
+void check_lists(TestCollection& collection) {
+  const Graph& graph = graph_of(collection);
+  std::size_t wrong = 0;
+  for (const Slot node : collection.held()) {
+    for (unsigned level = 0; level <= graph.level(node); ++level) {
+      std::set<Slot> distinct{node};
+      graph.links(node, level).for_each([&](Slot slot) {
+        wrong += !collection.held().contains(slot) || graph.level(slot) < level ||
+                 !distinct.insert(slot).second;
+      });
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+// Bounded from both sides: a recall that rises is as suspicious as one that falls, until explained.
+TEST_CASE("hnsw/hnsw: recall on a fixed seed lies where it was measured") {
+  Rng rng(7);
+  TestCollection collection(hnsw(), Metric::kL2, 32);
+  collection.add_all(uniform_vectors(rng, 5000, 32));
+  const Vectors queries = uniform_vectors(rng, 200, 32);
+  const double at_16 = collection.recall(queries, {.k = 10, .ef = 16});
+  const double at_64 = collection.recall(queries, {.k = 10, .ef = 64});
+  const double at_256 = collection.recall(queries, {.k = 10, .ef = 256});
+  MESSAGE("recall@10 at ef 16, 64, 256: " << at_16 << ", " << at_64 << ", " << at_256);
+  CHECK(at_16 < at_64);
+  CHECK(at_64 < at_256);
+}
+
+TEST_CASE("hnsw/hnsw: an ef of the collection's size gives the exact answer") {
+  Rng rng = test::make_rng(81);
+  TestCollection collection(hnsw(), Metric::kCosine, 8);
+  collection.add_all(uniform_vectors(rng, 1000, 8));
+  CHECK(collection.recall(uniform_vectors(rng, 50, 8), {.k = 10, .ef = 1000}) == 1);
+}
+
+TEST_CASE("hnsw/hnsw: levels are geometric, and drawn from identities") {
+  Rng rng = test::make_rng(82);
+  TestCollection collection(hnsw(), Metric::kL2, 2, {{"M", "4"}, {"EF_CONSTRUCTION", "10"}});
+  collection.add_all(uniform_vectors(rng, 8000, 2));
+  const Graph& graph = graph_of(collection);
+  std::size_t upper = 0;
+  for (const Slot slot : collection.held()) upper += graph.level(slot) > 0;
+  CHECK(upper > 1800);  // one in M, four standard deviations either way
+  CHECK(upper < 2200);
+
+  TestCollection reseeded(hnsw(), Metric::kL2, 2,
+                          {{"M", "4"}, {"EF_CONSTRUCTION", "10"}, {"SEED", "43"}});
+  reseeded.add_all(uniform_vectors(rng, 200, 2));
+  std::size_t different = 0;
+  for (const Slot slot : reseeded.held()) {
+    different += graph.level(slot) != graph_of(reseeded).level(slot);
+  }
+  CHECK(different > 0);
+}
+
+TEST_CASE("hnsw/hnsw: nearly everything can be reached, in uniform, clustered and equal data") {
+  Rng rng = test::make_rng(83);
+  for (const Metric metric : kMetrics) {
+    CAPTURE(metric_name(metric));
+    TestCollection uniform(hnsw(), metric, 12);
+    uniform.add_all(uniform_vectors(rng, 3000, 12));
+    TestCollection clustered(hnsw(), metric, 12);
+    clustered.add_all(clustered_vectors(rng, 3000, 12));
+    TestCollection equal(hnsw(), metric, 12);
+    equal.add_all(equal_vectors(3000, 12, 0.3F));
+    // Under dot what is short is nobody's near neighbour; such nodes are known to lose their links.
+    const std::size_t allowed = metric == Metric::kDot ? 300 : 3;
+    CHECK(unreachable(uniform) <= allowed);
+    CHECK(unreachable(clustered) <= allowed);
+    CHECK(unreachable(equal) == 0);
+    check_lists(clustered);
+  }
+}
+
+TEST_CASE("hnsw/hnsw: rounds of replacing half change recall by less than 0.01") {
+  Rng rng = test::make_rng(84);
+  const Vectors vectors = clustered_vectors(rng, 4000, 24, 50);
+  const Vectors queries = clustered_vectors(rng, 400, 24, 50);
+  TestCollection fresh(hnsw(), Metric::kL2, 24);
+  fresh.add_all(vectors);
+  TestCollection churned(hnsw(), Metric::kL2, 24);
+  std::vector<Slot> slots;
+  for (std::size_t i = 0; i < 4000; ++i) slots.push_back(churned.add(vectors[i]));
+  for (int round = 0; round < 5; ++round) {
+    std::vector<std::size_t> order(4000);
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::shuffle(order.begin(), order.end(), rng);
+    order.resize(2000);
+    for (const std::size_t i : order) churned.erase(slots[i]);
+    churned.reclaim();
+    check_lists(churned);
+    CHECK(unreachable(churned) <= 2);
+    for (const std::size_t i : order) slots[i] = churned.add(vectors[i]);
+  }
+  const SearchParams params{.k = 10, .ef = 32};
+  const double before = fresh.recall(queries, params);
+  const double after = churned.recall(queries, params);
+  MESSAGE("recall fresh " << before << ", churned " << after);
+  CHECK(after > before - 0.01);
+  CHECK(unreachable(churned) <= 3);
+}
+
+TEST_CASE("hnsw/hnsw: a region that is erased whole does not cut the rest in two") {
+  TestCollection collection(hnsw(), Metric::kL2, 1, {{"M", "4"}});
+  Vectors line{1, {}};
+  for (int i = 0; i < 3000; ++i) line.values.push_back(static_cast<float>(i));
+  std::shuffle(line.values.begin(), line.values.end(), std::mt19937_64(5));
+  std::vector<Slot> middle;
+  for (std::size_t i = 0; i < line.count(); ++i) {
+    const Slot slot = collection.add(line[i]);
+    if (line.values[i] >= 500 && line.values[i] < 2500) middle.push_back(slot);
+  }
+  for (const Slot slot : middle) collection.erase(slot);
+  collection.reclaim();
+  check_lists(collection);
+  CHECK(unreachable(collection) == 0);
+  CHECK(collection.recall(line, {.k = 5, .ef = 20}) > 0.95);
+}
+
+TEST_CASE("hnsw/hnsw: the entry point moves on when it is erased") {
+  Rng rng = test::make_rng(86);
+  TestCollection collection(hnsw(), Metric::kL2, 4);
+  collection.add_all(uniform_vectors(rng, 500, 4));
+  while (!collection.held().empty()) {
+    const Entry entry = graph_of(collection).entry();
+    CHECK(collection.held().contains(entry.slot));
+    CHECK(graph_of(collection).level(entry.slot) == entry.level);
+    collection.erase(entry.slot);
+    collection.reclaim();
+    if (collection.held().size() > 450) check_lists(collection);
+  }
+  CHECK(graph_of(collection).entry().slot == kNoSlot);
+}
+
+TEST_CASE("hnsw/hnsw: describes itself") {
+  Rng rng = test::make_rng(87);
+  TestCollection collection(hnsw(), Metric::kL2, 4, {{"M", "8"}});
+  collection.add_all(uniform_vectors(rng, 500, 4));
+  collection.erase(7);
+  std::map<std::string, std::string> facts;
+  for (const Fact& fact : collection.index().describe()) facts[fact.name] = fact.value;
+  CHECK(facts["hnsw-m"] == "8");
+  CHECK(facts["ef-construction"] == "200");
+  CHECK(facts["ef-search"] == "64");
+  CHECK(facts["erased-nodes"] == "1");
+  CHECK(std::stoi(facts["max-level"]) >= 1);
+  CHECK(std::stod(facts["mean-degree"]) > 8);
+}
+
+}  // namespace
+}  // namespace engram::hnsw

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/hnsw/search_layer.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/primitives/hnsw/fixture.h"
+#include "tests/support/seed.h"
+
+namespace engram::hnsw {
+namespace {
+
+using test::Rows;
+using test::Vectors;
+
+struct CountingProbe {
+  std::size_t hops = 0;
+  std::size_t scores = 0;
+  void expanded(Slot) { ++hops; }
+  void scored(std::size_t count) { scores += count; }
+};
+
+/// The numbers 0..count-1, each linked with the next and the one before.
+struct Chain {
+  explicit Chain(Slot count) : graph(2), rows(numbers(count), Metric::kL2) {
+    REQUIRE(graph.reserve());
+    for (Slot slot = 0; slot < count; ++slot) {
+      REQUIRE(graph.add_node(slot, 0));
+      std::vector<Hit> links;
+      if (slot > 0) links.push_back({0, slot - 1});
+      if (slot + 1 < count) links.push_back({0, slot + 1});
+      graph.links(slot, 0).assign(links);
+    }
+  }
+
+  static Vectors numbers(Slot count) {
+    Vectors vectors{1, {}};
+    for (Slot i = 0; i < count; ++i) vectors.values.push_back(static_cast<float>(i));
+    return vectors;
+  }
+
+  template <class IsAnswer>
+  std::vector<Slot> search(Slot query, Slot start, std::size_t ef, IsAnswer is_answer) {
+    const Bound bound = rows.to(query);
+    const Hit first{bound.score(start), start};
+    probe = {};
+    search_layer(graph, 0, bound, {&first, 1}, ef, rows.store->slot_end(), BySlot{}, is_answer,
+                 beam, probe);
+    std::vector<Slot> slots;
+    for (const Hit& hit : beam.nearest) slots.push_back(hit.slot);
+    return slots;
+  }
+
+  Graph graph;
+  Rows rows;
+  Beam beam;
+  CountingProbe probe;
+};
+
+constexpr auto kAll = [](Slot) { return true; };
+
+TEST_CASE("hnsw/search_layer: walks to the query and answers the nearest in order") {
+  Chain chain(100);
+  CHECK(chain.search(70, 0, 5, kAll) == std::vector<Slot>{70, 69, 71, 68, 72});
+  CHECK(chain.search(0, 99, 3, kAll) == std::vector<Slot>{0, 1, 2});
+}
+
+TEST_CASE("hnsw/search_layer: stops when nothing nearer is left to expand") {
+  Chain chain(1000);
+  chain.search(10, 0, 4, kAll);
+  CHECK(chain.probe.hops < 20);
+  CHECK(chain.probe.scores < 20);
+  chain.search(10, 0, 1000, kAll);  // an answer of everything looks at everything, once
+  CHECK(chain.probe.scores == 999);
+}
+
+TEST_CASE("hnsw/search_layer: what is no answer is walked through all the same") {
+  Chain chain(100);
+  const auto outer = [](Slot slot) { return slot < 20 || slot > 80; };
+  CHECK(chain.search(90, 0, 3, outer) == std::vector<Slot>{90, 89, 91});
+  CHECK(chain.search(50, 0, 200, outer).size() == 39);
+}
+
+TEST_CASE("hnsw/search_layer: a slot beyond the range that the walk knows is left out") {
+  Chain chain(10);
+  const Bound bound = chain.rows.to(9);
+  const Hit first{bound.score(0), 0};
+  search_layer(chain.graph, 0, bound, {&first, 1}, 20, Slot{0}, BySlot{}, kAll, chain.beam);
+  const std::size_t first_size = chain.beam.nearest.size();
+  CHECK(first_size <= 1);
+}
+
+TEST_CASE("hnsw/search_layer: the greedy walk ends at the best of its way") {
+  Chain chain(50);
+  Beam beam;
+  const Bound bound = chain.rows.to(33);
+  const Hit end = greedy_walk(chain.graph, 0, bound, {bound.score(2), 2}, BySlot{}, beam);
+  CHECK(end == Hit{0, 33});
+}
+
+TEST_CASE("hnsw/search_layer: ties by pair hash are an order, and differ between bases") {
+  auto rng = test::make_rng(71);
+  std::size_t agreements = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const Hit a{1, static_cast<Slot>(rng() % 1000)};
+    const Hit b{1, 1000 + static_cast<Slot>(rng() % 1000)};
+    const ByPairHash one{static_cast<Slot>(rng())};
+    const ByPairHash other{static_cast<Slot>(rng())};
+    CHECK(one(a, b) != one(b, a));
+    CHECK_FALSE(one(a, a));
+    agreements += one(a, b) == other(a, b);
+  }
+  CHECK(agreements > 400);
+  CHECK(agreements < 600);
+}
+
+}  // namespace
+}  // namespace engram::hnsw

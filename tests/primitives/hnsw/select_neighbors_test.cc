@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/hnsw/select_neighbors.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "primitives/hnsw/search_layer.h"
+#include "tests/primitives/hnsw/fixture.h"
+#include "tests/support/seed.h"
+
+namespace engram::hnsw {
+namespace {
+
+using test::equal_vectors;
+using test::uniform_vectors;
+using test::Rows;
+using test::Vectors;
+
+/// All rows but the base's, as candidates for it.
+std::vector<Hit> candidates_for(const Rows& rows, Slot base) {
+  std::vector<Hit> candidates;
+  for (Slot slot = 0; slot < rows.store->slot_end(); ++slot) {
+    if (slot != base) candidates.push_back({rows.to(base).score(slot), slot});
+  }
+  std::sort(candidates.begin(), candidates.end(), ByPairHash{base});
+  return candidates;
+}
+
+std::vector<Slot> select(const Rows& rows, Slot base, std::size_t m) {
+  Selection selection;
+  select_neighbors(*rows.kernel, *rows.store, candidates_for(rows, base), m, selection);
+  std::vector<Slot> slots;
+  for (const Hit& hit : selection.chosen) slots.push_back(hit.slot);
+  return slots;
+}
+
+TEST_CASE(
+    "hnsw/select_neighbors: on a line, the nearest of each side comes before the next nearest") {
+  // 0 is the base; to its right 1, 2, 3, to its left -4.
+  const Rows rows(Vectors{1, {0, 1, 2, 3, -4}}, Metric::kL2);
+  CHECK(select(rows, 0, 2) == std::vector<Slot>{1, 4});
+  CHECK(select(rows, 0, 3) == std::vector<Slot>{1, 4, 2});  // then those passed over, nearest first
+}
+
+TEST_CASE("hnsw/select_neighbors: few candidates are all taken, none gives none") {
+  const Rows rows(Vectors{1, {0, 1, 2, 3}}, Metric::kL2);
+  CHECK(select(rows, 0, 3).size() == 3);
+  CHECK(select(rows, 0, 100).size() == 3);
+  CHECK(select(Rows(Vectors{1, {0}}, Metric::kL2), 0, 3).empty());
+}
+
+/// The paper's pseudocode, one pair at a time.
+std::vector<Slot> reference(const Rows& rows, Slot base, std::size_t m) {
+  std::vector<Hit> chosen;
+  std::vector<Hit> discarded;
+  for (const Hit& e : candidates_for(rows, base)) {
+    const bool good = chosen.size() < m && std::all_of(chosen.begin(), chosen.end(), [&](Hit r) {
+                        const float between = rows.to(e.slot).score(r.slot);
+                        return between > e.score || (between == e.score && r.score != e.score);
+                      });
+    (good ? chosen : discarded).push_back(e);
+  }
+  for (const Hit& e : discarded) {
+    if (chosen.size() < m) chosen.push_back(e);
+  }
+  std::vector<Slot> slots;
+  for (const Hit& hit : chosen) slots.push_back(hit.slot);
+  return slots;
+}
+
+TEST_CASE("hnsw/select_neighbors: chooses as the paper's Algorithm 4, pair by pair, does") {
+  auto rng = test::make_rng(61);
+  for (const Metric metric : kMetrics) {
+    for (const std::size_t m : {1U, 2U, 8U, 16U, 40U}) {
+      const Rows rows(uniform_vectors(rng, 100, 1 + rng() % 10), metric);
+      const auto base = static_cast<Slot>(rng() % 100);
+      CHECK(select(rows, base, m) == reference(rows, base, m));
+    }
+  }
+}
+
+TEST_CASE("hnsw/select_neighbors: copies of the base do not shut out what else there is") {
+  Vectors vectors = equal_vectors(50, 2, 1);
+  vectors.values.insert(vectors.values.end(), {9, 1, 1, -9});  // slots 50 and 51
+  const Rows rows(vectors, Metric::kL2);
+  const auto chosen = select(rows, 0, 8);
+  CHECK(std::count(chosen.begin(), chosen.end(), 50) == 1);
+  CHECK(std::count(chosen.begin(), chosen.end(), 51) == 1);
+  CHECK(chosen.size() == 8);
+}
+
+TEST_CASE("hnsw/select_neighbors: equal vectors choose different copies of themselves") {
+  const Rows rows(equal_vectors(400, 3, 1), Metric::kCosine);
+  std::set<Slot> chosen;
+  for (Slot base = 0; base < 100; ++base)
+    chosen.merge([&] {
+      const auto slots = select(rows, base, 8);
+      return std::set<Slot>(slots.begin(), slots.end());
+    }());
+  CHECK(chosen.size() > 250);  // 8 if all chose the same ones, 346 expected of random choices
+}
+
+}  // namespace
+}  // namespace engram::hnsw
