@@ -34,6 +34,13 @@ struct Plan {
   unsigned top = 0;                                       // the highest level that was searched
 };
 
+/// A list of neighbours that has lost some.
+struct Repair {
+  std::vector<Slot> kept;
+  std::vector<Slot> replacements;  // held neighbours of those lost
+  std::vector<Slot> detours;       // those lost, and erased nodes that they lead to
+};
+
 /// What a worker keeps between operations.
 struct Working {
   Beam beam;
@@ -42,7 +49,7 @@ struct Working {
   Selection selection;
   std::vector<Hit> candidates;
   std::vector<Slot> slots;
-  std::vector<Slot> detours;
+  Repair repair;
   std::vector<float> scores;
 };
 

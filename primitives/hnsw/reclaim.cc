@@ -5,6 +5,15 @@
 #include "primitives/hnsw/hnsw.h"
 
 namespace engram::hnsw {
+namespace {
+
+/// A list that keeps at least this many neighbours for each one lost has lost little.
+constexpr std::size_t kLittle = 3;
+
+/// Candidates to choose from beyond twice as many as were lost.
+constexpr std::size_t kSpare = 16;
+
+}  // namespace
 
 void Hnsw::erase(Slot slot, Scratch& /*scratch*/) {
   const bool was_held = held_.erase(slot);
@@ -29,34 +38,48 @@ void Hnsw::forget_erased(Working& working) {
   replace_entry();
 }
 
-/// Where a node has lost a neighbour, chooses anew among those still held and the held neighbours
-/// of those lost. Where a whole region was lost, looks on through it until there are enough.
+/// Where a node has lost neighbours, chooses others among the held neighbours of those lost. Where
+/// a whole region was lost, looks on through it.
+///
+/// The source selects the whole list anew each time. Of a list that has lost little, what is kept
+/// was selected once already: leaving it alone, and choosing as many as were lost from the nearest,
+/// costs a tenth (README.md, "Deviations").
 void Hnsw::repair(Slot node, unsigned level, Working& working) {
   VisitedSet& visited = working.beam.visited;
-  auto& slots = working.slots;
-  auto& detours = working.detours;
+  auto& [kept, replacements, detours] = working.repair;
   const std::lock_guard lock(graph_.lock(node));
   LinkList links = graph_.links(node, level);
-  bool lost = false;
-  links.for_each([&](Slot slot) { lost |= !nodes_.contains(slot); });
-  if (!lost) return;
+  bool is_intact = true;
+  links.for_each([&](Slot slot) { is_intact &= nodes_.contains(slot); });
+  if (is_intact) return;
 
   visited.start(graph_.node_end());
   visited.insert(node);
-  slots.clear();
+  kept.clear();
+  replacements.clear();
   detours.clear();
-  const auto meet = [&](Slot slot) {
-    if (visited.insert(slot)) (held_.contains(slot) ? slots : detours).push_back(slot);
-  };
-  links.for_each(meet);
-  const std::size_t direct = detours.size();
+  links.for_each([&](Slot slot) {
+    if (visited.insert(slot)) (held_.contains(slot) ? kept : detours).push_back(slot);
+  });
+  const std::size_t lost = detours.size();
   for (std::size_t i = 0; i < detours.size(); ++i) {
-    if (i >= direct && slots.size() >= links.capacity()) break;
-    graph_.links(detours[i], level).for_each(meet);
+    if (i >= lost && replacements.size() >= lost) break;
+    graph_.links(detours[i], level).for_each([&](Slot slot) {
+      if (visited.insert(slot)) (held_.contains(slot) ? replacements : detours).push_back(slot);
+    });
   }
-  rank(bound_to(node), slots, ByPairHash{node}, working.scores, working.candidates);
-  select_neighbors(context_.kernel, context_.store, working.candidates, links.capacity(),
-                   working.selection);
+  const bool has_lost_little = lost * kLittle <= kept.size();
+  if (!has_lost_little) replacements.insert(replacements.end(), kept.begin(), kept.end());
+  if (!has_lost_little) kept.clear();
+  const Bound bound = bound_to(node);
+  rank(bound, kept, ByPairHash{node}, working.scores, working.selection.chosen);
+  rank(bound, replacements, ByPairHash{node}, working.scores, working.candidates);
+  std::size_t places = links.capacity();
+  if (has_lost_little) {
+    places = kept.size() + lost;
+    working.candidates.resize(std::min(working.candidates.size(), 2 * lost + kSpare));
+  }
+  extend_selection(context_.kernel, context_.store, working.candidates, places, working.selection);
   links.assign(working.selection.chosen);
 }
 

@@ -35,14 +35,20 @@ bool is_ruled_out(const Bound& candidate, float score, const Selection& selectio
 
 void select_neighbors(const Kernel& kernel, const VectorStore& store,
                       std::span<const Hit> candidates, std::size_t m, Selection& selection) {
+  selection.chosen.clear();
+  extend_selection(kernel, store, candidates, m, selection);
+}
+
+void extend_selection(const Kernel& kernel, const VectorStore& store,
+                      std::span<const Hit> candidates, std::size_t m, Selection& selection) {
   auto& [chosen, chosen_slots, passed_over] = selection;
-  chosen.clear();
-  chosen_slots.clear();
-  passed_over.clear();
-  if (candidates.size() <= m) {  // there is room for all of them
-    chosen.assign(candidates.begin(), candidates.end());
+  if (chosen.size() + candidates.size() <= m) {  // there is room for all of them
+    chosen.insert(chosen.end(), candidates.begin(), candidates.end());
     return;
   }
+  passed_over.clear();
+  chosen_slots.clear();
+  for (const Hit& hit : chosen) chosen_slots.push_back(hit.slot);
   for (const Hit& candidate : candidates) {
     if (chosen.size() == m) return;
     const Bound bound = Bound::to_slot(kernel, store, candidate.slot);

@@ -29,4 +29,9 @@ struct Selection {
 void select_neighbors(const Kernel& kernel, const VectorStore& store,
                       std::span<const Hit> candidates, std::size_t m, Selection& selection);
 
+/// The same beside neighbours that are there to stay: selection.chosen holds them on entry, with
+/// their scores, and is extended to at most `m`. candidates: none of them.
+void extend_selection(const Kernel& kernel, const VectorStore& store,
+                      std::span<const Hit> candidates, std::size_t m, Selection& selection);
+
 }  // namespace engram::hnsw

@@ -105,6 +105,17 @@ void Collection::read(std::function<void(Scratch&)> work, std::function<void()> 
   run(Access::kShared, Lane::kInteractive, std::move(work), std::move(done));
 }
 
+void Collection::write(std::function<void(Scratch&)> work, std::function<void()> done) {
+  auto start = [self = shared_from_this(), work = std::move(work), done = std::move(done)] {
+    self->run(self->write_access(), Lane::kBulk, work, done);
+  };
+  if (must_wait_for_reclaim()) {
+    delayed_writes_.push_back(std::move(start));
+  } else {
+    start();
+  }
+}
+
 std::optional<std::vector<float>> Collection::get(std::string_view key) const {
   const Entry* const entry = keys_.find(key);
   if (entry == nullptr) return std::nullopt;
@@ -136,25 +147,24 @@ Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<con
 }
 
 void Collection::erase(std::string_view key, std::function<void(bool)> done) {
-  key_order_.begin(key, [self = shared_from_this(), name = std::string(key),
-                         done = std::move(done)] {
-    const Entry* const entry = self->keys_.find(name);
-    if (entry == nullptr) {
-      done(false);
-      self->key_order_.finish(name);
-      return;
-    }
-    const Slot slot = entry->slot;
-    self->run(
-        self->write_access(), Lane::kBulk,
-        [collection = self.get(), slot](Scratch& scratch) { collection->remove(slot, scratch); },
-        [collection = self.get(), slot, name, done] {
-          collection->keys_.take(name);
-          collection->retire(slot);
-          done(true);
-          collection->key_order_.finish(name);
-        });
-  });
+  key_order_.begin(key,
+                   [self = shared_from_this(), name = std::string(key), done = std::move(done)] {
+                     const Entry* const entry = self->keys_.find(name);
+                     if (entry == nullptr) {
+                       done(false);
+                       self->key_order_.finish(name);
+                       return;
+                     }
+                     const Slot slot = entry->slot;
+                     self->write([collection = self.get(),
+                                  slot](Scratch& scratch) { collection->remove(slot, scratch); },
+                                 [collection = self.get(), slot, name, done] {
+                                   collection->keys_.take(name);
+                                   collection->retire(slot);
+                                   done(true);
+                                   collection->key_order_.finish(name);
+                                 });
+                   });
 }
 
 /// On a worker.
@@ -188,17 +198,25 @@ void Collection::retire(Slot slot) {
   reclaim_if_worthwhile();
 }
 
-void Collection::reclaim_if_worthwhile() {
-  // A pass over the structure costs about the same for one slot as for many. At a sixteenth the
-  // work per erased vector is a constant and the memory that waits is bounded.
+/// A pass over the structure costs about the same for one slot as for many. At a sixteenth the work
+/// per erased vector is a constant and the memory that waits is bounded.
+std::size_t Collection::worth_reclaiming() const noexcept {
   constexpr std::size_t kFewest = 64;
   constexpr std::size_t kShare = 16;
-  if (reclaiming_ || erased_.size() < std::max(kFewest, size() / kShare)) return;
+  return std::max(kFewest, store_->live() / kShare);
+}
+
+/// Erasing is cheaper than reclaiming, so writers that erase without pause are slowed down to its
+/// pace before what waits takes more memory.
+bool Collection::must_wait_for_reclaim() const noexcept {
+  return reclaiming_ && erased_.size() >= 2 * worth_reclaiming();
+}
+
+void Collection::reclaim_if_worthwhile() {
+  if (reclaiming_ || erased_.size() < worth_reclaiming()) return;
   reclaiming_ = true;
-  grace_.after([this, slots = std::exchange(erased_, {})] {
-    // An action may run inside the last operation's completion, which keeps `this` alive.
-    reclaim(slots);
-  });
+  // An action may run inside the last operation's completion, which keeps `this` alive.
+  grace_.after([this, slots = std::exchange(erased_, {})] { reclaim(slots); });
 }
 
 void Collection::reclaim(std::vector<Slot> slots) {
@@ -209,14 +227,19 @@ void Collection::reclaim(std::vector<Slot> slots) {
       [this, shared, status](Scratch& scratch) { *status = index_->reclaim(*shared, scratch); },
       [this, shared, status] {
         reclaiming_ = false;
-        if (!*status) {  // out of memory: tried again with the next erasure
+        if (*status) {
+          grace_.after([this, shared] {
+            for (const Slot slot : *shared) free_slot(slot);
+          });
+          reclaim_if_worthwhile();
+        } else {  // out of memory: tried again with the next erasure
           erased_.insert(erased_.end(), shared->begin(), shared->end());
-          return;
         }
-        grace_.after([this, shared] {
-          for (const Slot slot : *shared) free_slot(slot);
-        });
-        reclaim_if_worthwhile();
+        while (!delayed_writes_.empty() && !must_wait_for_reclaim()) {
+          const std::function<void()> start = std::move(delayed_writes_.front());
+          delayed_writes_.pop_front();
+          start();
+        }
       });
 }
 

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -115,6 +116,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Status build();
 
   Access write_access() const noexcept;
+  void write(std::function<void(Scratch&)> work, std::function<void()> done);
   void run(Access access, Lane lane, std::function<void(Scratch&)> work,
            std::function<void()> done);
 
@@ -124,6 +126,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   bool commit(Entry& entry);
 
   void retire(Slot slot);
+  std::size_t worth_reclaiming() const noexcept;
+  bool must_wait_for_reclaim() const noexcept;
   void reclaim_if_worthwhile();
   void reclaim(std::vector<Slot> slots);
   void free_slot(Slot slot);
@@ -148,6 +152,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   KeyOrder key_order_;
 
   std::vector<Slot> erased_;  // await reclaim
+  std::deque<std::function<void()>> delayed_writes_;
   bool reclaiming_ = false;
 
   // Counted by workers. A search before which all replacements that had begun had ended, and during

@@ -67,8 +67,7 @@ void Collection::PutBatch::start(const std::shared_ptr<Progress>& progress,
     const Entry* const former = collection.keys_.find(entry->key);
     writes->push_back({entry, former == nullptr ? kNoSlot : former->slot, {}});
   }
-  collection.run(
-      collection.write_access(), Lane::kBulk,
+  collection.write(
       [&collection, writes](Scratch& scratch) {
         for (Write& write : *writes) {
           write.status = collection.insert(*write.entry, write.replaced, scratch);
