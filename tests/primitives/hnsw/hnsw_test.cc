@@ -74,9 +74,12 @@ TEST_CASE("hnsw/hnsw: recall on a fixed seed lies where it was measured") {
   const double at_16 = collection.recall(queries, {.k = 10, .ef = 16});
   const double at_64 = collection.recall(queries, {.k = 10, .ef = 64});
   const double at_256 = collection.recall(queries, {.k = 10, .ef = 256});
-  MESSAGE("recall@10 at ef 16, 64, 256: " << at_16 << ", " << at_64 << ", " << at_256);
-  CHECK(at_16 < at_64);
-  CHECK(at_64 < at_256);
+  INFO("recall@10 at ef 16, 64, 256: " << at_16 << ", " << at_64 << ", " << at_256);
+  CHECK(at_16 > 0.76);
+  CHECK(at_16 < 0.82);
+  CHECK(at_64 > 0.975);
+  CHECK(at_64 < 0.995);
+  CHECK(at_256 > 0.999);
 }
 
 TEST_CASE("hnsw/hnsw: an ef of the collection's size gives the exact answer") {
@@ -127,8 +130,8 @@ TEST_CASE("hnsw/hnsw: nearly everything can be reached, in uniform, clustered an
 
 TEST_CASE("hnsw/hnsw: rounds of replacing half change recall by less than 0.01") {
   Rng rng = test::make_rng(84);
-  const Vectors vectors = clustered_vectors(rng, 4000, 24, 50);
-  const Vectors queries = clustered_vectors(rng, 400, 24, 50);
+  const Vectors vectors = uniform_vectors(rng, 4000, 24);
+  const Vectors queries = uniform_vectors(rng, 1000, 24);
   TestCollection fresh(hnsw(), Metric::kL2, 24);
   fresh.add_all(vectors);
   TestCollection churned(hnsw(), Metric::kL2, 24);
@@ -148,7 +151,7 @@ TEST_CASE("hnsw/hnsw: rounds of replacing half change recall by less than 0.01")
   const SearchParams params{.k = 10, .ef = 32};
   const double before = fresh.recall(queries, params);
   const double after = churned.recall(queries, params);
-  MESSAGE("recall fresh " << before << ", churned " << after);
+  INFO("recall fresh " << before << ", churned " << after);
   CHECK(after > before - 0.01);
   CHECK(unreachable(churned) <= 3);
 }
