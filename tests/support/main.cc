@@ -23,7 +23,6 @@ std::uint64_t run_seed() {
 }  // namespace engram::test
 
 int main(int argc, char** argv) {
-  std::printf("ENGRAM_TEST_SEED=%llu\n",
-              static_cast<unsigned long long>(engram::test::run_seed()));
+  std::printf("ENGRAM_TEST_SEED=%llu\n", static_cast<unsigned long long>(engram::test::run_seed()));
   return doctest::Context(argc, argv).run();
 }

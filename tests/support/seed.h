@@ -6,8 +6,8 @@
 
 namespace engram::test {
 
-/// The seed of this run: ENGRAM_TEST_SEED if it is set, else drawn afresh. main() prints it, so that
-/// a failure can be replayed.
+/// The seed of this run: ENGRAM_TEST_SEED if it is set, else drawn afresh. main() prints it, so
+/// that a failure can be replayed.
 std::uint64_t run_seed();
 
 /// A generator for one test case, independent of the order in which cases run.
