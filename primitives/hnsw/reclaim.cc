@@ -46,7 +46,9 @@ void Hnsw::forget_erased(Working& working) {
 /// costs a tenth (README.md, "Deviations").
 void Hnsw::repair(Slot node, unsigned level, Working& working) {
   VisitedSet& visited = working.beam.visited;
-  auto& [kept, replacements, detours] = working.repair;
+  auto& kept = working.repair.kept;
+  auto& replacements = working.repair.replacements;
+  auto& detours = working.repair.detours;
   const std::lock_guard lock(graph_.lock(node));
   LinkList links = graph_.links(node, level);
   bool is_intact = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `lsh`: signed random projections [Charikar 2002]. Each random hyperplane gives a bit, the side
+// `lsh`: signed random projections [Charikar2002]. Each random hyperplane gives a bit, the side
 // that a vector lies on; two vectors differ in a share angle/pi of their bits. A search compares
 // these short signatures, and scores exactly only the `ef` most similar.
 #include <bitset>
@@ -15,7 +15,7 @@ namespace {
 class Lsh final : public Index {
  public:
   Lsh(const IndexContext& context, std::int64_t seed)
-      : context_(context), planes_(Signature().size() * context.store.dim()) {
+      : context_(context), dim_(context.store.dim()), planes_(Signature().size() * dim_) {
     std::mt19937_64 random(static_cast<std::uint64_t>(seed));
     std::normal_distribution<float> normal;
     for (float& component : planes_) component = normal(random);
@@ -41,7 +41,6 @@ class Lsh final : public Index {
     nearest.finish();
     return {};
   }
-
   std::size_t size() const noexcept override { return signatures_.size(); }
   std::size_t memory_bytes() const noexcept override {
     return planes_.size() * sizeof(float) + size() * (sizeof(Signature) + 5 * sizeof(void*));
@@ -51,33 +50,30 @@ class Lsh final : public Index {
   using Signature = std::bitset<256>;
 
   Signature sign(const std::byte* row) const {
-    const std::size_t dim = context_.store.dim();
     const auto* const vector = reinterpret_cast<const float*>(row);
     Signature signature;
     for (std::size_t bit = 0; bit < signature.size(); ++bit) {
-      signature[bit] = std::inner_product(vector, vector + dim, &planes_[bit * dim], 0.0F) > 0;
+      signature[bit] = std::inner_product(vector, vector + dim_, &planes_[bit * dim_], 0.0F) > 0;
     }
     return signature;
   }
 
   const IndexContext context_;
+  const std::size_t dim_;
   std::vector<float> planes_;  // [bit][dim]
   std::map<Slot, Signature> signatures_;
 };
 
 constexpr OptionSpec kOptions[] = {integer_option("SEED", 1, 0, 1e9, "changes the hyperplanes")};
-
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {
   return std::make_unique<Lsh>(context, options.integer("SEED"));
 }
 
-const Registration kRegistration({"lsh",
-                                  "Example: signed random projections, re-ranked",
-                                  "Charikar 2002",
-                                  Traits{},
-                                  kOptions,
-                                  {},
-                                  create});
-
+const Registration kRegistration({.name = "lsh",
+                                  .summary = "Example: signed random projections, re-ranked",
+                                  .source = "Charikar 2002",
+                                  .traits = {},
+                                  .create_options = kOptions,
+                                  .create = create});
 }  // namespace
 }  // namespace engram
