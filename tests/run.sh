@@ -49,7 +49,8 @@ configure() {
     { cat "$results/setup.log"; return 1; }
 }
 
-build() { ninja -C "$1" --quiet "${@:2}"; }
+# All errors in one go: what is learned from a build of many minutes should be everything.
+build() { ninja -C "$1" --quiet -k 0 "${@:2}"; }
 
 # Turns the log of `meson test` into one line for each test.
 count_meson_tests() {

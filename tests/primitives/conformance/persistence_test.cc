@@ -83,7 +83,8 @@ TEST_CASE("primitives/conformance: a missing, cut or lengthened section is refus
     TestCollection collection(primitive, metric, 6);
     fill(collection, rng, 300);
     const Sections sound = save(collection.index());
-    for (const auto& [name, bytes] : sound) {
+    for (const auto& [section, bytes] : sound) {
+      const std::string& name = section;  // CAPTURE's lambda cannot take a structured binding
       CAPTURE(name);
       Sections damaged = sound;
       damaged.erase(name);
