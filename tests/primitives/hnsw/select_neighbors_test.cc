@@ -14,8 +14,8 @@ namespace engram::hnsw {
 namespace {
 
 using test::equal_vectors;
-using test::uniform_vectors;
 using test::Rows;
+using test::uniform_vectors;
 using test::Vectors;
 
 /// All rows but the base's, as candidates for it.
