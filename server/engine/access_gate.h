@@ -32,6 +32,9 @@ class AccessGate {
     admit();
   }
 
+  /// Forgets the operations that wait; for shutdown.
+  void abandon_waiting() { std::exchange(waiting_, {}); }
+
  private:
   struct Waiting {
     Access access;

@@ -160,6 +160,7 @@ void Collection::erase(std::string_view key, std::function<void(bool)> done) {
                                   slot](Scratch& scratch) { collection->remove(slot, scratch); },
                                  [collection = self.get(), slot, name, done] {
                                    collection->keys_.take(name);
+                                   collection->key_bytes_ -= name.size();
                                    collection->retire(slot);
                                    done(true);
                                    collection->key_order_.finish(name);
@@ -185,8 +186,19 @@ void Collection::remove(Slot slot, Scratch& scratch) {
 /// Makes `entry` the one of its key. True if the key is new.
 bool Collection::commit(Entry& entry) {
   const Entry* const former = keys_.replace(&entry);
-  if (former != nullptr) retire(former->slot);
-  return former == nullptr;
+  if (former != nullptr) {
+    retire(former->slot);
+    return false;
+  }
+  key_bytes_ += entry.key.size();
+  return true;
+}
+
+void Collection::abandon_waiting() {
+  const auto self = shared_from_this();  // what waits may hold the last reference
+  gate_.abandon_waiting();
+  key_order_.abandon_waiting();
+  std::exchange(delayed_writes_, {});
 }
 
 void Collection::retire(Slot slot) {

@@ -96,6 +96,13 @@ class Collection : public std::enable_shared_from_this<Collection> {
   };
   Report report() const;
 
+  /// The mean length of its keys in bytes, 0 if it is empty.
+  std::size_t mean_key_bytes() const noexcept { return size() == 0 ? 0 : key_bytes_ / size(); }
+
+  /// Forgets the operations that have not started, after which nothing refers to this collection
+  /// but its owner and the operations that run. For shutdown: no more may begin.
+  void abandon_waiting();
+
   /// Slots in use that are not the place of a key: being written, or erased and not yet free.
   std::size_t unsettled() const noexcept { return store_->live() - keys_.size(); }
 
@@ -145,6 +152,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::unique_ptr<VectorStore> store_;
   std::unique_ptr<Index> index_;
 
+  std::size_t key_bytes_ = 0;      // of the keys in keys_
   KeyTable<Entry*, 8> keys_;       // the committed entry of each key
   ReservedArray<Entry*> entries_;  // by slot; owns them; workers read
   AccessGate gate_;

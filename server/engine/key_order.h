@@ -37,6 +37,9 @@ class KeyOrder {
     next();
   }
 
+  /// Forgets the writes that wait; for shutdown.
+  void abandon_waiting() { std::exchange(waiting_, {}); }
+
  private:
   tsl::robin_map<std::string, std::deque<std::function<void()>>> waiting_;  // keys being written
 };
