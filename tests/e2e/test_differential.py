@@ -81,7 +81,7 @@ SEQUENCES = {
     "config": [
         "CONFIG GET nosuch", "CONFIG SET nosuch 1", "CONFIG SET port abc",
         "CONFIG SET databases 5", "CONFIG SET timeout 10", "CONFIG GET timeout", "CONFIG SET timeout 0",
-        "CONFIG GET save appendonly", "CONFIG RESETSTAT", "CONFIG SET timeout 1 timeout 2",
+        "CONFIG GET save", "CONFIG GET appendonly", "CONFIG RESETSTAT", "CONFIG SET timeout 1 timeout 2",
         "CONFIG SET timeout -1", "CONFIG REWRITE",
     ],
     "client": [
