@@ -2,6 +2,7 @@
 // COMMAND: the command table, as clients read it.
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 

@@ -2,10 +2,10 @@
 // The contract between the front-end and a command handler.
 //
 // A handler runs on the event loop and must not block. It either writes exactly one reply through
-// `reply`, or calls defer() (or offload(), which is built on it) and writes nothing: the reply is
-// then given later, on the event loop's thread, exactly once. Until it is, the connection executes
-// only commands of the same kind (reads with reads, writes with writes), and replies leave in the
-// order of the commands. If the client has gone meanwhile, the reply is dropped.
+// `reply`, or calls defer() and writes nothing: the reply is then given later, on the event loop's
+// thread, exactly once. Until it is, the connection executes only commands of the same kind (reads
+// with reads, writes with writes), and replies leave in the order of the commands. If the client
+// has gone meanwhile, the reply is dropped.
 //
 // Arguments are views into the connection's input buffer: valid until the handler returns, at any
 // alignment. Work that outlives the handler copies what it needs.
@@ -13,8 +13,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,10 +48,10 @@ using Arguments = std::span<const std::string_view>;
 /// error, so that a connection never waits for ever. Threads: the event loop's only.
 class Deferred {
  public:
-  Deferred(FrontEnd& front_end, ClientId client, RespVersion version)
+  Deferred(FrontEnd& front_end, ClientId client, RespVersion version, std::size_t expected_bytes)
       : front_end_(&front_end),
         client_(client),
-        sequence_(front_end.defer_reply(client)),
+        sequence_(front_end.defer_reply(client, expected_bytes)),
         version_(version) {}
   Deferred(Deferred&& other) noexcept
       : front_end_(std::exchange(other.front_end_, nullptr)),
@@ -105,42 +103,12 @@ class CommandContext {
   Services& services;
 
   /// Takes the reply out of this call's hands; see the head of this file. At most once per command.
-  [[nodiscard]] Deferred defer() { return {services.front_end, client.id, reply.version()}; }
-
-  /// Runs `work(Scratch&)` on a worker and then, on the event loop, `render(ReplyWriter&, value)`
-  /// with the value (any movable type) that it returned. Both are moved into one allocation.
-  template <class Work, class Render>
-  void offload(Work work, Render render);
-};
-
-namespace detail {
-
-template <class Work, class Render>
-class OffloadedCommand final : public Job {
- public:
-  OffloadedCommand(Work work, Render render, Deferred reply)
-      : work_(std::move(work)), render_(std::move(render)), reply_(std::move(reply)) {}
-
-  void run(Scratch& scratch) noexcept override { value_.emplace(work_(scratch)); }
-  void done() noexcept override {
-    reply_.reply([this](ReplyWriter& writer) { render_(writer, std::move(*value_)); });
+  /// `expected_bytes` is about what the reply will hold: until it is given, so much counts as
+  /// unsent output, and a client with much of that has to read before its next command is executed.
+  /// Without an estimate, replies in flight are bounded in number only.
+  [[nodiscard]] Deferred defer(std::size_t expected_bytes = 0) {
+    return {services.front_end, client.id, reply.version(), expected_bytes};
   }
-
- private:
-  using Value = decltype(std::declval<Work&>()(std::declval<Scratch&>()));
-
-  Work work_;
-  Render render_;
-  Deferred reply_;
-  std::optional<Value> value_;
 };
-
-}  // namespace detail
-
-template <class Work, class Render>
-void CommandContext::offload(Work work, Render render) {
-  services.workers.submit(std::make_unique<detail::OffloadedCommand<Work, Render>>(
-      std::move(work), std::move(render), defer()));
-}
 
 }  // namespace engram

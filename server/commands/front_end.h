@@ -32,8 +32,10 @@ class FrontEnd {
   virtual void request_shutdown() = 0;
 
   /// Reserves the place of one reply in the client's order and returns its sequence number.
-  /// The command being executed by `id` is then answered by complete(), not by its writer.
-  virtual std::uint64_t defer_reply(ClientId id) = 0;
+  /// The command being executed by `id` is then answered by complete_reply(), not by its writer.
+  /// Until then the reply counts as `expected_bytes` of unsent output, which hold back a client
+  /// that does not read.
+  virtual std::uint64_t defer_reply(ClientId id, std::size_t expected_bytes) = 0;
 
   /// Fills a reserved place. Does nothing if the client has gone.
   virtual void complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) = 0;

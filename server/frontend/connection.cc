@@ -82,6 +82,9 @@ bool Connection::may_start(CommandKind kind) const noexcept {
 }
 
 void Connection::execute() {
+  // A killed client's commands are not executed any more. A request that still has to wait for
+  // those in flight is not parsed again: it may be a large one, and each of them ends here.
+  if (failed_ || (stall_ == Stall::kOrder && !may_start(kind_))) return;
   stall_ = Stall::kNone;
   parser_.set_limits({.max_bulk_bytes = services_.config.proto_max_bulk_len});
   int left = kCommandsPerTurn;
@@ -174,8 +177,9 @@ void Connection::advance_reply_mode() noexcept {
   if (client_.reply_mode == ReplyMode::kSkipNext) client_.reply_mode = ReplyMode::kSkip;
 }
 
-std::uint64_t Connection::defer() {
-  pending_.push_back({.kind = kind_, .muted = muted_});
+std::uint64_t Connection::defer(std::size_t expected_bytes) {
+  pending_.push_back({.kind = kind_, .muted = muted_, .expected_bytes = expected_bytes});
+  pending_bytes_ += expected_bytes;
   ++unanswered_[static_cast<std::size_t>(kind_)];
   return first_pending_ + pending_.size() - 1;
 }
@@ -185,6 +189,7 @@ void Connection::complete(std::uint64_t sequence, std::string bytes) {
   Pending& pending = pending_[sequence - first_pending_];
   ENGRAM_ASSERT(!pending.ready);
   pending.ready = true;
+  pending_bytes_ -= pending.expected_bytes;
   --unanswered_[static_cast<std::size_t>(pending.kind)];
   if (bytes.starts_with('-')) ++services_.stats.error_replies;
   if (!pending.muted) {

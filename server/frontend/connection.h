@@ -53,7 +53,7 @@ class Connection {
   void abandon() noexcept { failed_ = true; }
 
   /// As FrontEnd::defer_reply() and FrontEnd::complete_reply().
-  std::uint64_t defer();
+  std::uint64_t defer(std::size_t expected_bytes);
   void complete(std::uint64_t sequence, std::string bytes);
 
   /// Nobody waits for anything: neither a command nor the socket.
@@ -70,6 +70,7 @@ class Connection {
   struct Pending {
     CommandKind kind;
     bool muted;
+    std::size_t expected_bytes;
     bool ready = false;
     std::string reply = {};
     std::string following = {};
@@ -95,10 +96,10 @@ class Connection {
   std::string output_;
   std::size_t sent_ = 0;  // of output_
   std::deque<Pending> pending_;
-  std::size_t pending_bytes_ = 0;               // replies that wait for an earlier one
+  std::size_t pending_bytes_ = 0;               // of pending_: replies, and those expected
   std::uint64_t first_pending_ = 0;             // sequence number of pending_.front()
   std::array<std::size_t, 3> unanswered_ = {};  // of pending_, by CommandKind
-  CommandKind kind_ = CommandKind::kNeutral;    // of the command being executed
+  CommandKind kind_ = CommandKind::kNeutral;    // of the command being executed, or stalled
   bool muted_ = false;                          // so is its reply
   Stall stall_ = Stall::kNone;                  // why a whole request is not executed
   bool more_ = false;                           // the turn's share ended before the input did

@@ -326,8 +326,8 @@ void Server::close_client(ClientId id) {
   enqueue(*connection);
 }
 
-std::uint64_t Server::defer_reply(ClientId id) {
-  return find(id)->defer();
+std::uint64_t Server::defer_reply(ClientId id, std::size_t expected_bytes) {
+  return find(id)->defer(expected_bytes);
 }
 
 void Server::complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) {

@@ -48,7 +48,7 @@ class Server final : public FrontEnd {
   [[nodiscard]] std::size_t client_count() const override { return connections_.size(); }
   void close_client(ClientId id) override;
   Result<int> listen(const std::vector<std::string>& addresses, int port) override;
-  std::uint64_t defer_reply(ClientId id) override;
+  std::uint64_t defer_reply(ClientId id, std::size_t expected_bytes) override;
   void complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) override;
 
  private:

@@ -28,9 +28,15 @@ void promise(CommandContext& context) {
   promises.emplace(std::string(context.argv[1]), context.defer());
 }
 
+void promise_much(CommandContext& context) {
+  promises.emplace(std::string(context.argv[1]), context.defer(600'000));
+}
+
 constexpr std::array kTestCommands = {
     CommandSpec{
         .name = "slowread", .handler = promise, .arity = 2, .flags = command_flag::kReadonly},
+    CommandSpec{
+        .name = "bigread", .handler = promise_much, .arity = 2, .flags = command_flag::kReadonly},
     CommandSpec{.name = "slowwrite", .handler = promise, .arity = 2, .flags = command_flag::kWrite},
 };
 
@@ -80,7 +86,9 @@ class Fixture : public FrontEnd {
   void close_client(ClientId) override {}
   Result<int> listen(const std::vector<std::string>&, int port) override { return port; }
   void request_shutdown() override {}
-  std::uint64_t defer_reply(ClientId) override { return connection->defer(); }
+  std::uint64_t defer_reply(ClientId, std::size_t expected_bytes) override {
+    return connection->defer(expected_bytes);
+  }
   void complete_reply(ClientId, std::uint64_t sequence, std::string bytes) override {
     if (connection) connection->complete(sequence, std::move(bytes));
   }
@@ -277,6 +285,31 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: promises in flight are bounded"
   CHECK(promises.size() == 1024);
   for (int i = 0; i < 3000; ++i) keep(std::to_string(i));
   CHECK(promises.empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies in flight count as what they may be") {
+  type("bigread a\r\nbigread b\r\nbigread c\r\nslowread d\r\n");
+  CHECK(started("b"));
+  CHECK_FALSE(started("c"));  // two of them are more than a client may leave unread
+  keep("b");                  // smaller than expected, although it waits for a
+  CHECK(started("c"));
+  CHECK_FALSE(started("d"));
+  keep("a");
+  REQUIRE(started("d"));
+  keep("c");
+  keep("d");
+  CHECK(replies() == "+a\r\n+b\r\n+c\r\n+d\r\n");
+  connection->refresh_sizes();
+  CHECK(connection->client().output_bytes == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "frontend/connection: an abandoned client's commands are not executed") {
+  REQUIRE(::send(peer.get(), "set k v\r\n", 9, 0) == 9);
+  connection->receive();
+  connection->abandon();
+  turn();
+  CHECK(connection->finished());
+  CHECK_FALSE(keyspace.contains("k"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: a header of a huge bulk takes no memory") {
