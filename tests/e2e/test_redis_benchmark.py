@@ -32,12 +32,13 @@ def test_usual_tests(server, pipeline):
         server, "-t", "ping,set,get,incr", "-P", pipeline, "-c", 50, "-n", requests
     )
     assert [name for name, _ in results] == ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR"]
-    assert server.redis().get("counter:__rand_int__") == str(requests).encode()
+    # A last pipeline is always full, on each of the connections.
+    assert requests <= int(server.redis().get("counter:__rand_int__")) <= requests + 50 * pipeline
 
 
 def test_random_keys(server):
     benchmark(server, "-t", "set,get", "-r", 1000, "-P", 16, "-n", REQUESTS, "-d", 512)
-    assert server.redis().dbsize() == pytest.approx(1000, abs=1)
+    assert server.redis().dbsize() == pytest.approx(1000, abs=20)
 
 
 def test_vectors(server):
