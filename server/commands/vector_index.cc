@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands over indexes as a whole.
-#include <random>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "server/commands/vector_handlers.h"
 #include "server/config/config.h"
 #include "server/engine/keyspace.h"
+#include "server/runtime/process.h"
 
 namespace engram {
 namespace {
@@ -45,11 +45,6 @@ Result<CollectionSpec> read_spec(Arguments arguments, std::string kernel_name) {
   auto options = Options::parse((*primitive)->create_options, *pairs);
   if (!options) return tl::unexpected(options.error());
   return CollectionSpec{*dim, *metric, *primitive, std::move(*options), std::move(kernel_name)};
-}
-
-std::uint64_t random_seed() {
-  std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/row.h"
 #include "server/commands/errors.h"
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
@@ -11,9 +12,14 @@
 namespace engram {
 namespace {
 
+/// Bounds what a reply that names many keys can take.
+constexpr std::size_t kMaxKeyBytes = 65'536;
+
 Status check_key(std::string_view key) {
-  if (!key.empty()) return {};
-  return fail(ErrorCode::kInvalidArgument, "a vector's key must not be empty");
+  if (!key.empty() && key.size() <= kMaxKeyBytes) return {};
+  return fail(ErrorCode::kInvalidArgument, "a vector's key must have 1 to " +
+                                               std::to_string(kMaxKeyBytes) + " bytes, got " +
+                                               std::to_string(key.size()));
 }
 
 /// items: key vector [key vector ...]. All are checked before any is staged, and staged before any
@@ -36,7 +42,10 @@ void put(CommandContext& context, Arguments items) {
   Collection::PutBatch batch(*collection);
   const Status staged = stage(items, context.argv[1], (*collection)->spec().dim, batch);
   if (!staged) return write_error(context.reply, staged.error());
-  batch.commit([reply = std::make_shared<Deferred>(context.defer())](Result<std::size_t> added) {
+  // What is in flight holds a copy of the vectors.
+  const std::size_t bytes = items.size() / 2 * row_bytes((*collection)->spec().dim);
+  const auto reply = std::make_shared<Deferred>(context.defer(bytes));
+  batch.commit([reply](Result<std::size_t> added) {
     reply->reply([&](ReplyWriter& writer) {
       if (!added) return write_error(writer, added.error());
       writer.integer(static_cast<std::int64_t>(*added));

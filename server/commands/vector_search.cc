@@ -70,6 +70,18 @@ Status read_queries(Arguments packed_queries, std::string_view index, Search& se
   return {};
 }
 
+/// About what one answer takes in a reply: its key, its distance, and what frames them.
+std::size_t answer_bytes(const Collection& collection) {
+  constexpr std::size_t kDistanceAndFraming = 32;
+  return collection.mean_key_bytes() + kDistanceAndFraming;
+}
+
+/// About what the reply to `queries` queries will hold, and what they take meanwhile.
+std::size_t expected_bytes(const Search& search, std::size_t queries) {
+  const std::size_t each = std::min(search.k, search.collection->size());
+  return queries * each * answer_bytes(*search.collection) + search.queries.size() * sizeof(float);
+}
+
 Status check_answers(const Search& search, std::size_t queries) {
   const std::size_t each = std::min(search.k, search.collection->size());
   if (each * queries <= kMaxAnswers) return {};
@@ -119,36 +131,55 @@ Result<Search> read_vmsearch(CommandContext& context) {
   return search;
 }
 
-/// A VMSEARCH in parts: each is a job of some queries, and the last to end answers.
+/// A VMSEARCH in parts. Few of them are on their way at a time, one for each worker, so that the
+/// searches of other clients get their turn between them; the last to end answers.
 struct Parts {
   Search search;
   Deferred reply;
+  std::size_t queries;
+  std::size_t part_size;              // in queries; the last part may be smaller
   std::vector<std::string> rendered;  // one per part, in order
+  std::size_t started = 0;
+  std::size_t ended = 0;
   std::optional<Error> error;
-  std::size_t unfinished;
 };
 
-void search_part(Parts& parts, std::size_t part, std::span<const float> queries, Scratch& scratch,
-                 std::optional<Error>& error) {
-  const auto replies = run(parts.search, queries, scratch);
-  if (!replies) {
-    error = replies.error();
-    return;
-  }
+/// On a worker.
+Status search_part(Parts& parts, std::size_t part, Scratch& scratch) {
+  const std::size_t dim = parts.search.collection->spec().dim;
+  const std::size_t first = part * parts.part_size;
+  const std::size_t count = std::min(parts.part_size, parts.queries - first);
+  const auto replies =
+      run(parts.search, {parts.search.queries.data() + first * dim, count * dim}, scratch);
+  if (!replies) return tl::unexpected(replies.error());
   ReplyWriter writer(parts.rendered[part], parts.reply.version());
   for (const auto& answers : *replies) write_answers(writer, answers);
+  return {};
 }
 
-void answer(Parts& parts, std::size_t queries) {
+void answer(Parts& parts) {
   std::string bytes;
   ReplyWriter writer(bytes, parts.reply.version());
   if (parts.error) {
     write_error(writer, *parts.error);
   } else {
-    writer.array(queries);
+    writer.array(parts.queries);
     for (const std::string& part : parts.rendered) bytes += part;
   }
   parts.reply.reply_rendered(std::move(bytes));
+}
+
+void start_next_part(const std::shared_ptr<Parts>& parts) {
+  const std::size_t part = parts->started++;
+  const auto status = std::make_shared<Status>();
+  parts->search.collection->read(
+      [parts, part, status](Scratch& scratch) { *status = search_part(*parts, part, scratch); },
+      [parts, status] {
+        if (!*status) parts->error = std::move(status->error());
+        ++parts->ended;
+        if (parts->started < parts->rendered.size()) return start_next_part(parts);
+        if (parts->ended == parts->rendered.size()) answer(*parts);
+      });
 }
 
 }  // namespace
@@ -156,12 +187,14 @@ void answer(Parts& parts, std::size_t queries) {
 void vsearch(CommandContext& context) {
   auto read = read_vsearch(context);
   if (!read) return write_error(context.reply, read.error());
+  const std::size_t expected = expected_bytes(*read, 1);
   struct Pending {
     Search search;
     Deferred reply;
     std::string rendered;
   };
-  const auto pending = std::make_shared<Pending>(Pending{std::move(*read), context.defer(), {}});
+  const auto pending =
+      std::make_shared<Pending>(Pending{std::move(*read), context.defer(expected), {}});
   pending->search.collection->read(
       [pending](Scratch& scratch) {
         const auto replies = run(pending->search, pending->search.queries, scratch);
@@ -175,31 +208,21 @@ void vsearch(CommandContext& context) {
 void vmsearch(CommandContext& context) {
   auto read = read_vmsearch(context);
   if (!read) return write_error(context.reply, read.error());
-  const std::size_t dim = read->collection->spec().dim;
-  const std::size_t queries = read->queries.size() / dim;
-  // A batch is worth a matrix product in some primitives; a few parts for each worker keep them all
-  // busy to the end.
-  constexpr std::size_t kLargestPart = 256;
-  const std::size_t share = queries / (context.services.workers.size() * 2);
-  const std::size_t part_size = std::clamp<std::size_t>(share, 1, kLargestPart);
+  const std::size_t workers = context.services.workers.size();
+  const std::size_t queries = read->queries.size() / read->collection->spec().dim;
+  // A batch is worth a matrix product in some primitives; but a part delays others for its length,
+  // and a few parts for each worker keep them all busy to the end.
+  constexpr std::size_t kLargestPart = 64;
+  const std::size_t part_size = std::clamp<std::size_t>(queries / (workers * 2), 1, kLargestPart);
   const std::size_t count = (queries + part_size - 1) / part_size;
-
-  const auto parts = std::make_shared<Parts>(Parts{
-      std::move(*read), context.defer(), std::vector<std::string>(count), std::nullopt, count});
-  for (std::size_t part = 0; part < count; ++part) {
-    const std::size_t first = part * part_size;
-    const std::size_t size = std::min(part_size, queries - first);
-    const std::span<const float> vectors(parts->search.queries.data() + first * dim, size * dim);
-    const auto error = std::make_shared<std::optional<Error>>();
-    parts->search.collection->read(
-        [parts, part, vectors, error](Scratch& scratch) {
-          search_part(*parts, part, vectors, scratch, *error);
-        },
-        [parts, queries, error] {
-          if (*error) parts->error = std::move(**error);
-          if (--parts->unfinished == 0) answer(*parts, queries);
-        });
-  }
+  const std::size_t expected = expected_bytes(*read, queries);
+  const auto parts = std::make_shared<Parts>(Parts{.search = std::move(*read),
+                                                   .reply = context.defer(expected),
+                                                   .queries = queries,
+                                                   .part_size = part_size,
+                                                   .rendered = std::vector<std::string>(count),
+                                                   .error = std::nullopt});
+  for (std::size_t i = 0; i < std::min(workers, count); ++i) start_next_part(parts);
 }
 
 }  // namespace engram
