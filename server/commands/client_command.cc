@@ -53,7 +53,7 @@ void client_setname(CommandContext& context) {
 void client_setinfo(CommandContext& context) {
   const bool is_name = equal_ignoring_case(context.argv[2], "LIB-NAME");
   if (!is_name && !equal_ignoring_case(context.argv[2], "LIB-VER")) {
-    return context.reply.error("ERR Unrecognized option '" + std::string(context.argv[2]) + "'");
+    return context.reply.error("ERR Unrecognized option '" + shown(context.argv[2]) + "'");
   }
   if (!is_client_name(context.argv[3])) {
     return context.reply.error("ERR " + to_upper(context.argv[2]) +
@@ -88,7 +88,7 @@ Result<bool> is_normal_type(std::string_view type) {
   for (const std::string_view other : {"master", "replica", "slave", "pubsub"}) {
     if (equal_ignoring_case(type, other)) return false;
   }
-  return fail(ErrorCode::kInvalidArgument, "Unknown client type '" + std::string(type) + "'");
+  return fail(ErrorCode::kInvalidArgument, "Unknown client type '" + shown(type) + "'");
 }
 
 Status parse_kill_option(std::string_view name, std::string_view value, ClientFilter& filter) {
@@ -108,7 +108,7 @@ Status parse_kill_option(std::string_view name, std::string_view value, ClientFi
     filter.normal = *normal;
   } else if (equal_ignoring_case(name, "USER")) {
     if (value != "default") {
-      return fail(ErrorCode::kInvalidArgument, "No such user '" + std::string(value) + "'");
+      return fail(ErrorCode::kInvalidArgument, "No such user '" + shown(value) + "'");
     }
   } else if (equal_ignoring_case(name, "SKIPME") &&
              (equal_ignoring_case(value, "yes") || equal_ignoring_case(value, "no"))) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/commands/context.h"
+#include "server/commands/errors.h"
 #include "server/commands/families.h"
 #include "server/commands/glob.h"
 #include "server/commands/table.h"
@@ -112,7 +113,7 @@ void config_set(CommandContext& context) {
   for (std::size_t i = 2; i < context.argv.size(); i += 2) {
     if (find_parameter(context.argv[i]) != nullptr) continue;
     return context.reply.error("ERR Unknown option or number of arguments for CONFIG SET - '" +
-                               std::string(context.argv[i]) + "'");
+                               shown(context.argv[i]) + "'");
   }
   auto config = changed_config(context.argv, context.services.config);
   if (!config) return write_failure(context.reply, config.error());

@@ -81,7 +81,7 @@ tl::expected<HelloOptions, std::string> parse_hello(Arguments argv) {
       options.name = argv[++i];
       if (!is_client_name(*options.name)) return tl::unexpected(std::string(kClientNameError));
     } else {
-      return tl::unexpected("ERR Syntax error in HELLO option '" + std::string(argv[i]) + "'");
+      return tl::unexpected("ERR Syntax error in HELLO option '" + shown(argv[i]) + "'");
     }
   }
   return options;

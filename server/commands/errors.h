@@ -3,6 +3,7 @@
 // RESP error line.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "core/result.h"
@@ -14,6 +15,10 @@ inline constexpr std::string_view kWrongTypeError =
     "WRONGTYPE Operation against a key holding the wrong kind of value";
 inline constexpr std::string_view kSyntaxError = "ERR syntax error";
 inline constexpr std::string_view kNotIntegerError = "ERR value is not an integer or out of range";
+
+/// As much of a client's own words as an error repeats: 128 bytes, as Redis does of an unknown
+/// command's name. Without a bound, an argument of many megabytes would be answered with its like.
+std::string shown(std::string_view text);
 
 /// Writes `error` with the prefix that its code has in RESP: WRONGTYPE with Redis's own sentence
 /// for kWrongType, ERR otherwise.

@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "server/commands/context.h"
 #include "server/commands/deadline.h"
+#include "server/commands/errors.h"
 #include "server/commands/families.h"
 #include "server/engine/keyspace.h"
 
@@ -32,7 +33,7 @@ Result<ExpireConditions> parse_conditions(Arguments words) {
       if (!equal_ignoring_case(name, word)) continue;
       *chosen = known = true;
     }
-    if (!known) return fail(ErrorCode::kInvalidArgument, "Unsupported option " + std::string(word));
+    if (!known) return fail(ErrorCode::kInvalidArgument, "Unsupported option " + shown(word));
   }
   if (conditions.if_none && (conditions.if_some || conditions.if_greater || conditions.if_less)) {
     return fail(ErrorCode::kInvalidArgument,

@@ -6,18 +6,17 @@
 #include <utility>
 
 #include "core/assert.h"
+#include "server/commands/errors.h"
 #include "server/commands/families.h"
 #include "server/commands/vector_commands.h"
 
 namespace engram {
 namespace {
 
-// What an error echoes of an unknown command, as in Redis.
-constexpr std::size_t kMostEchoedBytes = 128;
-
 std::string unknown_command(Arguments argv) {
-  std::string text = "ERR unknown command '";
-  text.append(argv[0].substr(0, kMostEchoedBytes)).append("', with args beginning with: ");
+  constexpr std::size_t kMostEchoedBytes = 128;  // of all arguments together, as in Redis
+  const std::string text =
+      "ERR unknown command '" + shown(argv[0]) + "', with args beginning with: ";
   std::string echoed;
   for (std::size_t i = 1; i < argv.size() && echoed.size() < kMostEchoedBytes; ++i) {
     const std::size_t room = kMostEchoedBytes - echoed.size();
@@ -71,8 +70,7 @@ CommandTable::Resolution CommandTable::resolve(Arguments argv) const {
   if (!spec->subcommands.empty() && argv.size() > 1) {
     container = std::exchange(spec, find_subcommand(*spec, argv[1]));
     if (spec == nullptr) {
-      return {.error = "ERR unknown subcommand '" +
-                       std::string(argv[1].substr(0, kMostEchoedBytes)) + "'. Try " +
+      return {.error = "ERR unknown subcommand '" + shown(argv[1]) + "'. Try " +
                        to_upper(container->name) + " HELP."};
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/config/parameters.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <utility>
@@ -86,8 +87,16 @@ Status set_bind(ServerConfig& config, std::string_view text) {
     if (end != 0) addresses.emplace_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  if (addresses.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "at least one address to listen on is needed");
+  // Each of them is looked up and bound while the clients wait.
+  constexpr std::size_t kMostAddresses = 16;
+  if (addresses.empty() || addresses.size() > kMostAddresses) {
+    return fail(ErrorCode::kInvalidArgument, "between 1 and " + std::to_string(kMostAddresses) +
+                                                 " addresses to listen on are needed");
+  }
+  constexpr std::size_t kLongestName = 255;
+  if (std::any_of(addresses.begin(), addresses.end(),
+                  [](const std::string& address) { return address.size() > kLongestName; })) {
+    return fail(ErrorCode::kInvalidArgument, "an address has at most 255 characters");
   }
   config.bind = std::move(addresses);
   return {};

@@ -158,6 +158,28 @@ TEST_CASE_FIXTURE(Fixture, "server: a million arguments are parsed and judged") 
   CHECK(client.ask({"PING"}) == "+PONG\r\n");
 }
 
+TEST_CASE_FIXTURE(Fixture, "server: no error repeats a large argument whole") {
+  RespClient client = connect();
+  const std::string large(1'000'000, 'x');
+  const std::vector<std::string> streams = {
+      request({large, large}),
+      request({"CONFIG", large}),
+      request({"CONFIG", "SET", large, "1"}),
+      request({"CONFIG", "SET", "bind", large}),
+      request({"HELLO", "3", large}),
+      request({"CLIENT", "SETINFO", large, "1"}),
+      request({"CLIENT", "LIST", "TYPE", large}),
+      request({"CLIENT", "KILL", "USER", large}),
+      request({"EXPIRE", "k", "1", large}),
+  };
+  for (const std::string& stream : streams) {
+    client.send(stream);
+    const std::string reply = client.reply();
+    CHECK(reply.starts_with("-ERR "));
+    CHECK(reply.size() < 500);
+  }
+}
+
 TEST_CASE_FIXTURE(Fixture, "server: large values travel whole") {
   RespClient client = connect();
   std::string value(20'000'000, 'a');

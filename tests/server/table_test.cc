@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "server/commands/errors.h"
 #include "server/commands/syntax.h"
 
 namespace engram {
@@ -34,6 +35,12 @@ TEST_CASE("commands/table: an unknown command echoes what Redis echoes") {
   const std::string error = resolve_error({std::string(500, 'x'), std::string(500, 'y'), "z"});
   CHECK(error == "ERR unknown command '" + std::string(128, 'x') +
                      "', with args beginning with: '" + std::string(128, 'y') + "' ");
+}
+
+TEST_CASE("commands/errors: an error repeats a bounded part of what it was given") {
+  CHECK(shown("BOGUS") == "BOGUS");
+  CHECK(shown("").empty());
+  CHECK(shown(std::string(20'000'000, 'x')) == std::string(128, 'x'));
 }
 
 void check_declaration(const CommandSpec& spec) {
