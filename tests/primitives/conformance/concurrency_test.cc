@@ -44,8 +44,8 @@ class Storm {
     return all;
   }
 
-  std::vector<Hit> search(std::span<const float> query, std::size_t k) {
-    return collection_.search(query, k);
+  std::vector<Hit> search(std::span<const float> query, SearchParams params) {
+    return collection_.search(query, params);
   }
 
  private:
@@ -57,7 +57,7 @@ class Storm {
       for (std::size_t i = 0; i < kInserts; ++i) {
         const Vectors vector = uniform_vectors(rng, 1, kDim);
         const Slot slot = place(vector[0]);
-        sound_ = sound_ && index().insert(slot, mix(slot), scratch).has_value();
+        if (!index().insert(slot, mix(slot), scratch)) sound_ = false;
         own.emplace_back(slot, vector.values);
         if (i < kErases) erase_one(own, rng, scratch);
       }
@@ -92,8 +92,9 @@ class Storm {
         const Vectors vector = uniform_vectors(rng, 1, kDim);
         const Query query = collection_.kernel().prepare(vector[0], buffer);
         const Status searched = index().search(query, {.k = 10}, scratch, hits);
-        sound_ =
-            sound_ && searched && hits.size() <= 10 && std::is_sorted(hits.begin(), hits.end());
+        const bool sound =
+            searched && hits.size() <= 10 && std::is_sorted(hits.begin(), hits.end());
+        if (!sound) sound_ = false;
       }
       phase_end_.arrive_and_wait();
     }
@@ -109,7 +110,7 @@ class Storm {
         for (const Slot slot : reclaimed) collection_.store().release(slot);
         std::swap(erased, erased_before_);
       }
-      if (deferred_) sound_ = sound_ && index().reclaim(erased, scratch).has_value();
+      if (deferred_ && !index().reclaim(erased, scratch)) sound_ = false;
       reclaimed = std::move(erased);
       phase_end_.arrive_and_wait();
     }
@@ -144,13 +145,15 @@ TEST_CASE("primitives/conformance: concurrent ones take inserts, erases and sear
     CHECK(storm.sound());
     const auto held = storm.held();
     REQUIRE(storm.index().size() == held.size());
-    CHECK(storm.search(held[0].second, held.size()).size() == held.size());
+    // A k of everything may be answered by a scan; a small k and ef must use the structure.
+    CHECK(storm.search(held[0].second, {.k = held.size()}).size() == held.size());
+    CHECK(storm.search(held[0].second, {.k = 20, .ef = 20}).size() == 20);
 
     std::size_t found = 0;
     for (const auto& [slot, vector] : held) {
       // Under dot a vector need not be its own nearest: it is enough that it is reached.
       const std::size_t k = metric == Metric::kDot ? held.size() / 2 : 10;
-      for (const Hit& hit : storm.search(vector, k)) found += hit.slot == slot;
+      for (const Hit& hit : storm.search(vector, {.k = k})) found += hit.slot == slot;
     }
     const double share = static_cast<double>(found) / static_cast<double>(held.size());
     const bool exact = primitive.traits.exact && metric != Metric::kDot;
