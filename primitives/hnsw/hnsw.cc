@@ -88,7 +88,9 @@ std::size_t Hnsw::memory_bytes() const noexcept {
 
 std::vector<Fact> Hnsw::describe() const {
   const Entry entry = graph_.entry();
-  const std::size_t erased = nodes_.size() - std::min(nodes_.size(), held_.size());
+  // Operations go on meanwhile: two looks at one size may differ.
+  const std::size_t nodes = nodes_.size();
+  const std::size_t erased = nodes - std::min(nodes, held_.size());
   std::ostringstream degree;
   degree << std::fixed << std::setprecision(1) << mean_degree();
   return {
