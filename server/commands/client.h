@@ -38,8 +38,7 @@ struct Client {
   std::int64_t active_ms = 0;      ///< unix time of the last bytes received
   std::size_t input_bytes = 0;     ///< received and not yet executed
   std::size_t input_capacity = 0;
-  std::size_t output_bytes = 0;  ///< answered and not yet sent
-  std::size_t arguments = 0;     ///< of the command being executed
+  std::size_t output_bytes = 0;  ///< of replies not yet sent, those in flight as expected
 };
 
 }  // namespace engram

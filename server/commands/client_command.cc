@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // CLIENT: what the server knows about its connections.
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -69,7 +71,7 @@ void client_info(CommandContext& context) {
 
 /// Which clients CLIENT LIST shows and CLIENT KILL closes; every criterion given must hold.
 struct ClientFilter {
-  std::vector<ClientId> ids;
+  std::vector<ClientId> ids;  // ascending; none: all
   std::optional<std::string_view> address;
   std::optional<std::string_view> local_address;
   bool normal = true;  // the only type of client there is
@@ -77,7 +79,7 @@ struct ClientFilter {
 
   [[nodiscard]] bool matches(const Client& client, ClientId me) const {
     if (!normal || (skip_me && client.id == me)) return false;
-    if (!ids.empty() && std::find(ids.begin(), ids.end(), client.id) == ids.end()) return false;
+    if (!ids.empty() && !std::binary_search(ids.begin(), ids.end(), client.id)) return false;
     return (!address || *address == client.address) &&
            (!local_address || *local_address == client.local_address);
   }
@@ -168,6 +170,7 @@ Result<ClientFilter> parse_list_filter(Arguments words) {
     if (!id || *id < 1) return fail(ErrorCode::kInvalidArgument, "Invalid client ID");
     filter.ids.push_back(static_cast<ClientId>(*id));
   }
+  std::sort(filter.ids.begin(), filter.ids.end());
   return filter;
 }
 
@@ -191,6 +194,15 @@ void client_switch(CommandContext& context) {
   }
   context.client.*kSwitch = on;
   context.reply.ok();
+}
+
+/// Keys are not tracked, so that there is nothing to switch off.
+void client_tracking(CommandContext& context) {
+  if (equal_ignoring_case(context.argv[2], "OFF") && context.argv.size() == 3) {
+    return context.reply.ok();
+  }
+  if (!equal_ignoring_case(context.argv[2], "ON")) return context.reply.error(kSyntaxError);
+  context.reply.error("ERR this server tracks no keys for client-side caching");
 }
 
 void client_reply(CommandContext& context) {
@@ -245,6 +257,8 @@ constexpr std::array kSubcommands = {
                "Accepted for compatibility: there is no idle time to touch", "<ON | OFF>", "7.2.0"),
     subcommand("reply", client_reply, 3, "Switches replies on or off, or skips the next one",
                "<ON | OFF | SKIP>", "3.2.0"),
+    subcommand("tracking", client_tracking, -3,
+               "Accepts OFF for compatibility: no keys are tracked", "<ON | OFF>", "6.0.0"),
     subcommand("help", reply_help, 2, "Prints this help", "", "5.0.0"),
 };
 

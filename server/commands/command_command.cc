@@ -59,12 +59,24 @@ std::vector<std::string> categories(const CommandSpec& spec) {
   return names;
 }
 
+std::vector<std::string> key_flags(const CommandSpec& spec) {
+  std::string_view words = spec.key_flags;
+  if (words.empty()) words = spec.kind() == CommandKind::kWrite ? "RW update" : "RO access";
+  std::vector<std::string> flags;
+  while (!words.empty()) {
+    const std::size_t end = std::min(words.find(' '), words.size());
+    flags.emplace_back(words.substr(0, end));
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return flags;
+}
+
 void reply_key_specs(ReplyWriter& reply, const CommandSpec& spec) {
-  reply.array(spec.keys.first == 0 ? 0 : 1);
+  reply.set(spec.keys.first == 0 ? 0 : 1);
   if (spec.keys.first == 0) return;
   reply.map(3);
   reply.bulk("flags");
-  reply_simple_set(reply, {(spec.flags & kWrite) != 0 ? "RW" : "RO"});
+  reply_simple_set(reply, key_flags(spec));
   reply.bulk("begin_search");
   reply.map(2);
   reply.bulk("type");
@@ -97,9 +109,10 @@ void reply_info(ReplyWriter& reply, const CommandSpec* container, const CommandS
   reply.integer(spec.keys.last);
   reply.integer(spec.keys.step);
   reply_simple_set(reply, categories(spec));
-  reply.array(0);
+  reply.set(0);  // tips for proxies
   reply_key_specs(reply, spec);
-  reply.array(spec.subcommands.size());
+  // Redis says "no subcommands" by an empty set, and some by an array.
+  spec.subcommands.empty() ? reply.set(0) : reply.array(spec.subcommands.size());
   for (const CommandSpec& subcommand : spec.subcommands) reply_info(reply, &spec, subcommand);
 }
 
@@ -168,8 +181,23 @@ void command_count(CommandContext& context) {
   context.reply.integer(static_cast<std::int64_t>(context.services.commands.commands().size()));
 }
 
+/// Whether there are no more `names` than commands and subcommands, so that none has to be
+/// described twice; writes the error otherwise.
+bool check_count(CommandContext& context, Arguments names) {
+  std::size_t most = 0;
+  for (const CommandSpec* const spec : context.services.commands.commands()) {
+    most += 1 + spec->subcommands.size();
+  }
+  if (names.size() <= most) return true;
+  context.reply.error("ERR there are only " + std::to_string(most) +
+                      " commands and subcommands, and " + std::to_string(names.size()) +
+                      " names were given");
+  return false;
+}
+
 void command_info(CommandContext& context) {
   const Arguments names = context.argv.subspan(2);
+  if (!check_count(context, names)) return;
   if (names.empty()) return reply_all_info(context.reply, context.services.commands);
   context.reply.array(names.size());
   for (const std::string_view name : names) {
@@ -182,6 +210,7 @@ void command_info(CommandContext& context) {
 
 void command_docs(CommandContext& context) {
   const Arguments names = context.argv.subspan(2);
+  if (!check_count(context, names)) return;
   if (names.empty()) {
     context.reply.map(context.services.commands.commands().size());
     for (const CommandSpec* const spec : context.services.commands.commands()) {

@@ -2,12 +2,11 @@
 // CONFIG: reads and changes the table of parameters.
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
+#include "core/text.h"
 #include "server/commands/context.h"
 #include "server/commands/errors.h"
 #include "server/commands/families.h"
@@ -56,13 +55,15 @@ tl::expected<ServerConfig, Failure> changed_config(Arguments argv, const ServerC
   std::vector<const Parameter*> seen;
   for (std::size_t i = 2; i < argv.size(); i += 2) {
     const Parameter& parameter = *find_parameter(argv[i]);
-    if (parameter.set == nullptr || !parameter.mutable_at_run_time) {
-      return tl::unexpected(Failure{parameter.name, "can't set immutable config"});
-    }
     if (std::find(seen.begin(), seen.end(), &parameter) != seen.end()) {
       return tl::unexpected(Failure{parameter.name, "duplicate parameter"});
     }
     seen.push_back(&parameter);
+    if (parameter.set == nullptr || !parameter.mutable_at_run_time) {
+      // Programs that make sure of a value are content with the one that there is.
+      if (equal_ignoring_case(parameter.get(former), argv[i + 1])) continue;
+      return tl::unexpected(Failure{parameter.name, "can't set immutable config"});
+    }
     if (const Status status = parameter.set(config, argv[i + 1]); !status) {
       return tl::unexpected(Failure{parameter.name, status.error().message});
     }
@@ -70,23 +71,14 @@ tl::expected<ServerConfig, Failure> changed_config(Arguments argv, const ServerC
   return config;
 }
 
-/// Directories are kept absolute, so that what is opened later does not depend on where the server
-/// was started.
-std::optional<Failure> enter_directory(ServerConfig& config) {
-  std::error_code error;
-  const auto path = std::filesystem::canonical(config.dir, error);
-  if (error) return Failure{"dir", error.message()};
-  if (!std::filesystem::is_directory(path, error)) return Failure{"dir", "Not a directory"};
-  config.dir = path.string();
-  return std::nullopt;
-}
-
 /// Makes the server do what `config` says. What can fail comes first and the listeners last, so
 /// that a failure leaves everything as it was.
 std::optional<Failure> apply(ServerConfig& config, Services& services) {
   const ServerConfig& former = services.config;
   if (config.dir != former.dir) {
-    if (auto failure = enter_directory(config)) return failure;
+    const auto path = directory_path(config.dir);
+    if (!path) return Failure{"dir", path.error().message};
+    config.dir = *path;
   }
   if (config.maxclients > former.maxclients) {
     if (const Status status = reserve_descriptors(config.maxclients); !status) {
@@ -131,7 +123,9 @@ void config_resetstat(CommandContext& context) {
 }
 
 void config_rewrite(CommandContext& context) {
-  context.reply.error("ERR The server is running without a config file");
+  context.reply.error(context.services.config.file.empty()
+                          ? "ERR The server is running without a config file"
+                          : "ERR this server never writes its configuration file");
 }
 
 using namespace command_flag;

@@ -45,6 +45,9 @@ struct CommandSpec {
   int arity = 0;              ///< arguments with the name(s); negative: at least that many
   std::uint32_t flags = 0;
   KeyRange keys = {};
+  /// What is done with the keys, in the words of Redis's key specifications. Empty: "RO access" of
+  /// a command that reads, "RW update" of one that writes.
+  std::string_view key_flags = {};
   std::string_view group = "generic";  ///< one of Redis's groups, or "vector"
   std::string_view summary = {};       ///< one sentence without a full stop
   /// The arguments after the name, in the notation of syntax.h:

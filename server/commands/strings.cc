@@ -167,7 +167,23 @@ void decrby(CommandContext& context) {
   add_to_integer(context, -*amount);
 }
 
+/// The bytes of all the strings at some keys, each as often as it is named.
+std::size_t total_size(Keyspace& keyspace, Arguments keys) {
+  std::size_t bytes = 0;
+  for (const std::string_view key : keys) {
+    const Value* const value = keyspace.peek(key);
+    const auto* const text = value == nullptr ? nullptr : std::get_if<std::string>(value);
+    if (text != nullptr) bytes += text->size();
+  }
+  return bytes;
+}
+
 void mget(CommandContext& context) {
+  // One large value named a thousand times would be copied as often.
+  if (total_size(context.services.keyspace, context.argv.subspan(1)) >
+      context.services.config.proto_max_bulk_len) {
+    return context.reply.error("ERR the values together exceed proto-max-bulk-len; ask for fewer");
+  }
   context.reply.array(context.argv.size() - 1);
   for (const std::string_view key : context.argv.subspan(1)) {
     const Value* const value = context.services.keyspace.find(key);
@@ -196,6 +212,7 @@ constexpr std::array kCommands = {
                 .arity = -3,
                 .flags = kChange,
                 .keys = kOneKey,
+                .key_flags = "RW access update variable_flags",
                 .group = "string",
                 .summary = "Sets the string value of a key, whatever it held",
                 .syntax = "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT "
@@ -213,6 +230,7 @@ constexpr std::array kCommands = {
                 .arity = 3,
                 .flags = kChange | kFast,
                 .keys = kOneKey,
+                .key_flags = "RW insert",
                 .group = "string",
                 .summary = "Appends to the string value of a key, made empty if missing",
                 .syntax = "key value",
@@ -222,6 +240,7 @@ constexpr std::array kCommands = {
                 .arity = 2,
                 .flags = kReadonly | kFast,
                 .keys = kOneKey,
+                .key_flags = "RO",
                 .group = "string",
                 .summary = "Returns the length in bytes of a string value",
                 .syntax = "key",
@@ -231,6 +250,7 @@ constexpr std::array kCommands = {
                 .arity = 2,
                 .flags = kChange | kFast,
                 .keys = kOneKey,
+                .key_flags = "RW access update",
                 .group = "string",
                 .summary = "Adds one to the integer value of a key, 0 if missing",
                 .syntax = "key"},
@@ -239,6 +259,7 @@ constexpr std::array kCommands = {
                 .arity = 2,
                 .flags = kChange | kFast,
                 .keys = kOneKey,
+                .key_flags = "RW access update",
                 .group = "string",
                 .summary = "Subtracts one from the integer value of a key, 0 if missing",
                 .syntax = "key"},
@@ -247,6 +268,7 @@ constexpr std::array kCommands = {
                 .arity = 3,
                 .flags = kChange | kFast,
                 .keys = kOneKey,
+                .key_flags = "RW access update",
                 .group = "string",
                 .summary = "Adds a number to the integer value of a key, 0 if missing",
                 .syntax = "key increment"},
@@ -255,6 +277,7 @@ constexpr std::array kCommands = {
                 .arity = 3,
                 .flags = kChange | kFast,
                 .keys = kOneKey,
+                .key_flags = "RW access update",
                 .group = "string",
                 .summary = "Subtracts a number from the integer value of a key, 0 if missing",
                 .syntax = "key decrement"},
@@ -272,6 +295,7 @@ constexpr std::array kCommands = {
                 .arity = -3,
                 .flags = kChange,
                 .keys = {1, -1, 2},
+                .key_flags = "OW update",
                 .group = "string",
                 .summary = "Sets the string values of several keys at once",
                 .syntax = "<key value>...",

@@ -24,6 +24,7 @@ struct ServerConfig {
   std::string loglevel = "info";
   int workers = 0;  ///< 0 at start-up: one per core
   std::string kernel = "auto";
+  std::string file = {};  ///< the configuration file that was read; empty: none
 };
 
 }  // namespace engram

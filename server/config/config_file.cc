@@ -44,6 +44,7 @@ Status apply_line(std::string_view line, ServerConfig& config) {
 Status load_config_file(const std::string& path, ServerConfig& config) {
   std::ifstream file(path);
   if (!file) return fail(ErrorCode::kIo, "cannot open " + path + ": " + std::strerror(errno));
+  config.file = path;
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
     if (Status status = apply_line(line, config); !status) {

@@ -55,7 +55,7 @@ class Keyspace {
 
   /// The value of `key`, or null. Counts a hit or a miss.
   const Value* find(std::string_view key);
-  /// As find(), but leaves the statistics alone; for writes and for TYPE, EXISTS and the like.
+  /// As find(), but leaves the statistics alone; for writes, and for TYPE.
   const Value* peek(std::string_view key);
 
   [[nodiscard]] bool contains(std::string_view key) { return peek(key) != nullptr; }

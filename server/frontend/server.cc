@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -14,6 +12,7 @@
 #include "core/assert.h"
 #include "core/kernel.h"
 #include "server/commands/table.h"
+#include "server/engine/collection.h"
 #include "server/net/socket.h"
 #include "server/runtime/process.h"
 #include "server/runtime/thread_traits.h"
@@ -42,13 +41,11 @@ class Disposal final : public Job {
 };
 
 Status enter_directory(ServerConfig& config) {
-  std::error_code error;
-  const auto path = std::filesystem::canonical(config.dir, error);
-  if (!error && !std::filesystem::is_directory(path)) {
-    error = std::make_error_code(std::errc::not_a_directory);
+  const auto path = directory_path(config.dir);
+  if (!path) {
+    return fail(ErrorCode::kIo, "cannot use dir " + config.dir + ": " + path.error().message);
   }
-  if (error) return fail(ErrorCode::kIo, "cannot use dir " + config.dir + ": " + error.message());
-  config.dir = path.string();
+  config.dir = *path;
   return {};
 }
 
@@ -110,8 +107,19 @@ void Server::run() {
   prefer_latency();
   while (!stop_.load()) turn();
   workers_.stop();
+  abandon_waiting_operations();
   connections_.clear();
   listeners_.clear();
+}
+
+/// What waits in a collection holds the collection, and promises of replies, which look for their
+/// connections.
+void Server::abandon_waiting_operations() {
+  keyspace_.for_each([](std::string_view, const Value& value) {
+    if (const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value)) {
+      (*collection)->abandon_waiting();
+    }
+  });
 }
 
 void Server::turn() {

@@ -55,6 +55,7 @@ class Server final : public FrontEnd {
   Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poller);
 
   Result<int> open_listeners(const std::vector<std::string>& addresses, int port);
+  void abandon_waiting_operations();
   void turn();
   void handle(const PollEvent& event);
   [[nodiscard]] int wait_ms() const;

@@ -61,7 +61,6 @@ class EpollPoller final : public Poller {
     const bool hung_up = (event.events & (EPOLLHUP | EPOLLERR)) != 0;
     return {.token = event.data.u64,
             .readable = hung_up || (event.events & EPOLLIN) != 0,
-            .writable = (event.events & EPOLLOUT) != 0,
             .hung_up = hung_up};
   }
 

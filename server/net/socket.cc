@@ -13,6 +13,8 @@
 #include <memory>
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
 namespace engram {
 namespace {
 
@@ -128,9 +130,23 @@ AcceptResult accept_tcp(int listener, UniqueFd& connection) {
       case ENOBUFS:
       case ENOMEM:
         return AcceptResult::kOutOfDescriptors;
-      default:
-        // The connection died before it was taken, or a signal came: there may be another one.
+      case EINTR:
+      case ECONNABORTED:
+      case ENETDOWN:
+      case EPROTO:
+      case ENOPROTOOPT:
+      case EHOSTDOWN:
+      case ENONET:
+      case EHOSTUNREACH:
+      case EOPNOTSUPP:
+      case ENETUNREACH:
+      case ETIMEDOUT:
+      case EPERM:
+        // A signal came, or the connection died before it was taken: there may be another one.
         continue;
+      default:
+        spdlog::error("cannot accept connections: {}", std::strerror(errno));
+        return AcceptResult::kNoneWaiting;
     }
   }
 }

@@ -94,10 +94,6 @@ void ReplyWriter::set(std::size_t elements) {
   header(version_ == RespVersion::kResp2 ? '*' : '~', static_cast<std::int64_t>(elements));
 }
 
-void ReplyWriter::push(std::size_t elements) {
-  header(version_ == RespVersion::kResp2 ? '*' : '>', static_cast<std::int64_t>(elements));
-}
-
 void ReplyWriter::verbatim(std::string_view text) {
   if (version_ == RespVersion::kResp2) return bulk(text);
   constexpr std::string_view kFormat = "txt:";

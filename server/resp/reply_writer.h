@@ -49,8 +49,6 @@ class ReplyWriter {
   void map(std::size_t pairs);
   /// An array in RESP2.
   void set(std::size_t elements);
-  /// An array in RESP2.
-  void push(std::size_t elements);
 
   /// Text for people: a bulk in RESP2, `=txt:` in RESP3.
   void verbatim(std::string_view text);

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <chrono>
+#include <filesystem>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -33,6 +35,16 @@ Status reserve_descriptors(std::int64_t clients) {
               "The operating system is not able to handle the specified number of clients, try "
               "with " +
                   std::to_string(static_cast<std::int64_t>(former) - kOwnDescriptors));
+}
+
+Result<std::string> directory_path(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::canonical(path, error);
+  if (!error && !std::filesystem::is_directory(absolute)) {
+    error = std::make_error_code(std::errc::not_a_directory);
+  }
+  if (error) return fail(ErrorCode::kIo, error.message());
+  return absolute.string();
 }
 
 void set_log_level(std::string_view name) {

@@ -14,6 +14,10 @@ namespace engram {
 /// kResourceExhausted with the number of clients that would fit.
 Status reserve_descriptors(std::int64_t clients);
 
+/// The absolute path of an existing directory: what is opened there later does not depend on where
+/// the process was started. Errors: kIo with the system's reason alone.
+Result<std::string> directory_path(const std::string& path);
+
 /// Accepts the names of the configuration parameter `loglevel`.
 void set_log_level(std::string_view name);
 

@@ -50,7 +50,6 @@ TEST_CASE("resp/reply_writer: what RESP3 says with types of its own") {
   CHECK(resp3([](auto& w) { w.map(2); }) == "%2\r\n");
   CHECK(resp2([](auto& w) { w.set(2); }) == "*2\r\n");
   CHECK(resp3([](auto& w) { w.set(2); }) == "~2\r\n");
-  CHECK(resp3([](auto& w) { w.push(1); }) == ">1\r\n");
   CHECK(resp2([](auto& w) { w.boolean(true); }) == ":1\r\n");
   CHECK(resp3([](auto& w) { w.boolean(true); }) == "#t\r\n");
   CHECK(resp3([](auto& w) { w.boolean(false); }) == "#f\r\n");

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <string>
@@ -178,6 +179,67 @@ TEST_CASE_FIXTURE(Fixture, "server: no error repeats a large argument whole") {
     CHECK(reply.starts_with("-ERR "));
     CHECK(reply.size() < 500);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "server: what repeats itself in a request does not multiply the reply") {
+  RespClient client = connect();
+  REQUIRE(client.ask({"CONFIG", "SET", "proto-max-bulk-len", "1mb"}) == "+OK\r\n");
+  REQUIRE(client.ask({"SET", "k", std::string(600'000, 'x')}) == "+OK\r\n");
+  CHECK(client.ask({"MGET", "k", "none"}).size() > 600'000);
+  CHECK(client.ask({"MGET", "k", "k"}) ==
+        "-ERR the values together exceed proto-max-bulk-len; ask for fewer\r\n");
+  const auto repeat = [&](std::string_view subcommand) {
+    std::string stream = "*5002\r\n" + bulk("COMMAND") + bulk(subcommand);
+    for (int i = 0; i < 5000; ++i) stream += bulk("get");
+    client.send(stream);
+    return client.reply();
+  };
+  CHECK(repeat("INFO").starts_with("-ERR there are only "));
+  CHECK(repeat("DOCS").starts_with("-ERR there are only "));
+  const std::string id = client.ask({"CLIENT", "ID"});
+  const std::string number = id.substr(1, id.size() - 3);
+  const std::string list = client.ask({"CLIENT", "LIST", "ID", "99", number, number, "98"});
+  CHECK(std::count(list.begin(), list.end(), '\n') == 3);  // one line, the header and the end
+}
+
+TEST_CASE_FIXTURE(Fixture, "server: COMMAND INFO has the shape that it has in Redis") {
+  RespClient client = connect();
+  client.ask({"HELLO", "3"});
+  const auto text = [](std::string reply) {
+    for (std::size_t at = 0; (at = reply.find("\r\n", at)) != std::string::npos;) {
+      reply.replace(at, 2, " ");
+    }
+    return reply;
+  };
+  CHECK(text(client.ask({"COMMAND", "INFO", "get"})) ==
+        "*1 *10 $3 get :2 ~2 +readonly +fast :1 :1 :1 ~3 +@read +@string +@fast ~0 ~1 %3 $5 flags "
+        "~2 +RO +access $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 $9 find_keys "
+        "%2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 ~0 ");
+  CHECK(text(client.ask({"COMMAND", "INFO", "config|rewrite"})).ends_with(" ~0 ~0 ~0 "));
+  CHECK(text(client.ask({"COMMAND", "INFO", "config"})).find(" ~0 ~0 *5 *10 ") !=
+        std::string::npos);
+  CHECK(text(client.ask({"COMMAND", "INFO", "unlink"})).find(" ~2 +RM +delete ") !=
+        std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "server: to ask for what is so already is no error") {
+  RespClient client = connect();
+  CHECK(client.ask({"CONFIG", "SET", "appendonly", "NO", "save", ""}) == "+OK\r\n");
+  CHECK(client.ask({"CONFIG", "SET", "appendonly", "yes"})
+            .ends_with("can't set immutable config\r\n"));
+  CHECK(client.ask({"CLIENT", "TRACKING", "OFF"}) == "+OK\r\n");
+  CHECK(client.ask({"CLIENT", "TRACKING", "ON"}) ==
+        "-ERR this server tracks no keys for client-side caching\r\n");
+  CHECK(client.ask({"CLIENT", "TRACKING", "MAYBE"}) == "-ERR syntax error\r\n");
+}
+
+TEST_CASE("server: CONFIG REWRITE says why it does not write") {
+  CHECK(Fixture().connect().ask({"CONFIG", "REWRITE"}) ==
+        "-ERR The server is running without a config file\r\n");
+  ServerConfig config;
+  config.file = "engram.conf";
+  CHECK(Fixture(config).connect().ask({"CONFIG", "REWRITE"}) ==
+        "-ERR this server never writes its configuration file\r\n");
 }
 
 TEST_CASE_FIXTURE(Fixture, "server: large values travel whole") {
