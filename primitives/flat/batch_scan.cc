@@ -36,6 +36,10 @@ void scan_blocks(const IndexContext& context, const SlotSet& held, std::span<con
   }
 }
 
+struct BatchScratch {
+  std::vector<TopK> nearest;  // [query]
+};
+
 struct ProductScratch {
   AlignedBuffer queries;
   std::vector<double> query_norms;
@@ -172,7 +176,7 @@ class ProductScan {
 
 void scan_batch(const IndexContext& context, const SlotSet& held, std::span<const Query> queries,
                 std::size_t k, Scratch& scratch, std::span<std::vector<Hit>> hits) {
-  auto& nearest = scratch.get<std::vector<TopK>>();
+  auto& nearest = scratch.get<BatchScratch>().nearest;
   nearest.clear();
   for (std::vector<Hit>& answer : hits) nearest.emplace_back(k, answer);
   const Product product = queries.size() < kProductQueries ? nullptr : best_product();
