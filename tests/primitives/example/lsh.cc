@@ -20,24 +20,23 @@ class Lsh final : public Index {
     std::normal_distribution<float> normal;
     for (float& component : planes_) component = normal(random);
   }
-
   Status insert(Slot slot, std::uint64_t /*identity*/, Scratch& /*scratch*/) override {
     signatures_[slot] = sign(context_.store.row(slot));
     return {};
   }
   void erase(Slot slot, Scratch& /*scratch*/) override { signatures_.erase(slot); }
-
   Status search(Query query, const SearchParams& params, Scratch& scratch,
                 std::vector<Hit>& hits) const override {
     const Signature wanted = sign(query.data);
-    auto& similar = scratch.get<std::vector<Hit>>();
-    TopK most_similar(std::max(params.k, params.ef == 0 ? 500 : params.ef), similar);
-    for (const auto& [slot, signature] : signatures_) {
-      most_similar.offer({static_cast<float>((wanted ^ signature).count()), slot});
-    }
-    const Bound exact(context_.kernel, query, context_.store);
+    TopK top(std::max(params.k, params.ef == 0 ? 500 : params.ef), hits);
+    for (const auto& [slot, bits] : signatures_) top.offer({float((bits ^ wanted).count()), slot});
+    auto& [slots, scores] = scratch.get<Candidates>();
+    slots.clear();
+    for (const Hit& hit : hits) slots.push_back(hit.slot);
+    scores.resize(slots.size());
+    Bound(context_.kernel, query, context_.store).gather(slots, scores);
     TopK nearest(params.k, hits);
-    for (const Hit& hit : similar) nearest.offer({exact.score(hit.slot), hit.slot});
+    for (std::size_t i = 0; i < slots.size(); ++i) nearest.offer({scores[i], slots[i]});
     nearest.finish();
     return {};
   }
@@ -48,7 +47,10 @@ class Lsh final : public Index {
 
  private:
   using Signature = std::bitset<256>;
-
+  struct Candidates {  // kept by a worker from search to search
+    std::vector<Slot> slots;
+    std::vector<float> scores;
+  };
   Signature sign(const std::byte* row) const {
     const auto* const vector = reinterpret_cast<const float*>(row);
     Signature signature;
@@ -63,7 +65,6 @@ class Lsh final : public Index {
   std::vector<float> planes_;  // [bit][dim]
   std::map<Slot, Signature> signatures_;
 };
-
 constexpr OptionSpec kOptions[] = {integer_option("SEED", 1, 0, 1e9, "changes the hyperplanes")};
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {
   return std::make_unique<Lsh>(context, options.integer("SEED"));
