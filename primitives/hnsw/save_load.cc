@@ -94,6 +94,22 @@ Result<std::span<const std::byte>> read_section(SectionReader& reader, std::stri
   return bytes;
 }
 
+struct LinkSections {
+  std::span<const std::byte> base;
+  std::span<const std::byte> upper;
+};
+
+/// The sections of links. slot_end, upper_lists, m: how many lists they must have, of what size.
+Result<LinkSections> read_links(SectionReader& reader, Slot slot_end, std::size_t upper_lists,
+                                std::size_t m) {
+  const std::size_t list_bytes = m * sizeof(Slot);
+  const auto base = read_section(reader, "hnsw.base", std::size_t{slot_end} * 2 * list_bytes);
+  if (!base) return tl::unexpected(base.error());
+  const auto upper = read_section(reader, "hnsw.upper", upper_lists * list_bytes);
+  if (!upper) return tl::unexpected(upper.error());
+  return LinkSections{*base, *upper};
+}
+
 }  // namespace
 
 Status Hnsw::save(SectionWriter& writer) const {
@@ -160,12 +176,15 @@ Status Hnsw::load(SectionReader& reader) {
   return finish_load({header.entry_slot, header.entry_level});
 }
 
-/// The sets, and nodes of the right levels without links.
+/// The sets, and nodes of the right levels without links. No node is made before the sections of
+/// links are known to have the bytes that such levels need: a damaged byte per slot must not have
+/// gigabytes allocated.
 Status Hnsw::load_nodes(SectionReader& reader, Slot slot_end) {
   const auto levels = read_section(reader, "hnsw.levels", slot_end);
   if (!levels) return tl::unexpected(levels.error());
   ENGRAM_TRY(load_slots(reader, "hnsw.nodes", slot_end, nodes_));
   ENGRAM_TRY(load_slots(reader, "hnsw.held", std::min(slot_end, context_.store.slot_end()), held_));
+  std::size_t upper_lists = 0;
   for (Slot slot = 0; slot < slot_end; ++slot) {
     if (!nodes_.contains(slot)) {
       if (held_.contains(slot)) return damaged("slot " + std::to_string(slot) + " has no node");
@@ -175,7 +194,12 @@ Status Hnsw::load_nodes(SectionReader& reader, Slot slot_end) {
     if (level > kMaxLevel) {
       return damaged("node " + std::to_string(slot) + " has level " + std::to_string(level));
     }
-    ENGRAM_TRY(graph_.add_node(slot, level));
+    upper_lists += level;
+  }
+  ENGRAM_TRY(read_links(reader, slot_end, upper_lists, config_.m));
+  for (Slot slot = 0; slot < slot_end; ++slot) {
+    if (!nodes_.contains(slot)) continue;
+    ENGRAM_TRY(graph_.add_node(slot, std::to_integer<unsigned>((*levels)[slot])));
   }
   return {};
 }
@@ -183,14 +207,11 @@ Status Hnsw::load_nodes(SectionReader& reader, Slot slot_end) {
 Status Hnsw::load_links(SectionReader& reader, Slot slot_end) {
   std::size_t upper_lists = 0;
   nodes_.for_each(0, slot_end, [&](Slot slot) { upper_lists += graph_.level(slot); });
-  const std::size_t list_bytes = config_.m * sizeof(Slot);
-  const auto base = read_section(reader, "hnsw.base", std::size_t{slot_end} * 2 * list_bytes);
-  if (!base) return tl::unexpected(base.error());
-  const auto upper = read_section(reader, "hnsw.upper", upper_lists * list_bytes);
-  if (!upper) return tl::unexpected(upper.error());
+  const auto links = read_links(reader, slot_end, upper_lists, config_.m);
+  if (!links) return tl::unexpected(links.error());
 
-  ListReader base_lists(*base, 2 * config_.m);
-  ListReader upper_lists_of(*upper, config_.m);
+  ListReader base_lists(links->base, 2 * config_.m);
+  ListReader upper_lists_of(links->upper, config_.m);
   std::vector<Slot> list;
   VisitedSet seen;
   for (Slot slot = 0; slot < slot_end; ++slot) {
