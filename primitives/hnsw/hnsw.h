@@ -54,8 +54,10 @@ struct Working {
 };
 
 /// A slot is a *node* from its insert to the reclaim() after its erase, and *held* from its insert
-/// to its erase. In between it still leads walks to its neighbours, but it is no answer and gets no
-/// new links.
+/// to its erase. In between it still leads walks to its neighbours, but it is no answer, and no
+/// insert that begins then links to it. One that chose it as a neighbour before the erase may still
+/// do so: such inserts have ended when reclaim() is called, which forgets those links like the
+/// others.
 ///
 /// Threads: everything at once, without a lock that all share (graph.h). Only an insert that must
 /// become the entry point, which is seldom, waits for others of its kind.
@@ -91,6 +93,7 @@ class Hnsw final : public Index {
   unsigned draw_level(std::uint64_t identity) const noexcept;
   Status add_node(Slot slot, unsigned level);
   bool plan_neighbors(Slot slot, unsigned level, Entry entry, Working& working) const;
+  bool plan_by_scan(Slot slot, Working& working) const;
   void connect(Slot slot, Working& working);
   void add_link(Slot node, unsigned level, const Hit& neighbor, Working& working);
 

@@ -7,6 +7,7 @@
 
 #include "core/assert.h"
 #include "core/hash.h"
+#include "primitives/exact_scan.h"
 #include "primitives/hnsw/hnsw.h"
 
 namespace engram::hnsw {
@@ -41,11 +42,12 @@ Status Hnsw::insert(Slot slot, std::uint64_t identity, Scratch& scratch) {
     return {};
   }
   // It becomes the entry point: it is higher than all, or no held node can be reached. Two such
-  // nodes must not miss each other.
+  // nodes must not miss each other. Held nodes that no walk reaches must be found from the new
+  // entry point, so then its neighbours are looked for among all.
   const std::lock_guard lock(entry_mutex_);
   const Entry entry = graph_.entry();
   const bool reached = plan_neighbors(slot, level, entry, working);
-  if (reached) connect(slot, working);
+  if (reached || plan_by_scan(slot, working)) connect(slot, working);
   if (!reached || level > entry.level) graph_.set_entry({slot, level});
   return {};
 }
@@ -74,6 +76,18 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
     if (!beam.nearest.empty()) std::swap(starts, beam.nearest);
   }
   return !plan.neighbors[0].empty();
+}
+
+/// The same by looking at every held node, on level 0 alone.
+bool Hnsw::plan_by_scan(Slot slot, Working& working) const {
+  auto& candidates = working.candidates;
+  scan_nearest(bound_to(slot), held_, config_.ef_construction + 1, candidates);
+  std::erase_if(candidates, [slot](const Hit& hit) { return hit.slot == slot; });
+  std::sort(candidates.begin(), candidates.end(), ByPairHash{slot});
+  select_neighbors(context_.kernel, context_.store, candidates, config_.m, working.selection);
+  working.plan.neighbors[0] = working.selection.chosen;
+  working.plan.top = 0;
+  return !candidates.empty();
 }
 
 /// Carries out the plan: first the node's own lists, then, upwards, those of its neighbours.
