@@ -67,9 +67,9 @@ class LinkList {
   /// Replaces the list. slots: at most capacity(). Caller holds the node's lock.
   void assign(std::span<const Hit> neighbors) noexcept;
 
-  /// Adds a neighbour to a list of `size` < capacity(). Caller holds the node's lock.
+  /// Adds a neighbour to a list of `size` < capacity(): all places behind it are kNoSlot already.
+  /// Caller holds the node's lock.
   void append(std::size_t size, Slot slot) noexcept {
-    if (size + 1 < capacity_) links_[size + 1].store(kNoSlot, std::memory_order_relaxed);
     links_[size].store(slot, std::memory_order_release);
   }
 
@@ -78,8 +78,9 @@ class LinkList {
   std::size_t capacity_;
 };
 
-/// The lock of one node's lists: a byte, since there is one per node. Held for a list's rewriting
-/// (microseconds), so waiting threads spin, then yield.
+/// The lock of one node's lists: a byte, since there is one per node. Held for a list's rewriting,
+/// so waiting threads spin. A repair keeps it longer, while it walks an erased region: then they
+/// yield.
 class NodeLock {
  public:
   void lock() noexcept {
@@ -150,7 +151,7 @@ class Graph {
     NodeLock lock;
   };
 
-  // An Entry in one word, so that readers see both halves of it. Empty is all ones.
+  // An Entry in one word, so that readers see both halves of it. An empty graph's is kNoSlot.
   static constexpr std::uint64_t pack(Entry entry) noexcept {
     return std::uint64_t{entry.level} << 32 | entry.slot;
   }
