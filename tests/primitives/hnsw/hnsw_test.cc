@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "tests/support/memory_sections.h"
 #include "tests/support/seed.h"
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
@@ -186,6 +187,44 @@ TEST_CASE("hnsw/hnsw: the entry point moves on when it is erased") {
     if (collection.held().size() > 450) check_lists(collection);
   }
   CHECK(graph_of(collection).entry().slot == kNoSlot);
+}
+
+test::Sections save(TestCollection& collection) {
+  test::Sections sections;
+  test::MemorySectionWriter writer(sections);
+  REQUIRE(collection.index().save(writer).has_value());
+  return sections;
+}
+
+TEST_CASE("hnsw/hnsw: an insert that no walk leads to held nodes finds them all the same") {
+  Rng rng = test::make_rng(88);
+  TestCollection collection(hnsw(), Metric::kL2, 4);
+  collection.add_all(uniform_vectors(rng, 9, 4));
+  test::Sections sections = save(collection);
+  for (const char* const name : {"hnsw.base", "hnsw.upper"}) {  // no node has a link
+    std::fill(sections[name].begin(), sections[name].end(), std::byte{0xFF});
+  }
+  collection.replace_index(collection.make_index());
+  test::MemorySectionReader reader(sections);
+  REQUIRE(collection.index().load(reader).has_value());
+  collection.erase(graph_of(collection).entry().slot);
+  collection.add_all(uniform_vectors(rng, 1, 4));
+  CHECK(unreachable(collection) == 0);
+  check_lists(collection);
+}
+
+TEST_CASE("hnsw/hnsw: levels without the links for them are refused before memory is taken") {
+  Rng rng = test::make_rng(89);
+  TestCollection collection(hnsw(), Metric::kL2, 4, {{"M", "512"}});
+  collection.add_all(uniform_vectors(rng, 300, 4));
+  test::Sections sections = save(collection);
+  std::fill(sections["hnsw.levels"].begin(), sections["hnsw.levels"].end(), std::byte{kMaxLevel});
+  const auto index = collection.make_index();
+  test::MemorySectionReader reader(sections);
+  const Status loaded = index->load(reader);
+  REQUIRE_FALSE(loaded.has_value());
+  CHECK(loaded.error().code == ErrorCode::kDataLoss);
+  CHECK(index->memory_bytes() < collection.index().memory_bytes());
 }
 
 TEST_CASE("hnsw/hnsw: describes itself") {

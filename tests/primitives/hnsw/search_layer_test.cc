@@ -84,9 +84,10 @@ TEST_CASE("hnsw/search_layer: a slot beyond the range that the walk knows is lef
   Chain chain(10);
   const Bound bound = chain.rows.to(9);
   const Hit first{bound.score(0), 0};
-  search_layer(chain.graph, 0, bound, {&first, 1}, 20, Slot{0}, BySlot{}, kAll, chain.beam);
-  const std::size_t first_size = chain.beam.nearest.size();
-  CHECK(first_size <= 1);
+  search_layer(chain.graph, 0, bound, {&first, 1}, 20, Slot{5}, BySlot{}, kAll, chain.beam);
+  std::vector<Slot> slots;
+  for (const Hit& hit : chain.beam.nearest) slots.push_back(hit.slot);
+  CHECK(slots == std::vector<Slot>{4, 3, 2, 1, 0});
 }
 
 TEST_CASE("hnsw/search_layer: the greedy walk ends at the best of its way") {
