@@ -69,7 +69,6 @@ constexpr OptionSpec kOptions[] = {integer_option("SEED", 1, 0, 1e9, "changes th
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {
   return std::make_unique<Lsh>(context, options.integer("SEED"));
 }
-
 const Registration kRegistration({.name = "lsh",
                                   .summary = "Example: signed random projections, re-ranked",
                                   .source = "Charikar 2002",
