@@ -62,25 +62,27 @@ std::string fact_name(std::string_view option) {
 
 /// The names that Redis's vector sets have come first and in their order; 0 where this index has no
 /// such thing. Then what engram knows, the primitive's options, and its own facts.
-InfoMap describe(const CollectionSpec& spec, std::size_t size, const Collection::Report& report) {
+InfoMap describe(const Collection& collection, const std::vector<Fact>& facts,
+                 std::size_t index_bytes) {
+  const CollectionSpec& spec = collection.spec();
   InfoMap map;
   map.add("quant-type", "f32");
-  map.add("hnsw-m", fact_or(report.facts, "hnsw-m", "0"));
+  map.add("hnsw-m", fact_or(facts, "hnsw-m", "0"));
   map.add("vector-dim", spec.dim);
   map.add("projection-input-dim", std::size_t{0});
-  map.add("size", size);
-  map.add("max-level", fact_or(report.facts, "max-level", "0"));
+  map.add("size", collection.size());
+  map.add("max-level", fact_or(facts, "max-level", "0"));
   map.add("attributes-count", std::size_t{0});
-  map.add("vset-uid", report.uid);
-  map.add("hnsw-max-node-uid", report.slots);
+  map.add("vset-uid", collection.uid());
+  map.add("hnsw-max-node-uid", collection.slots());
   map.add("primitive", std::string(spec.primitive->name));
   map.add("metric", std::string(metric_name(spec.metric)));
-  map.add("kernel", report.kernel);
-  map.add("memory-bytes", report.memory_bytes);
+  map.add("kernel", std::string(collection.kernel_name()));
+  map.add("memory-bytes", collection.memory_bytes() + index_bytes);
   for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
     map.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));
   }
-  for (const Fact& fact : report.facts) map.add(fact.name, fact.value);
+  for (const Fact& fact : facts) map.add(fact.name, fact.value);
   return map;
 }
 
@@ -137,16 +139,18 @@ void vinfo(CommandContext& context) {
   struct Pending {
     std::shared_ptr<Collection> collection;
     Deferred reply;
-    Collection::Report report;
+    std::vector<Fact> facts;
+    std::size_t index_bytes;
   };
-  const auto pending = std::make_shared<Pending>(Pending{*found, context.defer(), {}});
+  const auto pending = std::make_shared<Pending>(Pending{*found, context.defer(), {}, 0});
   pending->collection->read(
-      [pending](Scratch&) { pending->report = pending->collection->report(); },
+      [pending](Scratch&) {
+        pending->facts = pending->collection->index().describe();
+        pending->index_bytes = pending->collection->index().memory_bytes();
+      },
       [pending] {
-        const Collection& collection = *pending->collection;
-        pending->reply.reply([&](ReplyWriter& writer) {
-          describe(collection.spec(), collection.size(), pending->report).write(writer);
-        });
+        const InfoMap map = describe(*pending->collection, pending->facts, pending->index_bytes);
+        pending->reply.reply([&](ReplyWriter& writer) { map.write(writer); });
       });
 }
 

@@ -124,14 +124,9 @@ std::optional<std::vector<float>> Collection::get(std::string_view key) const {
   return vector;
 }
 
-Collection::Report Collection::report() const {
-  const std::size_t slots = store_->slot_end();
-  const std::size_t per_entry = sizeof(Entry) + sizeof(Entry*);
-  return {.uid = uid_,
-          .kernel = std::string(kernel_->name()),
-          .memory_bytes = store_->memory_bytes() + index_->memory_bytes() + slots * per_entry,
-          .slots = slots,
-          .facts = index_->describe()};
+std::size_t Collection::memory_bytes() const noexcept {
+  return store_->memory_bytes() + store_->live() * sizeof(Entry) + slots() * sizeof(Entry*) +
+         keys_.memory_bytes() + key_bytes_;
 }
 
 Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<const float> vector) {
@@ -173,6 +168,7 @@ Status Collection::insert(const Entry& entry, Slot replaced, Scratch& scratch) {
   if (replaced == kNoSlot) return index_->insert(entry.slot, entry.identity, scratch);
   const ReplacementMark mark(*this);  // before a search can meet the second version
   ENGRAM_TRY(index_->insert(entry.slot, entry.identity, scratch));
+  replacements_.add(entry.slot);
   index_->erase(replaced, scratch);
   return {};
 }
@@ -219,9 +215,9 @@ std::size_t Collection::worth_reclaiming() const noexcept {
 }
 
 /// Erasing is cheaper than reclaiming, so writers that erase without pause are slowed down to its
-/// pace before what waits takes more memory.
+/// pace before what waits takes more memory. They queue in order: none overtakes one that waits.
 bool Collection::must_wait_for_reclaim() const noexcept {
-  return reclaiming_ && erased_.size() >= 2 * worth_reclaiming();
+  return reclaiming_ && (!delayed_writes_.empty() || erased_.size() >= 2 * worth_reclaiming());
 }
 
 void Collection::reclaim_if_worthwhile() {
@@ -247,11 +243,7 @@ void Collection::reclaim(std::vector<Slot> slots) {
         } else {  // out of memory: tried again with the next erasure
           erased_.insert(erased_.end(), shared->begin(), shared->end());
         }
-        while (!delayed_writes_.empty() && !must_wait_for_reclaim()) {
-          const std::function<void()> start = std::move(delayed_writes_.front());
-          delayed_writes_.pop_front();
-          start();
-        }
+        for (const auto& start : std::exchange(delayed_writes_, {})) start();
       });
 }
 

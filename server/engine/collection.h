@@ -7,8 +7,9 @@
 // new slot. The old one is reclaimed by the index if the primitive wants that (Traits), and reused
 // after a grace period, when no running operation can see it any more.
 //
-// For a moment two versions of a key are in the index, so a search that overlaps an overwrite may
-// meet both; it answers the nearer one (collection_search.cc).
+// For a moment two versions of a key are in the index. A search that overlaps an overwrite may meet
+// both, or, passing the place of each at the wrong time, neither; collection_search.cc reconciles
+// what it has found with what was replaced meanwhile, so that it answers every key once.
 #pragma once
 
 #include <atomic>
@@ -33,6 +34,7 @@
 #include "server/engine/grace_period.h"
 #include "server/engine/key_order.h"
 #include "server/engine/key_table.h"
+#include "server/engine/replacement_log.h"
 #include "server/runtime/worker_pool.h"
 
 namespace engram {
@@ -86,15 +88,18 @@ class Collection : public std::enable_shared_from_this<Collection> {
                                                   const SearchParams& params,
                                                   Scratch& scratch) const;
 
-  /// What VINFO shows of the engine and the primitive. On a worker, from the work of read().
-  struct Report {
-    std::uint64_t uid;  ///< no two collections of a process have the same
-    std::string kernel;
-    std::size_t memory_bytes;  ///< vectors, structure and keys
-    std::size_t slots;         ///< ever used: the high-water mark of vectors held at once
-    std::vector<Fact> facts;   ///< the primitive's own
-  };
-  Report report() const;
+  /// The structure over the vectors. On a worker, from the work of read().
+  const Index& index() const noexcept { return *index_; }
+
+  /// No two collections of a process have the same.
+  std::uint64_t uid() const noexcept { return uid_; }
+  std::string_view kernel_name() const noexcept { return kernel_->name(); }
+
+  /// Slots ever used: the most vectors that were held at once.
+  std::size_t slots() const noexcept { return store_->slot_end(); }
+
+  /// Bytes of vectors and keys, without the index.
+  std::size_t memory_bytes() const noexcept;
 
   /// The mean length of its keys in bytes, 0 if it is empty.
   std::size_t mean_key_bytes() const noexcept { return size() == 0 ? 0 : key_bytes_ / size(); }
@@ -119,6 +124,12 @@ class Collection : public std::enable_shared_from_this<Collection> {
     Slot slot;
   };
 
+  /// What had been replaced when a search began.
+  struct Moment {
+    std::uint64_t replacements_ended;
+    ReplacementLog::Position position;
+  };
+
   Collection(CollectionSpec spec, std::uint64_t hash_seed, WorkerPool& workers);
   Status build();
 
@@ -139,8 +150,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void reclaim(std::vector<Slot> slots);
   void free_slot(Slot slot);
 
-  Status drop_repeats(Query query, SearchParams params, Scratch& scratch,
-                      std::vector<Hit>& hits) const;
+  Moment moment() const noexcept;
+  bool was_replaced_since(const Moment& moment) const noexcept;
+  Status reconcile(Query query, SearchParams params, Moment began, Scratch& scratch,
+                   std::vector<Hit>& hits) const;
+  bool add_missed(Query query, const Moment& began, std::vector<Hit>& hits) const;
   std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
   std::string_view key_of(Slot slot) const noexcept;
   std::vector<Answer> name(std::span<const Hit> hits) const;
@@ -167,6 +181,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   // which none began, cannot have met two versions of a key.
   std::atomic<std::uint64_t> replacements_begun_{0};
   std::atomic<std::uint64_t> replacements_ended_{0};
+  ReplacementLog replacements_;
 };
 
 /// Writes that are put as a whole: staged one by one, which may fail and then leaves nothing

@@ -34,32 +34,57 @@ Result<std::vector<std::vector<Answer>>> Collection::search(std::span<const floa
     mine.queries.push_back(kernel_->prepare(vector, mine.prepared[i]));
   }
 
-  const std::uint64_t ended_before = replacements_ended_.load();
+  const Moment began = moment();
   ENGRAM_TRY(index_->search_batch(mine.queries, params, scratch, {mine.hits.data(), count}));
-  const bool may_repeat_keys = replacements_begun_.load() != ended_before;
-
   std::vector<std::vector<Answer>> replies;
   replies.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    if (may_repeat_keys) ENGRAM_TRY(drop_repeats(mine.queries[i], params, scratch, mine.hits[i]));
+    if (was_replaced_since(began)) {
+      ENGRAM_TRY(reconcile(mine.queries[i], params, began, scratch, mine.hits[i]));
+    }
     replies.push_back(name(mine.hits[i]));
   }
   return replies;
 }
 
-/// Keeps the nearest hit of each key, and searches again for as many as that leaves missing.
-Status Collection::drop_repeats(Query query, SearchParams params, Scratch& scratch,
-                                std::vector<Hit>& hits) const {
+Collection::Moment Collection::moment() const noexcept {
+  return {replacements_ended_.load(), replacements_.position()};
+}
+
+/// Whether a key may have had two versions in the index since then.
+bool Collection::was_replaced_since(const Moment& moment) const noexcept {
+  return replacements_begun_.load() != moment.replacements_ended;
+}
+
+/// Makes `hits`, of a search that began at `began`, what they would have been without the
+/// overwrites that it met: adds what it has missed, keeps the nearest hit of each key, and searches
+/// again if that leaves too few.
+Status Collection::reconcile(Query query, SearchParams params, Moment began, Scratch& scratch,
+                             std::vector<Hit>& hits) const {
   const std::size_t wanted = params.k;
   for (;;) {
     const bool is_exhausted = hits.size() < params.k;
-    const std::size_t repeats = keep_first_of_each_key(hits);
-    if (repeats == 0 || is_exhausted || hits.size() >= wanted) break;
-    params.k += repeats;
+    if (add_missed(query, began, hits)) {
+      const std::size_t repeats = keep_first_of_each_key(hits);
+      if (repeats == 0 || is_exhausted || hits.size() >= wanted) break;
+      params.k += repeats;
+    }
+    began = moment();
     ENGRAM_TRY(index_->search(query, params, scratch, hits));
   }
   hits.resize(std::min(hits.size(), wanted));
   return {};
+}
+
+/// False if so much was replaced meanwhile that it is not known any more.
+bool Collection::add_missed(Query query, const Moment& began, std::vector<Hit>& hits) const {
+  std::vector<Slot> slots;
+  if (!replacements_.since(began.position, slots)) return false;
+  std::vector<float> scores(slots.size());
+  Bound(*kernel_, query, *store_).gather(slots, scores);
+  for (std::size_t i = 0; i < slots.size(); ++i) hits.push_back({scores[i], slots[i]});
+  std::sort(hits.begin(), hits.end());
+  return true;
 }
 
 /// Returns how many hits it removed.

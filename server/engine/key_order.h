@@ -17,31 +17,44 @@ class KeyOrder {
  public:
   /// Calls `start` when no earlier write to `key` is unfinished: now, or in some later finish(key).
   void begin(std::string_view key, std::function<void()> start) {
-    const auto [position, is_idle] = waiting_.try_emplace(std::string(key));
-    if (!is_idle) {
-      position.value().push_back(std::move(start));
-      return;
-    }
-    start();
+    Turn& turn = turns_[std::string(key)];
+    turn.waiting.push_back(std::move(start));
+    if (!turn.is_taken) run(std::string(key));
   }
 
-  /// The write to `key` that was started has ended.
+  /// The write to `key` that was started has ended. It may have ended inside its own start.
   void finish(std::string_view key) {
-    const auto position = waiting_.find(std::string(key));
-    if (position.value().empty()) {
-      waiting_.erase(position);
-      return;
-    }
-    const std::function<void()> next = std::move(position.value().front());
-    position.value().pop_front();
-    next();
+    const std::string name(key);
+    turns_.find(name).value().is_taken = false;
+    run(name);
   }
 
   /// Forgets the writes that wait; for shutdown.
-  void abandon_waiting() { std::exchange(waiting_, {}); }
+  void abandon_waiting() { std::exchange(turns_, {}); }
 
  private:
-  tsl::robin_map<std::string, std::deque<std::function<void()>>> waiting_;  // keys being written
+  struct Turn {
+    bool is_taken = false;    // a write was started and has not ended
+    bool is_running = false;  // run() is at work further down the stack
+    std::deque<std::function<void()>> waiting;
+  };
+
+  /// Starts what may start. A loop, not a recursion: any number of writes may end in their starts.
+  void run(const std::string& key) {
+    // Looked up anew each time, because a start may begin writes to other keys and move the table.
+    const auto turn = [&]() -> Turn& { return turns_.find(key).value(); };
+    if (std::exchange(turn().is_running, true)) return;
+    while (!turn().is_taken && !turn().waiting.empty()) {
+      const std::function<void()> start = std::move(turn().waiting.front());
+      turn().waiting.pop_front();
+      turn().is_taken = true;
+      start();
+    }
+    turn().is_running = false;
+    if (!turn().is_taken) turns_.erase(key);
+  }
+
+  tsl::robin_map<std::string, Turn> turns_;  // the keys being written
 };
 
 }  // namespace engram

@@ -25,6 +25,7 @@ constexpr std::size_t kMostReadBytes = 1024UL * 1024;  // per turn, while a larg
 constexpr std::size_t kReadAheadBytes = 64UL * 1024;   // of commands that have to wait
 constexpr std::size_t kFullOutputBytes = 1024UL * 1024;
 constexpr std::size_t kMostPending = 1024;
+constexpr std::size_t kMostReadsPerWorker = 8;  // in flight: enough to keep the workers busy
 constexpr int kCommandsPerTurn = 256;
 constexpr std::size_t kKeptBytes = 64UL * 1024;  // a quiet connection keeps no larger buffer
 
@@ -70,13 +71,17 @@ bool Connection::output_full() const noexcept {
   return unsent() + pending_bytes_ >= kFullOutputBytes;
 }
 
-/// The ordering rule: neighbours of one kind may be in flight together.
+/// The ordering rule: neighbours of one kind may be in flight together. Of reads only as many as
+/// keep the workers busy, because those of other clients queue behind them.
 bool Connection::may_start(CommandKind kind) const noexcept {
   const auto unanswered = [this](CommandKind of) {
     return unanswered_[static_cast<std::size_t>(of)];
   };
   if (pending_.size() >= kMostPending) return false;
-  if (kind == CommandKind::kRead) return unanswered(CommandKind::kWrite) == 0;
+  if (kind == CommandKind::kRead) {
+    return unanswered(CommandKind::kWrite) == 0 &&
+           unanswered(CommandKind::kRead) < kMostReadsPerWorker * services_.workers.size();
+  }
   if (kind == CommandKind::kWrite) return unanswered(CommandKind::kRead) == 0;
   return true;
 }

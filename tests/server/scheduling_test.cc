@@ -154,6 +154,20 @@ TEST_CASE("engine/key_order: a write that ends inside its own start passes the t
   CHECK(log == "abcd");
 }
 
+TEST_CASE("engine/key_order: any number of writes may end inside their starts") {
+  KeyOrder order;
+  int ended = 0;
+  order.begin("k", [] {});
+  for (int i = 0; i < 1'000'000; ++i) {
+    order.begin("k", [&] {
+      ++ended;
+      order.finish("k");
+    });
+  }
+  order.finish("k");
+  CHECK(ended == 1'000'000);
+}
+
 TEST_CASE("engine/key_table: agrees with a model under random changes") {
   struct Entry {
     std::string key;
