@@ -15,6 +15,10 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
+/// Half of the address space of a process on x86-64 and ARM: beyond it, the heap could not grow.
+constexpr std::size_t kMostReserved = std::size_t{64} << 40;
+
+std::atomic<std::size_t> all_reserved{0};
 std::atomic<std::size_t> all_committed{0};
 
 tl::unexpected<Error> out_of_memory(std::size_t bytes) {
@@ -31,6 +35,11 @@ std::size_t mapped_bytes() noexcept {
 Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
   const std::size_t size = round_up(bytes, kPage);
   const std::size_t slack = size >= kHugePage ? kHugePage : 0;
+  if (all_reserved.load(std::memory_order_relaxed) + size > kMostReserved) {
+    return fail(ErrorCode::kResourceExhausted,
+                "no address space for another index: this process has reserved 64 TiB, which is "
+                "1,600 indexes of M = 16");
+  }
   const int protection = access == Access::kNone ? PROT_NONE : PROT_READ | PROT_WRITE;
   void* const mapped =
       ::mmap(nullptr, size + slack, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -41,6 +50,7 @@ Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
   const std::size_t lead = slack == 0 ? 0 : round_up(address, kHugePage) - address;
   if (lead > 0) ::munmap(start, lead);
   if (slack > lead) ::munmap(start + lead + size, slack - lead);
+  all_reserved.fetch_add(size, std::memory_order_relaxed);
   MappedMemory memory(start + lead, size);
   if (access == Access::kReadWrite) memory.count_committed(size);
   return memory;
@@ -49,6 +59,7 @@ Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
 MappedMemory::~MappedMemory() {
   if (data_ == nullptr) return;
   ::munmap(data_, size_);
+  all_reserved.fetch_sub(size_, std::memory_order_relaxed);
   all_committed.fetch_sub(committed_, std::memory_order_relaxed);
 }
 

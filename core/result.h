@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors as values. Every fallible function of engram returns a Result; no exception crosses the
-// Index seam or the event loop.
+// Index seam or the event loop. The one exception is a heap that cannot give a few bytes more: like
+// Redis, the process then ends.
 #pragma once
 
 #include <string>
@@ -17,7 +18,7 @@ enum class ErrorCode {
   kAlreadyExists,      ///< the name is taken
   kWrongType,          ///< the key holds another kind of value
   kUnsupported,        ///< this build or primitive cannot do it
-  kResourceExhausted,  ///< memory, slots or descriptors ran out; nothing was changed
+  kResourceExhausted,  ///< mapped memory, slots or descriptors ran out; nothing was changed
   kDataLoss,           ///< stored bytes are damaged or foreign
   kIo,                 ///< the operating system refused; the message carries its reason
 };

@@ -41,7 +41,8 @@ class VectorStore {
   /// Stores `vector` ([dim], passed check_vector) in an allocated slot.
   void write(Slot slot, std::span<const float> vector);
 
-  /// The vector as it was written, to within one rounding under cosine. vector: [dim].
+  /// The vector as it was written; under cosine to within a unit in the last place of each
+  /// component, unit vectors exactly. vector: [dim].
   void read(Slot slot, std::span<float> vector) const;
 
   const std::byte* row(Slot slot) const noexcept {
@@ -77,7 +78,7 @@ class VectorStore {
   const Slot block_mask_;
 
   ReservedArray<std::byte*> blocks_;  // first row of each block
-  ReservedArray<float> factors_;      // by slot, what decode_row needs; unused unless cosine
+  ReservedArray<float> factors_;      // by slot, what decode_row needs
   std::vector<MappedMemory> memory_;  // owns the blocks
   std::vector<Slot> free_;
   std::atomic<Slot> slot_end_{0};
