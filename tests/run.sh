@@ -25,6 +25,7 @@ all_stages=(gcc clang asan tsan neon fuzz format lint)
 fuzz_seconds="${FUZZ_SECONDS:-30}"
 results="$(mktemp -d)"
 current=
+launcher=()  # stands before each `meson test`
 
 # check NAME COMMAND...: runs a command and counts it as one test.
 check() {
@@ -70,7 +71,7 @@ test_in() {
   local directory="$1" stage="$2"
   shift 2
   rm -f "$directory/meson-logs/testlog.json"
-  meson test -C "$directory" --no-rebuild --print-errorlogs "$@"
+  "${launcher[@]}" meson test -C "$directory" --no-rebuild --print-errorlogs "$@"
   count_meson_tests "$directory" "$stage" >>"$results/checks" || check "$stage: tests ran" false
 }
 
@@ -102,12 +103,11 @@ stage_asan() {
 stage_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
   # ThreadSanitizer of clang 14 does not know the address layouts that newer kernels randomize into.
-  local fixed_addresses=()
-  setarch --addr-no-randomize true 2>/dev/null && fixed_addresses=(--wrapper "setarch --addr-no-randomize")
+  setarch --addr-no-randomize true 2>/dev/null && launcher=(setarch --addr-no-randomize)
   check "tsan: configure" configure build-tsan clang -Dbuildtype=debugoptimized -Db_sanitize=thread \
     -Db_lundef=false -Dbenchmarks=false &&
     check "tsan: build" build build-tsan &&
-    test_in build-tsan tsan --timeout-multiplier 6 "${fixed_addresses[@]}"
+    test_in build-tsan tsan --timeout-multiplier 6
 }
 
 stage_neon() {
