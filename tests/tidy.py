@@ -24,6 +24,7 @@ ROOMS = (
     ("net", "runtime"),
 )
 MOST_LINES = 500
+EXAMPLE = "tests/primitives/example/lsh.cc"
 # Reports a broken invariant before it ends the process: there is nobody else to tell.
 MAY_PRINT = {"core/assert.h"}
 
@@ -122,14 +123,26 @@ def check_printing(tree):
             yield path, f"{found.group()}: a library returns values and errors, it does not print"
 
 
+def check_readme(root):
+    """The README shows the whole of the example primitive, and links to what exists."""
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    if (root / EXAMPLE).read_text(encoding="utf-8").strip() not in readme:
+        yield "README.md", f"the primitive that it shows is not {EXAMPLE}"
+    for target in re.findall(r"\]\(([^)#:]+)\)", readme):
+        if not (root / target).exists():
+            yield "README.md", f"links to {target}, which does not exist"
+
+
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
-    tree = Tree(root if root.is_dir() else root.parents[1])
+    root = root if root.is_dir() else root.parents[1]
+    tree = Tree(root)
     breaches = [
         breach
         for check in (check_includes, check_tests, check_texts, check_printing)
         for breach in check(tree)
     ]
+    breaches += check_readme(root)
     for path, problem in breaches:
         print(f"{path}: {problem}")
     print(f"{len(tree.texts)} files, {len(breaches)} breaches")
