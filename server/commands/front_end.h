@@ -25,8 +25,8 @@ class FrontEnd {
   /// Drops the connection at the end of this turn, unsent replies included.
   virtual void close_client(ClientId id) = 0;
 
-  /// Listens on every address at `port` before it stops listening on the former ones; on failure
-  /// nothing has changed. Returns the port, which the kernel chooses if `port` is 0.
+  /// Listens on every address at `port` and nowhere else; on failure nothing has changed. Returns
+  /// the port, which the kernel chooses if `port` is 0.
   virtual Result<int> listen(const std::vector<std::string>& addresses, int port) = 0;
 
   virtual void request_shutdown() = 0;

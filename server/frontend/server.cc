@@ -20,9 +20,8 @@
 namespace engram {
 namespace {
 
-// Tokens of the poller: a client's is its id, a listener's is its descriptor with the top bit set.
+// A client's token of the poller is its id.
 constexpr std::uint64_t kWakeUpToken = 0;
-constexpr std::uint64_t kListenerBit = std::uint64_t{1} << 63;
 
 constexpr std::int64_t kTickMs = 100;
 constexpr int kAcceptsPerTurn = 64;
@@ -82,6 +81,7 @@ Server::Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poll
     : config_(std::move(config)),
       wake_up_(std::move(wake_up)),
       poller_(std::move(poller)),
+      listeners_(*poller_),
       keyspace_(random_seed(),
                 [this](std::shared_ptr<void> garbage) {
                   workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
@@ -137,9 +137,7 @@ void Server::handle(const PollEvent& event) {
     workers_.poll_completions();
     return;
   }
-  if ((event.token & kListenerBit) != 0) {
-    return accept_from(static_cast<int>(event.token & ~kListenerBit));
-  }
+  if (Listeners::is_token(event.token)) return accept_from(Listeners::descriptor(event.token));
   Connection* const connection = find(event.token);
   if (connection == nullptr) return;
   if (event.hung_up) {
@@ -183,7 +181,7 @@ int Server::wait_ms() const {
   if (!queued_.empty()) return 0;
   const std::int64_t now_ms = keyspace_.now_ms();
   const bool ticking = stats_.commands != sampled_commands_ || stats_.commands_per_second != 0 ||
-                       !accepting_ || (config_.timeout > 0 && !connections_.empty());
+                       !listeners_.accepting() || (config_.timeout > 0 && !connections_.empty());
   std::int64_t wait = ticking ? std::clamp<std::int64_t>(next_tick_ms_ - now_ms, 0, kTickMs) : -1;
   if (const auto expiry = keyspace_.next_expiry()) {
     const std::int64_t until = std::clamp<std::int64_t>(*expiry - now_ms, 1, kMostSleepMs);
@@ -206,7 +204,7 @@ void Server::tick() {
   next_tick_ms_ = now_ms + kTickMs;
   sample_throughput();
   if (config_.timeout > 0) drop_silent_clients();
-  if (!accepting_) set_accepting(true);
+  if (!listeners_.accepting()) listeners_.set_accepting(true);
 }
 
 void Server::sample_throughput() {
@@ -231,10 +229,7 @@ void Server::drop_silent_clients() {
 
 void Server::accept_from(int listener) {
   // A change of bind or port in this very turn may have closed it.
-  if (std::none_of(listeners_.begin(), listeners_.end(),
-                   [listener](const UniqueFd& fd) { return fd.get() == listener; })) {
-    return;
-  }
+  if (!listeners_.contains(listener)) return;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     UniqueFd fd;
     const AcceptResult result = accept_tcp(listener, fd);
@@ -242,7 +237,7 @@ void Server::accept_from(int listener) {
     if (result == AcceptResult::kOutOfDescriptors) {
       spdlog::warn("cannot accept connections: the process is out of file descriptors");
       // The listener stays readable; without a pause the loop would spin on it.
-      return set_accepting(false);
+      return listeners_.set_accepting(false);
     }
     admit(std::move(fd));
   }
@@ -266,41 +261,12 @@ void Server::admit(UniqueFd fd) {
   connections_.emplace(id, std::move(connection));
 }
 
-void Server::set_accepting(bool accepting) {
-  accepting_ = accepting;
-  for (const UniqueFd& listener : listeners_) {
-    poller_->modify(listener.get(), kListenerBit | static_cast<std::uint64_t>(listener.get()),
-                    {.readable = accepting});
-  }
-}
-
 Result<int> Server::listen(const std::vector<std::string>& addresses, int port) {
-  // The former listeners go first: an address in both lists cannot be bound twice.
-  const bool was_listening = !listeners_.empty();
-  for (const UniqueFd& listener : listeners_) poller_->remove(listener.get());
-  listeners_.clear();
-  auto opened = open_listeners(addresses, port);
-  if (!opened) {
-    spdlog::warn("{}", opened.error().message);
-    if (was_listening) ENGRAM_TRY(open_listeners(config_.bind, config_.port));
-  }
-  return opened;
-}
-
-Result<int> Server::open_listeners(const std::vector<std::string>& addresses, int port) {
-  auto opened = listen_tcp_all(addresses, port, config_.tcp_backlog);
-  if (!opened) return tl::unexpected<Error>(std::move(opened.error()));
-  for (const UniqueFd& listener : *opened) {
-    ENGRAM_TRY(poller_->add(listener.get(),
-                            kListenerBit | static_cast<std::uint64_t>(listener.get()),
-                            {.readable = true}));
-  }
-  listeners_ = std::move(*opened);
-  accepting_ = true;
-  const int chosen = local_port(listeners_.front().get());
-  port_.store(chosen);
-  for (const UniqueFd& listener : listeners_) {
-    spdlog::info("listening on {}", local_name(listener.get()));
+  auto chosen = listeners_.change(addresses, port, config_.tcp_backlog);
+  if (chosen) {
+    port_.store(*chosen);
+  } else {
+    spdlog::warn("{}", chosen.error().message);
   }
   return chosen;
 }

@@ -17,6 +17,7 @@
 #include "server/config/config.h"
 #include "server/engine/keyspace.h"
 #include "server/frontend/connection.h"
+#include "server/frontend/listeners.h"
 #include "server/net/poller.h"
 #include "server/net/unique_fd.h"
 #include "server/net/wake_up.h"
@@ -54,7 +55,6 @@ class Server final : public FrontEnd {
  private:
   Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poller);
 
-  Result<int> open_listeners(const std::vector<std::string>& addresses, int port);
   void abandon_waiting_operations();
   void turn();
   void handle(const PollEvent& event);
@@ -65,7 +65,6 @@ class Server final : public FrontEnd {
   void expire_keys();
   void accept_from(int listener);
   void admit(UniqueFd fd);
-  void set_accepting(bool accepting);
   void enqueue(Connection& connection);
   void serve_queued();
   void close(Connection& connection);
@@ -75,11 +74,10 @@ class Server final : public FrontEnd {
   ServerStats stats_;
   WakeUp wake_up_;
   std::unique_ptr<Poller> poller_;
+  Listeners listeners_;
   Keyspace keyspace_;
   WorkerPool workers_;
   Services services_;
-  std::vector<UniqueFd> listeners_;
-  bool accepting_ = true;
   tsl::robin_map<ClientId, std::unique_ptr<Connection>> connections_;
   ClientId last_client_ = 0;
   std::vector<ClientId> queued_;   // to be looked at in this turn

@@ -65,6 +65,39 @@ std::string describe(const sockaddr_storage& address) {
   return std::string(ip) + ":" + std::to_string(ntohs(v4.sin_port));
 }
 
+bool is_optional(const std::string& address) {
+  return address.starts_with('-');
+}
+
+std::string required_part(const std::string& address) {
+  return is_optional(address) ? address.substr(1) : address;
+}
+
+/// The bytes of an IPv4 or IPv6 address without the port.
+std::string_view host_bytes(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    return {reinterpret_cast<const char*>(&v6.sin6_addr), sizeof v6.sin6_addr};
+  }
+  const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+  return {reinterpret_cast<const char*>(&v4.sin_addr), sizeof v4.sin_addr};
+}
+
+bool is_wildcard(const sockaddr_storage& address) {
+  return host_bytes(address).find_first_not_of('\0') == std::string_view::npos;
+}
+
+// The port is at the same place under both families.
+int port_of(const sockaddr_storage& address) {
+  return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
+Overlap compare(const sockaddr_storage& a, const sockaddr_storage& b) {
+  if (a.ss_family != b.ss_family || port_of(a) != port_of(b)) return Overlap::kNone;
+  if (host_bytes(a) == host_bytes(b)) return Overlap::kSame;
+  return is_wildcard(a) || is_wildcard(b) ? Overlap::kConflict : Overlap::kNone;
+}
+
 template <class Query>
 sockaddr_storage name_of(int fd, Query query) {
   sockaddr_storage address{};
@@ -91,23 +124,43 @@ Result<std::vector<UniqueFd>> listen_tcp_all(const std::vector<std::string>& add
                                              int backlog) {
   std::vector<UniqueFd> listeners;
   for (const std::string& address : addresses) {
-    const bool optional = address.starts_with('-');
-    auto listener = listen_tcp(optional ? address.substr(1) : address, port, backlog);
+    auto listener = listen_tcp(required_part(address), port, backlog);
     if (!listener) {
-      if (optional) continue;
+      if (is_optional(address)) continue;
       return tl::unexpected<Error>(std::move(listener.error()));
     }
     listeners.push_back(std::move(*listener));
     if (port == 0) port = local_port(listeners.front().get());
   }
-  if (listeners.empty()) return fail(ErrorCode::kIo, "there is no address to listen on");
   return listeners;
 }
 
+Overlap overlap_of(const std::string& address, int port, int listener) {
+  const auto wanted = resolve(required_part(address), port);
+  if (!wanted) return Overlap::kNone;
+  const sockaddr_storage present = name_of(listener, ::getsockname);
+  for (const addrinfo* where = wanted->get(); where != nullptr; where = where->ai_next) {
+    sockaddr_storage candidate{};
+    std::memcpy(&candidate, where->ai_addr, where->ai_addrlen);
+    if (const Overlap overlap = compare(candidate, present); overlap != Overlap::kNone) {
+      return overlap;
+    }
+  }
+  return Overlap::kNone;
+}
+
 int local_port(int fd) {
+  return port_of(name_of(fd, ::getsockname));
+}
+
+std::string local_address(int fd) {
   const sockaddr_storage address = name_of(fd, ::getsockname);
-  // The port is at the same place under both families.
-  return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+  char host[NI_MAXHOST] = "";
+  // Unlike inet_ntop() it tells the interface of a link-local address.
+  [[maybe_unused]] const int result =
+      ::getnameinfo(reinterpret_cast<const sockaddr*>(&address), sizeof address, host, sizeof host,
+                    nullptr, 0, NI_NUMERICHOST);
+  return host;
 }
 
 std::string local_name(int fd) {

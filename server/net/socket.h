@@ -18,11 +18,19 @@ namespace engram {
 Result<UniqueFd> listen_tcp(const std::string& address, int port, int backlog);
 
 /// Listens on each address. One that starts with '-' may be unavailable on this machine and is then
-/// passed over, as in redis.conf. With port 0 all share the port that the first one got.
+/// passed over, as in redis.conf, so there may be no socket. With port 0 all share the port that
+/// the first one got.
 Result<std::vector<UniqueFd>> listen_tcp_all(const std::vector<std::string>& addresses, int port,
                                              int backlog);
 
+/// How `address` at `port` relates to a socket that listens. kConflict: the system lets the one be
+/// bound only without the other, since one of them is a wildcard that covers the other.
+enum class Overlap { kNone, kSame, kConflict };
+Overlap overlap_of(const std::string& address, int port, int listener);
+
 [[nodiscard]] int local_port(int fd);
+/// The numeric address alone, as listen_tcp() takes it.
+[[nodiscard]] std::string local_address(int fd);
 
 /// "ip:port", or "[ip]:port" under IPv6.
 [[nodiscard]] std::string local_name(int fd);
