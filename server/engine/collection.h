@@ -205,7 +205,7 @@ class Collection::PutBatch {
   struct Progress;
   struct Write;
 
-  static void start(const std::shared_ptr<Progress>& progress, std::vector<Entry*> entries);
+  static void start(const std::shared_ptr<Progress>& progress, const std::vector<Entry*>& entries);
   static void finish(const std::shared_ptr<Progress>& progress, std::vector<Write>& writes);
 
   std::shared_ptr<Collection> collection_;

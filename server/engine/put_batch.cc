@@ -60,7 +60,7 @@ void Collection::PutBatch::commit(std::function<void(Result<std::size_t>)> done)
 }
 
 void Collection::PutBatch::start(const std::shared_ptr<Progress>& progress,
-                                 std::vector<Entry*> entries) {
+                                 const std::vector<Entry*>& entries) {
   Collection& collection = *progress->collection;
   const auto writes = std::make_shared<std::vector<Write>>();
   for (Entry* const entry : entries) {

@@ -20,7 +20,7 @@ struct Interest {
 struct PollEvent {
   std::uint64_t token;  ///< as given to add()
   bool readable;        ///< a read will not block: data, end of stream or an error is there
-  bool hung_up;  ///< both directions are gone; reported whatever the interest
+  bool hung_up;         ///< both directions are gone; reported whatever the interest
 };
 
 /// Level-triggered readiness of descriptors, each under a token that its owner chose. Tokens rather

@@ -2,9 +2,9 @@
 // A fixed set of threads that run searches, inserts and the freeing of large values.
 //
 // Threads: submit(), submit_detached(), poll_completions() and the destructor belong to one thread,
-// the owner (the event loop). Within a lane, jobs start in the order of their submission. A finished
-// job travels back through one vector under a mutex; the owner is woken only when that vector was
-// empty, so a burst of completions costs one wake-up.
+// the owner (the event loop). Within a lane, jobs start in the order of their submission. A
+// finished job travels back through one vector under a mutex; the owner is woken only when that
+// vector was empty, so a burst of completions costs one wake-up.
 #pragma once
 
 #include <atomic>

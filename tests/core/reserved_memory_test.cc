@@ -25,12 +25,11 @@ TEST_CASE("core/reserved_memory: mappings are zeroed, and large ones lie on huge
   }
 }
 
-TEST_CASE("core/reserved_memory: a mapping that the system refuses is an error, not a crash") {
+TEST_CASE("core/reserved_memory: a mapping beyond the address space is an error, not a crash") {
   const auto memory = MappedMemory::map(std::size_t{1} << 60, MappedMemory::Access::kNone);
   REQUIRE(!memory.has_value());
   CHECK(memory.error().code == ErrorCode::kResourceExhausted);
-  CHECK(memory.error().message ==
-        "cannot map 1152921504606846976 bytes of memory: Cannot allocate memory");
+  CHECK(memory.error().message.find("no address space") == 0);
 }
 
 TEST_CASE("core/reserved_memory: moving a mapping hands it over") {
