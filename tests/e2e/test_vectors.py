@@ -187,7 +187,7 @@ def test_an_index_is_a_key_among_others(wire, index):
         (["VADD", "index", "k", pack(1, 2, 3)], "ERR vector has 3 dimensions, index 'index' has 2"),
         (["VSEARCH", "index", pack(1), 3], "ERR vector has 1 dimensions, index 'index' has 2"),
         (["VADD", "index", "k", b"12345"], "ERR vector has 5 bytes, expected packed float32, 4 bytes for each dimension"),
-        (["VADD", "index", "", EAST], "ERR a vector's key must not be empty"),
+        (["VADD", "index", "", EAST], "ERR a vector's key must have 1 to 65536 bytes, got 0"),
         (["VADD", "none", "k", EAST], "ERR no such index 'none', VNEW makes one"),
         (["VDROP", "none"], "ERR no such index 'none', VNEW makes one"),
         (["VNEW", "index", 2], "ERR index 'index' already exists"),
