@@ -20,6 +20,7 @@ enum class ErrorCode {
   kUnsupported,        ///< this build or primitive cannot do it
   kResourceExhausted,  ///< mapped memory, slots or descriptors ran out; nothing was changed
   kDataLoss,           ///< stored bytes are damaged or foreign
+  kNoSpace,            ///< the disk is full, which may pass
   kIo,                 ///< the operating system refused; the message carries its reason
 };
 

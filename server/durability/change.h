@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The changes that journal and snapshot consist of; FORMAT.md says what they mean.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/result.h"
+
+namespace engram {
+
+/// An expiry that never comes.
+inline constexpr std::int64_t kNeverExpires = -1;
+
+// Text is borrowed: of the caller when encoding, of the buffer when decoding.
+
+struct SetString {
+  std::string_view key;
+  std::int64_t expires_ms;
+  std::string_view value;
+};
+struct AppendString {
+  std::string_view key;
+  std::uint64_t offset;
+  std::string_view suffix;
+};
+struct EraseKey {
+  std::string_view key;
+};
+struct SetExpiry {
+  std::string_view key;
+  std::int64_t expires_ms;
+};
+struct ClearKeys {};
+struct NewCollection {
+  std::string_view key;
+  std::int64_t expires_ms;
+  std::uint64_t id;
+  std::uint32_t dim;
+  std::string_view metric;
+  std::string_view primitive;
+  std::vector<std::pair<std::string_view, std::string_view>> options;
+};
+struct PutVector {
+  std::uint64_t id;
+  std::string_view key;
+  std::string_view vector;  ///< packed little-endian float32
+};
+struct EraseVector {
+  std::uint64_t id;
+  std::string_view key;
+};
+
+using Change = std::variant<SetString, AppendString, EraseKey, SetExpiry, ClearKeys, NewCollection,
+                            PutVector, EraseVector>;
+
+/// Appends the change in its stored form to `out`. Keys and values have less than 4 GiB.
+void encode(const Change& change, std::string& out);
+
+/// Takes one change off the front of `bytes`. Errors: kDataLoss. Any bytes are safe to give.
+Result<Change> decode(std::string_view& bytes);
+
+}  // namespace engram

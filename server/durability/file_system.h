@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every touch of the disk by the journal and the snapshots passes here, so that tests can put a
+// disk underneath that fails, forgets what was not synced, or stops the world at its n-th
+// operation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+
+namespace engram {
+
+/// A file that is written from its start to its end. One thread at a time.
+///
+/// Errors of all members: kNoSpace if the disk is full (or a quota reached), which may pass; kIo
+/// otherwise. The message carries the file's name and the system's reason.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;  // closes
+
+  /// Adds all of `bytes` at the end. On failure any prefix of them may have been added.
+  virtual Status append(std::span<const std::byte> bytes) = 0;
+
+  /// Returns when all that was appended, and the file's size, is on the disk (fdatasync). After a
+  /// failure nobody knows what is: the file must not be trusted, nor synced again.
+  virtual Status sync() = 0;
+
+  /// Cuts the file to `size` bytes, at most those it has; the next append() continues there.
+  virtual Status truncate(std::uint64_t size) = 0;
+
+  /// Bytes in the file, a failed append's included.
+  [[nodiscard]] virtual std::uint64_t size() const noexcept = 0;
+};
+
+/// The content of a file as it was when it was opened for reading. Any thread.
+class ReadableFile {
+ public:
+  virtual ~ReadableFile() = default;  // unmaps; what was placed stays
+
+  /// All of it, mapped read-only.
+  [[nodiscard]] virtual std::span<const std::byte> bytes() const noexcept = 0;
+
+  /// Maps bytes [offset, offset + length) at `address`, privately: they may be changed there,
+  /// which changes neither the file nor bytes(). `offset` and `address` are multiples of a page;
+  /// the memory was committed by the caller. What lies beyond in the last page is as in the file.
+  virtual Status place(std::uint64_t offset, std::size_t length, std::byte* address) const = 0;
+};
+
+/// A lock on a directory, held until destruction or the end of the process.
+class DirectoryLock {
+ public:
+  virtual ~DirectoryLock() = default;
+};
+
+/// Any thread.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  /// Creates a file, empty if it existed.
+  virtual Result<std::unique_ptr<WritableFile>> create(const std::string& path) = 0;
+
+  /// Opens an existing file to append to it, or to truncate it.
+  virtual Result<std::unique_ptr<WritableFile>> open_for_append(const std::string& path) = 0;
+
+  /// Errors: kNotFound, kIo.
+  virtual Result<std::unique_ptr<ReadableFile>> open_for_reading(const std::string& path) = 0;
+
+  /// Gives a file another name in the same directory, replacing what had it.
+  virtual Status rename(const std::string& from, const std::string& to) = 0;
+
+  /// A file that does not exist counts as removed.
+  virtual Status remove(const std::string& path) = 0;
+
+  /// The names of the regular files in a directory, in order.
+  virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;
+
+  /// Returns when what was created, renamed and removed in `directory` is on the disk.
+  virtual Status sync_directory(const std::string& directory) = 0;
+
+  /// Errors: kAlreadyExists if another process, or another lock of this one, holds it.
+  virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) = 0;
+};
+
+/// The one of the operating system.
+FileSystem& posix_file_system();
+
+}  // namespace engram

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads a journal back, and tells a torn tail from damage.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+#include "server/durability/store_files.h"
+
+namespace engram {
+
+/// Bytes at the end of the last segment that a crash left half-written.
+struct TornTail {
+  std::string path;
+  std::uint64_t
+      offset;  ///< where the last whole frame ends; 0: not even the segment's header is whole
+  std::uint64_t bytes;  ///< behind it
+};
+
+struct JournalEnd {
+  Lsn next = 1;  ///< of the frame that would come next
+  std::optional<TornTail> torn;
+  std::uint64_t frames = 0;  ///< that were visited
+};
+
+/// Called for each frame with its body; an error ends the reading.
+using FrameVisitor = std::function<Status(Lsn lsn, std::string_view changes)>;
+
+/// Visits the frames from `from` on, which the segments must reach back to, in their order. `id` is
+/// the store's; all zero: it is taken from the first segment.
+/// Errors: kDataLoss for damage (the message has file, offset and the command that repairs), for a
+/// foreign store, for a missing segment; kUnsupported for a newer version; kIo; those of the
+/// visitor.
+Result<JournalEnd> read_journal(const StoreFiles& files, StoreId& id, Lsn from,
+                                const FrameVisitor& visit);
+
+/// Cuts a torn tail off, on the disk too; removes a segment of which nothing is whole.
+Status cut(const StoreFiles& files, const TornTail& torn);
+
+}  // namespace engram

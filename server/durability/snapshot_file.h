@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The snapshot as a file of sections; what they hold is said by those who write them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "core/sections.h"
+#include "server/durability/store_files.h"
+
+namespace engram {
+
+/// Whose section it is: 0 is the store's, otherwise a collection's id.
+using SectionOwner = std::uint64_t;
+
+/// Writes a snapshot beside the old one. Destroyed before publish(), it leaves nothing behind.
+/// One thread at a time. Errors: kNoSpace, kIo.
+class SnapshotWriter final : public SectionWriter {
+ public:
+  static Result<std::unique_ptr<SnapshotWriter>> create(const StoreFiles& files);
+  ~SnapshotWriter() override;
+
+  /// Whose the sections are that are begun from now on.
+  void set_owner(SectionOwner owner);
+
+  Status begin(std::string_view name) override;
+  Status append(std::span<const std::byte> bytes) override;
+
+  /// Completes the file, puts it in the place of the old one, and syncs. `replay_from`: the first
+  /// frame of the journal that a reader has to replay. Returns its size in bytes.
+  Result<std::uint64_t> publish(Lsn replay_from, std::int64_t begun_ms);
+};
+
+/// A snapshot that is open. Any thread. Pages that were placed stay when it is closed.
+class SnapshotFile {
+ public:
+  /// Checks header, footer and table of contents. `id` is the store's; all zero: it is taken from
+  /// the file. Errors: kNotFound if there is none, kDataLoss, kUnsupported, kIo.
+  static Result<std::unique_ptr<SnapshotFile>> open(const StoreFiles& files, StoreId& id);
+
+  [[nodiscard]] Lsn replay_from() const noexcept;
+  [[nodiscard]] std::int64_t begun_ms() const noexcept;
+  [[nodiscard]] std::uint64_t bytes() const noexcept;
+
+  /// The sections of one owner. section() checks the checksum first; place() leaves it to verify().
+  /// Valid while this file is open.
+  [[nodiscard]] std::unique_ptr<SectionReader> sections_of(SectionOwner owner) const;
+
+  /// One section, for verify().
+  struct Entry {
+    SectionOwner owner;
+    std::string name;
+    std::uint64_t offset;
+    std::uint64_t length;
+    std::uint32_t checksum;
+  };
+  [[nodiscard]] const std::vector<Entry>& entries() const noexcept;
+
+  /// Compares a section's checksum with its bytes. Errors: kDataLoss naming file, section and
+  /// place.
+  [[nodiscard]] Status verify(const Entry& entry) const;
+};
+
+}  // namespace engram

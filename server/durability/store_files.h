@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data directory: which files there are, and the lock that keeps others out.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "server/durability/file_system.h"
+
+namespace engram {
+
+/// The number of a frame of the journal, from 1. 0: none.
+using Lsn = std::uint64_t;
+
+/// Tells one store from every other.
+using StoreId = std::array<std::byte, 16>;
+
+/// Threads: the const members are for any; the others are for one at a time.
+class StoreFiles {
+ public:
+  /// Locks an existing directory, and removes what a snapshot that was never finished left behind.
+  /// Errors: kAlreadyExists if another process has it open, kIo.
+  static Result<std::unique_ptr<StoreFiles>> open(FileSystem& disk, std::string directory);
+
+  [[nodiscard]] FileSystem& disk() const noexcept { return disk_; }
+  [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
+
+  /// Of the store that was found, or that begins here.
+  [[nodiscard]] const StoreId& id() const noexcept { return id_; }
+  void set_id(const StoreId& id) noexcept { id_ = id; }
+
+  [[nodiscard]] std::string snapshot_path() const;
+  [[nodiscard]] std::string unfinished_snapshot_path() const;
+  [[nodiscard]] std::string segment_path(Lsn first) const;
+
+  /// The first LSNs of the segments there are, ascending. Errors: kIo.
+  [[nodiscard]] Result<std::vector<Lsn>> segments() const;
+
+ private:
+  StoreFiles(FileSystem& disk, std::string directory, std::unique_ptr<DirectoryLock> lock)
+      : disk_(disk), directory_(std::move(directory)), lock_(std::move(lock)) {}
+
+  FileSystem& disk_;
+  const std::string directory_;
+  const std::unique_ptr<DirectoryLock> lock_;
+  StoreId id_ = {};
+};
+
+}  // namespace engram
