@@ -7,12 +7,9 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/aligned_buffer.h"
-
 namespace engram {
 namespace {
 
-constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 /// Half of the address space of a process on x86-64 and ARM: beyond it, the heap could not grow.
@@ -33,7 +30,7 @@ std::size_t mapped_bytes() noexcept {
 }
 
 Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
-  const std::size_t size = round_up(bytes, kPage);
+  const std::size_t size = round_up(bytes, kPageBytes);
   const std::size_t slack = size >= kHugePage ? kHugePage : 0;
   if (all_reserved.load(std::memory_order_relaxed) + size > kMostReserved) {
     return fail(ErrorCode::kResourceExhausted,
@@ -70,10 +67,21 @@ void MappedMemory::count_committed(std::size_t bytes) noexcept {
 
 Status MappedMemory::commit(std::size_t bytes) {
   ENGRAM_ASSERT(bytes <= size_);
-  const std::size_t pages = round_up(bytes, kPage);
-  if (::mprotect(data_, pages, PROT_READ | PROT_WRITE) != 0) return out_of_memory(bytes);
-  count_committed(pages);
+  const std::size_t end = round_up(bytes, kPageBytes);
+  if (end <= committed_) return {};
+  std::byte* const start = data_ + committed_;
+  const std::size_t more = end - committed_;
+  if (::mprotect(start, more, PROT_READ | PROT_WRITE) != 0) return out_of_memory(more);
+  count_committed(end);
   return {};
+}
+
+Status MappedMemory::place(SectionReader& reader, std::string_view name) {
+  const auto bytes = reader.size(name);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (*bytes == 0) return {};
+  ENGRAM_TRY(commit(*bytes));
+  return reader.place(name, data_);
 }
 
 void MappedMemory::prefer_huge_pages() noexcept {

@@ -8,13 +8,19 @@
 #include <cstddef>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include "core/aligned_buffer.h"
 #include "core/assert.h"
 #include "core/result.h"
+#include "core/sections.h"
 
 namespace engram {
+
+/// The unit in which memory is mapped and sections are placed.
+inline constexpr std::size_t kPageBytes = 4096;
 
 /// Bytes of all MappedMemory of this process that may be read and written, used or not. Any thread.
 std::size_t mapped_bytes() noexcept;
@@ -44,11 +50,16 @@ class MappedMemory {
   std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
 
-  /// Makes the first `bytes` readable and writable.
+  /// Makes the first `bytes` readable and writable. Errors: kResourceExhausted.
   Status commit(std::size_t bytes);
 
+  /// Puts the section `name` at the start, see SectionReader::place, and makes it readable and
+  /// writable. It must fit. Errors: those of place() and commit().
+  Status place(SectionReader& reader, std::string_view name);
+
   /// Asks for huge pages: graph search touches rows at random, and a TLB miss costs as much as a
-  /// cache miss. A refusal by the system changes nothing but speed.
+  /// cache miss. A refusal by the system changes nothing but speed. What was placed keeps its own
+  /// pages.
   void prefer_huge_pages() noexcept;
 
  private:
@@ -84,6 +95,28 @@ class ReservedArray {
     return grow(count);
   }
 
+  /// Fills an array of which nothing was used yet with the `count` elements of section `name`, by
+  /// placing it: see SectionReader::place. It grows behind them as ever. Elements from `count` to
+  /// committed() are zero unless the file is damaged. On an error the array is to be discarded.
+  /// Errors: kDataLoss unless the section has exactly `count` elements; kResourceExhausted.
+  Status adopt(SectionReader& reader, std::string_view name, std::size_t count) {
+    const auto section_bytes = reader.size(name);
+    if (!section_bytes) return tl::unexpected(section_bytes.error());
+    if (*section_bytes % sizeof(T) != 0 || *section_bytes / sizeof(T) != count) {
+      return fail(ErrorCode::kDataLoss, "section '" + std::string(name) + "' has " +
+                                            std::to_string(*section_bytes) + " bytes, " +
+                                            std::to_string(count) + " entries of " +
+                                            std::to_string(sizeof(T)) + " were expected");
+    }
+    if (count > capacity()) return exhausted(count);
+    const std::lock_guard lock(mutex_);
+    ENGRAM_ASSERT(bytes_ == 0);
+    if (*section_bytes >= kLargestStep) memory_.prefer_huge_pages();
+    ENGRAM_TRY(memory_.place(reader, name));
+    publish(round_up(*section_bytes, kPageBytes));
+    return {};
+  }
+
   T& operator[](std::size_t i) noexcept {
     ENGRAM_DASSERT(i < committed_.load(std::memory_order_relaxed));
     return data()[i];
@@ -106,11 +139,7 @@ class ReservedArray {
 
   Status grow(std::size_t count) {
     const std::lock_guard lock(mutex_);
-    if (count > capacity()) {
-      return fail(ErrorCode::kResourceExhausted, "reserved address space holds " +
-                                                     std::to_string(capacity()) + " entries, " +
-                                                     std::to_string(count) + " needed");
-    }
+    if (count > capacity()) return exhausted(count);
     const std::size_t old_bytes = bytes_;
     if (count * sizeof(T) <= old_bytes) return {};
     // Steps double up to a limit: small indexes stay small, large ones do not call often.
@@ -119,9 +148,19 @@ class ReservedArray {
     const std::size_t bytes = std::min(wanted, memory_.size());
     ENGRAM_TRY(memory_.commit(bytes));
     if (bytes >= kLargestStep && old_bytes < kLargestStep) memory_.prefer_huge_pages();
+    publish(bytes);
+    return {};
+  }
+
+  void publish(std::size_t bytes) noexcept {
     bytes_ = bytes;
     committed_.store(bytes / sizeof(T), std::memory_order_release);
-    return {};
+  }
+
+  tl::unexpected<Error> exhausted(std::size_t count) const {
+    return fail(ErrorCode::kResourceExhausted, "reserved address space holds " +
+                                                   std::to_string(capacity()) + " entries, " +
+                                                   std::to_string(count) + " needed");
   }
 
   MappedMemory memory_;

@@ -19,6 +19,26 @@ class SlotSet {
   /// Errors: kResourceExhausted. To be called once, before anything else.
   Status reserve() { return words_.reserve(kMaxSlots / kBits); }
 
+  /// Makes this set the same as `other`, which may be changed meanwhile: each of its slots is taken
+  /// as it was at some moment of the call. Nobody else may use this one meanwhile.
+  /// Errors: kResourceExhausted.
+  Status assign(const SlotSet& other) {
+    const std::size_t words = other.words_.committed();
+    ENGRAM_TRY(words_.ensure(words));
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < words_.committed(); ++i) {
+      const auto bits = i < words ? other.words_[i].load(std::memory_order_acquire) : 0;
+      words_[i].store(bits, std::memory_order_release);
+      size += static_cast<std::size_t>(std::popcount(bits));
+    }
+    size_.store(size, std::memory_order_relaxed);
+    return {};
+  }
+
+  /// Makes room for slots below `slot_end`: their insert() cannot fail then. Errors:
+  /// kResourceExhausted.
+  Status ensure(std::size_t slot_end) { return words_.ensure((slot_end + kBits - 1) / kBits); }
+
   /// Adds `slot`; true if it was not there. Errors: kResourceExhausted.
   Result<bool> insert(Slot slot) {
     ENGRAM_TRY(words_.ensure(slot / kBits + 1));
@@ -43,6 +63,15 @@ class SlotSet {
   }
 
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
+
+  /// One past the highest member, 0 if there is none.
+  Slot end() const noexcept {
+    for (std::size_t i = words_.committed(); i-- > 0;) {
+      const auto bits = words_[i].load(std::memory_order_acquire);
+      if (bits != 0) return static_cast<Slot>(i * kBits + std::bit_width(bits));
+    }
+    return 0;
+  }
 
   /// Calls visit(slot) for the members in [begin, end), in ascending order.
   template <class Visit>

@@ -2,7 +2,11 @@
 #include "core/vector_store.h"
 
 #include <bit>
+#include <cstdint>
+#include <cstring>
 #include <string>
+
+#include "core/aligned_buffer.h"
 
 namespace engram {
 namespace {
@@ -42,13 +46,12 @@ Status VectorStore::reserve_address_space() {
 }
 
 Status VectorStore::add_block() {
-  const std::size_t bytes = (std::size_t{block_mask_} + 1) * row_bytes_;
-  auto memory = MappedMemory::map(bytes, MappedMemory::Access::kReadWrite);
+  auto memory = MappedMemory::map(block_bytes(), MappedMemory::Access::kReadWrite);
   if (!memory) return tl::unexpected(std::move(memory.error()));
   // The first block stays on small pages: a collection of ten vectors should not take 2 MiB.
-  if (!memory_.empty()) memory->prefer_huge_pages();
-  ENGRAM_TRY(blocks_.ensure(memory_.size() + 1));
-  blocks_[memory_.size()] = memory->data();
+  if (block_count_ > 0) memory->prefer_huge_pages();
+  ENGRAM_TRY(blocks_.ensure(block_count_ + 1));
+  blocks_[block_count_++] = memory->data();
   memory_.push_back(std::move(*memory));
   return {};
 }
@@ -64,7 +67,7 @@ Result<Slot> VectorStore::allocate() {
     return fail(ErrorCode::kResourceExhausted,
                 "the index is full: it holds " + std::to_string(kMaxSlots) + " vectors");
   }
-  if ((slot >> block_shift_) >= memory_.size()) ENGRAM_TRY(add_block());
+  if ((slot >> block_shift_) >= block_count_) ENGRAM_TRY(add_block());
   ENGRAM_TRY(factors_.ensure(std::size_t{slot} + 1));
   slot_end_.store(slot + 1, std::memory_order_release);
   return slot;
@@ -86,9 +89,18 @@ void VectorStore::read(Slot slot, std::span<float> vector) const {
   decode_row(row(slot), factors_[slot], vector);
 }
 
+bool VectorStore::holds(Slot slot, std::span<const float> vector) const {
+  ENGRAM_ASSERT(vector.size() == dim_ && slot < slot_end());
+  AlignedBuffer buffer;
+  std::byte* const encoded = buffer.reserve(row_bytes_);
+  const float factor = encode_row(metric_, vector, encoded);
+  return std::memcmp(row(slot), encoded, row_bytes_) == 0 &&
+         std::bit_cast<std::uint32_t>(factors_[slot]) == std::bit_cast<std::uint32_t>(factor);
+}
+
 std::size_t VectorStore::memory_bytes() const noexcept {
   const std::size_t slots = slot_end();
-  return slots * (row_bytes_ + sizeof(float)) + memory_.size() * sizeof(std::byte*) +
+  return slots * (row_bytes_ + sizeof(float)) + block_count_ * sizeof(std::byte*) +
          free_.capacity() * sizeof(Slot);
 }
 

@@ -12,7 +12,9 @@
 #include "core/reserved_memory.h"
 #include "core/result.h"
 #include "core/row.h"
+#include "core/sections.h"
 #include "core/slot.h"
+#include "core/slot_set.h"
 
 namespace engram {
 
@@ -45,6 +47,23 @@ class VectorStore {
   /// component, unit vectors exactly. vector: [dim].
   void read(Slot slot, std::span<float> vector) const;
 
+  /// Whether write(slot, vector) would change nothing: row and factor are, bit for bit, what it
+  /// would store. slot: below slot_end(). vector: [dim], passed check_vector. Threads: as row().
+  bool holds(Slot slot, std::span<const float> vector) const;
+
+  /// Writes the vectors of `stored` as the sections store.rows and store.factors; those of other
+  /// slots are zeros and not read. Any thread; the owner may go on meanwhile, but neither write nor
+  /// release a slot of `stored`, nor may the set change. Takes a megabyte, whatever the size.
+  /// Errors: the writer's.
+  Status save(SectionWriter& writer, const SlotSet& stored) const;
+
+  /// Takes back what save() wrote for the same `stored`, on a store of which nothing was used yet:
+  /// exactly these slots are allocated afterwards. Rows and factors are placed, not read, so they
+  /// are not verified: they may hold any floats, NaN among them, until they are. On an error the
+  /// store is to be discarded. Errors: kDataLoss when the sections have not the size that `stored`
+  /// needs; kResourceExhausted; the reader's.
+  Status load(SectionReader& reader, const SlotSet& stored);
+
   const std::byte* row(Slot slot) const noexcept {
     return blocks_[slot >> block_shift_] + std::size_t{slot & block_mask_} * row_bytes_;
   }
@@ -56,7 +75,13 @@ class VectorStore {
   /// How many slots from `slot` on lie contiguously in memory, at least 1: the length of a run that
   /// Kernel::scan may take.
   std::size_t run_length(Slot slot) const noexcept {
-    return std::size_t{block_mask_} + 1 - (slot & block_mask_);
+    return rows_per_block() - (slot & block_mask_);
+  }
+
+  /// Calls visit(slot) for the slots below slot_end() that are not allocated. Owner only.
+  template <class Visit>
+  void for_each_free(Visit&& visit) const {
+    for (const Slot slot : free_) visit(slot);
   }
 
   /// Allocated and not released.
@@ -71,6 +96,18 @@ class VectorStore {
   Status reserve_address_space();
   Status add_block();
 
+  // vector_store_sections.cc
+  std::size_t section_bytes(Slot end) const noexcept;
+  Status save_rows(SectionWriter& writer, const SlotSet& stored) const;
+  Status save_factors(SectionWriter& writer, const SlotSet& stored) const;
+  Status load_rows(SectionReader& reader, Slot end);
+
+  std::size_t rows_per_block() const noexcept { return std::size_t{block_mask_} + 1; }
+  /// From one block to the next, where several lie in one mapping: whole pages.
+  std::size_t block_bytes() const noexcept {
+    return round_up(rows_per_block() * row_bytes_, kPageBytes);
+  }
+
   const std::size_t dim_;
   const std::size_t row_bytes_;
   const Metric metric_;
@@ -78,8 +115,9 @@ class VectorStore {
   const Slot block_mask_;
 
   ReservedArray<std::byte*> blocks_;  // first row of each block
+  std::size_t block_count_ = 0;
   ReservedArray<float> factors_;      // by slot, what decode_row needs
-  std::vector<MappedMemory> memory_;  // owns the blocks
+  std::vector<MappedMemory> memory_;  // owns the blocks: one each, but those loaded lie in one
   std::vector<Slot> free_;
   std::atomic<Slot> slot_end_{0};
 };

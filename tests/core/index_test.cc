@@ -31,6 +31,8 @@ class NoSections final : public SectionWriter, public SectionReader {
   Result<std::span<const std::byte>> section(std::string_view) override {
     return std::span<const std::byte>();
   }
+  Result<std::size_t> size(std::string_view) override { return 0; }
+  Status place(std::string_view, std::byte*) override { return {}; }
 };
 
 TEST_CASE("core/index: a batch is searched query by query unless a primitive knows better") {

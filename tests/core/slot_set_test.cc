@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <set>
 #include <thread>
@@ -77,6 +78,64 @@ TEST_CASE("core/slot_set: any sequence of changes, and any window, equals a std:
     CHECK(members_by_runs(set, begin, end) == window);
   }
   CHECK(members(set, 0, kNoSlot) == std::vector<Slot>(expected.begin(), expected.end()));
+}
+
+TEST_CASE("core/slot_set: the end is one past the highest member") {
+  SlotSet set;
+  REQUIRE(set.reserve().has_value());
+  CHECK(set.end() == 0);
+  for (const Slot slot : {Slot{0}, Slot{63}, Slot{64}, Slot{700'000}, Slot{kMaxSlots - 1}}) {
+    CHECK(set.insert(slot).value());
+    CHECK(set.end() == slot + 1);
+  }
+  set.erase(static_cast<Slot>(kMaxSlots - 1));
+  CHECK(set.end() == 700'001);
+}
+
+TEST_CASE("core/slot_set: assign gives the members of the other, and forgets those before") {
+  auto rng = test::make_rng(11);
+  SlotSet small;
+  SlotSet large;
+  REQUIRE(small.reserve().has_value());
+  REQUIRE(large.reserve().has_value());
+  for (int i = 0; i < 500; ++i) {
+    REQUIRE(small.insert(static_cast<Slot>(rng() % 1000)).has_value());
+    REQUIRE(large.insert(static_cast<Slot>(rng() % 2'000'000)).has_value());
+  }
+  const auto is_same = [](const SlotSet& a, const SlotSet& b) {
+    return a.size() == b.size() && members(a, 0, kNoSlot) == members(b, 0, kNoSlot);
+  };
+  SlotSet copy;
+  REQUIRE(copy.reserve().has_value());
+  for (const SlotSet* const other : {&large, &small, &large}) {
+    REQUIRE(copy.assign(*other).has_value());
+    CHECK(is_same(copy, *other));
+  }
+}
+
+TEST_CASE("core/slot_set: a set may be copied while it changes") {
+  constexpr Slot kStays = 10'000;
+  SlotSet set;
+  REQUIRE(set.reserve().has_value());
+  for (Slot slot = 0; slot < kStays; slot += 2) REQUIRE(set.insert(slot).has_value());
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (Slot slot = 1; !stop; slot = (slot + 2) % kStays | 1) {
+      if (!set.insert(slot).has_value()) return;
+      set.erase(slot);
+    }
+  });
+  for (int round = 0; round < 50; ++round) {
+    SlotSet copy;
+    REQUIRE(copy.reserve().has_value());
+    REQUIRE(copy.assign(set).has_value());
+    std::size_t stayed = 0;
+    copy.for_each(0, kStays, [&](Slot slot) { stayed += slot % 2 == 0; });
+    CHECK(stayed == kStays / 2);
+    CHECK(copy.size() == members(copy, 0, kNoSlot).size());
+  }
+  stop = true;
+  writer.join();
 }
 
 TEST_CASE("core/slot_set: concurrent inserts and erases lose nothing") {

@@ -2,13 +2,17 @@
 // Sections kept in memory, for testing save() and load() without files.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/aligned_buffer.h"
+#include "core/reserved_memory.h"
 #include "core/sections.h"
 
 namespace engram::test {
@@ -51,8 +55,28 @@ class MemorySectionReader final : public SectionReader {
     return std::span<const std::byte>(found->second);
   }
 
+  Result<std::size_t> size(std::string_view name) override {
+    const auto bytes = section(name);
+    if (!bytes) return tl::unexpected(bytes.error());
+    return bytes->size();
+  }
+
+  Status place(std::string_view name, std::byte* address) override {
+    const auto bytes = section(name);
+    if (!bytes) return tl::unexpected(bytes.error());
+    placed_.emplace(name);
+    const std::size_t whole_pages = round_up(bytes->size(), kPageBytes);
+    std::fill(std::copy(bytes->begin(), bytes->end(), address), address + whole_pages,
+              std::byte{0});
+    return {};
+  }
+
+  /// The sections that were placed: a reader of files would not have verified them.
+  const std::set<std::string, std::less<>>& placed() const { return placed_; }
+
  private:
   const Sections* sections_;
+  std::set<std::string, std::less<>> placed_;
 };
 
 }  // namespace engram::test
