@@ -4,19 +4,21 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 
 #include "core/result.h"
 #include "server/durability/change.h"
-#include "server/durability/file_system.h"
+#include "server/durability/segment_writer.h"
 #include "server/durability/store_files.h"
 
 namespace engram {
@@ -38,21 +40,35 @@ struct JournalStats {
   std::uint64_t delayed = 0;         ///< answers under everysec that had to wait
 };
 
+struct JournalOptions {
+  /// A segment ends here, unless a single frame is larger.
+  std::uint64_t segment_bytes = std::uint64_t{64} << 20;
+  /// While more is waiting to be written, nothing is acknowledged whatever the policy.
+  std::uint64_t most_buffered_bytes = std::uint64_t{64} << 20;
+  /// Under everysec: how old the oldest change is when it is synced, and when answers begin to wait
+  /// for that. Half a second is left for the disk to keep the promise of one.
+  std::chrono::milliseconds sync_after{500};
+  std::chrono::milliseconds hold_after{1000};
+  /// How long a full disk is left alone.
+  std::chrono::milliseconds retry_after{200};
+};
+
 /// Threads: all members belong to one thread, the owner (the event loop).
 class Journal {
  public:
-  /// `files` outlives the journal and was opened with everything before `next` replayed. Starts a
-  /// segment at `next`. `wake_owner` is called from the journal's thread when answerable() or
-  /// health() may have changed; it is thread-safe and does not block.
+  /// `files` outlives the journal, names the store, and was opened with everything before `next`
+  /// replayed. Starts a segment at `next`. `wake_owner` is called from the journal's thread when
+  /// answerable() or health() may have changed; it is thread-safe and does not block.
   static Result<std::unique_ptr<Journal>> open(StoreFiles& files, Lsn next, FsyncPolicy policy,
-                                               std::function<void()> wake_owner);
+                                               std::function<void()> wake_owner,
+                                               const JournalOptions& options = {});
 
   /// As close(), its outcome ignored.
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  /// Adds a change to the frame that is being made.
+  /// Adds a change to the frame that is being made, which has less than 4 GiB.
   void record(const Change& change);
 
   /// Ends the frame: what was recorded since the last call is replayed whole or not at all. Returns
@@ -62,12 +78,10 @@ class Journal {
   /// Of the newest sealed frame.
   [[nodiscard]] Lsn last() const noexcept;
 
-  /// The policy allows to acknowledge every frame up to this one. Never decreases.
+  /// The policy allows to acknowledge every frame up to this one. Never decreases; a wake-up comes
+  /// when it has increased. It also sends what was sealed on its way: called once in each turn of
+  /// the loop, it makes of all changes of the turn one batch, which costs one sync.
   Lsn answerable();
-
-  /// When answerable() has to be asked again although no wake-up came: milliseconds from now, or
-  /// -1.
-  [[nodiscard]] int recheck_ms() const;
 
   /// Fails while changes cannot be made durable: kNoSpace passes by itself when space returns;
   /// kIo (a failed sync, or any other failure) lasts until a restart, and nothing is written any
@@ -84,8 +98,69 @@ class Journal {
 
   [[nodiscard]] JournalStats stats() const;
 
-  /// Writes and syncs everything whatever the policy, and ends the thread. Idempotent.
+  /// Writes and syncs everything whatever the policy, and ends the thread. Nothing may be recorded
+  /// afterwards. Idempotent.
   Status close();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Time = std::optional<Clock::time_point>;
+
+  Journal(std::unique_ptr<SegmentWriter> writer, Lsn next, FsyncPolicy policy,
+          std::function<void()> wake_owner, const JournalOptions& options);
+
+  // The owner's; mutex_ is held.
+  void submit();
+  Lsn grant();
+  [[nodiscard]] bool sync_is_late() const;
+
+  // The thread's. Those with a lock are called with it held.
+  void run();
+  void await_work(std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] Time deadline() const;
+  [[nodiscard]] bool sync_is_due() const;
+  void take_buffer();
+  Status write_batch();
+  Status write_until(std::size_t end);
+  void step(std::unique_lock<std::mutex>& lock);
+  bool publish(Status outcome);
+
+  const JournalOptions options_;
+  const std::function<void()> wake_owner_;
+
+  // The owner's.
+  std::string frame_;  // being made: room for the header, then changes
+  Lsn last_;
+  Lsn answered_;
+  Lsn counted_as_delayed_;
+
+  // The thread's, of which others read only what publish() has told.
+  const std::unique_ptr<SegmentWriter> writer_;
+  std::string batch_;                          // taken out of buffer_
+  std::size_t done_ = 0;                       // bytes of batch_ that are written
+  std::optional<std::size_t> batch_rotation_;  // a new segment begins at this byte of batch_
+
+  std::atomic<Lsn> durable_;
+  std::atomic<bool> failing_{false};
+
+  mutable std::mutex mutex_;  // guards all that follows
+  std::condition_variable work_arrived_;
+  bool work_ = false;  // something for the thread to look at
+  bool closing_ = false;
+  bool failed_ = false;       // for ever
+  bool owner_waits_ = false;  // for a wake-up
+  FsyncPolicy policy_;
+  std::string buffer_;                   // sealed frames
+  std::optional<std::size_t> rotation_;  // a new segment begins at this byte of buffer_
+  Lsn remove_before_ = 0;
+  Time buffer_since_;    // when the first frame of buffer_ was sealed
+  Time unsynced_since_;  // when the first frame was sealed that was taken, but not synced
+  Lsn written_;
+  std::size_t unwritten_batch_bytes_ = 0;
+  Status health_;
+  JournalStats stats_;
+
+  std::thread thread_;  // last: it starts when all else is there
 };
 
 }  // namespace engram

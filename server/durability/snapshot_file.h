@@ -2,16 +2,21 @@
 // The snapshot as a file of sections; what they hold is said by those who write them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
 #include "core/sections.h"
+#include "server/durability/file_system.h"
+#include "server/durability/snapshot_format.h"
 #include "server/durability/store_files.h"
 
 namespace engram {
@@ -35,6 +40,21 @@ class SnapshotWriter final : public SectionWriter {
   /// Completes the file, puts it in the place of the old one, and syncs. `replay_from`: the first
   /// frame of the journal that a reader has to replay. Returns its size in bytes.
   Result<std::uint64_t> publish(Lsn replay_from, std::int64_t begun_ms);
+
+ private:
+  SnapshotWriter(const StoreFiles& files, std::unique_ptr<WritableFile> file);
+
+  Status end_section();
+  Status write_out(std::span<const std::byte> bytes);
+  Status flush();
+
+  const StoreFiles& files_;
+  std::unique_ptr<WritableFile> file_;
+  SectionOwner owner_ = 0;
+  bool in_section_ = false;
+  std::vector<SnapshotEntry> entries_;  // the last is being written if in_section_
+  std::string buffer_;                  // of the section that is being written
+  std::uint64_t synced_bytes_ = 0;
 };
 
 /// A snapshot that is open. Any thread. Pages that were placed stay when it is closed.
@@ -52,19 +72,27 @@ class SnapshotFile {
   /// Valid while this file is open.
   [[nodiscard]] std::unique_ptr<SectionReader> sections_of(SectionOwner owner) const;
 
-  /// One section, for verify().
-  struct Entry {
-    SectionOwner owner;
-    std::string name;
-    std::uint64_t offset;
-    std::uint64_t length;
-    std::uint32_t checksum;
-  };
+  using Entry = SnapshotEntry;
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept;
 
   /// Compares a section's checksum with its bytes. Errors: kDataLoss naming file, section and
   /// place.
   [[nodiscard]] Status verify(const Entry& entry) const;
+
+ private:
+  class Reader;
+
+  SnapshotFile(std::string path, std::unique_ptr<ReadableFile> file, SnapshotSummary summary);
+
+  [[nodiscard]] Result<std::size_t> find(SectionOwner owner, std::string_view name) const;
+  [[nodiscard]] Status verify_once(std::size_t entry) const;
+
+  const std::string path_;
+  const std::unique_ptr<ReadableFile> file_;
+  const SnapshotSummary summary_;
+  std::map<std::pair<SectionOwner, std::string_view>, std::size_t> places_;  // in entries
+  // By entry: 1 if its checksum is known to be right.
+  mutable std::vector<std::atomic<std::uint8_t>> verified_;
 };
 
 }  // namespace engram

@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -21,12 +23,18 @@ using Lsn = std::uint64_t;
 /// Tells one store from every other.
 using StoreId = std::array<std::byte, 16>;
 
+/// The LSN in the name of a segment; nothing if it is the name of another file.
+std::optional<Lsn> segment_lsn(std::string_view name);
+
 /// Threads: the const members are for any; the others are for one at a time.
 class StoreFiles {
  public:
   /// Locks an existing directory, and removes what a snapshot that was never finished left behind.
   /// Errors: kAlreadyExists if another process has it open, kIo.
   static Result<std::unique_ptr<StoreFiles>> open(FileSystem& disk, std::string directory);
+
+  /// As open(), but leaves every file as it is.
+  static Result<std::unique_ptr<StoreFiles>> inspect(FileSystem& disk, std::string directory);
 
   [[nodiscard]] FileSystem& disk() const noexcept { return disk_; }
   [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
@@ -35,6 +43,7 @@ class StoreFiles {
   [[nodiscard]] const StoreId& id() const noexcept { return id_; }
   void set_id(const StoreId& id) noexcept { id_ = id; }
 
+  [[nodiscard]] std::string path_of(std::string_view name) const;
   [[nodiscard]] std::string snapshot_path() const;
   [[nodiscard]] std::string unfinished_snapshot_path() const;
   [[nodiscard]] std::string segment_path(Lsn first) const;

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/durability/change.h"
+
+#include "server/durability/little_endian.h"
+
+namespace engram {
+namespace {
+
+/// The byte that a change begins with; never to be renumbered.
+enum class Type : std::uint8_t {
+  kSetString = 1,
+  kAppendString = 2,
+  kEraseKey = 3,
+  kSetExpiry = 4,
+  kClearKeys = 5,
+  kNewCollection = 6,
+  kPutVector = 7,
+  kEraseVector = 8,
+};
+
+class Encoder {
+ public:
+  explicit Encoder(std::string& out) : out_(out) {}
+
+  void operator()(const SetString& change) {
+    begin(Type::kSetString, change.key);
+    put_number(out_, change.expires_ms);
+    put_string(out_, change.value);
+  }
+  void operator()(const AppendString& change) {
+    begin(Type::kAppendString, change.key);
+    put_number(out_, change.offset);
+    put_string(out_, change.suffix);
+  }
+  void operator()(const EraseKey& change) { begin(Type::kEraseKey, change.key); }
+  void operator()(const SetExpiry& change) {
+    begin(Type::kSetExpiry, change.key);
+    put_number(out_, change.expires_ms);
+  }
+  void operator()(const ClearKeys&) { begin(Type::kClearKeys); }
+  void operator()(const NewCollection& change) {
+    begin(Type::kNewCollection, change.key);
+    put_number(out_, change.expires_ms);
+    put_number(out_, change.id);
+    put_number(out_, change.dim);
+    put_string(out_, change.metric);
+    put_string(out_, change.primitive);
+    put_number(out_, static_cast<std::uint32_t>(change.options.size()));
+    for (const auto& [option, value] : change.options) {
+      put_string(out_, option);
+      put_string(out_, value);
+    }
+  }
+  void operator()(const PutVector& change) {
+    begin(Type::kPutVector);
+    put_number(out_, change.id);
+    put_string(out_, change.key);
+    put_string(out_, change.vector);
+  }
+  void operator()(const EraseVector& change) {
+    begin(Type::kEraseVector);
+    put_number(out_, change.id);
+    put_string(out_, change.key);
+  }
+
+ private:
+  void begin(Type type) { put_number(out_, type); }
+  void begin(Type type, std::string_view key) {
+    begin(type);
+    put_string(out_, key);
+  }
+
+  std::string& out_;
+};
+
+NewCollection decode_collection(FieldReader& fields) {
+  NewCollection change{.key = fields.string(),
+                       .expires_ms = fields.number<std::int64_t>(),
+                       .id = fields.number<std::uint64_t>(),
+                       .dim = fields.number<std::uint32_t>(),
+                       .metric = fields.string(),
+                       .primitive = fields.string(),
+                       .options = {}};
+  const auto count = fields.number<std::uint32_t>();
+  // The count is not believed: the loop ends where the bytes do.
+  for (std::uint32_t i = 0; i < count && fields.ok(); ++i) {
+    const std::string_view option = fields.string();
+    change.options.emplace_back(option, fields.string());
+  }
+  return change;
+}
+
+// Members of a braced list are read in their order.
+Change decode_content(Type type, FieldReader& fields) {
+  switch (type) {
+    case Type::kSetString:
+      return SetString{fields.string(), fields.number<std::int64_t>(), fields.string()};
+    case Type::kAppendString:
+      return AppendString{fields.string(), fields.number<std::uint64_t>(), fields.string()};
+    case Type::kEraseKey:
+      return EraseKey{fields.string()};
+    case Type::kSetExpiry:
+      return SetExpiry{fields.string(), fields.number<std::int64_t>()};
+    case Type::kClearKeys:
+      return ClearKeys{};
+    case Type::kNewCollection:
+      return decode_collection(fields);
+    case Type::kPutVector:
+      return PutVector{fields.number<std::uint64_t>(), fields.string(), fields.string()};
+    case Type::kEraseVector:
+      return EraseVector{fields.number<std::uint64_t>(), fields.string()};
+  }
+  return ClearKeys{};  // unreachable: decode() has checked the type
+}
+
+}  // namespace
+
+void encode(const Change& change, std::string& out) {
+  std::visit(Encoder(out), change);
+}
+
+Result<Change> decode(std::string_view& bytes) {
+  FieldReader fields(bytes);
+  const auto type = fields.number<std::uint8_t>();
+  if (!fields.ok()) return fail(ErrorCode::kDataLoss, "a change has no bytes");
+  if (type < static_cast<std::uint8_t>(Type::kSetString) ||
+      type > static_cast<std::uint8_t>(Type::kEraseVector)) {
+    return fail(ErrorCode::kDataLoss,
+                "there is no change of type " + std::to_string(unsigned{type}));
+  }
+  Change change = decode_content(static_cast<Type>(type), fields);
+  if (!fields.ok()) {
+    return fail(ErrorCode::kDataLoss, "a change of type " + std::to_string(unsigned{type}) +
+                                          " goes beyond the bytes that hold it");
+  }
+  bytes = fields.rest();
+  return change;
+}
+
+}  // namespace engram

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/durability/journal.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "core/assert.h"
+#include "server/durability/journal_format.h"
+
+namespace engram {
+namespace {
+
+/// From here on, waiting for the end of the turn would only leave the disk idle.
+constexpr std::size_t kSubmitBytes = std::size_t{1} << 20;
+
+/// Buffers that had to become larger give their memory back.
+constexpr std::size_t kKeptBytes = std::size_t{4} << 20;
+
+void reset(std::string& buffer) {
+  if (buffer.capacity() > kKeptBytes) {
+    buffer = {};
+  } else {
+    buffer.clear();
+  }
+}
+
+}  // namespace
+
+std::string_view policy_name(FsyncPolicy policy) noexcept {
+  switch (policy) {
+    case FsyncPolicy::kAlways:
+      return "always";
+    case FsyncPolicy::kEverySec:
+      return "everysec";
+    case FsyncPolicy::kNo:
+      return "no";
+  }
+  return "";
+}
+
+Result<std::unique_ptr<Journal>> Journal::open(StoreFiles& files, Lsn next, FsyncPolicy policy,
+                                               std::function<void()> wake_owner,
+                                               const JournalOptions& options) {
+  auto writer = SegmentWriter::open(files, next, options.segment_bytes);
+  if (!writer) return tl::unexpected(std::move(writer.error()));
+  return std::unique_ptr<Journal>(
+      new Journal(std::move(*writer), next, policy, std::move(wake_owner), options));
+}
+
+Journal::Journal(std::unique_ptr<SegmentWriter> writer, Lsn next, FsyncPolicy policy,
+                 std::function<void()> wake_owner, const JournalOptions& options)
+    : options_(options),
+      wake_owner_(std::move(wake_owner)),
+      last_(next - 1),
+      answered_(last_),
+      counted_as_delayed_(last_),
+      writer_(std::move(writer)),
+      durable_(last_),
+      policy_(policy),
+      written_(last_) {
+  stats_.bytes = writer_->bytes();
+  stats_.syncs = writer_->syncs();
+  thread_ = std::thread([this] { run(); });
+}
+
+Journal::~Journal() {
+  [[maybe_unused]] const Status closed = close();
+}
+
+// ---- the owner
+
+void Journal::record(const Change& change) {
+  if (frame_.empty()) frame_.resize(kFrameHeaderBytes);
+  encode(change, frame_);
+}
+
+Lsn Journal::seal() {
+  if (frame_.empty()) return 0;
+  complete_frame(frame_, ++last_, durable_.load(std::memory_order_relaxed));
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failed_) {
+      if (buffer_.empty()) buffer_since_ = Clock::now();
+      buffer_.append(frame_);
+      if (buffer_.size() >= kSubmitBytes) submit();
+    }
+  }
+  reset(frame_);
+  return last_;
+}
+
+Lsn Journal::last() const noexcept {
+  return last_;
+}
+
+Lsn Journal::answerable() {
+  if (answered_ == last_) return last_;
+  const std::lock_guard lock(mutex_);
+  if (!buffer_.empty()) submit();
+  answered_ = std::max(answered_, grant());
+  owner_waits_ = answered_ < last_;
+  return answered_;
+}
+
+void Journal::submit() {
+  if (std::exchange(work_, true)) return;
+  work_arrived_.notify_one();
+}
+
+Lsn Journal::grant() {
+  const Lsn durable = durable_.load(std::memory_order_relaxed);
+  if (policy_ == FsyncPolicy::kAlways || !health_) return durable;
+  if (buffer_.size() + unwritten_batch_bytes_ > options_.most_buffered_bytes) return durable;
+  if (policy_ == FsyncPolicy::kNo || !sync_is_late()) return last_;
+  const Lsn counted = std::max(counted_as_delayed_, answered_);
+  stats_.delayed += last_ - counted;
+  counted_as_delayed_ = last_;
+  return durable;
+}
+
+bool Journal::sync_is_late() const {
+  const Time oldest = unsynced_since_ ? unsynced_since_ : buffer_since_;
+  return oldest && Clock::now() - *oldest >= options_.hold_after;
+}
+
+Status Journal::health() const {
+  if (!failing_.load(std::memory_order_acquire)) return {};
+  const std::lock_guard lock(mutex_);
+  return health_;
+}
+
+void Journal::set_policy(FsyncPolicy policy) {
+  const std::lock_guard lock(mutex_);
+  policy_ = policy;
+  submit();
+}
+
+void Journal::rotate() {
+  const std::lock_guard lock(mutex_);
+  rotation_ = buffer_.size();
+  submit();
+}
+
+void Journal::remove_before(Lsn lsn) {
+  const std::lock_guard lock(mutex_);
+  remove_before_ = std::max(remove_before_, lsn);
+  submit();
+}
+
+JournalStats Journal::stats() const {
+  const std::lock_guard lock(mutex_);
+  JournalStats stats = stats_;
+  stats.buffered_bytes = buffer_.size() + unwritten_batch_bytes_;
+  return stats;
+}
+
+Status Journal::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+    submit();
+  }
+  if (thread_.joinable()) thread_.join();
+  return health();
+}
+
+// ---- the thread
+
+void Journal::run() {
+  ::pthread_setname_np(::pthread_self(), "journal");
+  // Signals are for the threads that expect them.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+
+  std::unique_lock lock(mutex_);
+  while (!failed_) {
+    await_work(lock);
+    const bool last_step = closing_;
+    step(lock);
+    if (last_step && (buffer_.empty() || !health_)) return;
+  }
+}
+
+void Journal::await_work(std::unique_lock<std::mutex>& lock) {
+  // A full disk is not asked again because somebody has more to write.
+  const auto something = [this] { return closing_ || (work_ && health_.has_value()); };
+  if (const Time until = deadline()) {
+    work_arrived_.wait_until(lock, *until, something);
+  } else {
+    work_arrived_.wait(lock, something);
+  }
+  work_ = false;
+}
+
+Journal::Time Journal::deadline() const {
+  if (!health_) return Clock::now() + options_.retry_after;
+  if (policy_ == FsyncPolicy::kEverySec && unsynced_since_) {
+    return *unsynced_since_ + options_.sync_after;
+  }
+  return std::nullopt;
+}
+
+bool Journal::sync_is_due() const {
+  if (closing_ || policy_ == FsyncPolicy::kAlways) return true;
+  return policy_ == FsyncPolicy::kEverySec && unsynced_since_ &&
+         Clock::now() - *unsynced_since_ >= options_.sync_after;
+}
+
+void Journal::take_buffer() {
+  if (done_ < batch_.size() || batch_rotation_) return;  // there was no space for it yet
+  reset(batch_);
+  done_ = 0;
+  batch_.swap(buffer_);
+  batch_rotation_ = std::exchange(rotation_, std::nullopt);
+  if (!unsynced_since_) unsynced_since_ = buffer_since_;
+  buffer_since_.reset();
+  unwritten_batch_bytes_ = batch_.size();
+}
+
+Status Journal::write_batch() {
+  if (batch_rotation_) {
+    ENGRAM_TRY(write_until(*batch_rotation_));
+    ENGRAM_TRY(writer_->rotate());
+    batch_rotation_.reset();
+  }
+  return write_until(batch_.size());
+}
+
+Status Journal::write_until(std::size_t end) {
+  std::string_view frames = std::string_view(batch_).substr(done_, end - done_);
+  Status written = writer_->append(frames);
+  done_ = end - frames.size();
+  return written;
+}
+
+void Journal::step(std::unique_lock<std::mutex>& lock) {
+  take_buffer();
+  const bool sync = sync_is_due();
+  const Lsn remove_before = remove_before_;
+  lock.unlock();
+
+  writer_->remove_before(remove_before);
+  Status outcome = write_batch();
+  // Also what was written before the disk was full has been promised.
+  if (sync && (outcome || outcome.error().code == ErrorCode::kNoSpace)) {
+    if (Status synced = writer_->sync(); !synced) outcome = std::move(synced);
+  }
+
+  lock.lock();
+  if (publish(std::move(outcome))) {
+    lock.unlock();
+    wake_owner_();
+    lock.lock();
+  }
+}
+
+bool Journal::publish(Status outcome) {
+  written_ = writer_->written();
+  durable_.store(writer_->synced(), std::memory_order_relaxed);
+  unwritten_batch_bytes_ = batch_.size() - done_;
+  stats_.bytes = writer_->bytes();
+  stats_.syncs = writer_->syncs();
+  if (unwritten_batch_bytes_ == 0 && writer_->synced() == written_) unsynced_since_.reset();
+
+  const bool health_changed = outcome.has_value() != health_.has_value();
+  if (!outcome && outcome.error().code != ErrorCode::kNoSpace) {
+    outcome.error().code = ErrorCode::kIo;
+    failed_ = true;
+    unwritten_batch_bytes_ = 0;
+    buffer_ = {};
+    batch_ = {};
+  }
+  health_ = std::move(outcome);
+  failing_.store(!health_, std::memory_order_release);
+  return std::exchange(owner_waits_, false) || health_changed || failed_;
+}
+
+}  // namespace engram

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/durability/store_files.h"
+
+#include <algorithm>
+
+#include "core/text.h"
+
+namespace engram {
+namespace {
+
+constexpr std::string_view kSegmentPrefix = "journal-";
+constexpr std::string_view kSegmentSuffix = ".log";
+constexpr std::size_t kLsnDigits = 20;
+
+}  // namespace
+
+std::optional<Lsn> segment_lsn(std::string_view name) {
+  if (name.size() != kSegmentPrefix.size() + kLsnDigits + kSegmentSuffix.size() ||
+      !name.starts_with(kSegmentPrefix) || !name.ends_with(kSegmentSuffix)) {
+    return std::nullopt;
+  }
+  return parse_number<Lsn>(name.substr(kSegmentPrefix.size(), kLsnDigits));
+}
+
+Result<std::unique_ptr<StoreFiles>> StoreFiles::open(FileSystem& disk, std::string directory) {
+  auto files = inspect(disk, std::move(directory));
+  if (files) ENGRAM_TRY(disk.remove((*files)->unfinished_snapshot_path()));
+  return files;
+}
+
+Result<std::unique_ptr<StoreFiles>> StoreFiles::inspect(FileSystem& disk, std::string directory) {
+  while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
+  auto lock = disk.lock(directory + "/engram.lock");
+  if (!lock) return tl::unexpected(std::move(lock.error()));
+  std::unique_ptr<StoreFiles> files(new StoreFiles(disk, std::move(directory), std::move(*lock)));
+  return files;
+}
+
+std::string StoreFiles::snapshot_path() const {
+  return path_of("snapshot.engram");
+}
+
+std::string StoreFiles::unfinished_snapshot_path() const {
+  return path_of("snapshot.tmp");
+}
+
+std::string StoreFiles::segment_path(Lsn first) const {
+  std::string digits = std::to_string(first);
+  digits.insert(0, kLsnDigits - digits.size(), '0');
+  return path_of(std::string(kSegmentPrefix) + digits + std::string(kSegmentSuffix));
+}
+
+std::string StoreFiles::path_of(std::string_view name) const {
+  return directory_ + "/" + std::string(name);
+}
+
+Result<std::vector<Lsn>> StoreFiles::segments() const {
+  const auto names = disk_.list(directory_);
+  if (!names) return tl::unexpected(names.error());
+  std::vector<Lsn> firsts;
+  for (const std::string& name : *names) {
+    if (const auto first = segment_lsn(name)) firsts.push_back(*first);
+  }
+  std::sort(firsts.begin(), firsts.end());
+  return firsts;
+}
+
+}  // namespace engram
