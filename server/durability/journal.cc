@@ -138,6 +138,18 @@ void Journal::set_policy(FsyncPolicy policy) {
   submit();
 }
 
+FsyncPolicy Journal::policy() const {
+  const std::lock_guard lock(mutex_);
+  return policy_;
+}
+
+void Journal::sync_soon() {
+  const std::lock_guard lock(mutex_);
+  sync_up_to_ = last_;
+  owner_waits_ = true;
+  submit();
+}
+
 void Journal::rotate() {
   const std::lock_guard lock(mutex_);
   rotation_ = buffer_.size();
@@ -205,7 +217,7 @@ Journal::Time Journal::deadline() const {
 }
 
 bool Journal::sync_is_due() const {
-  if (closing_ || policy_ == FsyncPolicy::kAlways) return true;
+  if (closing_ || policy_ == FsyncPolicy::kAlways || durable() < sync_up_to_) return true;
   return policy_ == FsyncPolicy::kEverySec && unsynced_since_ &&
          Clock::now() - *unsynced_since_ >= options_.sync_after;
 }
@@ -260,7 +272,7 @@ void Journal::step(std::unique_lock<std::mutex>& lock) {
 
 bool Journal::publish(Status outcome) {
   written_ = writer_->written();
-  durable_.store(writer_->synced(), std::memory_order_relaxed);
+  durable_.store(writer_->synced(), std::memory_order_release);
   unwritten_batch_bytes_ = batch_.size() - done_;
   stats_.bytes = writer_->bytes();
   stats_.syncs = writer_->syncs();

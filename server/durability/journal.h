@@ -83,12 +83,19 @@ class Journal {
   /// the loop, it makes of all changes of the turn one batch, which costs one sync.
   Lsn answerable();
 
+  /// Has everything sealed so far synced, whatever the policy; a wake-up comes when it is.
+  void sync_soon();
+
+  /// Every frame up to this one is on disk. Any thread.
+  [[nodiscard]] Lsn durable() const noexcept { return durable_.load(std::memory_order_acquire); }
+
   /// Fails while changes cannot be made durable: kNoSpace passes by itself when space returns;
   /// kIo (a failed sync, or any other failure) lasts until a restart, and nothing is written any
   /// more. To be asked before a change is made. Frames in between are not acknowledged.
   [[nodiscard]] Status health() const;
 
   void set_policy(FsyncPolicy policy);
+  [[nodiscard]] FsyncPolicy policy() const;
 
   /// Starts a new segment, so that those before may be removed; returns when that has been asked.
   void rotate();
@@ -153,6 +160,7 @@ class Journal {
   std::string buffer_;                   // sealed frames
   std::optional<std::size_t> rotation_;  // a new segment begins at this byte of buffer_
   Lsn remove_before_ = 0;
+  Lsn sync_up_to_ = 0;  // asked for, whatever the policy
   Time buffer_since_;    // when the first frame of buffer_ was sealed
   Time unsynced_since_;  // when the first frame was sealed that was taken, but not synced
   Lsn written_;
