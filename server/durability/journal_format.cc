@@ -11,7 +11,6 @@ namespace engram {
 namespace {
 
 constexpr std::string_view kSegmentMagic = "ENGRAMJL";
-constexpr std::string_view kFrameMagic = "FRME";
 
 constexpr std::size_t kChecksumBytes = 4;
 
@@ -53,7 +52,7 @@ Status check_segment_header(std::string_view bytes, StoreId& id, Lsn first) {
                                              std::to_string(kJournalVersion));
   }
   if (id == StoreId{}) id = found;
-  if (found != id) return fail(ErrorCode::kDataLoss, "belongs to another store");
+  if (found != id) return fail(ErrorCode::kUnsupported, "belongs to another store");
   if (stated != first) {
     return fail(ErrorCode::kDataLoss,
                 "begins with frame " + std::to_string(stated) + ", not with that of its name");
@@ -68,7 +67,7 @@ void complete_frame(std::string& frame, Lsn lsn, Lsn known_durable) {
   overwrite_number(frame, 4, checksum_of(std::string_view(frame).substr(kFrameHeaderBytes)));
   overwrite_number(frame, 8, lsn);
   overwrite_number(frame, 16, known_durable);
-  frame.replace(24, kFrameMagic.size(), kFrameMagic);
+  frame.replace(kFrameMagicOffset, kFrameMagic.size(), kFrameMagic);
   overwrite_number(frame, 28, checksum_of(std::string_view(frame).substr(0, 28)));
 }
 

@@ -16,6 +16,8 @@ namespace engram {
 inline constexpr std::uint32_t kJournalVersion = 1;
 inline constexpr std::size_t kSegmentHeaderBytes = 48;
 inline constexpr std::size_t kFrameHeaderBytes = 32;
+inline constexpr std::string_view kFrameMagic = "FRME";
+inline constexpr std::size_t kFrameMagicOffset = 24;
 
 /// What a disk writes whole or not at all.
 inline constexpr std::size_t kSectorBytes = 512;
@@ -23,8 +25,8 @@ inline constexpr std::size_t kSectorBytes = 512;
 std::string encode_segment_header(const StoreId& id, Lsn first);
 
 /// Checks that `bytes` begin with the header of the segment whose first frame is `first`. `id` is
-/// the store's; all zero: it is taken from the header. Errors: kDataLoss, kUnsupported; the message
-/// is to be read after the file's name.
+/// the store's; all zero: it is taken from the header. Errors: kDataLoss, or kUnsupported for
+/// another store or a newer version; the message follows the file's name.
 Status check_segment_header(std::string_view bytes, StoreId& id, Lsn first);
 
 struct FrameHeader {

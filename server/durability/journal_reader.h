@@ -3,12 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "core/result.h"
+#include "server/durability/segment_scan.h"
 #include "server/durability/store_files.h"
 
 namespace engram {
@@ -22,19 +21,16 @@ struct TornTail {
 };
 
 struct JournalEnd {
-  Lsn next = 1;  ///< of the frame that would come next
+  Lsn next = 1;  ///< of the frame that comes next, `from` if the journal ends before that
   std::optional<TornTail> torn;
   std::uint64_t frames = 0;  ///< that were visited
 };
 
-/// Called for each frame with its body; an error ends the reading.
-using FrameVisitor = std::function<Status(Lsn lsn, std::string_view changes)>;
-
 /// Visits the frames from `from` on, which the segments must reach back to, in their order. `id` is
 /// the store's; all zero: it is taken from the first segment.
-/// Errors: kDataLoss for damage (the message has file, offset and the command that repairs), for a
-/// foreign store, for a missing segment; kUnsupported for a newer version; kIo; those of the
-/// visitor.
+/// Errors: kDataLoss for damage and missing segments (the message has file, offset and the command
+/// that repairs); kUnsupported for a newer version or another store; kIo; those of the visitor, of
+/// which kDataLoss counts as damage.
 Result<JournalEnd> read_journal(const StoreFiles& files, StoreId& id, Lsn from,
                                 const FrameVisitor& visit);
 

@@ -61,7 +61,8 @@ class SnapshotWriter final : public SectionWriter {
 class SnapshotFile {
  public:
   /// Checks header, footer and table of contents. `id` is the store's; all zero: it is taken from
-  /// the file. Errors: kNotFound if there is none, kDataLoss, kUnsupported, kIo.
+  /// the file. Errors: kNotFound if there is none; kDataLoss for damage; kUnsupported for a newer
+  /// version or another store; kIo.
   static Result<std::unique_ptr<SnapshotFile>> open(const StoreFiles& files, StoreId& id);
 
   [[nodiscard]] Lsn replay_from() const noexcept;

@@ -63,7 +63,7 @@ Status check_header(std::string_view page, StoreId& id) {
                                              std::to_string(kSnapshotVersion));
   }
   if (id == StoreId{}) id = found;
-  if (found != id) return fail(ErrorCode::kDataLoss, "belongs to another store");
+  if (found != id) return fail(ErrorCode::kUnsupported, "belongs to another store");
   return {};
 }
 
@@ -129,6 +129,7 @@ Result<SnapshotSummary> parse_snapshot(std::string_view file, StoreId& id) {
   const auto table_offset = fields.number<std::uint64_t>();
   const auto count = fields.number<std::uint64_t>();
   SnapshotSummary summary{fields.number<Lsn>(), fields.number<std::int64_t>(), {}};
+  if (summary.replay_from == 0) return fail(ErrorCode::kDataLoss, "names no frame of the journal");
   if (fields.number<StoreId>() != id) {
     return fail(ErrorCode::kDataLoss, "has a footer of another store");
   }

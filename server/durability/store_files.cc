@@ -2,6 +2,7 @@
 #include "server/durability/store_files.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/text.h"
 
@@ -12,6 +13,9 @@ constexpr std::string_view kSegmentPrefix = "journal-";
 constexpr std::string_view kSegmentSuffix = ".log";
 constexpr std::size_t kLsnDigits = 20;
 
+// So that counting on never overflows.
+constexpr Lsn kLargestLsn = std::numeric_limits<Lsn>::max() / 2;
+
 }  // namespace
 
 std::optional<Lsn> segment_lsn(std::string_view name) {
@@ -19,7 +23,8 @@ std::optional<Lsn> segment_lsn(std::string_view name) {
       !name.starts_with(kSegmentPrefix) || !name.ends_with(kSegmentSuffix)) {
     return std::nullopt;
   }
-  return parse_number<Lsn>(name.substr(kSegmentPrefix.size(), kLsnDigits));
+  const auto lsn = parse_number<Lsn>(name.substr(kSegmentPrefix.size(), kLsnDigits));
+  return lsn && *lsn != 0 && *lsn <= kLargestLsn ? lsn : std::nullopt;
 }
 
 Result<std::unique_ptr<StoreFiles>> StoreFiles::open(FileSystem& disk, std::string directory) {
