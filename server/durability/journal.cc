@@ -101,7 +101,7 @@ Lsn Journal::answerable() {
   const std::lock_guard lock(mutex_);
   if (!buffer_.empty()) submit();
   answered_ = std::max(answered_, grant());
-  owner_waits_ = answered_ < last_;
+  owner_waits_ = answered_ < last_ || durable() < sync_up_to_;
   return answered_;
 }
 
