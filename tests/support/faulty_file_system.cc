@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/faulty_file_system.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "core/assert.h"
+
+namespace engram::test {
+namespace {
+
+constexpr std::size_t kSectorBytes = 512;
+
+tl::unexpected<Error> injected(ErrorCode code) {
+  return fail(code, code == ErrorCode::kNoSpace ? "No space left on device (injected)"
+                                                : "Input/output error (injected)");
+}
+
+std::span<const std::byte> span_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+std::uint64_t up_to(std::mt19937_64& rng, std::uint64_t most) {
+  return rng() % (most + 1);
+}
+
+bool is_in(const std::string& path, const std::string& directory) {
+  return path.size() > directory.size() && path.starts_with(directory) &&
+         path[directory.size()] == '/' && path.find('/', directory.size() + 1) == path.npos;
+}
+
+}  // namespace
+
+class FaultyFileSystem::File final : public WritableFile {
+ public:
+  File(FaultyFileSystem& disk, std::string path, NodePtr node, std::unique_ptr<WritableFile> real)
+      : disk_(disk), path_(std::move(path)), node_(std::move(node)), real_(std::move(real)) {}
+
+  Status append(std::span<const std::byte> bytes) override {
+    const std::lock_guard lock(disk_.mutex_);
+    return disk_.append(*real_, bytes);
+  }
+
+  Status sync() override {
+    std::unique_lock lock(disk_.mutex_);
+    ++disk_.syncs_;
+    ENGRAM_TRY(disk_.begin());
+    if (disk_.hold_syncs_) {
+      ++disk_.held_;
+      disk_.changed_.notify_all();
+      disk_.changed_.wait(lock, [this] { return !disk_.hold_syncs_; });
+      --disk_.held_;
+    }
+    if (const auto fault = disk_.take_fault()) return injected(fault->code);
+    if (disk_.stopped_ || disk_.fail_syncs_) return injected(ErrorCode::kIo);
+    node_->kept = real_->size();
+    node_->on_disk.reset();
+    return {};
+  }
+
+  Status truncate(std::uint64_t size) override {
+    const std::lock_guard lock(disk_.mutex_);
+    ENGRAM_TRY(disk_.begin());
+    if (const auto fault = disk_.take_fault()) return injected(fault->code);
+    if (disk_.stopped_) return injected(ErrorCode::kIo);
+    disk_.note_cut(path_, *node_, size);
+    return real_->truncate(size);
+  }
+
+  std::uint64_t size() const noexcept override { return real_->size(); }
+
+ private:
+  FaultyFileSystem& disk_;
+  const std::string path_;
+  const NodePtr node_;
+  const std::unique_ptr<WritableFile> real_;
+};
+
+void FaultyFileSystem::fail_at(std::uint64_t operation, ErrorCode code, std::size_t appended) {
+  const std::lock_guard lock(mutex_);
+  faults_[operation] = {code, appended, std::nullopt};
+}
+
+void FaultyFileSystem::flip_bit_at(std::uint64_t operation, std::uint64_t bit) {
+  const std::lock_guard lock(mutex_);
+  faults_[operation] = {ErrorCode::kIo, 0, bit};
+}
+
+void FaultyFileSystem::stop_at(std::uint64_t operation, std::uint64_t seed) {
+  const std::lock_guard lock(mutex_);
+  stop_at_ = operation;
+  stop_rng_.seed(seed);
+}
+
+bool FaultyFileSystem::stopped() const {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
+}
+
+void FaultyFileSystem::set_space(std::optional<std::uint64_t> bytes) {
+  const std::lock_guard lock(mutex_);
+  space_ = bytes;
+}
+
+void FaultyFileSystem::fail_syncs(bool fail) {
+  const std::lock_guard lock(mutex_);
+  fail_syncs_ = fail;
+}
+
+void FaultyFileSystem::hold_syncs() {
+  const std::lock_guard lock(mutex_);
+  hold_syncs_ = true;
+}
+
+void FaultyFileSystem::release_syncs() {
+  const std::lock_guard lock(mutex_);
+  hold_syncs_ = false;
+  changed_.notify_all();
+}
+
+void FaultyFileSystem::await_held_sync() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return held_ > 0; });
+}
+
+std::uint64_t FaultyFileSystem::operations() const {
+  const std::lock_guard lock(mutex_);
+  return operations_;
+}
+
+std::uint64_t FaultyFileSystem::syncs() const {
+  const std::lock_guard lock(mutex_);
+  return syncs_;
+}
+
+// Counts the operation. The one that stops the world goes on to decide what of it is still done.
+Status FaultyFileSystem::begin() {
+  if (stopped_) return injected(ErrorCode::kIo);
+  stopped_ = stop_at_ == ++operations_;
+  return {};
+}
+
+std::optional<FaultyFileSystem::Fault> FaultyFileSystem::take_fault() {
+  const auto found = faults_.find(operations_);
+  if (found == faults_.end() || found->second.bit) return std::nullopt;
+  return faults_.extract(found).mapped();
+}
+
+Status FaultyFileSystem::append(WritableFile& file, std::span<const std::byte> bytes) {
+  ENGRAM_TRY(begin());
+  if (stopped_) {
+    [[maybe_unused]] const Status part = file.append(bytes.first(up_to(stop_rng_, bytes.size())));
+    return injected(ErrorCode::kIo);
+  }
+  if (const auto fault = take_fault()) {
+    ENGRAM_TRY(file.append(bytes.first(std::min(fault->appended, bytes.size()))));
+    return injected(fault->code);
+  }
+  if (space_ && bytes.size() > *space_) {
+    ENGRAM_TRY(file.append(bytes.first(std::exchange(*space_, 0))));
+    return injected(ErrorCode::kNoSpace);
+  }
+  if (space_) *space_ -= bytes.size();
+  const auto flip = faults_.find(operations_);
+  if (flip == faults_.end()) return file.append(bytes);
+  std::vector<std::byte> wrong(bytes.begin(), bytes.end());
+  const std::uint64_t bit = *flip->second.bit;
+  if (bit / 8 < wrong.size()) wrong[bit / 8] ^= std::byte{1} << (bit % 8);
+  return file.append(wrong);
+}
+
+Result<std::unique_ptr<WritableFile>> FaultyFileSystem::create(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  ENGRAM_TRY(begin());
+  if (const auto fault = take_fault()) return injected(fault->code);
+  if (space_ == 0U) return injected(ErrorCode::kNoSpace);
+  const bool done = !stopped_ || stop_rng_() % 2 == 0;
+  if (!done) return injected(ErrorCode::kIo);
+  NodePtr node = node_of(path);
+  if (node != nullptr) note_cut(path, *node, 0);
+  auto file = real_.create(path);
+  if (!file) return file;
+  if (node == nullptr) node = names_[path] = std::make_shared<Node>();
+  if (stopped_) return injected(ErrorCode::kIo);
+  return std::make_unique<File>(*this, path, std::move(node), std::move(*file));
+}
+
+Result<std::unique_ptr<WritableFile>> FaultyFileSystem::open_for_append(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  ENGRAM_TRY(begin());
+  if (const auto fault = take_fault()) return injected(fault->code);
+  if (stopped_) return injected(ErrorCode::kIo);
+  auto file = real_.open_for_append(path);
+  if (!file) return file;
+  return std::make_unique<File>(*this, path, node_of(path), std::move(*file));
+}
+
+Status FaultyFileSystem::rename(const std::string& from, const std::string& to) {
+  const std::lock_guard lock(mutex_);
+  ENGRAM_TRY(begin());
+  if (const auto fault = take_fault()) return injected(fault->code);
+  if (stopped_ && stop_rng_() % 2 == 0) return injected(ErrorCode::kIo);
+  const NodePtr node = node_of(from);
+  forget_name(to);
+  ENGRAM_TRY(real_.rename(from, to));
+  names_[from] = nullptr;
+  names_[to] = node;
+  if (stopped_) return injected(ErrorCode::kIo);
+  return {};
+}
+
+Status FaultyFileSystem::remove(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  ENGRAM_TRY(begin());
+  if (const auto fault = take_fault()) return injected(fault->code);
+  if (stopped_ && stop_rng_() % 2 == 0) return injected(ErrorCode::kIo);
+  forget_name(path);
+  ENGRAM_TRY(real_.remove(path));
+  if (stopped_) return injected(ErrorCode::kIo);
+  return {};
+}
+
+Status FaultyFileSystem::sync_directory(const std::string& directory) {
+  const std::lock_guard lock(mutex_);
+  ENGRAM_TRY(begin());
+  if (const auto fault = take_fault()) return injected(fault->code);
+  if (stopped_ || fail_syncs_) return injected(ErrorCode::kIo);
+  for (const auto& [path, node] : names_) {
+    if (is_in(path, directory)) on_disk_[path] = node;
+  }
+  return {};
+}
+
+// A file that was there before is on the disk as it is.
+FaultyFileSystem::NodePtr FaultyFileSystem::node_of(const std::string& path) {
+  if (const auto found = names_.find(path); found != names_.end()) return found->second;
+  const auto file = real_.open_for_reading(path);
+  NodePtr node;
+  if (file) node = std::make_shared<Node>(Node{(*file)->bytes().size(), {}, {}});
+  names_[path] = on_disk_[path] = node;
+  return node;
+}
+
+void FaultyFileSystem::forget_name(const std::string& path) {
+  const NodePtr node = node_of(path);
+  if (node != nullptr) node->last_bytes = read(path);
+  names_[path] = nullptr;
+}
+
+void FaultyFileSystem::note_cut(const std::string& path, Node& node, std::uint64_t size) {
+  if (size >= node.kept) return;
+  if (!node.on_disk) node.on_disk = read(path).substr(0, node.kept);
+  node.kept = size;
+}
+
+std::string FaultyFileSystem::read(const std::string& path) {
+  const auto file = real_.open_for_reading(path);
+  ENGRAM_ASSERT(file.has_value());
+  const auto bytes = (*file)->bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string FaultyFileSystem::survivor(const std::string& content, const Node& node,
+                                       std::mt19937_64& rng) {
+  if (node.on_disk && rng() % 2 == 0) return *node.on_disk;
+  const std::uint64_t kept = std::min<std::uint64_t>(node.kept, content.size());
+  std::string left = content;
+  if (rng() % 2 == 0) left.resize(kept + up_to(rng, content.size() - kept));
+  if (rng() % 4 == 0) left.resize(kept);
+  const bool holes = rng() % 2 == 0;
+  for (std::size_t at = kept; holes && at < left.size();) {
+    const std::size_t next = std::min((at / kSectorBytes + 1) * kSectorBytes, left.size());
+    if (rng() % 3 == 0) std::fill(left.begin() + at, left.begin() + next, '\0');
+    at = next;
+  }
+  return left;
+}
+
+void FaultyFileSystem::replace(const std::string& path, const std::optional<std::string>& content) {
+  Status done = real_.remove(path);
+  if (done && content) {
+    const auto file = real_.create(path);
+    ENGRAM_ASSERT(file.has_value());
+    done = (*file)->append(span_of(*content));
+  }
+  ENGRAM_ASSERT(done.has_value());
+}
+
+void FaultyFileSystem::lose_unsynced(std::uint64_t seed) {
+  const std::lock_guard lock(mutex_);
+  std::mt19937_64 rng(seed);
+  std::map<Node*, std::string> survivors;
+  for (const auto& [path, node] : names_) {
+    if (node != nullptr) survivors[node.get()] = survivor(read(path), *node, rng);
+  }
+  std::map<std::string, std::optional<std::string>> left;
+  for (const auto& [path, node] : names_) {
+    const NodePtr before = on_disk_.contains(path) ? on_disk_[path] : nullptr;
+    const NodePtr& bound = rng() % 2 == 0 ? before : node;
+    if (bound == nullptr) {
+      left[path] = std::nullopt;
+    } else if (const auto alive = survivors.find(bound.get()); alive != survivors.end()) {
+      left[path] = alive->second;
+    } else {
+      left[path] = survivor(*bound->last_bytes, *bound, rng);
+    }
+  }
+  for (const auto& [path, content] : left) replace(path, content);
+  names_.clear();
+  on_disk_.clear();
+  forgive();
+}
+
+void FaultyFileSystem::restart() {
+  const std::lock_guard lock(mutex_);
+  forgive();
+}
+
+void FaultyFileSystem::forgive() {
+  faults_.clear();
+  stop_at_.reset();
+  stopped_ = false;
+  space_.reset();
+  fail_syncs_ = false;
+}
+
+}  // namespace engram::test
