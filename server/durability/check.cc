@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/durability/check.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "server/durability/journal_check.h"
+#include "server/durability/repair.h"
+#include "server/durability/snapshot_check.h"
+#include "server/durability/snapshot_file.h"
+#include "server/durability/store_files.h"
+
+namespace engram {
+namespace {
+
+std::string count(std::uint64_t number, const std::string& thing) {
+  return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
+}
+
+std::string frames(Lsn first, std::optional<Lsn> last) {
+  if (!last) return "frame " + std::to_string(first) + " and what follows";
+  if (*last == first) return "frame " + std::to_string(first);
+  return "frames " + std::to_string(first) + " to " + std::to_string(*last);
+}
+
+std::string describe(const SegmentFindings& segment) {
+  const SegmentEnd& end = segment.end;
+  const std::string held =
+      end.next == segment.first ? "no frames" : frames(segment.first, end.next - 1);
+  const std::string place = "at offset " + std::to_string(end.offset) + ", where frame " +
+                            std::to_string(end.next) + " should be: it " + end.reason;
+  switch (end.kind) {
+    case SegmentEnd::Kind::kWhole:
+      return "sound, " + count(segment.bytes, "byte") + ", " + held;
+    case SegmentEnd::Kind::kTorn:
+      return held + ", then a torn tail of " + count(segment.bytes - end.offset, "byte") + " " +
+             place + "; a crash leaves such a tail, and a server cuts it off when it starts";
+    case SegmentEnd::Kind::kDamaged:
+      return held + ", then damage " + place +
+             (segment.needed ? "" : "; the snapshot covers this segment, it is not needed");
+  }
+  return {};
+}
+
+// Appended to which frames are lost.
+constexpr const char* kPartly =
+    " (the snapshot, taken while changes went on, may have part of what they did)";
+
+/// One look at a store, which says what it sees.
+class Examination {
+ public:
+  explicit Examination(const StoreFiles& files) : files_(files) {}
+
+  Status run() {
+    ENGRAM_TRY(look_at_snapshot());
+    if (!foreign_) ENGRAM_TRY(look_at_journal());
+    return look_at_other_files();
+  }
+
+  /// Whether a server would refuse to start.
+  [[nodiscard]] bool damaged() const {
+    return foreign_ || snapshot_damaged_ || journal_missing_ ||
+           (broken() && !findings_.broken->torn);
+  }
+
+  Status repair(StoreFiles& files) {
+    if (foreign_ || (!damaged() && !broken())) return {};
+    // The frames before were dropped because a snapshot had what they did.
+    const bool journal_suffices =
+        !findings_.segments.empty() && findings_.segments.front().first == 1;
+    if (!has_snapshot_ && !journal_suffices) {
+      lines_.emplace_back(
+          "not repaired: without a snapshot the journal would have to go back to "
+          "frame 1; a backup is needed");
+      return {};
+    }
+    if (broken()) ENGRAM_TRY(cut_journal(files_, findings_, lines_));
+    if (snapshot_damaged_) ENGRAM_TRY(cut_snapshot(files_, lines_));
+    files.set_id(id_);
+    return begin_missing_journal(files, replay_from_, lines_);
+  }
+
+  std::vector<std::string>& lines() { return lines_; }
+
+ private:
+  [[nodiscard]] bool broken() const { return findings_.broken.has_value(); }
+
+  Status look_at_snapshot() {
+    auto snapshot = SnapshotFile::open(files_, id_);
+    if (!snapshot) return without_snapshot(snapshot.error());
+    const auto contents = examine_snapshot(**snapshot);
+    if (!contents) return without_snapshot(contents.error());
+    has_snapshot_ = true;
+    replay_from_ = (*snapshot)->replay_from();
+    lines_.push_back("snapshot.engram: sound, " + count((*snapshot)->bytes(), "byte") + ", " +
+                     count(contents->strings, "string") + ", " +
+                     count(contents->collections, "collection") + ", to be replayed from frame " +
+                     std::to_string(replay_from_));
+    return {};
+  }
+
+  Status without_snapshot(const Error& why) {
+    switch (why.code) {
+      case ErrorCode::kNotFound:
+        lines_.emplace_back("snapshot.engram: there is none");
+        return {};
+      case ErrorCode::kDataLoss:
+        snapshot_damaged_ = true;
+        lines_.push_back("snapshot.engram: damaged: " + why.message +
+                         "; a snapshot cannot be repaired");
+        return {};
+      case ErrorCode::kUnsupported:
+        foreign_ = true;
+        lines_.push_back("snapshot.engram: " + why.message);
+        return {};
+      default:
+        return tl::unexpected(why);
+    }
+  }
+
+  Status look_at_journal() {
+    auto findings = examine_journal(files_, id_, replay_from_);
+    if (!findings && findings.error().code == ErrorCode::kUnsupported) {
+      foreign_ = true;
+      lines_.push_back(findings.error().message);
+      return {};
+    }
+    if (!findings) return tl::unexpected(findings.error());
+    findings_ = *std::move(findings);
+    for (const SegmentFindings& segment : findings_.segments) {
+      const std::string path = files_.segment_path(segment.first);
+      lines_.push_back(path.substr(path.rfind('/') + 1) + ": " + describe(segment));
+    }
+    describe_break();
+    return {};
+  }
+
+  void describe_break() {
+    if (findings_.segments.empty() && replay_from_ > 1) {
+      lines_.push_back("the journal is missing: " + frames(replay_from_, std::nullopt) + kPartly);
+      journal_missing_ = true;
+    }
+    if (!broken() || findings_.broken->torn) return;
+    const JournalBreak& broken = *findings_.broken;
+    if (broken.offset == 0 && findings_.segments[broken.segment].first > broken.lost_from) {
+      lines_.push_back("the journal lacks " +
+                       frames(broken.lost_from, findings_.segments[broken.segment].first - 1));
+    }
+    lines_.push_back("cannot be replayed, and is lost when this is repaired: " +
+                     frames(broken.lost_from, broken.lost_to) + (has_snapshot_ ? kPartly : ""));
+  }
+
+  Status look_at_other_files() {
+    const auto names = files_.disk().list(files_.directory());
+    if (!names) return tl::unexpected(names.error());
+    for (const std::string& name : *names) {
+      if (name == "engram.lock" || name == "snapshot.engram" || segment_lsn(name)) continue;
+      lines_.push_back(name + (name == "snapshot.tmp"
+                                   ? ": a snapshot that was not finished; a server removes it"
+                               : name.ends_with(".cut") ? ": cut out by a repair"
+                                                        : ": is no file of engram"));
+    }
+    return {};
+  }
+
+  const StoreFiles& files_;
+  StoreId id_ = {};
+  Lsn replay_from_ = 1;
+  bool has_snapshot_ = false;
+  bool snapshot_damaged_ = false;
+  bool journal_missing_ = false;
+  bool foreign_ = false;  // of another store or a newer version: not ours to judge
+  JournalFindings findings_;
+  std::vector<std::string> lines_;
+};
+
+bool holds_store(const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == "snapshot.engram" || segment_lsn(name).has_value();
+  });
+}
+
+}  // namespace
+
+Result<CheckReport> check_store(FileSystem& disk, const std::string& directory, bool repair) {
+  const auto names = disk.list(directory);
+  if (!names) return tl::unexpected(names.error());
+  if (!holds_store(*names)) return CheckReport{{directory + " holds no store of engram"}, false};
+  const auto files = StoreFiles::inspect(disk, directory);
+  if (!files) return tl::unexpected(files.error());
+  Examination examination(**files);
+  ENGRAM_TRY(examination.run());
+  if (!repair) return CheckReport{std::move(examination.lines()), examination.damaged()};
+
+  ENGRAM_TRY(examination.repair(**files));
+  Examination after(**files);
+  ENGRAM_TRY(after.run());
+  return CheckReport{std::move(examination.lines()), after.damaged()};
+}
+
+}  // namespace engram

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/durability/repair.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "server/durability/segment_writer.h"
+
+namespace engram {
+namespace {
+
+std::string file_name(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+/// A name for what is cut out of `path` that no file has yet.
+Result<std::string> cut_path(const StoreFiles& files, const std::string& path) {
+  const auto names = files.disk().list(files.directory());
+  if (!names) return tl::unexpected(names.error());
+  std::string name = file_name(path) + ".cut";
+  for (int i = 2; std::binary_search(names->begin(), names->end(), name); ++i) {
+    name = file_name(path) + "." + std::to_string(i) + ".cut";
+  }
+  return files.path_of(name);
+}
+
+Status move_aside(const StoreFiles& files, const std::string& path,
+                  std::vector<std::string>& lines) {
+  const auto cut = cut_path(files, path);
+  if (!cut) return tl::unexpected(cut.error());
+  ENGRAM_TRY(files.disk().rename(path, *cut));
+  lines.push_back("moved " + file_name(path) + " to " + file_name(*cut));
+  return {};
+}
+
+Status copy_tail(const StoreFiles& files, const std::string& path, std::uint64_t offset,
+                 std::vector<std::string>& lines) {
+  const auto cut = cut_path(files, path);
+  if (!cut) return tl::unexpected(cut.error());
+  const auto source = files.disk().open_for_reading(path);
+  if (!source) return tl::unexpected(source.error());
+  const auto tail = (*source)->bytes().subspan(offset);
+  const auto copy = files.disk().create(*cut);
+  if (!copy) return tl::unexpected(copy.error());
+  ENGRAM_TRY((*copy)->append(tail));
+  ENGRAM_TRY((*copy)->sync());
+  ENGRAM_TRY(files.disk().sync_directory(files.directory()));
+  lines.push_back("moved the last " + std::to_string(tail.size()) + " bytes of " + file_name(path) +
+                  " to " + file_name(*cut));
+  return {};
+}
+
+Status truncate(const StoreFiles& files, const std::string& path, std::uint64_t size) {
+  const auto file = files.disk().open_for_append(path);
+  if (!file) return tl::unexpected(file.error());
+  ENGRAM_TRY((*file)->truncate(size));
+  return (*file)->sync();
+}
+
+}  // namespace
+
+Status cut_journal(const StoreFiles& files, const JournalFindings& findings,
+                   std::vector<std::string>& lines) {
+  const JournalBreak& broken = *findings.broken;
+  const std::string path = files.segment_path(findings.segments[broken.segment].first);
+  const std::size_t first_whole_cut = broken.segment + (broken.offset == 0 ? 0 : 1);
+  if (broken.offset != 0) ENGRAM_TRY(copy_tail(files, path, broken.offset, lines));
+  // The newest first: until the last step the damage stays in the middle, where a server refuses
+  // it. At the end of the journal it might take it for a torn tail.
+  for (std::size_t i = findings.segments.size(); i-- > first_whole_cut;) {
+    ENGRAM_TRY(move_aside(files, files.segment_path(findings.segments[i].first), lines));
+  }
+  ENGRAM_TRY(files.disk().sync_directory(files.directory()));
+  return broken.offset == 0 ? Status{} : truncate(files, path, broken.offset);
+}
+
+Status cut_snapshot(const StoreFiles& files, std::vector<std::string>& lines) {
+  ENGRAM_TRY(move_aside(files, files.snapshot_path(), lines));
+  return files.disk().sync_directory(files.directory());
+}
+
+Status begin_missing_journal(StoreFiles& files, Lsn next, std::vector<std::string>& lines) {
+  const auto segments = files.segments();
+  if (!segments) return tl::unexpected(segments.error());
+  if (!segments->empty() || next == 1) return {};
+  const auto writer = SegmentWriter::open(files, next, 0);
+  if (!writer) return tl::unexpected(writer.error());
+  lines.push_back("began an empty journal with frame " + std::to_string(next));
+  return {};
+}
+
+}  // namespace engram
