@@ -22,11 +22,11 @@ std::vector<Fact> Index::describe() const {
   return {};
 }
 
-Status Index::save(SectionWriter& /*writer*/) const {
+Status Index::save(SectionWriter& /*writer*/, const SlotSet& /*items*/) const {
   return fail(ErrorCode::kUnsupported, "this primitive saves no structure");
 }
 
-Status Index::load(SectionReader& /*reader*/) {
+Status Index::load(SectionReader& /*reader*/, const SlotSet& /*items*/) {
   return fail(ErrorCode::kUnsupported, "this primitive saves no structure");
 }
 

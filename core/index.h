@@ -19,6 +19,7 @@
 #include "core/scratch.h"
 #include "core/sections.h"
 #include "core/slot.h"
+#include "core/slot_set.h"
 #include "core/vector_store.h"
 
 namespace engram {
@@ -72,7 +73,7 @@ class Index {
 
   /// Only with Traits::deferred_reclaim: lets go of erased slots, so that nothing inside refers to
   /// them and they may be inserted anew. Every operation that began before their erase must have
-  /// ended. One call at a time.
+  /// ended. Slots that the index does not know are passed over, see load(). One call at a time.
   virtual Status reclaim(std::span<const Slot> erased, Scratch& scratch);
 
   /// Fills `hits` with the min(k, size()) held slots nearest to `query`, ascending by (score,
@@ -94,12 +95,24 @@ class Index {
   /// What this index would like people to know of it, for VINFO. By default nothing.
   virtual std::vector<Fact> describe() const;
 
-  /// Only with Traits::saves_structure. No operation but search may run meanwhile.
-  virtual Status save(SectionWriter& writer) const;
+  /// Only with Traits::saves_structure: writes what load() needs to hold `items`.
+  ///
+  /// The inserts of `items` have returned, and none of them is reclaimed or reused before this
+  /// returns; they may be erased. With Traits::concurrent other slots may be inserted and any may
+  /// be erased meanwhile, without it only searches may run; reclaim may not in either case. The set
+  /// does not change. Errors: the writer's; kResourceExhausted.
+  virtual Status save(SectionWriter& writer, const SlotSet& items) const;
 
-  /// Only with Traits::saves_structure, on a fresh index whose store already holds the vectors.
-  /// Errors: kDataLoss when the sections are not a structure over those slots.
-  virtual Status load(SectionReader& reader);
+  /// Only with Traits::saves_structure, on a fresh index: afterwards exactly `items` are held. They
+  /// are those of save() or some of them, and the store, already loaded, holds their vectors.
+  ///
+  /// With deferred_reclaim, other slots that the store holds may remain inside as if they had been
+  /// erased just now, where they lead searches as before. So vectors are best saved after the
+  /// structure, and the caller passes every slot that is allocated but not among `items` to
+  /// reclaim() before it uses it, whether the index knows it or not. On an error the index is to be
+  /// discarded. Errors: kDataLoss when the sections are not a structure over those items;
+  /// kResourceExhausted; the reader's.
+  virtual Status load(SectionReader& reader, const SlotSet& items);
 };
 
 /// What an index is built on; all of it outlives the index.

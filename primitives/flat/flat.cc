@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // `flat`: the exact answer, by comparing the query with every vector. The ground truth that other
 // primitives are measured against, and the right choice for small collections.
+#include <string>
+
 #include "core/assert.h"
 #include "core/index.h"
 #include "core/registry.h"
 #include "core/slot_set.h"
 #include "primitives/exact_scan.h"
 #include "primitives/flat/batch_scan.h"
-#include "primitives/slot_set_io.h"
 
 namespace engram {
 namespace {
-
-constexpr std::string_view kHeldSection = "flat.held";
 
 /// The structure is the set of held slots and nothing else, so every operation is concurrent and an
 /// erased slot is free at once.
@@ -52,11 +51,15 @@ class Flat final : public Index {
     return sizeof(*this) + held_.memory_bytes();
   }
 
-  Status save(SectionWriter& writer) const override {
-    return save_slots(writer, kHeldSection, held_);
-  }
-  Status load(SectionReader& reader) override {
-    return load_slots(reader, kHeldSection, context_.store.slot_end(), held_);
+  /// What is held is all there is to know, and the caller knows it.
+  Status save(SectionWriter& /*writer*/, const SlotSet& /*items*/) const override { return {}; }
+  Status load(SectionReader& /*reader*/, const SlotSet& items) override {
+    if (items.end() > context_.store.slot_end()) {
+      return fail(ErrorCode::kDataLoss, "slot " + std::to_string(items.end() - 1) +
+                                            " is to be held, the store has " +
+                                            std::to_string(context_.store.slot_end()));
+    }
+    return held_.assign(items);
   }
 
  private:

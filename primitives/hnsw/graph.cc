@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/hnsw/graph.h"
 
+#include <cstring>
+#include <functional>
 #include <new>
 
 #include "core/assert.h"
@@ -18,7 +20,7 @@ void LinkList::assign(std::span<const Hit> neighbors) noexcept {
 }
 
 Graph::~Graph() {
-  for (std::size_t slot = 0; slot < node_end_; ++slot) delete[] nodes_[slot].upper;
+  for (std::size_t slot = 0; slot < node_end_; ++slot) drop_upper(nodes_[slot]);
 }
 
 Status Graph::reserve() {
@@ -39,12 +41,32 @@ Status Graph::add_node(Slot slot, unsigned level) {
   return {};
 }
 
+Status Graph::adopt(SectionReader& reader, std::string_view base, std::span<const std::byte> levels,
+                    std::span<const std::byte> upper, std::size_t node_end) {
+  ENGRAM_ASSERT(node_end_ == 0 && node_end <= levels.size());
+  ENGRAM_TRY(base_.adopt(reader, base, levels.size() * 2 * m_));
+  ENGRAM_TRY(nodes_.ensure(node_end));
+  if (!upper.empty()) {
+    auto memory = MappedMemory::map(upper.size(), MappedMemory::Access::kReadWrite);
+    if (!memory) return tl::unexpected(std::move(memory.error()));
+    adopted_upper_ = std::move(*memory);
+    std::memcpy(adopted_upper_.data(), upper.data(), upper.size());
+  }
+  auto* next = reinterpret_cast<std::atomic<Slot>*>(adopted_upper_.data());
+  for (std::size_t slot = 0; slot < node_end; ++slot) {
+    const auto level = std::to_integer<std::uint8_t>(levels[slot]);
+    if (level == 0 || level == kNoNode) continue;  // as the pages are: zero
+    nodes_[slot].upper = next;
+    nodes_[slot].level = level;
+    next += level * m_;
+  }
+  node_end_.store(node_end, std::memory_order_release);
+  return {};
+}
+
 Status Graph::resize_upper(Node& node, unsigned level) {
   if (node.upper != nullptr && node.level == level) return {};
-  delete[] node.upper;
-  upper_bytes_ -= node.level * m_ * sizeof(Slot);
-  node.upper = nullptr;
-  node.level = 0;
+  drop_upper(node);
   if (level == 0) return {};
   node.upper = new (std::nothrow) std::atomic<Slot>[level * m_];
   if (node.upper == nullptr) {
@@ -55,8 +77,24 @@ Status Graph::resize_upper(Node& node, unsigned level) {
   return {};
 }
 
+void Graph::drop_upper(Node& node) noexcept {
+  if (!is_adopted(node.upper)) {
+    delete[] node.upper;
+    upper_bytes_ -= node.level * m_ * sizeof(Slot);
+  }
+  node.upper = nullptr;
+  node.level = 0;
+}
+
+bool Graph::is_adopted(const std::atomic<Slot>* upper) const noexcept {
+  const auto* const address = reinterpret_cast<const std::byte*>(upper);
+  const std::less<> before;
+  return !before(address, adopted_upper_.data()) &&
+         before(address, adopted_upper_.data() + adopted_upper_.size());
+}
+
 std::size_t Graph::memory_bytes() const noexcept {
-  return base_.committed_bytes() + nodes_.committed_bytes() + upper_bytes_;
+  return base_.committed_bytes() + nodes_.committed_bytes() + adopted_upper_.size() + upper_bytes_;
 }
 
 }  // namespace engram::hnsw

@@ -14,10 +14,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <thread>
 
 #include "core/reserved_memory.h"
 #include "core/result.h"
+#include "core/sections.h"
 #include "core/slot.h"
 
 namespace engram::hnsw {
@@ -30,6 +32,9 @@ inline constexpr std::size_t kMinM = 2;
 inline constexpr std::size_t kMaxM = 512;
 inline constexpr std::size_t kMaxDegree = 2 * kMaxM;
 
+/// What saved levels have for a slot that is no node.
+inline constexpr std::uint8_t kNoNode = 0xFF;
+
 /// Where searches begin.
 struct Entry {
   Slot slot = kNoSlot;  ///< kNoSlot when the graph is empty
@@ -39,7 +44,9 @@ struct Entry {
 /// A node's neighbours on one level, as read by others: ends at the first kNoSlot or when full.
 class LinkList {
  public:
-  LinkList(std::atomic<Slot>* links, std::size_t capacity) : links_(links), capacity_(capacity) {}
+  /// end: one past the highest slot that for_each() yields.
+  LinkList(std::atomic<Slot>* links, std::size_t capacity, std::size_t end)
+      : links_(links), capacity_(capacity), end_(end) {}
 
   std::size_t capacity() const noexcept { return capacity_; }
 
@@ -48,20 +55,48 @@ class LinkList {
     return links_[i].load(std::memory_order_acquire);
   }
 
-  /// Calls visit(slot) for each neighbour. Any thread.
+  /// Calls visit(slot) for each neighbour. Any thread. One that is beyond the end is left out: it
+  /// became a node after this was made, or the link is damaged. Whoever holds the node's lock, and
+  /// has made this since, misses no sound one.
   template <class Visit>
   void for_each(Visit&& visit) const {
     for (std::size_t i = 0; i < capacity_; ++i) {
       const Slot slot = (*this)[i];
-      if (slot == kNoSlot) return;
-      visit(slot);
+      if (slot < end_) {
+        visit(slot);
+      } else if (slot == kNoSlot) {
+        return;
+      }
     }
   }
 
+  /// How many places are taken.
   std::size_t size() const noexcept {
     std::size_t count = 0;
-    for_each([&](Slot) { ++count; });
+    while (count < capacity_ && (*this)[count] != kNoSlot) ++count;
     return count;
+  }
+
+  /// Copies all places to a list of the same capacity. Caller holds the lock of both nodes, or is
+  /// alone with that one.
+  void copy_to(const LinkList& other) const noexcept {
+    for (std::size_t i = 0; i < capacity_; ++i) {
+      other.links_[i].store((*this)[i], std::memory_order_relaxed);
+    }
+  }
+
+  /// Removes the links for which keep(slot) is false. Caller holds the node's lock, or is alone.
+  template <class Keep>
+  void retain(Keep&& keep) noexcept {
+    const std::size_t count = size();
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Slot slot = (*this)[i];
+      if (!keep(slot)) continue;
+      if (kept != i) links_[kept].store(slot, std::memory_order_release);
+      ++kept;
+    }
+    for (; kept < count; ++kept) links_[kept].store(kNoSlot, std::memory_order_relaxed);
   }
 
   /// Replaces the list. slots: at most capacity(). Caller holds the node's lock.
@@ -76,6 +111,7 @@ class LinkList {
  private:
   std::atomic<Slot>* links_;
   std::size_t capacity_;
+  std::size_t end_;
 };
 
 /// The lock of one node's lists: a byte, since there is one per node. Held for a list's rewriting,
@@ -97,7 +133,8 @@ class NodeLock {
 
 /// Level 0 is one array of 2M links per slot (at M = 16, 128 bytes: two cache lines), apart from
 /// the vectors. The one node in M that has higher levels keeps them, M links each, in an array of
-/// its own. Rows of neither ever move.
+/// its own, or in the one that all nodes have that were adopted together. Rows of neither ever
+/// move.
 class Graph {
  public:
   explicit Graph(std::size_t m) : m_(m) {}
@@ -117,13 +154,22 @@ class Graph {
   /// read what it was before. Errors: kResourceExhausted; the slot is no node then.
   Status add_node(Slot slot, unsigned level);
 
+  /// Makes nodes of a saved structure, on a graph that has none. levels: [n], the highest level of
+  /// each slot or kNoNode. base: a section of [n][2m] slots, which is placed. upper: [m] slots for
+  /// each level above 0 of each node, by slot and level; copied. Slots from node_end <= n on do not
+  /// become nodes. The caller has checked the size of `upper`; its links are to be checked before
+  /// they are followed. Errors: kDataLoss when `base` has another size; kResourceExhausted.
+  Status adopt(SectionReader& reader, std::string_view base, std::span<const std::byte> levels,
+               std::span<const std::byte> upper, std::size_t node_end);
+
   /// The highest level of a node.
   unsigned level(Slot slot) const noexcept { return nodes_[slot].level; }
 
   /// The neighbours of a node on one of its levels.
   LinkList links(Slot slot, unsigned level) const noexcept {
-    if (level == 0) return {base(slot), 2 * m_};
-    return {nodes_[slot].upper + (level - 1) * m_, m_};
+    const std::size_t end = node_end();
+    if (level == 0) return {base(slot), 2 * m_, end};
+    return {nodes_[slot].upper + (level - 1) * m_, m_, end};
   }
 
   /// Asks for a node's level-0 list to be fetched into cache.
@@ -133,7 +179,7 @@ class Graph {
     __builtin_prefetch(list + 64);
   }
 
-  NodeLock& lock(Slot slot) noexcept { return nodes_[slot].lock; }
+  NodeLock& lock(Slot slot) const noexcept { return nodes_[slot].lock; }
 
   Entry entry() const noexcept { return unpack(entry_.load(std::memory_order_acquire)); }
   /// Writers agree among themselves who may.
@@ -146,9 +192,9 @@ class Graph {
 
  private:
   struct Node {
-    std::atomic<Slot>* upper;  // [level][m], owned; null at level 0
+    std::atomic<Slot>* upper;  // [level][m], owned unless adopted; null at level 0
     std::uint8_t level;
-    NodeLock lock;
+    mutable NodeLock lock;
   };
 
   // An Entry in one word, so that readers see both halves of it. An empty graph's is kNoSlot.
@@ -165,12 +211,15 @@ class Graph {
   }
 
   Status resize_upper(Node& node, unsigned level);
+  void drop_upper(Node& node) noexcept;
+  bool is_adopted(const std::atomic<Slot>* upper) const noexcept;
 
   const std::size_t m_;
   ReservedArray<std::atomic<Slot>> base_;  // [slot][2m]
   ReservedArray<Node> nodes_;              // [slot]
   std::atomic<std::size_t> node_end_{0};
-  std::atomic<std::size_t> upper_bytes_{0};
+  MappedMemory adopted_upper_;
+  std::atomic<std::size_t> upper_bytes_{0};  // of those not adopted
   std::atomic<std::uint64_t> entry_{pack({})};
 };
 

@@ -67,7 +67,7 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
   }
 
   Beam& beam = scratch.get<Working>().beam;
-  Hit start{bound.score(entry.slot), entry.slot};
+  Hit start = score_one(bound, entry.slot);
   for (unsigned level = entry.level; level > 0; --level) {
     start = greedy_walk(graph_, level, bound, start, BySlot{}, beam);
   }

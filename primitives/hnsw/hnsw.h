@@ -41,6 +41,8 @@ struct Repair {
   std::vector<Slot> detours;       // those lost, and erased nodes that they lead to
 };
 
+struct StructureCopy;  // save.cc
+
 /// What a worker keeps between operations.
 struct Working {
   Beam beam;
@@ -74,8 +76,8 @@ class Hnsw final : public Index {
   std::size_t size() const noexcept override { return held_.size(); }
   std::size_t memory_bytes() const noexcept override;
   std::vector<Fact> describe() const override;
-  Status save(SectionWriter& writer) const override;
-  Status load(SectionReader& reader) override;
+  Status save(SectionWriter& writer, const SlotSet& items) const override;
+  Status load(SectionReader& reader, const SlotSet& items) override;
 
   /// The links, for tests and tools.
   const Graph& graph() const noexcept { return graph_; }
@@ -102,13 +104,16 @@ class Hnsw final : public Index {
   void repair(Slot node, unsigned level, Working& working);
   void replace_entry();
 
-  // save_load.cc
-  Status save_levels(SectionWriter& writer, Slot slot_end) const;
-  Status save_links(SectionWriter& writer, Slot slot_end) const;
-  Status load_nodes(SectionReader& reader, Slot slot_end);
-  Status load_links(SectionReader& reader, Slot slot_end);
-  Status load_list(Slot node, unsigned level, std::span<const Slot> list, VisitedSet& seen);
-  Status finish_load(Entry entry);
+  // save.cc
+  std::vector<std::uint8_t> levels_of_nodes() const;
+  void copy_links(StructureCopy& copy) const;
+  Entry entry_to_save(const StructureCopy& copy, const SlotSet& items) const;
+
+  // load.cc
+  Status load_nodes(std::span<const std::byte> levels, const SlotSet& items);
+  Status check_upper_links(std::span<const std::byte> levels) const;
+  void forget_strangers();
+  Status load_entry(Entry entry, std::span<const std::byte> levels);
 
   const IndexContext context_;
   const Config config_;

@@ -62,7 +62,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
   const ByPairHash order{slot};
   const auto is_candidate = [&](Slot other) { return other != slot && held_.contains(other); };
 
-  Hit start{query.score(entry.slot), entry.slot};
+  Hit start = score_one(query, entry.slot);
   for (unsigned l = entry.level; l > level; --l) {
     start = greedy_walk(graph_, l, query, start, order, beam);
   }
@@ -112,8 +112,9 @@ void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& wor
   slots.clear();
   links.for_each([&](Slot slot) { slots.push_back(slot); });
   if (std::find(slots.begin(), slots.end(), neighbor.slot) != slots.end()) return;
-  if (slots.size() < links.capacity()) {
-    links.append(slots.size(), neighbor.slot);
+  const std::size_t taken = links.size();
+  if (taken < links.capacity()) {
+    links.append(taken, neighbor.slot);
     return;
   }
   rank(bound_to(node), slots, ByPairHash{node}, working.scores, candidates);

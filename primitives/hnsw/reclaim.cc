@@ -21,11 +21,12 @@ void Hnsw::erase(Slot slot, Scratch& /*scratch*/) {
 }
 
 Status Hnsw::reclaim(std::span<const Slot> erased, Scratch& scratch) {
+  bool lost_any = false;
   for (const Slot slot : erased) {
     ENGRAM_ASSERT(!held_.contains(slot));
-    nodes_.erase(slot);
+    lost_any |= nodes_.erase(slot);
   }
-  forget_erased(scratch.get<Working>());
+  if (lost_any) forget_erased(scratch.get<Working>());
   return {};
 }
 

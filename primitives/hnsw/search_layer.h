@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -51,12 +53,24 @@ struct Beam {
   std::vector<float> scores;  // theirs
 };
 
+/// A score that orders may compare. Rows that were loaded and are not verified yet may hold NaN:
+/// such a row is farther than all others.
+inline float comparable(float score) noexcept {
+  return std::isnan(score) ? std::numeric_limits<float>::infinity() : score;
+}
+
+/// `slot` with its score.
+inline Hit score_one(const Bound& query, Slot slot) {
+  return {comparable(query.score(slot)), slot};
+}
+
 /// Scores `slots` into `scores`, which grows as needed.
 inline std::span<const float> score_all(const Bound& query, std::span<const Slot> slots,
                                         std::vector<float>& scores) {
   if (scores.size() < slots.size()) scores.resize(slots.size());
   const std::span<float> out(scores.data(), slots.size());
   query.gather(slots, out);
+  for (float& score : out) score = comparable(score);
   return out;
 }
 

@@ -61,8 +61,9 @@ TEST_CASE("core/index: a batch fails with the first query that does") {
 TEST_CASE("core/index: a primitive that saves no structure says so") {
   EchoIndex index;
   NoSections sections;
-  CHECK(index.save(sections).error().code == ErrorCode::kUnsupported);
-  CHECK(index.load(sections).error().code == ErrorCode::kUnsupported);
+  const SlotSet items;
+  CHECK(index.save(sections, items).error().code == ErrorCode::kUnsupported);
+  CHECK(index.load(sections, items).error().code == ErrorCode::kUnsupported);
   CHECK(index.describe().empty());
   Scratch scratch;
   CHECK(index.reclaim({}, scratch).has_value());

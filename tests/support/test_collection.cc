@@ -7,6 +7,15 @@
 #include "core/hash.h"
 
 namespace engram::test {
+namespace {
+
+/// That a part did what the test takes for granted.
+template <class T>
+void must(const Result<T>& result) {
+  ENGRAM_ASSERT(result.has_value());
+}
+
+}  // namespace
 
 TestCollection::TestCollection(const Primitive& primitive, Metric metric, std::size_t dim,
                                std::vector<OptionText> options)
@@ -23,8 +32,7 @@ std::unique_ptr<Index> TestCollection::make_index() const {
 Slot TestCollection::add(std::span<const float> vector) {
   const Slot slot = store_->allocate().value();
   store_->write(slot, vector);
-  const Status inserted = index_->insert(slot, mix(inserts_++), scratch_);
-  ENGRAM_ASSERT(inserted.has_value());
+  must(index_->insert(slot, mix(inserts_++), scratch_));
   held_.insert(slot);
   return slot;
 }
@@ -45,16 +53,63 @@ void TestCollection::erase(Slot slot) {
 
 void TestCollection::reclaim() {
   if (erased_.empty()) return;
-  const Status reclaimed = index_->reclaim(erased_, scratch_);
-  ENGRAM_ASSERT(reclaimed.has_value());
+  must(index_->reclaim(erased_, scratch_));
   for (const Slot slot : erased_) store_->release(slot);
   erased_.clear();
 }
 
+std::unique_ptr<Saved> TestCollection::save() {
+  auto saved = save_items();
+  save_structure(*saved);
+  save_rows(*saved);
+  return saved;
+}
+
+std::unique_ptr<Saved> TestCollection::save_items() const {
+  auto saved = std::make_unique<Saved>();
+  must(saved->items.reserve());
+  must(saved->stored.reserve());
+  for (const Slot slot : held_) must(saved->items.insert(slot));
+  return saved;
+}
+
+void TestCollection::save_structure(Saved& saved) const {
+  MemorySectionWriter writer(saved.index);
+  must(index_->save(writer, saved.items));
+}
+
+void TestCollection::save_rows(Saved& saved) const {
+  for (Slot slot = 0; slot < store_->slot_end(); ++slot) must(saved.stored.insert(slot));
+  store_->for_each_free([&](Slot slot) { saved.stored.erase(slot); });
+  MemorySectionWriter writer(saved.store);
+  must(store_->save(writer, saved.stored));
+}
+
+Status TestCollection::restore(const Saved& saved) {
+  index_.reset();
+  store_ = VectorStore::create(store_->dim(), store_->metric()).value();
+  index_ = make_index();
+  held_.clear();
+  erased_.clear();
+  MemorySectionReader rows(saved.store);
+  MemorySectionReader structure(saved.index);
+  ENGRAM_TRY(store_->load(rows, saved.stored));
+  ENGRAM_TRY(index_->load(structure, saved.items));
+  saved.stored.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    if (saved.items.contains(slot)) {
+      held_.insert(slot);
+    } else if (primitive_.traits.deferred_reclaim) {
+      erased_.push_back(slot);
+    } else {
+      store_->release(slot);
+    }
+  });
+  return {};
+}
+
 std::vector<Hit> TestCollection::search(std::span<const float> query, SearchParams params) {
   std::vector<Hit> hits;
-  const Status searched = index_->search(prepare(query), params, scratch_, hits);
-  ENGRAM_ASSERT(searched.has_value());
+  must(index_->search(prepare(query), params, scratch_, hits));
   return hits;
 }
 

@@ -13,9 +13,19 @@
 
 #include "core/index.h"
 #include "core/registry.h"
+#include "core/slot_set.h"
+#include "tests/support/memory_sections.h"
 #include "tests/support/vectors.h"
 
 namespace engram::test {
+
+/// What a snapshot has of a collection.
+struct Saved {
+  SlotSet items;   ///< held when the save began
+  SlotSet stored;  ///< those that have a row
+  Sections index;
+  Sections store;
+};
 
 /// Used by one thread, unless a test takes care. Failures of the parts are assertions: a test that
 /// expects one calls the index itself.
@@ -32,6 +42,17 @@ class TestCollection {
   void erase(Slot slot);
   /// Reclaims what was erased.
   void reclaim();
+
+  /// What the server does for a snapshot: its three steps, between which the collection may change.
+  std::unique_ptr<Saved> save();
+  std::unique_ptr<Saved> save_items() const;
+  void save_structure(Saved& saved) const;
+  /// Every slot that is not free must have been written.
+  void save_rows(Saved& saved) const;
+
+  /// Goes on from `saved` with a fresh store and a fresh index. Slots that are stored but no items
+  /// are as if they had been erased just now.
+  Status restore(const Saved& saved);
 
   std::vector<Hit> search(std::span<const float> query, SearchParams params);
   std::vector<Hit> search(std::span<const float> query, std::size_t k) {
@@ -55,8 +76,6 @@ class TestCollection {
 
   /// A fresh index of the same primitive and options over the same store.
   std::unique_ptr<Index> make_index() const;
-  /// Puts a fresh index in place of the present one.
-  void replace_index(std::unique_ptr<Index> index) { index_ = std::move(index); }
 
  private:
   const Primitive& primitive_;

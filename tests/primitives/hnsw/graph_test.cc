@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <span>
 #include <vector>
+
+#include "tests/support/memory_sections.h"
 
 namespace engram::hnsw {
 namespace {
@@ -29,6 +32,7 @@ TEST_CASE("hnsw/graph: lists grow by append, shrink by assign, and end when full
   Graph graph(2);
   REQUIRE(graph.reserve());
   REQUIRE(graph.add_node(5, 1));
+  REQUIRE(graph.add_node(20, 0));
   LinkList links = graph.links(5, 0);
   for (Slot slot = 0; slot < 4; ++slot) links.append(slot, 10 + slot);
   CHECK(slots_of(links) == std::vector<Slot>{10, 11, 12, 13});
@@ -51,6 +55,80 @@ TEST_CASE("hnsw/graph: a slot that is used again gets empty lists of its new lev
     for (unsigned l = 0; l <= level; ++l) CHECK(graph.links(0, l).size() == 0);
   }
   CHECK(graph.memory_bytes() < with_levels);  // one level now, two before
+}
+
+TEST_CASE("hnsw/graph: links beyond the last node are passed over, and keep their places") {
+  Graph graph(2);
+  REQUIRE(graph.reserve());
+  REQUIRE(graph.add_node(5, 0));
+  LinkList links = graph.links(5, 0);
+  for (const Slot slot : {Slot{6}, Slot{3}, Slot{kNoSlot - 1}}) links.append(links.size(), slot);
+  CHECK(slots_of(graph.links(5, 0)) == std::vector<Slot>{3});
+  CHECK(graph.links(5, 0).size() == 3);
+  REQUIRE(graph.add_node(6, 0));
+  CHECK(slots_of(graph.links(5, 0)) == std::vector<Slot>{6, 3});
+}
+
+TEST_CASE("hnsw/graph: retain keeps the order of what stays") {
+  Graph graph(3);
+  REQUIRE(graph.reserve());
+  REQUIRE(graph.add_node(20, 0));
+  LinkList links = graph.links(20, 0);
+  for (Slot slot = 0; slot < 6; ++slot) links.append(slot, slot);
+  links.retain([](Slot slot) { return slot % 2 == 1; });
+  CHECK(slots_of(links) == std::vector<Slot>{1, 3, 5});
+  links.retain([](Slot) { return true; });
+  CHECK(links.size() == 3);
+  links.retain([](Slot) { return false; });
+  CHECK(links.size() == 0);
+  CHECK(links[5] == kNoSlot);
+}
+
+/// Sections of slots, as bytes.
+std::vector<std::byte> bytes_of(const std::vector<Slot>& slots) {
+  const auto bytes = std::as_bytes(std::span(slots));
+  return {bytes.begin(), bytes.end()};
+}
+
+TEST_CASE("hnsw/graph: adopted lists are as they were saved, and are replaced like others") {
+  const std::vector<std::byte> levels{std::byte{1}, std::byte{kNoNode}, std::byte{2}, std::byte{0}};
+  std::vector<Slot> base(4 * 4, kNoSlot);
+  base[0] = 2;      // node 0
+  base[2 * 4] = 0;  // node 2
+  base[2 * 4 + 1] = 3;
+  test::Sections sections;
+  sections["base"] = bytes_of(base);
+  const std::vector<std::byte> upper = bytes_of({2, kNoSlot, 0, kNoSlot, kNoSlot, kNoSlot});
+  test::MemorySectionReader reader(sections);
+
+  Graph graph(2);
+  REQUIRE(graph.reserve());
+  REQUIRE(graph.adopt(reader, "base", levels, upper, 4));
+  CHECK(graph.node_end() == 4);
+  CHECK(graph.level(0) == 1);
+  CHECK(graph.level(1) == 0);
+  CHECK(graph.level(2) == 2);
+  CHECK(slots_of(graph.links(0, 0)) == std::vector<Slot>{2});
+  CHECK(slots_of(graph.links(2, 0)) == std::vector<Slot>{0, 3});
+  CHECK(slots_of(graph.links(0, 1)) == std::vector<Slot>{2});
+  CHECK(slots_of(graph.links(2, 1)) == std::vector<Slot>{0});
+  CHECK(graph.links(2, 2).size() == 0);
+  graph.links(0, 1).append(1, 0);  // beside, not into, the lists of node 2
+  CHECK(slots_of(graph.links(2, 1)) == std::vector<Slot>{0});
+
+  const std::size_t adopted = graph.memory_bytes();
+  for (const unsigned level : {3U, 0U, 1U}) {
+    REQUIRE(graph.add_node(2, level));
+    for (unsigned l = 0; l <= level; ++l) CHECK(graph.links(2, l).size() == 0);
+    CHECK(graph.memory_bytes() == adopted + level * 2 * sizeof(Slot));
+  }
+  REQUIRE(graph.add_node(1000, 1));
+  CHECK(slots_of(graph.links(0, 1)) == std::vector<Slot>{2, 0});
+
+  Graph other(2);
+  REQUIRE(other.reserve());
+  CHECK(other.adopt(reader, "base", std::span(levels).first(3), upper, 3).error().code ==
+        ErrorCode::kDataLoss);
 }
 
 TEST_CASE("hnsw/graph: the entry point is one word, empty at first") {

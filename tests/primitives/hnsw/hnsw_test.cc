@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <set>
 #include <string>
@@ -189,24 +190,15 @@ TEST_CASE("hnsw/hnsw: the entry point moves on when it is erased") {
   CHECK(graph_of(collection).entry().slot == kNoSlot);
 }
 
-test::Sections save(TestCollection& collection) {
-  test::Sections sections;
-  test::MemorySectionWriter writer(sections);
-  REQUIRE(collection.index().save(writer).has_value());
-  return sections;
-}
-
 TEST_CASE("hnsw/hnsw: an insert that no walk leads to held nodes finds them all the same") {
   Rng rng = test::make_rng(88);
   TestCollection collection(hnsw(), Metric::kL2, 4);
   collection.add_all(uniform_vectors(rng, 9, 4));
-  test::Sections sections = save(collection);
+  const auto saved = collection.save();
   for (const char* const name : {"hnsw.base", "hnsw.upper"}) {  // no node has a link
-    std::fill(sections[name].begin(), sections[name].end(), std::byte{0xFF});
+    std::fill(saved->index[name].begin(), saved->index[name].end(), std::byte{0xFF});
   }
-  collection.replace_index(collection.make_index());
-  test::MemorySectionReader reader(sections);
-  REQUIRE(collection.index().load(reader).has_value());
+  REQUIRE(collection.restore(*saved).has_value());
   collection.erase(graph_of(collection).entry().slot);
   collection.add_all(uniform_vectors(rng, 1, 4));
   CHECK(unreachable(collection) == 0);
@@ -217,14 +209,88 @@ TEST_CASE("hnsw/hnsw: levels without the links for them are refused before memor
   Rng rng = test::make_rng(89);
   TestCollection collection(hnsw(), Metric::kL2, 4, {{"M", "512"}});
   collection.add_all(uniform_vectors(rng, 300, 4));
-  test::Sections sections = save(collection);
-  std::fill(sections["hnsw.levels"].begin(), sections["hnsw.levels"].end(), std::byte{kMaxLevel});
+  const auto saved = collection.save();
+  auto& levels = saved->index["hnsw.levels"];
+  std::fill(levels.begin(), levels.end(), std::byte{kMaxLevel});
   const auto index = collection.make_index();
-  test::MemorySectionReader reader(sections);
-  const Status loaded = index->load(reader);
+  test::MemorySectionReader reader(saved->index);
+  const Status loaded = index->load(reader, saved->items);
   REQUIRE_FALSE(loaded.has_value());
   CHECK(loaded.error().code == ErrorCode::kDataLoss);
   CHECK(index->memory_bytes() < collection.index().memory_bytes());
+}
+
+TEST_CASE("hnsw/hnsw: an upper link to a node without that level is refused") {
+  Rng rng = test::make_rng(90);
+  TestCollection collection(hnsw(), Metric::kL2, 4, {{"M", "4"}});
+  collection.add_all(uniform_vectors(rng, 300, 4));
+  const Graph& graph = graph_of(collection);
+  Slot low = 0;
+  while (graph.level(low) > 0) ++low;
+  for (const Slot wrong : {low, Slot{300}, Slot{kNoSlot - 1}}) {
+    const auto saved = collection.save();
+    std::memcpy(saved->index["hnsw.upper"].data(), &wrong, sizeof wrong);
+    const auto index = collection.make_index();
+    test::MemorySectionReader reader(saved->index);
+    CHECK(index->load(reader, saved->items).error().code == ErrorCode::kDataLoss);
+  }
+}
+
+TEST_CASE("hnsw/hnsw: nodes that the store does not have are left out, and the links to them") {
+  Rng rng = test::make_rng(91);
+  TestCollection collection(hnsw(), Metric::kL2, 8);
+  collection.add_all(uniform_vectors(rng, 1000, 8));
+  const auto saved = collection.save_items();
+  collection.save_rows(*saved);
+  const unsigned level_before = graph_of(collection).entry().level;
+  do {  // until a newcomer is the entry point
+    collection.add_all(uniform_vectors(rng, 20, 8));
+  } while (graph_of(collection).entry().level == level_before);
+  collection.save_structure(*saved);
+
+  REQUIRE(collection.restore(*saved).has_value());
+  CHECK(graph_of(collection).node_end() == 1000);
+  const Entry entry = graph_of(collection).entry();
+  CHECK(entry.level == level_before);
+  CHECK(graph_of(collection).level(entry.slot) == entry.level);
+  check_lists(collection);
+}
+
+TEST_CASE("hnsw/hnsw: nodes that came after the items lead walks until they are reclaimed") {
+  Rng rng = test::make_rng(93);
+  TestCollection collection(hnsw(), Metric::kL2, 8);
+  collection.add_all(uniform_vectors(rng, 1000, 8));
+  const auto saved = collection.save_items();
+  collection.add_all(uniform_vectors(rng, 1000, 8));
+  collection.save_structure(*saved);
+  collection.save_rows(*saved);
+  REQUIRE(collection.restore(*saved).has_value());
+  CHECK(graph_of(collection).node_end() == 2000);
+  CHECK(unreachable(collection) <= 2);
+  collection.reclaim();
+  CHECK(unreachable(collection) <= 2);
+  check_lists(collection);
+}
+
+TEST_CASE("hnsw/hnsw: nodes that were erased before a save lead walks until they are reclaimed") {
+  Rng rng = test::make_rng(92);
+  TestCollection collection(hnsw(), Metric::kL2, 8);
+  collection.add_all(uniform_vectors(rng, 1000, 8));
+  for (Slot slot = 0; slot < 700; ++slot) collection.erase(slot);
+  REQUIRE(collection.restore(*collection.save()).has_value());
+  const Hnsw& index = dynamic_cast<Hnsw&>(collection.index());
+  const auto erased_nodes = [&] {
+    for (const Fact& fact : index.describe()) {
+      if (fact.name == "erased-nodes") return fact.value;
+    }
+    return std::string();
+  };
+  CHECK(erased_nodes() == "700");
+  CHECK(unreachable(collection) == 0);
+  collection.reclaim();
+  CHECK(erased_nodes() == "0");
+  check_lists(collection);
+  CHECK(unreachable(collection) == 0);
 }
 
 TEST_CASE("hnsw/hnsw: describes itself") {

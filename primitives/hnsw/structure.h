@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The structure in sections, all little-endian:
+//   hnsw.header  Header
+//   hnsw.levels  a byte per slot below header.slot_end: a node's highest level, or kNoNode
+//   hnsw.upper   [M] slots for each level above 0 of each node, by slot and level
+//   hnsw.base    [slot_end][2M] slots: level 0, for other slots than nodes unused
+// Unused places are kNoSlot and come last. hnsw.base is placed, the others are read.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#include "core/sections.h"
+
+namespace engram::hnsw {
+
+static_assert(std::endian::native == std::endian::little, "sections are little-endian");
+
+inline constexpr std::string_view kHeaderSection = "hnsw.header";
+inline constexpr std::string_view kLevelsSection = "hnsw.levels";
+inline constexpr std::string_view kUpperSection = "hnsw.upper";
+inline constexpr std::string_view kBaseSection = "hnsw.base";
+
+inline constexpr std::uint32_t kStructureVersion = 2;
+
+struct Header {
+  std::uint32_t version;
+  std::uint32_t m;
+  std::uint32_t slot_end;  // one past the highest node
+  std::uint32_t entry_slot;
+  std::uint32_t entry_level;
+  std::uint32_t reserved;
+};
+static_assert(sizeof(Header) == 24);
+
+}  // namespace engram::hnsw
