@@ -37,7 +37,7 @@ start_server() {
     echo "Port $wanted is taken, so the system chooses another."
     wanted=0
   fi
-  build/server/engram serve --port "$wanted" 2>"$log" &
+  build/server/engram serve --port "$wanted" --dir "$scratch" 2>"$log" &
   server=$!
   for ((attempt = 0; attempt < start_seconds * 20; ++attempt)); do
     port="$(sed -nE 's/.*listening on 127\.0\.0\.1:([0-9]+).*/\1/p' "$log")"

@@ -70,8 +70,9 @@ int serve(const std::string& config_file, const std::vector<Flag>& flags) {
   serving.store(server->get());
   install_signal_handlers();
   spdlog::info("engram {} is ready", engram::kVersion);
-  (*server)->run();
+  const auto ended = (*server)->run();
   serving.store(nullptr);
+  if (!ended) return complain(ended.error().message);
   spdlog::info("engram ends");
   return EXIT_SUCCESS;
 }
@@ -92,6 +93,9 @@ int main(int argc, char** argv) {
       {"--bind", "bind", "Addresses to listen on, separated by spaces (127.0.0.1)"},
       {"--maxclients", "maxclients", "Connections served at the same time (10000)"},
       {"--dir", "dir", "Directory of the data (.)"},
+      {"--appendonly", "appendonly",
+       "yes keeps the data in the directory, no in memory only (yes)"},
+      {"--fsync", "appendfsync", "An answer waits for the disk: always, everysec or no (everysec)"},
       {"--workers", "workers", "Threads for searches and inserts (one per core)"},
       {"--kernel", "kernel", "Distance kernels: auto, scalar or an instruction set (auto)"},
       {"--log-level", "loglevel", "debug, verbose, info, warning, error or nothing (info)"},

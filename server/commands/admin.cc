@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands over the server as a process.
 #include <array>
+#include <memory>
 #include <string>
 
 #include "core/text.h"
 #include "server/commands/context.h"
 #include "server/commands/errors.h"
 #include "server/commands/families.h"
+#include "server/engine/persistence.h"
 #include "server/runtime/process.h"
 
 namespace engram {
@@ -20,7 +22,7 @@ void time(CommandContext& context) {
   context.reply.bulk(std::to_string(now_us % kUsPerSecond));
 }
 
-/// There is nothing to save or to wait for, so the options only have to be well-formed.
+/// Everything is written to disk on the way out, so that a snapshot is taken only on request.
 void shutdown(CommandContext& context) {
   bool save = false;
   bool nosave = false;
@@ -40,9 +42,20 @@ void shutdown(CommandContext& context) {
     return context.reply.error(kSyntaxError);
   }
   if (abort) return context.reply.error("ERR No shutdown in progress.");
+  FrontEnd& front_end = context.services.front_end;
+  Persistence* const persistence = context.services.persistence;
   // No reply: the closed connection is the answer, as in Redis.
-  context.client.close_after_reply = true;
-  context.services.front_end.request_shutdown();
+  if (!save || persistence == nullptr) {
+    context.client.close_after_reply = true;
+    return front_end.request_shutdown();
+  }
+  const auto reply = std::make_shared<Deferred>(context.defer());
+  const auto end = [reply, &front_end](const Status& saved) {
+    if (saved) return front_end.request_shutdown();
+    reply->reply(
+        [](ReplyWriter& writer) { writer.error("ERR Errors trying to SHUTDOWN. Check logs."); });
+  };
+  if (const Status started = persistence->save(end); !started) end(started);
 }
 
 using namespace command_flag;

@@ -15,6 +15,7 @@
 #include "server/config/config.h"
 #include "server/config/parameters.h"
 #include "server/engine/keyspace.h"
+#include "server/engine/persistence.h"
 #include "server/runtime/process.h"
 #include "server/runtime/stats.h"
 
@@ -75,6 +76,9 @@ tl::expected<ServerConfig, Failure> changed_config(Arguments argv, const ServerC
 /// that a failure leaves everything as it was.
 std::optional<Failure> apply(ServerConfig& config, Services& services) {
   const ServerConfig& former = services.config;
+  if (config.dir != former.dir && services.persistence != nullptr) {
+    return Failure{"dir", "the server keeps its data there"};
+  }
   if (config.dir != former.dir) {
     const auto path = directory_path(config.dir);
     if (!path) return Failure{"dir", path.error().message};
@@ -93,6 +97,9 @@ std::optional<Failure> apply(ServerConfig& config, Services& services) {
                  : Failure{"port", "Unable to listen on this port. Check server logs."};
     }
     config.port = *port;
+  }
+  if (services.persistence != nullptr) {
+    services.persistence->set_policy(fsync_policy(config.appendfsync));
   }
   set_log_level(config.loglevel);
   return std::nullopt;

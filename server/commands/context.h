@@ -28,6 +28,7 @@ namespace engram {
 
 class CommandTable;
 class Keyspace;
+class Persistence;
 struct CommandSpec;
 struct ServerConfig;
 struct ServerStats;
@@ -40,6 +41,7 @@ struct Services {
   ServerStats& stats;
   FrontEnd& front_end;
   const CommandTable& commands;
+  Persistence* persistence = nullptr;  ///< null: the data is in memory only
 };
 
 using Arguments = std::span<const std::string_view>;

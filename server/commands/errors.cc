@@ -8,6 +8,14 @@ std::string shown(std::string_view text) {
   return std::string(text.substr(0, kMostBytes));
 }
 
+std::string misconf_error(const Error& error) {
+  const std::string remedy = error.code == ErrorCode::kNoSpace
+                                 ? "writes are accepted again when there is space"
+                                 : "writes are refused until the server is started anew";
+  return "MISCONF Errors writing to the journal: " + error.message + "; reads are served, " +
+         remedy;
+}
+
 void write_error(ReplyWriter& reply, const Error& error) {
   if (error.code == ErrorCode::kWrongType) return reply.error(kWrongTypeError);
   reply.error("ERR " + error.message);

@@ -20,6 +20,10 @@ inline constexpr std::string_view kNotIntegerError = "ERR value is not an intege
 /// command's name. Without a bound, an argument of many megabytes would be answered with its like.
 std::string shown(std::string_view text);
 
+/// The line that refuses a write, or takes the place of its answer, while the journal cannot keep
+/// it.
+std::string misconf_error(const Error& error);
+
 /// Writes `error` with the prefix that its code has in RESP: WRONGTYPE with Redis's own sentence
 /// for kWrongType, ERR otherwise.
 void write_error(ReplyWriter& reply, const Error& error);

@@ -16,6 +16,7 @@ std::span<const CommandSpec> connection_commands();
 std::span<const CommandSpec> expiry_commands();
 std::span<const CommandSpec> info_commands();
 std::span<const CommandSpec> key_commands();
+std::span<const CommandSpec> persistence_commands();
 std::span<const CommandSpec> string_commands();
 
 }  // namespace engram

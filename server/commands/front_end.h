@@ -11,6 +11,7 @@
 
 #include "core/result.h"
 #include "server/commands/client.h"
+#include "server/durability/store_files.h"
 
 namespace engram {
 
@@ -36,6 +37,10 @@ class FrontEnd {
   /// Until then the reply counts as `expected_bytes` of unsent output, which hold back a client
   /// that does not read.
   virtual std::uint64_t defer_reply(ClientId id, std::size_t expected_bytes) = 0;
+
+  /// A reserved place is not left before the journal may acknowledge `lsn`. If it never may, an
+  /// error takes the place of the reply.
+  virtual void hold_reply(ClientId id, std::uint64_t sequence, Lsn lsn) = 0;
 
   /// Fills a reserved place. Does nothing if the client has gone.
   virtual void complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) = 0;

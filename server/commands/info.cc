@@ -16,6 +16,7 @@
 #include "server/commands/families.h"
 #include "server/config/config.h"
 #include "server/engine/keyspace.h"
+#include "server/engine/persistence.h"
 #include "server/runtime/memory.h"
 #include "server/runtime/process.h"
 #include "server/runtime/stats.h"
@@ -89,11 +90,58 @@ void memory_section(Lines& out, const Services& services) {
   line(out, "mem_allocator", allocator_name());
 }
 
-void persistence_section(Lines& out, const Services&) {
+std::string_view ok_or_err(const Status& status) {
+  return status ? "ok" : "err";
+}
+
+std::string_view verification_name(Verification verification) {
+  switch (verification) {
+    case Verification::kNone:
+      return "none";
+    case Verification::kRunning:
+      return "running";
+    case Verification::kVerified:
+      return "verified";
+    case Verification::kFailed:
+      return "failed";
+  }
+  return "";
+}
+
+/// Redis's names where it has such a thing: what it calls rdb is the snapshot, aof is the journal.
+void persistence_section(Lines& out, const Services& services) {
+  constexpr std::int64_t kMsPerSecond = 1000;
   line(out, "loading", 0);
-  line(out, "loading_eta_seconds", 0);
-  line(out, "rdb_bgsave_in_progress", 0);
-  line(out, "aof_enabled", 0);
+  line(out, "async_loading", 0);
+  line(out, "aof_enabled", services.persistence == nullptr ? 0 : 1);
+  if (services.persistence == nullptr) {
+    line(out, "rdb_bgsave_in_progress", 0);
+    return;
+  }
+  const PersistenceFacts facts = services.persistence->facts();
+  const auto seconds = [](std::int64_t ms) { return ms < 0 ? -1 : ms / kMsPerSecond; };
+  line(out, "rdb_changes_since_last_save", facts.changes_since_snapshot);
+  line(out, "rdb_bgsave_in_progress", facts.saving ? 1 : 0);
+  line(out, "rdb_last_save_time", facts.last_save_ms / kMsPerSecond);
+  line(out, "rdb_last_bgsave_status", ok_or_err(facts.last_save_status));
+  line(out, "rdb_last_bgsave_time_sec", seconds(facts.last_save_duration_ms));
+  line(out, "rdb_current_bgsave_time_sec",
+       facts.saving ? seconds(unix_time_ms() - facts.saving_since_ms) : -1);
+  line(out, "aof_rewrite_in_progress", 0);
+  line(out, "aof_last_write_status", ok_or_err(facts.journal_health));
+  line(out, "aof_current_size", facts.journal.bytes);
+  line(out, "aof_base_size", facts.snapshot_bytes);
+  line(out, "aof_buffer_length", facts.journal.buffered_bytes);
+  line(out, "aof_delayed_fsync", facts.journal.delayed);
+  line(out, "journal_policy", policy_name(facts.policy));
+  line(out, "journal_last_lsn", facts.last);
+  line(out, "journal_answerable_lsn", facts.answerable);
+  line(out, "journal_syncs", facts.journal.syncs);
+  line(out, "journal_replayed_frames", facts.replayed_frames);
+  if (!facts.journal_health) line(out, "journal_error", facts.journal_health.error().message);
+  line(out, "snapshot_bytes", facts.snapshot_bytes);
+  line(out, "snapshot_last_ms", facts.last_save_duration_ms);
+  line(out, "snapshot_verification", verification_name(facts.verification));
 }
 
 void stats_section(Lines& out, const Services& services) {

@@ -83,9 +83,9 @@ CommandTable::Resolution CommandTable::resolve(Arguments argv) const {
 
 const CommandTable& command_table() {
   static const std::array kFamilies = {
-      connection_commands(), string_commands(), key_commands(),    expiry_commands(),
-      admin_commands(),      info_commands(),   config_commands(), client_commands(),
-      command_commands(),    vector_commands(),
+      connection_commands(), string_commands(), key_commands(),         expiry_commands(),
+      admin_commands(),      info_commands(),   config_commands(),      client_commands(),
+      command_commands(),    vector_commands(), persistence_commands(),
   };
   static const CommandTable kTable(kFamilies);
   return kTable;

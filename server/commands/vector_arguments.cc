@@ -2,28 +2,34 @@
 #include "server/commands/vector_arguments.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <string>
 
 #include "core/row.h"
 #include "core/text.h"
+#include "server/commands/errors.h"
 #include "server/engine/keyspace.h"
 
 namespace engram {
 
-static_assert(std::endian::native == std::endian::little,
-              "vectors travel as little-endian float32");
-
-Result<std::shared_ptr<Collection>> find_collection(CommandContext& context,
-                                                    std::string_view name) {
+Result<std::shared_ptr<Collection>> find_any_collection(CommandContext& context,
+                                                        std::string_view name) {
   const Value* const value = context.services.keyspace.find(name);
   if (value == nullptr) {
-    return fail(ErrorCode::kNotFound, "no such index '" + std::string(name) + "', VNEW makes one");
+    return fail(ErrorCode::kNotFound, "no such index '" + shown(name) + "', VNEW makes one");
   }
   const auto* const collection = std::get_if<std::shared_ptr<Collection>>(value);
   if (collection == nullptr) return fail(ErrorCode::kWrongType, "the key holds a string");
   return *collection;
+}
+
+Result<std::shared_ptr<Collection>> find_collection(CommandContext& context,
+                                                    std::string_view name) {
+  auto collection = find_any_collection(context, name);
+  if (collection && !(*collection)->damage().empty()) {
+    return fail(ErrorCode::kDataLoss, (*collection)->damage());
+  }
+  return collection;
 }
 
 Status read_vector(std::string_view bytes, std::string_view index, std::span<float> vector) {
@@ -35,21 +41,16 @@ Status read_vector(std::string_view bytes, std::string_view index, std::span<flo
     }
     return fail(ErrorCode::kInvalidArgument, "vector has " +
                                                  std::to_string(bytes.size() / sizeof(float)) +
-                                                 " dimensions, index '" + std::string(index) +
-                                                 "' has " + std::to_string(vector.size()));
+                                                 " dimensions, index '" + shown(index) + "' has " +
+                                                 std::to_string(vector.size()));
   }
   std::memcpy(vector.data(), bytes.data(), bytes.size());
   return check_vector(vector);
 }
 
-std::string_view packed(std::span<const float> vector) noexcept {
-  return {reinterpret_cast<const char*>(vector.data()), vector.size_bytes()};
-}
-
 Result<std::vector<OptionText>> read_pairs(Arguments words) {
   if (words.size() % 2 != 0) {
-    return fail(ErrorCode::kInvalidArgument,
-                "option '" + std::string(words.back().substr(0, 64)) + "' has no value");
+    return fail(ErrorCode::kInvalidArgument, "option '" + shown(words.back()) + "' has no value");
   }
   std::vector<OptionText> pairs;
   pairs.reserve(words.size() / 2);
@@ -80,7 +81,7 @@ Result<std::size_t> read_count(std::string_view text, std::string_view what, std
   if (!count || *count < minimum || *count > maximum) {
     return fail(ErrorCode::kInvalidArgument,
                 std::string(what) + " must be an integer in " + std::to_string(minimum) + ".." +
-                    std::to_string(maximum) + ", got '" + std::string(text.substr(0, 64)) + "'");
+                    std::to_string(maximum) + ", got '" + shown(text) + "'");
   }
   return *count;
 }

@@ -14,16 +14,17 @@
 
 namespace engram {
 
-/// The collection of that name. Errors: kNotFound, or kWrongType for a string.
+/// The collection of that name. Errors: kNotFound, kWrongType for a string, kDataLoss if it is
+/// damaged.
 Result<std::shared_ptr<Collection>> find_collection(CommandContext& context, std::string_view name);
+/// The same, for one who does not look inside: a damaged one will do.
+Result<std::shared_ptr<Collection>> find_any_collection(CommandContext& context,
+                                                        std::string_view name);
 
 /// Reads packed little-endian float32 into `vector` ([dim]) and checks it. `index` names the
 /// collection in errors. Errors: kInvalidArgument for a wrong length, NaN, infinity or a norm that
-/// is too large.
+/// is too large. packed() (change.h) is its opposite.
 Status read_vector(std::string_view bytes, std::string_view index, std::span<float> vector);
-
-/// The bytes that read_vector reads.
-std::string_view packed(std::span<const float> vector) noexcept;
 
 /// Pairs of a name and a value. Errors: kInvalidArgument for a name without a value.
 Result<std::vector<OptionText>> read_pairs(Arguments words);

@@ -58,7 +58,6 @@ constexpr std::array kCommands = {
     spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
          "Searches for several queries, on all workers at once",
          "index k [EF ef] query [query ...]", "as VSEARCH for each query"),
-    spec("vsave", vsave, 1, kAdmin | kNoScript, {}, "Writes a snapshot of all data", {}, "O(N)"),
 };
 
 }  // namespace

@@ -10,7 +10,6 @@ class CommandContext;
 void vnew(CommandContext& context);
 void vdrop(CommandContext& context);
 void vlist(CommandContext& context);
-void vsave(CommandContext& context);
 
 // vector_info.cc: what there is
 void vinfo(CommandContext& context);

@@ -24,8 +24,8 @@ std::string_view or_default(std::string_view given, std::string_view fallback) {
 Result<Metric> read_metric(std::string_view name) {
   const auto metric = metric_from_name(name);
   if (metric) return *metric;
-  return fail(ErrorCode::kInvalidArgument, "unknown metric '" + std::string(name.substr(0, 64)) +
-                                               "', expected cosine, l2 or dot");
+  return fail(ErrorCode::kInvalidArgument,
+              "unknown metric '" + shown(name) + "', expected cosine, l2 or dot");
 }
 
 /// VNEW's arguments after the index: dim [METRIC m] [PRIMITIVE p] [option value ...]
@@ -54,18 +54,21 @@ void vnew(CommandContext& context) {
   const std::string_view name = context.argv[1];
   if (const Value* const existing = keyspace.peek(name)) {
     if (std::holds_alternative<std::string>(*existing)) return context.reply.error(kWrongTypeError);
-    return context.reply.error("ERR index '" + std::string(name) + "' already exists");
+    return context.reply.error("ERR index '" + shown(name) + "' already exists");
   }
   auto spec = read_spec(context.argv.subspan(2), context.services.config.kernel);
   if (!spec) return write_error(context.reply, spec.error());
-  auto collection = Collection::create(std::move(*spec), random_seed(), context.services.workers);
+  auto collection = Collection::create(std::move(*spec), {.workers = context.services.workers,
+                                                          .id = keyspace.take_collection_id(),
+                                                          .hash_seed = random_seed(),
+                                                          .sink = keyspace.change_sink()});
   if (!collection) return write_error(context.reply, collection.error());
   keyspace.set(name, std::move(*collection));
   context.reply.ok();
 }
 
 void vdrop(CommandContext& context) {
-  const auto collection = find_collection(context, context.argv[1]);
+  const auto collection = find_any_collection(context, context.argv[1]);
   if (!collection) return write_error(context.reply, collection.error());
   context.services.keyspace.erase(context.argv[1]);
   context.reply.ok();
@@ -78,10 +81,6 @@ void vlist(CommandContext& context) {
   std::erase_if(names, [&](const std::string& name) { return !keyspace.contains(name); });
   context.reply.array(names.size());
   for (const std::string& name : names) context.reply.bulk(name);
-}
-
-void vsave(CommandContext& context) {
-  context.reply.error("ERR persistence is off: this server keeps its data in memory only");
 }
 
 }  // namespace engram

@@ -73,7 +73,7 @@ InfoMap describe(const Collection& collection, const std::vector<Fact>& facts,
   map.add("size", collection.size());
   map.add("max-level", fact_or(facts, "max-level", "0"));
   map.add("attributes-count", std::size_t{0});
-  map.add("vset-uid", collection.uid());
+  map.add("vset-uid", collection.id());
   map.add("hnsw-max-node-uid", collection.slots());
   map.add("primitive", std::string(spec.primitive->name));
   map.add("metric", std::string(metric_name(spec.metric)));

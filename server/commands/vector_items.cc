@@ -62,8 +62,7 @@ void vadd(CommandContext& context) {
 void vmadd(CommandContext& context) {
   const Arguments items = context.argv.subspan(2);
   if (items.size() % 2 != 0) {
-    return context.reply.error("ERR key '" + std::string(items.back().substr(0, 64)) +
-                               "' has no vector");
+    return context.reply.error("ERR key '" + shown(items.back()) + "' has no vector");
   }
   put(context, items);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace engram {
@@ -24,6 +25,14 @@ struct ServerConfig {
   std::string loglevel = "info";
   int workers = 0;  ///< 0 at start-up: one per core
   std::string kernel = "auto";
+  bool appendonly = true;                ///< keeps its data in `dir`; false: in memory only
+  std::string appendfsync = "everysec";  ///< or always, or no
+  /// Snapshots by age: after so many seconds, if at least so many changes were made.
+  std::vector<std::pair<std::int64_t, std::int64_t>> save = {{3600, 1}};
+  /// Snapshots by size: when the journal is so large in percent of the last snapshot, 0 being
+  /// never,
+  std::int64_t auto_aof_rewrite_percentage = 100;
+  std::size_t auto_aof_rewrite_min_size = 64UL * 1024 * 1024;  ///< and no smaller than this
   std::string file = {};  ///< the configuration file that was read; empty: none
 };
 

@@ -71,6 +71,8 @@ Status set_memory(ServerConfig& config, std::string_view text) {
   return {};
 }
 
+constexpr int kMostSeconds = std::numeric_limits<int>::max();
+
 std::string get_bind(const ServerConfig& config) {
   std::string all;
   for (const std::string& address : config.bind) {
@@ -122,6 +124,63 @@ Status set_loglevel(ServerConfig& config, std::string_view text) {
               "warn, error, nothing");
 }
 
+std::string get_appendonly(const ServerConfig& config) {
+  return config.appendonly ? "yes" : "no";
+}
+
+Status set_appendonly(ServerConfig& config, std::string_view text) {
+  const bool yes = equal_ignoring_case(text, "yes");
+  if (!yes && !equal_ignoring_case(text, "no")) {
+    return fail(ErrorCode::kInvalidArgument, "argument must be 'yes' or 'no'");
+  }
+  config.appendonly = yes;
+  return {};
+}
+
+Status set_appendfsync(ServerConfig& config, std::string_view text) {
+  static constexpr std::array<std::string_view, 3> kPolicies = {"always", "everysec", "no"};
+  for (const std::string_view policy : kPolicies) {
+    if (!equal_ignoring_case(policy, text)) continue;
+    config.appendfsync = policy;
+    return {};
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "argument(s) must be one of the following: always, everysec, no");
+}
+
+std::string get_save(const ServerConfig& config) {
+  std::string all;
+  for (const auto& [seconds, changes] : config.save) {
+    if (!all.empty()) all += ' ';
+    all += std::to_string(seconds) + ' ' + std::to_string(changes);
+  }
+  return all;
+}
+
+/// "3600 1 300 100", or nothing for never.
+Status set_save(ServerConfig& config, std::string_view text) {
+  std::vector<std::int64_t> numbers;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end != 0) {
+      const auto number = parse_integer(text.substr(0, end));
+      if (!number || *number < 1 || *number > kMostSeconds) {
+        return fail(ErrorCode::kInvalidArgument, "Invalid save parameters");
+      }
+      numbers.push_back(*number);
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  if (numbers.size() % 2 != 0) {
+    return fail(ErrorCode::kInvalidArgument, "Invalid save parameters");
+  }
+  config.save.clear();
+  for (std::size_t i = 0; i < numbers.size(); i += 2) {
+    config.save.emplace_back(numbers[i], numbers[i + 1]);
+  }
+  return {};
+}
+
 Status set_kernel(ServerConfig& config, std::string_view text) {
   if (text.empty()) return fail(ErrorCode::kInvalidArgument, "argument must name a kernel");
   config.kernel = to_lower(text);
@@ -139,8 +198,6 @@ constexpr char kNo[] = "no";
 constexpr char kZero[] = "0";
 constexpr char kOne[] = "1";
 constexpr char kNoEviction[] = "noeviction";
-
-constexpr int kMostSeconds = std::numeric_limits<int>::max();
 
 constexpr std::array kParameters = {
     Parameter{"bind", get_bind, set_bind},
@@ -163,8 +220,13 @@ constexpr std::array kParameters = {
               set_number<&ServerConfig::workers, 1, 1024>, false},
     Parameter{"kernel", get_text<&ServerConfig::kernel>, set_kernel, false},
     Parameter{"databases", get_fixed<kOne>},
-    Parameter{"save", get_fixed<kNone>},
-    Parameter{"appendonly", get_fixed<kNo>},
+    Parameter{"appendonly", get_appendonly, set_appendonly, false},
+    Parameter{"appendfsync", get_text<&ServerConfig::appendfsync>, set_appendfsync},
+    Parameter{"save", get_save, set_save},
+    Parameter{"auto-aof-rewrite-percentage", get_number<&ServerConfig::auto_aof_rewrite_percentage>,
+              set_number<&ServerConfig::auto_aof_rewrite_percentage, 0, kMostSeconds>},
+    Parameter{"auto-aof-rewrite-min-size", get_number<&ServerConfig::auto_aof_rewrite_min_size>,
+              set_memory<&ServerConfig::auto_aof_rewrite_min_size, 0>},
     Parameter{"maxmemory", get_fixed<kZero>},
     Parameter{"maxmemory-policy", get_fixed<kNoEviction>},
     Parameter{"io-threads", get_fixed<kOne>},

@@ -2,7 +2,9 @@
 // The changes that journal and snapshot consist of; FORMAT.md says what they mean.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,6 +59,14 @@ struct EraseVector {
 
 using Change = std::variant<SetString, AppendString, EraseKey, SetExpiry, ClearKeys, NewCollection,
                             PutVector, EraseVector>;
+
+static_assert(std::endian::native == std::endian::little,
+              "vectors are stored, and travel, as little-endian float32");
+
+/// The bytes of a vector, as changes and clients carry them.
+inline std::string_view packed(std::span<const float> vector) noexcept {
+  return {reinterpret_cast<const char*>(vector.data()), vector.size_bytes()};
+}
 
 /// Appends the change in its stored form to `out`. Keys and values have less than 4 GiB.
 void encode(const Change& change, std::string& out);

@@ -7,14 +7,6 @@
 #include <utility>
 
 namespace engram {
-namespace {
-
-std::uint64_t next_uid() {
-  static std::atomic<std::uint64_t> last{0};  // a process may run several servers
-  return ++last;
-}
-
-}  // namespace
 
 /// A job of a collection. It keeps the collection alive until its completion has been handled.
 class Collection::Operation final : public Job {
@@ -57,15 +49,15 @@ class Collection::ReplacementMark {
   Collection& collection_;
 };
 
-Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec, std::uint64_t hash_seed,
-                                                       WorkerPool& workers) {
-  std::shared_ptr<Collection> collection(new Collection(std::move(spec), hash_seed, workers));
+Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
+                                                       const CollectionContext& context) {
+  std::shared_ptr<Collection> collection(new Collection(std::move(spec), context));
   ENGRAM_TRY(collection->build());
   return collection;
 }
 
-Collection::Collection(CollectionSpec spec, std::uint64_t hash_seed, WorkerPool& workers)
-    : spec_(std::move(spec)), uid_(next_uid()), workers_(workers), keys_(hash_seed) {}
+Collection::Collection(CollectionSpec spec, const CollectionContext& context)
+    : spec_(std::move(spec)), context_(context), keys_(context.hash_seed) {}
 
 Status Collection::build() {
   auto store = VectorStore::create(spec_.dim, spec_.metric);
@@ -77,6 +69,8 @@ Status Collection::build() {
   auto index = spec_.primitive->create({*store_, *kernel_}, spec_.options);
   if (!index) return tl::unexpected(std::move(index.error()));
   index_ = std::move(*index);
+  ENGRAM_TRY(stored_.reserve());
+  ENGRAM_TRY(current_.reserve());
   return entries_.reserve(kMaxSlots);
 }
 
@@ -94,7 +88,7 @@ void Collection::run(Access access, Lane lane, std::function<void(Scratch&)> wor
                      std::function<void()> done) {
   gate_.enter(access, [self = shared_from_this(), access, lane, work = std::move(work),
                        done = std::move(done)]() mutable {
-    WorkerPool& workers = self->workers_;
+    WorkerPool& workers = self->context_.workers;
     workers.submit(
         std::make_unique<Operation>(std::move(self), access, std::move(work), std::move(done)),
         lane);
@@ -132,45 +126,60 @@ std::size_t Collection::memory_bytes() const noexcept {
 Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<const float> vector) {
   const Result<Slot> slot = store_->allocate();
   if (!slot) return tl::unexpected(slot.error());
-  if (Status room = entries_.ensure(std::size_t{*slot} + 1); !room) {
+  Status room = entries_.ensure(std::size_t{*slot} + 1);
+  if (room) room = current_.ensure(*slot + 1);
+  if (room) room = stored_.ensure(*slot + 1);
+  if (!room) {
     store_->release(*slot);
     return tl::unexpected(std::move(room.error()));
   }
   store_->write(*slot, vector);
-  entries_[*slot] = new Entry{std::string(key), XXH3_64bits(key.data(), key.size()), *slot};
+  entries_[*slot] = new Entry{std::string(key), *slot};
+  stored_.add(*slot);
   return entries_[*slot];
 }
 
 void Collection::erase(std::string_view key, std::function<void(bool)> done) {
+  if (context_.sink != nullptr) context_.sink->record(EraseVector{context_.id, key});
   key_order_.begin(key,
-                   [self = shared_from_this(), name = std::string(key), done = std::move(done)] {
-                     const Entry* const entry = self->keys_.find(name);
-                     if (entry == nullptr) {
-                       done(false);
-                       self->key_order_.finish(name);
-                       return;
-                     }
-                     const Slot slot = entry->slot;
-                     self->write([collection = self.get(),
-                                  slot](Scratch& scratch) { collection->remove(slot, scratch); },
-                                 [collection = self.get(), slot, name, done] {
-                                   collection->keys_.take(name);
-                                   collection->key_bytes_ -= name.size();
-                                   collection->retire(slot);
-                                   done(true);
-                                   collection->key_order_.finish(name);
-                                 });
-                   });
+                   [self = shared_from_this(), name = std::string(key), done = std::move(done),
+                    change = InProgress(context_.sink)] { self->start_erase(name, done, change); });
+}
+
+void Collection::start_erase(const std::string& key, const std::function<void(bool)>& done,
+                             const InProgress& change) {
+  const Entry* const entry = keys_.find(key);
+  if (entry == nullptr) {
+    change.end();
+    done(false);
+    key_order_.finish(key);
+    return;
+  }
+  const Slot slot = entry->slot;
+  write([this, slot](Scratch& scratch) { remove(slot, scratch); },
+        [this, slot, key, done, change] {
+          keys_.take(key);
+          key_bytes_ -= key.size();
+          retire(slot);
+          change.end();
+          done(true);
+          key_order_.finish(key);
+        });
 }
 
 /// On a worker.
 Status Collection::insert(const Entry& entry, Slot replaced, Scratch& scratch) {
-  if (replaced == kNoSlot) return index_->insert(entry.slot, entry.identity, scratch);
+  if (replaced == kNoSlot) return add_to_index(entry, scratch);
   const ReplacementMark mark(*this);  // before a search can meet the second version
-  ENGRAM_TRY(index_->insert(entry.slot, entry.identity, scratch));
+  ENGRAM_TRY(add_to_index(entry, scratch));
   replacements_.add(entry.slot);
   index_->erase(replaced, scratch);
   return {};
+}
+
+/// On a worker. An item's identity is a hash of its key that is the same on every machine.
+Status Collection::add_to_index(const Entry& entry, Scratch& scratch) {
+  return index_->insert(entry.slot, XXH3_64bits(entry.key.data(), entry.key.size()), scratch);
 }
 
 /// On a worker.
@@ -182,6 +191,7 @@ void Collection::remove(Slot slot, Scratch& scratch) {
 /// Makes `entry` the one of its key. True if the key is new.
 bool Collection::commit(Entry& entry) {
   const Entry* const former = keys_.replace(&entry);
+  current_.add(entry.slot);
   if (former != nullptr) {
     retire(former->slot);
     return false;
@@ -198,6 +208,7 @@ void Collection::abandon_waiting() {
 }
 
 void Collection::retire(Slot slot) {
+  current_.erase(slot);
   if (!spec_.primitive->traits.deferred_reclaim) {
     grace_.after([this, slot] { free_slot(slot); });
     return;
@@ -221,7 +232,7 @@ bool Collection::must_wait_for_reclaim() const noexcept {
 }
 
 void Collection::reclaim_if_worthwhile() {
-  if (reclaiming_ || erased_.size() < worth_reclaiming()) return;
+  if (reclaiming_ || saving_ || erased_.size() < worth_reclaiming()) return;
   reclaiming_ = true;
   // An action may run inside the last operation's completion, which keeps `this` alive.
   grace_.after([this, slots = std::exchange(erased_, {})] { reclaim(slots); });
@@ -235,6 +246,7 @@ void Collection::reclaim(std::vector<Slot> slots) {
       [this, shared, status](Scratch& scratch) { *status = index_->reclaim(*shared, scratch); },
       [this, shared, status] {
         reclaiming_ = false;
+        start_waiting_save();
         if (*status) {
           grace_.after([this, shared] {
             for (const Slot slot : *shared) free_slot(slot);
@@ -248,6 +260,11 @@ void Collection::reclaim(std::vector<Slot> slots) {
 }
 
 void Collection::free_slot(Slot slot) {
+  if (saving_) {
+    free_after_save_.push_back(slot);
+    return;
+  }
+  stored_.erase(slot);
   delete std::exchange(entries_[slot], nullptr);
   store_->release(slot);
 }

@@ -7,6 +7,9 @@
 // new slot. The old one is reclaimed by the index if the primitive wants that (Traits), and reused
 // after a grace period, when no running operation can see it any more.
 //
+// Every change is told to a ChangeSink before it is begun. A collection can be saved while it is
+// written to: collection_save.cc.
+//
 // For a moment two versions of a key are in the index. A search that overlaps an overwrite may meet
 // both, or, passing the place of each at the wrong time, neither; collection_search.cc reconciles
 // what it has found with what was replaced meanwhile, so that it answers every key once.
@@ -29,8 +32,10 @@
 #include "core/reserved_memory.h"
 #include "core/result.h"
 #include "core/scratch.h"
+#include "core/slot_set.h"
 #include "core/vector_store.h"
 #include "server/engine/access_gate.h"
+#include "server/engine/change_sink.h"
 #include "server/engine/grace_period.h"
 #include "server/engine/key_order.h"
 #include "server/engine/key_table.h"
@@ -48,6 +53,14 @@ struct CollectionSpec {
   std::string kernel_name;  ///< as make_kernel takes it
 };
 
+/// What a collection is made in.
+struct CollectionContext {
+  WorkerPool& workers;         ///< outlives the collection
+  std::uint64_t id;            ///< no two collections of a store have the same
+  std::uint64_t hash_seed;     ///< randomizes the key table
+  ChangeSink* sink = nullptr;  ///< is told of changes to the content; null: nobody is
+};
+
 /// One answer of a search. The key is borrowed: valid while the operation that found it runs.
 struct Answer {
   std::string_view key;
@@ -57,10 +70,9 @@ struct Answer {
 /// Threads: the event loop's only, except where a member says otherwise.
 class Collection : public std::enable_shared_from_this<Collection> {
  public:
-  /// `hash_seed` randomizes the key table. `workers` outlives the collection.
   /// Errors: those of VectorStore::create, make_kernel and Primitive::create.
-  static Result<std::shared_ptr<Collection>> create(CollectionSpec spec, std::uint64_t hash_seed,
-                                                    WorkerPool& workers);
+  static Result<std::shared_ptr<Collection>> create(CollectionSpec spec,
+                                                    const CollectionContext& context);
   ~Collection();
   Collection(const Collection&) = delete;
   Collection& operator=(const Collection&) = delete;
@@ -91,8 +103,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// The structure over the vectors. On a worker, from the work of read().
   const Index& index() const noexcept { return *index_; }
 
-  /// No two collections of a process have the same.
-  std::uint64_t uid() const noexcept { return uid_; }
+  /// No two collections of a store have the same. Any thread.
+  std::uint64_t id() const noexcept { return context_.id; }
+  void set_change_sink(ChangeSink* sink) noexcept { context_.sink = sink; }
   std::string_view kernel_name() const noexcept { return kernel_->name(); }
 
   /// Slots ever used: the most vectors that were held at once.
@@ -111,6 +124,31 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// Slots in use that are not the place of a key: being written, or erased and not yet free.
   std::size_t unsettled() const noexcept { return store_->live() - keys_.size(); }
 
+  // Saving. Until end_save(), no slot is given back, so that rows and links stay what they are
+  // while save() reads them; everything else goes on.
+
+  /// Calls `ready` once save() may begin.
+  void begin_save(std::function<void()> ready);
+  /// Writes all that is committed when it is called; a write that is committed meanwhile may be
+  /// part of it or not. Any one thread, between `ready` and end_save(). Errors: those of the
+  /// writer.
+  Status save(SectionWriter& writer) const;
+  void end_save();
+
+  /// Fills a new collection with what save() wrote. An index that saves no structure is left empty:
+  /// rebuild() fills it. Errors: kDataLoss, kResourceExhausted; the collection is of no use then.
+  Status load(SectionReader& reader);
+  /// Inserts every loaded vector into the index, on the workers, then calls `done` with the first
+  /// error.
+  void rebuild(std::function<void(Status)> done);
+
+  /// Whether `key` holds `vector` already, bit for bit, and no write to it is under way.
+  bool holds(std::string_view key, std::span<const float> vector) const;
+
+  /// Why the content cannot be trusted; empty if it can.
+  const std::string& damage() const noexcept { return damage_; }
+  void set_damage(std::string reason) { damage_ = std::move(reason); }
+
  private:
   using Access = AccessGate::Access;
   class Operation;
@@ -120,7 +158,6 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// the slot's grace period, so workers can name whatever they find.
   struct Entry {
     std::string key;
-    std::uint64_t identity;  ///< hash of the key, the same on every machine
     Slot slot;
   };
 
@@ -130,18 +167,37 @@ class Collection : public std::enable_shared_from_this<Collection> {
     ReplacementLog::Position position;
   };
 
-  Collection(CollectionSpec spec, std::uint64_t hash_seed, WorkerPool& workers);
+  Collection(CollectionSpec spec, const CollectionContext& context);
   Status build();
+
+  /// The time from when a change was told of until it has been carried out. Copies are of one and
+  /// the same change; one of them ends it.
+  class InProgress {
+   public:
+    explicit InProgress(ChangeSink* sink)
+        : sink_(sink), ticket_(sink == nullptr ? 0 : sink->begin()) {}
+    void end() const {
+      if (sink_ != nullptr) sink_->end(ticket_);
+    }
+
+   private:
+    ChangeSink* sink_;
+    GracePeriod::Ticket ticket_;
+  };
 
   Access write_access() const noexcept;
   void write(std::function<void(Scratch&)> work, std::function<void()> done);
   void run(Access access, Lane lane, std::function<void(Scratch&)> work,
            std::function<void()> done);
 
+  void start_erase(const std::string& key, const std::function<void(bool)>& done,
+                   const InProgress& change);
   Result<Entry*> stage(std::string_view key, std::span<const float> vector);
   Status insert(const Entry& entry, Slot replaced, Scratch& scratch);
+  Status add_to_index(const Entry& entry, Scratch& scratch);
   void remove(Slot slot, Scratch& scratch);
   bool commit(Entry& entry);
+  void record_failure(const Entry& entry);
 
   void retire(Slot slot);
   std::size_t worth_reclaiming() const noexcept;
@@ -149,6 +205,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void reclaim_if_worthwhile();
   void reclaim(std::vector<Slot> slots);
   void free_slot(Slot slot);
+  void start_waiting_save();
+  Status save_keys(SectionWriter& writer, const SlotSet& items) const;
+  Status load_keys(SectionReader& reader, const SlotSet& stored);
 
   Moment moment() const noexcept;
   bool was_replaced_since(const Moment& moment) const noexcept;
@@ -160,8 +219,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::vector<Answer> name(std::span<const Hit> hits) const;
 
   const CollectionSpec spec_;
-  const std::uint64_t uid_;
-  WorkerPool& workers_;
+  CollectionContext context_;
+  std::string damage_;
   std::unique_ptr<Kernel> kernel_;
   std::unique_ptr<VectorStore> store_;
   std::unique_ptr<Index> index_;
@@ -169,6 +228,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::size_t key_bytes_ = 0;      // of the keys in keys_
   KeyTable<Entry*, 8> keys_;       // the committed entry of each key
   ReservedArray<Entry*> entries_;  // by slot; owns them; workers read
+  SlotSet stored_;                 // slots with a row, from staging until they are free
+  SlotSet current_;                // those of them that are the place of a key
   AccessGate gate_;
   GracePeriod grace_;
   KeyOrder key_order_;
@@ -176,6 +237,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::vector<Slot> erased_;  // await reclaim
   std::deque<std::function<void()>> delayed_writes_;
   bool reclaiming_ = false;
+  bool saving_ = false;
+  std::function<void()> waiting_save_;  // until a reclaim has ended
+  std::vector<Slot> free_after_save_;
 
   // Counted by workers. A search before which all replacements that had begun had ended, and during
   // which none began, cannot have met two versions of a key.
@@ -208,8 +272,15 @@ class Collection::PutBatch {
   static void start(const std::shared_ptr<Progress>& progress, const std::vector<Entry*>& entries);
   static void finish(const std::shared_ptr<Progress>& progress, std::vector<Write>& writes);
 
+  void record() const;
+
   std::shared_ptr<Collection> collection_;
   std::vector<Entry*> entries_;
+  std::vector<float> vectors_;  // of entries_, as given; empty if nobody is told
 };
+
+/// Tells `sink` that the key holds a new collection.
+void record_creation(ChangeSink& sink, std::string_view key, std::int64_t expires_ms,
+                     const Collection& collection);
 
 }  // namespace engram

@@ -29,6 +29,17 @@ class KeyOrder {
     run(name);
   }
 
+  /// A write to `key` is unfinished.
+  [[nodiscard]] bool is_busy(std::string_view key) const {
+    return turns_.contains(std::string(key));
+  }
+
+  /// A write to `key` waits for another.
+  [[nodiscard]] bool is_contended(std::string_view key) const {
+    const auto turn = turns_.find(std::string(key));
+    return turn != turns_.end() && !turn->second.waiting.empty();
+  }
+
   /// Forgets the writes that wait; for shutdown.
   void abandon_waiting() { std::exchange(turns_, {}); }
 

@@ -2,6 +2,7 @@
 #include "server/engine/keyspace.h"
 
 #include "core/assert.h"
+#include "server/engine/collection.h"
 
 namespace engram {
 
@@ -87,28 +88,54 @@ void Keyspace::set_deadline(Entry& entry, std::int64_t expires_ms) {
   if (expires_ms != kNever) deadlines_.emplace(expires_ms, &entry);
 }
 
+/// Tells of what a key holds since set().
+void Keyspace::record_value(const Entry& entry) {
+  if (sink_ == nullptr) return;
+  if (const auto* const text = std::get_if<std::string>(&entry.value)) {
+    sink_->record(SetString{entry.key, entry.expires_ms, *text});
+  } else {
+    const Collection& collection = *std::get<std::shared_ptr<Collection>>(entry.value);
+    record_creation(*sink_, entry.key, entry.expires_ms, collection);
+  }
+}
+
 void Keyspace::remove(Entry& entry) {
+  if (sink_ != nullptr) sink_->record(EraseKey{entry.key});
   set_deadline(entry, kNever);
   set_value(entry, {});
   table_.take(entry.key);
 }
 
 void Keyspace::set(std::string_view key, Value value, bool keep_ttl) {
-  Entry* const entry = live_entry(key);
+  Entry* entry = live_entry(key);
   if (entry == nullptr) {
-    add(key, std::move(value));
-    return;
+    entry = &add(key, std::move(value));
+  } else {
+    set_value(*entry, std::move(value));
+    if (!keep_ttl) set_deadline(*entry, kNever);
   }
-  set_value(*entry, std::move(value));
-  if (!keep_ttl) set_deadline(*entry, kNever);
+  record_value(*entry);
 }
 
-std::size_t Keyspace::append(std::string_view key, std::string_view suffix) {
+std::string& Keyspace::text_at(std::string_view key) {
   Entry* entry = live_entry(key);
   if (entry == nullptr) entry = &add(key, std::string());
   auto* const text = std::get_if<std::string>(&entry->value);
   ENGRAM_ASSERT(text != nullptr);
-  return text->append(suffix).size();
+  return *text;
+}
+
+std::size_t Keyspace::append(std::string_view key, std::string_view suffix) {
+  std::string& text = text_at(key);
+  if (sink_ != nullptr) sink_->record(AppendString{key, text.size(), suffix});
+  return text.append(suffix).size();
+}
+
+void Keyspace::put_suffix(std::string_view key, std::size_t offset, std::string_view suffix) {
+  std::string& text = text_at(key);
+  if (sink_ != nullptr) sink_->record(AppendString{key, offset, suffix});
+  text.resize(std::min(offset, text.size()));
+  text.append(suffix);
 }
 
 bool Keyspace::erase(std::string_view key) {
@@ -123,6 +150,7 @@ bool Keyspace::expire_at(std::string_view key, std::int64_t unix_ms) {
   if (entry == nullptr) return false;
   if (unix_ms <= now_ms_) return erase(key);
   set_deadline(*entry, unix_ms);
+  if (sink_ != nullptr) sink_->record(SetExpiry{key, unix_ms});
   return true;
 }
 
@@ -130,6 +158,7 @@ bool Keyspace::persist(std::string_view key) {
   Entry* const entry = live_entry(key);
   if (entry == nullptr || entry->expires_ms == kNever) return false;
   set_deadline(*entry, kNever);
+  if (sink_ != nullptr) sink_->record(SetExpiry{key, kNever});
   return true;
 }
 
@@ -144,6 +173,7 @@ std::size_t Keyspace::expire_due(std::size_t limit) {
 }
 
 void Keyspace::clear() {
+  if (sink_ != nullptr) sink_->record(ClearKeys{});
   struct Cleared {
     Table table;
     Deadlines deadlines;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one keyspace: every name a client can use, whether it holds a string or a vector collection.
 //
-// All changes go through the functions under "Changes", so that a journal has one place to listen.
+// All changes go through the functions under "Changes" and are told to a ChangeSink there.
 // Time never comes from the clock: the owner sets it with set_now(). Threads: the event loop's
 // only.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -17,6 +18,7 @@
 #include <utility>
 #include <variant>
 
+#include "server/engine/change_sink.h"
 #include "server/engine/key_table.h"
 
 namespace engram {
@@ -46,7 +48,19 @@ class Keyspace {
   Keyspace(const Keyspace&) = delete;
   Keyspace& operator=(const Keyspace&) = delete;
 
-  /// The time by which keys expire, in unix milliseconds.
+  /// Who is told of changes from now on; null: nobody. It outlives this.
+  void set_change_sink(ChangeSink* sink) noexcept { sink_ = sink; }
+  [[nodiscard]] ChangeSink* change_sink() const noexcept { return sink_; }
+
+  /// An id that no collection of this store has ever had.
+  [[nodiscard]] std::uint64_t take_collection_id() noexcept { return next_collection_id_++; }
+  [[nodiscard]] std::uint64_t next_collection_id() const noexcept { return next_collection_id_; }
+  /// Sees to it that `id` is not taken any more.
+  void reserve_collection_id(std::uint64_t id) noexcept {
+    next_collection_id_ = std::max(next_collection_id_, id + 1);
+  }
+
+  /// The time by which keys expire, in unix milliseconds; 0 at first, when nothing has expired.
   void set_now(std::int64_t now_ms) noexcept { now_ms_ = now_ms; }
   [[nodiscard]] std::int64_t now_ms() const noexcept { return now_ms_; }
 
@@ -90,6 +104,9 @@ class Keyspace {
   /// Appends to the string at `key`, made empty if missing; the value must not be a collection.
   /// Returns the new length in bytes.
   std::size_t append(std::string_view key, std::string_view suffix);
+  /// Makes the string at `key` end with `suffix` at `offset`, or where it ends if it is shorter.
+  /// For repeating an append. The value must not be a collection.
+  void put_suffix(std::string_view key, std::size_t offset, std::string_view suffix);
   /// Returns false if there was no such key.
   bool erase(std::string_view key);
   /// Makes `key` expire at that unix time; at or before now it is erased. False if it is missing.
@@ -101,7 +118,7 @@ class Keyspace {
   void clear();
 
  private:
-  static constexpr std::int64_t kNever = -1;
+  static constexpr std::int64_t kNever = kNeverExpires;
 
   struct Entry {
     std::string key;
@@ -115,6 +132,8 @@ class Keyspace {
   Entry* live_entry(std::string_view key);
   Entry& add(std::string_view key, Value value);
   void set_value(Entry& entry, Value value);
+  void record_value(const Entry& entry);
+  std::string& text_at(std::string_view key);
   void set_deadline(Entry& entry, std::int64_t expires_ms);
   void remove(Entry& entry);
 
@@ -124,6 +143,8 @@ class Keyspace {
   Deadlines deadlines_;  // only the keys that expire, soonest first
   std::set<std::string_view> collection_names_;
   std::int64_t now_ms_ = 0;
+  std::uint64_t next_collection_id_ = 1;
+  ChangeSink* sink_ = nullptr;
   KeyspaceStats stats_;
 };
 

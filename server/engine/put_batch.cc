@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/assert.h"
+#include "core/row.h"
 #include "server/engine/collection.h"
 
 namespace engram {
@@ -13,6 +14,7 @@ struct Collection::PutBatch::Progress {
   std::shared_ptr<Collection> collection;
   std::function<void(Result<std::size_t>)> done;
   std::size_t unfinished;
+  InProgress change;
   std::size_t added = 0;
   std::optional<Error> error;
 };
@@ -32,17 +34,32 @@ Status Collection::PutBatch::add(std::string_view key, std::span<const float> ve
   Result<Entry*> entry = collection_->stage(key, vector);
   if (!entry) return tl::unexpected(std::move(entry.error()));
   entries_.push_back(*entry);
+  if (collection_->context_.sink != nullptr) {
+    vectors_.insert(vectors_.end(), vector.begin(), vector.end());
+  }
   return {};
+}
+
+void Collection::PutBatch::record() const {
+  const CollectionContext& context = collection_->context_;
+  if (context.sink == nullptr) return;
+  const std::size_t dim = collection_->spec_.dim;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const auto vector = std::span(vectors_).subspan(i * dim, dim);
+    context.sink->record(PutVector{context.id, entries_[i]->key, packed(vector)});
+  }
 }
 
 void Collection::PutBatch::commit(std::function<void(Result<std::size_t>)> done) {
   ENGRAM_ASSERT(!entries_.empty());
-  const auto progress = std::make_shared<Progress>(
-      Progress{collection_, std::move(done), entries_.size(), 0, std::nullopt});
+  record();
+  const auto progress =
+      std::make_shared<Progress>(Progress{collection_, std::move(done), entries_.size(),
+                                          InProgress(collection_->context_.sink), 0, std::nullopt});
   // Jobs of several inserts: enough of them to keep every worker busy, few enough that a batch of
   // thousands does not drown the queue. A key that is being written joins later, on its own.
   constexpr std::size_t kLargestJob = 16;
-  const std::size_t jobs = collection_->workers_.size() * 4;
+  const std::size_t jobs = collection_->context_.workers.size() * 4;
   const std::size_t job_size = std::clamp<std::size_t>(entries_.size() / jobs, 1, kLargestJob);
   const auto ready = std::make_shared<std::vector<Entry*>>();
   for (Entry* const entry : std::exchange(entries_, {})) {
@@ -86,12 +103,14 @@ void Collection::PutBatch::finish(const std::shared_ptr<Progress>& progress,
       progress->added += collection.commit(*write.entry) ? 1 : 0;
     } else {
       if (!progress->error) progress->error = std::move(write.status.error());
+      collection.record_failure(*write.entry);
       collection.grace_.after(
           [&collection, slot = write.entry->slot] { collection.free_slot(slot); });
     }
   }
   progress->unfinished -= writes.size();
   if (progress->unfinished == 0) {
+    progress->change.end();
     if (progress->error) {
       progress->done(tl::unexpected(std::move(*progress->error)));
     } else {
@@ -100,6 +119,18 @@ void Collection::PutBatch::finish(const std::shared_ptr<Progress>& progress,
   }
   // Last, because it starts writes that waited, which may belong to this very batch.
   for (const std::string& key : keys) collection.key_order_.finish(key);
+}
+
+/// The put was told of, and did not happen: what the key holds instead is told, unless a later
+/// write to it, which was told of already, is about to replace that anyway. A former vector under
+/// cosine may come back different in the last place.
+void Collection::record_failure(const Entry& entry) {
+  if (context_.sink == nullptr || key_order_.is_contended(entry.key)) return;
+  if (const auto former = get(entry.key)) {
+    context_.sink->record(PutVector{context_.id, entry.key, packed(*former)});
+  } else {
+    context_.sink->record(EraseVector{context_.id, entry.key});
+  }
 }
 
 }  // namespace engram

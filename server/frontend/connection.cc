@@ -11,9 +11,11 @@
 
 #include "core/assert.h"
 #include "core/text.h"
+#include "server/commands/errors.h"
 #include "server/commands/table.h"
 #include "server/config/config.h"
 #include "server/engine/keyspace.h"
+#include "server/engine/persistence.h"
 #include "server/net/socket.h"
 #include "server/runtime/stats.h"
 
@@ -147,12 +149,17 @@ bool Connection::start(Arguments argv) {
 void Connection::call(const CommandTable::Resolution& resolution, Arguments argv) {
   muted_ = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkip;
   std::string detour;
-  const bool direct = pending_.empty() && !muted_;
+  Persistence* const persistence = services_.persistence;
+  const bool may_be_held = persistence != nullptr && persistence->holds_answers();
+  const bool direct = pending_.empty() && !muted_ && !may_be_held;
+  const std::size_t promised = pending_.size();
   std::string& target = direct ? output_ : detour;
   const std::size_t start = target.size();
   ReplyWriter writer(target, client_.resp);
   if (resolution.spec == nullptr) {
     writer.error(resolution.error);
+  } else if (kind_ == CommandKind::kWrite && persistence != nullptr && !persistence->health()) {
+    writer.error(misconf_error(persistence->health().error()));
   } else {
     client_.command = resolution.spec;
     client_.container = resolution.container;
@@ -160,6 +167,14 @@ void Connection::call(const CommandTable::Resolution& resolution, Arguments argv
     resolution.spec->handler(context);
   }
   if (target.size() > start && target[start] == '-') ++services_.stats.error_replies;
+  const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
+  if (lsn != 0 && may_be_held) {
+    const bool is_answered = pending_.size() == promised;
+    if (is_answered) defer(detour.size());
+    const std::uint64_t place = first_pending_ + pending_.size() - 1;
+    services_.front_end.hold_reply(client_.id, place, lsn);
+    if (is_answered) complete(place, std::exchange(detour, {}));
+  }
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
   if (!direct && (!muted_ || client_.reply_mode == ReplyMode::kOn)) write_reply(detour);
   advance_reply_mode();
@@ -192,8 +207,8 @@ std::uint64_t Connection::defer(std::size_t expected_bytes) {
 void Connection::complete(std::uint64_t sequence, std::string bytes) {
   ENGRAM_ASSERT(sequence - first_pending_ < pending_.size());
   Pending& pending = pending_[sequence - first_pending_];
-  ENGRAM_ASSERT(!pending.ready);
-  pending.ready = true;
+  ENGRAM_ASSERT(!pending.answered);
+  pending.answered = true;
   pending_bytes_ -= pending.expected_bytes;
   --unanswered_[static_cast<std::size_t>(pending.kind)];
   if (bytes.starts_with('-')) ++services_.stats.error_replies;
@@ -204,10 +219,22 @@ void Connection::complete(std::uint64_t sequence, std::string bytes) {
   release_ready();
 }
 
+void Connection::hold(std::uint64_t sequence) {
+  pending_[sequence - first_pending_].held = true;
+}
+
+void Connection::release(std::uint64_t sequence, std::string_view error) {
+  ENGRAM_ASSERT(sequence - first_pending_ < pending_.size());
+  Pending& pending = pending_[sequence - first_pending_];
+  pending.held = false;
+  if (!error.empty() && !pending.muted) pending.error = error;
+  release_ready();
+}
+
 void Connection::release_ready() {
-  while (!pending_.empty() && pending_.front().ready) {
+  while (!pending_.empty() && pending_.front().answered && !pending_.front().held) {
     const Pending& front = pending_.front();
-    output_.append(front.reply).append(front.following);
+    output_.append(front.error.empty() ? front.reply : front.error).append(front.following);
     pending_bytes_ -= front.reply.size() + front.following.size();
     pending_.pop_front();
     ++first_pending_;

@@ -56,6 +56,11 @@ class Connection {
   std::uint64_t defer(std::size_t expected_bytes);
   void complete(std::uint64_t sequence, std::string bytes);
 
+  /// As FrontEnd::hold_reply(): the place is not left before release().
+  void hold(std::uint64_t sequence);
+  /// The place may be left; with an error line, that takes the reply's place.
+  void release(std::uint64_t sequence, std::string_view error);
+
   /// Nobody waits for anything: neither a command nor the socket.
   [[nodiscard]] bool quiet() const noexcept { return pending_.empty() && unsent() == 0; }
 
@@ -71,8 +76,10 @@ class Connection {
     CommandKind kind;
     bool muted;
     std::size_t expected_bytes;
-    bool ready = false;
+    bool answered = false;
+    bool held = false;  // until the journal has its change
     std::string reply = {};
+    std::string error = {};  // takes the reply's place
     std::string following = {};
   };
   enum class Stall : std::uint8_t { kNone, kOrder, kOutput };

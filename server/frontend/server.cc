@@ -11,8 +11,10 @@
 
 #include "core/assert.h"
 #include "core/kernel.h"
+#include "server/commands/errors.h"
 #include "server/commands/table.h"
 #include "server/engine/collection.h"
+#include "server/engine/persistence.h"
 #include "server/net/socket.h"
 #include "server/runtime/process.h"
 #include "server/runtime/thread_traits.h"
@@ -57,7 +59,7 @@ Status check_kernel_name(const std::string& name) {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::make(ServerConfig config) {
+Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& disk) {
   ENGRAM_TRY(enter_directory(config));
   ENGRAM_TRY(reserve_descriptors(config.maxclients));
   ENGRAM_TRY(check_kernel_name(config.kernel));
@@ -71,6 +73,7 @@ Result<std::unique_ptr<Server>> Server::make(ServerConfig config) {
   std::unique_ptr<Server> server(
       new Server(std::move(config), std::move(*wake_up), std::move(*poller)));
   ENGRAM_TRY(server->poller_->add(server->wake_up_.fd(), kWakeUpToken, {.readable = true}));
+  if (server->config_.appendonly) ENGRAM_TRY(server->restore(disk));
   const auto port = server->listen(server->config_.bind, server->config_.port);
   if (!port) return tl::unexpected<Error>(port.error());
   server->config_.port = *port;
@@ -87,14 +90,35 @@ Server::Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poll
                   workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
                 }),
       workers_(static_cast<std::size_t>(config_.workers), [this] { wake_up_.notify(); }),
+      tasks_([this] { wake_up_.notify(); }),
       services_{keyspace_, workers_, config_, stats_, *this, command_table()} {
   stats_.started_ms = unix_time_ms();
-  keyspace_.set_now(stats_.started_ms);
 }
 
 Server::~Server() {
-  // Jobs hold promises of replies, which look for their connections.
-  workers_.stop();
+  [[maybe_unused]] const Status stopped = stop();
+}
+
+Status Server::restore(FileSystem& disk) {
+  auto persistence = Persistence::open({.disk = disk,
+                                        .directory = config_.dir,
+                                        .policy = fsync_policy(config_.appendfsync),
+                                        .kernel_name = config_.kernel},
+                                       {.keyspace = keyspace_,
+                                        .workers = workers_,
+                                        .loop = tasks_,
+                                        .wake_loop = [this] { wake_up_.notify(); },
+                                        .wait_for_workers = [this] { wait_for_workers(); }});
+  if (!persistence) return tl::unexpected(std::move(persistence.error()));
+  persistence_ = std::move(*persistence);
+  services_.persistence = persistence_.get();
+  return {};
+}
+
+/// Nothing but the wake-up is watched before the server listens.
+void Server::wait_for_workers() {
+  poller_->wait(-1);
+  wake_up_.drain();
 }
 
 void Server::request_shutdown() {
@@ -102,14 +126,24 @@ void Server::request_shutdown() {
   wake_up_.notify();
 }
 
-void Server::run() {
+Status Server::run() {
   name_this_thread("event-loop");
   prefer_latency();
   while (!stop_.load()) turn();
-  workers_.stop();
+  const Status stopped = stop();
   abandon_waiting_operations();
   connections_.clear();
   listeners_.clear();
+  return stopped;
+}
+
+/// Threads that hold promises of replies, or refer to what this owns, end first.
+Status Server::stop() {
+  tasks_.close();
+  workers_.stop();
+  services_.persistence = nullptr;
+  if (const auto persistence = std::exchange(persistence_, nullptr)) return persistence->close();
+  return {};
 }
 
 /// What waits in a collection holds the collection, and promises of replies, which look for their
@@ -126,15 +160,41 @@ void Server::turn() {
   const auto events = poller_->wait(wait_ms());
   keyspace_.set_now(unix_time_ms());
   for (const PollEvent& event : events) handle(event);
+  release_replies();
   serve_queued();
   expire_keys();
   tick();
+  release_replies();
+}
+
+/// Lets go of the replies whose changes the journal has by now; if it cannot keep them, of all,
+/// with an error in their place. Before connections are served, so that these send them; and after,
+/// so that what they have changed is on its way to the disk as one batch.
+void Server::release_replies() {
+  if (persistence_ == nullptr) return;
+  persistence_->seal();  // of keys that have expired
+  const Lsn answerable = persistence_->poll();
+  const Status health = persistence_->health();
+  while (!held_.empty() && (held_.front().lsn <= answerable || !health)) {
+    const HeldReply held = held_.front();
+    held_.pop_front();
+    Connection* const connection = find(held.client);
+    if (connection == nullptr) continue;
+    std::string error;
+    if (held.lsn > answerable) {
+      ReplyWriter(error, RespVersion::kResp2).error(misconf_error(health.error()));
+      ++stats_.error_replies;
+    }
+    connection->release(held.sequence, error);
+    enqueue(*connection);
+  }
 }
 
 void Server::handle(const PollEvent& event) {
   if (event.token == kWakeUpToken) {
     wake_up_.drain();
     workers_.poll_completions();
+    tasks_.run();
     return;
   }
   if (Listeners::is_token(event.token)) return accept_from(Listeners::descriptor(event.token));
@@ -187,6 +247,7 @@ int Server::wait_ms() const {
     const std::int64_t until = std::clamp<std::int64_t>(*expiry - now_ms, 1, kMostSleepMs);
     wait = wait < 0 ? until : std::min(wait, until);
   }
+  if (wait < 0 && persistence_ != nullptr && persistence_->may_become_due()) wait = kMostSleepMs;
   return static_cast<int>(wait);
 }
 
@@ -205,6 +266,19 @@ void Server::tick() {
   sample_throughput();
   if (config_.timeout > 0) drop_silent_clients();
   if (!listeners_.accepting()) listeners_.set_accepting(true);
+  save_if_due();
+}
+
+void Server::save_if_due() {
+  if (persistence_ == nullptr) return;
+  SnapshotRules rules{
+      .ages = {},
+      .journal_percent = static_cast<std::uint64_t>(config_.auto_aof_rewrite_percentage),
+      .journal_bytes = config_.auto_aof_rewrite_min_size};
+  for (const auto& [seconds, changes] : config_.save) {
+    rules.ages.push_back({seconds, static_cast<std::uint64_t>(changes)});
+  }
+  persistence_->save_if_due(rules);
 }
 
 void Server::sample_throughput() {
@@ -302,6 +376,11 @@ void Server::close_client(ClientId id) {
 
 std::uint64_t Server::defer_reply(ClientId id, std::size_t expected_bytes) {
   return find(id)->defer(expected_bytes);
+}
+
+void Server::hold_reply(ClientId id, std::uint64_t sequence, Lsn lsn) {
+  find(id)->hold(sequence);
+  held_.push_back({lsn, id, sequence});
 }
 
 void Server::complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) {

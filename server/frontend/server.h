@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,12 +16,14 @@
 #include "server/commands/context.h"
 #include "server/commands/front_end.h"
 #include "server/config/config.h"
+#include "server/durability/file_system.h"
 #include "server/engine/keyspace.h"
 #include "server/frontend/connection.h"
 #include "server/frontend/listeners.h"
 #include "server/net/poller.h"
 #include "server/net/unique_fd.h"
 #include "server/net/wake_up.h"
+#include "server/runtime/loop_tasks.h"
 #include "server/runtime/stats.h"
 #include "server/runtime/worker_pool.h"
 
@@ -30,14 +33,17 @@ namespace engram {
 /// belongs to the thread that calls run(), except what says otherwise.
 class Server final : public FrontEnd {
  public:
-  /// Listens already when it returns. Errors: kIo if it cannot listen, or `dir` is no directory;
-  /// kResourceExhausted if descriptors are too few.
-  static Result<std::unique_ptr<Server>> make(ServerConfig config);
+  /// Has restored its data from `disk`, which outlives it, and listens when it returns. Errors: kIo
+  /// if it cannot listen, or `dir` is no directory; kResourceExhausted if descriptors are too few;
+  /// those of Persistence::open.
+  static Result<std::unique_ptr<Server>> make(ServerConfig config,
+                                              FileSystem& disk = posix_file_system());
 
   ~Server() override;
 
-  /// Serves until request_shutdown(). Once.
-  void run();
+  /// Serves until request_shutdown(). Once. Errors: kIo, kNoSpace if what was changed last may not
+  /// be on disk.
+  Status run();
 
   /// Thread-safe and async-signal-safe.
   void request_shutdown() override;
@@ -50,11 +56,24 @@ class Server final : public FrontEnd {
   void close_client(ClientId id) override;
   Result<int> listen(const std::vector<std::string>& addresses, int port) override;
   std::uint64_t defer_reply(ClientId id, std::size_t expected_bytes) override;
+  void hold_reply(ClientId id, std::uint64_t sequence, Lsn lsn) override;
   void complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) override;
 
  private:
   Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poller);
 
+  /// A reply that leaves once the journal may acknowledge `lsn`.
+  struct HeldReply {
+    Lsn lsn;
+    ClientId client;
+    std::uint64_t sequence;
+  };
+
+  Status restore(FileSystem& disk);
+  void wait_for_workers();
+  void release_replies();
+  void save_if_due();
+  Status stop();
   void abandon_waiting_operations();
   void turn();
   void handle(const PollEvent& event);
@@ -77,7 +96,10 @@ class Server final : public FrontEnd {
   Listeners listeners_;
   Keyspace keyspace_;
   WorkerPool workers_;
+  LoopTasks tasks_;
   Services services_;
+  std::unique_ptr<Persistence> persistence_;  // null: the data is in memory only
+  std::deque<HeldReply> held_;                // by LSN
   tsl::robin_map<ClientId, std::unique_ptr<Connection>> connections_;
   ClientId last_client_ = 0;
   std::vector<ClientId> queued_;   // to be looked at in this turn

@@ -69,6 +69,14 @@ std::string random_hex_id() {
   return id;
 }
 
+std::array<std::byte, 16> random_id() {
+  std::random_device random;
+  std::array<std::byte, 16> id;
+  for (std::byte& byte : id) byte = static_cast<std::byte>(random());
+  id[0] |= std::byte{1};
+  return id;
+}
+
 std::uint64_t random_seed() {
   std::random_device random;
   return (static_cast<std::uint64_t>(random()) << 32) | random();

@@ -2,6 +2,8 @@
 // What the process asks of the operating system and of its log.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,6 +25,9 @@ void set_log_level(std::string_view name);
 
 /// 40 hexadecimal digits from the system's random source.
 std::string random_hex_id();
+
+/// 16 bytes from the system's random source, not all zero.
+std::array<std::byte, 16> random_id();
 
 /// 64 bits from the system's random source.
 std::uint64_t random_seed();

@@ -13,6 +13,7 @@ namespace engram {
 namespace {
 
 constexpr int kWorkerNice = 5;
+constexpr int kBackgroundNice = 10;
 constexpr std::uint64_t kLoopSliceNs = 100'000;  // the least that the kernel grants
 
 // The kernel's struct sched_attr, version 0; glibc 2.36 declares neither it nor the call.
@@ -27,6 +28,12 @@ struct SchedulingAttributes {
   std::uint64_t period;
 };
 static_assert(sizeof(SchedulingAttributes) == 48);
+
+/// Linux gives every thread its own nice value; PRIO_PROCESS with a thread's id sets just that.
+void set_nice(int value) {
+  const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
+  [[maybe_unused]] const int result = ::setpriority(PRIO_PROCESS, thread, value);
+}
 
 }  // namespace
 
@@ -44,9 +51,11 @@ void prefer_latency() {
 }
 
 void yield_to_event_loop() {
-  // Linux gives every thread its own nice value; PRIO_PROCESS with a thread's id sets just that.
-  const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
-  [[maybe_unused]] const int result = ::setpriority(PRIO_PROCESS, thread, kWorkerNice);
+  set_nice(kWorkerNice);
+}
+
+void prefer_background() {
+  set_nice(kBackgroundNice);
 }
 
 }  // namespace engram

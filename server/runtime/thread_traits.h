@@ -17,4 +17,7 @@ void prefer_latency();
 /// without this a PING would wait for the end of a search's time slice.
 void yield_to_event_loop();
 
+/// Makes the calling thread one that nobody waits for: it yields to the workers as well.
+void prefer_background();
+
 }  // namespace engram

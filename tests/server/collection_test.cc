@@ -58,7 +58,8 @@ class Fixture {
   explicit Fixture(const Primitive& primitive, std::size_t dim = 8, std::size_t workers = 4)
       : loop(workers) {
     auto created = Collection::create(
-        {dim, Metric::kL2, &primitive, Options(primitive.create_options), "auto"}, 7, loop.pool());
+        {dim, Metric::kL2, &primitive, Options(primitive.create_options), "auto"},
+        {.workers = loop.pool(), .id = 1, .hash_seed = 7});
     REQUIRE(created.has_value());
     collection = std::move(*created);
   }

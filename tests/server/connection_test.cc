@@ -89,6 +89,7 @@ class Fixture : public FrontEnd {
   std::uint64_t defer_reply(ClientId, std::size_t expected_bytes) override {
     return connection->defer(expected_bytes);
   }
+  void hold_reply(ClientId, std::uint64_t sequence, Lsn) override { connection->hold(sequence); }
   void complete_reply(ClientId, std::uint64_t sequence, std::string bytes) override {
     if (connection) connection->complete(sequence, std::move(bytes));
   }

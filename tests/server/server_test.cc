@@ -27,6 +27,7 @@ class Fixture {
   Fixture() : Fixture(ServerConfig{}) {}
   explicit Fixture(ServerConfig config) {
     config.port = 0;
+    config.appendonly = false;
     set_log_level("error");
     if (config.workers == 0) config.workers = 2;
     server = std::move(*Server::make(std::move(config)));
@@ -379,6 +380,7 @@ TEST_CASE("server: what cannot work is refused before it starts") {
   config.dir = "/nonexistent";
   CHECK_FALSE(Server::make(config));
   config.dir = ".";
+  config.appendonly = false;
   config.bind = {"203.0.113.1"};
   CHECK_FALSE(Server::make(config));
 }

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// A collection as sections (server/durability/FORMAT.md), written while it changes.
+//
+// No copy is made of anything but links: a row does not change once its slot is committed, and a
+// slot is not given back before the end of the save. So what is committed at the beginning can be
+// read at leisure. What happens meanwhile is in the journal.
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "core/assert.h"
+#include "primitives/slot_set_io.h"
+#include "server/engine/collection.h"
+
+namespace engram {
+namespace {
+
+constexpr std::string_view kStoredSection = "slots.stored";
+constexpr std::string_view kKeysSection = "keys";
+
+tl::unexpected<Error> damaged(std::string message) {
+  return fail(ErrorCode::kDataLoss, std::move(message));
+}
+
+void append_u32(std::string& out, std::size_t value) {
+  const auto number = static_cast<std::uint32_t>(value);
+  out.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+/// Takes a number off the front of `bytes`; false if there is none.
+bool take_u32(std::string_view& bytes, std::uint32_t& number) {
+  if (bytes.size() < sizeof number) return false;
+  std::memcpy(&number, bytes.data(), sizeof number);
+  bytes.remove_prefix(sizeof number);
+  return true;
+}
+
+struct SavedKey {
+  Slot slot;
+  std::string_view key;
+};
+
+/// Takes an entry of the section of keys off its front.
+Result<SavedKey> take_key(std::string_view& bytes) {
+  std::uint32_t slot = 0;
+  std::uint32_t size = 0;
+  if (!take_u32(bytes, slot) || !take_u32(bytes, size) || bytes.size() < size) {
+    return damaged("the section of keys ends in the middle of a key");
+  }
+  const std::string_view key = bytes.substr(0, size);
+  bytes.remove_prefix(size);
+  return SavedKey{slot, key};
+}
+
+}  // namespace
+
+void Collection::begin_save(std::function<void()> ready) {
+  ENGRAM_ASSERT(!saving_ && !waiting_save_);
+  waiting_save_ = [self = shared_from_this(), ready = std::move(ready)] {
+    self->saving_ = true;
+    self->gate_.enter(Access::kShared, ready);
+  };
+  if (!reclaiming_) start_waiting_save();
+}
+
+void Collection::start_waiting_save() {
+  if (const auto start = std::exchange(waiting_save_, {})) start();
+}
+
+void Collection::end_save() {
+  saving_ = false;
+  gate_.leave(Access::kShared);
+  for (const Slot slot : std::exchange(free_after_save_, {})) free_slot(slot);
+  reclaim_if_worthwhile();
+}
+
+Status Collection::save(SectionWriter& writer) const {
+  SlotSet items;
+  ENGRAM_TRY(items.reserve());
+  ENGRAM_TRY(items.assign(current_));
+  if (spec_.primitive->traits.saves_structure) ENGRAM_TRY(index_->save(writer, items));
+  // After the index: its nodes all have rows by now, those that were inserted meanwhile too.
+  SlotSet stored;
+  ENGRAM_TRY(stored.reserve());
+  ENGRAM_TRY(stored.assign(stored_));
+  ENGRAM_TRY(save_slots(writer, kStoredSection, stored));
+  ENGRAM_TRY(save_keys(writer, items));
+  return store_->save(writer, stored);
+}
+
+Status Collection::save_keys(SectionWriter& writer, const SlotSet& items) const {
+  constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
+  ENGRAM_TRY(writer.begin(kKeysSection));
+  std::string piece;
+  Status status;
+  const auto flush = [&] {
+    if (status) status = writer.append(std::as_bytes(std::span(piece)));
+    piece.clear();
+  };
+  items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    const std::string& key = entries_[slot]->key;
+    append_u32(piece, slot);
+    append_u32(piece, key.size());
+    piece.append(key);
+    if (piece.size() >= kPieceBytes) flush();
+  });
+  flush();
+  return status;
+}
+
+Status Collection::load(SectionReader& reader) {
+  SlotSet stored;
+  ENGRAM_TRY(stored.reserve());
+  ENGRAM_TRY(load_slots(reader, kStoredSection, Slot{kMaxSlots}, stored));
+  ENGRAM_TRY(store_->load(reader, stored));
+  ENGRAM_TRY(entries_.ensure(store_->slot_end()));
+  ENGRAM_TRY(current_.ensure(store_->slot_end()));
+  ENGRAM_TRY(stored_.assign(stored));
+  ENGRAM_TRY(load_keys(reader, stored));
+  if (spec_.primitive->traits.saves_structure) ENGRAM_TRY(index_->load(reader, current_));
+  // Erased before the snapshot, or not committed yet: to be let go of like any other.
+  stored.for_each(0, store_->slot_end(), [&](Slot slot) {
+    if (current_.contains(slot)) return;
+    if (spec_.primitive->traits.deferred_reclaim) {
+      erased_.push_back(slot);
+    } else {
+      free_slot(slot);
+    }
+  });
+  return {};
+}
+
+/// Fills entries_, keys_ and current_.
+Status Collection::load_keys(SectionReader& reader, const SlotSet& stored) {
+  const auto section = reader.section(kKeysSection);
+  if (!section) return tl::unexpected(section.error());
+  std::string_view bytes(reinterpret_cast<const char*>(section->data()), section->size());
+  while (!bytes.empty()) {
+    const auto saved = take_key(bytes);
+    if (!saved) return tl::unexpected(saved.error());
+    const Slot slot = saved->slot;
+    if (!stored.contains(slot) || entries_[slot] != nullptr) {
+      return damaged("slot " + std::to_string(slot) + " has a key, and no row or a key already");
+    }
+    entries_[slot] = new Entry{std::string(saved->key), slot};
+    key_bytes_ += saved->key.size();
+    current_.add(slot);
+    // Overwritten while it was saved, it was found at both places; the journal has the last word.
+    if (const Entry* const former = keys_.replace(entries_[slot])) {
+      key_bytes_ -= former->key.size();
+      current_.erase(former->slot);
+    }
+  }
+  return {};
+}
+
+void Collection::rebuild(std::function<void(Status)> done) {
+  constexpr std::size_t kSlotsPerJob = 64;
+  struct Rebuild {
+    std::function<void(Status)> done;
+    std::size_t unfinished = 1;
+    Status status = {};
+
+    void finish(Status outcome) {
+      if (status) status = std::move(outcome);
+      if (--unfinished == 0) done(std::move(status));
+    }
+  };
+  const auto rebuild = std::make_shared<Rebuild>(Rebuild{std::move(done)});
+  std::vector<Slot> slots;
+  const auto submit = [&] {
+    const auto status = std::make_shared<Status>();
+    ++rebuild->unfinished;
+    write(
+        [this, slots = std::exchange(slots, {}), status](Scratch& scratch) {
+          for (const Slot slot : slots) {
+            if (*status) *status = add_to_index(*entries_[slot], scratch);
+          }
+        },
+        [rebuild, status] { rebuild->finish(std::move(*status)); });
+  };
+  current_.for_each(0, store_->slot_end(), [&](Slot slot) {
+    slots.push_back(slot);
+    if (slots.size() == kSlotsPerJob) submit();
+  });
+  if (!slots.empty()) submit();
+  rebuild->finish({});
+}
+
+bool Collection::holds(std::string_view key, std::span<const float> vector) const {
+  const Entry* const entry = keys_.find(key);
+  return entry != nullptr && !key_order_.is_busy(key) && store_->holds(entry->slot, vector);
+}
+
+void record_creation(ChangeSink& sink, std::string_view key, std::int64_t expires_ms,
+                     const Collection& collection) {
+  const CollectionSpec& spec = collection.spec();
+  std::vector<std::string> values;
+  for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
+    values.push_back(spec.options.text(i));
+  }
+  NewCollection change{key,
+                       expires_ms,
+                       collection.id(),
+                       static_cast<std::uint32_t>(spec.dim),
+                       metric_name(spec.metric),
+                       spec.primitive->name,
+                       {}};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    change.options.emplace_back(spec.options.schema()[i].name, values[i]);
+  }
+  sink.record(change);
+}
+
+}  // namespace engram

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/persistence.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "server/engine/collection.h"
+#include "server/engine/keyspace.h"
+#include "server/engine/recovery.h"
+#include "server/engine/store_sections.h"
+#include "server/runtime/process.h"
+
+namespace engram {
+namespace {
+
+constexpr std::int64_t kMsPerSecond = 1000;
+
+/// After one that failed, a snapshot that nobody asked for is tried again no sooner.
+constexpr std::int64_t kRetryMs = 5 * kMsPerSecond;
+
+template <class Visit>
+void for_each_collection(const Keyspace& keyspace, Visit&& visit) {
+  keyspace.for_each([&](std::string_view name, const Value& value) {
+    if (const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value)) {
+      visit(name, **collection);
+    }
+  });
+}
+
+}  // namespace
+
+FsyncPolicy fsync_policy(std::string_view name) noexcept {
+  for (const auto policy : {FsyncPolicy::kAlways, FsyncPolicy::kNo}) {
+    if (policy_name(policy) == name) return policy;
+  }
+  return FsyncPolicy::kEverySec;
+}
+
+Persistence::Persistence(const Surroundings& surroundings, std::unique_ptr<StoreFiles> files)
+    : surroundings_(surroundings), files_(std::move(files)) {}
+
+Result<std::unique_ptr<Persistence>> Persistence::open(const PersistenceOptions& options,
+                                                       const Surroundings& surroundings) {
+  auto files = StoreFiles::open(options.disk, options.directory);
+  if (!files) return tl::unexpected(std::move(files.error()));
+  std::unique_ptr<Persistence> opened(new Persistence(surroundings, std::move(*files)));
+  Keyspace& keyspace = surroundings.keyspace;
+  auto recovered = recover(*opened->files_, {.keyspace = keyspace,
+                                             .workers = surroundings.workers,
+                                             .kernel_name = options.kernel_name,
+                                             .wait_for_workers = surroundings.wait_for_workers});
+  if (!recovered) return tl::unexpected(std::move(recovered.error()));
+  auto journal =
+      Journal::open(*opened->files_, recovered->next, options.policy, surroundings.wake_loop);
+  if (!journal) return tl::unexpected(std::move(journal.error()));
+  opened->journal_ = std::move(*journal);
+  opened->last_save_ms_ = opened->last_attempt_ms_ = unix_time_ms();
+  opened->last_save_lsn_ = recovered->next - 1 - recovered->frames;
+  opened->replayed_frames_ = recovered->frames;
+  keyspace.set_change_sink(opened.get());
+  for_each_collection(keyspace, [&](std::string_view, Collection& collection) {
+    collection.set_change_sink(opened.get());
+  });
+  if (recovered->snapshot != nullptr) {
+    opened->last_save_ms_ = recovered->snapshot->begun_ms();
+    opened->snapshot_bytes_ = recovered->snapshot->bytes();
+    opened->verify(std::move(recovered->snapshot));
+  }
+  return opened;
+}
+
+Persistence::~Persistence() {
+  job_.reset();
+  verifier_.reset();
+}
+
+void Persistence::verify(std::unique_ptr<SnapshotFile> snapshot) {
+  verification_ = Verification::kRunning;
+  verifier_ = std::make_unique<SnapshotVerifier>(
+      std::move(snapshot), surroundings_.loop,
+      [this](SectionOwner owner, const std::string& reason) { mark_damaged(owner, reason); },
+      [this] {
+        if (verification_ == Verification::kRunning) verification_ = Verification::kVerified;
+        verifier_.reset();
+        if (saving_ && job_ == nullptr) start_save();
+      });
+}
+
+/// What is damaged is not served any more, and no snapshot makes it look sound.
+void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
+  spdlog::error("{}", reason);
+  verification_ = Verification::kFailed;
+  if (damage_.empty()) damage_ = reason;
+  for_each_collection(surroundings_.keyspace, [&](std::string_view, Collection& collection) {
+    if (collection.id() == owner) collection.set_damage(reason);
+  });
+}
+
+void Persistence::sync(std::function<void(const Status&)> done) {
+  journal_->seal();
+  journal_->sync_soon();
+  waiting_syncs_.push_back({journal_->last(), std::move(done)});
+}
+
+Lsn Persistence::poll() {
+  if (!waiting_syncs_.empty()) {
+    const Status health = journal_->health();
+    for (auto& waiting : std::exchange(waiting_syncs_, {})) {
+      if (!health || journal_->durable() >= waiting.lsn) {
+        waiting.done(health);
+      } else {
+        waiting_syncs_.push_back(std::move(waiting));
+      }
+    }
+  }
+  const Lsn answerable = journal_->answerable();
+  holds_answers_ = journal_->policy() == FsyncPolicy::kAlways || answerable < journal_->last();
+  return answerable;
+}
+
+Status Persistence::save(std::function<void(const Status&)> done) {
+  if (saving_) return fail(ErrorCode::kAlreadyExists, "Background save already in progress");
+  if (verification_ == Verification::kFailed) return fail(ErrorCode::kDataLoss, damage_);
+  saving_ = true;
+  saving_since_ms_ = last_attempt_ms_ = unix_time_ms();
+  waiting_for_save_.push_back(std::move(done));
+  if (verifier_ == nullptr) start_save();
+  return {};
+}
+
+/// A new segment begins where the snapshot does, so that all before can be removed. What was
+/// recorded by then has to be carried out before the snapshot looks at it; what is recorded
+/// meanwhile is repeated on top of it.
+void Persistence::start_save() {
+  journal_->seal();
+  const Lsn replay_from = journal_->last() + 1;
+  journal_->rotate();
+  applying_.after([this, replay_from] {
+    if (verification_ == Verification::kFailed) {
+      return end_save({.status = fail(ErrorCode::kDataLoss, damage_)}, replay_from);
+    }
+    job_ = std::make_unique<SnapshotJob>(
+        SnapshotJob::Context{
+            .keyspace = surroundings_.keyspace,
+            .files = *files_,
+            .loop = surroundings_.loop,
+            .sync_journal = [this](auto done) { sync(std::move(done)); },
+            .replay_from = replay_from,
+        },
+        [this, replay_from](const SnapshotJob::Outcome& outcome) {
+          end_save(outcome, replay_from);
+        });
+  });
+}
+
+void Persistence::end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from) {
+  job_.reset();
+  saving_ = false;
+  last_save_status_ = outcome.status;
+  const std::int64_t now_ms = unix_time_ms();
+  if (outcome.status) {
+    last_save_duration_ms_ = now_ms - saving_since_ms_;
+    last_save_ms_ = now_ms;
+    last_save_lsn_ = replay_from - 1;
+    snapshot_bytes_ = outcome.bytes;
+    journal_->remove_before(replay_from);
+    spdlog::info("snapshot of {} bytes taken in {} ms", outcome.bytes, last_save_duration_ms_);
+  } else {
+    spdlog::error("no snapshot: {}", outcome.status.error().message);
+  }
+  for (const auto& done : std::exchange(waiting_for_save_, {})) done(outcome.status);
+}
+
+bool Persistence::is_due(const SnapshotRules& rules) const {
+  const std::uint64_t changes = journal_->last() - last_save_lsn_;
+  const std::int64_t age_ms = unix_time_ms() - last_save_ms_;
+  if (std::any_of(rules.ages.begin(), rules.ages.end(), [&](const SnapshotRules::Age& rule) {
+        return changes >= rule.changes && age_ms >= rule.seconds * kMsPerSecond;
+      })) {
+    return changes > 0;
+  }
+  if (rules.journal_percent == 0) return false;
+  const std::uint64_t grown =
+      std::max(rules.journal_bytes, snapshot_bytes_ / 100 * rules.journal_percent);
+  return changes > 0 && journal_->stats().bytes >= grown;
+}
+
+void Persistence::save_if_due(const SnapshotRules& rules) {
+  if (saving_ || verification_ == Verification::kFailed || !health()) return;
+  if (!last_save_status_ && unix_time_ms() - last_attempt_ms_ < kRetryMs) return;
+  if (!is_due(rules)) return;
+  spdlog::info("taking a snapshot: {} changes since the last", journal_->last() - last_save_lsn_);
+  [[maybe_unused]] const Status started = save([](const Status&) {});
+}
+
+PersistenceFacts Persistence::facts() {
+  return {.policy = journal_->policy(),
+          .journal_health = journal_->health(),
+          .journal = journal_->stats(),
+          .last = journal_->last(),
+          .answerable = journal_->answerable(),
+          .changes_since_snapshot = journal_->last() - last_save_lsn_,
+          .saving = saving_,
+          .saving_since_ms = saving_since_ms_,
+          .last_save_ms = last_save_ms_,
+          .last_save_status = last_save_status_,
+          .last_save_duration_ms = last_save_duration_ms_,
+          .snapshot_bytes = snapshot_bytes_,
+          .verification = verification_,
+          .replayed_frames = replayed_frames_};
+}
+
+Status Persistence::close() {
+  surroundings_.keyspace.set_change_sink(nullptr);
+  return journal_->close();
+}
+
+}  // namespace engram

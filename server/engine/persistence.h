@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// What keeps the store: a journal of its changes, snapshots of its state, and the rule of when a
+// change may be acknowledged. One of these for a server that keeps its data; none for one that does
+// not.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "server/durability/journal.h"
+#include "server/durability/store_files.h"
+#include "server/engine/change_sink.h"
+#include "server/engine/grace_period.h"
+#include "server/engine/snapshot_job.h"
+#include "server/engine/snapshot_verifier.h"
+#include "server/runtime/loop_tasks.h"
+
+namespace engram {
+
+class Keyspace;
+class WorkerPool;
+
+/// When a snapshot is taken without being asked for. 0 turns a rule off.
+struct SnapshotRules {
+  struct Age {
+    std::int64_t seconds;   ///< since the last one
+    std::uint64_t changes;  ///< and at least so many frames since
+  };
+  std::vector<Age> ages;
+  std::uint64_t journal_percent =
+      0;  ///< of the last snapshot's size: the journal since has grown to that
+  std::uint64_t journal_bytes = 0;  ///< and at least to this
+};
+
+/// "always", "everysec" or "no", as the parameter appendfsync has it.
+FsyncPolicy fsync_policy(std::string_view name) noexcept;
+
+struct PersistenceOptions {
+  FileSystem& disk;
+  std::string directory;
+  FsyncPolicy policy;
+  std::string kernel_name;
+};
+
+enum class Verification : std::uint8_t { kNone, kRunning, kVerified, kFailed };
+
+/// What INFO tells.
+struct PersistenceFacts {
+  FsyncPolicy policy = FsyncPolicy::kNo;
+  Status journal_health = {};
+  JournalStats journal = {};
+  Lsn last = 0;
+  Lsn answerable = 0;
+  std::uint64_t changes_since_snapshot = 0;
+  bool saving = false;
+  std::int64_t saving_since_ms = 0;
+  std::int64_t last_save_ms = 0;  ///< unix time; of the start if there was none
+  Status last_save_status = {};
+  std::int64_t last_save_duration_ms = -1;  ///< -1: none was taken
+  std::uint64_t snapshot_bytes = 0;
+  Verification verification = Verification::kNone;
+  std::uint64_t replayed_frames = 0;
+};
+
+/// Threads: the event loop's only.
+class Persistence final : public ChangeSink {
+ public:
+  /// Where it lives; all of it outlives this, except that `loop` is closed before.
+  struct Surroundings {
+    Keyspace& keyspace;
+    WorkerPool& workers;
+    LoopTasks& loop;
+    std::function<void()> wake_loop;         ///< thread-safe
+    std::function<void()> wait_for_workers;  ///< as in RecoveryContext; during open() only
+  };
+
+  /// Locks the directory, restores the keyspace from it, and begins a segment of the journal. From
+  /// then on every change is recorded. Errors: those of StoreFiles::open, recover, Journal::open.
+  static Result<std::unique_ptr<Persistence>> open(const PersistenceOptions& options,
+                                                   const Surroundings& surroundings);
+  ~Persistence() override;
+
+  void record(const Change& change) override { journal_->record(change); }
+  GracePeriod::Ticket begin() override { return applying_.enter(); }
+  void end(GracePeriod::Ticket ticket) override { applying_.leave(ticket); }
+
+  /// Ends a command: what it recorded is replayed whole or not at all. Returns the LSN that its
+  /// answer waits for, or 0.
+  Lsn seal() { return journal_->seal(); }
+
+  /// To be called once in each turn of the loop: commands up to this LSN may be answered.
+  Lsn poll();
+
+  /// Answers have to wait for poll() to allow them: of changes that are made from now until the
+  /// next poll().
+  [[nodiscard]] bool holds_answers() const noexcept { return holds_answers_; }
+
+  /// Fails while changes cannot be kept; asked before every command that writes.
+  [[nodiscard]] Status health() const { return journal_->health(); }
+
+  void set_policy(FsyncPolicy policy) { journal_->set_policy(policy); }
+
+  /// Takes a snapshot and calls `done` when it is in its place. Errors, at once: kAlreadyExists if
+  /// one is being taken, kDataLoss if the last one is damaged.
+  Status save(std::function<void(const Status&)> done);
+  [[nodiscard]] bool is_saving() const noexcept { return saving_; }
+
+  /// To be called now and then: takes a snapshot if a rule says so.
+  void save_if_due(const SnapshotRules& rules);
+
+  /// There are changes that a rule of age may want to have saved.
+  [[nodiscard]] bool may_become_due() const noexcept {
+    return !saving_ && journal_->last() != last_save_lsn_;
+  }
+
+  [[nodiscard]] PersistenceFacts facts();
+
+  /// Has everything on disk, whatever the policy.
+  Status close();
+
+ private:
+  Persistence(const Surroundings& surroundings, std::unique_ptr<StoreFiles> files);
+
+  void verify(std::unique_ptr<SnapshotFile> snapshot);
+  void mark_damaged(SectionOwner owner, const std::string& reason);
+  void sync(std::function<void(const Status&)> done);
+  void start_save();
+  void end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from);
+  [[nodiscard]] bool is_due(const SnapshotRules& rules) const;
+
+  const Surroundings surroundings_;
+  const std::unique_ptr<StoreFiles> files_;
+  GracePeriod applying_;  // of recorded changes that workers carry out
+  std::unique_ptr<SnapshotVerifier> verifier_;
+  Verification verification_ = Verification::kNone;
+  std::string damage_;
+  struct WaitingSync {
+    Lsn lsn;
+    std::function<void(const Status&)> done;
+  };
+  std::vector<WaitingSync> waiting_syncs_;
+  bool holds_answers_ = true;
+  std::unique_ptr<SnapshotJob> job_;
+  bool saving_ = false;  // asked for; the job may have to wait for the verifier
+  std::vector<std::function<void(const Status&)>> waiting_for_save_;
+  std::int64_t saving_since_ms_ = 0;
+  std::int64_t last_save_ms_ = 0;
+  std::int64_t last_attempt_ms_ = 0;
+  std::int64_t last_save_duration_ms_ = -1;
+  Status last_save_status_;
+  std::uint64_t snapshot_bytes_ = 0;
+  Lsn last_save_lsn_ = 0;  // the newest frame when it began
+  std::uint64_t replayed_frames_ = 0;
+  std::unique_ptr<Journal> journal_;
+};
+
+}  // namespace engram

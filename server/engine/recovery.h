@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a server does before it serves: maps the snapshot, and repeats the journal from there.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/result.h"
+#include "server/durability/snapshot_file.h"
+#include "server/durability/store_files.h"
+
+namespace engram {
+
+class Keyspace;
+class WorkerPool;
+
+/// What recovery needs beside the files.
+struct RecoveryContext {
+  Keyspace& keyspace;   ///< empty, its time at 0, so that nothing expires
+  WorkerPool& workers;  ///< of the calling thread
+  std::string kernel_name;
+  /// Returns when poll_completions() of the workers has something to do.
+  std::function<void()> wait_for_workers;
+};
+
+struct Recovered {
+  std::unique_ptr<SnapshotFile> snapshot;  ///< whose placed sections are not verified; or null
+  Lsn next = 1;                            ///< of the first frame to be written
+  std::uint64_t frames = 0;                ///< that were repeated
+};
+
+/// Brings the store's state into the keyspace. A torn tail of the journal is cut off and reported
+/// in the log. `files` gets the store's identity, a new one if there is nothing yet. Errors:
+/// kDataLoss for damage, kUnsupported for what this build cannot read, kIo, kResourceExhausted.
+Result<Recovered> recover(StoreFiles& files, const RecoveryContext& context);
+
+}  // namespace engram

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/snapshot_job.h"
+
+#include <span>
+#include <utility>
+
+#include "server/durability/change.h"
+#include "server/durability/snapshot_file.h"
+#include "server/engine/collection.h"
+#include "server/engine/keyspace.h"
+#include "server/engine/store_sections.h"
+#include "server/runtime/thread_traits.h"
+
+namespace engram {
+namespace {
+
+/// What the loop copies in one go while clients wait: some tens of microseconds.
+constexpr std::size_t kPortionBytes = std::size_t{64} << 10;
+constexpr std::size_t kPortionKeys = 128;
+
+tl::unexpected<Error> cancelled() {
+  return fail(ErrorCode::kIo, "the server ends");
+}
+
+/// Writes changes into a string.
+class ChangeText final : public ChangeSink {
+ public:
+  explicit ChangeText(std::string& out) : out_(out) {}
+  void record(const Change& change) override { encode(change, out_); }
+  GracePeriod::Ticket begin() override { return 0; }
+  void end(GracePeriod::Ticket) override {}
+
+ private:
+  std::string& out_;
+};
+
+/// Passes on until it is told to stop.
+class StoppableWriter final : public SectionWriter {
+ public:
+  StoppableWriter(SectionWriter& writer, const std::atomic<bool>& stop)
+      : writer_(writer), stop_(stop) {}
+  Status begin(std::string_view name) override {
+    return stop_.load() ? Status(cancelled()) : writer_.begin(name);
+  }
+  Status append(std::span<const std::byte> bytes) override {
+    return stop_.load() ? Status(cancelled()) : writer_.append(bytes);
+  }
+
+ private:
+  SectionWriter& writer_;
+  const std::atomic<bool>& stop_;
+};
+
+}  // namespace
+
+SnapshotJob::SnapshotJob(Context context, std::function<void(const Outcome&)> done)
+    : context_(std::move(context)), begun_ms_(context_.keyspace.now_ms()) {
+  list_collections();
+  thread_ = std::thread([this, done = std::move(done)] {
+    name_this_thread("snapshot");
+    prefer_background();
+    const auto outcome = std::make_shared<const Outcome>(write());
+    context_.loop.post([done, outcome] { done(*outcome); });
+  });
+}
+
+SnapshotJob::~SnapshotJob() {
+  cancelled_.store(true);
+  thread_.join();
+}
+
+void SnapshotJob::list_collections() {
+  ChangeText changes(collection_changes_);
+  const auto& all = context_.keyspace.collection_names();
+  const std::vector<std::string> names(all.begin(), all.end());  // asking may remove an expired one
+  for (const std::string& name : names) {
+    const Value* const value = context_.keyspace.peek(name);
+    if (value == nullptr) continue;
+    const auto& collection = std::get<std::shared_ptr<Collection>>(*value);
+    collections_.push_back(collection);
+    record_creation(changes, name, context_.keyspace.expires_at(name).value_or(kNeverExpires),
+                    *collection);
+  }
+  next_collection_id_ = context_.keyspace.next_collection_id();
+}
+
+SnapshotJob::Outcome SnapshotJob::write() {
+  auto writer = SnapshotWriter::create(context_.files);
+  if (!writer) return {.status = tl::unexpected(std::move(writer.error()))};
+  Status status = save_strings(**writer);
+  for (const auto& collection : collections_) {
+    if (status) status = save_collection(*collection, **writer);
+  }
+  (*writer)->set_owner(kStoreOwner);
+  if (status) status = save_text(**writer, kCollectionsSection, collection_changes_);
+  const auto counters = std::as_bytes(std::span(&next_collection_id_, 1));
+  if (status) status = (*writer)->begin(kCountersSection);
+  if (status) status = (*writer)->append(counters);
+  if (!status) return {.status = std::move(status)};
+  if (Status synced = sync_journal(); !synced) return {.status = std::move(synced)};
+  const auto bytes = (*writer)->publish(context_.replay_from, begun_ms_);
+  if (!bytes) return {.status = tl::unexpected(bytes.error())};
+  return {.status = {}, .bytes = *bytes};
+}
+
+/// The loop copies a portion, this thread writes it.
+Status SnapshotJob::save_strings(SnapshotWriter& writer) {
+  writer.set_owner(kStoreOwner);
+  ENGRAM_TRY(writer.begin(kStringsSection));
+  std::uint64_t cursor = 0;
+  std::string portion;
+  do {
+    portion.clear();
+    const bool done = context_.loop.call([&] { cursor = take_strings(cursor, portion); });
+    if (!done || cancelled_.load()) return cancelled();
+    ENGRAM_TRY(writer.append(std::as_bytes(std::span(portion))));
+  } while (cursor != 0);
+  return {};
+}
+
+std::uint64_t SnapshotJob::take_strings(std::uint64_t cursor, std::string& out) {
+  do {
+    cursor =
+        context_.keyspace.scan(cursor, kPortionKeys, [&](std::string_view key, const Value& value) {
+          const auto* const text = std::get_if<std::string>(&value);
+          if (text == nullptr) return;
+          const std::int64_t expires_ms = context_.keyspace.expires_at(key).value_or(kNeverExpires);
+          encode(SetString{key, expires_ms, *text}, out);
+        });
+  } while (cursor != 0 && out.size() < kPortionBytes);
+  return cursor;
+}
+
+Status SnapshotJob::save_collection(Collection& collection, SnapshotWriter& writer) {
+  if (!context_.loop.wait_for(
+          [&](LoopTasks::Task ready) { collection.begin_save(std::move(ready)); })) {
+    return cancelled();
+  }
+  writer.set_owner(collection.id());
+  StoppableWriter stoppable(writer, cancelled_);
+  Status status = collection.save(stoppable);
+  context_.loop.call([&] { collection.end_save(); });
+  return status;
+}
+
+/// The snapshot holds traces of frames that are not on disk yet, perhaps not even whole ones. Were
+/// they lost now, nothing would make it whole.
+Status SnapshotJob::sync_journal() {
+  Status outcome;
+  const bool ended = context_.loop.wait_for([&](const LoopTasks::Task& resume) {
+    context_.sync_journal([&outcome, resume](const Status& synced) {
+      outcome = synced;
+      resume();
+    });
+  });
+  return ended ? outcome : Status(cancelled());
+}
+
+Status SnapshotJob::save_text(SnapshotWriter& writer, std::string_view name,
+                              std::string_view bytes) {
+  ENGRAM_TRY(writer.begin(name));
+  return writer.append(std::as_bytes(std::span(bytes)));
+}
+
+}  // namespace engram

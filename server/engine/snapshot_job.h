@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// One snapshot, taken on a thread of its own while the server goes on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/result.h"
+#include "server/durability/store_files.h"
+#include "server/runtime/loop_tasks.h"
+
+namespace engram {
+
+class Collection;
+class Keyspace;
+class SnapshotWriter;
+
+/// Threads: the event loop's only.
+class SnapshotJob {
+ public:
+  struct Outcome {
+    Status status = {};
+    std::uint64_t bytes = 0;  ///< of the file
+  };
+
+  /// Has everything recorded so far synced, then calls `done` on the loop.
+  using SyncJournal = std::function<void(std::function<void(const Status&)> done)>;
+
+  struct Context {
+    Keyspace& keyspace;
+    const StoreFiles& files;
+    LoopTasks& loop;
+    SyncJournal sync_journal;
+    /// Every change of a frame before this one has been carried out; those from it on may be in the
+    /// snapshot or not.
+    Lsn replay_from;
+  };
+
+  /// Begins. `done` is called on the loop, unless that ends first.
+  SnapshotJob(Context context, std::function<void(const Outcome&)> done);
+
+  /// Waits for its thread, which gives up if it has not ended; `loop` was closed then. An
+  /// unfinished file is removed.
+  ~SnapshotJob();
+  SnapshotJob(const SnapshotJob&) = delete;
+  SnapshotJob& operator=(const SnapshotJob&) = delete;
+
+ private:
+  void list_collections();
+  Outcome write();
+  Status save_strings(SnapshotWriter& writer);
+  std::uint64_t take_strings(std::uint64_t cursor, std::string& out);
+  Status save_collection(Collection& collection, SnapshotWriter& writer);
+  Status sync_journal();
+  Status save_text(SnapshotWriter& writer, std::string_view name, std::string_view bytes);
+
+  const Context context_;
+  const std::int64_t begun_ms_;
+  std::vector<std::shared_ptr<Collection>> collections_;
+  std::string collection_changes_;  // that make them
+  std::uint64_t next_collection_id_ = 0;
+  std::atomic<bool> cancelled_ = false;
+  std::thread thread_;
+};
+
+}  // namespace engram
