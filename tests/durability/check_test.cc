@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/durability/check.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/durability/journal_format.h"
+#include "server/durability/little_endian.h"
+#include "server/durability/snapshot_file.h"
+#include "tests/durability/store_fixture.h"
+#include "tests/support/seed.h"
+
+namespace engram::test {
+namespace {
+
+std::string joined(const CheckReport& report) {
+  std::string text;
+  for (const std::string& line : report.lines) text += line + "\n";
+  return text;
+}
+
+/// A store with three segments of three frames each, and a snapshot if it is asked for.
+struct SmallStore : StoreFixture {
+  SmallStore() {
+    open();
+    for (int i = 1; i <= 9; ++i) {
+      set("key" + std::to_string(i));
+      await_answers();
+      if (i % 3 == 0 && i != 9) journal->rotate();
+    }
+    REQUIRE(journal->close());
+    journal.reset();
+  }
+
+  void snapshot(Lsn replay_from) {
+    const auto writer = std::move(*SnapshotWriter::create(*files));
+    std::string strings;
+    for (Lsn lsn = 1; lsn < replay_from; ++lsn) {
+      encode(SetString{"key" + std::to_string(lsn), kNeverExpires, "value"}, strings);
+    }
+    REQUIRE(writer->begin("strings"));
+    REQUIRE(writer->append(as_span(strings)));
+    REQUIRE(writer->begin("collections"));
+    REQUIRE(writer->publish(replay_from, 0));
+  }
+
+  /// The report, and whether a server would say the same.
+  CheckReport check(bool repair = false) {
+    files.reset();
+    const auto report = check_store(disk, directory.path(), repair);
+    REQUIRE_MESSAGE(report.has_value(), (report ? "" : report.error().message));
+    lock();
+    StoreId id = some_id();
+    const auto opened = SnapshotFile::open(*files, id);
+    const Lsn from = opened ? (*opened)->replay_from() : 1;
+    const bool starts =
+        (opened || opened.error().code == ErrorCode::kNotFound) && replay(*files, from).has_value();
+    CAPTURE(joined(*report));
+    CHECK(report->damaged == !starts);
+    return *report;
+  }
+
+  void damage(const std::string& path, std::size_t offset) {
+    std::string bytes = read_file(path);
+    bytes[offset] = static_cast<char>(bytes[offset] ^ 4);
+    write_file(path, bytes);
+  }
+
+  /// All bytes of all files but the lock, as a bag: a repair moves them, and loses none.
+  std::multiset<char> all_bytes() {
+    std::multiset<char> bytes;
+    const auto names = disk.list(directory.path());
+    for (const std::string& name : *names) {
+      if (name == "engram.lock") continue;
+      for (const char c : read_file(directory.path() + "/" + name)) bytes.insert(c);
+    }
+    return bytes;
+  }
+};
+
+std::size_t frame_bytes() {
+  std::string body;
+  encode(SetString{"key1", kNeverExpires, "value"}, body);
+  return kFrameHeaderBytes + body.size();
+}
+
+bool says(const CheckReport& report, const std::string& what) {
+  return joined(report).find(what) != std::string::npos;
+}
+
+TEST_CASE("durability/check: a sound store, with every file told") {
+  SmallStore store;
+  store.snapshot(4);
+  write_file(store.directory.path() + "/notes.txt", "");
+  write_file(store.directory.path() + "/x.cut", "");
+  const CheckReport report = store.check();
+  CHECK_FALSE(report.damaged);
+  CHECK(says(report, "snapshot.engram: sound"));
+  CHECK(says(report, "3 strings, 0 collections, to be replayed from frame 4"));
+  CHECK(says(report, "journal-00000000000000000001.log: sound"));
+  CHECK(says(report, "frames 7 to 9"));
+  CHECK(says(report, "notes.txt: is no file of engram"));
+  CHECK(says(report, "x.cut: cut out by a repair"));
+  const CheckReport repaired = store.check(true);
+  CHECK(repaired.lines == report.lines);
+}
+
+TEST_CASE("durability/check: a store that is open is refused; a folder without one is left alone") {
+  SmallStore store;
+  const auto refused = check_store(store.disk, store.directory.path(), true);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kAlreadyExists);
+
+  const TemporaryDirectory empty;
+  const auto none = check_store(store.disk, empty.path(), true);
+  REQUIRE(none);
+  CHECK_FALSE(none->damaged);
+  CHECK(store.disk.list(empty.path())->empty());
+  CHECK(check_store(store.disk, empty.path() + "/no", false).error().code == ErrorCode::kNotFound);
+}
+
+TEST_CASE("durability/check: a torn tail is no damage, and cut off when that is asked for") {
+  SmallStore store;
+  const std::string path = store.segment(7);
+  write_file(path, read_file(path).substr(0, kSegmentHeaderBytes + 2 * frame_bytes() + 10));
+  const auto bytes = store.all_bytes();
+  const CheckReport report = store.check();
+  CHECK_FALSE(report.damaged);
+  CHECK(says(report, "torn tail of 10 bytes"));
+  CHECK(store.all_bytes() == bytes);
+
+  CHECK_FALSE(store.check(true).damaged);
+  CHECK(store.all_bytes() == bytes);
+  CHECK(read_file(path + ".cut").size() == 10);
+  CHECK_FALSE(replay(*store.files)->end.torn);
+  CHECK(replay(*store.files)->frames.size() == 8);
+}
+
+TEST_CASE(
+    "durability/check: damage in a segment ends the journal there, and all behind it is kept") {
+  for (const std::size_t frame : {0, 1, 2}) {
+    for (const Lsn segment : {1, 4, 7}) {
+      CAPTURE(frame);
+      CAPTURE(segment);
+      SmallStore store;
+      store.damage(store.segment(segment), kSegmentHeaderBytes + frame * frame_bytes() + 40);
+      const auto bytes = store.all_bytes();
+      const CheckReport report = store.check();
+      CHECK(report.damaged);
+      const Lsn lost = segment + frame;
+      CHECK(says(report, "where frame " + std::to_string(lost) + " should be"));
+      CHECK(says(report, segment == 7 ? "lost when this is repaired: frame " +
+                                            std::to_string(lost) + " and what follows"
+                                      : "lost when this is repaired: frames " +
+                                            std::to_string(lost) + " to 9"));
+      CHECK(store.all_bytes() == bytes);
+
+      const CheckReport repaired = store.check(true);
+      CHECK_FALSE(repaired.damaged);
+      CHECK(store.all_bytes() == bytes);
+      CHECK(replay(*store.files)->end.next == lost);
+      CHECK_FALSE(replay(*store.files)->end.torn);
+      CHECK_FALSE(store.check().damaged);
+    }
+  }
+}
+
+TEST_CASE("durability/check: a damaged header of a segment takes the whole of it away") {
+  SmallStore store;
+  store.damage(store.segment(4), 3);
+  CHECK(store.check().damaged);
+  CHECK_FALSE(store.check(true).damaged);
+  CHECK(*store.files->segments() == std::vector<Lsn>{1});
+  CHECK(std::filesystem::exists(store.segment(4) + ".cut"));
+  CHECK(std::filesystem::exists(store.segment(7) + ".cut"));
+}
+
+TEST_CASE("durability/check: a missing segment is told with what it held") {
+  SmallStore store;
+  REQUIRE(store.disk.remove(store.segment(4)));
+  const CheckReport report = store.check();
+  CHECK(report.damaged);
+  CHECK(says(report, "the journal lacks frames 4 to 6"));
+  CHECK(says(report, "frames 4 to 9"));
+  CHECK_FALSE(store.check(true).damaged);
+  CHECK(replay(*store.files)->end.next == 4);
+}
+
+TEST_CASE("durability/check: damage in what a snapshot covers does no harm") {
+  SmallStore store;
+  store.snapshot(4);
+  store.damage(store.segment(1), 100);
+  const CheckReport report = store.check();
+  CHECK_FALSE(report.damaged);
+  CHECK(says(report, "not needed"));
+}
+
+TEST_CASE("durability/check: a damaged snapshot goes aside if the journal has everything") {
+  SmallStore store;
+  store.snapshot(4);
+  store.damage(store.files->snapshot_path(), 4096 + 10);
+  const CheckReport report = [&] {
+    store.files.reset();
+    return *check_store(store.disk, store.directory.path(), false);
+  }();
+  CHECK(report.damaged);
+  CHECK(says(report, "damaged in section 'strings'"));
+  CHECK_FALSE(store.check(true).damaged);
+  CHECK(std::filesystem::exists(store.files->snapshot_path() + ".cut"));
+  CHECK(replay(*store.files)->frames.size() == 9);
+}
+
+TEST_CASE("durability/check: a damaged snapshot without the whole journal needs a backup") {
+  SmallStore store;
+  store.snapshot(4);
+  REQUIRE(store.disk.remove(store.segment(1)));
+  store.damage(store.files->snapshot_path(), 10);
+  const auto bytes = store.all_bytes();
+  const CheckReport report = store.check(true);
+  CHECK(report.damaged);
+  CHECK(says(report, "a backup is needed"));
+  CHECK(store.all_bytes() == bytes);
+}
+
+TEST_CASE("durability/check: a snapshot whose journal is gone gets an empty one") {
+  SmallStore store;
+  store.snapshot(4);
+  for (const Lsn first : {1, 4, 7}) REQUIRE(store.disk.remove(store.segment(first)));
+  CHECK(says(store.check(), "the journal is missing: frame 4 and what follows"));
+  CHECK_FALSE(store.check(true).damaged);
+  CHECK(replay(*store.files, 4)->end.next == 4);
+}
+
+TEST_CASE("durability/check: files of two stores are told, and left alone") {
+  SmallStore store;
+  store.snapshot(4);
+  write_file(store.segment(7), encode_segment_header(some_id(100), 7));
+  const auto bytes = store.all_bytes();
+  const CheckReport report = store.check(true);
+  CHECK(report.damaged);
+  CHECK(says(report, "another store"));
+  CHECK(store.all_bytes() == bytes);
+}
+
+TEST_CASE("durability/check: a second repair does not overwrite what the first one kept") {
+  SmallStore store;
+  store.damage(store.segment(7), kSegmentHeaderBytes + frame_bytes() + 40);
+  store.check(true);
+  store.damage(store.segment(7), kSegmentHeaderBytes + 40);
+  store.check(true);
+  CHECK(std::filesystem::exists(store.segment(7) + ".cut"));
+  CHECK(std::filesystem::exists(store.segment(7) + ".2.cut"));
+}
+
+TEST_CASE("durability/check: a repair that dies at any operation can be done again") {
+  const std::uint64_t seed = make_rng(30)();
+  for (const bool power : {false, true}) {
+    bool done = false;
+    for (std::uint64_t at = 1; !done; ++at) {
+      CAPTURE(power);
+      CAPTURE(at);
+      CAPTURE(seed + at);
+      SmallStore store;
+      const std::string path = store.segment(4);
+      store.damage(path, kSegmentHeaderBytes + frame_bytes() + 40);
+      const std::string tail = read_file(path).substr(kSegmentHeaderBytes + frame_bytes());
+      const std::string newest = read_file(store.segment(7));
+      store.files.reset();
+      store.disk.stop_at(store.disk.operations() + at, seed + at);
+      done = check_store(store.disk, store.directory.path(), true).has_value();
+      if (power) {
+        store.disk.lose_unsynced(seed + at);
+      } else {
+        store.disk.restart();
+      }
+      CHECK_FALSE(store.check(true).damaged);
+      CHECK(replay(*store.files)->end.next == 5);
+      // Whatever happened, what was cut out is in some file.
+      std::set<std::string> contents;
+      const auto names = store.disk.list(store.directory.path());
+      for (const std::string& name : *names) {
+        contents.insert(read_file(store.directory.path() + "/" + name));
+      }
+      CHECK(contents.contains(tail));
+      CHECK(contents.contains(newest));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace engram::test
