@@ -15,6 +15,8 @@
 #include "server/config/config.h"
 #include "server/config/config_file.h"
 #include "server/config/parameters.h"
+#include "server/durability/check.h"
+#include "server/durability/file_system.h"
 #include "server/frontend/server.h"
 #include "server/runtime/process.h"
 #include "server/runtime/version.h"
@@ -77,6 +79,13 @@ int serve(const std::string& config_file, const std::vector<Flag>& flags) {
   return EXIT_SUCCESS;
 }
 
+int check(const std::string& directory, bool repair) {
+  const auto report = engram::check_store(engram::posix_file_system(), directory, repair);
+  if (!report) return complain(report.error().message);
+  for (const std::string& line : report->lines) std::printf("%s\n", line.c_str());
+  return report->damaged ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -102,6 +111,16 @@ int main(int argc, char** argv) {
   };
   for (Flag& flag : flags) command.add_option(flag.name, flag.value, flag.help);
 
+  CLI::App& checking =
+      *app.add_subcommand("check", "Reads all files of a data directory, and says what it finds");
+  std::string directory;
+  bool repair = false;
+  checking.add_option("directory", directory, "Where the data is; no server may have it open")
+      ->required();
+  checking.add_flag("--repair", repair,
+                    "Cuts off what cannot be replayed, and keeps it in files named *.cut");
+
   CLI11_PARSE(app, argc, argv);
+  if (checking.parsed()) return check(directory, repair);
   return serve(config_file, flags);
 }

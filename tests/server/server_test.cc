@@ -31,7 +31,7 @@ class Fixture {
     set_log_level("error");
     if (config.workers == 0) config.workers = 2;
     server = std::move(*Server::make(std::move(config)));
-    thread = std::thread([this] { server->run(); });
+    thread = std::thread([this] { CHECK(server->run().has_value()); });
   }
   ~Fixture() {
     server->request_shutdown();
