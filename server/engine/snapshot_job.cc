@@ -60,6 +60,7 @@ SnapshotJob::SnapshotJob(Context context, std::function<void(const Outcome&)> do
     name_this_thread("snapshot");
     prefer_background();
     const auto outcome = std::make_shared<const Outcome>(write());
+    collections_.clear();  // here: freeing one that was dropped meanwhile takes long
     context_.loop.post([done, outcome] { done(*outcome); });
   });
 }

@@ -150,7 +150,8 @@ void Connection::call(const CommandTable::Resolution& resolution, Arguments argv
   muted_ = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkip;
   std::string detour;
   Persistence* const persistence = services_.persistence;
-  const bool may_be_held = persistence != nullptr && persistence->holds_answers();
+  const bool may_be_held =
+      kind_ == CommandKind::kWrite && persistence != nullptr && persistence->holds_answers();
   const bool direct = pending_.empty() && !muted_ && !may_be_held;
   const std::size_t promised = pending_.size();
   std::string& target = direct ? output_ : detour;

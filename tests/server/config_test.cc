@@ -80,7 +80,7 @@ TEST_CASE("config/config_file: errors name the line") {
   CHECK(error("port 1\nprot 2\n") == ":2: there is no parameter 'prot'");
   CHECK(error("port x\n") == ":1: 'port': argument couldn't be parsed into an integer");
   CHECK(error("port\n") == ":1: 'port' needs a value");
-  CHECK(error("appendonly yes\n") == ":1: 'appendonly' can only be 'no'");
+  CHECK(error("cluster-enabled yes\n") == ":1: 'cluster-enabled' can only be 'no'");
   CHECK(error("dir \"x\n") == ":1: unbalanced quotes");
   ServerConfig config;
   CHECK_FALSE(load_config_file("/nonexistent/engram.conf", config));
