@@ -136,6 +136,8 @@ Status Collection::load_keys(SectionReader& reader, const SlotSet& stored) {
   const auto section = reader.section(kKeysSection);
   if (!section) return tl::unexpected(section.error());
   std::string_view bytes(reinterpret_cast<const char*>(section->data()), section->size());
+  std::vector<Entry*> entries;
+  entries.reserve(stored.size());
   while (!bytes.empty()) {
     const auto saved = take_key(bytes);
     if (!saved) return tl::unexpected(saved.error());
@@ -144,14 +146,15 @@ Status Collection::load_keys(SectionReader& reader, const SlotSet& stored) {
       return damaged("slot " + std::to_string(slot) + " has a key, and no row or a key already");
     }
     entries_[slot] = new Entry{std::string(saved->key), slot};
+    entries.push_back(entries_[slot]);
     key_bytes_ += saved->key.size();
     current_.add(slot);
-    // Overwritten while it was saved, it was found at both places; the journal has the last word.
-    if (const Entry* const former = keys_.replace(entries_[slot])) {
-      key_bytes_ -= former->key.size();
-      current_.erase(former->slot);
-    }
   }
+  // Overwritten while it was saved, a key was found at both places; the journal has the last word.
+  keys_.fill(std::move(entries), [this](const Entry* former) {
+    key_bytes_ -= former->key.size();
+    current_.erase(former->slot);
+  });
   return {};
 }
 

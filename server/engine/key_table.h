@@ -46,12 +46,16 @@ class KeyTable {
 
   /// Makes `entry` the entry of its key and returns the former one, or null.
   Pointer replace(Pointer entry) {
-    Pointer former = take(entry->key);
-    const std::uint64_t hash = make_probe(entry->key).hash;
-    shards_[shard_of(hash)].insert(Item{hash, std::move(entry)});
-    ++size_;
+    const Probe probe = make_probe(entry->key);
+    Pointer former = put(shards_[shard_of(probe.hash)], probe, std::move(entry));
+    if (former == nullptr) ++size_;
     return former;
   }
+
+  /// Fills an empty table with `entries`, shard by shard: several times as fast as one after the
+  /// other. Of entries with the same key the last stays; `dropped(pointer)` gets the others.
+  template <class Dropped>
+  void fill(std::vector<Pointer> entries, Dropped&& dropped);
 
   /// Removes and returns the entry of `key`, or null.
   Pointer take(std::string_view key) {
@@ -115,6 +119,14 @@ class KeyTable {
   };
   using Shard = tsl::robin_set<Item, Hash, Equal>;
 
+  /// Makes `entry` the one of its key in `shard` and returns the former one, or null.
+  static Pointer put(Shard& shard, const Probe& probe, Pointer entry) {
+    const auto position = shard.find(probe, probe.hash);
+    if (position != shard.end()) return std::exchange(position->entry, std::move(entry));
+    shard.insert(Item{probe.hash, std::move(entry)});
+    return nullptr;
+  }
+
   Probe make_probe(std::string_view key) const noexcept {
     return {XXH3_64bits_withSeed(key.data(), key.size(), seed_), key};
   }
@@ -127,6 +139,34 @@ class KeyTable {
   std::vector<Shard> shards_;
   std::size_t size_ = 0;
 };
+
+template <class Pointer, int kShardBits>
+template <class Dropped>
+void KeyTable<Pointer, kShardBits>::fill(std::vector<Pointer> entries, Dropped&& dropped) {
+  ENGRAM_ASSERT(size_ == 0);
+  // A counting sort by shard; entries keep their order within one.
+  std::vector<std::uint64_t> hashes(entries.size());
+  std::vector<std::size_t> ends(kShards + 1);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    hashes[i] = make_probe(entries[i]->key).hash;
+    ++ends[shard_of(hashes[i]) + 1];
+  }
+  for (std::size_t shard = 0; shard < kShards; ++shard) ends[shard + 1] += ends[shard];
+  std::vector<Item> items(entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    items[ends[shard_of(hashes[i])]++] = {hashes[i], std::move(entries[i])};
+  }
+  std::size_t begin = 0;
+  for (std::size_t shard = 0; shard < kShards; ++shard) {
+    shards_[shard].reserve(ends[shard] - begin);
+    for (; begin < ends[shard]; ++begin) {
+      Item& item = items[begin];
+      const Probe probe{item.hash, item.entry->key};
+      Pointer former = put(shards_[shard], probe, std::move(item.entry));
+      former == nullptr ? static_cast<void>(++size_) : dropped(std::move(former));
+    }
+  }
+}
 
 template <class Pointer, int kShardBits>
 template <class Visit>
