@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/assert.h"
 #include "core/reserved_memory.h"
 #include "core/slot.h"
 
@@ -46,6 +47,12 @@ class SlotSet {
         (words_[slot / kBits].fetch_or(bit(slot), std::memory_order_acq_rel) & bit(slot)) == 0;
     if (added) size_.fetch_add(1, std::memory_order_relaxed);
     return added;
+  }
+
+  /// insert() of a slot that ensure() has made room for.
+  void add(Slot slot) noexcept {
+    const auto added = insert(slot);
+    ENGRAM_ASSERT(added.has_value());
   }
 
   /// Removes `slot`; true if it was there.
