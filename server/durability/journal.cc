@@ -101,7 +101,7 @@ Lsn Journal::answerable() {
   const std::lock_guard lock(mutex_);
   if (!buffer_.empty()) submit();
   answered_ = std::max(answered_, grant());
-  owner_waits_ = answered_ < last_ || durable() < sync_up_to_;
+  owner_waits_ = answered_ < last_;
   return answered_;
 }
 
@@ -146,7 +146,6 @@ FsyncPolicy Journal::policy() const {
 void Journal::sync_soon() {
   const std::lock_guard lock(mutex_);
   sync_up_to_ = last_;
-  owner_waits_ = true;
   submit();
 }
 
@@ -217,7 +216,7 @@ Journal::Time Journal::deadline() const {
 }
 
 bool Journal::sync_is_due() const {
-  if (closing_ || policy_ == FsyncPolicy::kAlways || durable() < sync_up_to_) return true;
+  if (closing_ || policy_ == FsyncPolicy::kAlways || sync_up_to_) return true;
   return policy_ == FsyncPolicy::kEverySec && unsynced_since_ &&
          Clock::now() - *unsynced_since_ >= options_.sync_after;
 }
@@ -288,7 +287,9 @@ bool Journal::publish(Status outcome) {
   }
   health_ = std::move(outcome);
   failing_.store(!health_, std::memory_order_release);
-  return std::exchange(owner_waits_, false) || health_changed || failed_;
+  const bool synced = sync_up_to_ && durable() >= *sync_up_to_;
+  if (synced) sync_up_to_.reset();
+  return std::exchange(owner_waits_, false) || synced || health_changed || failed_;
 }
 
 }  // namespace engram

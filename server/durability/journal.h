@@ -160,9 +160,9 @@ class Journal {
   std::string buffer_;                   // sealed frames
   std::optional<std::size_t> rotation_;  // a new segment begins at this byte of buffer_
   Lsn remove_before_ = 0;
-  Lsn sync_up_to_ = 0;   // asked for, whatever the policy
-  Time buffer_since_;    // when the first frame of buffer_ was sealed
-  Time unsynced_since_;  // when the first frame was sealed that was taken, but not synced
+  std::optional<Lsn> sync_up_to_;  // asked for, whatever the policy; until that is told
+  Time buffer_since_;              // when the first frame of buffer_ was sealed
+  Time unsynced_since_;            // when the first frame was sealed that was taken, but not synced
   Lsn written_;
   std::size_t unwritten_batch_bytes_ = 0;
   Status health_;

@@ -44,7 +44,6 @@ Status copy_tail(const StoreFiles& files, const std::string& path, std::uint64_t
   if (!copy) return tl::unexpected(copy.error());
   ENGRAM_TRY((*copy)->append(tail));
   ENGRAM_TRY((*copy)->sync());
-  ENGRAM_TRY(files.disk().sync_directory(files.directory()));
   lines.push_back("moved the last " + std::to_string(tail.size()) + " bytes of " + file_name(path) +
                   " to " + file_name(*cut));
   return {};

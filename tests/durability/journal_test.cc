@@ -142,6 +142,22 @@ TEST_CASE("durability/journal: under no nothing is synced but at the end") {
   CHECK(store.disk.syncs() == before + 1);
 }
 
+TEST_CASE("durability/journal: a sync that was asked for comes with a wake-up of its own") {
+  StoreFixture store;
+  store.open(1, FsyncPolicy::kNo);
+  // Every answer is given at once, so that nothing else asks for a wake-up.
+  for (int i = 0; i < 1000; ++i) {
+    const Lsn lsn = store.set("a");
+    CHECK(store.journal->answerable() == lsn);
+    store.journal->sync_soon();
+    store.wake_ups.await([&] { return store.journal->durable() >= lsn; });
+  }
+  store.journal->sync_soon();
+  store.wake_ups.await([&] { return store.journal->durable() == 1000; });
+  store.disk.lose_unsynced(1);
+  CHECK(replay(*store.files)->frames.size() == 1000);
+}
+
 TEST_CASE("durability/journal: always takes what an easier policy has left") {
   StoreFixture store;
   store.open(1, FsyncPolicy::kNo);
@@ -292,6 +308,18 @@ TEST_CASE("durability/journal: a full disk is survived at every byte, in a rotat
     REQUIRE(store.journal->close());
     CHECK(replay(*store.files)->frames == keys);
   }
+}
+
+TEST_CASE("durability/journal: what found room on a full disk is synced and answered") {
+  StoreFixture store;
+  store.open(1, FsyncPolicy::kAlways, {.retry_after = kNever});
+  store.disk.set_space(60);  // for one frame
+  store.set("a");
+  store.set("b");
+  store.wake_ups.await([&] { return store.journal->answerable() == 1; });
+  CHECK_FALSE(store.journal->health());
+  store.disk.lose_unsynced(1);
+  CHECK(replay(*store.files)->frames == Keys{"a"});
 }
 
 TEST_CASE("durability/journal: a disk that stays full is reported at the end") {

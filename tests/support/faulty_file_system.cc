@@ -288,6 +288,24 @@ void FaultyFileSystem::replace(const std::string& path, const std::optional<std:
   ENGRAM_ASSERT(done.has_value());
 }
 
+FaultyFileSystem::Names FaultyFileSystem::surviving_names(std::mt19937_64& rng) {
+  Names left;
+  std::set<NodePtr> found;
+  for (const auto& [path, node] : names_) {
+    const auto before = on_disk_.find(path);
+    const bool kept = rng() % 2 == 0;
+    left[path] = kept ? node : before != on_disk_.end() ? before->second : nullptr;
+    found.insert(left[path]);
+  }
+  // A rename is done or not: what was on the disk has its new name if not the old one.
+  for (const auto& [path, node] : names_) {
+    const bool was_on_disk = std::any_of(on_disk_.begin(), on_disk_.end(),
+                                         [&](const auto& entry) { return entry.second == node; });
+    if (was_on_disk && found.insert(node).second) left[path] = node;
+  }
+  return left;
+}
+
 void FaultyFileSystem::lose_unsynced(std::uint64_t seed) {
   const std::lock_guard lock(mutex_);
   std::mt19937_64 rng(seed);
@@ -295,19 +313,14 @@ void FaultyFileSystem::lose_unsynced(std::uint64_t seed) {
   for (const auto& [path, node] : names_) {
     if (node != nullptr) survivors[node.get()] = survivor(read(path), *node, rng);
   }
-  std::map<std::string, std::optional<std::string>> left;
-  for (const auto& [path, node] : names_) {
-    const NodePtr before = on_disk_.contains(path) ? on_disk_[path] : nullptr;
-    const NodePtr& bound = rng() % 2 == 0 ? before : node;
-    if (bound == nullptr) {
-      left[path] = std::nullopt;
-    } else if (const auto alive = survivors.find(bound.get()); alive != survivors.end()) {
-      left[path] = alive->second;
-    } else {
-      left[path] = survivor(*bound->last_bytes, *bound, rng);
+  for (const auto& [path, node] : surviving_names(rng)) {
+    std::optional<std::string> content;
+    if (node != nullptr) {
+      const auto alive = survivors.find(node.get());
+      content = alive != survivors.end() ? alive->second : survivor(*node->last_bytes, *node, rng);
     }
+    replace(path, content);
   }
-  for (const auto& [path, content] : left) replace(path, content);
   names_.clear();
   on_disk_.clear();
   forgive();

@@ -107,6 +107,7 @@ class FaultyFileSystem final : public FileSystem {
   void forget_name(const std::string& path);
   void note_cut(const std::string& path, Node& node, std::uint64_t size);
   std::string read(const std::string& path);
+  Names surviving_names(std::mt19937_64& rng);
   std::string survivor(const std::string& content, const Node& node, std::mt19937_64& rng);
   void replace(const std::string& path, const std::optional<std::string>& content);
 
