@@ -98,7 +98,7 @@ void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
   });
 }
 
-void Persistence::sync(std::function<void(const Status&)> done) {
+void Persistence::sync(std::function<void(const Result<Lsn>&)> done) {
   journal_->seal();
   journal_->sync_soon();
   waiting_syncs_.push_back({journal_->last(), std::move(done)});
@@ -109,7 +109,7 @@ Lsn Persistence::poll() {
     const Status health = journal_->health();
     for (auto& waiting : std::exchange(waiting_syncs_, {})) {
       if (!health || journal_->durable() >= waiting.lsn) {
-        waiting.done(health);
+        waiting.done(health ? Result<Lsn>(waiting.lsn) : tl::unexpected(health.error()));
       } else {
         waiting_syncs_.push_back(std::move(waiting));
       }

@@ -128,7 +128,7 @@ class Persistence final : public ChangeSink {
 
   void verify(std::unique_ptr<SnapshotFile> snapshot);
   void mark_damaged(SectionOwner owner, const std::string& reason);
-  void sync(std::function<void(const Status&)> done);
+  void sync(std::function<void(const Result<Lsn>&)> done);
   void start_save();
   void end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from);
   [[nodiscard]] bool is_due(const SnapshotRules& rules) const;
@@ -141,7 +141,7 @@ class Persistence final : public ChangeSink {
   std::string damage_;
   struct WaitingSync {
     Lsn lsn;
-    std::function<void(const Status&)> done;
+    std::function<void(const Result<Lsn>&)> done;
   };
   std::vector<WaitingSync> waiting_syncs_;
   bool holds_answers_ = true;

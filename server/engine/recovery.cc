@@ -2,6 +2,7 @@
 #include "server/engine/recovery.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <optional>
@@ -75,6 +76,7 @@ class Recovery {
   const RecoveryContext& context_;
   StoreId id_ = {};
   Recovered recovered_;
+  Lsn needed_ = 0;  // the journal has to reach so far
   std::unordered_map<std::uint64_t, std::weak_ptr<Collection>> collections_;
   std::vector<float> vector_;
   std::size_t in_flight_ = 0;
@@ -109,10 +111,11 @@ Status Recovery::load_snapshot() {
   ENGRAM_TRY(load_collections(*sections));
   const auto counters = sections->section(kCountersSection);
   if (!counters) return tl::unexpected(counters.error());
-  std::uint64_t next_id = 0;
-  if (counters->size() != sizeof next_id) return damaged("the snapshot's counters are no number");
-  std::memcpy(&next_id, counters->data(), sizeof next_id);
-  if (next_id > 0) context_.keyspace.reserve_collection_id(next_id - 1);
+  std::array<std::uint64_t, 2> values{};
+  if (counters->size() != sizeof values) return damaged("the snapshot's counters are not two");
+  std::memcpy(values.data(), counters->data(), sizeof values);
+  if (values[0] > 0) context_.keyspace.reserve_collection_id(values[0] - 1);
+  needed_ = values[1];
   return wait_until_idle(0);
 }
 
@@ -173,6 +176,11 @@ Status Recovery::repeat_journal() {
         return wait_until_idle(kMostInFlight);
       });
   if (!end) return tl::unexpected(end.error());
+  if (end->next <= needed_) {
+    return damaged("the journal ends before LSN " + std::to_string(end->next) +
+                   ", but the snapshot was taken while writes up to LSN " +
+                   std::to_string(needed_) + " went on, and is not whole without them");
+  }
   if (end->torn) {
     spdlog::warn("{} ends in {} bytes that were not completely written; they are cut off",
                  end->torn->path, end->torn->bytes);

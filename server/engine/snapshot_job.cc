@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/snapshot_job.h"
 
+#include <array>
 #include <span>
 #include <utility>
 
@@ -94,11 +95,8 @@ SnapshotJob::Outcome SnapshotJob::write() {
   }
   (*writer)->set_owner(kStoreOwner);
   if (status) status = save_text(**writer, kCollectionsSection, collection_changes_);
-  const auto counters = std::as_bytes(std::span(&next_collection_id_, 1));
-  if (status) status = (*writer)->begin(kCountersSection);
-  if (status) status = (*writer)->append(counters);
+  if (status) status = save_counters(**writer);
   if (!status) return {.status = std::move(status)};
-  if (Status synced = sync_journal(); !synced) return {.status = std::move(synced)};
   const auto bytes = (*writer)->publish(context_.replay_from, begun_ms_);
   if (!bytes) return {.status = tl::unexpected(bytes.error())};
   return {.status = {}, .bytes = *bytes};
@@ -145,16 +143,25 @@ Status SnapshotJob::save_collection(Collection& collection, SnapshotWriter& writ
 }
 
 /// The snapshot holds traces of frames that are not on disk yet, perhaps not even whole ones. Were
-/// they lost now, nothing would make it whole.
-Status SnapshotJob::sync_journal() {
-  Status outcome;
-  const bool ended = context_.loop.wait_for([&](const LoopTasks::Task& resume) {
-    context_.sync_journal([&outcome, resume](const Status& synced) {
+/// they lost now, nothing would make it whole. So it waits for them, and says how far the journal
+/// has to reach.
+Status SnapshotJob::save_counters(SnapshotWriter& writer) {
+  const Result<Lsn> synced = sync_journal();
+  if (!synced) return tl::unexpected(synced.error());
+  const std::array<std::uint64_t, 2> counters = {next_collection_id_, *synced};
+  ENGRAM_TRY(writer.begin(kCountersSection));
+  return writer.append(std::as_bytes(std::span(counters)));
+}
+
+Result<Lsn> SnapshotJob::sync_journal() {
+  Result<Lsn> outcome = cancelled();
+  context_.loop.wait_for([&](const LoopTasks::Task& resume) {
+    context_.sync_journal([&outcome, resume](const Result<Lsn>& synced) {
       outcome = synced;
       resume();
     });
   });
-  return ended ? outcome : Status(cancelled());
+  return outcome;
 }
 
 Status SnapshotJob::save_text(SnapshotWriter& writer, std::string_view name,

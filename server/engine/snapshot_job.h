@@ -28,8 +28,9 @@ class SnapshotJob {
     std::uint64_t bytes = 0;  ///< of the file
   };
 
-  /// Has everything recorded so far synced, then calls `done` on the loop.
-  using SyncJournal = std::function<void(std::function<void(const Status&)> done)>;
+  /// Has everything recorded so far synced, then calls `done` on the loop with the LSN of the
+  /// newest frame among it.
+  using SyncJournal = std::function<void(std::function<void(const Result<Lsn>&)> done)>;
 
   struct Context {
     Keyspace& keyspace;
@@ -56,7 +57,8 @@ class SnapshotJob {
   Status save_strings(SnapshotWriter& writer);
   std::uint64_t take_strings(std::uint64_t cursor, std::string& out);
   Status save_collection(Collection& collection, SnapshotWriter& writer);
-  Status sync_journal();
+  Result<Lsn> sync_journal();
+  Status save_counters(SnapshotWriter& writer);
   Status save_text(SnapshotWriter& writer, std::string_view name, std::string_view bytes);
 
   const Context context_;
