@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the keys of one client hold after each of its commands: a small interpreter of those commands
+that the crash test sends. States are never changed in place, so that each can be kept."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+CLOCK_SLACK_MS = 60
+TOLERANCE = 2e-5
+
+
+class Text(NamedTuple):
+    """A string. `expires` is None or the earliest and latest unix time in ms that it may have."""
+
+    value: bytes
+    expires: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Index:
+    """A collection: how VNEW made it, and its packed vectors by key."""
+
+    dim: int
+    metric: str
+    primitive: str
+    vectors: dict
+    expires: tuple | None = None
+
+
+class Window(NamedTuple):
+    """Unix times in ms between which the server executed a command."""
+
+    earliest: int
+    latest: int
+
+    def plus(self, milliseconds):
+        return (self.earliest + milliseconds, self.latest + milliseconds)
+
+
+ANY_REPLY = object()
+
+
+def apply(state, command, window):
+    """The state after the command, and the reply that it gets or ANY_REPLY."""
+    return _COMMANDS[command[0]](dict(state), command[1:], window)
+
+
+def _set(state, arguments, window):
+    key, value, *options = arguments
+    former = state.get(key)
+    expires = None
+    while options:
+        option = options.pop(0)
+        if option == "NX" and former is not None:
+            return state, None
+        if option == "XX" and former is None:
+            return state, None
+        if option == "KEEPTTL":
+            expires = former.expires if former else None
+        if option in ("EX", "PX"):
+            expires = window.plus(options.pop(0) * (1000 if option == "EX" else 1))
+        if option == "PXAT":
+            at = options.pop(0)
+            expires = (at, at)
+    state[key] = Text(value, expires)
+    return state, "OK"
+
+
+def _mset(state, arguments, _):
+    for key, value in zip(arguments[::2], arguments[1::2]):
+        state[key] = Text(value)
+    return state, "OK"
+
+
+def _append(state, arguments, _):
+    key, suffix = arguments
+    former = state.get(key, Text(b""))
+    state[key] = Text(former.value + suffix, former.expires)
+    return state, len(state[key].value)
+
+
+def _incrby(state, arguments, _):
+    key, step = arguments
+    former = state.get(key, Text(b"0"))
+    number = int(former.value) + step
+    state[key] = Text(b"%d" % number, former.expires)
+    return state, number
+
+
+def _del(state, keys, window):
+    # Whether a key that expires about now was still there is not known.
+    known = all(_lives(state.get(key), window) in (True, None) for key in keys)
+    erased = sum(state.pop(key, None) is not None for key in keys)
+    return state, erased if known else ANY_REPLY
+
+
+def _lives(value, window):
+    """Whether a value is there all the time; None if there is no value."""
+    if value is None:
+        return None
+    expires = value.expires
+    return expires is None or expires[0] - CLOCK_SLACK_MS > window.latest
+
+
+def _pexpire(state, arguments, window):
+    key, milliseconds = arguments
+    if key not in state:
+        return state, 0
+    state[key] = _with_expiry(state[key], window.plus(milliseconds))
+    return state, 1
+
+
+def _persist(state, arguments, _):
+    (key,) = arguments
+    former = state.get(key)
+    if former is None or former.expires is None:
+        return state, 0
+    state[key] = _with_expiry(former, None)
+    return state, 1
+
+
+def _with_expiry(value, expires):
+    if isinstance(value, Text):
+        return value._replace(expires=expires)
+    return replace(value, expires=expires)
+
+
+def _vnew(state, arguments, _):
+    key, dim, _, metric, _, primitive, *_ = arguments
+    state[key] = Index(dim, metric, primitive, {})
+    return state, "OK"
+
+
+def _vmadd(state, arguments, _):
+    key, *items = arguments
+    index = state[key]
+    added = dict(zip(items[::2], items[1::2]))
+    new = sum(name not in index.vectors for name in added)
+    state[key] = replace(index, vectors=index.vectors | added)
+    return state, new
+
+
+def _vdel(state, arguments, _):
+    key, name = arguments
+    index = state[key]
+    vectors = dict(index.vectors)
+    erased = vectors.pop(name, None) is not None
+    state[key] = replace(index, vectors=vectors)
+    return state, int(erased)
+
+
+def _vdrop(state, arguments, _):
+    del state[arguments[0]]
+    return state, "OK"
+
+
+def _flushall(_state, _arguments, _window):
+    return {}, "OK"
+
+
+def _unchanged(state, _arguments, _window):
+    return state, ANY_REPLY
+
+
+_COMMANDS = {
+    "BGSAVE": _unchanged,
+    "VSAVE": _unchanged,
+    "SET": _set,
+    "MSET": _mset,
+    "APPEND": _append,
+    "INCRBY": _incrby,
+    "DEL": _del,
+    "PEXPIRE": _pexpire,
+    "PERSIST": _persist,
+    "VNEW": _vnew,
+    "VADD": _vmadd,
+    "VMADD": _vmadd,
+    "VDEL": _vdel,
+    "VDROP": _vdrop,
+    "FLUSHALL": _flushall,
+}
+
+
+# ---- what a server has, against a state
+
+
+def difference(state, actual, now_ms):
+    """Says how `actual`, another state, differs from what may be
+    there at `now_ms`; None if it does not."""
+    for key in actual.keys() - state.keys():
+        return f"{key} is there, and should not be: {_shown(actual[key])}"
+    for key, expected in state.items():
+        found = actual.get(key)
+        if found is None:
+            expires = expected.expires
+            if expires is None or expires[0] - CLOCK_SLACK_MS > now_ms:
+                return f"{key} is lost: {_shown(expected)}"
+        elif (wrong := _difference_of_values(expected, found)) is not None:
+            return f"{key} {wrong}"
+    return None
+
+
+def _difference_of_values(expected, found):
+    if not _may_expire(expected.expires, found.expires):
+        return f"expires at {found.expires}, expected {expected.expires}"
+    if isinstance(expected, Text) and isinstance(found, Text):
+        same = expected.value == found.value
+        return None if same else f"is {_shown(found)}, expected {_shown(expected)}"
+    if _shape(expected) != _shape(found):
+        return f"is {_shown(found)}, expected {_shown(expected)}"
+    for name, vector in expected.vectors.items():
+        if not np.allclose(unpack(vector), unpack(found.vectors[name]), rtol=TOLERANCE, atol=1e-6):
+            return f"has another vector under {name}"
+    return None
+
+
+def _shape(value):
+    if isinstance(value, Text):
+        return None
+    return (value.dim, value.metric, value.primitive, value.vectors.keys())
+
+
+def _may_expire(expected, found):
+    if expected is None or found is None:
+        return expected is found
+    return (
+        expected[0] - CLOCK_SLACK_MS <= found[1] and found[0] <= expected[1] + CLOCK_SLACK_MS
+    )
+
+
+def _shown(value):
+    if isinstance(value, Index):
+        return f"{value.primitive}/{value.metric} of {sorted(value.vectors)}"
+    return repr(value)[:200]
+
+
+def unpack(vector):
+    return np.frombuffer(vector, dtype="<f4")
+
+
+def distances(index, query):
+    """The names and exact distances of all vectors of an index, closest first."""
+    names = list(index.vectors)
+    if not names:
+        return names, np.zeros(0)
+    rows = np.stack([unpack(index.vectors[name]) for name in names]).astype(np.float64)
+    query = unpack(query).astype(np.float64)
+    if index.metric == "l2":
+        found = np.linalg.norm(rows - query, axis=1)
+    else:
+        found = rows @ query
+        if index.metric == "cosine":
+            found = found / np.linalg.norm(rows, axis=1) / np.linalg.norm(query)
+        found = (1 if index.metric == "cosine" else 0) - found
+    order = np.argsort(found, kind="stable")
+    return [names[row] for row in order], found[order]
