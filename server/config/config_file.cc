@@ -45,8 +45,12 @@ Status load_config_file(const std::string& path, ServerConfig& config) {
   std::ifstream file(path);
   if (!file) return fail(ErrorCode::kIo, "cannot open " + path + ": " + std::strerror(errno));
   config.file = path;
+  return apply_config(file, path, config);
+}
+
+Status apply_config(std::istream& lines, const std::string& path, ServerConfig& config) {
   std::string line;
-  for (std::size_t number = 1; std::getline(file, line); ++number) {
+  for (std::size_t number = 1; std::getline(lines, line); ++number) {
     if (Status status = apply_line(line, config); !status) {
       return fail(status.error().code,
                   path + ":" + std::to_string(number) + ": " + status.error().message);
