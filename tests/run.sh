@@ -118,20 +118,22 @@ fuzzers() {
   meson introspect build-asan --targets |
     /usr/bin/python3 -c 'import json, os, sys
 for target in json.load(sys.stdin):
-    if "/tests/fuzz/" in target["defined_in"] and target["type"] == "executable":
+    if "/tests/fuzz/" in target["defined_in"] and target["type"] == "executable" and target["name"].endswith("_fuzz"):
         print(os.path.relpath(target["filename"][0], "build-asan"))'
 }
 
 stage_fuzz() {
-  local names fuzzer
+  local names fuzzer kept
   check "fuzz: configure" configure_asan || return
   names="$(fuzzers)"
   # shellcheck disable=SC2086
   check "fuzz: build" build build-asan $names || return
   for fuzzer in $names; do
     mkdir -p "$results/corpus/$fuzzer"
+    kept="tests/fuzz/corpus/$(basename "$fuzzer")"
+    [[ -d "$kept" ]] || kept=
     check "fuzz: $fuzzer" "build-asan/$fuzzer" -max_total_time="$fuzz_seconds" -rss_limit_mb=2048 -timeout=10 \
-      -print_final_stats=1 -verbosity=0 -artifact_prefix="$results/" "$results/corpus/$fuzzer"
+      -print_final_stats=1 -verbosity=0 -artifact_prefix="$results/" "$results/corpus/$fuzzer" ${kept:+"$kept"}
   done
 }
 

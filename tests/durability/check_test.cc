@@ -142,8 +142,8 @@ TEST_CASE("durability/check: a torn tail is no damage, and cut off when that is 
 
 TEST_CASE(
     "durability/check: damage in a segment ends the journal there, and all behind it is kept") {
-  for (const std::size_t frame : {0, 1, 2}) {
-    for (const Lsn segment : {1, 4, 7}) {
+  for (const std::size_t frame : {0U, 1U, 2U}) {
+    for (const Lsn segment : {1U, 4U, 7U}) {
       CAPTURE(frame);
       CAPTURE(segment);
       SmallStore store;
@@ -229,7 +229,7 @@ TEST_CASE("durability/check: a damaged snapshot without the whole journal needs 
 TEST_CASE("durability/check: a snapshot whose journal is gone gets an empty one") {
   SmallStore store;
   store.snapshot(4);
-  for (const Lsn first : {1, 4, 7}) REQUIRE(store.disk.remove(store.segment(first)));
+  for (const Lsn first : {1U, 4U, 7U}) REQUIRE(store.disk.remove(store.segment(first)));
   CHECK(says(store.check(), "the journal is missing: frame 4 and what follows"));
   CHECK_FALSE(store.check(true).damaged);
   CHECK(replay(*store.files, 4)->end.next == 4);

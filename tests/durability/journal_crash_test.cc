@@ -82,15 +82,15 @@ bool die_at(std::uint64_t at, std::uint64_t seed, FsyncPolicy policy, bool power
   return died;
 }
 
-void die_everywhere(FsyncPolicy policy, bool power, int seeds_each) {
+void die_everywhere(FsyncPolicy policy, bool power, std::uint64_t seeds_each) {
   const std::uint64_t seed = make_rng(5)();
   std::uint64_t deaths = 0;
   for (std::uint64_t at = 1;; ++at) {
     bool died = false;
-    for (int i = 0; i < seeds_each; ++i) {
+    for (std::uint64_t i = 0; i < seeds_each; ++i) {
       CAPTURE(at);
       CAPTURE(seed + at * 100 + i);
-      died |= die_at(at, seed + at * 100 + static_cast<std::uint64_t>(i), policy, power);
+      died |= die_at(at, seed + at * 100 + i, policy, power);
     }
     if (!died) break;
     ++deaths;
@@ -108,7 +108,6 @@ TEST_CASE("durability/crash: a machine stopped at any operation loses nothing ac
 
 TEST_CASE("durability/crash: under everysec and no, what is left is a prefix of what was done") {
   die_everywhere(FsyncPolicy::kEverySec, true, 2);
-  StoreFixture store;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     CAPTURE(seed);
     die_at(4 + seed % 10, make_rng(6)() + seed, FsyncPolicy::kNo, true);

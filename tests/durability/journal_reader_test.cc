@@ -94,7 +94,7 @@ TEST_CASE("durability/journal_reader: no flipped bit passes, in whichever segmen
   for (Lsn lsn = 5; lsn <= 8; ++lsn) last += frame(lsn, 4, "k" + std::to_string(lsn), "value");
   segments.write(1, first);
   segments.write(5, last);
-  for (const Lsn segment : {1, 5}) {
+  for (const Lsn segment : {1U, 5U}) {
     const std::string path = segments.files->segment_path(segment);
     const std::string good = read_file(path);
     for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
@@ -175,7 +175,7 @@ TEST_CASE("durability/journal_reader: a hole in what was on disk is damage") {
 TEST_CASE("durability/journal_reader: zeros up to the end are a torn tail, other bytes are not") {
   Segments segments;
   const std::string start = frame(1, 0, "a");
-  for (const std::size_t zeros : {1, 31, 32, 33, 600, 5000}) {
+  for (const std::size_t zeros : {1U, 31U, 32U, 33U, 600U, 5000U}) {
     CAPTURE(zeros);
     segments.write(1, start + std::string(zeros, '\0'));
     CHECK(segments.read()->frames == Keys{"a"});

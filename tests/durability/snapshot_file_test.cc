@@ -55,8 +55,8 @@ Result<Sections> read(const StoreFiles& files, StoreId id = some_id()) {
 Sections some_sections(std::uint64_t stream = 20) {
   auto rng = make_rng(stream);
   Sections sections;
-  for (const SectionOwner owner : {0, 1, 7}) {
-    for (const std::size_t size : {0, 1, 100, 4095, 4096, 4097, 9000}) {
+  for (const SectionOwner owner : {0U, 1U, 7U}) {
+    for (const std::size_t size : {0U, 1U, 100U, 4095U, 4096U, 4097U, 9000U}) {
       std::string content(size, '\0');
       for (char& c : content) c = static_cast<char>(rng());
       sections[{owner, "section." + std::to_string(size)}] = std::move(content);
@@ -79,7 +79,7 @@ struct Store {
 };
 
 TEST_CASE("durability/snapshot: what was written is read back, in pieces of any size") {
-  for (const std::size_t piece : {1, 700, 300'000}) {
+  for (const std::size_t piece : {1U, 700U, 300'000U}) {
     Store store;
     Sections sections = some_sections();
     sections[{3, "large"}] = std::string(1'000'000, 'x');

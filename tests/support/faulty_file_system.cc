@@ -272,7 +272,7 @@ std::string FaultyFileSystem::survivor(const std::string& content, const Node& n
   const bool holes = rng() % 2 == 0;
   for (std::size_t at = kept; holes && at < left.size();) {
     const std::size_t next = std::min((at / kSectorBytes + 1) * kSectorBytes, left.size());
-    if (rng() % 3 == 0) std::fill(left.begin() + at, left.begin() + next, '\0');
+    if (rng() % 3 == 0) left.replace(at, next - at, next - at, '\0');
     at = next;
   }
   return left;
@@ -291,6 +291,8 @@ void FaultyFileSystem::replace(const std::string& path, const std::optional<std:
 FaultyFileSystem::Names FaultyFileSystem::surviving_names(std::mt19937_64& rng) {
   Names left;
   std::set<NodePtr> found;
+  std::set<NodePtr> was_on_disk;
+  for (const auto& [path, node] : on_disk_) was_on_disk.insert(node);
   for (const auto& [path, node] : names_) {
     const auto before = on_disk_.find(path);
     const bool kept = rng() % 2 == 0;
@@ -299,9 +301,7 @@ FaultyFileSystem::Names FaultyFileSystem::surviving_names(std::mt19937_64& rng) 
   }
   // A rename is done or not: what was on the disk has its new name if not the old one.
   for (const auto& [path, node] : names_) {
-    const bool was_on_disk = std::any_of(on_disk_.begin(), on_disk_.end(),
-                                         [&](const auto& entry) { return entry.second == node; });
-    if (was_on_disk && found.insert(node).second) left[path] = node;
+    if (was_on_disk.contains(node) && found.insert(node).second) left[path] = node;
   }
   return left;
 }
