@@ -143,6 +143,7 @@ class Crash:
             self._settle(client, own, died_ms, checked_ms)
             self._compare_answers(wire, client)
             client.touched = set()
+            client.parity = self.rng.randrange(2)
             client.flushing = False
         strange = [key for key in actual if int(key.split(":")[0]) >= CLIENTS]
         assert not strange, f"keys that nobody wrote: {strange}"

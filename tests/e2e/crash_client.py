@@ -30,6 +30,7 @@ class Client:
         self.rng = rng
         self.turns = turns  # one lock per client, held while commands of it are on their way
         self.state = {}
+        self.parity = 0
         self.doubtful = []
         self.sent_ms = 0
         self.touched = set()
@@ -166,7 +167,9 @@ class Client:
         )
 
     def _index_key(self):
-        return self._key("index", 2 * len(self.primitives))
+        """Half of the indexes are left alone between two deaths."""
+        number = 2 * self.rng.randrange(2 * len(self.primitives)) + self.parity
+        return f"{self.number}:index:{number}"
 
     def _vectors(self, state):
         key = self._index_key()
@@ -174,7 +177,7 @@ class Client:
         if index is None:
             # Also a primitive's and a metric's turn, so that each of them is met.
             number = int(key.rsplit(":", 1)[1])
-            primitive = self.primitives[number % len(self.primitives)]
+            primitive = self.primitives[number // 2 % len(self.primitives)]
             metric = METRICS[(number + self.number) % len(METRICS)]
             return ("VNEW", key, self.rng.choice([3, 16, 33]), "METRIC", metric, "PRIMITIVE", primitive)
         chance = self.rng.random()

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that are not what was written. A server that is started over them refuses to, or answers
+// that a collection is damaged, or answers as if nothing had happened; it never answers wrong.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <random>
+#include <string>
+
+#include "tests/server/store_server.h"
+#include "tests/support/seed.h"
+#include "tests/support/temporary_directory.h"
+
+namespace engram {
+namespace {
+
+using test::Digest;
+using test::digest;
+using test::request;
+using test::RespClient;
+using test::StoreServer;
+
+using Files = std::map<std::string, std::string>;  // content by name
+
+Files read_files(const std::string& directory) {
+  Files files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    files[entry.path().filename()].assign(std::istreambuf_iterator<char>(in), {});
+  }
+  return files;
+}
+
+void write_files(const std::string& directory, const Files& files) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    std::filesystem::remove(entry.path());
+  }
+  for (const auto& [name, content] : files) {
+    std::ofstream(directory + "/" + name, std::ios::binary) << content;
+  }
+}
+
+void send_groups(RespClient& client, std::size_t begin, std::size_t end) {
+  const auto groups = test::workload();
+  for (std::size_t i = begin; i < end; ++i) {
+    for (const test::Command& command : groups[i]) {
+      client.send(command);
+      REQUIRE_FALSE(client.reply().empty());
+    }
+  }
+}
+
+/// A store of a snapshot and a journal, with strings and collections of every primitive in both.
+struct Store {
+  static constexpr std::size_t kGroups = 11;  // of the workload, up to its first VSAVE
+  Files files;
+  Digest answers;
+  std::vector<Digest> former;  // answers before, from the snapshot on
+  std::string journal;         // name of its newest segment
+
+  Store() {
+    const test::TemporaryDirectory directory;
+    {
+      const auto server = std::move(*StoreServer::start(directory.path(), posix_file_system()));
+      RespClient client = server->connect();
+      send_groups(client, 0, kGroups);
+      REQUIRE(test::await_info(client, "persistence", "rdb_bgsave_in_progress:0"));
+      REQUIRE(client.ask({"VSAVE"}) == "+OK\r\n");
+      former.push_back(digest(client));
+      const std::vector<test::Command> later = {
+          request({"VADD", "flat", "h", test::packed_vector(70)}),
+          request({"VADD", "hnsw", "j", test::packed_vector(71)}),
+          request({"VADD", "lsh", "j", test::packed_vector(72)}),
+          request({"VDEL", "hnsw", "c"}),
+          request({"SET", "text", std::string(700, 'x')}),
+          request({"APPEND", "lasting", "!"}),
+          request({"INCR", "count"}),
+      };
+      for (const test::Command& command : later) {
+        client.send(command);
+        REQUIRE(test::is_success(client.reply()));
+        former.push_back(digest(client));
+      }
+      answers = former.back();
+    }
+    files = read_files(directory.path());
+    for (const auto& [name, content] : files) {
+      if (name.starts_with("journal-")) journal = name;
+    }
+    REQUIRE(files.contains("snapshot.engram"));
+    REQUIRE_FALSE(journal.empty());
+  }
+};
+
+const Store& store() {
+  static const Store store;
+  return store;
+}
+
+enum class Verdict { kRefused, kReported, kHarmless, kEarlier, kWrong };
+
+/// Every reply is as it was, or an error that says what is damaged.
+Verdict compare(const Digest& found) {
+  Verdict verdict = Verdict::kHarmless;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i] == store().answers[i]) continue;
+    if (!found[i].starts_with("-ERR ")) return Verdict::kWrong;
+    if (found[i].find("snapshot") == std::string::npos) return Verdict::kWrong;
+    verdict = Verdict::kReported;
+  }
+  return verdict;
+}
+
+Verdict judge(const Files& files) {
+  const test::TemporaryDirectory directory;
+  write_files(directory.path(), files);
+  const auto server = StoreServer::start(directory.path(), posix_file_system());
+  if (!server) return server.error().message.size() > 20 ? Verdict::kRefused : Verdict::kWrong;
+  RespClient client = (*server)->connect();
+  std::string info;
+  do {
+    info = client.ask({"INFO", "persistence"});
+  } while (info.find("snapshot_verification:running") != std::string::npos);
+  const Digest found = digest(client);
+  const Verdict verdict = compare(found);
+  const bool is_sound = info.find("snapshot_verification:verified") != std::string::npos;
+  if (verdict == Verdict::kReported && is_sound) return Verdict::kWrong;
+  if (verdict != Verdict::kWrong) return verdict;
+  const auto& former = store().former;
+  const bool existed = std::find(former.begin(), former.end(), found) != former.end();
+  return existed ? Verdict::kEarlier : Verdict::kWrong;
+}
+
+class Tally {
+ public:
+  void add(Verdict verdict) { ++counts_[verdict]; }
+  std::size_t of(Verdict verdict) { return counts_[verdict]; }
+  std::string text() {
+    return std::to_string(of(Verdict::kRefused)) + " refused, " +
+           std::to_string(of(Verdict::kReported)) + " reported by a collection, " +
+           std::to_string(of(Verdict::kHarmless)) + " harmless, " +
+           std::to_string(of(Verdict::kEarlier)) + " as of an earlier moment";
+  }
+
+ private:
+  std::map<Verdict, std::size_t> counts_;
+};
+
+/// Positions are spread over all files in the share of their sizes, but each gets some hundreds.
+std::size_t samples_of(std::size_t bytes, std::size_t all_bytes) {
+  constexpr std::size_t kSamples = 2000;
+  constexpr std::size_t kFewest = 300;
+  return kFewest + kSamples * bytes / all_bytes;
+}
+
+TEST_CASE("server/damage: the store that is damaged below is sound") {
+  CHECK(judge(store().files) == Verdict::kHarmless);
+}
+
+TEST_CASE("server/damage: a flipped bit is detected or harmless, wherever it is") {
+  auto rng = test::make_rng(21);
+  std::size_t all_bytes = 0;
+  for (const auto& [name, content] : store().files) all_bytes += content.size();
+  Tally tally;
+  for (const auto& [name, content] : store().files) {
+    if (content.empty()) continue;
+    Tally of_file;
+    for (std::size_t left = samples_of(content.size(), all_bytes); left > 0; --left) {
+      Files files = store().files;
+      const std::size_t byte = rng() % content.size();
+      const auto bit = static_cast<int>(rng() % 8);
+      files[name][byte] = static_cast<char>(files[name][byte] ^ (1 << bit));
+      const Verdict verdict = judge(files);
+      CAPTURE(name);
+      CAPTURE(byte);
+      CAPTURE(bit);
+      CHECK(verdict != Verdict::kWrong);
+      CHECK(verdict != Verdict::kEarlier);
+      of_file.add(verdict);
+    }
+    MESSAGE(name << ", " << content.size() << " bytes: " << of_file.text());
+  }
+}
+
+TEST_CASE("server/damage: a file that was cut short is refused, or the journal's end torn") {
+  auto rng = test::make_rng(22);
+  for (const auto& [name, content] : store().files) {
+    if (name == "engram.lock") continue;
+    Tally tally;
+    for (int i = 0; i < 100; ++i) {
+      Files files = store().files;
+      files[name].resize(i == 0 ? 0 : rng() % content.size());
+      const Verdict verdict = judge(files);
+      CAPTURE(name);
+      CAPTURE(files[name].size());
+      const bool may_be_torn = name == store().journal;
+      CHECK((verdict == Verdict::kRefused || (may_be_torn && verdict == Verdict::kEarlier)));
+      tally.add(verdict);
+    }
+    MESSAGE(name << ": " << tally.text());
+  }
+}
+
+TEST_CASE("server/damage: what was added to a file is noticed") {
+  auto rng = test::make_rng(23);
+  for (const auto& [name, content] : store().files) {
+    if (name == "engram.lock") continue;
+    Tally tally;
+    for (int i = 0; i < 100; ++i) {
+      Files files = store().files;
+      for (auto left = 1 + rng() % 1000; left > 0; --left) {
+        files[name].push_back(i % 2 == 0 ? static_cast<char>(rng()) : '\0');
+      }
+      const Verdict verdict = judge(files);
+      CAPTURE(name);
+      CAPTURE(i);
+      // Zeros are what a power loss leaves at the journal's end.
+      CHECK((verdict == Verdict::kRefused || verdict == Verdict::kHarmless));
+      tally.add(verdict);
+    }
+    MESSAGE(name << ": " << tally.text());
+  }
+}
+
+TEST_CASE("server/damage: a file that is gone is missed") {
+  for (const auto& [name, content] : store().files) {
+    if (name == "engram.lock") continue;
+    Files files = store().files;
+    files.erase(name);
+    CAPTURE(name);
+    CHECK(judge(files) == Verdict::kRefused);
+  }
+}
+
+}  // namespace
+}  // namespace engram

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/store_server.h"
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "server/runtime/process.h"
+
+namespace engram::test {
+namespace {
+
+constexpr std::array<std::string_view, 10> kKeys = {"text", "other",   "lasting", "count", "gone",
+                                                    "flat", "flat.l2", "hnsw",    "lsh",   "late"};
+constexpr std::array<std::string_view, 10> kNames = {"a", "b", "c", "d", "e",
+                                                     "f", "g", "h", "i", "j"};
+
+/// The year 2100.
+constexpr std::string_view kFarMs = "4102444800000";
+
+std::string request_of(const std::vector<std::string>& words) {
+  std::string bytes = "*" + std::to_string(words.size()) + "\r\n";
+  for (const std::string& word : words) {
+    bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+  }
+  return bytes;
+}
+
+/// So many milliseconds are decades; what is left of them changes from question to question.
+constexpr std::size_t kLongTtlDigits = 12;
+
+/// VMADD of `names`, with vectors from `seed` on.
+Command put(std::string_view index, std::string_view names, int seed) {
+  std::vector<std::string> words = {"VMADD", std::string(index)};
+  for (const char name : names) {
+    words.emplace_back(1, name);
+    words.push_back(packed_vector(seed++));
+  }
+  return request_of(words);
+}
+
+Command make_index(std::string_view name, std::string_view metric, std::string_view primitive) {
+  return request({"VNEW", name, "4", "METRIC", metric, "PRIMITIVE", primitive});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StoreServer>> StoreServer::start(const std::string& directory,
+                                                        FileSystem& disk) {
+  set_log_level("nothing");
+  ServerConfig config;
+  config.port = 0;
+  config.workers = 2;
+  config.appendonly = !directory.empty();
+  config.appendfsync = "always";
+  if (!directory.empty()) config.dir = directory;
+  auto server = Server::make(std::move(config), disk);
+  if (!server) return tl::unexpected(std::move(server.error()));
+  return std::unique_ptr<StoreServer>(new StoreServer(std::move(*server)));
+}
+
+StoreServer::StoreServer(std::unique_ptr<Server> server)
+    : server_(std::move(server)), thread_([this] {
+        // Fails if the disk does, which is what tests are after.
+        [[maybe_unused]] const Status ended = server_->run();
+      }) {}
+
+StoreServer::~StoreServer() {
+  server_->request_shutdown();
+  thread_.join();
+}
+
+std::string packed_vector(int seed) {
+  const auto at = static_cast<float>(seed);
+  const std::array<float, 4> values = {1.0F + 0.37F * at, 3.0F - 0.11F * at * at, 0.5F * at, -2.0F};
+  std::string bytes(sizeof values, '\0');
+  std::memcpy(bytes.data(), values.data(), sizeof values);
+  return bytes;
+}
+
+std::vector<std::vector<Command>> workload() {
+  const auto vadd = [](std::string_view index, std::string_view name, int seed) {
+    return request({"VADD", index, name, packed_vector(seed)});
+  };
+  return {
+      {request({"SET", "text", "one"})},
+      {request({"SET", "lasting", "value", "PXAT", kFarMs})},
+      {request({"APPEND", "lasting", " and more"}), request({"APPEND", "other", "begun"})},
+      {make_index("flat", "cosine", "flat"), make_index("hnsw", "l2", "hnsw"),
+       make_index("lsh", "dot", "lsh"), make_index("flat.l2", "l2", "flat")},
+      {put("flat", "abcdef", 1)},
+      {put("hnsw", "abcdefgh", 7), put("lsh", "abc", 20), put("flat.l2", "ab", 24)},
+      {vadd("flat", "g", 30), vadd("hnsw", "a", 31), request({"VDEL", "lsh", "b"}),
+       request({"INCR", "count"}), request({"MSET", "text", "two", "other", "three"})},
+      {request({"BGSAVE"})},
+      {vadd("hnsw", "i", 32), request({"VDEL", "flat", "a"}), request({"DEL", "other", "text"})},
+      {request({"SET", "gone", "soon", "PX", "1"})},
+      {put("lsh", "bdb", 40), request({"INCRBY", "count", "41"}), request({"VDEL", "hnsw", "b"})},
+      {request({"VSAVE"})},
+      {request({"VDROP", "lsh"}), request({"SET", "lsh", "a string now"})},
+      {request({"PERSIST", "lasting"})},
+      {request({"PEXPIREAT", "flat", kFarMs}), request({"DEL", "flat.l2"}),
+       make_index("flat.l2", "dot", "flat"), vadd("flat.l2", "c", 50)},
+      {request({"VSAVE"})},
+      {vadd("hnsw", "j", 51), put("flat", "hij", 52), request({"SET", "text", "back"})},
+      {request({"BGSAVE"})},
+      {request({"FLUSHALL"}), request({"SET", "text", "after all"})},
+      {make_index("lsh", "l2", "lsh"), put("lsh", "ab", 60), request({"INCR", "count"})},
+      {request({"SET", "text", "again", "KEEPTTL"}), request({"PEXPIREAT", "text", kFarMs})},
+      {request({"SET", "late", "last"})},
+  };
+}
+
+Digest digest(RespClient& client) {
+  while (client.ask({"EXISTS", "gone"}) == ":1\r\n") {
+  }
+  std::string questions = request({"DBSIZE"}) + request({"VLIST"});
+  std::size_t count = 2;
+  for (const std::string_view key : kKeys) {
+    questions += request({"TYPE", key}) + request({"GET", key}) + request({"PTTL", key}) +
+                 request({"VSEARCH", key, packed_vector(3), "100", "EF", "1000"});
+    count += 4;
+    for (const std::string_view name : kNames) {
+      questions += request({"VGET", key, name});
+      ++count;
+    }
+  }
+  client.send(questions);
+  Digest replies;
+  for (; count != 0; --count) {
+    std::string reply = client.reply();
+    if (reply.starts_with(":") && reply.size() > kLongTtlDigits) reply = ":much\r\n";
+    replies.push_back(std::move(reply));
+  }
+  return replies;
+}
+
+bool await_info(RespClient& client, std::string_view section, std::string_view field_and_value) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kPatience = std::chrono::seconds(30);
+  const std::string wanted = "\r\n" + std::string(field_and_value) + "\r\n";
+  for (const auto start = Clock::now(); Clock::now() - start < kPatience;) {
+    const std::string info = client.ask({"INFO", section});
+    if (info.find(wanted) != info.npos) return true;
+    if (info.empty()) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+}  // namespace engram::test
