@@ -50,8 +50,11 @@ void shutdown(CommandContext& context) {
     return front_end.request_shutdown();
   }
   const auto reply = std::make_shared<Deferred>(context.defer());
-  const auto end = [reply, &front_end](const Status& saved) {
-    if (saved) return front_end.request_shutdown();
+  const auto end = [reply, &front_end, client = context.client.id](const Status& saved) {
+    if (saved) {
+      front_end.close_client(client);
+      return front_end.request_shutdown();
+    }
     reply->reply(
         [](ReplyWriter& writer) { writer.error("ERR Errors trying to SHUTDOWN. Check logs."); });
   };

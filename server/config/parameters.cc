@@ -145,7 +145,7 @@ Status set_appendfsync(ServerConfig& config, std::string_view text) {
     return {};
   }
   return fail(ErrorCode::kInvalidArgument,
-              "argument(s) must be one of the following: always, everysec, no");
+              "argument(s) must be one of the following: everysec, always, no");
 }
 
 std::string get_save(const ServerConfig& config) {
