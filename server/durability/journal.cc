@@ -21,7 +21,7 @@ constexpr std::size_t kKeptBytes = std::size_t{4} << 20;
 
 void reset(std::string& buffer) {
   if (buffer.capacity() > kKeptBytes) {
-    buffer = {};
+    std::string().swap(buffer);  // assigning an empty string would keep the memory
   } else {
     buffer.clear();
   }
@@ -222,9 +222,7 @@ bool Journal::sync_is_due() const {
 }
 
 void Journal::take_buffer() {
-  if (done_ < batch_.size() || batch_rotation_) return;  // there was no space for it yet
-  reset(batch_);
-  done_ = 0;
+  if (!batch_.empty() || batch_rotation_) return;  // there was no space for it yet
   batch_.swap(buffer_);
   batch_rotation_ = std::exchange(rotation_, std::nullopt);
   if (!unsynced_since_) unsynced_since_ = buffer_since_;
@@ -238,7 +236,10 @@ Status Journal::write_batch() {
     ENGRAM_TRY(writer_->rotate());
     batch_rotation_.reset();
   }
-  return write_until(batch_.size());
+  ENGRAM_TRY(write_until(batch_.size()));
+  reset(batch_);
+  done_ = 0;
+  return {};
 }
 
 Status Journal::write_until(std::size_t end) {
@@ -282,8 +283,8 @@ bool Journal::publish(Status outcome) {
     outcome.error().code = ErrorCode::kIo;
     failed_ = true;
     unwritten_batch_bytes_ = 0;
-    buffer_ = {};
-    batch_ = {};
+    std::string().swap(buffer_);
+    std::string().swap(batch_);
   }
   health_ = std::move(outcome);
   failing_.store(!health_, std::memory_order_release);
