@@ -51,7 +51,7 @@ def engram_command(*arguments):
     return [os.environ["ENGRAM_SERVER"], *map(str, arguments)]
 
 
-def run_engram(*arguments):
+def run_engram(*arguments, cwd=None):
     """Runs the program to its end, for those invocations that are expected to have one."""
     return subprocess.run(
         engram_command(*arguments),
@@ -59,6 +59,7 @@ def run_engram(*arguments):
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
+        cwd=cwd,
     )
 
 
@@ -99,7 +100,8 @@ class Process:
         return self.process.wait(timeout=PATIENCE_SECONDS)
 
     def end(self):
-        """Ends the server if it still runs; in both cases it must have ended cleanly."""
+        """Ends the server if it still runs; in both cases it must have ended cleanly, unless a test
+        has killed it."""
         if self.process.poll() is None:
             self.send_signal(signal.SIGTERM)
         try:
@@ -107,7 +109,7 @@ class Process:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
-        assert status == 0, f"the server ended with {status}:\n{self.output()}"
+        assert status in (0, -signal.SIGKILL), f"the server ended with {status}:\n{self.output()}"
 
 
 class Server(Process):

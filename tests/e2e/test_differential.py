@@ -81,9 +81,11 @@ SEQUENCES = {
     "config": [
         "CONFIG GET nosuch", "CONFIG SET nosuch 1", "CONFIG SET port abc",
         "CONFIG SET databases 5", "CONFIG SET timeout 10", "CONFIG GET timeout", "CONFIG SET timeout 0",
-        "CONFIG GET save", "CONFIG GET appendonly", "CONFIG RESETSTAT", "CONFIG SET timeout 1 timeout 2",
+        ("CONFIG", "SET", "save", "900 1 300 10"), "CONFIG GET save", "CONFIG SET save 900", "CONFIG SET save x",
+        ("CONFIG", "SET", "save", ""), "CONFIG GET save", "CONFIG SET appendfsync sometimes", "CONFIG RESETSTAT", "CONFIG SET timeout 1 timeout 2",
         "CONFIG SET timeout -1", "CONFIG REWRITE",
     ],
+    "saves": ["SAVE", "SAVE x", "BGSAVE NOPE", "BGSAVE SCHEDULE x", "LASTSAVE x"],
     "client": [
         "CLIENT GETNAME", "CLIENT SETNAME me", "CLIENT GETNAME", ("CLIENT", "SETNAME", "a b"), "CLIENT GETNAME",
         ("CLIENT", "SETNAME", ""), "CLIENT GETNAME", "CLIENT NO-EVICT ON", "CLIENT NO-EVICT BOGUS", "CLIENT REPLY ON",

@@ -42,8 +42,10 @@ def test_help_and_version():
     shown = live.run_engram("--help")
     assert shown.returncode == 0 and "serve" in shown.stdout
     shown = live.run_engram("serve", "--help")
-    for flag in ("--port", "--bind", "--maxclients", "--dir", "--workers", "--kernel", "--log-level"):
+    for flag in ("--port", "--bind", "--maxclients", "--dir", "--appendonly", "--fsync", "--workers", "--kernel", "--log-level"):
         assert flag in shown.stdout
+    shown = live.run_engram("check", "--help")
+    assert shown.returncode == 0 and "--repair" in shown.stdout
     shown = live.run_engram("--version")
     assert shown.returncode == 0 and shown.stdout.startswith("engram 0.")
 
@@ -62,8 +64,8 @@ def test_help_and_version():
         (["serve", "/no/such/file"], "cannot open /no/such/file"),
     ],
 )
-def test_wrong_invocations_say_what_was_wrong(arguments, complaint):
-    done = live.run_engram(*arguments)
+def test_wrong_invocations_say_what_was_wrong(arguments, complaint, tmp_path):
+    done = live.run_engram(*arguments, cwd=tmp_path)
     assert done.returncode != 0
     assert complaint in done.stdout + done.stderr
 
@@ -90,20 +92,22 @@ def test_flags_override_the_file(start, tmp_path):
         ("port 6380\nnosuch 1\n", ":2: there is no parameter 'nosuch'"),
         ("port\n", ":1: 'port' needs a value"),
         ("port x\n", ":1: 'port': argument couldn't be parsed into an integer"),
-        ("appendonly yes\n", ":1: 'appendonly' can only be 'no'"),
+        ("appendonly maybe\n", ":1: 'appendonly': argument must be 'yes' or 'no'"),
+        ("appendfsync sometimes\n", ":1: 'appendfsync': argument(s) must be one of the following"),
+        ("save 60\n", ":1: 'save': "),
         ('dir "open\n', ":1: unbalanced quotes"),
     ],
 )
 def test_errors_of_the_file_name_the_line(tmp_path, text, complaint):
     file = tmp_path / "engram.conf"
     file.write_text(text)
-    done = live.run_engram("serve", file)
+    done = live.run_engram("serve", file, cwd=tmp_path)
     assert done.returncode != 0 and f"{file}{complaint}" in done.stderr
 
 
-def test_a_taken_port_is_named(start):
+def test_a_taken_port_is_named(start, tmp_path):
     server = start()
-    done = live.run_engram("serve", "--port", server.port)
+    done = live.run_engram("serve", "--port", server.port, "--dir", tmp_path)
     assert done.returncode != 0
     assert str(server.port) in done.stderr and "in use" in done.stderr
     assert server.redis().ping()

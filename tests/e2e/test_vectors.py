@@ -200,7 +200,6 @@ def test_an_index_is_a_key_among_others(wire, index):
         (["VSEARCH", "index", EAST, 1, "EF", 0], "ERR EF must be an integer in "),
         (["VMADD", "index", "k", EAST, "odd"], "ERR key 'odd' has no vector"),
         (["VADD", "index", "k"], "ERR wrong number of arguments for 'vadd' command"),
-        (["VSAVE"], "ERR persistence is off"),
     ],
 )
 def test_errors_say_what_was_wrong(wire, index, command, complaint):
