@@ -146,11 +146,22 @@ Status SnapshotJob::save_collection(Collection& collection, SnapshotWriter& writ
 /// they lost now, nothing would make it whole. So it waits for them, and says how far the journal
 /// has to reach.
 Status SnapshotJob::save_counters(SnapshotWriter& writer) {
+  erase_expired();
   const Result<Lsn> synced = sync_journal();
   if (!synced) return tl::unexpected(synced.error());
   const std::array<std::uint64_t, 2> counters = {next_collection_id_, *synced};
   ENGRAM_TRY(writer.begin(kCountersSection));
   return writer.append(std::as_bytes(std::span(counters)));
+}
+
+/// Keys that had expired were left out. An APPEND to one of them that is repeated would bring it
+/// back without its expiry, unless the journal goes on to say that it is gone.
+void SnapshotJob::erase_expired() {
+  bool more = true;
+  while (more && !cancelled_.load()) {
+    more = false;
+    context_.loop.call([&] { more = context_.keyspace.expire_due(kPortionKeys) == kPortionKeys; });
+  }
 }
 
 Result<Lsn> SnapshotJob::sync_journal() {

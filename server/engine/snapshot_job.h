@@ -57,6 +57,7 @@ class SnapshotJob {
   Status save_strings(SnapshotWriter& writer);
   std::uint64_t take_strings(std::uint64_t cursor, std::string& out);
   Status save_collection(Collection& collection, SnapshotWriter& writer);
+  void erase_expired();
   Result<Lsn> sync_journal();
   Status save_counters(SnapshotWriter& writer);
   Status save_text(SnapshotWriter& writer, std::string_view name, std::string_view bytes);

@@ -166,7 +166,9 @@ TEST_CASE("server/damage: a flipped bit is detected or harmless, wherever it is"
   std::size_t all_bytes = 0;
   for (const auto& [name, content] : store().files) all_bytes += content.size();
   Tally tally;
-  for (const auto& [name, content] : store().files) {
+  for (const auto& file : store().files) {
+    const auto& name = file.first;  // CAPTURE cannot take a structured binding
+    const auto& content = file.second;
     if (content.empty()) continue;
     Tally of_file;
     for (std::size_t left = samples_of(content.size(), all_bytes); left > 0; --left) {
@@ -188,7 +190,9 @@ TEST_CASE("server/damage: a flipped bit is detected or harmless, wherever it is"
 
 TEST_CASE("server/damage: a file that was cut short is refused, or the journal's end torn") {
   auto rng = test::make_rng(22);
-  for (const auto& [name, content] : store().files) {
+  for (const auto& file : store().files) {
+    const auto& name = file.first;
+    const auto& content = file.second;
     if (name == "engram.lock") continue;
     Tally tally;
     for (int i = 0; i < 100; ++i) {
@@ -207,7 +211,9 @@ TEST_CASE("server/damage: a file that was cut short is refused, or the journal's
 
 TEST_CASE("server/damage: what was added to a file is noticed") {
   auto rng = test::make_rng(23);
-  for (const auto& [name, content] : store().files) {
+  for (const auto& file : store().files) {
+    const auto& name = file.first;
+    const auto& content = file.second;
     if (name == "engram.lock") continue;
     Tally tally;
     for (int i = 0; i < 100; ++i) {
@@ -227,7 +233,8 @@ TEST_CASE("server/damage: what was added to a file is noticed") {
 }
 
 TEST_CASE("server/damage: a file that is gone is missed") {
-  for (const auto& [name, content] : store().files) {
+  for (const auto& file : store().files) {
+    const auto& name = file.first;
     if (name == "engram.lock") continue;
     Files files = store().files;
     files.erase(name);
