@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
       {"--appendonly", "appendonly",
        "yes keeps the data in the directory, no in memory only (yes)"},
       {"--fsync", "appendfsync", "An answer waits for the disk: always, everysec or no (everysec)"},
-      {"--workers", "workers", "Threads for searches and inserts (one per core)"},
+      {"--workers", "workers", "Threads for searches and inserts (0: one per core)"},
       {"--kernel", "kernel", "Distance kernels: auto, scalar or an instruction set (auto)"},
       {"--log-level", "loglevel", "debug, verbose, info, warning, error or nothing (info)"},
   };

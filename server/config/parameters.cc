@@ -217,7 +217,7 @@ constexpr std::array kParameters = {
               set_memory<&ServerConfig::client_query_buffer_limit, 1024UL * 1024>},
     Parameter{"loglevel", get_text<&ServerConfig::loglevel>, set_loglevel},
     Parameter{"workers", get_number<&ServerConfig::workers>,
-              set_number<&ServerConfig::workers, 1, 1024>, false},
+              set_number<&ServerConfig::workers, 0, 1024>, false},
     Parameter{"kernel", get_text<&ServerConfig::kernel>, set_kernel, false},
     Parameter{"databases", get_fixed<kOne>},
     Parameter{"appendonly", get_appendonly, set_appendonly, false},
