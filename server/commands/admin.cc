@@ -14,6 +14,8 @@
 namespace engram {
 namespace {
 
+constexpr std::string_view kShutdownError = "ERR Errors trying to SHUTDOWN. Check logs.";
+
 void time(CommandContext& context) {
   constexpr std::int64_t kUsPerSecond = 1'000'000;
   const std::int64_t now_us = unix_time_us();
@@ -26,6 +28,7 @@ void time(CommandContext& context) {
 void shutdown(CommandContext& context) {
   bool save = false;
   bool nosave = false;
+  bool force = false;
   bool abort = false;
   for (const std::string_view word : context.argv.subspan(1)) {
     if (equal_ignoring_case(word, "SAVE")) {
@@ -34,7 +37,9 @@ void shutdown(CommandContext& context) {
       nosave = true;
     } else if (equal_ignoring_case(word, "ABORT")) {
       abort = true;
-    } else if (!equal_ignoring_case(word, "NOW") && !equal_ignoring_case(word, "FORCE")) {
+    } else if (equal_ignoring_case(word, "FORCE")) {
+      force = true;
+    } else if (!equal_ignoring_case(word, "NOW")) {
       return context.reply.error(kSyntaxError);
     }
   }
@@ -44,6 +49,9 @@ void shutdown(CommandContext& context) {
   if (abort) return context.reply.error("ERR No shutdown in progress.");
   FrontEnd& front_end = context.services.front_end;
   Persistence* const persistence = context.services.persistence;
+  // What was acknowledged before a disk was full is in memory only, until space returns.
+  const bool may_lose = nosave || force || persistence == nullptr || persistence->health();
+  if (!may_lose) return context.reply.error(kShutdownError);
   // No reply: the closed connection is the answer, as in Redis.
   if (!save || persistence == nullptr) {
     context.client.close_after_reply = true;
@@ -55,8 +63,7 @@ void shutdown(CommandContext& context) {
       front_end.close_client(client);
       return front_end.request_shutdown();
     }
-    reply->reply(
-        [](ReplyWriter& writer) { writer.error("ERR Errors trying to SHUTDOWN. Check logs."); });
+    reply->reply([](ReplyWriter& writer) { writer.error(kShutdownError); });
   };
   if (const Status started = persistence->save(end); !started) end(started);
 }

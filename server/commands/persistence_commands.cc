@@ -9,6 +9,7 @@
 #include "server/commands/errors.h"
 #include "server/commands/families.h"
 #include "server/engine/persistence.h"
+#include "server/runtime/stats.h"
 
 namespace engram {
 namespace {
@@ -43,9 +44,11 @@ void bgsave(CommandContext& context) {
 
 void lastsave(CommandContext& context) {
   constexpr std::int64_t kMsPerSecond = 1000;
-  Persistence* const persistence = context.services.persistence;
-  if (persistence == nullptr) return context.reply.error(kOffError);
-  context.reply.integer(persistence->facts().last_save_ms / kMsPerSecond);
+  const Services& services = context.services;
+  const std::int64_t last_ms = services.persistence == nullptr
+                                   ? services.stats.started_ms  // as Redis: nothing was saved since
+                                   : services.persistence->facts().last_save_ms;
+  context.reply.integer(last_ms / kMsPerSecond);
 }
 
 using namespace command_flag;

@@ -12,6 +12,11 @@
 namespace engram {
 namespace {
 
+constexpr std::size_t kMostBytes = std::numeric_limits<std::int64_t>::max();
+
+/// The journal and the snapshot count the bytes of a command, and of a string, in 32 bits.
+constexpr std::size_t kMostRequestBytes = std::size_t{2} << 30;
+
 template <auto kMember>
 std::string get_number(const ServerConfig& config) {
   return std::to_string(config.*kMember);
@@ -54,7 +59,7 @@ std::optional<std::size_t> memory_unit(std::string_view suffix) {
 }
 
 /// "512mb" and the like; kb is 1024 bytes and k is 1000, as in redis.conf.
-template <auto kMember, std::size_t kLeast>
+template <auto kMember, std::size_t kLeast, std::size_t kMost = kMostBytes>
 Status set_memory(ServerConfig& config, std::string_view text) {
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   const auto number = parse_number<std::size_t>(text.substr(0, digits));
@@ -62,10 +67,9 @@ Status set_memory(ServerConfig& config, std::string_view text) {
   if (!number || !unit || *number > std::numeric_limits<std::int64_t>::max() / *unit) {
     return fail(ErrorCode::kInvalidArgument, "argument must be a memory value");
   }
-  if (*number * *unit < kLeast) {
-    return fail(ErrorCode::kInvalidArgument,
-                "argument must be between " + std::to_string(kLeast) + " and " +
-                    std::to_string(std::numeric_limits<std::int64_t>::max()) + " inclusive");
+  if (*number * *unit < kLeast || *number * *unit > kMost) {
+    return fail(ErrorCode::kInvalidArgument, "argument must be between " + std::to_string(kLeast) +
+                                                 " and " + std::to_string(kMost) + " inclusive");
   }
   config.*kMember = *number * *unit;
   return {};
@@ -212,9 +216,10 @@ constexpr std::array kParameters = {
     Parameter{"tcp-backlog", get_number<&ServerConfig::tcp_backlog>,
               set_number<&ServerConfig::tcp_backlog, 0, kMostSeconds>, false},
     Parameter{"proto-max-bulk-len", get_number<&ServerConfig::proto_max_bulk_len>,
-              set_memory<&ServerConfig::proto_max_bulk_len, 1024UL * 1024>},
-    Parameter{"client-query-buffer-limit", get_number<&ServerConfig::client_query_buffer_limit>,
-              set_memory<&ServerConfig::client_query_buffer_limit, 1024UL * 1024>},
+              set_memory<&ServerConfig::proto_max_bulk_len, 1024UL * 1024, kMostRequestBytes>},
+    Parameter{
+        "client-query-buffer-limit", get_number<&ServerConfig::client_query_buffer_limit>,
+        set_memory<&ServerConfig::client_query_buffer_limit, 1024UL * 1024, kMostRequestBytes>},
     Parameter{"loglevel", get_text<&ServerConfig::loglevel>, set_loglevel},
     Parameter{"workers", get_number<&ServerConfig::workers>,
               set_number<&ServerConfig::workers, 0, 1024>, false},

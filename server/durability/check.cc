@@ -60,9 +60,9 @@ class Examination {
     return look_at_other_files();
   }
 
-  /// Whether a server would refuse to start.
+  /// Whether a server would refuse to start, or to serve all of it.
   [[nodiscard]] bool damaged() const {
-    return foreign_ || snapshot_damaged_ || journal_missing_ ||
+    return foreign_ || snapshot_damaged_ || journal_missing_ || journal_short_ ||
            (broken() && !findings_.broken->torn);
   }
 
@@ -80,13 +80,20 @@ class Examination {
     if (broken()) ENGRAM_TRY(cut_journal(files_, findings_, lines_));
     if (snapshot_damaged_) ENGRAM_TRY(cut_snapshot(files_, lines_));
     files.set_id(id_);
-    return begin_missing_journal(files, replay_from_, lines_);
+    return complete_journal(files, journal_end(), needed_, lines_);
   }
 
   std::vector<std::string>& lines() { return lines_; }
 
  private:
   [[nodiscard]] bool broken() const { return findings_.broken.has_value(); }
+
+  /// The first frame that cannot be replayed.
+  [[nodiscard]] Lsn journal_end() const {
+    if (broken()) return findings_.broken->lost_from;
+    const auto& segments = findings_.segments;
+    return segments.empty() ? replay_from_ : std::max(segments.back().end.next, replay_from_);
+  }
 
   Status look_at_snapshot() {
     auto snapshot = SnapshotFile::open(files_, id_);
@@ -95,6 +102,7 @@ class Examination {
     if (!contents) return without_snapshot(contents.error());
     has_snapshot_ = true;
     replay_from_ = (*snapshot)->replay_from();
+    needed_ = contents->counters.journal_reaches;
     lines_.push_back("snapshot.engram: sound, " + count((*snapshot)->bytes(), "byte") + ", " +
                      count(contents->strings, "string") + ", " +
                      count(contents->collections, "collection") + ", to be replayed from frame " +
@@ -143,6 +151,11 @@ class Examination {
       lines_.push_back("the journal is missing: " + frames(replay_from_, std::nullopt) + kPartly);
       journal_missing_ = true;
     }
+    if (journal_end() <= needed_) {
+      lines_.push_back("the snapshot is not whole without the journal up to frame " +
+                       std::to_string(needed_) + ": it was taken while these were written");
+      journal_short_ = true;
+    }
     if (!broken() || findings_.broken->torn) return;
     const JournalBreak& broken = *findings_.broken;
     if (broken.offset == 0 && findings_.segments[broken.segment].first > broken.lost_from) {
@@ -158,8 +171,8 @@ class Examination {
     if (!names) return tl::unexpected(names.error());
     for (const std::string& name : *names) {
       if (name == "engram.lock" || name == "snapshot.engram" || segment_lsn(name)) continue;
-      lines_.push_back(name + (name == "snapshot.tmp"
-                                   ? ": a snapshot that was not finished; a server removes it"
+      lines_.push_back(name + (name == "snapshot.tmp" || name == "journal.tmp"
+                                   ? ": a file that was not finished; a server removes it"
                                : name.ends_with(".cut") ? ": cut out by a repair"
                                                         : ": is no file of engram"));
     }
@@ -169,9 +182,11 @@ class Examination {
   const StoreFiles& files_;
   StoreId id_ = {};
   Lsn replay_from_ = 1;
+  Lsn needed_ = 0;  // of the journal, by the snapshot
   bool has_snapshot_ = false;
   bool snapshot_damaged_ = false;
   bool journal_missing_ = false;
+  bool journal_short_ = false;
   bool foreign_ = false;  // of another store or a newer version: not ours to judge
   JournalFindings findings_;
   std::vector<std::string> lines_;

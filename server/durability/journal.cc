@@ -165,6 +165,7 @@ JournalStats Journal::stats() const {
   const std::lock_guard lock(mutex_);
   JournalStats stats = stats_;
   stats.buffered_bytes = buffer_.size() + unwritten_batch_bytes_;
+  stats.removing = removed_before_ < remove_before_;
   return stats;
 }
 
@@ -222,7 +223,10 @@ bool Journal::sync_is_due() const {
 }
 
 void Journal::take_buffer() {
-  if (!batch_.empty() || batch_rotation_) return;  // there was no space for it yet
+  if (!batch_.empty() || batch_rotation_) {  // there was no space for it yet
+    work_ = work_ || !buffer_.empty() || rotation_.has_value();
+    return;
+  }
   batch_.swap(buffer_);
   batch_rotation_ = std::exchange(rotation_, std::nullopt);
   if (!unsynced_since_) unsynced_since_ = buffer_since_;
@@ -263,6 +267,7 @@ void Journal::step(std::unique_lock<std::mutex>& lock) {
   }
 
   lock.lock();
+  removed_before_ = remove_before;
   if (publish(std::move(outcome))) {
     lock.unlock();
     wake_owner_();

@@ -38,6 +38,7 @@ struct JournalStats {
   std::uint64_t buffered_bytes = 0;  ///< recorded, and not yet given to the operating system
   std::uint64_t syncs = 0;           ///< fdatasync calls since the start
   std::uint64_t delayed = 0;         ///< answers under everysec that had to wait
+  bool removing = false;             ///< `bytes` has segments that are about to be removed
 };
 
 struct JournalOptions {
@@ -160,6 +161,7 @@ class Journal {
   std::string buffer_;                   // sealed frames
   std::optional<std::size_t> rotation_;  // a new segment begins at this byte of buffer_
   Lsn remove_before_ = 0;
+  Lsn removed_before_ = 0;
   std::optional<Lsn> sync_up_to_;  // asked for, whatever the policy; until that is told
   Time buffer_since_;              // when the first frame of buffer_ was sealed
   Time unsynced_since_;            // when the first frame was sealed that was taken, but not synced

@@ -2,12 +2,22 @@
 #include "server/durability/repair.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <string_view>
 
+#include "server/durability/change.h"
+#include "server/durability/journal_format.h"
 #include "server/durability/segment_writer.h"
 
 namespace engram {
 namespace {
+
+/// As many as a snapshot may well have seen being written; the number comes from a file.
+constexpr Lsn kMostFilled = Lsn{1} << 24;
+
+/// Ids begin with 1.
+constexpr std::uint64_t kNoCollection = 0;
 
 std::string file_name(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
@@ -78,13 +88,34 @@ Status cut_snapshot(const StoreFiles& files, std::vector<std::string>& lines) {
   return files.disk().sync_directory(files.directory());
 }
 
-Status begin_missing_journal(StoreFiles& files, Lsn next, std::vector<std::string>& lines) {
+Status complete_journal(StoreFiles& files, Lsn next, Lsn needed, std::vector<std::string>& lines) {
   const auto segments = files.segments();
   if (!segments) return tl::unexpected(segments.error());
-  if (!segments->empty() || next == 1) return {};
-  const auto writer = SegmentWriter::open(files, next, 0);
+  const bool is_short = next <= needed;
+  if (!is_short && (!segments->empty() || next == 1)) return {};
+  if (is_short && needed - next >= kMostFilled) {
+    lines.emplace_back("not repaired: too many frames are lost; a backup is needed");
+    return {};
+  }
+  const auto writer = SegmentWriter::open(files, next, std::numeric_limits<std::uint64_t>::max());
   if (!writer) return tl::unexpected(writer.error());
-  lines.push_back("began an empty journal with frame " + std::to_string(next));
+  if (!is_short) {
+    lines.push_back("began an empty journal with frame " + std::to_string(next));
+    return {};
+  }
+  std::string filling;
+  for (Lsn lsn = next; lsn <= needed; ++lsn) {
+    std::string frame(kFrameHeaderBytes, '\0');
+    encode(EraseVector{.id = kNoCollection, .key = {}}, frame);
+    complete_frame(frame, lsn, next - 1);
+    filling += frame;
+  }
+  std::string_view left = filling;
+  ENGRAM_TRY((*writer)->append(left));
+  ENGRAM_TRY((*writer)->sync());
+  lines.push_back("wrote frames that change nothing in the place of " +
+                  std::to_string(needed - next + 1) + " lost ones, from frame " +
+                  std::to_string(next) + " on: the store has whatever the snapshot saw of them");
   return {};
 }
 

@@ -20,8 +20,8 @@ Status cut_journal(const StoreFiles& files, const JournalFindings& findings,
 /// Takes the snapshot away. As above.
 Status cut_snapshot(const StoreFiles& files, std::vector<std::string>& lines);
 
-/// Begins a journal with frame `next` if there is none; a snapshot is not read without one. As
-/// above.
-Status begin_missing_journal(StoreFiles& files, Lsn next, std::vector<std::string>& lines);
+/// Makes a journal that ends before frame `next` one that a snapshot is read with: begins it if
+/// there is none, and fills it up to frame `needed` with frames that change nothing. As above.
+Status complete_journal(StoreFiles& files, Lsn next, Lsn needed, std::vector<std::string>& lines);
 
 }  // namespace engram

@@ -37,9 +37,30 @@ Status SegmentWriter::adopt_segments() {
     if (!file) return tl::unexpected(file.error());
     segments_.push_back({first, (*file)->bytes().size()});
   }
-  if (segments_.empty()) return {};
-  // The process that wrote it may have died before it synced: a reader saw what the disk has not.
-  const auto newest = files_.disk().open_for_append(files_.segment_path(segments_.back().first));
+  return segments_.empty() ? Status{} : secure_newest();
+}
+
+/// The process that wrote the newest segment may have died before it synced, or because that
+/// failed: a reader saw what the disk has not. After a failure the system takes it for written, and
+/// syncing once more would change nothing, so the segment is written anew. Without the space for
+/// that it is only synced.
+Status SegmentWriter::secure_newest() {
+  FileSystem& disk = files_.disk();
+  const std::string path = files_.segment_path(segments_.back().first);
+  const std::string unfinished = files_.unfinished_segment_path();
+  const auto rewrite = [&]() -> Status {
+    const auto source = disk.open_for_reading(path);
+    if (!source) return tl::unexpected(source.error());
+    const auto copy = disk.create(unfinished);
+    if (!copy) return tl::unexpected(copy.error());
+    ENGRAM_TRY((*copy)->append((*source)->bytes()));
+    ENGRAM_TRY(sync_file(**copy));
+    return disk.rename(unfinished, path);  // start_segment() syncs the directory
+  };
+  const Status rewritten = rewrite();
+  if (rewritten || rewritten.error().code != ErrorCode::kNoSpace) return rewritten;
+  ENGRAM_TRY(disk.remove(unfinished));
+  const auto newest = disk.open_for_append(path);
   if (!newest) return tl::unexpected(newest.error());
   return sync_file(**newest);
 }

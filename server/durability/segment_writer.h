@@ -55,6 +55,7 @@ class SegmentWriter {
       : files_(files), segment_bytes_(segment_bytes), next_(next), synced_(next - 1) {}
 
   Status adopt_segments();
+  Status secure_newest();
   Status start_segment();
   Status append_run(std::string_view& frames, std::size_t bytes);
   Status sync_file(WritableFile& file);

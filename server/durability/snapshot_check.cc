@@ -33,12 +33,14 @@ Result<std::uint64_t> count_changes(SectionReader& sections, std::string_view na
 
 Result<SnapshotContents> examine_snapshot(const SnapshotFile& snapshot) {
   for (const SnapshotEntry& entry : snapshot.entries()) ENGRAM_TRY(snapshot.verify(entry));
-  const auto sections = snapshot.sections_of(0);
-  const auto strings = count_changes<SetString>(*sections, "strings");
+  const auto sections = snapshot.sections_of(kStoreOwner);
+  const auto strings = count_changes<SetString>(*sections, kStringsSection);
   if (!strings) return tl::unexpected(strings.error());
-  const auto collections = count_changes<NewCollection>(*sections, "collections");
+  const auto collections = count_changes<NewCollection>(*sections, kCollectionsSection);
   if (!collections) return tl::unexpected(collections.error());
-  return SnapshotContents{*strings, *collections};
+  const auto counters = read_counters(*sections);
+  if (!counters) return tl::unexpected(counters.error());
+  return SnapshotContents{*strings, *collections, *counters};
 }
 
 }  // namespace engram

@@ -29,7 +29,9 @@ std::optional<Lsn> segment_lsn(std::string_view name) {
 
 Result<std::unique_ptr<StoreFiles>> StoreFiles::open(FileSystem& disk, std::string directory) {
   auto files = inspect(disk, std::move(directory));
-  if (files) ENGRAM_TRY(disk.remove((*files)->unfinished_snapshot_path()));
+  if (!files) return files;
+  ENGRAM_TRY(disk.remove((*files)->unfinished_snapshot_path()));
+  ENGRAM_TRY(disk.remove((*files)->unfinished_segment_path()));
   return files;
 }
 
@@ -53,6 +55,10 @@ std::string StoreFiles::segment_path(Lsn first) const {
   std::string digits = std::to_string(first);
   digits.insert(0, kLsnDigits - digits.size(), '0');
   return path_of(std::string(kSegmentPrefix) + digits + std::string(kSegmentSuffix));
+}
+
+std::string StoreFiles::unfinished_segment_path() const {
+  return path_of("journal.tmp");
 }
 
 std::string StoreFiles::path_of(std::string_view name) const {

@@ -29,7 +29,7 @@ std::optional<Lsn> segment_lsn(std::string_view name);
 /// Threads: the const members are for any; the others are for one at a time.
 class StoreFiles {
  public:
-  /// Locks an existing directory, and removes what a snapshot that was never finished left behind.
+  /// Locks an existing directory, and removes the files that were never finished.
   /// Errors: kAlreadyExists if another process has it open, kIo.
   static Result<std::unique_ptr<StoreFiles>> open(FileSystem& disk, std::string directory);
 
@@ -47,6 +47,7 @@ class StoreFiles {
   [[nodiscard]] std::string snapshot_path() const;
   [[nodiscard]] std::string unfinished_snapshot_path() const;
   [[nodiscard]] std::string segment_path(Lsn first) const;
+  [[nodiscard]] std::string unfinished_segment_path() const;
 
   /// The first LSNs of the segments there are, ascending. Errors: kIo.
   [[nodiscard]] Result<std::vector<Lsn>> segments() const;

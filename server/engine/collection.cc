@@ -202,6 +202,7 @@ bool Collection::commit(Entry& entry) {
 
 void Collection::abandon_waiting() {
   const auto self = shared_from_this();  // what waits may hold the last reference
+  waiting_save_ = {};
   gate_.abandon_waiting();
   key_order_.abandon_waiting();
   std::exchange(delayed_writes_, {});

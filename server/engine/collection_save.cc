@@ -11,6 +11,7 @@
 
 #include "core/assert.h"
 #include "primitives/slot_set_io.h"
+#include "server/durability/little_endian.h"
 #include "server/engine/collection.h"
 
 namespace engram {
@@ -21,36 +22,6 @@ constexpr std::string_view kKeysSection = "keys";
 
 tl::unexpected<Error> damaged(std::string message) {
   return fail(ErrorCode::kDataLoss, std::move(message));
-}
-
-void append_u32(std::string& out, std::size_t value) {
-  const auto number = static_cast<std::uint32_t>(value);
-  out.append(reinterpret_cast<const char*>(&number), sizeof number);
-}
-
-/// Takes a number off the front of `bytes`; false if there is none.
-bool take_u32(std::string_view& bytes, std::uint32_t& number) {
-  if (bytes.size() < sizeof number) return false;
-  std::memcpy(&number, bytes.data(), sizeof number);
-  bytes.remove_prefix(sizeof number);
-  return true;
-}
-
-struct SavedKey {
-  Slot slot;
-  std::string_view key;
-};
-
-/// Takes an entry of the section of keys off its front.
-Result<SavedKey> take_key(std::string_view& bytes) {
-  std::uint32_t slot = 0;
-  std::uint32_t size = 0;
-  if (!take_u32(bytes, slot) || !take_u32(bytes, size) || bytes.size() < size) {
-    return damaged("the section of keys ends in the middle of a key");
-  }
-  const std::string_view key = bytes.substr(0, size);
-  bytes.remove_prefix(size);
-  return SavedKey{slot, key};
 }
 
 }  // namespace
@@ -100,9 +71,8 @@ Status Collection::save_keys(SectionWriter& writer, const SlotSet& items) const 
   };
   items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
     const std::string& key = entries_[slot]->key;
-    append_u32(piece, slot);
-    append_u32(piece, key.size());
-    piece.append(key);
+    put_number(piece, slot);
+    put_string(piece, key);
     if (piece.size() >= kPieceBytes) flush();
   });
   flush();
@@ -135,19 +105,19 @@ Status Collection::load(SectionReader& reader) {
 Status Collection::load_keys(SectionReader& reader, const SlotSet& stored) {
   const auto section = reader.section(kKeysSection);
   if (!section) return tl::unexpected(section.error());
-  std::string_view bytes(reinterpret_cast<const char*>(section->data()), section->size());
+  FieldReader fields(as_text(*section));
   std::vector<Entry*> entries;
   entries.reserve(stored.size());
-  while (!bytes.empty()) {
-    const auto saved = take_key(bytes);
-    if (!saved) return tl::unexpected(saved.error());
-    const Slot slot = saved->slot;
+  while (!fields.rest().empty()) {
+    const Slot slot = fields.number<Slot>();
+    const std::string_view key = fields.string();
+    if (!fields.ok()) return damaged("the section of keys ends in the middle of a key");
     if (!stored.contains(slot) || entries_[slot] != nullptr) {
       return damaged("slot " + std::to_string(slot) + " has a key, and no row or a key already");
     }
-    entries_[slot] = new Entry{std::string(saved->key), slot};
+    entries_[slot] = new Entry{std::string(key), slot};
     entries.push_back(entries_[slot]);
-    key_bytes_ += saved->key.size();
+    key_bytes_ += key.size();
     current_.add(slot);
   }
   // Overwritten while it was saved, a key was found at both places; the journal has the last word.

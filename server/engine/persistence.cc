@@ -6,10 +6,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/recovery.h"
-#include "server/engine/store_sections.h"
 #include "server/runtime/process.h"
 
 namespace engram {
@@ -17,8 +17,10 @@ namespace {
 
 constexpr std::int64_t kMsPerSecond = 1000;
 
-/// After one that failed, a snapshot that nobody asked for is tried again no sooner.
-constexpr std::int64_t kRetryMs = 5 * kMsPerSecond;
+/// After one that failed, a snapshot that nobody asked for is tried again no sooner; after the next
+/// failure twice as late, and so on. It may have taken the last space that the journal needs.
+constexpr std::int64_t kFirstRetryMs = 5 * kMsPerSecond;
+constexpr std::int64_t kLastRetryMs = 600 * kMsPerSecond;
 
 template <class Visit>
 void for_each_collection(const Keyspace& keyspace, Visit&& visit) {
@@ -92,10 +94,29 @@ void Persistence::verify(std::unique_ptr<SnapshotFile> snapshot) {
 void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
   spdlog::error("{}", reason);
   verification_ = Verification::kFailed;
-  if (damage_.empty()) damage_ = reason;
+  if (owner == kStoreOwner) store_damage_ = reason;
   for_each_collection(surroundings_.keyspace, [&](std::string_view, Collection& collection) {
-    if (collection.id() == owner) collection.set_damage(reason);
+    if (collection.id() != owner) return;
+    collection.set_damage(reason);
+    damaged_.push_back(collection.weak_from_this());
   });
+}
+
+/// Fails while there is damage that a snapshot would make look sound.
+Status Persistence::soundness() const {
+  if (!store_damage_.empty()) return fail(ErrorCode::kDataLoss, store_damage_);
+  for (const auto& each : damaged_) {
+    if (const auto collection = each.lock()) {
+      return fail(ErrorCode::kDataLoss, collection->damage());
+    }
+  }
+  return {};
+}
+
+/// What is changed from now on is answered as the new policy says, in this turn already.
+void Persistence::set_policy(FsyncPolicy policy) {
+  journal_->set_policy(policy);
+  holds_answers_ = holds_answers_ || policy == FsyncPolicy::kAlways;
 }
 
 void Persistence::sync(std::function<void(const Result<Lsn>&)> done) {
@@ -122,7 +143,8 @@ Lsn Persistence::poll() {
 
 Status Persistence::save(std::function<void(const Status&)> done) {
   if (saving_) return fail(ErrorCode::kAlreadyExists, "Background save already in progress");
-  if (verification_ == Verification::kFailed) return fail(ErrorCode::kDataLoss, damage_);
+  ENGRAM_TRY(soundness());
+  ENGRAM_TRY(health());
   saving_ = true;
   saving_since_ms_ = last_attempt_ms_ = unix_time_ms();
   waiting_for_save_.push_back(std::move(done));
@@ -138,8 +160,8 @@ void Persistence::start_save() {
   const Lsn replay_from = journal_->last() + 1;
   journal_->rotate();
   applying_.after([this, replay_from] {
-    if (verification_ == Verification::kFailed) {
-      return end_save({.status = fail(ErrorCode::kDataLoss, damage_)}, replay_from);
+    if (Status sound = soundness(); !sound) {
+      return end_save({.status = std::move(sound)}, replay_from);
     }
     job_ = std::make_unique<SnapshotJob>(
         SnapshotJob::Context{
@@ -161,6 +183,7 @@ void Persistence::end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from)
   last_save_status_ = outcome.status;
   const std::int64_t now_ms = unix_time_ms();
   if (outcome.status) {
+    retry_ms_ = 0;
     last_save_duration_ms_ = now_ms - saving_since_ms_;
     last_save_ms_ = now_ms;
     last_save_lsn_ = replay_from - 1;
@@ -168,6 +191,7 @@ void Persistence::end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from)
     journal_->remove_before(replay_from);
     spdlog::info("snapshot of {} bytes taken in {} ms", outcome.bytes, last_save_duration_ms_);
   } else {
+    retry_ms_ = std::clamp(2 * retry_ms_, kFirstRetryMs, kLastRetryMs);
     spdlog::error("no snapshot: {}", outcome.status.error().message);
   }
   for (const auto& done : std::exchange(waiting_for_save_, {})) done(outcome.status);
@@ -184,13 +208,13 @@ bool Persistence::is_due(const SnapshotRules& rules) const {
   if (rules.journal_percent == 0) return false;
   const std::uint64_t grown =
       std::max(rules.journal_bytes, snapshot_bytes_ / 100 * rules.journal_percent);
-  return changes > 0 && journal_->stats().bytes >= grown;
+  const JournalStats journal = journal_->stats();
+  return changes > 0 && !journal.removing && journal.bytes >= grown;
 }
 
 void Persistence::save_if_due(const SnapshotRules& rules) {
-  if (saving_ || verification_ == Verification::kFailed || !health()) return;
-  if (!last_save_status_ && unix_time_ms() - last_attempt_ms_ < kRetryMs) return;
-  if (!is_due(rules)) return;
+  if (saving_ || unix_time_ms() - last_attempt_ms_ < retry_ms_) return;
+  if (!is_due(rules) || !soundness() || !health()) return;
   spdlog::info("taking a snapshot: {} changes since the last", journal_->last() - last_save_lsn_);
   [[maybe_unused]] const Status started = save([](const Status&) {});
 }
@@ -214,6 +238,9 @@ PersistenceFacts Persistence::facts() {
 
 Status Persistence::close() {
   surroundings_.keyspace.set_change_sink(nullptr);
+  for_each_collection(surroundings_.keyspace, [](std::string_view, Collection& collection) {
+    collection.set_change_sink(nullptr);
+  });
   return journal_->close();
 }
 

@@ -103,10 +103,10 @@ class Persistence final : public ChangeSink {
   /// Fails while changes cannot be kept; asked before every command that writes.
   [[nodiscard]] Status health() const { return journal_->health(); }
 
-  void set_policy(FsyncPolicy policy) { journal_->set_policy(policy); }
+  void set_policy(FsyncPolicy policy);
 
   /// Takes a snapshot and calls `done` when it is in its place. Errors, at once: kAlreadyExists if
-  /// one is being taken, kDataLoss if the last one is damaged.
+  /// one is being taken, kDataLoss if something that was loaded is damaged, those of health().
   Status save(std::function<void(const Status&)> done);
   [[nodiscard]] bool is_saving() const noexcept { return saving_; }
 
@@ -128,6 +128,7 @@ class Persistence final : public ChangeSink {
 
   void verify(std::unique_ptr<SnapshotFile> snapshot);
   void mark_damaged(SectionOwner owner, const std::string& reason);
+  [[nodiscard]] Status soundness() const;
   void sync(std::function<void(const Result<Lsn>&)> done);
   void start_save();
   void end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from);
@@ -138,7 +139,8 @@ class Persistence final : public ChangeSink {
   GracePeriod applying_;  // of recorded changes that workers carry out
   std::unique_ptr<SnapshotVerifier> verifier_;
   Verification verification_ = Verification::kNone;
-  std::string damage_;
+  std::string store_damage_;                        // of what belongs to no collection
+  std::vector<std::weak_ptr<Collection>> damaged_;  // those that were dropped do no harm any more
   struct WaitingSync {
     Lsn lsn;
     std::function<void(const Result<Lsn>&)> done;
@@ -151,6 +153,7 @@ class Persistence final : public ChangeSink {
   std::int64_t saving_since_ms_ = 0;
   std::int64_t last_save_ms_ = 0;
   std::int64_t last_attempt_ms_ = 0;
+  std::int64_t retry_ms_ = 0;  // how long to wait after the last attempt; 0: it succeeded
   std::int64_t last_save_duration_ms_ = -1;
   Status last_save_status_;
   std::uint64_t snapshot_bytes_ = 0;

@@ -2,9 +2,7 @@
 #include "server/engine/recovery.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cstring>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -15,9 +13,10 @@
 #include "core/row.h"
 #include "server/durability/change.h"
 #include "server/durability/journal_reader.h"
+#include "server/durability/little_endian.h"
+#include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
-#include "server/engine/store_sections.h"
 #include "server/runtime/process.h"
 
 namespace engram {
@@ -30,10 +29,6 @@ constexpr std::size_t kMostInFlight = 4096;
 
 tl::unexpected<Error> damaged(std::string message) {
   return fail(ErrorCode::kDataLoss, std::move(message));
-}
-
-std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 class Recovery {
@@ -109,20 +104,18 @@ Status Recovery::load_snapshot() {
   const auto sections = recovered_.snapshot->sections_of(kStoreOwner);
   ENGRAM_TRY(load_strings(*sections));
   ENGRAM_TRY(load_collections(*sections));
-  const auto counters = sections->section(kCountersSection);
+  const auto counters = read_counters(*sections);
   if (!counters) return tl::unexpected(counters.error());
-  std::array<std::uint64_t, 2> values{};
-  if (counters->size() != sizeof values) return damaged("the snapshot's counters are not two");
-  std::memcpy(values.data(), counters->data(), sizeof values);
-  if (values[0] > 0) context_.keyspace.reserve_collection_id(values[0] - 1);
-  needed_ = values[1];
+  const std::uint64_t next_id = counters->next_collection_id;
+  if (next_id > 0) context_.keyspace.reserve_collection_id(next_id - 1);
+  needed_ = counters->journal_reaches;
   return wait_until_idle(0);
 }
 
 Status Recovery::load_strings(SectionReader& sections) {
   const auto section = sections.section(kStringsSection);
   if (!section) return tl::unexpected(section.error());
-  std::string_view bytes = text_of(*section);
+  std::string_view bytes = as_text(*section);
   while (!bytes.empty()) {
     const auto change = decode(bytes);
     if (!change) return tl::unexpected(change.error());
@@ -136,7 +129,7 @@ Status Recovery::load_strings(SectionReader& sections) {
 Status Recovery::load_collections(SectionReader& sections) {
   const auto section = sections.section(kCollectionsSection);
   if (!section) return tl::unexpected(section.error());
-  std::string_view bytes = text_of(*section);
+  std::string_view bytes = as_text(*section);
   while (!bytes.empty()) {
     const auto change = decode(bytes);
     if (!change) return tl::unexpected(change.error());

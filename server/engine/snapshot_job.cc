@@ -7,9 +7,9 @@
 
 #include "server/durability/change.h"
 #include "server/durability/snapshot_file.h"
+#include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
-#include "server/engine/store_sections.h"
 #include "server/runtime/thread_traits.h"
 
 namespace engram {
@@ -149,9 +149,8 @@ Status SnapshotJob::save_counters(SnapshotWriter& writer) {
   erase_expired();
   const Result<Lsn> synced = sync_journal();
   if (!synced) return tl::unexpected(synced.error());
-  const std::array<std::uint64_t, 2> counters = {next_collection_id_, *synced};
-  ENGRAM_TRY(writer.begin(kCountersSection));
-  return writer.append(std::as_bytes(std::span(counters)));
+  return write_counters(writer,
+                        {.next_collection_id = next_collection_id_, .journal_reaches = *synced});
 }
 
 /// Keys that had expired were left out. An APPEND to one of them that is repeated would bring it

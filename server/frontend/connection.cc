@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <numeric>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -35,6 +36,12 @@ constexpr std::size_t kKeptBytes = 64UL * 1024;  // a quiet connection keeps no 
 /// one to this port, with commands in its body.
 bool is_http(std::string_view name) {
   return equal_ignoring_case(name, "post") || equal_ignoring_case(name, "host:");
+}
+
+std::size_t argument_bytes(Arguments argv) {
+  return std::accumulate(
+      argv.begin(), argv.end(), std::size_t{0},
+      [](std::size_t sum, std::string_view argument) { return sum + argument.size(); });
 }
 
 }  // namespace
@@ -153,14 +160,15 @@ void Connection::call(const CommandTable::Resolution& resolution, Arguments argv
   const bool may_be_held =
       kind_ == CommandKind::kWrite && persistence != nullptr && persistence->holds_answers();
   const bool direct = pending_.empty() && !muted_ && !may_be_held;
-  const std::size_t promised = pending_.size();
+  const std::uint64_t place = first_pending_ + pending_.size();
+  keeps_back_ = may_be_held;
   std::string& target = direct ? output_ : detour;
   const std::size_t start = target.size();
   ReplyWriter writer(target, client_.resp);
   if (resolution.spec == nullptr) {
     writer.error(resolution.error);
-  } else if (kind_ == CommandKind::kWrite && persistence != nullptr && !persistence->health()) {
-    writer.error(misconf_error(persistence->health().error()));
+  } else if (const Status health = health_for(kind_); !health) {
+    writer.error(misconf_error(health.error()));
   } else {
     client_.command = resolution.spec;
     client_.container = resolution.container;
@@ -169,16 +177,32 @@ void Connection::call(const CommandTable::Resolution& resolution, Arguments argv
   }
   if (target.size() > start && target[start] == '-') ++services_.stats.error_replies;
   const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
-  if (lsn != 0 && may_be_held) {
-    const bool is_answered = pending_.size() == promised;
-    if (is_answered) defer(detour.size());
-    const std::uint64_t place = first_pending_ + pending_.size() - 1;
-    services_.front_end.hold_reply(client_.id, place, lsn);
-    if (is_answered) complete(place, std::exchange(detour, {}));
-  }
+  if (lsn != 0 && may_be_held) hold_answer(place, lsn, argument_bytes(argv), detour);
+  keeps_back_ = false;
+  release_ready();
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
   if (!direct && (!muted_ || client_.reply_mode == ReplyMode::kOn)) write_reply(detour);
   advance_reply_mode();
+}
+
+/// Writes are refused while they cannot be kept.
+Status Connection::health_for(CommandKind kind) const {
+  const Persistence* const persistence = services_.persistence;
+  if (kind != CommandKind::kWrite || persistence == nullptr) return {};
+  return persistence->health();
+}
+
+/// Makes the answer of the command that was just executed wait for the journal, whether it is there
+/// already, in `answer`, or was promised for `place`. Until then the journal may have the command's
+/// bytes in memory; they count as output, so that a client cannot fill it while the disk hangs.
+void Connection::hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes, std::string& answer) {
+  const bool is_answered = first_pending_ + pending_.size() == place;
+  if (is_answered) defer(answer.size());
+  Pending& pending = pending_.back();
+  pending.held_bytes = bytes;
+  pending_bytes_ += bytes;
+  services_.front_end.hold_reply(client_.id, place, lsn);
+  if (is_answered) complete(place, std::exchange(answer, {}));
 }
 
 /// Appends a reply in the order of the commands.
@@ -228,11 +252,13 @@ void Connection::release(std::uint64_t sequence, std::string_view error) {
   ENGRAM_ASSERT(sequence - first_pending_ < pending_.size());
   Pending& pending = pending_[sequence - first_pending_];
   pending.held = false;
+  pending_bytes_ -= std::exchange(pending.held_bytes, 0);
   if (!error.empty() && !pending.muted) pending.error = error;
   release_ready();
 }
 
 void Connection::release_ready() {
+  if (keeps_back_) return;
   while (!pending_.empty() && pending_.front().answered && !pending_.front().held) {
     const Pending& front = pending_.front();
     output_.append(front.error.empty() ? front.reply : front.error).append(front.following);

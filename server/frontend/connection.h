@@ -77,7 +77,8 @@ class Connection {
     bool muted;
     std::size_t expected_bytes;
     bool answered = false;
-    bool held = false;  // until the journal has its change
+    bool held = false;           // until the journal has its change
+    std::size_t held_bytes = 0;  // which the journal may have in memory until then
     std::string reply = {};
     std::string error = {};  // takes the reply's place
     std::string following = {};
@@ -91,6 +92,8 @@ class Connection {
   void refuse_protocol_error();
   bool start(Arguments argv);
   void call(const CommandTable::Resolution& resolution, Arguments argv);
+  [[nodiscard]] Status health_for(CommandKind kind) const;
+  void hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes, std::string& answer);
   void write_reply(std::string_view bytes);
   void advance_reply_mode() noexcept;
   void release_ready();
@@ -103,11 +106,12 @@ class Connection {
   std::string output_;
   std::size_t sent_ = 0;  // of output_
   std::deque<Pending> pending_;
-  std::size_t pending_bytes_ = 0;               // of pending_: replies, and those expected
+  std::size_t pending_bytes_ = 0;               // of pending_: replies, those expected, those held
   std::uint64_t first_pending_ = 0;             // sequence number of pending_.front()
   std::array<std::size_t, 3> unanswered_ = {};  // of pending_, by CommandKind
   CommandKind kind_ = CommandKind::kNeutral;    // of the command being executed, or stalled
   bool muted_ = false;                          // so is its reply
+  bool keeps_back_ = false;                     // it may have to be held: nothing is released yet
   Stall stall_ = Stall::kNone;                  // why a whole request is not executed
   bool more_ = false;                           // the turn's share ended before the input did
   bool input_ended_ = false;

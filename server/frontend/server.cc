@@ -172,9 +172,9 @@ void Server::turn() {
 /// so that what they have changed is on its way to the disk as one batch.
 void Server::release_replies() {
   if (persistence_ == nullptr) return;
-  persistence_->seal();  // of keys that have expired
+  persistence_->seal();                          // of keys that have expired
+  const Status health = persistence_->health();  // first: what is durable by then is answered
   const Lsn answerable = persistence_->poll();
-  const Status health = persistence_->health();
   while (!held_.empty() && (held_.front().lsn <= answerable || !health)) {
     const HeldReply held = held_.front();
     held_.pop_front();

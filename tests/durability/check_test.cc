@@ -11,6 +11,7 @@
 #include "server/durability/journal_format.h"
 #include "server/durability/little_endian.h"
 #include "server/durability/snapshot_file.h"
+#include "server/durability/store_sections.h"
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
 
@@ -36,7 +37,7 @@ struct SmallStore : StoreFixture {
     journal.reset();
   }
 
-  void snapshot(Lsn replay_from) {
+  void snapshot(Lsn replay_from, Lsn journal_reaches = 0) {
     const auto writer = std::move(*SnapshotWriter::create(*files));
     std::string strings;
     for (Lsn lsn = 1; lsn < replay_from; ++lsn) {
@@ -45,7 +46,20 @@ struct SmallStore : StoreFixture {
     REQUIRE(writer->begin("strings"));
     REQUIRE(writer->append(as_span(strings)));
     REQUIRE(writer->begin("collections"));
+    if (journal_reaches == 0) journal_reaches = replay_from - 1;
+    REQUIRE(write_counters(*writer, {.next_collection_id = 1, .journal_reaches = journal_reaches}));
     REQUIRE(writer->publish(replay_from, 0));
+  }
+
+  /// Whether a server would start.
+  bool starts() {
+    StoreId id = some_id();
+    const auto opened = SnapshotFile::open(*files, id);
+    if (!opened && opened.error().code != ErrorCode::kNotFound) return false;
+    const auto replayed = replay(*files, opened ? (*opened)->replay_from() : 1);
+    if (!replayed || !opened) return replayed.has_value();
+    return replayed->end.next >
+           read_counters(*(*opened)->sections_of(kStoreOwner))->journal_reaches;
   }
 
   /// The report, and whether a server would say the same.
@@ -54,13 +68,8 @@ struct SmallStore : StoreFixture {
     const auto report = check_store(disk, directory.path(), repair);
     REQUIRE_MESSAGE(report.has_value(), (report ? "" : report.error().message));
     lock();
-    StoreId id = some_id();
-    const auto opened = SnapshotFile::open(*files, id);
-    const Lsn from = opened ? (*opened)->replay_from() : 1;
-    const bool starts =
-        (opened || opened.error().code == ErrorCode::kNotFound) && replay(*files, from).has_value();
     CAPTURE(joined(*report));
-    CHECK(report->damaged == !starts);
+    CHECK(report->damaged == !starts());
     return *report;
   }
 
@@ -233,6 +242,26 @@ TEST_CASE("durability/check: a snapshot whose journal is gone gets an empty one"
   CHECK(says(store.check(), "the journal is missing: frame 4 and what follows"));
   CHECK_FALSE(store.check(true).damaged);
   CHECK(replay(*store.files, 4)->end.next == 4);
+}
+
+TEST_CASE("durability/check: a snapshot that saw what the journal lost can be started from") {
+  for (const Lsn reaches : {4U, 6U, 8U}) {
+    CAPTURE(reaches);
+    SmallStore store;
+    store.snapshot(3, reaches);
+    CHECK_FALSE(store.check().damaged);
+    store.damage(store.segment(4), kSegmentHeaderBytes + frame_bytes() + 40);  // frame 5
+    const bool is_short = reaches >= 5;
+    CHECK(store.check().damaged);
+    CHECK(says(store.check(), "not whole without the journal up to frame") == is_short);
+    const CheckReport repaired = store.check(true);
+    CHECK_FALSE(repaired.damaged);
+    CHECK(says(repaired, "frames that change nothing") == is_short);
+    CHECK(replay(*store.files, 3)->end.next == (is_short ? reaches + 1 : 5));
+    std::vector<std::string> frames = {"key3", "key4"};
+    if (is_short) frames.resize(reaches - 2, "-");
+    CHECK(replay(*store.files, 3)->frames == frames);
+  }
 }
 
 TEST_CASE("durability/check: files of two stores are told, and left alone") {

@@ -10,6 +10,7 @@
 
 #include "server/durability/journal_format.h"
 #include "tests/durability/store_fixture.h"
+#include "tests/support/seed.h"
 
 namespace engram::test {
 namespace {
@@ -283,6 +284,59 @@ TEST_CASE("durability/journal: a full disk is survived, with every frame in its 
   CHECK(store.journal->health());
   REQUIRE(store.journal->close());
   CHECK(replay(*store.files)->frames == keys);
+}
+
+TEST_CASE("durability/journal: what waited behind a full disk is written when there is space") {
+  for (const auto policy : {FsyncPolicy::kEverySec, FsyncPolicy::kNo}) {
+    StoreFixture store;
+    store.open(1, policy, {.sync_after = kAtOnce, .hold_after = kNever, .retry_after = kAtOnce});
+    store.disk.hold_syncs();
+    store.set("a");
+    store.journal->sync_soon();
+    store.disk.await_held_sync();
+    store.disk.set_space(0);
+    store.set("b");  // is taken next, and does not fit
+    store.journal->answerable();
+    store.disk.release_syncs();
+    store.wake_ups.await([&] { return !store.journal->health(); });
+    store.set("c");
+    store.journal->answerable();
+    store.disk.set_space(std::nullopt);
+    // Nobody asks for anything more.
+    store.wake_ups.await([&] { return store.journal->health().has_value(); });
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (store.journal->stats().buffered_bytes > 0) {
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      std::this_thread::yield();
+    }
+    store.disk.restart();
+    CHECK(replay(*store.files)->frames == Keys{"a", "b", "c"});
+  }
+}
+
+TEST_CASE(
+    "durability/journal: after a failed sync a restart does not trust what the system shows") {
+  const std::uint64_t seed = make_rng(12)();
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    CAPTURE(seed + i);
+    StoreFixture store;
+    store.open();
+    store.set("a");
+    store.await_answers();
+    store.disk.fail_syncs(true);
+    store.set("b");
+    store.journal->answerable();
+    store.wake_ups.await([&] { return !store.journal->health(); });
+    store.journal.reset();
+    store.disk.restart();
+    REQUIRE(replay(*store.files)->frames == Keys{"a", "b"});
+    store.open(3);
+    store.set("c");
+    store.await_answers();
+    store.journal.reset();
+    store.disk.lose_unsynced(seed + i);
+    CHECK(replay(*store.files)->frames == Keys{"a", "b", "c"});
+  }
 }
 
 TEST_CASE("durability/journal: a full disk is survived at every byte, in a rotation too") {

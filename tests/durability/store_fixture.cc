@@ -25,7 +25,8 @@ Result<Replay> replay(const StoreFiles& files, Lsn from, StoreId id) {
       const auto change = decode(changes);
       if (!change) return tl::unexpected(change.error());
       if (!keys.empty()) keys += ',';
-      keys += std::get<SetString>(*change).key;
+      const auto* const set = std::get_if<SetString>(&*change);
+      keys += set == nullptr ? "-" : set->key;
     }
     replayed.frames.push_back(std::move(keys));
     return {};

@@ -32,7 +32,8 @@ inline StoreId some_id(unsigned seed = 7) {
 std::string read_file(const std::string& path);
 void write_file(const std::string& path, std::string_view bytes);
 
-/// What the frames of a journal held: the keys of its SetString changes, joined by commas.
+/// What the frames of a journal held: the keys of its SetString changes, and "-" for others,
+/// joined by commas.
 struct Replay {
   std::vector<std::string> frames;
   JournalEnd end;

@@ -37,6 +37,8 @@ TEST_CASE("config/parameters: memory values take units and no overflow") {
   CHECK(set(config, "proto-max-bulk-len", "2mb").empty());
   CHECK(config.proto_max_bulk_len == 2UL * 1024 * 1024);
   CHECK(set(config, "proto-max-bulk-len", "3M").empty());
+  CHECK(set(config, "proto-max-bulk-len", "8gb").find("and 2147483648 inclusive") !=
+        std::string::npos);
   CHECK(config.proto_max_bulk_len == 3'000'000);
   for (const char* bad : {"", "mb", "-1", "1x", "99999999999999999999", "9999999999999gb", "10"}) {
     CAPTURE(bad);

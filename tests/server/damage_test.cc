@@ -213,7 +213,6 @@ TEST_CASE("server/damage: what was added to a file is noticed") {
   auto rng = test::make_rng(23);
   for (const auto& file : store().files) {
     const auto& name = file.first;
-    const auto& content = file.second;
     if (name == "engram.lock") continue;
     Tally tally;
     for (int i = 0; i < 100; ++i) {

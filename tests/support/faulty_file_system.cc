@@ -53,8 +53,11 @@ class FaultyFileSystem::File final : public WritableFile {
       disk_.changed_.wait(lock, [this] { return !disk_.hold_syncs_; });
       --disk_.held_;
     }
-    if (const auto fault = disk_.take_fault()) return injected(fault->code);
+    const auto fault = disk_.take_fault();
+    node_->sync_failed = node_->sync_failed || fault || disk_.fail_syncs_;
+    if (fault) return injected(fault->code);
     if (disk_.stopped_ || disk_.fail_syncs_) return injected(ErrorCode::kIo);
+    if (node_->sync_failed) return {};
     node_->kept = real_->size();
     node_->on_disk.reset();
     return {};
@@ -238,7 +241,9 @@ FaultyFileSystem::NodePtr FaultyFileSystem::node_of(const std::string& path) {
   if (const auto found = names_.find(path); found != names_.end()) return found->second;
   const auto file = real_.open_for_reading(path);
   NodePtr node;
-  if (file) node = std::make_shared<Node>(Node{(*file)->bytes().size(), {}, {}});
+  if (file)
+    node = std::make_shared<Node>(
+        Node{.kept = (*file)->bytes().size(), .on_disk = {}, .last_bytes = {}});
   names_[path] = on_disk_[path] = node;
   return node;
 }

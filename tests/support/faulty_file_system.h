@@ -86,6 +86,7 @@ class FaultyFileSystem final : public FileSystem {
   /// A file, whatever its name. What a power loss leaves of it begins with its first `kept` bytes.
   struct Node {
     std::uint64_t kept = 0;
+    bool sync_failed = false;  // the system has given up on what lies beyond, and tells nobody
     std::optional<std::string> on_disk;     // the content when it was synced, if cut since
     std::optional<std::string> last_bytes;  // the content, if it has no name any more
   };
