@@ -36,9 +36,12 @@ class Recovery {
   Recovery(StoreFiles& files, const RecoveryContext& context) : files_(files), context_(context) {}
 
   Result<Recovered> run() {
-    ENGRAM_TRY(load_snapshot());
-    ENGRAM_TRY(repeat_journal());
-    ENGRAM_TRY(wait_until_idle(0));
+    Status restored = load_snapshot();
+    if (restored) restored = repeat_journal();
+    const Status ended =
+        wait_until_idle(0);  // after a failure, too: what is under way refers to this
+    ENGRAM_TRY(restored);
+    ENGRAM_TRY(ended);
     return std::move(recovered_);
   }
 
