@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/durability/journal.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <csignal>
 #include <utility>
 
 #include "core/assert.h"
 #include "server/durability/journal_format.h"
+#include "server/runtime/thread_traits.h"
 
 namespace engram {
 namespace {
@@ -18,6 +17,10 @@ constexpr std::size_t kSubmitBytes = std::size_t{1} << 20;
 
 /// Buffers that had to become larger give their memory back.
 constexpr std::size_t kKeptBytes = std::size_t{4} << 20;
+
+/// Of what a sync took, the share that may be spent on gathering more for the next.
+constexpr int kGatherShare = 4;
+constexpr std::chrono::milliseconds kLongestGather{1};
 
 void reset(std::string& buffer) {
   if (buffer.capacity() > kKeptBytes) {
@@ -85,6 +88,7 @@ Lsn Journal::seal() {
     if (!failed_) {
       if (buffer_.empty()) buffer_since_ = Clock::now();
       buffer_.append(frame_);
+      ++buffer_frames_;
       if (buffer_.size() >= kSubmitBytes) submit();
     }
   }
@@ -106,8 +110,9 @@ Lsn Journal::answerable() {
 }
 
 void Journal::submit() {
-  if (std::exchange(work_, true)) return;
-  work_arrived_.notify_one();
+  const bool was_there = std::exchange(work_, true);
+  const bool gathered = frames_awaited_ != 0 && buffer_frames_ >= frames_awaited_;
+  if (!was_there || gathered) work_arrived_.notify_one();
 }
 
 Lsn Journal::grant() {
@@ -182,7 +187,8 @@ Status Journal::close() {
 // ---- the thread
 
 void Journal::run() {
-  ::pthread_setname_np(::pthread_self(), "journal");
+  name_this_thread("journal");
+  prefer_latency();
   // Signals are for the threads that expect them.
   sigset_t all;
   ::sigfillset(&all);
@@ -191,6 +197,7 @@ void Journal::run() {
   std::unique_lock lock(mutex_);
   while (!failed_) {
     await_work(lock);
+    gather(lock);
     const bool last_step = closing_;
     step(lock);
     if (last_step && (buffer_.empty() || !health_)) return;
@@ -228,6 +235,7 @@ void Journal::take_buffer() {
     return;
   }
   batch_.swap(buffer_);
+  batch_frames_ = std::exchange(buffer_frames_, 0);
   batch_rotation_ = std::exchange(rotation_, std::nullopt);
   if (!unsynced_since_) unsynced_since_ = buffer_since_;
   buffer_since_.reset();
@@ -253,7 +261,24 @@ Status Journal::write_until(std::size_t end) {
   return written;
 }
 
+/// A sync costs the same for one frame as for many, and those whom the last one answered are about
+/// to write again. So it waits until half of all that are writing are there, but only for a part of
+/// what a sync takes (compare commit_delay in PostgreSQL).
+void Journal::gather(std::unique_lock<std::mutex>& lock) {
+  if (policy_ != FsyncPolicy::kAlways || buffer_frames_ == 0) return;
+  const std::uint64_t expected = (batch_frames_ + buffer_frames_) / 2;
+  if (buffer_frames_ >= expected) return;
+  frames_awaited_ = expected;
+  const auto limit = std::min<Clock::duration>(step_took_ / kGatherShare, kLongestGather);
+  work_arrived_.wait_for(lock, limit, [&] {
+    return closing_ || sync_up_to_ || rotation_ || buffer_frames_ >= expected;
+  });
+  frames_awaited_ = 0;
+  work_ = false;
+}
+
 void Journal::step(std::unique_lock<std::mutex>& lock) {
+  const auto begun = Clock::now();
   take_buffer();
   const bool sync = sync_is_due();
   const Lsn remove_before = remove_before_;
@@ -267,6 +292,7 @@ void Journal::step(std::unique_lock<std::mutex>& lock) {
   }
 
   lock.lock();
+  if (batch_frames_ != 0) step_took_ = Clock::now() - begun;
   removed_before_ = remove_before;
   if (publish(std::move(outcome))) {
     lock.unlock();

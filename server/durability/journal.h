@@ -130,6 +130,7 @@ class Journal {
   void take_buffer();
   Status write_batch();
   Status write_until(std::size_t end);
+  void gather(std::unique_lock<std::mutex>& lock);
   void step(std::unique_lock<std::mutex>& lock);
   bool publish(Status outcome);
 
@@ -145,6 +146,8 @@ class Journal {
   // The thread's, of which others read only what publish() has told.
   const std::unique_ptr<SegmentWriter> writer_;
   std::string batch_;                          // taken out of buffer_
+  std::uint64_t batch_frames_ = 0;             // in the last that was taken
+  Clock::duration step_took_{};                // the last one that wrote something
   std::size_t done_ = 0;                       // bytes of batch_ that are written
   std::optional<std::size_t> batch_rotation_;  // a new segment begins at this byte of batch_
 
@@ -158,7 +161,9 @@ class Journal {
   bool failed_ = false;       // for ever
   bool owner_waits_ = false;  // for a wake-up
   FsyncPolicy policy_;
-  std::string buffer_;                   // sealed frames
+  std::string buffer_;  // sealed frames
+  std::uint64_t buffer_frames_ = 0;
+  std::uint64_t frames_awaited_ = 0;     // the thread is not to be woken before these are there
   std::optional<std::size_t> rotation_;  // a new segment begins at this byte of buffer_
   Lsn remove_before_ = 0;
   Lsn removed_before_ = 0;
