@@ -11,6 +11,7 @@ Figures of one run are comparable with each other; on another machine or disk th
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import statistics
 import subprocess
@@ -36,9 +37,12 @@ def describe_machine() -> None:
 # ---- writes
 
 
-def requests_per_second(port: int, count: int, *command: str) -> float:
-    """Of 50 clients that each wait for their answer."""
-    run = ["redis-benchmark", "-p", str(port), "-c", "50", "-n", str(count), "-r", "100000"]
+def requests_per_second(args: argparse.Namespace, port: int, *command: str) -> float:
+    """Of 50 clients that each wait for their answer. They keep to one core: left alone, some kernels
+    put them on that of the server, or not, which decides more than the server does."""
+    run = ["redis-benchmark", "-p", str(port), "-c", "50", "-n", str(args.count), "-r", "100000"]
+    if not args.float:
+        run = ["taskset", "--cpu-list", str(max(os.sched_getaffinity(0))), *run]
     done = subprocess.run([*run, "--csv", *command], capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1].split('","')[1].strip('"'))
 
@@ -66,9 +70,9 @@ def measure_writes(args: argparse.Namespace) -> None:
         client = Client("127.0.0.1", ours.port)
         client.create(INDEX, 100, "l2", args.primitive)
         for number in range(1, args.rounds + 1):
-            peer = requests_per_second(theirs.port, args.count, *set_command)
+            peer = requests_per_second(args, theirs.port, *set_command)
             rate, syncs = syncs_per_thousand(
-                client, lambda: requests_per_second(ours.port, args.count, *set_command)
+                client, lambda: requests_per_second(args, ours.port, *set_command)
             )
             ratios.append(rate / peer)
             print(
@@ -77,7 +81,7 @@ def measure_writes(args: argparse.Namespace) -> None:
             )
         for number in range(1, args.rounds + 1):
             rate, syncs = syncs_per_thousand(
-                client, lambda: requests_per_second(ours.port, args.count, *vadd_command)
+                client, lambda: requests_per_second(args, ours.port, *vadd_command)
             )
             print(
                 f"round {number}: VADD of 100 dimensions into {args.primitive} {rate:9,.0f}/s  "
@@ -226,6 +230,7 @@ def main() -> None:
     writes = commands.add_parser("writes")
     writes.add_argument("--count", type=int, default=50_000)
     writes.add_argument("--rounds", type=int, default=5)
+    writes.add_argument("--float", action="store_true", help="do not keep the clients to one core")
     writes.set_defaults(run=measure_writes)
 
     restart = commands.add_parser("restart")
