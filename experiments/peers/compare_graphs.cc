@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds a graph index with each library over the same rows and asks all of them the same queries,
+// one at a time on one core. compare_graphs.py prepares the files and reads what this prints:
+// one JSON object a line, {"building": ...} and {"round": ...} on the way, then a "build" and the
+// "curve" of every system.
+#include <sched.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "experiments/peers/system.h"
+
+namespace engram::peers {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Arguments {
+  Setting setting;
+  std::string metric = "l2";
+  std::string rows;
+  std::string queries;
+  std::string truth;
+  std::vector<std::string> systems;
+  std::vector<std::size_t> efs;
+  std::size_t k = 10;
+  std::size_t threads = 2;
+  std::size_t rounds = 5;
+  int core = 0;
+  double enough_recall = 0.995;
+};
+
+/// A file of numbers as the machine writes them.
+template <class T>
+std::vector<T> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) throw std::runtime_error("cannot open " + path);
+  std::vector<T> values(static_cast<std::size_t>(file.tellg()) / sizeof(T));
+  file.seekg(0);
+  file.read(reinterpret_cast<char*>(values.data()),
+            static_cast<std::streamsize>(values.size() * sizeof(T)));
+  if (!file) throw std::runtime_error("cannot read " + path);
+  return values;
+}
+
+/// Resident bytes of this process.
+std::size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t pages = 0;
+  statm >> pages >> pages;
+  return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+void pin_to(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  if (sched_setaffinity(0, sizeof(set), &set) != 0) throw std::runtime_error("cannot pin to core");
+}
+
+std::unique_ptr<System> make_system(const std::string& name, const Setting& setting) {
+  if (name == "engram") return make_engram(setting);
+  if (name == "hnswlib") return make_hnswlib(setting);
+  if (name == "faiss") return make_faiss(setting);
+  throw std::runtime_error("unknown system " + name);
+}
+
+/// One system, what it cost to build, and its seconds per round at every ef that was measured.
+struct Contender {
+  std::string name;
+  std::unique_ptr<System> system;
+  double build_seconds = 0;
+  std::size_t bytes = 0;
+  std::map<std::size_t, double> recall;                // by ef
+  std::map<std::size_t, std::vector<double>> seconds;  // by ef, one a round
+};
+
+class Comparison {
+ public:
+  explicit Comparison(const Arguments& arguments)
+      : arguments_(arguments),
+        rows_(read_file<float>(arguments.rows)),
+        queries_(read_file<float>(arguments.queries)),
+        truth_(read_file<std::uint32_t>(arguments.truth)),
+        count_(queries_.size() / arguments.setting.dim),
+        answers_(count_ * arguments.k) {
+    if (truth_.size() != answers_.size()) throw std::runtime_error("truth has not k rows a query");
+  }
+
+  void run() {
+    for (const std::string& name : arguments_.systems) build(name);
+    pin_to(arguments_.core);
+    for (std::size_t round = 0; round < arguments_.rounds; ++round) {
+      for (const std::size_t ef : arguments_.efs) {
+        // Whoever was first in the last round is last in this one.
+        for (std::size_t i = 0; i < contenders_.size(); ++i) {
+          measure(contenders_[(i + round) % contenders_.size()], ef, round);
+        }
+        say("{\"round\": %zu, \"ef\": %zu}\n", round, ef);
+      }
+    }
+    for (const Contender& contender : contenders_) report(contender);
+  }
+
+ private:
+  template <class... Values>
+  static void say(const char* format, Values... values) {
+    std::printf(format, values...);
+    std::fflush(stdout);
+  }
+
+  void build(const std::string& name) {
+    say("{\"building\": \"%s\"}\n", name.c_str());
+    Contender contender;
+    contender.name = name;
+    const std::size_t before = resident_bytes();
+    const auto start = Clock::now();
+    contender.system = make_system(name, arguments_.setting);
+    contender.system->build(rows_, arguments_.threads);
+    contender.build_seconds = seconds_since(start);
+    contender.bytes = resident_bytes() - before;
+    contenders_.push_back(std::move(contender));
+  }
+
+  /// The first round finds out where a curve ends: beyond enough_recall it is not followed.
+  void measure(Contender& contender, std::size_t ef, std::size_t round) {
+    if (round == 0 && !contender.recall.empty() &&
+        contender.recall.rbegin()->second >= arguments_.enough_recall) {
+      return;
+    }
+    if (round > 0 && !contender.recall.contains(ef)) return;
+    const std::size_t dim = arguments_.setting.dim;
+    const std::span<const float> queries(queries_);
+    const std::span<std::uint32_t> answers(answers_);
+    const auto start = Clock::now();
+    for (std::size_t i = 0; i < count_; ++i) {
+      contender.system->search(queries.subspan(i * dim, dim), ef,
+                               answers.subspan(i * arguments_.k, arguments_.k));
+    }
+    contender.seconds[ef].push_back(seconds_since(start));
+    contender.recall[ef] = recall();
+  }
+
+  double recall() const {
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < count_; ++i) {
+      const auto truth = truth_.begin() + static_cast<std::ptrdiff_t>(i * arguments_.k);
+      const auto truth_end = truth + static_cast<std::ptrdiff_t>(arguments_.k);
+      for (std::size_t j = 0; j < arguments_.k; ++j) {
+        if (std::find(truth, truth_end, answers_[i * arguments_.k + j]) != truth_end) ++found;
+      }
+    }
+    return static_cast<double>(found) / static_cast<double>(answers_.size());
+  }
+
+  void report(const Contender& contender) const {
+    say("{\"build\": {\"system\": \"%s\", \"seconds\": %.3f, \"bytes\": %zu}}\n",
+        contender.name.c_str(), contender.build_seconds, contender.bytes);
+    for (const auto& [ef, seconds] : contender.seconds) {
+      std::string rates;
+      for (const double each : seconds) {
+        rates += (rates.empty() ? "" : ", ") + std::to_string(static_cast<double>(count_) / each);
+      }
+      say("{\"curve\": {\"system\": \"%s\", \"ef\": %zu, \"recall\": %.6f, \"qps\": [%s]}}\n",
+          contender.name.c_str(), ef, contender.recall.at(ef), rates.c_str());
+    }
+  }
+
+  const Arguments arguments_;
+  const std::vector<float> rows_;
+  const std::vector<float> queries_;
+  const std::vector<std::uint32_t> truth_;
+  const std::size_t count_;
+  std::vector<std::uint32_t> answers_;
+  std::vector<Contender> contenders_;
+};
+
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app("Compares graph indexes of several libraries; see compare_graphs.py");
+  app.add_option("--rows", arguments.rows, "[n][dim] float32")->required();
+  app.add_option("--queries", arguments.queries, "[q][dim] float32")->required();
+  app.add_option("--truth", arguments.truth, "[q][k] uint32, the rows that are right")->required();
+  app.add_option("--dim", arguments.setting.dim)->required();
+  app.add_option("--metric", arguments.metric)->check(CLI::IsMember({"l2", "cosine"}));
+  app.add_option("--m", arguments.setting.m);
+  app.add_option("--ef-construction", arguments.setting.ef_construction);
+  app.add_option("--system", arguments.systems, "may be repeated")->required();
+  app.add_option("--ef", arguments.efs, "may be repeated")->required();
+  app.add_option("-k", arguments.k);
+  app.add_option("--threads", arguments.threads, "that build");
+  app.add_option("--rounds", arguments.rounds);
+  app.add_option("--core", arguments.core, "that searches");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
+  }
+  arguments.setting.metric = arguments.metric == "l2" ? Metric::kL2 : Metric::kCosine;
+  return arguments;
+}
+
+}  // namespace
+}  // namespace engram::peers
+
+int main(int argc, char** argv) {
+  try {
+    engram::peers::Comparison(engram::peers::parse(argc, argv)).run();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "compare_graphs: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
