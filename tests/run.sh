@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs every test of engram, or the stages that are named:
 #
-#   tests/run.sh [gcc] [clang] [asan] [tsan] [neon] [fuzz] [format] [lint]
+#   tests/run.sh [gcc] [asan] [tsan] [neon] [fuzz] [format] [lint]
 #
 #   gcc     release build with g++, all test suites
-#   clang   release build with clang++, the suites that need no server
-#   asan    AddressSanitizer and UndefinedBehaviorSanitizer, all test suites
-#   tsan    ThreadSanitizer, all test suites
+#   asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all test suites
+#   tsan    clang++ with ThreadSanitizer, all test suites
 #   neon    the kernels for ARM, cross-compiled and run under emulation
 #   fuzz    every fuzzer for FUZZ_SECONDS (30)
 #   format  clang-format
@@ -21,7 +20,7 @@ cd "$(dirname "$0")/.."
 export PATH="/usr/bin:/bin:$PATH"
 export PYTHONDONTWRITEBYTECODE=1
 
-all_stages=(gcc clang asan tsan neon fuzz format lint)
+all_stages=(gcc asan tsan neon fuzz format lint)
 fuzz_seconds="${FUZZ_SECONDS:-30}"
 results="$(mktemp -d)"
 current=
@@ -81,12 +80,6 @@ stage_gcc() {
     test_in build-gcc gcc
 }
 
-stage_clang() {
-  check "clang: configure" configure build-clang clang &&
-    check "clang: build" build build-clang &&
-    test_in build-clang clang --no-suite e2e --no-suite experiments
-}
-
 configure_asan() {
   configure build-asan clang -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
     -Db_lundef=false -Dbenchmarks=false -Dfuzzers=true
@@ -144,8 +137,8 @@ stage_format() {
 }
 
 stage_lint() {
-  check "lint: configure" configure build-clang clang || return
-  check "lint: clang-tidy" run-clang-tidy -quiet -p build-clang "$PWD/(core|primitives|server)/.*\.cc$"
+  check "lint: configure" configure build-lint clang || return
+  check "lint: clang-tidy" run-clang-tidy -quiet -p build-lint "$PWD/(core|primitives|server)/.*\.cc$"
 }
 
 run_stage() {

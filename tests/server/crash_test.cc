@@ -134,8 +134,7 @@ template <class Attempt>
 void sweep(const Attempt& attempt, std::uint64_t lives = 1) {
   constexpr std::size_t kThreads = 6;
   constexpr std::uint64_t kMargin = 4;
-  const char* const text = std::getenv("ENGRAM_CRASH_STEP");
-  const std::uint64_t step = text == nullptr ? 1 : std::max(1UL, std::strtoul(text, nullptr, 10));
+  const std::uint64_t step = test::crash_step();
   const std::uint64_t count = count_operations() + kMargin;
   std::atomic<std::uint64_t> next = 1;
   std::mutex mutex;

@@ -151,10 +151,10 @@ class Tally {
 };
 
 /// Positions are spread over all files in the share of their sizes, but each gets some hundreds.
-std::size_t samples_of(std::size_t bytes, std::size_t all_bytes) {
-  constexpr std::size_t kSamples = 2000;
-  constexpr std::size_t kFewest = 300;
-  return kFewest + kSamples * bytes / all_bytes;
+std::uint64_t samples_of(std::size_t bytes, std::size_t all_bytes) {
+  constexpr std::uint64_t kSamples = 2000;
+  constexpr std::uint64_t kFewest = 300;
+  return (kFewest + kSamples * bytes / all_bytes) / test::crash_step();
 }
 
 TEST_CASE("server/damage: the store that is damaged below is sound") {
@@ -171,7 +171,7 @@ TEST_CASE("server/damage: a flipped bit is detected or harmless, wherever it is"
     const auto& content = file.second;
     if (content.empty()) continue;
     Tally of_file;
-    for (std::size_t left = samples_of(content.size(), all_bytes); left > 0; --left) {
+    for (std::uint64_t left = samples_of(content.size(), all_bytes); left > 0; --left) {
       Files files = store().files;
       const std::size_t byte = rng() % content.size();
       const auto bit = static_cast<int>(rng() % 8);
@@ -195,7 +195,7 @@ TEST_CASE("server/damage: a file that was cut short is refused, or the journal's
     const auto& content = file.second;
     if (name == "engram.lock") continue;
     Tally tally;
-    for (int i = 0; i < 100; ++i) {
+    for (std::uint64_t i = 0; i < 100; i += test::crash_step()) {
       Files files = store().files;
       files[name].resize(i == 0 ? 0 : rng() % content.size());
       const Verdict verdict = judge(files);
@@ -215,7 +215,7 @@ TEST_CASE("server/damage: what was added to a file is noticed") {
     const auto& name = file.first;
     if (name == "engram.lock") continue;
     Tally tally;
-    for (int i = 0; i < 100; ++i) {
+    for (std::uint64_t i = 0; i < 100; i += test::crash_step()) {
       Files files = store().files;
       for (auto left = 1 + rng() % 1000; left > 0; --left) {
         files[name].push_back(i % 2 == 0 ? static_cast<char>(rng()) : '\0');

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/server/store_server.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -69,6 +71,11 @@ StoreServer::StoreServer(std::unique_ptr<Server> server)
 StoreServer::~StoreServer() {
   server_->request_shutdown();
   thread_.join();
+}
+
+std::uint64_t crash_step() {
+  const char* const text = std::getenv("ENGRAM_CRASH_STEP");
+  return text == nullptr ? 1 : std::max(1UL, std::strtoul(text, nullptr, 10));
 }
 
 std::string packed_vector(int seed) {

@@ -2,6 +2,7 @@
 // A server in this process over a directory, and what a client can learn of its data.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -34,6 +35,9 @@ class StoreServer {
   std::unique_ptr<Server> server_;
   std::thread thread_;
 };
+
+/// ENGRAM_CRASH_STEP, or 1: only every so many-th life is to be tried, where a life takes long.
+std::uint64_t crash_step();
 
 /// A command as the bytes of its request.
 using Command = std::string;
