@@ -57,7 +57,7 @@ Status SegmentWriter::secure_newest() {
     ENGRAM_TRY(sync_file(**copy));
     return disk.rename(unfinished, path);  // start_segment() syncs the directory
   };
-  const Status rewritten = rewrite();
+  Status rewritten = rewrite();
   if (rewritten || rewritten.error().code != ErrorCode::kNoSpace) return rewritten;
   ENGRAM_TRY(disk.remove(unfinished));
   const auto newest = disk.open_for_append(path);

@@ -130,7 +130,7 @@ Status Server::run() {
   name_this_thread("event-loop");
   prefer_latency();
   while (!stop_.load()) turn();
-  const Status stopped = stop();
+  Status stopped = stop();
   abandon_waiting_operations();
   connections_.clear();
   listeners_.clear();
