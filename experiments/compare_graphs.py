@@ -32,7 +32,7 @@ from datasets import Dataset, Queries, load
 from ground_truth import exact_neighbours
 from sources import SPECS
 
-PROGRAM = Path(__file__).resolve().parents[1] / "build" / "experiments" / "peers" / "compare_graphs"
+PEERS = Path(__file__).resolve().parents[1] / "build-gcc" / "experiments" / "peers"
 SYSTEMS = ("engram", "hnswlib", "faiss")
 RECALLS = (0.90, 0.95, 0.99)
 EFS = (10, 12, 16, 20, 24, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640, 800)
@@ -120,8 +120,8 @@ def follow(command: list[str], systems: int, rounds: int) -> list[Curve]:
                         collect(message, curves)
     except OSError as error:
         raise UserError(
-            f"cannot run {command[0]}: {error.strerror}; build the project with libhnswlib-dev, "
-            "libfaiss-dev and libopenblas-pthread-dev installed"
+            f"cannot run {command[0]}: {error.strerror}; tests/run.sh gcc builds it, with "
+            "libhnswlib-dev, libfaiss-dev and libopenblas-pthread-dev"
         ) from error
     if process.returncode != 0:
         raise UserError(f"{command[0]} ended with {process.returncode}")
@@ -205,7 +205,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ef-construction", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2, help="that build (default 2)")
     parser.add_argument("-k", type=int, default=10, help="neighbours per query (default 10)")
-    parser.add_argument("--program", type=Path, default=PROGRAM, help="the native half")
+    parser.add_argument("--program", type=Path, default=PEERS / "compare_graphs", help="the native half")
     parser.add_argument("--output", type=Path, default=cache_root() / "results")
     args = parser.parse_args()
     args.system = args.system or list(SYSTEMS)

@@ -170,8 +170,8 @@ class Examination {
     const auto names = files_.disk().list(files_.directory());
     if (!names) return tl::unexpected(names.error());
     for (const std::string& name : *names) {
-      if (name == "engram.lock" || name == "snapshot.engram" || segment_lsn(name)) continue;
-      lines_.push_back(name + (name == "snapshot.tmp" || name == "journal.tmp"
+      if (name == kLockName || name == kSnapshotName || segment_lsn(name)) continue;
+      lines_.push_back(name + (name == kUnfinishedSnapshotName || name == kUnfinishedSegmentName
                                    ? ": a file that was not finished; a server removes it"
                                : name.ends_with(".cut") ? ": cut out by a repair"
                                                         : ": is no file of engram"));
@@ -194,7 +194,7 @@ class Examination {
 
 bool holds_store(const std::vector<std::string>& names) {
   return std::any_of(names.begin(), names.end(), [](const std::string& name) {
-    return name == "snapshot.engram" || segment_lsn(name).has_value();
+    return name == kSnapshotName || segment_lsn(name).has_value();
   });
 }
 

@@ -37,18 +37,18 @@ Result<std::unique_ptr<StoreFiles>> StoreFiles::open(FileSystem& disk, std::stri
 
 Result<std::unique_ptr<StoreFiles>> StoreFiles::inspect(FileSystem& disk, std::string directory) {
   while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
-  auto lock = disk.lock(directory + "/engram.lock");
+  auto lock = disk.lock(directory + "/" + std::string(kLockName));
   if (!lock) return tl::unexpected(std::move(lock.error()));
   std::unique_ptr<StoreFiles> files(new StoreFiles(disk, std::move(directory), std::move(*lock)));
   return files;
 }
 
 std::string StoreFiles::snapshot_path() const {
-  return path_of("snapshot.engram");
+  return path_of(kSnapshotName);
 }
 
 std::string StoreFiles::unfinished_snapshot_path() const {
-  return path_of("snapshot.tmp");
+  return path_of(kUnfinishedSnapshotName);
 }
 
 std::string StoreFiles::segment_path(Lsn first) const {
@@ -58,7 +58,7 @@ std::string StoreFiles::segment_path(Lsn first) const {
 }
 
 std::string StoreFiles::unfinished_segment_path() const {
-  return path_of("journal.tmp");
+  return path_of(kUnfinishedSegmentName);
 }
 
 std::string StoreFiles::path_of(std::string_view name) const {

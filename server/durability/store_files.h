@@ -23,6 +23,12 @@ using Lsn = std::uint64_t;
 /// Tells one store from every other.
 using StoreId = std::array<std::byte, 16>;
 
+// The files of a store, beside the segments of its journal.
+inline constexpr std::string_view kLockName = "engram.lock";
+inline constexpr std::string_view kSnapshotName = "snapshot.engram";
+inline constexpr std::string_view kUnfinishedSnapshotName = "snapshot.tmp";
+inline constexpr std::string_view kUnfinishedSegmentName = "journal.tmp";
+
 /// The LSN in the name of a segment; nothing if it is the name of another file.
 std::optional<Lsn> segment_lsn(std::string_view name);
 

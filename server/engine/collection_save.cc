@@ -4,8 +4,6 @@
 // No copy is made of anything but links: a row does not change once its slot is committed, and a
 // slot is not given back before the end of the save. So what is committed at the beginning can be
 // read at leisure. What happens meanwhile is in the journal.
-#include <algorithm>
-#include <cstring>
 #include <string>
 #include <utility>
 

@@ -115,6 +115,7 @@ Status Persistence::soundness() const {
 
 /// What is changed from now on is answered as the new policy says, in this turn already.
 void Persistence::set_policy(FsyncPolicy policy) {
+  if (policy == journal_->policy()) return;
   journal_->set_policy(policy);
   holds_answers_ = holds_answers_ || policy == FsyncPolicy::kAlways;
 }

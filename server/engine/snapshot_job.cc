@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/snapshot_job.h"
 
-#include <array>
 #include <span>
 #include <utility>
 

@@ -167,7 +167,7 @@ void Connection::call(const CommandTable::Resolution& resolution, Arguments argv
   ReplyWriter writer(target, client_.resp);
   if (resolution.spec == nullptr) {
     writer.error(resolution.error);
-  } else if (const Status health = health_for(kind_); !health) {
+  } else if (const Status health = write_health(); !health) {
     writer.error(misconf_error(health.error()));
   } else {
     client_.command = resolution.spec;
@@ -185,10 +185,10 @@ void Connection::call(const CommandTable::Resolution& resolution, Arguments argv
   advance_reply_mode();
 }
 
-/// Writes are refused while they cannot be kept.
-Status Connection::health_for(CommandKind kind) const {
+/// Fails if the command writes and writes cannot be kept.
+Status Connection::write_health() const {
   const Persistence* const persistence = services_.persistence;
-  if (kind != CommandKind::kWrite || persistence == nullptr) return {};
+  if (kind_ != CommandKind::kWrite || persistence == nullptr) return {};
   return persistence->health();
 }
 
@@ -198,7 +198,7 @@ Status Connection::health_for(CommandKind kind) const {
 void Connection::hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes, std::string& answer) {
   const bool is_answered = first_pending_ + pending_.size() == place;
   if (is_answered) defer(answer.size());
-  Pending& pending = pending_.back();
+  Pending& pending = pending_[place - first_pending_];
   pending.held_bytes = bytes;
   pending_bytes_ += bytes;
   services_.front_end.hold_reply(client_.id, place, lsn);

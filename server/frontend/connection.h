@@ -92,7 +92,7 @@ class Connection {
   void refuse_protocol_error();
   bool start(Arguments argv);
   void call(const CommandTable::Resolution& resolution, Arguments argv);
-  [[nodiscard]] Status health_for(CommandKind kind) const;
+  [[nodiscard]] Status write_health() const;
   void hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes, std::string& answer);
   void write_reply(std::string_view bytes);
   void advance_reply_mode() noexcept;

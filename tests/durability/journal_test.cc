@@ -314,19 +314,24 @@ TEST_CASE("durability/journal: what waited behind a full disk is written when th
   }
 }
 
+/// Writes "a", which is kept, and "b", whose sync fails.
+void fail_second_sync(StoreFixture& store) {
+  store.open();
+  store.set("a");
+  store.await_answers();
+  store.disk.fail_syncs(true);
+  store.set("b");
+  store.journal->answerable();
+  store.wake_ups.await([&] { return !store.journal->health(); });
+}
+
 TEST_CASE(
     "durability/journal: after a failed sync a restart does not trust what the system shows") {
   const std::uint64_t seed = make_rng(12)();
   for (std::uint64_t i = 0; i < 20; ++i) {
     CAPTURE(seed + i);
     StoreFixture store;
-    store.open();
-    store.set("a");
-    store.await_answers();
-    store.disk.fail_syncs(true);
-    store.set("b");
-    store.journal->answerable();
-    store.wake_ups.await([&] { return !store.journal->health(); });
+    fail_second_sync(store);
     store.journal.reset();
     store.disk.restart();
     REQUIRE(replay(*store.files)->frames == Keys{"a", "b"});
@@ -388,13 +393,7 @@ TEST_CASE("durability/journal: a disk that stays full is reported at the end") {
 
 TEST_CASE("durability/journal: a failed sync is final") {
   StoreFixture store;
-  store.open();
-  store.set("a");
-  store.await_answers();
-  store.disk.fail_syncs(true);
-  store.set("b");
-  store.journal->answerable();
-  store.wake_ups.await([&] { return !store.journal->health(); });
+  fail_second_sync(store);
   CHECK(store.journal->health().error().code == ErrorCode::kIo);
 
   store.disk.fail_syncs(false);

@@ -158,28 +158,26 @@ void sweep(const Attempt& attempt, std::uint64_t lives = 1) {
   for (const std::string& failure : failures) FAIL_CHECK(failure);
 }
 
-TEST_CASE("server/crash: killed at any operation, it has all that it had promised") {
-  const auto attempt = [](std::uint64_t n, std::uint64_t seed) {
+/// Lives that end at each operation. `resume(disk, seed)`: what the disk is like afterwards.
+template <class Resume>
+void sweep_deaths(const Resume& resume) {
+  const auto attempt = [&](std::uint64_t n, std::uint64_t seed) {
     const test::TemporaryDirectory directory;
     FaultyFileSystem disk;
     disk.stop_at(n, seed);
     const Outcome outcome = run(directory.path(), disk);
-    disk.restart();
+    resume(disk, seed);
     return judge_restart(directory.path(), disk, outcome);
   };
   sweep(attempt, kLives);
 }
 
+TEST_CASE("server/crash: killed at any operation, it has all that it had promised") {
+  sweep_deaths([](FaultyFileSystem& disk, std::uint64_t) { disk.restart(); });
+}
+
 TEST_CASE("server/crash: without power at any operation, it has all that it had promised") {
-  const auto attempt = [](std::uint64_t n, std::uint64_t seed) {
-    const test::TemporaryDirectory directory;
-    FaultyFileSystem disk;
-    disk.stop_at(n, seed);
-    const Outcome outcome = run(directory.path(), disk);
-    disk.lose_unsynced(seed);
-    return judge_restart(directory.path(), disk, outcome);
-  };
-  sweep(attempt, kLives);
+  sweep_deaths([](FaultyFileSystem& disk, std::uint64_t seed) { disk.lose_unsynced(seed); });
 }
 
 TEST_CASE("server/crash: power that goes again while it starts loses nothing more") {
