@@ -33,7 +33,7 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
 
-  /// "scalar", or the Highway target: "AVX3", "AVX2", "SSE4", "NEON"...
+  /// "scalar", or the Highway target: "AVX3_DL", "AVX2", "SSE4", "NEON"...
   virtual std::string_view name() const noexcept = 0;
 
   /// Makes `vector` ([dim], already checked by check_vector) a query: normalised under cosine, zero
