@@ -11,26 +11,31 @@
 
 namespace engram {
 
-/// A kernel bound to one query and one store: it answers for slots, so that search loops know
-/// neither rows nor blocks. Cheap to copy; borrows all three. Use by one thread, or by many.
+/// A kernel bound to one query and the rows of one store: it answers for slots, so that search
+/// loops know neither rows nor blocks. Cheap to copy; borrows all three. Use by one thread, or by
+/// many.
 class Bound {
  public:
+  Bound(const Kernel& kernel, Query query, const RowBlocks& rows) noexcept
+      : kernel_(&kernel), query_(query), rows_(&rows) {}
   Bound(const Kernel& kernel, Query query, const VectorStore& store) noexcept
-      : kernel_(&kernel), query_(query), store_(&store) {}
-
-  /// A stored row as the query: rows are kept in the form of prepared queries.
-  static Bound to_slot(const Kernel& kernel, const VectorStore& store, Slot slot) noexcept {
-    return Bound(kernel, Query{store.row(slot)}, store);
-  }
+      : Bound(kernel, query, store.rows()) {}
 
   /// scores[i] = score(query, row of slots[i]). Both [n], any n; slots in any order.
   void gather(std::span<const Slot> slots, std::span<float> scores) const noexcept {
     std::array<const std::byte*, kBatch> rows;
     for (std::size_t begin = 0; begin < slots.size(); begin += kBatch) {
       const std::size_t count = std::min(kBatch, slots.size() - begin);
-      for (std::size_t i = 0; i < count; ++i) rows[i] = store_->row(slots[begin + i]);
+      for (std::size_t i = 0; i < count; ++i) rows[i] = rows_->row(slots[begin + i]);
       kernel_->gather(query_, {rows.data(), count}, scores.subspan(begin, count));
     }
+  }
+
+  /// Asks for the beginning of a row to be fetched into cache.
+  void prefetch(Slot slot) const noexcept {
+    const std::byte* const row = rows_->row(slot);
+    const std::size_t bytes = std::min(kPrefetchBytes, rows_->row_bytes());
+    for (std::size_t i = 0; i < bytes; i += kRowAlignment) __builtin_prefetch(row + i);
   }
 
   /// score(query, row of `slot`).
@@ -47,20 +52,33 @@ class Bound {
     std::array<float, kScanBatch> scores;
     for (Slot slot = begin; slot < end;) {
       const std::size_t count =
-          std::min({kScanBatch, std::size_t{end - slot}, store_->run_length(slot)});
-      kernel_->scan(query_, store_->row(slot), {scores.data(), count});
+          std::min({kScanBatch, std::size_t{end - slot}, rows_->run_length(slot)});
+      kernel_->scan(query_, rows_->row(slot), {scores.data(), count});
       visit(slot, std::span<const float>(scores.data(), count));
       slot += static_cast<Slot>(count);
     }
   }
 
  private:
+  static constexpr std::size_t kPrefetchBytes = 256;
   static constexpr std::size_t kBatch = 64;        // pointers: half a kilobyte of stack
   static constexpr std::size_t kScanBatch = 1024;  // scores: one L1-resident page
 
   const Kernel* kernel_;
   Query query_;
-  const VectorStore* store_;
+  const RowBlocks* rows_;
+};
+
+/// Rows and the kernel that compares them. Borrows both.
+struct RowView {
+  const Kernel& kernel;
+  const RowBlocks& rows;
+
+  Bound to(Query query) const noexcept { return Bound(kernel, query, rows); }
+  /// A stored row as the query. Borrows `storage`, see Kernel::from_row.
+  Bound to_slot(Slot slot, AlignedBuffer& storage) const {
+    return to(kernel.from_row(rows.row(slot), storage));
+  }
 };
 
 }  // namespace engram

@@ -115,7 +115,8 @@ class Index {
   virtual Status load(SectionReader& reader, const SlotSet& items);
 };
 
-/// What an index is built on; all of it outlives the index.
+/// What an index is built on; all of it outlives the index. The store's element is the one that the
+/// primitive asked for, and the kernel's is the store's.
 struct IndexContext {
   const VectorStore& store;
   const Kernel& kernel;

@@ -11,24 +11,26 @@
 #include <vector>
 
 #include "core/aligned_buffer.h"
+#include "core/element.h"
 #include "core/metric.h"
 #include "core/result.h"
 
 namespace engram {
 
 /// A query in the form that its kernel wants. Borrows memory: that of the AlignedBuffer it was
-/// prepared in, or a stored row's.
+/// prepared in, or a stored row's. For the kernels of make_kernel() it is the vector as a float32
+/// row (row.h), whatever the element of the rows.
 struct Query {
   const std::byte* data = nullptr;
 };
 
-/// Scores rows against a query. Chosen once per collection from the metric, the dimension and the
-/// instruction set; crossed once per block or neighbour list, never per pair. Implementations share
-/// the query's loads between several rows and prefetch the rows ahead. Immutable after
-/// construction, so any number of threads may share one.
+/// Scores rows against a query. Chosen once per collection from the metric, the dimension, the
+/// element and the instruction set; crossed once per block or neighbour list, never per pair.
+/// Implementations share the query's loads between several rows and prefetch the rows ahead.
+/// Immutable after construction, so any number of threads may share one.
 ///
-/// Rows are `row_bytes()` long, of `dim` float32 followed by zeros; they start on multiples of 4
-/// bytes (a VectorStore gives 64, a snapshot or a test may give less).
+/// Rows are `row_bytes()` long, see row.h and codes.h; they start on multiples of 4 bytes (a
+/// VectorStore gives 64, a snapshot or a test may give less).
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -46,12 +48,24 @@ class Kernel {
 
   /// out[i] = score(query, row i) for out.size() rows that lie row_bytes() apart from `rows` on.
   virtual void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept = 0;
+
+  /// A stored row as a query. The result borrows `row`, and `storage` until its next use.
+  virtual Query from_row(const std::byte* row, AlignedBuffer& storage) const = 0;
 };
 
-/// Makes the kernel called `name` for `metric` over vectors of `dim` float32.
+/// Makes the kernel called `name` for `metric` over rows of `dim` components of `element`. Of codes
+/// it scores the vector that they stand for.
 /// name: "auto" (the best of this machine), "scalar" (the oracle: plain loops, double sums), or one
 /// of kernel_names(), in any letter case. Errors: kInvalidArgument listing the names there are.
-Result<std::unique_ptr<Kernel>> make_kernel(std::string_view name, Metric metric, std::size_t dim);
+Result<std::unique_ptr<Kernel>> make_kernel(std::string_view name, Metric metric, std::size_t dim,
+                                            Element element = Element::kF32);
+
+/// Makes a kernel for those who look for good rows and score them again: over rows of codes it
+/// rounds the query to codes as well, and is as cheap as they allow. Its estimates have the same
+/// bits on every instruction set. Over float32 there is nothing cheaper than make_kernel()'s.
+/// element: not kF32. Otherwise as make_kernel(), but its queries are good for it alone.
+Result<std::unique_ptr<Kernel>> make_estimator(std::string_view name, Metric metric,
+                                               std::size_t dim, Element element);
 
 /// Every name that make_kernel takes on this machine, "auto" and "scalar" first.
 std::vector<std::string> kernel_names();

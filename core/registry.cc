@@ -19,6 +19,10 @@ std::map<std::string_view, Primitive>& registered() {
 
 }  // namespace
 
+Element stored_element(const Primitive& primitive, const Options& options) {
+  return primitive.stored_element == nullptr ? Element::kF32 : primitive.stored_element(options);
+}
+
 Registration::Registration(const Primitive& primitive) {
   ENGRAM_ASSERT(primitive.create != nullptr);
   const bool is_new = registered().emplace(primitive.name, primitive).second;

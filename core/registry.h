@@ -21,10 +21,15 @@ struct Primitive {
   Traits traits;
   std::span<const OptionSpec> create_options = {};  ///< of VNEW
   std::span<const OptionSpec> search_options = {};  ///< of VSEARCH, beside k and EF
+  /// What the store of an index made with such options keeps, see IndexContext; null: float32.
+  Element (*stored_element)(const Options& options) = nullptr;
   /// Makes an empty index; `options` were parsed against create_options. Errors: kInvalidArgument
   /// for combinations that the schema cannot express, kResourceExhausted.
   Result<std::unique_ptr<Index>> (*create)(const IndexContext& context, const Options& options);
 };
+
+/// stored_element(), or float32.
+Element stored_element(const Primitive& primitive, const Options& options);
 
 /// Registers a primitive for the life of the program:
 ///

@@ -9,51 +9,27 @@
 #include "core/aligned_buffer.h"
 
 namespace engram {
-namespace {
-
-/// A huge page: large enough that a scan seldom changes blocks, small enough to be given out
-/// lazily.
-constexpr std::size_t kBlockBytes = std::size_t{2} << 20;
-
-unsigned block_shift(std::size_t row_bytes) {
-  const std::size_t rows = std::bit_floor(kBlockBytes / row_bytes);
-  return static_cast<unsigned>(std::countr_zero(rows));
-}
-
-}  // namespace
-
-VectorStore::VectorStore(std::size_t dim, Metric metric)
+VectorStore::VectorStore(std::size_t dim, Metric metric, Element element)
     : dim_(dim),
-      row_bytes_(engram::row_bytes(dim)),
       metric_(metric),
-      block_shift_(block_shift(row_bytes_)),
-      block_mask_((Slot{1} << block_shift_) - 1) {}
+      element_(element),
+      rows_(engram::row_bytes(element, metric, dim)) {}
 
-Result<std::unique_ptr<VectorStore>> VectorStore::create(std::size_t dim, Metric metric) {
+Result<std::unique_ptr<VectorStore>> VectorStore::create(std::size_t dim, Metric metric,
+                                                         Element element) {
   if (dim < 1 || dim > kMaxDimension) {
     return fail(ErrorCode::kInvalidArgument, "dimension must be between 1 and " +
                                                  std::to_string(kMaxDimension) + ", got " +
                                                  std::to_string(dim));
   }
-  std::unique_ptr<VectorStore> store(new VectorStore(dim, metric));
+  std::unique_ptr<VectorStore> store(new VectorStore(dim, metric, element));
   ENGRAM_TRY(store->reserve_address_space());
   return store;
 }
 
 Status VectorStore::reserve_address_space() {
-  ENGRAM_TRY(blocks_.reserve(kMaxSlots >> block_shift_));
+  ENGRAM_TRY(rows_.reserve());
   return factors_.reserve(kMaxSlots);
-}
-
-Status VectorStore::add_block() {
-  auto memory = MappedMemory::map(block_bytes(), MappedMemory::Access::kReadWrite);
-  if (!memory) return tl::unexpected(std::move(memory.error()));
-  // The first block stays on small pages: a collection of ten vectors should not take 2 MiB.
-  if (block_count_ > 0) memory->prefer_huge_pages();
-  ENGRAM_TRY(blocks_.ensure(block_count_ + 1));
-  blocks_[block_count_++] = memory->data();
-  memory_.push_back(std::move(*memory));
-  return {};
 }
 
 Result<Slot> VectorStore::allocate() {
@@ -67,7 +43,7 @@ Result<Slot> VectorStore::allocate() {
     return fail(ErrorCode::kResourceExhausted,
                 "the index is full: it holds " + std::to_string(kMaxSlots) + " vectors");
   }
-  if ((slot >> block_shift_) >= block_count_) ENGRAM_TRY(add_block());
+  ENGRAM_TRY(rows_.ensure(std::size_t{slot} + 1));
   ENGRAM_TRY(factors_.ensure(std::size_t{slot} + 1));
   slot_end_.store(slot + 1, std::memory_order_release);
   return slot;
@@ -80,27 +56,41 @@ void VectorStore::release(Slot slot) {
 
 void VectorStore::write(Slot slot, std::span<const float> vector) {
   ENGRAM_ASSERT(vector.size() == dim_ && slot < slot_end());
-  std::byte* const row = blocks_[slot >> block_shift_] + (slot & block_mask_) * row_bytes_;
-  factors_[slot] = encode_row(metric_, vector, row);
+  factors_[slot] = encode(vector, rows_.row(slot));
 }
 
 void VectorStore::read(Slot slot, std::span<float> vector) const {
   ENGRAM_ASSERT(vector.size() == dim_ && slot < slot_end());
-  decode_row(row(slot), factors_[slot], vector);
+  if (element_ == Element::kF32) {
+    decode_row(row(slot), factors_[slot], vector);
+    return;
+  }
+  decode_codes(element_, metric_, row(slot), vector);
+  for (float& value : vector) value *= factors_[slot];
 }
 
 bool VectorStore::holds(Slot slot, std::span<const float> vector) const {
   ENGRAM_ASSERT(vector.size() == dim_ && slot < slot_end());
   AlignedBuffer buffer;
-  std::byte* const encoded = buffer.reserve(row_bytes_);
-  const float factor = encode_row(metric_, vector, encoded);
-  return std::memcmp(row(slot), encoded, row_bytes_) == 0 &&
+  std::byte* const encoded = buffer.reserve(row_bytes());
+  const float factor = encode(vector, encoded);
+  return std::memcmp(row(slot), encoded, row_bytes()) == 0 &&
          std::bit_cast<std::uint32_t>(factors_[slot]) == std::bit_cast<std::uint32_t>(factor);
+}
+
+/// Writes the form in which `vector` is stored; returns its factor.
+float VectorStore::encode(std::span<const float> vector, std::byte* row) const {
+  if (element_ == Element::kF32) return encode_row(metric_, vector, row);
+  AlignedBuffer buffer;
+  std::byte* const values = buffer.reserve(engram::row_bytes(dim_));
+  const float factor = encode_row(metric_, vector, values);
+  encode_codes(element_, metric_, {reinterpret_cast<const float*>(values), dim_}, row);
+  return factor;
 }
 
 std::size_t VectorStore::memory_bytes() const noexcept {
   const std::size_t slots = slot_end();
-  return slots * (row_bytes_ + sizeof(float)) + block_count_ * sizeof(std::byte*) +
+  return slots * (row_bytes() + sizeof(float)) + rows_.bookkeeping_bytes() +
          free_.capacity() * sizeof(Slot);
 }
 

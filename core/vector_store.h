@@ -8,10 +8,12 @@
 #include <span>
 #include <vector>
 
+#include "core/codes.h"
+#include "core/element.h"
 #include "core/metric.h"
 #include "core/reserved_memory.h"
 #include "core/result.h"
-#include "core/row.h"
+#include "core/row_blocks.h"
 #include "core/sections.h"
 #include "core/slot.h"
 #include "core/slot_set.h"
@@ -19,7 +21,7 @@
 namespace engram {
 
 /// Vectors of one dimension, addressed by Slot. Rows are 64-byte aligned, lie in blocks that never
-/// move, and are stored in the form that kernels compare (row.h).
+/// move, and are stored in the form that kernels compare (row.h, codes.h).
 ///
 /// Threads: one owner at a time calls allocate, release and write. Any thread may read the row of a
 /// slot that it has learnt of, through a synchronising operation, after write() returned; the owner
@@ -27,11 +29,13 @@ namespace engram {
 class VectorStore {
  public:
   /// Errors: kInvalidArgument unless 1 <= dim <= kMaxDimension; kResourceExhausted.
-  static Result<std::unique_ptr<VectorStore>> create(std::size_t dim, Metric metric);
+  static Result<std::unique_ptr<VectorStore>> create(std::size_t dim, Metric metric,
+                                                     Element element = Element::kF32);
 
   std::size_t dim() const noexcept { return dim_; }
   Metric metric() const noexcept { return metric_; }
-  std::size_t row_bytes() const noexcept { return row_bytes_; }
+  Element element() const noexcept { return element_; }
+  std::size_t row_bytes() const noexcept { return rows_.row_bytes(); }
 
   /// A slot for a new vector: the one released last, else the next never used.
   /// Errors: kResourceExhausted when memory or kMaxSlots runs out; nothing changes then.
@@ -44,7 +48,7 @@ class VectorStore {
   void write(Slot slot, std::span<const float> vector);
 
   /// The vector as it was written; under cosine to within a unit in the last place of each
-  /// component, unit vectors exactly. vector: [dim].
+  /// component, unit vectors exactly; of codes what they stand for (codes.h). vector: [dim].
   void read(Slot slot, std::span<float> vector) const;
 
   /// Whether write(slot, vector) would change nothing: row and factor are, bit for bit, what it
@@ -64,19 +68,15 @@ class VectorStore {
   /// needs; kResourceExhausted; the reader's.
   Status load(SectionReader& reader, const SlotSet& stored);
 
-  const std::byte* row(Slot slot) const noexcept {
-    return blocks_[slot >> block_shift_] + std::size_t{slot & block_mask_} * row_bytes_;
-  }
+  const RowBlocks& rows() const noexcept { return rows_; }
+  const std::byte* row(Slot slot) const noexcept { return rows_.row(slot); }
 
   /// One past the highest slot ever allocated; may be read by any thread. Slots below it may be
   /// released, or not yet written.
   Slot slot_end() const noexcept { return slot_end_.load(std::memory_order_acquire); }
 
-  /// How many slots from `slot` on lie contiguously in memory, at least 1: the length of a run that
-  /// Kernel::scan may take.
-  std::size_t run_length(Slot slot) const noexcept {
-    return rows_per_block() - (slot & block_mask_);
-  }
+  /// See RowBlocks::run_length.
+  std::size_t run_length(Slot slot) const noexcept { return rows_.run_length(slot); }
 
   /// Calls visit(slot) for the slots below slot_end() that are not allocated. Owner only.
   template <class Visit>
@@ -91,33 +91,20 @@ class VectorStore {
   std::size_t memory_bytes() const noexcept;
 
  private:
-  VectorStore(std::size_t dim, Metric metric);
+  VectorStore(std::size_t dim, Metric metric, Element element);
 
   Status reserve_address_space();
-  Status add_block();
+  float encode(std::span<const float> vector, std::byte* row) const;
 
   // vector_store_sections.cc
-  std::size_t section_bytes(Slot end) const noexcept;
-  Status save_rows(SectionWriter& writer, const SlotSet& stored) const;
   Status save_factors(SectionWriter& writer, const SlotSet& stored) const;
-  Status load_rows(SectionReader& reader, Slot end);
-
-  std::size_t rows_per_block() const noexcept { return std::size_t{block_mask_} + 1; }
-  /// From one block to the next, where several lie in one mapping: whole pages.
-  std::size_t block_bytes() const noexcept {
-    return round_up(rows_per_block() * row_bytes_, kPageBytes);
-  }
 
   const std::size_t dim_;
-  const std::size_t row_bytes_;
   const Metric metric_;
-  const unsigned block_shift_;  // log2 of rows in a block
-  const Slot block_mask_;
+  const Element element_;
 
-  ReservedArray<std::byte*> blocks_;  // first row of each block
-  std::size_t block_count_ = 0;
-  ReservedArray<float> factors_;      // by slot, what decode_row needs
-  std::vector<MappedMemory> memory_;  // owns the blocks: one each, but those loaded lie in one
+  RowBlocks rows_;
+  ReservedArray<float> factors_;  // by slot, what decode_row needs
   std::vector<Slot> free_;
   std::atomic<Slot> slot_end_{0};
 };

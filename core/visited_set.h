@@ -37,7 +37,7 @@ class VisitedSet {
   void prefetch(Slot slot) const noexcept { __builtin_prefetch(marks_.data() + slot); }
 
  private:
-  using Mark = std::uint16_t;
+  using Mark = std::uint8_t;
 
   std::vector<Mark> marks_;
   Mark version_ = 0;

@@ -33,7 +33,8 @@ from ground_truth import exact_neighbours
 from sources import SPECS
 
 PEERS = Path(__file__).resolve().parents[1] / "build-gcc" / "experiments" / "peers"
-SYSTEMS = ("engram", "hnswlib", "faiss")
+VARIANTS = ("engram", "engram-sq8", "engram-sq4", "engram-sq8-only", "engram-sq4-only")
+SYSTEMS = (*VARIANTS, "hnswlib", "faiss")
 RECALLS = (0.90, 0.95, 0.99)
 EFS = (10, 12, 16, 20, 24, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640, 800)
 

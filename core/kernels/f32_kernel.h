@@ -19,6 +19,7 @@ class F32Kernel : public Kernel {
 
   std::string_view name() const noexcept final { return name_; }
   Query prepare(std::span<const float> vector, AlignedBuffer& storage) const final;
+  Query from_row(const std::byte* row, AlignedBuffer& /*storage*/) const final { return {row}; }
 
  protected:
   std::size_t dim() const noexcept { return dim_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/assert.h"
 #include "core/kernel.h"
+#include "core/kernels/code_kernel.h"
 #include "core/kernels/f32_kernel.h"
 #include "core/row.h"
 #include "core/text.h"
@@ -28,23 +29,41 @@ std::vector<Candidate> candidates() {
   return all;
 }
 
-}  // namespace
-}  // namespace kernels
-
-Result<std::unique_ptr<Kernel>> make_kernel(std::string_view name, Metric metric, std::size_t dim) {
-  if (equal_ignoring_case(name, "auto")) {
-    const kernels::Candidate best = kernels::simd_candidates().front();
-    return best.make(best.name, metric, dim);
+CodeLoops code_loops(std::string_view name) {
+  CodeLoops loops = scalar_code_loops();
+  for (const CodeLoops& each : simd_code_loops()) {
+    if (each.name == name) loops = each;
   }
-  for (const kernels::Candidate& candidate : kernels::candidates()) {
-    if (equal_ignoring_case(name, candidate.name)) {
-      return candidate.make(candidate.name, metric, dim);
-    }
+  return loops;
+}
+
+Result<Candidate> find_candidate(std::string_view name) {
+  if (equal_ignoring_case(name, "auto")) return simd_candidates().front();
+  for (const Candidate& candidate : candidates()) {
+    if (equal_ignoring_case(name, candidate.name)) return candidate;
   }
   std::string known;
   for (const std::string& each : kernel_names()) known += (known.empty() ? "" : ", ") + each;
   return fail(ErrorCode::kInvalidArgument, "unknown kernel '" + std::string(name.substr(0, 64)) +
                                                "', this machine has " + known);
+}
+
+}  // namespace
+}  // namespace kernels
+
+Result<std::unique_ptr<Kernel>> make_kernel(std::string_view name, Metric metric, std::size_t dim,
+                                            Element element) {
+  const auto candidate = kernels::find_candidate(name);
+  if (!candidate) return tl::unexpected(candidate.error());
+  if (element == Element::kF32) return candidate->make(candidate->name, metric, dim);
+  return make_code_kernel(kernels::code_loops(candidate->name), metric, dim, element);
+}
+
+Result<std::unique_ptr<Kernel>> make_estimator(std::string_view name, Metric metric,
+                                               std::size_t dim, Element element) {
+  const auto candidate = kernels::find_candidate(name);
+  if (!candidate) return tl::unexpected(candidate.error());
+  return make_code_estimator(kernels::code_loops(candidate->name), metric, dim, element);
 }
 
 std::vector<std::string> kernel_names() {

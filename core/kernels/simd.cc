@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The SIMD kernels: this file is compiled once per instruction set by foreach_target.h, and the
 // table at its end leads to each of them.
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,41 +21,20 @@
 #include "core/kernels/simd-inl.h"
 
 #if HWY_ONCE
+#include "core/kernels/targets.h"
+
 namespace engram::kernels {
 namespace {
 
 HWY_EXPORT(make_simd_kernel);
 
-/// Highway calls its fallback "SCALAR" or "EMU128", depending on the compiler. Ours is one name,
-/// which is not that of the oracle either.
-std::string_view target_name(std::int64_t target) {
-  const bool is_fallback = target == HWY_SCALAR || target == HWY_EMU128;
-  return is_fallback ? "portable" : hwy::TargetName(target);
-}
-
-/// The kernel of one instruction set out of Highway's table, which is a single entry if only one
-/// was compiled.
-Factory factory_for(std::int64_t target) {
-  constexpr auto& kTable = HWY_DISPATCH_TABLE(make_simd_kernel);
-  if (std::size(kTable) == 1) return kTable[0];
-  hwy::ChosenTarget chosen;
-  chosen.Update(target);
-  return kTable[chosen.GetIndex()];
-}
-
-/// Lower bits are better targets.
-template <class Visit>
-void for_each_target(std::int64_t targets, Visit&& visit) {
-  for (; targets != 0; targets &= targets - 1) visit(targets & -targets);
-}
-
 }  // namespace
 
 std::vector<Candidate> simd_candidates() {
   std::vector<Candidate> candidates;
-  const std::int64_t runnable = HWY_TARGETS & (HWY_SUPPORTED_TARGETS | HWY_STATIC_TARGET);
-  for_each_target(runnable, [&](std::int64_t target) {
-    candidates.push_back({target_name(target), factory_for(target)});
+  for_each_target(runnable_targets(), [&](std::int64_t target) {
+    candidates.push_back(
+        {target_name(target), function_for(HWY_DISPATCH_TABLE(make_simd_kernel), target)});
   });
   return candidates;
 }

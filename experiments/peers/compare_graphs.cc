@@ -71,7 +71,11 @@ void pin_to(int core) {
 }
 
 std::unique_ptr<System> make_system(const std::string& name, const Setting& setting) {
-  if (name == "engram") return make_engram(setting);
+  if (name == "engram") return make_engram(setting, "f32", "f32");
+  for (const std::string quant : {"sq8", "sq4"}) {
+    if (name == "engram-" + quant) return make_engram(setting, quant, "f32");
+    if (name == "engram-" + quant + "-only") return make_engram(setting, quant, "none");
+  }
   if (name == "hnswlib") return make_hnswlib(setting);
   if (name == "faiss") return make_faiss(setting);
   throw std::runtime_error("unknown system " + name);

@@ -16,15 +16,17 @@ namespace {
 /// The primitive `hnsw` below the server, through the contracts that the server uses.
 class EngramSystem final : public System {
  public:
-  explicit EngramSystem(const Setting& setting)
-      : dim_(setting.dim),
-        store_(std::move(*VectorStore::create(setting.dim, setting.metric))),
-        kernel_(std::move(*make_kernel("auto", setting.metric, setting.dim))) {
+  EngramSystem(const Setting& setting, std::string_view quant, std::string_view rerank)
+      : dim_(setting.dim) {
     const Primitive* const primitive = *find_primitive("hnsw");
     const std::string m = std::to_string(setting.m);
     const std::string ef_construction = std::to_string(setting.ef_construction);
-    const std::vector<OptionText> given = {{"M", m}, {"EF_CONSTRUCTION", ef_construction}};
+    const std::vector<OptionText> given = {
+        {"M", m}, {"EF_CONSTRUCTION", ef_construction}, {"QUANT", quant}, {"RERANK", rerank}};
     const Options options = std::move(*Options::parse(primitive->create_options, given));
+    const Element element = stored_element(*primitive, options);
+    store_ = std::move(*VectorStore::create(setting.dim, setting.metric, element));
+    kernel_ = std::move(*make_kernel("auto", setting.metric, setting.dim, element));
     index_ = std::move(*primitive->create({*store_, *kernel_}, options));
   }
 
@@ -60,8 +62,9 @@ class EngramSystem final : public System {
 
 }  // namespace
 
-std::unique_ptr<System> make_engram(const Setting& setting) {
-  return std::make_unique<EngramSystem>(setting);
+std::unique_ptr<System> make_engram(const Setting& setting, std::string_view quant,
+                                    std::string_view rerank) {
+  return std::make_unique<EngramSystem>(setting, quant, rerank);
 }
 
 }  // namespace engram::peers

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
+#include <string_view>
 
 #include "core/metric.h"
 
@@ -34,7 +34,9 @@ class System {
                       std::span<std::uint32_t> rows) = 0;
 };
 
-std::unique_ptr<System> make_engram(const Setting& setting);
+/// The primitive `hnsw` with these options, as VNEW takes them.
+std::unique_ptr<System> make_engram(const Setting& setting, std::string_view quant,
+                                    std::string_view rerank);
 std::unique_ptr<System> make_hnswlib(const Setting& setting);
 std::unique_ptr<System> make_faiss(const Setting& setting);
 

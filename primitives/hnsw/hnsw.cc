@@ -15,22 +15,42 @@ namespace {
 
 constexpr double kMaxSeed = 9007199254740991.0;  // 2^53 - 1: what an option holds exactly
 
+constexpr std::string_view kKeepVectors = "f32";
+constexpr std::string_view kRerankChoices[] = {kKeepVectors, "none"};
+
 constexpr OptionSpec kCreateOptions[] = {
     integer_option("M", 16, kMinM, kMaxM, "links per node and level, twice as many on level 0"),
     integer_option("EF_CONSTRUCTION", 200, 1, 10'000, "candidates kept while inserting"),
     integer_option("EF_SEARCH", 64, 1, 1'000'000,
                    "candidates kept while searching, unless EF says"),
     integer_option("SEED", 42, 0, kMaxSeed, "changes the levels that nodes are drawn"),
+    choice_option("QUANT", "f32", kElementNames, "what walks compare: vectors, or codes of them"),
+    choice_option("RERANK", kKeepVectors, kRerankChoices,
+                  "whether vectors are kept beside their codes, to rank again what was found"),
 };
+
+Element quant_of(const Options& options) {
+  return *element_from_name(options.choice("QUANT"));
+}
+
+/// What the store keeps.
+Element stored_element(const Options& options) {
+  return options.choice("RERANK") == kKeepVectors ? Element::kF32 : quant_of(options);
+}
 
 Result<std::unique_ptr<Index>> create_index(const IndexContext& context, const Options& options) {
   const auto number = [&](std::string_view name) {
     return static_cast<std::size_t>(options.integer(name));
   };
+  if (quant_of(options) == Element::kF32 && options.choice("RERANK") != kKeepVectors) {
+    return fail(ErrorCode::kInvalidArgument,
+                "RERANK none keeps only codes, so QUANT must name them: sq8 or sq4");
+  }
   auto index = Hnsw::create(context, {.m = number("M"),
                                       .ef_construction = number("EF_CONSTRUCTION"),
                                       .ef_search = number("EF_SEARCH"),
-                                      .seed = number("SEED")});
+                                      .seed = number("SEED"),
+                                      .quant = quant_of(options)});
   if (!index) return tl::unexpected(std::move(index.error()));
   return std::move(*index);
 }
@@ -41,6 +61,7 @@ const Registration kRegistration({
     .source = "Malkov & Yashunin 2018",
     .traits = {.concurrent = true, .deferred_reclaim = true, .saves_structure = true},
     .create_options = kCreateOptions,
+    .stored_element = stored_element,
     .create = create_index,
 });
 
@@ -51,7 +72,35 @@ Result<std::unique_ptr<Hnsw>> Hnsw::create(const IndexContext& context, const Co
   ENGRAM_TRY(index->graph_.reserve());
   ENGRAM_TRY(index->nodes_.reserve());
   ENGRAM_TRY(index->held_.reserve());
+  ENGRAM_TRY(index->prepare_codes());
   return index;
+}
+
+Status Hnsw::prepare_codes() {
+  if (config_.quant == Element::kF32) return {};
+  const VectorStore& store = context_.store;
+  auto estimator =
+      make_estimator(context_.kernel.name(), store.metric(), store.dim(), config_.quant);
+  if (!estimator) return tl::unexpected(std::move(estimator.error()));
+  estimator_ = std::move(*estimator);
+  if (store.element() == config_.quant) return {};
+  codes_ = std::make_unique<RowBlocks>(row_bytes(config_.quant, store.metric(), store.dim()));
+  return codes_->reserve();
+}
+
+/// A search's query for walks: as it is, or coded.
+Bound Hnsw::walk_bound(Query query, Working& working) const {
+  if (!compares_codes()) return walk_rows().to(query);
+  const auto* const vector = reinterpret_cast<const float*>(query.data);
+  return walk_rows().to(estimator_->prepare({vector, context_.store.dim()}, working.query));
+}
+
+/// Gives what a walk by codes found its true scores and order.
+void Hnsw::rank_again(const Bound& bound, Working& working) const {
+  auto& nearest = working.beam.nearest;
+  working.found.clear();
+  for (const Hit& hit : nearest) working.found.push_back(hit.slot);
+  rank(bound, working.found, BySlot{}, working.scores, nearest);
 }
 
 /// Alg. 5, and an exact scan where the walk could not give a complete answer or would look at
@@ -66,24 +115,30 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
     return {};
   }
 
-  Beam& beam = scratch.get<Working>().beam;
-  Hit start = score_one(bound, entry.slot);
+  auto& working = scratch.get<Working>();
+  Beam& beam = working.beam;
+  const Bound walk = walk_bound(query, working);
+  Hit start = score_one(walk, entry.slot);
   for (unsigned level = entry.level; level > 0; --level) {
-    start = greedy_walk(graph_, level, bound, start, BySlot{}, beam);
+    start = greedy_walk(graph_, level, walk, start, BySlot{}, beam);
   }
   search_layer(
-      graph_, 0, bound, {&start, 1}, ef, context_.store.slot_end(), BySlot{},
+      graph_, 0, walk, {&start, 1}, ef, context_.store.slot_end(), BySlot{},
       [this](Slot slot) { return held_.contains(slot); }, beam);
   if (beam.nearest.size() < params.k) {  // cut off by erased nodes, or by erases just now
     scan_nearest(bound, held_, params.k, hits);
     return {};
   }
+  if (compares_codes()) rank_again(bound, working);
   hits.assign(beam.nearest.begin(), beam.nearest.begin() + static_cast<std::ptrdiff_t>(params.k));
   return {};
 }
 
 std::size_t Hnsw::memory_bytes() const noexcept {
-  return sizeof(*this) + graph_.memory_bytes() + nodes_.memory_bytes() + held_.memory_bytes();
+  const std::size_t code_bytes =
+      codes_ == nullptr ? 0 : graph_.node_end() * codes_->row_bytes() + codes_->bookkeeping_bytes();
+  return sizeof(*this) + graph_.memory_bytes() + code_bytes + nodes_.memory_bytes() +
+         held_.memory_bytes();
 }
 
 std::vector<Fact> Hnsw::describe() const {
@@ -99,6 +154,7 @@ std::vector<Fact> Hnsw::describe() const {
       {"ef-construction", std::to_string(config_.ef_construction)},
       {"ef-search", std::to_string(config_.ef_search)},
       {"seed", std::to_string(config_.seed)},
+      {"quant-type", std::string(element_name(config_.quant))},
       {"mean-degree", degree.str()},
       {"erased-nodes", std::to_string(erased)},
   };

@@ -25,6 +25,7 @@ struct Config {
   std::size_t ef_construction = 200;
   std::size_t ef_search = 64;
   std::uint64_t seed = 42;
+  Element quant = Element::kF32;  ///< what walks compare
 };
 
 /// The neighbours that a new node will have on each of its levels, found before any of them is told
@@ -53,6 +54,8 @@ struct Working {
   std::vector<Slot> slots;
   Repair repair;
   std::vector<float> scores;
+  AlignedBuffer query;  // of the node that links are made for, or coded from a search's
+  std::vector<Slot> found;
 };
 
 /// A slot is a *node* from its insert to the reclaim() after its erase, and *held* from its insert
@@ -60,6 +63,10 @@ struct Working {
 /// insert that begins then links to it. One that chose it as a neighbour before the erase may still
 /// do so: such inserts have ended when reclaim() is called, which forgets those links like the
 /// others.
+///
+/// Walks compare what the option QUANT says: stored rows, or codes of them that the index keeps
+/// itself, or, where the store has nothing but codes, those. What was found by codes is ranked
+/// again by the store's kernel, so every score that is answered is the kernel's.
 ///
 /// Threads: everything at once, without a lock that all share (graph.h). Only an insert that must
 /// become the entry point, which is seldom, waits for others of its kind.
@@ -86,13 +93,23 @@ class Hnsw final : public Index {
   Hnsw(const IndexContext& context, const Config& config)
       : context_(context), config_(config), graph_(config.m) {}
 
-  Bound bound_to(Slot slot) const noexcept {
-    return Bound::to_slot(context_.kernel, context_.store, slot);
+  Status prepare_codes();
+  bool compares_codes() const noexcept { return estimator_ != nullptr; }
+  /// What walks compare.
+  RowView walk_rows() const noexcept {
+    return {compares_codes() ? *estimator_ : context_.kernel,
+            codes_ != nullptr ? *codes_ : context_.store.rows()};
   }
+  Bound walk_bound(Query query, Working& working) const;
+  Bound bound_to(Slot slot, Working& working) const {
+    return walk_rows().to_slot(slot, working.query);
+  }
+  void rank_again(const Bound& bound, Working& working) const;
   double mean_degree() const;
 
   // insert.cc
   unsigned draw_level(std::uint64_t identity) const noexcept;
+  Status encode(Slot slot);
   Status add_node(Slot slot, unsigned level);
   bool plan_neighbors(Slot slot, unsigned level, Entry entry, Working& working) const;
   bool plan_by_scan(Slot slot, Working& working) const;
@@ -118,6 +135,8 @@ class Hnsw final : public Index {
   const IndexContext context_;
   const Config config_;
   Graph graph_;
+  std::unique_ptr<Kernel> estimator_;  // null unless walks compare codes
+  std::unique_ptr<RowBlocks> codes_;   // null unless they are the index's own
   SlotSet nodes_;
   SlotSet held_;
   std::mutex entry_mutex_;  // taken to change the entry point

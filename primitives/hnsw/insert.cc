@@ -31,8 +31,19 @@ Status Hnsw::add_node(Slot slot, unsigned level) {
   return {};
 }
 
+/// Codes the slot's row, if the index keeps codes of its own.
+Status Hnsw::encode(Slot slot) {
+  if (codes_ == nullptr) return {};
+  ENGRAM_TRY(codes_->ensure(std::size_t{slot} + 1));
+  const VectorStore& store = context_.store;
+  const auto* const values = reinterpret_cast<const float*>(store.row(slot));
+  encode_codes(config_.quant, store.metric(), {values, store.dim()}, codes_->row(slot));
+  return {};
+}
+
 Status Hnsw::insert(Slot slot, std::uint64_t identity, Scratch& scratch) {
   const unsigned level = draw_level(identity);
+  ENGRAM_TRY(encode(slot));
   ENGRAM_TRY(add_node(slot, level));
   auto& working = scratch.get<Working>();
 
@@ -58,7 +69,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
   Plan& plan = working.plan;
   Beam& beam = working.beam;
   auto& starts = working.starts;
-  const Bound query = bound_to(slot);
+  const Bound query = bound_to(slot, working);
   const ByPairHash order{slot};
   const auto is_candidate = [&](Slot other) { return other != slot && held_.contains(other); };
 
@@ -71,7 +82,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
   for (unsigned l = plan.top + 1; l-- > 0;) {
     search_layer(graph_, l, query, starts, config_.ef_construction, context_.store.slot_end(),
                  order, is_candidate, beam);
-    select_neighbors(context_.kernel, context_.store, beam.nearest, config_.m, working.selection);
+    select_neighbors(walk_rows(), beam.nearest, config_.m, working.selection);
     plan.neighbors[l] = working.selection.chosen;
     if (!beam.nearest.empty()) std::swap(starts, beam.nearest);
   }
@@ -81,10 +92,10 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
 /// The same by looking at every held node, on level 0 alone.
 bool Hnsw::plan_by_scan(Slot slot, Working& working) const {
   auto& candidates = working.candidates;
-  scan_nearest(bound_to(slot), held_, config_.ef_construction + 1, candidates);
+  scan_nearest(bound_to(slot, working), held_, config_.ef_construction + 1, candidates);
   std::erase_if(candidates, [slot](const Hit& hit) { return hit.slot == slot; });
   std::sort(candidates.begin(), candidates.end(), ByPairHash{slot});
-  select_neighbors(context_.kernel, context_.store, candidates, config_.m, working.selection);
+  select_neighbors(walk_rows(), candidates, config_.m, working.selection);
   working.plan.neighbors[0] = working.selection.chosen;
   working.plan.top = 0;
   return !candidates.empty();
@@ -117,12 +128,11 @@ void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& wor
     links.append(taken, neighbor.slot);
     return;
   }
-  rank(bound_to(node), slots, ByPairHash{node}, working.scores, candidates);
+  rank(bound_to(node, working), slots, ByPairHash{node}, working.scores, candidates);
   const auto place =
       std::upper_bound(candidates.begin(), candidates.end(), neighbor, ByPairHash{node});
   candidates.insert(place, neighbor);
-  select_neighbors(context_.kernel, context_.store, candidates, links.capacity(),
-                   working.selection);
+  select_neighbors(walk_rows(), candidates, links.capacity(), working.selection);
   links.assign(working.selection.chosen);
 }
 

@@ -26,7 +26,7 @@ Result<std::span<const std::byte>> read_section(SectionReader& reader, std::stri
   return bytes;
 }
 
-Result<Header> read_header(SectionReader& reader, std::size_t m) {
+Result<Header> read_structure_header(SectionReader& reader, std::size_t m, Element quant) {
   const auto bytes = read_section(reader, kHeaderSection, sizeof(Header));
   if (!bytes) return tl::unexpected(bytes.error());
   Header header;
@@ -38,6 +38,10 @@ Result<Header> read_header(SectionReader& reader, std::size_t m) {
   if (header.m != m) {
     return damaged("made with M " + std::to_string(header.m) + ", the index has " +
                    std::to_string(m));
+  }
+  if (header.quant != static_cast<std::uint32_t>(quant)) {
+    return damaged("made with another QUANT than the index has, " +
+                   std::string(element_name(quant)));
   }
   if (header.slot_end > kMaxSlots) {
     return damaged("spans " + std::to_string(header.slot_end) + " slots");
@@ -64,7 +68,7 @@ Result<std::size_t> count_upper_lists(std::span<const std::byte> levels) {
 /// No memory is taken before the sections of links are known to have the bytes that such levels
 /// need: a damaged byte per slot must not have gigabytes allocated.
 Status Hnsw::load(SectionReader& reader, const SlotSet& items) {
-  const auto header = read_header(reader, config_.m);
+  const auto header = read_structure_header(reader, config_.m, config_.quant);
   if (!header) return tl::unexpected(header.error());
   const auto levels = read_section(reader, kLevelsSection, header->slot_end);
   if (!levels) return tl::unexpected(levels.error());
@@ -76,6 +80,7 @@ Status Hnsw::load(SectionReader& reader, const SlotSet& items) {
 
   const std::size_t node_end = std::min(header->slot_end, context_.store.slot_end());
   ENGRAM_TRY(graph_.adopt(reader, kBaseSection, *levels, *upper, node_end));
+  if (codes_ != nullptr) ENGRAM_TRY(codes_->load(reader, kCodesSection, header->slot_end));
   ENGRAM_TRY(check_upper_links(*levels));
   ENGRAM_TRY(load_nodes(*levels, items));
   return load_entry({header->entry_slot, header->entry_level}, *levels);

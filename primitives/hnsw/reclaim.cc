@@ -74,7 +74,7 @@ void Hnsw::repair(Slot node, unsigned level, Working& working) {
   const bool has_lost_little = lost * kLittle <= kept.size();
   if (!has_lost_little) replacements.insert(replacements.end(), kept.begin(), kept.end());
   if (!has_lost_little) kept.clear();
-  const Bound bound = bound_to(node);
+  const Bound bound = bound_to(node, working);
   rank(bound, kept, ByPairHash{node}, working.scores, working.selection.chosen);
   rank(bound, replacements, ByPairHash{node}, working.scores, working.candidates);
   std::size_t places = links.capacity();
@@ -82,7 +82,7 @@ void Hnsw::repair(Slot node, unsigned level, Working& working) {
     places = kept.size() + lost;
     working.candidates.resize(std::min(working.candidates.size(), 2 * lost + kSpare));
   }
-  extend_selection(context_.kernel, context_.store, working.candidates, places, working.selection);
+  extend_selection(walk_rows(), working.candidates, places, working.selection);
   links.assign(working.selection.chosen);
 }
 

@@ -28,7 +28,8 @@ struct StructureCopy {
     return {links_of(upper) + i * m, m, levels.size()};
   }
   void forget_strangers();
-  Status write(SectionWriter& writer, Entry entry) const;
+  Status write(SectionWriter& writer, Entry entry, Element quant) const;
+  Status collect_nodes(SlotSet& nodes) const;
 
   std::size_t m;
   std::vector<std::uint8_t> levels;  // [slot_end], kNoNode for those not saved
@@ -82,13 +83,23 @@ void StructureCopy::forget_strangers() {
   for (std::size_t i = 0; i < upper_lists; ++i) upper_list(i).retain(is_saved);
 }
 
-Status StructureCopy::write(SectionWriter& writer, Entry entry) const {
+/// Makes `nodes`, a new set, those that are saved.
+Status StructureCopy::collect_nodes(SlotSet& nodes) const {
+  ENGRAM_TRY(nodes.reserve());
+  ENGRAM_TRY(nodes.ensure(levels.size()));
+  for (std::size_t slot = 0; slot < levels.size(); ++slot) {
+    if (has(static_cast<Slot>(slot))) nodes.add(static_cast<Slot>(slot));
+  }
+  return {};
+}
+
+Status StructureCopy::write(SectionWriter& writer, Entry entry, Element quant) const {
   const Header header{.version = kStructureVersion,
                       .m = static_cast<std::uint32_t>(m),
                       .slot_end = static_cast<std::uint32_t>(levels.size()),
                       .entry_slot = entry.slot,
                       .entry_level = entry.level,
-                      .reserved = 0};
+                      .quant = static_cast<std::uint32_t>(quant)};
   ENGRAM_TRY(writer.begin(kHeaderSection));
   ENGRAM_TRY(writer.append(std::as_bytes(std::span(&header, 1))));
   ENGRAM_TRY(writer.begin(kLevelsSection));
@@ -104,7 +115,11 @@ Status Hnsw::save(SectionWriter& writer, const SlotSet& items) const {
   if (!copy) return tl::unexpected(std::move(copy.error()));
   copy_links(*copy);
   copy->forget_strangers();
-  return copy->write(writer, entry_to_save(*copy, items));
+  ENGRAM_TRY(copy->write(writer, entry_to_save(*copy, items), config_.quant));
+  if (codes_ == nullptr) return {};
+  SlotSet nodes;
+  ENGRAM_TRY(copy->collect_nodes(nodes));
+  return codes_->save(writer, kCodesSection, nodes);
 }
 
 /// What the section of levels has.

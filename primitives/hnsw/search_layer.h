@@ -145,12 +145,15 @@ void search_layer(const Graph& graph, unsigned level, const Bound& query,
     if (nearest.size() >= ef && order(nearest.front(), next)) break;
     std::pop_heap(frontier.begin(), frontier.end(), farther);
     frontier.pop_back();
+    if (level == 0 && !frontier.empty()) graph.prefetch_links(frontier.front().slot);
 
     fresh.clear();
     const LinkList links = graph.links(next.slot, level);
     links.for_each([&](Slot slot) { visited.prefetch(slot); });
     links.for_each([&](Slot slot) {
-      if (visited.insert(slot)) fresh.push_back(slot);
+      if (!visited.insert(slot)) return;
+      query.prefetch(slot);
+      fresh.push_back(slot);
     });
     probe.expanded(next.slot);
     probe.scored(fresh.size());

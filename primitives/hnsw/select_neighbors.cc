@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <array>
 
-#include "core/bound.h"
-
 namespace engram::hnsw {
 namespace {
 
@@ -33,15 +31,15 @@ bool is_ruled_out(const Bound& candidate, float score, const Selection& selectio
 
 }  // namespace
 
-void select_neighbors(const Kernel& kernel, const VectorStore& store,
-                      std::span<const Hit> candidates, std::size_t m, Selection& selection) {
+void select_neighbors(const RowView& rows, std::span<const Hit> candidates, std::size_t m,
+                      Selection& selection) {
   selection.chosen.clear();
-  extend_selection(kernel, store, candidates, m, selection);
+  extend_selection(rows, candidates, m, selection);
 }
 
-void extend_selection(const Kernel& kernel, const VectorStore& store,
-                      std::span<const Hit> candidates, std::size_t m, Selection& selection) {
-  auto& [chosen, chosen_slots, passed_over] = selection;
+void extend_selection(const RowView& rows, std::span<const Hit> candidates, std::size_t m,
+                      Selection& selection) {
+  auto& [chosen, chosen_slots, passed_over, storage] = selection;
   if (chosen.size() + candidates.size() <= m) {  // there is room for all of them
     chosen.insert(chosen.end(), candidates.begin(), candidates.end());
     return;
@@ -51,7 +49,7 @@ void extend_selection(const Kernel& kernel, const VectorStore& store,
   for (const Hit& hit : chosen) chosen_slots.push_back(hit.slot);
   for (const Hit& candidate : candidates) {
     if (chosen.size() == m) return;
-    const Bound bound = Bound::to_slot(kernel, store, candidate.slot);
+    const Bound bound = rows.to_slot(candidate.slot, storage);
     if (is_ruled_out(bound, candidate.score, selection)) {
       passed_over.push_back(candidate);
     } else {

@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "core/kernel.h"
+#include "core/aligned_buffer.h"
+#include "core/bound.h"
 #include "core/slot.h"
-#include "core/vector_store.h"
 
 namespace engram::hnsw {
 
@@ -16,6 +16,7 @@ struct Selection {
   std::vector<Hit> chosen;  ///< the result, with scores to the base: diverse ones first
   std::vector<Slot> chosen_slots;
   std::vector<Hit> passed_over;
+  AlignedBuffer candidate_query;
 };
 
 /// Chooses at most `m` neighbours for a base node among `candidates`, such that they lie in
@@ -26,12 +27,12 @@ struct Selection {
 /// see README.md, "Deviations". candidates: [n] with their scores to the base, in the order
 /// ByPairHash of the base; neither the base nor duplicates among them. Leaves the result in
 /// selection.chosen. Cost: at most n * m distances. Any thread.
-void select_neighbors(const Kernel& kernel, const VectorStore& store,
-                      std::span<const Hit> candidates, std::size_t m, Selection& selection);
+void select_neighbors(const RowView& rows, std::span<const Hit> candidates, std::size_t m,
+                      Selection& selection);
 
 /// The same beside neighbours that are there to stay: selection.chosen holds them on entry, with
 /// their scores, and is extended to at most `m`. candidates: none of them.
-void extend_selection(const Kernel& kernel, const VectorStore& store,
-                      std::span<const Hit> candidates, std::size_t m, Selection& selection);
+void extend_selection(const RowView& rows, std::span<const Hit> candidates, std::size_t m,
+                      Selection& selection);
 
 }  // namespace engram::hnsw

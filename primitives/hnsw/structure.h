@@ -4,7 +4,8 @@
 //   hnsw.levels  a byte per slot below header.slot_end: a node's highest level, or kNoNode
 //   hnsw.upper   [M] slots for each level above 0 of each node, by slot and level
 //   hnsw.base    [slot_end][2M] slots: level 0, for other slots than nodes unused
-// Unused places are kNoSlot and come last. hnsw.base is placed, the others are read.
+//   hnsw.codes   the codes that the index keeps itself, if it does: see RowBlocks::save
+// Unused places are kNoSlot and come last. hnsw.base and hnsw.codes are placed, the others are read.
 #pragma once
 
 #include <bit>
@@ -21,6 +22,7 @@ inline constexpr std::string_view kHeaderSection = "hnsw.header";
 inline constexpr std::string_view kLevelsSection = "hnsw.levels";
 inline constexpr std::string_view kUpperSection = "hnsw.upper";
 inline constexpr std::string_view kBaseSection = "hnsw.base";
+inline constexpr std::string_view kCodesSection = "hnsw.codes";
 
 inline constexpr std::uint32_t kStructureVersion = 2;
 
@@ -30,7 +32,7 @@ struct Header {
   std::uint32_t slot_end;  // one past the highest node
   std::uint32_t entry_slot;
   std::uint32_t entry_level;
-  std::uint32_t reserved;
+  std::uint32_t quant;  // an Element
 };
 static_assert(sizeof(Header) == 24);
 

@@ -60,10 +60,11 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context)
     : spec_(std::move(spec)), context_(context), keys_(context.hash_seed) {}
 
 Status Collection::build() {
-  auto store = VectorStore::create(spec_.dim, spec_.metric);
+  const Element element = stored_element(*spec_.primitive, spec_.options);
+  auto store = VectorStore::create(spec_.dim, spec_.metric, element);
   if (!store) return tl::unexpected(std::move(store.error()));
   store_ = std::move(*store);
-  auto kernel = make_kernel(spec_.kernel_name, spec_.metric, spec_.dim);
+  auto kernel = make_kernel(spec_.kernel_name, spec_.metric, spec_.dim, element);
   if (!kernel) return tl::unexpected(std::move(kernel.error()));
   kernel_ = std::move(*kernel);
   auto index = spec_.primitive->create({*store_, *kernel_}, spec_.options);

@@ -21,8 +21,8 @@ TestCollection::TestCollection(const Primitive& primitive, Metric metric, std::s
                                std::vector<OptionText> options)
     : primitive_(primitive),
       options_(Options::parse(primitive.create_options, options).value()),
-      store_(VectorStore::create(dim, metric).value()),
-      kernel_(make_kernel("auto", metric, dim).value()),
+      store_(VectorStore::create(dim, metric, stored_element(primitive, options_)).value()),
+      kernel_(make_kernel("auto", metric, dim, store_->element()).value()),
       index_(make_index()) {}
 
 std::unique_ptr<Index> TestCollection::make_index() const {
@@ -87,7 +87,7 @@ void TestCollection::save_rows(Saved& saved) const {
 
 Status TestCollection::restore(const Saved& saved) {
   index_.reset();
-  store_ = VectorStore::create(store_->dim(), store_->metric()).value();
+  store_ = VectorStore::create(store_->dim(), store_->metric(), store_->element()).value();
   index_ = make_index();
   held_.clear();
   erased_.clear();

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors in 8 or 4 bits a component: scalar quantisation with an offset and a scale of each
+// vector's own, the one-level form of LVQ [Aguerrebere et al. 2023, eq. 2-4] without its mean.
+// Nothing is trained: a vector's code depends on that vector alone, so the first is coded like the
+// last, and replaying a journal gives the same codes.
+//
+// With L = 255 or 15, component j of a row stands for offset + scale * c[j], where c[j] in 0..L is
+// the code, offset the least component and scale the L-th part of the range.
+//
+// A row, padded to kRowAlignment:
+//   sq8  c[0], c[1], ...
+//   sq4  a byte for c[j] + 16 * c[j + h], j < h = ceil(dim / 2)
+//   zeros, and at the row's end a CodeHeader (its last number only under l2)
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <span>
+
+#include "core/element.h"
+#include "core/metric.h"
+#include "core/row.h"
+
+namespace engram {
+
+/// What a row says of its vector beside the codes.
+struct CodeHeader {
+  float offset;
+  float scale;
+  float sum;           ///< of the components that the codes stand for
+  float squared_norm;  ///< of the vector that they stand for; only l2 needs it
+};
+
+/// The highest code.
+constexpr unsigned max_code(Element element) noexcept {
+  return element == Element::kSq8 ? 255 : 15;
+}
+
+/// Bytes of a row that hold codes. element: not kF32.
+constexpr std::size_t code_bytes(Element element, std::size_t dim) noexcept {
+  return element == Element::kSq8 ? dim : (dim + 1) / 2;
+}
+
+/// Without the squared norm 100 components of 4 bits fit in one cache line.
+constexpr std::size_t header_bytes(Metric metric) noexcept {
+  return metric == Metric::kL2 ? sizeof(CodeHeader) : sizeof(CodeHeader) - sizeof(float);
+}
+
+/// Bytes from one row to the next, of any element.
+constexpr std::size_t row_bytes(Element element, Metric metric, std::size_t dim) noexcept {
+  if (element == Element::kF32) return row_bytes(dim);
+  return round_up(code_bytes(element, dim) + header_bytes(metric), kRowAlignment);
+}
+
+/// The header of the row of `bytes` at `row`; squared_norm is 0 where it is not stored.
+inline CodeHeader read_header(const std::byte* row, std::size_t bytes, Metric metric) noexcept {
+  CodeHeader header{};
+  std::memcpy(&header, row + bytes - header_bytes(metric), header_bytes(metric));
+  return header;
+}
+
+/// Codes `values` ([dim], a float32 row: checked, and under cosine normalised) into `row`
+/// (row_bytes(element, metric, dim) bytes). element: not kF32.
+void encode_codes(Element element, Metric metric, std::span<const float> values, std::byte* row);
+
+/// values[j] = offset + scale * c[j]. values: [dim].
+void decode_codes(Element element, Metric metric, const std::byte* row, std::span<float> values);
+
+}  // namespace engram

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/kernels/code_kernel.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "core/assert.h"
+
+namespace engram::kernels {
+namespace {
+
+CodeShape shape_of(Element element, Metric metric, std::size_t dim) {
+  return {.element = element,
+          .dim = dim,
+          .half = code_bytes(element, dim),
+          .line_bytes = round_up(code_bytes(element, dim), kRowAlignment),
+          .row_bytes = row_bytes(element, metric, dim)};
+}
+
+/// Scores the vectors that codes stand for.
+class CodeKernel final : public Kernel {
+ public:
+  CodeKernel(const CodeLoops& loops, Metric metric, const CodeShape& shape) noexcept
+      : name_(loops.name),
+        score_(metric == Metric::kL2 ? loops.l2 : loops.dot),
+        metric_(metric),
+        shape_(shape) {}
+
+  std::string_view name() const noexcept override { return name_; }
+
+  Query prepare(std::span<const float> vector, AlignedBuffer& storage) const override {
+    ENGRAM_ASSERT(vector.size() == shape_.dim);
+    std::byte* const query = storage.reserve(row_bytes(shape_.dim));
+    encode_row(metric_, vector, query);
+    return {query};
+  }
+
+  Query from_row(const std::byte* row, AlignedBuffer& storage) const override {
+    std::byte* const query = storage.reserve(row_bytes(shape_.dim));
+    decode_codes(shape_.element, metric_, row, {reinterpret_cast<float*>(query), shape_.dim});
+    return {query};
+  }
+
+  void gather(Query query, std::span<const std::byte* const> rows,
+              std::span<float> out) const noexcept override {
+    for (std::size_t i = 0; i < rows.size(); ++i) out[i] = score(query, rows[i]);
+  }
+
+  void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept override {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = score(query, rows + i * shape_.row_bytes);
+  }
+
+ private:
+  float score(Query query, const std::byte* row) const noexcept {
+    return score_(shape_, reinterpret_cast<const float*>(query.data), row,
+                  read_header(row, shape_.row_bytes, metric_));
+  }
+
+  const std::string_view name_;
+  const DecodedScore score_;
+  const Metric metric_;
+  const CodeShape shape_;
+};
+
+/// What the plane of a query stands for: see code_kernel.h.
+struct PlaneHeader {
+  double offset;         ///< b
+  double scale;          ///< t
+  double sum_of_scaled;  ///< t sum(p)
+  double squared_norm;   ///< of y
+};
+
+/// What is taken from codes to make them signed.
+constexpr std::uint8_t kMiddle = 128;
+
+constexpr std::int8_t sign(std::byte code) noexcept {
+  return static_cast<std::int8_t>(std::to_integer<std::uint8_t>(code) ^ kMiddle);
+}
+
+void sign_codes(const std::byte* codes, std::size_t count, std::int8_t* plane) noexcept {
+  for (std::size_t j = 0; j < count; ++j) plane[j] = sign(codes[j]);
+}
+void sign_lower_codes(const std::byte* pairs, std::size_t count, std::int8_t* plane) noexcept {
+  for (std::size_t j = 0; j < count; ++j) plane[j] = sign(pairs[j] & std::byte{0x0F});
+}
+void sign_upper_codes(const std::byte* pairs, std::size_t count, std::int8_t* plane) noexcept {
+  for (std::size_t j = 0; j < count; ++j) plane[j] = sign(pairs[j] >> 4);
+}
+
+/// Compares codes with codes. A query is a plane and its header.
+class CodeEstimator final : public Kernel {
+ public:
+  CodeEstimator(const CodeLoops& loops, Metric metric, const CodeShape& shape) noexcept
+      : name_(loops.name),
+        dots_(shape.element == Element::kSq8 ? loops.dots_sq8 : loops.dots_sq4),
+        metric_(metric),
+        shape_(shape) {}
+
+  std::string_view name() const noexcept override { return name_; }
+
+  Query prepare(std::span<const float> vector, AlignedBuffer& storage) const override {
+    ENGRAM_ASSERT(vector.size() == shape_.dim);
+    // Behind the query, for as long as it takes to make it: the vector as a row, and its codes.
+    const std::size_t coded_bytes = row_bytes(Element::kSq8, Metric::kL2, shape_.dim);
+    std::byte* const query = storage.reserve(query_bytes() + row_bytes(shape_.dim) + coded_bytes);
+    std::byte* const row = query + query_bytes();
+    std::byte* const coded = row + row_bytes(shape_.dim);
+    encode_row(metric_, vector, row);
+    encode_codes(Element::kSq8, Metric::kL2, {reinterpret_cast<const float*>(row), shape_.dim},
+                 coded);
+    write_header(query, read_header(coded, coded_bytes, Metric::kL2));
+    std::int8_t* const plane = clear_plane(query);
+    sign_codes(coded, shape_.half, plane);
+    sign_codes(coded + shape_.half, shape_.dim - shape_.half, plane + shape_.line_bytes);
+    return {query};
+  }
+
+  Query from_row(const std::byte* row, AlignedBuffer& storage) const override {
+    std::byte* const query = storage.reserve(query_bytes());
+    write_header(query, read_header(row, shape_.row_bytes, metric_));
+    std::int8_t* const plane = clear_plane(query);
+    if (shape_.element == Element::kSq8) {
+      sign_codes(row, shape_.dim, plane);
+    } else {
+      sign_lower_codes(row, shape_.half, plane);
+      sign_upper_codes(row, shape_.dim - shape_.half, plane + shape_.line_bytes);
+    }
+    return {query};
+  }
+
+  void gather(Query query, std::span<const std::byte* const> rows,
+              std::span<float> out) const noexcept override {
+    PlaneHeader y;
+    std::memcpy(&y, query.data + plane_bytes(), sizeof y);
+    const auto* const plane = reinterpret_cast<const std::int8_t*>(query.data);
+    std::array<std::int32_t, kBatch> dots;
+    while (!rows.empty()) {
+      const std::size_t count = std::min(kBatch, rows.size());
+      dots_(shape_, plane, rows.first(count), dots.data());
+      for (std::size_t i = 0; i < count; ++i) out[i] = estimate(y, header_of(rows[i]), dots[i]);
+      rows = rows.subspan(count);
+      out = out.subspan(count);
+    }
+  }
+
+  void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept override {
+    std::array<const std::byte*, kBatch> pointers;
+    while (!out.empty()) {
+      const std::size_t count = std::min(kBatch, out.size());
+      for (std::size_t i = 0; i < count; ++i) pointers[i] = rows + i * shape_.row_bytes;
+      gather(query, {pointers.data(), count}, out.first(count));
+      rows += count * shape_.row_bytes;
+      out = out.subspan(count);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kBatch = 64;
+
+  std::size_t plane_bytes() const noexcept {
+    return shape_.line_bytes * (shape_.element == Element::kSq8 ? 1 : 2);
+  }
+  std::size_t query_bytes() const noexcept {
+    return round_up(plane_bytes() + sizeof(PlaneHeader), kRowAlignment);
+  }
+
+  CodeHeader header_of(const std::byte* row) const noexcept {
+    return read_header(row, shape_.row_bytes, metric_);
+  }
+
+  float estimate(const PlaneHeader& y, const CodeHeader& x, std::int32_t dot) const noexcept {
+    const double product = y.offset * x.sum + x.offset * y.sum_of_scaled + y.scale * x.scale * dot;
+    if (metric_ != Metric::kL2) return static_cast<float>(-product);
+    return static_cast<float>(double{x.squared_norm} + y.squared_norm - 2 * product);
+  }
+
+  std::int8_t* clear_plane(std::byte* query) const noexcept {
+    std::memset(query, 0, plane_bytes());
+    return reinterpret_cast<std::int8_t*>(query);
+  }
+
+  /// Behind the plane; `header` is of the codes that the plane is made of.
+  void write_header(std::byte* query, const CodeHeader& header) const noexcept {
+    const double offset = header.offset + double{kMiddle} * header.scale;
+    const PlaneHeader plane_header{
+        .offset = offset,
+        .scale = header.scale,
+        .sum_of_scaled = header.sum - static_cast<double>(shape_.dim) * offset,
+        .squared_norm = header.squared_norm};
+    std::memcpy(query + plane_bytes(), &plane_header, sizeof plane_header);
+  }
+
+  const std::string_view name_;
+  const CodeDots dots_;
+  const Metric metric_;
+  const CodeShape shape_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_code_kernel(const CodeLoops& loops, Metric metric, std::size_t dim,
+                                         Element element) {
+  return std::make_unique<CodeKernel>(loops, metric, shape_of(element, metric, dim));
+}
+
+std::unique_ptr<Kernel> make_code_estimator(const CodeLoops& loops, Metric metric, std::size_t dim,
+                                            Element element) {
+  return std::make_unique<CodeEstimator>(loops, metric, shape_of(element, metric, dim));
+}
+
+}  // namespace engram::kernels

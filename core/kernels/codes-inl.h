@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// One instruction set's loops over codes; included by simd_codes.cc once per target.
+
+// A guard that lets every target in once.
+#if defined(ENGRAM_CORE_KERNELS_CODES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ENGRAM_CORE_KERNELS_CODES_INL_H_
+#undef ENGRAM_CORE_KERNELS_CODES_INL_H_
+#else
+#define ENGRAM_CORE_KERNELS_CODES_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace engram::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Codes are padded to 64 bytes, which every vector length up to that divides.
+using Bytes = hn::CappedTag<std::uint8_t, kRowAlignment>;
+using SignedBytes = hn::RebindToSigned<Bytes>;
+using Words = hn::RepartitionToWide<SignedBytes>;
+using Sums = hn::RepartitionToWide<Words>;
+using ByteVector = hn::Vec<Bytes>;
+using PlaneVector = hn::Vec<SignedBytes>;
+using SumVector = hn::Vec<Sums>;
+
+inline constexpr std::size_t kByteLanes = hn::MaxLanes(Bytes());
+
+/// Rows that share the loads of a plane, enough to hide the latency of the multiplications.
+inline constexpr std::size_t kGroup = 4;
+
+/// Sums of products of bytes, kept in as many vectors as the target needs.
+#if HWY_TARGET == HWY_AVX3_DL
+struct Accumulator {
+  SumVector sum;
+
+  HWY_INLINE void clear() { sum = hn::Zero(Sums()); }
+
+  /// Adds codes * plane, four neighbours to a lane. Highway 1.0.3 does not know the instruction.
+  HWY_INLINE void add(ByteVector codes, PlaneVector plane) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(codes.raw), "v"(plane.raw));
+  }
+  HWY_INLINE std::int32_t total() const { return hn::GetLane(hn::SumOfLanes(Sums(), sum)); }
+};
+#elif HWY_TARGET == HWY_SCALAR
+struct Accumulator {
+  std::int32_t sum;
+
+  HWY_INLINE void clear() { sum = 0; }
+
+  HWY_INLINE void add(ByteVector codes, PlaneVector plane) {
+    sum += std::int32_t{hn::GetLane(codes)} * hn::GetLane(plane);
+  }
+  HWY_INLINE std::int32_t total() const { return sum; }
+};
+#else
+/// Widens to 16 bits: the instruction that multiplies bytes saturates.
+struct Accumulator {
+  SumVector even;
+  SumVector odd;
+
+  HWY_INLINE void clear() { even = odd = hn::Zero(Sums()); }
+
+  HWY_INLINE void add(ByteVector codes, PlaneVector plane) {
+    const Words words;
+    const hn::Half<Bytes> half;
+    const hn::Half<SignedBytes> signed_half;
+    multiply(hn::PromoteTo(words, hn::LowerHalf(half, codes)),
+             hn::PromoteTo(words, hn::LowerHalf(signed_half, plane)));
+    multiply(hn::PromoteTo(words, hn::UpperHalf(half, codes)),
+             hn::PromoteTo(words, hn::UpperHalf(signed_half, plane)));
+  }
+  HWY_INLINE std::int32_t total() const {
+    return hn::GetLane(hn::SumOfLanes(Sums(), hn::Add(even, odd)));
+  }
+
+ private:
+  HWY_INLINE void multiply(hn::Vec<Words> codes, hn::Vec<Words> plane) {
+    even = hn::ReorderWidenMulAccumulate(Sums(), codes, plane, even, odd);
+  }
+};
+#endif
+
+HWY_INLINE ByteVector load_codes(const std::byte* row) {
+  return hn::LoadU(Bytes(), reinterpret_cast<const std::uint8_t*>(row));
+}
+
+/// The upper four bits of each byte. There is no shift of bytes.
+HWY_INLINE ByteVector upper_codes(ByteVector pairs) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Set(Bytes(), static_cast<std::uint8_t>(hn::GetLane(pairs) >> 4));
+#else
+  const hn::RepartitionToWide<Bytes> words;
+  return hn::And(hn::BitCast(Bytes(), hn::ShiftRight<4>(hn::BitCast(words, pairs))),
+                 hn::Set(Bytes(), 0x0F));
+#endif
+}
+
+/// The dots of kRows rows.
+template <Element kElement, std::size_t kRows>
+HWY_INLINE void group_dots(const CodeShape& shape, const std::int8_t* HWY_RESTRICT plane,
+                           const std::byte* const* rows, std::int32_t* HWY_RESTRICT out) {
+  Accumulator sums[kRows];
+  for (Accumulator& each : sums) each.clear();
+  for (std::size_t i = 0; i < shape.line_bytes; i += kByteLanes) {
+    const PlaneVector lower = hn::Load(SignedBytes(), plane + i);
+    if constexpr (kElement == Element::kSq8) {
+      for (std::size_t r = 0; r < kRows; ++r) sums[r].add(load_codes(rows[r] + i), lower);
+    } else {
+      const PlaneVector upper = hn::Load(SignedBytes(), plane + shape.line_bytes + i);
+      for (std::size_t r = 0; r < kRows; ++r) {
+        const ByteVector pairs = load_codes(rows[r] + i);
+        sums[r].add(hn::And(pairs, hn::Set(Bytes(), 0x0F)), lower);
+        sums[r].add(upper_codes(pairs), upper);
+      }
+    }
+  }
+  for (std::size_t r = 0; r < kRows; ++r) out[r] = sums[r].total();
+}
+
+HWY_INLINE void prefetch_rows(std::span<const std::byte* const> rows, std::size_t bytes) {
+  const std::size_t count = rows.size() < kGroup ? rows.size() : kGroup;
+  for (std::size_t r = 0; r < count; ++r) {
+    for (std::size_t i = 0; i < bytes; i += kRowAlignment) __builtin_prefetch(rows[r] + i);
+  }
+}
+
+template <Element kElement>
+void dots(const CodeShape& shape, const std::int8_t* plane, std::span<const std::byte* const> rows,
+          std::int32_t* out) {
+  for (; rows.size() >= kGroup; rows = rows.subspan(kGroup), out += kGroup) {
+    prefetch_rows(rows.subspan(kGroup), shape.row_bytes);
+    group_dots<kElement, kGroup>(shape, plane, rows.data(), out);
+  }
+  switch (rows.size()) {
+    case 3:
+      return group_dots<kElement, 3>(shape, plane, rows.data(), out);
+    case 2:
+      return group_dots<kElement, 2>(shape, plane, rows.data(), out);
+    case 1:
+      return group_dots<kElement, 1>(shape, plane, rows.data(), out);
+    default:
+      return;
+  }
+}
+
+using Floats = hn::CappedTag<float, kRowAlignment / sizeof(float)>;
+using FloatVector = hn::Vec<Floats>;
+
+/// As many codes as there are float lanes, of the lower or upper halves of bytes, or whole ones.
+template <class Extract>
+HWY_INLINE FloatVector load_floats(const std::byte* row, Extract extract) {
+  const Floats f32;
+  const hn::Rebind<std::uint8_t, Floats> bytes;
+  const hn::Rebind<std::int32_t, Floats> i32;
+  const auto codes = hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(row));
+  return hn::ConvertTo(f32, extract(hn::PromoteTo(i32, codes)));
+}
+
+/// Adds the terms of `count` components to `sum`. Those of the last vector that are too many are
+/// made zeros.
+template <Metric kMetric, class Extract>
+HWY_INLINE FloatVector add_terms(const float* query, const std::byte* codes, std::size_t count,
+                                 CodeHeader header, Extract extract, FloatVector sum) {
+  const Floats f32;
+  const FloatVector offset = hn::Set(f32, header.offset);
+  const FloatVector scale = hn::Set(f32, header.scale);
+  for (std::size_t i = 0; i < count; i += hn::MaxLanes(f32)) {
+    FloatVector q = hn::LoadU(f32, query + i);
+    FloatVector x = hn::MulAdd(load_floats(codes + i, extract), scale, offset);
+    if (count - i < hn::MaxLanes(f32)) {
+      const auto wanted = hn::FirstN(f32, count - i);
+      q = hn::IfThenElseZero(wanted, q);
+      x = hn::IfThenElseZero(wanted, x);
+    }
+    if constexpr (kMetric == Metric::kL2) {
+      const FloatVector difference = hn::Sub(q, x);
+      sum = hn::MulAdd(difference, difference, sum);
+    } else {
+      sum = hn::NegMulAdd(q, x, sum);
+    }
+  }
+  return sum;
+}
+
+template <Metric kMetric>
+float decoded_score(const CodeShape& shape, const float* query, const std::byte* row,
+                    CodeHeader header) {
+  const Floats f32;
+  FloatVector sum = hn::Zero(f32);
+  if (shape.element == Element::kSq8) {
+    const auto whole = [](auto codes) HWY_ATTR { return codes; };
+    sum = add_terms<kMetric>(query, row, shape.dim, header, whole, sum);
+  } else {
+    const auto lower = [](auto codes) HWY_ATTR {
+      return hn::And(codes, hn::Set(hn::DFromV<decltype(codes)>(), 0x0F));
+    };
+    const auto upper = [](auto codes) HWY_ATTR { return hn::ShiftRight<4>(codes); };
+    sum = add_terms<kMetric>(query, row, shape.half, header, lower, sum);
+    sum = add_terms<kMetric>(query + shape.half, row, shape.dim - shape.half, header, upper, sum);
+  }
+  return hn::GetLane(hn::SumOfLanes(f32, sum));
+}
+
+CodeLoops make_code_loops(std::string_view name) {
+  return {name, dots<Element::kSq8>, dots<Element::kSq4>, decoded_score<Metric::kL2>,
+          decoded_score<Metric::kDot>};
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace engram::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // the guard

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SIMD loops over codes, compiled and found as the kernels of simd.cc are.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/kernels/code_kernel.h"
+
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/simd_codes.cc"
+#include <hwy/foreach_target.h>  // before highway.h
+#include <hwy/highway.h>
+// The order of the last three matters.
+#include "core/kernels/codes-inl.h"
+
+#if HWY_ONCE
+#include "core/kernels/targets.h"
+
+namespace engram::kernels {
+namespace {
+
+HWY_EXPORT(make_code_loops);
+
+}  // namespace
+
+std::vector<CodeLoops> simd_code_loops() {
+  std::vector<CodeLoops> loops;
+  for_each_target(runnable_targets(), [&](std::int64_t target) {
+    const auto make = function_for(HWY_DISPATCH_TABLE(make_code_loops), target);
+    loops.push_back(make(target_name(target)));
+  });
+  return loops;
+}
+
+}  // namespace engram::kernels
+#endif  // HWY_ONCE
