@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/kernel.h"
+#include "core/prefetch.h"
 #include "core/vector_store.h"
 
 namespace engram {
@@ -35,7 +36,7 @@ class Bound {
   void prefetch(Slot slot) const noexcept {
     const std::byte* const row = rows_->row(slot);
     const std::size_t bytes = std::min(kPrefetchBytes, rows_->row_bytes());
-    for (std::size_t i = 0; i < bytes; i += kRowAlignment) __builtin_prefetch(row + i);
+    for (std::size_t i = 0; i < bytes; i += kRowAlignment) engram::prefetch(row + i);
   }
 
   /// score(query, row of `slot`).

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/prefetch.h"
 #include "core/slot.h"
 
 namespace engram {
@@ -34,7 +35,7 @@ class VisitedSet {
   }
 
   /// Asks for the mark of `slot` to be fetched into cache.
-  void prefetch(Slot slot) const noexcept { __builtin_prefetch(marks_.data() + slot); }
+  void prefetch(Slot slot) const noexcept { engram::prefetch(marks_.data() + slot); }
 
  private:
   using Mark = std::uint8_t;

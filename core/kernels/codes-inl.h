@@ -124,7 +124,7 @@ HWY_INLINE void group_dots(const CodeShape& shape, const std::int8_t* HWY_RESTRI
 HWY_INLINE void prefetch_rows(std::span<const std::byte* const> rows, std::size_t bytes) {
   const std::size_t count = rows.size() < kGroup ? rows.size() : kGroup;
   for (std::size_t r = 0; r < count; ++r) {
-    for (std::size_t i = 0; i < bytes; i += kRowAlignment) __builtin_prefetch(rows[r] + i);
+    for (std::size_t i = 0; i < bytes; i += kRowAlignment) prefetch(rows[r] + i);
   }
 }
 

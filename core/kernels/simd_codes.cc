@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/kernels/code_kernel.h"
+#include "core/prefetch.h"
 
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE

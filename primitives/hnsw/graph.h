@@ -17,6 +17,7 @@
 #include <string_view>
 #include <thread>
 
+#include "core/prefetch.h"
 #include "core/reserved_memory.h"
 #include "core/result.h"
 #include "core/sections.h"
@@ -175,8 +176,8 @@ class Graph {
   /// Asks for a node's level-0 list to be fetched into cache.
   void prefetch_links(Slot slot) const noexcept {
     const auto* const list = reinterpret_cast<const std::byte*>(base(slot));
-    __builtin_prefetch(list);
-    __builtin_prefetch(list + 64);
+    prefetch(list);
+    prefetch(list + 64);
   }
 
   NodeLock& lock(Slot slot) const noexcept { return nodes_[slot].lock; }

@@ -5,7 +5,8 @@
 //   hnsw.upper   [M] slots for each level above 0 of each node, by slot and level
 //   hnsw.base    [slot_end][2M] slots: level 0, for other slots than nodes unused
 //   hnsw.codes   the codes that the index keeps itself, if it does: see RowBlocks::save
-// Unused places are kNoSlot and come last. hnsw.base and hnsw.codes are placed, the others are read.
+// Unused places are kNoSlot and come last. hnsw.base and hnsw.codes are placed, the others are
+// read.
 #pragma once
 
 #include <bit>
