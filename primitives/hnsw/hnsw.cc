@@ -26,7 +26,7 @@ constexpr OptionSpec kCreateOptions[] = {
     integer_option("SEED", 42, 0, kMaxSeed, "changes the levels that nodes are drawn"),
     choice_option("QUANT", "f32", kElementNames, "what walks compare: vectors, or codes of them"),
     choice_option("RERANK", kKeepVectors, kRerankChoices,
-                  "whether vectors are kept beside their codes, to rank again what was found"),
+                  "whether vectors stay beside their codes, to rank again what was found"),
 };
 
 Element quant_of(const Options& options) {
@@ -42,10 +42,6 @@ Result<std::unique_ptr<Index>> create_index(const IndexContext& context, const O
   const auto number = [&](std::string_view name) {
     return static_cast<std::size_t>(options.integer(name));
   };
-  if (quant_of(options) == Element::kF32 && options.choice("RERANK") != kKeepVectors) {
-    return fail(ErrorCode::kInvalidArgument,
-                "RERANK none keeps only codes, so QUANT must name them: sq8 or sq4");
-  }
   auto index = Hnsw::create(context, {.m = number("M"),
                                       .ef_construction = number("EF_CONSTRUCTION"),
                                       .ef_search = number("EF_SEARCH"),

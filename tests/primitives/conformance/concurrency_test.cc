@@ -21,8 +21,9 @@ constexpr std::size_t kErases = 60;
 /// during the next, when every operation that began before has ended, and reused in the one after.
 class Storm {
  public:
-  Storm(const Primitive& primitive, Metric metric)
-      : deferred_(primitive.traits.deferred_reclaim), collection_(primitive, metric, kDim) {}
+  Storm(const Variant& variant, Metric metric)
+      : deferred_(variant.primitive.traits.deferred_reclaim),
+        collection_(make_collection(variant, metric, kDim)) {}
 
   void run() {
     std::vector<std::thread> threads;
@@ -138,9 +139,9 @@ class Storm {
 };
 
 TEST_CASE("primitives/conformance: concurrent ones take inserts, erases and searches at once") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
-    if (!primitive.traits.concurrent) return;
-    Storm storm(primitive, metric);
+  on_every_primitive([](const Variant& variant, Metric metric) {
+    if (!variant.primitive.traits.concurrent) return;
+    Storm storm(variant, metric);
     storm.run();
     CHECK(storm.sound());
     const auto held = storm.held();
@@ -156,15 +157,15 @@ TEST_CASE("primitives/conformance: concurrent ones take inserts, erases and sear
       for (const Hit& hit : storm.search(vector, {.k = k})) found += hit.slot == slot;
     }
     const double share = static_cast<double>(found) / static_cast<double>(held.size());
-    const bool exact = primitive.traits.exact && metric != Metric::kDot;
+    const bool exact = variant.primitive.traits.exact && metric != Metric::kDot;
     CHECK(share >= (exact ? 1 : metric == Metric::kDot ? 0.75 : 0.98));
   });
 }
 
 TEST_CASE("primitives/conformance: searches run beside each other, whatever the primitive") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(31);
-    TestCollection collection(primitive, metric, kDim);
+    TestCollection collection = make_collection(variant, metric, kDim);
     collection.add_all(uniform_vectors(rng, 800, kDim));
     const Vectors queries = uniform_vectors(rng, 100, kDim);
     std::vector<std::vector<Hit>> expected;

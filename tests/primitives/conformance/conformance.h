@@ -17,18 +17,49 @@
 
 namespace engram::test {
 
-/// Runs test(primitive, metric) as a subcase for each primitive and metric.
+/// A primitive with some of its options chosen.
+struct Variant {
+  const Primitive& primitive;
+  std::vector<OptionText> options;
+  std::string name;
+};
+
+/// The primitive with every combination of its options that are choices: what one is made of rather
+/// than tuned by.
+inline std::vector<Variant> variants_of(const Primitive& primitive) {
+  std::vector<Variant> variants{{primitive, {}, std::string(primitive.name)}};
+  for (const OptionSpec& spec : primitive.create_options) {
+    std::vector<Variant> extended;
+    for (const Variant& variant : variants) {
+      for (const std::string_view choice : spec.choices) {
+        extended.push_back(variant);
+        extended.back().options.emplace_back(spec.name, choice);
+        extended.back().name += " " + std::string(choice);
+      }
+    }
+    if (!spec.choices.empty()) variants = std::move(extended);
+  }
+  return variants;
+}
+
+/// Runs test(variant, metric) as a subcase for each primitive, in all its variants, and metric.
 template <class Test>
 void on_every_primitive(Test&& test) {
   for (const Primitive* const primitive : primitives()) {
-    for (const Metric metric : kMetrics) {
-      const std::string name =
-          std::string(primitive->name) + " " + std::string(metric_name(metric));
-      SUBCASE(name.c_str()) {
-        test(*primitive, metric);
+    for (const Variant& variant : variants_of(*primitive)) {
+      for (const Metric metric : kMetrics) {
+        const std::string name = variant.name + " " + std::string(metric_name(metric));
+        SUBCASE(name.c_str()) {
+          test(variant, metric);
+        }
       }
     }
   }
+}
+
+/// A collection of that variant.
+inline TestCollection make_collection(const Variant& variant, Metric metric, std::size_t dim) {
+  return TestCollection(variant.primitive, metric, dim, variant.options);
 }
 
 /// An approximate primitive need not find everything, but one that finds less than this with its

@@ -15,8 +15,8 @@ constexpr std::size_t kDim = 6;
 
 /// A collection, what was saved of it, and an erased slot among it.
 struct Specimen {
-  Specimen(const Primitive& primitive, Metric metric, Rng& rng)
-      : collection(primitive, metric, kDim) {
+  Specimen(const Variant& variant, Metric metric, Rng& rng)
+      : collection(make_collection(variant, metric, kDim)) {
     collection.add_all(uniform_vectors(rng, 300, kDim));
     for (Slot slot = 0; slot < 60; slot += 2) collection.erase(slot);
     saved = collection.save();
@@ -34,10 +34,10 @@ struct Specimen {
 
 template <class Test>
 void on_every_specimen(std::uint64_t stream, Test&& test) {
-  on_every_primitive([&](const Primitive& primitive, Metric metric) {
-    if (!primitive.traits.saves_structure) return;
+  on_every_primitive([&](const Variant& variant, Metric metric) {
+    if (!variant.primitive.traits.saves_structure) return;
     Rng rng = make_rng(stream);
-    Specimen specimen(primitive, metric, rng);
+    Specimen specimen(variant, metric, rng);
     test(specimen, rng);
   });
 }

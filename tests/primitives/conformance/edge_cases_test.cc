@@ -9,8 +9,8 @@ namespace engram::test {
 namespace {
 
 TEST_CASE("primitives/conformance: an empty index answers nothing") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
-    TestCollection collection(primitive, metric, 3);
+  on_every_primitive([](const Variant& variant, Metric metric) {
+    TestCollection collection = make_collection(variant, metric, 3);
     const Vectors query = equal_vectors(1, 3, 1);
     CHECK(collection.search(query[0], 10).empty());
     CHECK(collection.search(query[0], 0).empty());
@@ -19,10 +19,10 @@ TEST_CASE("primitives/conformance: an empty index answers nothing") {
 }
 
 TEST_CASE("primitives/conformance: one element, no answers wanted, more wanted than there are") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(11);
     const Vectors vectors = uniform_vectors(rng, 300, 4);
-    TestCollection collection(primitive, metric, 4);
+    TestCollection collection = make_collection(variant, metric, 4);
     collection.add(vectors[0]);
     check_search(collection, vectors[1], 1);
     check_search(collection, vectors[1], 5);
@@ -36,10 +36,10 @@ TEST_CASE("primitives/conformance: one element, no answers wanted, more wanted t
 }
 
 TEST_CASE("primitives/conformance: thousands of equal vectors are all found") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     constexpr std::size_t kCount = 3000;
     const Vectors vectors = equal_vectors(kCount, 8, 0.5F);
-    TestCollection collection(primitive, metric, 8);
+    TestCollection collection = make_collection(variant, metric, 8);
     collection.add_all(vectors);
     check_search(collection, vectors[0], kCount);
     check_search(collection, vectors[0], kCount / 2);
@@ -52,10 +52,10 @@ TEST_CASE("primitives/conformance: thousands of equal vectors are all found") {
 }
 
 TEST_CASE("primitives/conformance: a few vectors are found among thousands of equal ones") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(12);
     const Vectors others = uniform_vectors(rng, 100, 8);
-    TestCollection collection(primitive, metric, 8);
+    TestCollection collection = make_collection(variant, metric, 8);
     for (std::size_t i = 0; i < 2000; ++i) {
       collection.add(i % 20 == 0 ? others[i / 20] : equal_vectors(1, 8, 0.25F)[0]);
     }
@@ -69,9 +69,9 @@ TEST_CASE("primitives/conformance: a few vectors are found among thousands of eq
 }
 
 TEST_CASE("primitives/conformance: a zero vector is at its defined distance from everything") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(13);
-    TestCollection collection(primitive, metric, 5);
+    TestCollection collection = make_collection(variant, metric, 5);
     const Vectors zero = equal_vectors(1, 5, 0);
     const Vectors others = uniform_vectors(rng, 200, 5);
     for (std::size_t i = 0; i < others.count(); ++i)
@@ -87,12 +87,12 @@ TEST_CASE("primitives/conformance: a zero vector is at its defined distance from
 }
 
 TEST_CASE("primitives/conformance: one dimension, and as many as there may be") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(14);
     for (const std::size_t dim : {std::size_t{1}, kMaxDimension}) {
       CAPTURE(dim);
       const Vectors vectors = uniform_vectors(rng, dim == 1 ? 500 : 20, dim);
-      TestCollection collection(primitive, metric, dim);
+      TestCollection collection = make_collection(variant, metric, dim);
       collection.add_all(vectors);
       check_search(collection, vectors[0], 5);
       collection.erase(0);
@@ -103,8 +103,8 @@ TEST_CASE("primitives/conformance: one dimension, and as many as there may be") 
 }
 
 TEST_CASE("primitives/conformance: vectors of the greatest and the least norms do no harm") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
-    TestCollection collection(primitive, metric, 4);
+  on_every_primitive([](const Variant& variant, Metric metric) {
+    TestCollection collection = make_collection(variant, metric, 4);
     const auto large = static_cast<float>(kMaxNorm / 4);
     for (int i = 0; i < 300; ++i) {
       const float size = i % 2 == 0 ? large : 1e-40F;
@@ -127,24 +127,24 @@ std::vector<std::string> values_of(const OptionSpec& spec) {
 }
 
 TEST_CASE("primitives/conformance: every option works at its least, default and greatest value") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(15);
     const Vectors vectors = uniform_vectors(rng, 250, 6);
-    for (const OptionSpec& spec : primitive.create_options) {
+    for (const OptionSpec& spec : variant.primitive.create_options) {
       for (const std::string& value : values_of(spec)) {
         CAPTURE(spec.name);
         CAPTURE(value);
         const std::vector<OptionText> given{{spec.name, value}};
-        const auto options = Options::parse(primitive.create_options, given);
+        const auto options = Options::parse(variant.primitive.create_options, given);
         REQUIRE(options.has_value());
         const auto store = VectorStore::create(6, metric).value();
         const auto kernel = make_kernel("auto", metric, 6).value();
-        const auto index = primitive.create({*store, *kernel}, *options);
+        const auto index = variant.primitive.create({*store, *kernel}, *options);
         if (!index) {  // address space may be short under a sanitizer
           CHECK(index.error().code == ErrorCode::kResourceExhausted);
           continue;
         }
-        TestCollection collection(primitive, metric, 6, given);
+        TestCollection collection(variant.primitive, metric, 6, given);
         collection.add_all(vectors);
         check_search(collection, vectors[0], 10);
         check_search(collection, vectors[1], 250);
@@ -184,9 +184,9 @@ TEST_CASE("primitives/conformance: registration says what people need to know") 
 }
 
 TEST_CASE("primitives/conformance: memory is told and grows with the collection") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(16);
-    TestCollection collection(primitive, metric, 8);
+    TestCollection collection = make_collection(variant, metric, 8);
     const std::size_t empty = collection.index().memory_bytes();
     collection.add_all(uniform_vectors(rng, 2000, 8));
     const std::size_t full = collection.index().memory_bytes();

@@ -13,11 +13,11 @@ Slot any_of(const std::set<Slot>& slots, Rng& rng) {
 }
 
 TEST_CASE("primitives/conformance: random operations answer as the model does") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(1);
     const std::size_t dim = 1 + rng() % 24;
     CAPTURE(dim);
-    TestCollection collection(primitive, metric, dim);
+    TestCollection collection = make_collection(variant, metric, dim);
     for (int operation = 0; operation < 2000; ++operation) {
       const auto choice = rng() % 100;
       const Vectors vector = uniform_vectors(rng, 1, dim);
@@ -36,15 +36,15 @@ TEST_CASE("primitives/conformance: random operations answer as the model does") 
 }
 
 TEST_CASE("primitives/conformance: the nearest are found, in uniform and in clustered data") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(2);
-    const double floor = primitive.traits.exact ? 1 : kRecallFloor;
-    TestCollection uniform(primitive, metric, 16);
+    const double floor = variant.primitive.traits.exact ? 1 : kRecallFloor;
+    TestCollection uniform = make_collection(variant, metric, 16);
     uniform.add_all(uniform_vectors(rng, 2000, 16));
     CHECK(uniform.recall(uniform_vectors(rng, 100, 16), {.k = 10}) >= floor);
 
     const Vectors vectors = clustered_vectors(rng, 2100, 16);
-    TestCollection clustered(primitive, metric, 16);
+    TestCollection clustered = make_collection(variant, metric, 16);
     Vectors queries{16, {}};
     for (std::size_t i = 0; i < vectors.count(); ++i) {
       if (i % 21 != 0) {
@@ -58,9 +58,9 @@ TEST_CASE("primitives/conformance: the nearest are found, in uniform and in clus
 }
 
 TEST_CASE("primitives/conformance: recall survives rounds of replacing half") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(3);
-    TestCollection collection(primitive, metric, 16);
+    TestCollection collection = make_collection(variant, metric, 16);
     collection.add_all(uniform_vectors(rng, 1200, 16));
     std::size_t memory = 0;
     for (int round = 0; round < 5; ++round) {
@@ -71,16 +71,16 @@ TEST_CASE("primitives/conformance: recall survives rounds of replacing half") {
     }
     CHECK(collection.store().slot_end() <= 1200);
     CHECK(collection.index().memory_bytes() <= memory + memory / 10);
-    const double floor = primitive.traits.exact ? 1 : kRecallFloor;
+    const double floor = variant.primitive.traits.exact ? 1 : kRecallFloor;
     CHECK(collection.recall(uniform_vectors(rng, 100, 16), {.k = 10}) >= floor);
   });
 }
 
 TEST_CASE("primitives/conformance: an erased slot is never answered, and its place is reused") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(4);
     const Vectors vectors = uniform_vectors(rng, 400, 8);
-    TestCollection collection(primitive, metric, 8);
+    TestCollection collection = make_collection(variant, metric, 8);
     collection.add_all(vectors);
     for (std::size_t i = 0; i < 400; i += 2) {
       collection.erase(static_cast<Slot>(i));
@@ -94,9 +94,9 @@ TEST_CASE("primitives/conformance: an erased slot is never answered, and its pla
 }
 
 TEST_CASE("primitives/conformance: all can be erased, and it begins anew") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(5);
-    TestCollection collection(primitive, metric, 8);
+    TestCollection collection = make_collection(variant, metric, 8);
     for (int round = 0; round < 4; ++round) {
       const Vectors vectors = uniform_vectors(rng, 300, 8);
       collection.add_all(vectors);
@@ -109,12 +109,12 @@ TEST_CASE("primitives/conformance: all can be erased, and it begins anew") {
 }
 
 TEST_CASE("primitives/conformance: the same inserts give the same answers") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(6);
     const Vectors vectors = uniform_vectors(rng, 1000, 12);
     const Vectors queries = uniform_vectors(rng, 50, 12);
-    TestCollection one(primitive, metric, 12);
-    TestCollection other(primitive, metric, 12);
+    TestCollection one = make_collection(variant, metric, 12);
+    TestCollection other = make_collection(variant, metric, 12);
     one.add_all(vectors);
     other.add_all(vectors);
     for (std::size_t i = 0; i < queries.count(); ++i) {
@@ -124,11 +124,11 @@ TEST_CASE("primitives/conformance: the same inserts give the same answers") {
 }
 
 TEST_CASE("primitives/conformance: a batch answers as its queries one by one") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(7);
     const std::size_t dim = 1 + rng() % 100;
     CAPTURE(dim);
-    TestCollection collection(primitive, metric, dim);
+    TestCollection collection = make_collection(variant, metric, dim);
     collection.add_all(uniform_vectors(rng, 1500, dim));
     for (Slot slot = 0; slot < 1500; slot += 7) collection.erase(slot);
     for (const std::size_t count : {0U, 1U, 3U, 64U, 200U}) {

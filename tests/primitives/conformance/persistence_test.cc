@@ -13,11 +13,11 @@ namespace {
 
 constexpr std::size_t kDim = 10;
 
-/// Runs test(primitive, metric) for each primitive that saves its structure.
+/// Runs test(variant, metric) for each primitive that saves its structure.
 template <class Test>
 void on_every_saving_primitive(Test&& test) {
-  on_every_primitive([&](const Primitive& primitive, Metric metric) {
-    if (primitive.traits.saves_structure) test(primitive, metric);
+  on_every_primitive([&](const Variant& variant, Metric metric) {
+    if (variant.primitive.traits.saves_structure) test(variant, metric);
   });
 }
 
@@ -51,11 +51,11 @@ void check_restored(TestCollection& collection, const SlotSet& items, Rng& rng) 
 }
 
 TEST_CASE("primitives/conformance: a loaded index gives the answers of the saved one") {
-  on_every_saving_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_saving_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(21);
     for (const std::size_t count : {0U, 1U, 2U, 1000U}) {
       CAPTURE(count);
-      TestCollection collection(primitive, metric, kDim);
+      TestCollection collection = make_collection(variant, metric, kDim);
       fill(collection, rng, count);
       const Vectors queries = uniform_vectors(rng, 30, kDim);
       std::vector<std::vector<Hit>> before;
@@ -76,9 +76,9 @@ TEST_CASE("primitives/conformance: a loaded index gives the answers of the saved
 }
 
 TEST_CASE("primitives/conformance: slots erased before a save are no items of what is loaded") {
-  on_every_saving_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_saving_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(22);
-    TestCollection collection(primitive, metric, kDim);
+    TestCollection collection = make_collection(variant, metric, kDim);
     collection.add_all(uniform_vectors(rng, 1000, kDim));
     for (Slot slot = 0; slot < 500; ++slot) collection.erase(slot);  // and not reclaimed
     const auto saved = collection.save();
@@ -88,11 +88,11 @@ TEST_CASE("primitives/conformance: slots erased before a save are no items of wh
 }
 
 TEST_CASE("primitives/conformance: what changes between items and structure does no harm") {
-  on_every_saving_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_saving_primitive([](const Variant& variant, Metric metric) {
     for (const bool rows_first : {false, true}) {
       CAPTURE(rows_first);  // then the store does not have what was inserted afterwards
       Rng rng = make_rng(23);
-      TestCollection collection(primitive, metric, kDim);
+      TestCollection collection = make_collection(variant, metric, kDim);
       fill(collection, rng, 1000);
       const auto saved = collection.save_items();
       if (rows_first) collection.save_rows(*saved);
@@ -101,7 +101,8 @@ TEST_CASE("primitives/conformance: what changes between items and structure does
       collection.add_all(uniform_vectors(rng, 400, kDim));
       for (Slot slot = 900; slot < 1200; ++slot) collection.erase(slot);
       collection.save_structure(*saved);
-      if (!rows_first && !primitive.traits.deferred_reclaim) continue;  // freed rows are not saved
+      if (!rows_first && !variant.primitive.traits.deferred_reclaim)
+        continue;  // freed rows are not saved
       if (!rows_first) collection.save_rows(*saved);
       REQUIRE(collection.restore(*saved).has_value());
       check_restored(collection, saved->items, rng);
@@ -110,9 +111,9 @@ TEST_CASE("primitives/conformance: what changes between items and structure does
 }
 
 TEST_CASE("primitives/conformance: some of the items may be loaded") {
-  on_every_saving_primitive([](const Primitive& primitive, Metric metric) {
+  on_every_saving_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(24);
-    TestCollection collection(primitive, metric, kDim);
+    TestCollection collection = make_collection(variant, metric, kDim);
     fill(collection, rng, 1000);
     const auto saved = collection.save();
     for (Slot slot = 0; slot < 1000; slot += 3) saved->items.erase(slot);
@@ -122,10 +123,10 @@ TEST_CASE("primitives/conformance: some of the items may be loaded") {
 }
 
 TEST_CASE("primitives/conformance: a save beside inserts, erases and searches has all its items") {
-  on_every_saving_primitive([](const Primitive& primitive, Metric metric) {
-    if (!primitive.traits.concurrent) return;
+  on_every_saving_primitive([](const Variant& variant, Metric metric) {
+    if (!variant.primitive.traits.concurrent) return;
     Rng rng = make_rng(25);
-    TestCollection collection(primitive, metric, kDim);
+    TestCollection collection = make_collection(variant, metric, kDim);
     fill(collection, rng, 1500);
     const auto saved = collection.save_items();
     collection.save_rows(*saved);
@@ -175,10 +176,10 @@ TEST_CASE("primitives/conformance: a save beside inserts, erases and searches ha
 }
 
 TEST_CASE("primitives/conformance: slots that are not known are reclaimed without effect") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
-    if (!primitive.traits.deferred_reclaim) return;
+  on_every_primitive([](const Variant& variant, Metric metric) {
+    if (!variant.primitive.traits.deferred_reclaim) return;
     Rng rng = make_rng(26);
-    TestCollection collection(primitive, metric, kDim);
+    TestCollection collection = make_collection(variant, metric, kDim);
     const std::vector<Slot> unknown{0, 700, 1'000'000, Slot{kMaxSlots - 1}};
     REQUIRE(collection.index().reclaim(unknown, collection.scratch()).has_value());
     collection.add_all(uniform_vectors(rng, 500, kDim));
@@ -193,9 +194,9 @@ TEST_CASE("primitives/conformance: slots that are not known are reclaimed withou
 }
 
 TEST_CASE("primitives/conformance: who saves no structure says so") {
-  on_every_primitive([](const Primitive& primitive, Metric metric) {
-    if (primitive.traits.saves_structure) return;
-    TestCollection collection(primitive, metric, 4);
+  on_every_primitive([](const Variant& variant, Metric metric) {
+    if (variant.primitive.traits.saves_structure) return;
+    TestCollection collection = make_collection(variant, metric, 4);
     const SlotSet items;
     Sections sections;
     MemorySectionWriter writer(sections);
