@@ -53,8 +53,10 @@ TEST_CASE("core/bound: gather answers for slots in any order and number, repeate
 TEST_CASE("core/bound: a single slot, and a stored row as the query") {
   Line line(20);
   CHECK(line.from_origin().score(13) == 169.0F);
-  CHECK(Bound::to_slot(*line.kernel, *line.store, 5).score(13) == 64.0F);
-  CHECK(Bound::to_slot(*line.kernel, *line.store, 5).score(5) == 0.0F);
+  const RowView rows{*line.kernel, line.store->rows()};
+  AlignedBuffer storage;
+  CHECK(rows.to_slot(5, storage).score(13) == 64.0F);
+  CHECK(rows.to_slot(5, storage).score(5) == 0.0F);
 }
 
 TEST_CASE("core/bound: scan covers its slots once, in order, across blocks") {

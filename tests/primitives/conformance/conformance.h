@@ -5,6 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <set>
 #include <span>
 #include <string>
@@ -42,12 +45,21 @@ inline std::vector<Variant> variants_of(const Primitive& primitive) {
   return variants;
 }
 
-/// Runs test(variant, metric) as a subcase for each primitive, in all its variants, and metric.
+/// ENGRAM_VARIANT_STEP, or 1: only every so many-th is to be tried, where they take long.
+inline std::uint64_t variant_step() {
+  const char* const text = std::getenv("ENGRAM_VARIANT_STEP");
+  return text == nullptr ? 1 : std::max(1UL, std::strtoul(text, nullptr, 10));
+}
+
+/// Runs test(variant, metric) as a subcase for each primitive, in all its variants, and metric. The
+/// seed of the run draws which they are if not all are tried.
 template <class Test>
 void on_every_primitive(Test&& test) {
+  std::uint64_t turn = run_seed();
   for (const Primitive* const primitive : primitives()) {
     for (const Variant& variant : variants_of(*primitive)) {
       for (const Metric metric : kMetrics) {
+        if (turn++ % variant_step() != 0) continue;
         const std::string name = variant.name + " " + std::string(metric_name(metric));
         SUBCASE(name.c_str()) {
           test(variant, metric);

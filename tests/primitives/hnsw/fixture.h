@@ -21,7 +21,12 @@ struct Rows {
     }
   }
 
-  Bound to(Slot slot) const { return Bound::to_slot(*kernel, *store, slot); }
+  RowView view() const { return {*kernel, store->rows()}; }
+  /// Over float32 a row is its own query: the storage is not used.
+  Bound to(Slot slot) const {
+    AlignedBuffer unused;
+    return view().to_slot(slot, unused);
+  }
 
   std::unique_ptr<VectorStore> store;
   std::unique_ptr<Kernel> kernel;

@@ -30,7 +30,7 @@ std::vector<Hit> candidates_for(const Rows& rows, Slot base) {
 
 std::vector<Slot> select(const Rows& rows, Slot base, std::size_t m) {
   Selection selection;
-  select_neighbors(*rows.kernel, *rows.store, candidates_for(rows, base), m, selection);
+  select_neighbors(rows.view(), candidates_for(rows, base), m, selection);
   std::vector<Slot> slots;
   for (const Hit& hit : selection.chosen) slots.push_back(hit.slot);
   return slots;

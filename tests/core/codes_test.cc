@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codes.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "tests/support/seed.h"
+
+namespace engram {
+namespace {
+
+constexpr Element kCodes[] = {Element::kSq8, Element::kSq4};
+
+std::vector<std::byte> encode(Element element, Metric metric, const std::vector<float>& values) {
+  std::vector<std::byte> row(row_bytes(element, metric, values.size()), std::byte{0xEE});
+  encode_codes(element, metric, values, row.data());
+  return row;
+}
+
+std::vector<float> decode(Element element, Metric metric, const std::vector<std::byte>& row,
+                          std::size_t dim) {
+  std::vector<float> values(dim);
+  decode_codes(element, metric, row.data(), values);
+  return values;
+}
+
+template <class Check>
+void for_each_format(Check&& check) {
+  for (const Element element : kCodes) {
+    for (const Metric metric : kMetrics) {
+      CAPTURE(std::string(element_name(element)));
+      CAPTURE(std::string(metric_name(metric)));
+      check(element, metric);
+    }
+  }
+}
+
+TEST_CASE("core/codes: a component comes back to within half a step of its vector's range") {
+  auto rng = test::make_rng(1);
+  for_each_format([&](Element element, Metric metric) {
+    for (std::size_t dim = 1; dim < 200; ++dim) {
+      std::normal_distribution<float> normal(3, 2);
+      std::vector<float> values(dim);
+      for (float& value : values) value = normal(rng);
+      const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+      const double half_step = (double{*greatest} - *least) / max_code(element) / 2;
+      const auto decoded = decode(element, metric, encode(element, metric, values), dim);
+      std::size_t wrong = dim;
+      for (std::size_t j = 0; j < dim; ++j) {
+        if (!(std::abs(double{values[j]} - decoded[j]) <= half_step * 1.001 + 1e-6)) wrong = j;
+      }
+      CAPTURE(dim);
+      CHECK(wrong == dim);
+    }
+  });
+}
+
+TEST_CASE("core/codes: the header sums up what the codes stand for") {
+  auto rng = test::make_rng(2);
+  std::uniform_real_distribution<float> uniform(-5, 9);
+  for_each_format([&](Element element, Metric metric) {
+    std::vector<float> values(131);
+    for (float& value : values) value = uniform(rng);
+    const auto row = encode(element, metric, values);
+    double sum = 0;
+    double squares = 0;
+    for (const float value : decode(element, metric, row, values.size())) {
+      sum += value;
+      squares += double{value} * value;
+    }
+    const CodeHeader header = read_header(row.data(), row.size(), metric);
+    CHECK(header.sum == doctest::Approx(sum).epsilon(1e-5));
+    CHECK(header.squared_norm ==
+          doctest::Approx(metric == Metric::kL2 ? squares : 0).epsilon(1e-5));
+  });
+}
+
+TEST_CASE("core/codes: bytes in 8 bits, and equal components, lose nothing") {
+  auto rng = test::make_rng(3);
+  std::uniform_int_distribution<int> byte(0, 255);
+  std::vector<float> pixels = {0, 255};
+  while (pixels.size() < 784) pixels.push_back(static_cast<float>(byte(rng)));
+  CHECK(decode(Element::kSq8, Metric::kL2, encode(Element::kSq8, Metric::kL2, pixels), 784) ==
+        pixels);
+  for_each_format([&](Element element, Metric metric) {
+    for (const float value : {0.0F, -1.25F, 3e-40F, 4e18F}) {
+      const std::vector<float> equal(9, value);
+      CHECK(decode(element, metric, encode(element, metric, equal), 9) == equal);
+    }
+  });
+}
+
+TEST_CASE("core/codes: the widest and the narrowest range give finite components") {
+  const auto most = static_cast<float>(kMaxNorm);
+  const float least = std::numeric_limits<float>::denorm_min();
+  for_each_format([&](Element element, Metric metric) {
+    for (const auto& values : {std::vector<float>{most, -most, 0}, {0, least, 2 * least}}) {
+      const float range = values[0] - values[1];
+      for (const float value : decode(element, metric, encode(element, metric, values), 3)) {
+        CHECK(std::isfinite(value));
+        CHECK(std::abs(value) <= std::abs(range));
+      }
+    }
+  });
+}
+
+TEST_CASE("core/codes: rows of a hundred components of 4 bits fit in a cache line") {
+  CHECK(row_bytes(Element::kSq4, Metric::kCosine, 100) == 64);
+  CHECK(row_bytes(Element::kSq8, Metric::kL2, 784) == 832);
+  CHECK(row_bytes(Element::kF32, Metric::kL2, 784) == row_bytes(784));
+}
+
+}  // namespace
+}  // namespace engram
