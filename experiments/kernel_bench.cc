@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast each kernel scores lists of 32 rows, the neighbour list of a graph hop: rows that stay
-// in the L1 cache show the arithmetic, rows in DRAM show the prefetching.
+// How fast each kernel scores rows: lists of 32, the neighbour list of a graph hop, where rows in
+// the L1 cache show the arithmetic and rows in DRAM the prefetching; and scans of 1 GiB. At the
+// end, how that compares with what the core can do at most, with what reading the memory takes, and
+// with the peers. Every figure is the best of its repetitions, for other programs only slow a case
+// down.
 //
 //   meson test --benchmark kernel_bench -v
-//   kernel_bench --benchmark_filter=l2/768/
+//   kernel_bench --benchmark_filter='read|l2/768/'
 //
 // Operations per component are 3 for l2 (subtract, multiply, add) and 2 for dot (multiply, add).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@
 #include "core/reserved_memory.h"
 #include "core/row.h"
 #include "experiments/kernel_bench_peers.h"
+#include "experiments/kernel_bench_report.h"
+#include "experiments/kernel_bound.h"
 
 namespace engram::bench {
 namespace {
@@ -27,8 +30,10 @@ namespace {
 constexpr std::size_t kDims[] = {100, 384, 768, 784, 1536};
 constexpr Metric kBenchMetrics[] = {Metric::kL2, Metric::kDot};
 constexpr std::size_t kBatch = 32;
-constexpr std::size_t kL1Bytes = std::size_t{24} << 10;     // leaves room for the query
-constexpr std::size_t kDramBytes = std::size_t{512} << 20;  // beyond any last-level cache here
+constexpr std::size_t kScanBatch = 1024;                  // as core/bound.h scans
+constexpr std::size_t kL1Bytes = std::size_t{24} << 10;   // rows and the query
+constexpr std::size_t kDramBytes = std::size_t{1} << 30;  // beyond any last-level cache here
+constexpr int kRepetitions = 10;
 
 double operations(Metric metric, std::size_t dim) {
   return (metric == Metric::kL2 ? 3.0 : 2.0) * static_cast<double>(dim);
@@ -59,6 +64,9 @@ std::unique_ptr<Kernel> make_float_loop_kernel(Metric metric, std::size_t dim) {
 std::unique_ptr<Kernel> make_contender(const std::string& name, Metric metric, std::size_t dim) {
   if (name == "float_loop") return make_float_loop_kernel(metric, dim);
   if (name == "hnswlib") return make_hnswlib_kernel(metric, dim);
+#ifdef ENGRAM_BENCH_FAISS
+  if (name == "faiss") return make_faiss_kernel(metric, dim);
+#endif
   return std::move(*make_kernel(name, metric, dim));
 }
 
@@ -88,8 +96,8 @@ std::vector<const std::byte*> shuffled_rows(std::size_t bytes, std::size_t dim) 
   return rows;
 }
 
-void report(benchmark::State& state, Metric metric, std::size_t dim) {
-  const double rows_scored = static_cast<double>(state.iterations()) * double{kBatch};
+void report(benchmark::State& state, Metric metric, std::size_t dim, std::size_t rows) {
+  const double rows_scored = static_cast<double>(state.iterations()) * static_cast<double>(rows);
   state.counters["GFLOP/s"] =
       benchmark::Counter(rows_scored * operations(metric, dim) * 1e-9, benchmark::Counter::kIsRate);
   state.counters["GB/s"] = benchmark::Counter(
@@ -111,7 +119,7 @@ void gather(benchmark::State& state, const std::string& name, Metric metric, std
     next += kBatch;
     if (next == rows.size()) next = 0;
   }
-  report(state, metric, dim);
+  report(state, metric, dim, kBatch);
 }
 
 /// Rows of DRAM one after the other.
@@ -119,16 +127,23 @@ void scan(benchmark::State& state, const std::string& name, Metric metric, std::
   const auto kernel = make_contender(name, metric, dim);
   AlignedBuffer storage;
   const Query query = kernel->prepare(std::vector<float>(dim, 0.25F), storage);
-  const std::byte* const rows = row_memory();
-  const std::size_t batches = kDramBytes / row_bytes(dim) / kBatch;
-  std::array<float, kBatch> scores;
-  std::size_t batch = 0;
+  const std::size_t count = kDramBytes / row_bytes(dim);
+  std::array<float, kScanBatch> scores;
   for (auto _ : state) {
-    kernel->scan(query, rows + batch * kBatch * row_bytes(dim), scores);
-    benchmark::DoNotOptimize(scores);
-    batch = (batch + 1) % batches;
+    for (std::size_t row = 0; row < count; row += kScanBatch) {
+      const std::span out = std::span(scores).first(std::min(kScanBatch, count - row));
+      kernel->scan(query, row_memory() + row * row_bytes(dim), out);
+      benchmark::DoNotOptimize(scores);
+    }
   }
-  report(state, metric, dim);
+  report(state, metric, dim, count);
+}
+
+/// All of the memory and nothing else: what a scan can reach at most.
+void read(benchmark::State& state, bool prefetched) {
+  for (auto _ : state) benchmark::DoNotOptimize(read_all(row_memory(), kDramBytes, prefetched));
+  const double bytes_read = static_cast<double>(state.iterations()) * double{kDramBytes};
+  state.counters["GB/s"] = benchmark::Counter(bytes_read * 1e-9, benchmark::Counter::kIsRate);
 }
 
 std::vector<std::string> contenders() {
@@ -137,87 +152,49 @@ std::vector<std::string> contenders() {
     if (name != "auto") names.push_back(name);
   }
   names.push_back("hnswlib");
+#ifdef ENGRAM_BENCH_FAISS
+  names.push_back("faiss");
+#endif
   return names;
 }
 
-std::string case_name(Metric metric, std::size_t dim, std::string_view place,
-                      std::string_view contender) {
-  return std::string(metric_name(metric)) + "/" + std::to_string(dim) + "/" + std::string(place) +
-         "/" + std::string(contender);
-}
-
 template <class Body>
-void register_case(Metric metric, std::size_t dim, std::string_view place,
-                   const std::string& contender, const Body& body) {
-  benchmark::RegisterBenchmark(case_name(metric, dim, place, contender).c_str(), body)
-      ->MinTime(0.1);
+void register_case(const std::string& name, const Body& body) {
+  benchmark::RegisterBenchmark(name.c_str(), body)->MinTime(0.02)->Repetitions(kRepetitions);
 }
 
 void register_cases() {
   using benchmark::State;
+  register_case("read/plain", [](State& state) { read(state, false); });
+  register_case("read/prefetched", [](State& state) { read(state, true); });
   for (const Metric metric : kBenchMetrics) {
     for (const std::size_t dim : kDims) {
+      const std::size_t l1_bytes = kL1Bytes - row_bytes(dim);
       for (const std::string& name : contenders()) {
-        register_case(metric, dim, "L1", name,
-                      [=](State& state) { gather(state, name, metric, dim, kL1Bytes); });
-        register_case(metric, dim, "DRAM", name,
+        register_case(case_name(metric, dim, "L1", name),
+                      [=](State& state) { gather(state, name, metric, dim, l1_bytes); });
+        register_case(case_name(metric, dim, "DRAM", name),
                       [=](State& state) { gather(state, name, metric, dim, kDramBytes); });
-        register_case(metric, dim, "scan", name,
+        register_case(case_name(metric, dim, "scan", name),
                       [=](State& state) { scan(state, name, metric, dim); });
       }
     }
   }
 }
 
-/// Prints as usual and remembers each case's GFLOP/s for the summary.
-class Reporter : public benchmark::ConsoleReporter {
- public:
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) {
-      const auto counter = run.counters.find("GFLOP/s");
-      if (counter != run.counters.end()) {
-        gflops_[run.run_name.function_name] = counter->second.value;
-      }
-    }
-    ConsoleReporter::ReportRuns(runs);
-  }
-
-  /// How many times faster each kernel is than each baseline at 768 dimensions.
-  void print_speedups() {
-    std::printf("\nspeed-up at 768 dimensions over %12s %12s %12s\n", "float_loop", "scalar",
-                "hnswlib");
-    for (const Metric metric : kBenchMetrics) {
-      for (const char* const place : {"L1", "DRAM", "scan"}) {
-        for (const std::string& name : contenders()) print_speedup(metric, place, name);
-      }
-    }
-  }
-
- private:
-  void print_speedup(Metric metric, const char* place, const std::string& name) {
-    const double own = gflops_[case_name(metric, 768, place, name)];
-    if (own == 0) return;  // filtered out
-    std::printf("%-31s", case_name(metric, 768, place, name).c_str());
-    for (const char* const baseline : {"float_loop", "scalar", "hnswlib"}) {
-      const double other = gflops_[case_name(metric, 768, place, baseline)];
-      if (other == 0) continue;
-      std::printf("%12.2fx", own / other);
-    }
-    std::printf("\n");
-  }
-
-  std::map<std::string, double> gflops_;
-};
-
 }  // namespace
 }  // namespace engram::bench
 
 int main(int argc, char** argv) {
+  using namespace engram::bench;
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  engram::bench::register_cases();
-  engram::bench::Reporter reporter;
+  register_cases();
+  const double clock = measure_clock();
+  const auto rates = measure_vector_rates(clock, row_memory());
+  Reporter reporter;
   benchmark::RunSpecifiedBenchmarks(&reporter);
-  reporter.print_speedups();
+  print_bounds(clock, rates);
+  reporter.print_summary(clock, rates, kBenchMetrics, kDims, contenders());
   return 0;
 }

@@ -45,4 +45,7 @@ class PairwiseKernel final : public Kernel {
 /// hnswlib's best distance function for this machine (Malkov & Yashunin's implementation).
 std::unique_ptr<Kernel> make_hnswlib_kernel(Metric metric, std::size_t dim);
 
+/// faiss's distance functions as the library was compiled. Where ENGRAM_BENCH_FAISS is defined.
+std::unique_ptr<Kernel> make_faiss_kernel(Metric metric, std::size_t dim);
+
 }  // namespace engram::bench
