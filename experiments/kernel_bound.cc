@@ -218,6 +218,15 @@ std::vector<VectorRates> measure_vector_rates(double clock, const std::byte* mem
   return all;
 }
 
+std::vector<VectorRates> better_of(std::vector<VectorRates> a, const std::vector<VectorRates>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    a[i].loads = std::max(a[i].loads, b[i].loads);
+    a[i].l2_terms = std::max(a[i].l2_terms, b[i].l2_terms);
+    a[i].dot_terms = std::max(a[i].dot_terms, b[i].dot_terms);
+  }
+  return a;
+}
+
 float read_all(const std::byte* memory, std::size_t bytes, bool prefetched) {
   return HWY_DYNAMIC_DISPATCH(read_dram)(memory, bytes, prefetched);
 }

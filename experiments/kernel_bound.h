@@ -34,6 +34,10 @@ double measure_clock();
 /// `memory`: 24 KiB on a page boundary, as rows are read from.
 std::vector<VectorRates> measure_vector_rates(double clock, const std::byte* memory);
 
+/// The better of two measurements of the same instruction sets, rate by rate: what disturbs one for
+/// long may leave the other alone, and a bound that is too low flatters.
+std::vector<VectorRates> better_of(std::vector<VectorRates> a, const std::vector<VectorRates>& b);
+
 /// Reads `bytes` (a multiple of 1 KiB) from `memory` once, in the widest vectors of this machine,
 /// and returns a value that depends on all of them. `prefetched`: with software prefetch ahead.
 float read_all(const std::byte* memory, std::size_t bytes, bool prefetched);
