@@ -26,6 +26,8 @@ class PairwiseKernel final : public Kernel {
     return {row};
   }
 
+  Query from_row(const std::byte* row, AlignedBuffer& /*storage*/) const override { return {row}; }
+
   void gather(Query query, std::span<const std::byte* const> rows,
               std::span<float> out) const noexcept override {
     for (std::size_t i = 0; i < rows.size(); ++i) out[i] = score_(query.data, rows[i]);
