@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The SIMD kernels: this file is compiled once per instruction set by foreach_target.h, and the
 // table at its end leads to each of them.
-#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -34,8 +34,8 @@ HWY_EXPORT(make_simd_kernel);
 std::vector<Candidate> simd_candidates() {
   std::vector<Candidate> candidates;
   for_each_target(runnable_targets(), [&](std::int64_t target) {
-    candidates.push_back(
-        {target_name(target), function_for(HWY_DISPATCH_TABLE(make_simd_kernel), target)});
+    const Factory make = function_for(target, HWY_DISPATCH_TABLE(make_simd_kernel));
+    candidates.push_back({target_name(target), make});
   });
   return candidates;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The instruction sets that Highway compiled a function for. To be included by the sources that
-// include hwy/foreach_target.h, after it, where HWY_ONCE.
+// Walks over the instruction sets that a file was compiled for by foreach_target.h. To be included
+// after highway.h, inside HWY_ONCE.
 #pragma once
 
 #include <hwy/highway.h>
@@ -12,6 +12,11 @@
 
 namespace engram::kernels {
 
+/// The instruction sets compiled in that this machine has.
+inline std::int64_t runnable_targets() {
+  return HWY_TARGETS & (HWY_SUPPORTED_TARGETS | HWY_STATIC_TARGET);
+}
+
 /// Highway calls its fallback "SCALAR" or "EMU128", depending on the compiler. Ours is one name,
 /// which is not that of the oracle either.
 inline std::string_view target_name(std::int64_t target) {
@@ -19,25 +24,23 @@ inline std::string_view target_name(std::int64_t target) {
   return is_fallback ? "portable" : hwy::TargetName(target);
 }
 
-/// The function of one instruction set out of Highway's table (HWY_DISPATCH_TABLE), which is a
-/// single entry if only one was compiled.
-template <class Table>
-auto function_for(const Table& table, std::int64_t target) {
-  if (std::size(table) == 1) return table[0];
-  hwy::ChosenTarget chosen;
-  chosen.Update(target);
-  return table[chosen.GetIndex()];
+/// The function of one instruction set out of Highway's table, which is a single entry if only one
+/// was compiled.
+template <class Function, std::size_t kSize>
+Function function_for(std::int64_t target, const Function (&table)[kSize]) {
+  if constexpr (kSize == 1) {
+    return table[0];
+  } else {
+    hwy::ChosenTarget chosen;
+    chosen.Update(target);
+    return table[chosen.GetIndex()];
+  }
 }
 
-/// Calls visit(target) for each of `targets`, best first: lower bits are better.
+/// Calls visit(target) for each of `targets`, best first: lower bits are better targets.
 template <class Visit>
 void for_each_target(std::int64_t targets, Visit&& visit) {
   for (; targets != 0; targets &= targets - 1) visit(targets & -targets);
-}
-
-/// Those compiled in that this machine has.
-inline std::int64_t runnable_targets() {
-  return HWY_TARGETS & (HWY_SUPPORTED_TARGETS | HWY_STATIC_TARGET);
 }
 
 }  // namespace engram::kernels

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "primitives/flat/batch_scan.h"
-#include "primitives/flat/product.h"
 #include "tests/support/seed.h"
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
@@ -13,7 +12,7 @@
 namespace engram::test {
 namespace {
 
-constexpr std::size_t kBatch = flat::kProductQueries + 70;  // two groups and a bit
+constexpr std::size_t kBatch = flat::kCodedQueries + 70;
 
 void check_batch(TestCollection& collection, const Vectors& vectors, std::size_t k) {
   std::vector<AlignedBuffer> buffers(vectors.count());
@@ -92,30 +91,6 @@ TEST_CASE("primitives/flat: batches leave holes out") {
   }
   check_batch(collection, uniform_vectors(rng, kBatch, 20), 10);
   check_batch(collection, uniform_vectors(rng, kBatch, 20), 5000);
-}
-
-TEST_CASE("primitives/flat: the product is that of its definition") {
-  const flat::Product product = flat::best_product();
-  if (product == nullptr) return;  // this machine batches without one
-  Rng rng = make_rng(44);
-  constexpr std::size_t kStride = 48;
-  const Vectors queries = uniform_vectors(rng, 33, kStride);
-  const Vectors rows = uniform_vectors(rng, 57, kStride);
-  std::vector<float> dots(33 * 57);
-  std::vector<float> norms(57);
-  product({queries.values.data(), 33, kStride}, {rows.values.data(), 57, kStride}, dots.data(),
-          norms.data());
-  const auto dot = [](std::span<const float> a, std::span<const float> b) {
-    double sum = 0;
-    for (std::size_t d = 0; d < a.size(); ++d) sum += double{a[d]} * double{b[d]};
-    return sum;
-  };
-  for (std::size_t j = 0; j < 57; ++j) {
-    CHECK(double{norms[j]} == doctest::Approx(dot(rows[j], rows[j])).epsilon(1e-5));
-    for (std::size_t i = 0; i < 33; ++i) {
-      CHECK(std::abs(double{dots[i * 57 + j]} - dot(queries[i], rows[j])) < 1e-4);
-    }
-  }
 }
 
 }  // namespace

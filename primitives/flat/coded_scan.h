@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact search for many queries at once, over rows coded as bytes on the way.
+#pragma once
+
+#include <span>
+
+#include "core/index.h"
+#include "core/slot_set.h"
+#include "primitives/flat/byte_product.h"
+#include "primitives/top_k.h"
+
+namespace engram::flat {
+
+/// Offers to nearest[i] what of `held` may be among the nearest to queries[i], with the kernel's
+/// scores: all that scan_into() would not have refused. The derivation is in README.md, "Batches".
+void scan_coded(const IndexContext& context, const ByteProduct& product, const SlotSet& held,
+                std::span<const Query> queries, Scratch& scratch, std::span<TopK> nearest);
+
+}  // namespace engram::flat
