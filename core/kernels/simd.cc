@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The SIMD kernels: this file is compiled once per instruction set by foreach_target.h, and the
 // table at its end leads to each of them.
-#include <array>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>

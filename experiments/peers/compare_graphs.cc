@@ -3,12 +3,10 @@
 // one at a time on one core. compare_graphs.py prepares the files and reads what this prints:
 // one JSON object a line, {"building": ...} and {"round": ...} on the way, then a "build" and the
 // "curve" of every system.
-#include <sched.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -16,16 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "experiments/peers/machine.h"
 #include "experiments/peers/system.h"
 
 namespace engram::peers {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 struct Arguments {
   Setting setting;
@@ -42,32 +35,12 @@ struct Arguments {
   double enough_recall = 0.995;
 };
 
-/// A file of numbers as the machine writes them.
-template <class T>
-std::vector<T> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw std::runtime_error("cannot open " + path);
-  std::vector<T> values(static_cast<std::size_t>(file.tellg()) / sizeof(T));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(values.data()),
-            static_cast<std::streamsize>(values.size() * sizeof(T)));
-  if (!file) throw std::runtime_error("cannot read " + path);
-  return values;
-}
-
 /// Resident bytes of this process.
 std::size_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   std::size_t pages = 0;
   statm >> pages >> pages;
   return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
-
-void pin_to(int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(core, &set);
-  if (sched_setaffinity(0, sizeof(set), &set) != 0) throw std::runtime_error("cannot pin to core");
 }
 
 std::unique_ptr<System> make_system(const std::string& name, const Setting& setting) {
@@ -119,12 +92,6 @@ class Comparison {
   }
 
  private:
-  template <class... Values>
-  static void say(const char* format, Values... values) {
-    std::printf(format, values...);
-    std::fflush(stdout);
-  }
-
   void build(const std::string& name) {
     say("{\"building\": \"%s\"}\n", name.c_str());
     Contender contender;
