@@ -21,6 +21,7 @@ import math
 import statistics
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,20 +106,11 @@ def run(args: argparse.Namespace, data: Dataset, folder: Path) -> list[Curve]:
     return follow(command, len(args.system), args.rounds)
 
 
-def follow(command: list[str], systems: int, rounds: int) -> list[Curve]:
-    """Runs the program, shows how far it is, and collects what it found."""
-    curves: dict[str, Curve] = {}
+def messages(command: list[str]) -> Iterator[dict[str, Any]]:
+    """Runs a native program and yields what it prints, a JSON object a line."""
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            with progress(systems + rounds * len(EFS), "comparing", "steps") as bar:
-                for line in process.stdout or ():
-                    message = json.loads(line)
-                    if "building" in message:
-                        bar.set_postfix_str(f"building {message['building']}")
-                    if "building" in message or "round" in message:
-                        bar.update()
-                    else:
-                        collect(message, curves)
+            yield from map(json.loads, process.stdout or ())
     except OSError as error:
         raise UserError(
             f"cannot run {command[0]}: {error.strerror}; tests/run.sh gcc builds it, with "
@@ -126,6 +118,19 @@ def follow(command: list[str], systems: int, rounds: int) -> list[Curve]:
         ) from error
     if process.returncode != 0:
         raise UserError(f"{command[0]} ended with {process.returncode}")
+
+
+def follow(command: list[str], systems: int, rounds: int) -> list[Curve]:
+    """Runs the program, shows how far it is, and collects what it found."""
+    curves: dict[str, Curve] = {}
+    with progress(systems + rounds * len(EFS), "comparing", "steps") as bar:
+        for message in messages(command):
+            if "building" in message:
+                bar.set_postfix_str(f"building {message['building']}")
+            if "building" in message or "round" in message:
+                bar.update()
+            else:
+                collect(message, curves)
     return list(curves.values())
 
 
