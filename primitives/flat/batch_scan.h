@@ -12,7 +12,7 @@
 namespace engram::flat {
 
 /// The batch from which coding rows is faster than scanning block by block. Measured: README.md.
-inline constexpr std::size_t kCodedQueries = 32;
+inline constexpr std::size_t kCodedQueries = 16;
 
 /// Fills hits[i] with what scan_nearest() would answer for queries[i], bit for bit.
 ///

@@ -52,8 +52,9 @@ struct ByteProduct {
 
   /// Codes vector - centre in [-limit, limit] and writes code + zero. All arrays: [floats], a
   /// multiple of 16. Codes are within the limit whatever the vector holds, NaN included.
-  Code (*encode)(const float* vector, const float* centre, std::size_t floats, std::int32_t limit,
-                 std::int32_t zero, std::uint8_t* codes);
+  /// `next` is fetched meanwhile: what will be coded after this vector.
+  Code (*encode)(const float* vector, const float* centre, const float* next, std::size_t floats,
+                 std::int32_t limit, std::int32_t zero, std::uint8_t* codes);
 
   /// survivors[i], bit r: whether f of query i and row r is not below cut[i]; true if it is NaN.
   /// The product is exact, f is computed in float32. Returns whether there is any.

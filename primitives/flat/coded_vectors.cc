@@ -53,8 +53,9 @@ void CodedQueries::assign(const ByteProduct& product, const Shape& shape,
   words_of_tiles_ = out;
   bytes_.resize(shape.centre.size());
   for (std::size_t i = 0; i < queries.size(); ++i) {
-    const Code code = product.encode(floats_of(queries[i].data), shape.centre.data(),
-                                     shape.centre.size(), kQueryLimit, 0, bytes_.data());
+    const float* const query = floats_of(queries[i].data);
+    const Code code = product.encode(query, shape.centre.data(), query, shape.centre.size(),
+                                     kQueryLimit, 0, bytes_.data());
     const std::size_t member = i % tile_queries_;
     place(bytes_, words_, member, tile_queries_, out + (i - member) * words_);
     norms_[i] = {std::sqrt(squared_norm(code)), double{code.error}};
@@ -119,9 +120,10 @@ void CodedRows::assign(const ByteProduct& product, const Shape& shape, const Vec
   bytes_.resize(shape.centre.size());
   extent_ = {};
   for (std::size_t i = 0; i < slots.size(); ++i) {
+    const float* const next = floats_of(store.row(slots[std::min(i + 1, slots.size() - 1)]));
     const Code code =
-        product.encode(floats_of(store.row(slots[i])), shape.centre.data(), shape.centre.size(),
-                       product.row_limit, product.row_zero, bytes_.data());
+        product.encode(floats_of(store.row(slots[i])), shape.centre.data(), next,
+                       shape.centre.size(), product.row_limit, product.row_zero, bytes_.data());
     const std::size_t member = i % product.panel_rows;
     place(bytes_, words_, member, product.panel_rows, out + (i - member) * words_);
     const double square = squared_norm(code);

@@ -123,8 +123,8 @@ TEST_CASE("primitives/flat: codes are as near to their vector as they say") {
       Vectors vectors = uniform_vectors(rng, 2, kFloats);
       for (float& value : vectors.values) value *= size;
       std::array<std::uint8_t, kFloats> codes;
-      const Code code = product.encode(vectors[0].data(), vectors[1].data(), kFloats,
-                                       product.row_limit, product.row_zero, codes.data());
+      const Code code = product.encode(vectors[0].data(), vectors[1].data(), vectors[0].data(),
+                                       kFloats, product.row_limit, product.row_zero, codes.data());
       int sum = 0;
       int squares = 0;
       double error = 0;
@@ -156,8 +156,8 @@ TEST_CASE("primitives/flat: what has no number is coded within the limit and sur
       vectors.values[5] = odd;
       const std::vector<float> centre(16);
       std::array<std::uint8_t, 16> codes;
-      const Code code = product.encode(vectors.values.data(), centre.data(), 16, product.row_limit,
-                                       product.row_zero, codes.data());
+      const Code code = product.encode(vectors.values.data(), centre.data(), centre.data(), 16,
+                                       product.row_limit, product.row_zero, codes.data());
       for (const std::uint8_t each : codes) {
         CHECK(std::abs(each - product.row_zero) <= product.row_limit);
       }
