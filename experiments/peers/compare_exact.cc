@@ -3,9 +3,6 @@
 // thread of one core. compare_exact.py prepares the files and reads what this prints: one JSON
 // object a line, {"adding": ...} and {"round": ...} on the way, then a "way" for every library and
 // form of asking.
-#include <cblas.h>
-#include <omp.h>
-
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <string>
@@ -48,8 +45,6 @@ class Comparison {
 
   void run() {
     pin_to(arguments_.core);
-    omp_set_num_threads(1);
-    openblas_set_num_threads(1);
     const auto engram = make_exact_engram(metric_, arguments_.dim);
     const auto faiss = make_exact_faiss(metric_, arguments_.dim);
     add("engram", *engram);

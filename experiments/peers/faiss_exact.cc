@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cblas.h>
 #include <faiss/IndexFlat.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <vector>
@@ -14,7 +16,10 @@ class FaissExact final : public ExactSystem {
   FaissExact(Metric metric, std::size_t dim)
       : dim_(dim),
         index_(static_cast<faiss::Index::idx_t>(dim),
-               metric == Metric::kL2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT) {}
+               metric == Metric::kL2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT) {
+    omp_set_num_threads(1);
+    openblas_set_num_threads(1);
+  }
 
   void add(std::span<const float> rows) override {
     index_.add(static_cast<faiss::Index::idx_t>(rows.size() / dim_), rows.data());

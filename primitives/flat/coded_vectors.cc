@@ -9,8 +9,6 @@
 namespace engram::flat {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 /// More than all roundings of ByteProduct::filter's f, relative to the sum of its terms.
 constexpr double kFilterError = 0x1p-20;
 
