@@ -12,7 +12,6 @@
 #include <hwy/highway.h>
 
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -65,6 +64,8 @@ HWY_INLINE IntVector add_products(IntVector sums, IntVector rows, IntVector quer
   return hn::Add(sums, IntVector{fours});
 }
 #endif
+
+static_assert(kPanelRows <= kMaxPanelRows && kTileQueries <= kMaxTileQueries);
 
 /// The largest magnitude of vector - centre.
 HWY_INLINE float largest_component(const float* HWY_RESTRICT vector,

@@ -3,6 +3,7 @@
 #include "primitives/flat/byte_product.h"
 
 #include <optional>
+#include <vector>
 
 // As in core/kernels/simd.cc: SVE vectors cannot lie in arrays.
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <vector>
 
 namespace engram::flat {
 
@@ -41,12 +40,15 @@ struct RowPanel {
   const float* offset;
 };
 
+inline constexpr std::size_t kMaxTileQueries = 16;
+inline constexpr std::size_t kMaxPanelRows = 32;
+
 /// One instruction set's functions. Rows are coded as code + row_zero in an unsigned byte, queries
 /// as a signed byte.
 struct ByteProduct {
   std::string_view name;
-  std::size_t panel_rows;    ///< at most 32
-  std::size_t tile_queries;  ///< at most 16
+  std::size_t panel_rows;    ///< at most kMaxPanelRows
+  std::size_t tile_queries;  ///< at most kMaxTileQueries
   std::int32_t row_limit;    ///< codes of rows lie in [-row_limit, row_limit]
   std::int32_t row_zero;
 

@@ -2,6 +2,7 @@
 #include "primitives/flat/coded_scan.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <vector>
 
@@ -104,7 +105,7 @@ class CodedScan {
   void find_candidates(std::size_t begin, std::size_t count, std::span<const Slot> block) {
     for (std::vector<Slot>& list : scratch_.candidates) list.clear();
     const QueryTile tile = scratch_.queries.tile(begin);
-    std::array<std::uint32_t, 16> survivors;
+    std::array<std::uint32_t, kMaxTileQueries> survivors;
     for (std::size_t row = 0; row < block.size(); row += product_.panel_rows) {
       const RowPanel panel = scratch_.rows.panel(row);
       if (!product_.filter(tile, panel, shape_.words(), survivors.data())) continue;
