@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -44,12 +45,16 @@ struct NoProbe {
   void scored(std::size_t /*count*/) noexcept {}
 };
 
+/// How many candidates a step of a walk expands. Alg. 2 takes one; with several their lists come
+/// from memory at the same time, and so do the rows of their neighbours. Measured: README.md.
+inline constexpr std::size_t kWidth = 3;
+
 /// The reusable memory of a walk.
 struct Beam {
   VisitedSet visited;
   std::vector<Hit> frontier;  // met, not yet expanded: a heap, nearest on top
   std::vector<Hit> nearest;   // the answer: a heap, farthest on top, while the walk goes on
-  std::vector<Slot> fresh;    // the neighbours of one hop that were not visited before
+  std::vector<Slot> fresh;    // the neighbours of one step that were not visited before
   std::vector<float> scores;  // theirs
 };
 
@@ -107,7 +112,7 @@ Hit greedy_walk(const Graph& graph, unsigned level, const Bound& query, Hit star
 /// Alg. 2: leaves in beam.nearest, ascending by `order`, the `ef` nodes nearest to `query` that the
 /// walk from `starts` meets and is_answer(slot) accepts. Nodes that it does not accept (erased
 /// ones) are walked through all the same. starts: nodes of `level` with their scores. slot_end: see
-/// VisitedSet::start. Each hop first gathers the unvisited neighbours and then scores them in one
+/// VisitedSet::start. Each step first gathers the unvisited neighbours and then scores them in one
 /// call, so that the kernel can share the query's loads and fetch rows ahead.
 template <class Order, class IsAnswer, class Probe = NoProbe>
 void search_layer(const Graph& graph, unsigned level, const Bound& query,
@@ -140,22 +145,32 @@ void search_layer(const Graph& graph, unsigned level, const Bound& query,
   for (const Hit& start : starts) {
     if (visited.insert(start.slot)) consider(start);
   }
-  while (!frontier.empty()) {
-    const Hit next = frontier.front();
-    if (nearest.size() >= ef && order(nearest.front(), next)) break;
-    std::pop_heap(frontier.begin(), frontier.end(), farther);
-    frontier.pop_back();
-    if (level == 0 && !frontier.empty()) graph.prefetch_links(frontier.front().slot);
-
+  std::array<Slot, kWidth> expanded;
+  const auto take_nearest = [&] {
+    std::size_t width = 0;
+    for (; width < kWidth && !frontier.empty(); ++width) {
+      const Hit next = frontier.front();
+      if (nearest.size() >= ef && order(nearest.front(), next)) break;
+      std::pop_heap(frontier.begin(), frontier.end(), farther);
+      frontier.pop_back();
+      expanded[width] = next.slot;
+      if (level == 0) graph.prefetch_links(next.slot);
+    }
+    return std::span<const Slot>(expanded.data(), width);
+  };
+  for (auto nodes = take_nearest(); !nodes.empty(); nodes = take_nearest()) {
     fresh.clear();
-    const LinkList links = graph.links(next.slot, level);
-    links.for_each([&](Slot slot) { visited.prefetch(slot); });
-    links.for_each([&](Slot slot) {
-      if (!visited.insert(slot)) return;
-      query.prefetch(slot);
-      fresh.push_back(slot);
-    });
-    probe.expanded(next.slot);
+    for (const Slot node : nodes) {
+      graph.links(node, level).for_each([&](Slot slot) { visited.prefetch(slot); });
+    }
+    for (const Slot node : nodes) {
+      graph.links(node, level).for_each([&](Slot slot) {
+        if (!visited.insert(slot)) return;
+        query.prefetch(slot);
+        fresh.push_back(slot);
+      });
+      probe.expanded(node);
+    }
     probe.scored(fresh.size());
     const auto fresh_scores = score_all(query, fresh, beam.scores);
     for (std::size_t i = 0; i < fresh.size(); ++i) consider({fresh_scores[i], fresh[i]});
