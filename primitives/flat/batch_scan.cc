@@ -41,7 +41,8 @@ void scan_batch(const IndexContext& context, const SlotSet& held, std::span<cons
   nearest.clear();
   for (std::vector<Hit>& answer : hits) nearest.emplace_back(k, answer);
   const auto products = byte_products();
-  if (k == 0 || queries.size() < kCodedQueries || products.empty()) {
+  const bool stores_vectors = context.store.element() == Element::kF32;
+  if (!stores_vectors || k == 0 || queries.size() < kCodedQueries || products.empty()) {
     scan_blocks(context, held, queries, nearest);
   } else {
     scan_coded(context, products.front(), held, queries, scratch, nearest);

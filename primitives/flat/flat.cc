@@ -51,6 +51,10 @@ class Flat final : public Index {
     return sizeof(*this) + held_.memory_bytes();
   }
 
+  std::vector<Fact> describe() const override {
+    return {{"quant-type", std::string(element_name(context_.store.element()))}};
+  }
+
   /// What is held is all there is to know, and the caller knows it.
   Status save(SectionWriter& /*writer*/, const SlotSet& /*items*/) const override { return {}; }
   Status load(SectionReader& /*reader*/, const SlotSet& items) override {
@@ -67,6 +71,15 @@ class Flat final : public Index {
   SlotSet held_;
 };
 
+constexpr OptionSpec kCreateOptions[] = {
+    choice_option("QUANT", "f32", kElementNames,
+                  "what is stored: vectors, or codes in their place"),
+};
+
+Element stored_element(const Options& options) {
+  return *element_from_name(options.choice("QUANT"));
+}
+
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& /*options*/) {
   auto index = std::make_unique<Flat>(context);
   ENGRAM_TRY(index->reserve());
@@ -78,6 +91,8 @@ const Registration kRegistration({
     .summary = "Exact search: compares the query with every vector",
     .source = "exhaustive scan",
     .traits = {.exact = true, .concurrent = true, .saves_structure = true},
+    .create_options = kCreateOptions,
+    .stored_element = stored_element,
     .create = create,
 });
 

@@ -38,6 +38,12 @@ Element stored_element(const Options& options) {
   return options.choice("RERANK") == kKeepVectors ? Element::kF32 : quant_of(options);
 }
 
+std::string decimal(double value, int digits) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(digits) << value;
+  return text.str();
+}
+
 Result<std::unique_ptr<Index>> create_index(const IndexContext& context, const Options& options) {
   const auto number = [&](std::string_view name) {
     return static_cast<std::size_t>(options.integer(name));
@@ -142,18 +148,20 @@ std::vector<Fact> Hnsw::describe() const {
   // Operations go on meanwhile: two looks at one size may differ.
   const std::size_t nodes = nodes_.size();
   const std::size_t erased = nodes - std::min(nodes, held_.size());
-  std::ostringstream degree;
-  degree << std::fixed << std::setprecision(1) << mean_degree();
-  return {
+  std::vector<Fact> facts = {
       {"max-level", std::to_string(entry.level)},
       {"hnsw-m", std::to_string(config_.m)},
       {"ef-construction", std::to_string(config_.ef_construction)},
       {"ef-search", std::to_string(config_.ef_search)},
       {"seed", std::to_string(config_.seed)},
       {"quant-type", std::string(element_name(config_.quant))},
-      {"mean-degree", degree.str()},
+      {"mean-degree", decimal(mean_degree(), 1)},
       {"erased-nodes", std::to_string(erased)},
   };
+  // Without the vectors nobody knows what their codes have lost.
+  const auto recall = codes_ == nullptr ? std::nullopt : code_recall();
+  if (recall) facts.push_back({"quant-recall-at-10", decimal(*recall, 3)});
+  return facts;
 }
 
 /// Of a thousand nodes at level 0, the same ones each time: VINFO must not cost a pass over all.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -106,6 +107,10 @@ class Hnsw final : public Index {
   }
   void rank_again(const Bound& bound, Working& working) const;
   double mean_degree() const;
+
+  // code_recall.cc
+  std::vector<Slot> neighborhood(Slot slot) const;
+  std::optional<double> code_recall() const;
 
   // insert.cc
   unsigned draw_level(std::uint64_t identity) const noexcept;

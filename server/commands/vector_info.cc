@@ -66,7 +66,7 @@ InfoMap describe(const Collection& collection, const std::vector<Fact>& facts,
                  std::size_t index_bytes) {
   const CollectionSpec& spec = collection.spec();
   InfoMap map;
-  map.add("quant-type", "f32");
+  map.add("quant-type", fact_or(facts, "quant-type", "f32"));
   map.add("hnsw-m", fact_or(facts, "hnsw-m", "0"));
   map.add("vector-dim", spec.dim);
   map.add("projection-input-dim", std::size_t{0});

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vector commands: every reply as it is on the wire, and what is said about wrong ones."""
 
+import random
 import struct
 
 import pytest
@@ -33,6 +34,11 @@ def index(wire):
     assert wire.call_raw("VADD", "index", "east", EAST) == b":1\r\n"
     assert wire.call_raw("VADD", "index", "north", NORTH) == b":1\r\n"
     return "index"
+
+
+def as_map(reply):
+    """A map of RESP3, or the flat pairs that RESP2 has for it."""
+    return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def null(protocol):
@@ -106,10 +112,7 @@ def test_vlist_and_vdrop(wire, index):
 def test_vinfo_is_a_map_that_begins_as_rediss(wire, index, protocol):
     raw = wire.call_raw("VINFO", index)
     assert raw.startswith(b"%" if protocol == 3 else b"*")
-    info = wire.call("VINFO", index)
-    if protocol == 2:
-        assert len(info) % 2 == 0
-        info = dict(zip(info[::2], info[1::2]))
+    info = as_map(wire.call("VINFO", index))
     assert list(info)[:9] == [
         "quant-type",
         "hnsw-m",
@@ -123,6 +126,35 @@ def test_vinfo_is_a_map_that_begins_as_rediss(wire, index, protocol):
     ]
     assert (info["vector-dim"], info["size"]) == (2, 2)
     assert (info["primitive"], info["metric"]) == (b"flat", b"cosine")
+
+
+@pytest.mark.parametrize("primitive", ["hnsw", "flat"])
+@pytest.mark.parametrize("quant", ["sq8", "sq4"])
+def test_codes_stand_for_vectors_or_beside_them(wire, primitive, quant):
+    rng = random.Random(1)
+    vectors = {f"k{i}": [rng.uniform(-1, 1) for _ in range(32)] for i in range(300)}
+    only_codes = ["RERANK", "none"] if primitive == "hnsw" else []
+    assert wire.call("VNEW", "codes", 32, "METRIC", "l2", "PRIMITIVE", primitive, "QUANT", quant,
+                     *only_codes) == "OK"
+    assert wire.call("VNEW", "both", 32, "METRIC", "l2", "PRIMITIVE", "hnsw", "QUANT", quant) == "OK"
+    for key, vector in vectors.items():
+        for index in ("codes", "both"):
+            wire.call("VADD", index, key, pack(*vector))
+    assert as_map(wire.call("VINFO", "codes"))["quant-type"] == quant.encode()
+    assert 0.5 < float(as_map(wire.call("VINFO", "both"))["quant-recall-at-10"]) <= 1
+    step = 2 / (255 if quant == "sq8" else 15)
+    for key in ("k0", "k299"):
+        near = struct.unpack("<32f", wire.call("VGET", "codes", key))
+        assert max(abs(a - b) for a, b in zip(near, vectors[key])) <= 0.51 * step
+        assert wire.call("VGET", "both", key) == pack(*vectors[key])
+        assert wire.call("VSEARCH", "codes", pack(*vectors[key]), 1, "EF", 300)[0] == key.encode()
+        found, distance = wire.call("VSEARCH", "both", pack(*vectors[key]), 1)
+        assert (found, float(distance)) == (key.encode(), 0)
+
+
+def test_a_wrong_quant_is_refused_with_the_right_ones(wire):
+    error = wire.call("VNEW", "wrong", 4, "PRIMITIVE", "hnsw", "QUANT", "int8")
+    assert "f32|sq8|sq4" in str(error)
 
 
 def test_vinfo_of_a_missing_index_is_null(wire, protocol):

@@ -46,6 +46,11 @@ Command make_index(std::string_view name, std::string_view metric, std::string_v
   return request({"VNEW", name, "4", "METRIC", metric, "PRIMITIVE", primitive});
 }
 
+Command make_coded_index(std::string_view name, std::string_view primitive,
+                         std::string_view quant) {
+  return request({"VNEW", name, "4", "METRIC", "l2", "PRIMITIVE", primitive, "QUANT", quant});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<StoreServer>> StoreServer::start(const std::string& directory,
@@ -94,8 +99,8 @@ std::vector<std::vector<Command>> workload() {
       {request({"SET", "text", "one"})},
       {request({"SET", "lasting", "value", "PXAT", kFarMs})},
       {request({"APPEND", "lasting", " and more"}), request({"APPEND", "other", "begun"})},
-      {make_index("flat", "cosine", "flat"), make_index("hnsw", "l2", "hnsw"),
-       make_index("lsh", "dot", "lsh"), make_index("flat.l2", "l2", "flat")},
+      {make_index("flat", "cosine", "flat"), make_coded_index("hnsw", "hnsw", "sq4"),
+       make_index("lsh", "dot", "lsh"), make_coded_index("flat.l2", "flat", "sq8")},
       {put("flat", "abcdef", 1)},
       {put("hnsw", "abcdefgh", 7), put("lsh", "abc", 20), put("flat.l2", "ab", 24)},
       {vadd("flat", "g", 30), vadd("hnsw", "a", 31), request({"VDEL", "lsh", "b"}),
