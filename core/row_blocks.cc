@@ -86,7 +86,6 @@ Status RowBlocks::load(SectionReader& reader, std::string_view name, Slot slot_e
   const std::size_t blocks = ((slot_end - 1) >> shift_) + 1;
   auto memory = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kReadWrite);
   if (!memory) return tl::unexpected(std::move(memory.error()));
-  if (blocks > 1) memory->prefer_huge_pages();
   ENGRAM_TRY(memory->place(reader, name));
   ENGRAM_TRY(blocks_.ensure(blocks));
   for (std::size_t i = 0; i < blocks; ++i) blocks_[i] = memory->data() + i * block_bytes();
