@@ -38,7 +38,7 @@ std::vector<float> random_vector(std::size_t dim, std::mt19937_64& rng) {
 class CodedRows {
  public:
   CodedRows(Element element, Metric metric, std::size_t dim, std::mt19937_64& rng)
-      : dim_(dim), stride_(row_bytes(element, metric, dim)), bytes_(kRows * stride_) {
+      : stride_(row_bytes(element, metric, dim)), bytes_(kRows * stride_) {
     AlignedBuffer buffer;
     std::byte* const values = buffer.reserve(row_bytes(dim));
     for (std::size_t i = 0; i < kRows; ++i) {
@@ -54,7 +54,6 @@ class CodedRows {
   std::size_t bytes() const { return bytes_.size(); }
 
  private:
-  std::size_t dim_;
   std::size_t stride_;
   std::vector<std::byte> bytes_;
   std::vector<std::vector<float>> decoded_;
