@@ -21,8 +21,12 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Codes are padded to 64 bytes, which every vector length up to that divides.
 using Bytes = hn::CappedTag<std::uint8_t, kRowAlignment>;
 using SignedBytes = hn::RebindToSigned<Bytes>;
+#if HWY_TARGET == HWY_SCALAR
+using Sums = hn::CappedTag<std::int32_t, 1>;
+#else
 using Words = hn::RepartitionToWide<SignedBytes>;
 using Sums = hn::RepartitionToWide<Words>;
+#endif
 using ByteVector = hn::Vec<Bytes>;
 using PlaneVector = hn::Vec<SignedBytes>;
 using SumVector = hn::Vec<Sums>;
@@ -32,56 +36,32 @@ inline constexpr std::size_t kByteLanes = hn::MaxLanes(Bytes());
 /// Rows that share the loads of a plane, enough to hide the latency of the multiplications.
 inline constexpr std::size_t kGroup = 4;
 
-/// Sums of products of bytes, kept in as many vectors as the target needs.
+/// Adds codes * plane to the lanes of two sums, of which a target may need only one.
 #if HWY_TARGET == HWY_AVX3_DL
-struct Accumulator {
-  SumVector sum;
-
-  HWY_INLINE void clear() { sum = hn::Zero(Sums()); }
-
-  /// Adds codes * plane, four neighbours to a lane. Highway 1.0.3 does not know the instruction.
-  HWY_INLINE void add(ByteVector codes, PlaneVector plane) {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(codes.raw), "v"(plane.raw));
-  }
-  HWY_INLINE std::int32_t total() const { return hn::GetLane(hn::SumOfLanes(Sums(), sum)); }
-};
+/// Highway 1.0.3 does not know the instruction, which adds four neighbours to a lane.
+HWY_INLINE void add_products(ByteVector codes, PlaneVector plane, SumVector& sum,
+                             SumVector& /*other*/) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(codes.raw), "v"(plane.raw));
+}
 #elif HWY_TARGET == HWY_SCALAR
-struct Accumulator {
-  std::int32_t sum;
-
-  HWY_INLINE void clear() { sum = 0; }
-
-  HWY_INLINE void add(ByteVector codes, PlaneVector plane) {
-    sum += std::int32_t{hn::GetLane(codes)} * hn::GetLane(plane);
-  }
-  HWY_INLINE std::int32_t total() const { return sum; }
-};
+HWY_INLINE void add_products(ByteVector codes, PlaneVector plane, SumVector& sum,
+                             SumVector& /*other*/) {
+  sum = hn::Set(Sums(), hn::GetLane(sum) + std::int32_t{hn::GetLane(codes)} * hn::GetLane(plane));
+}
 #else
 /// Widens to 16 bits: the instruction that multiplies bytes saturates.
-struct Accumulator {
-  SumVector even;
-  SumVector odd;
-
-  HWY_INLINE void clear() { even = odd = hn::Zero(Sums()); }
-
-  HWY_INLINE void add(ByteVector codes, PlaneVector plane) {
-    const Words words;
-    const hn::Half<Bytes> half;
-    const hn::Half<SignedBytes> signed_half;
-    multiply(hn::PromoteTo(words, hn::LowerHalf(half, codes)),
-             hn::PromoteTo(words, hn::LowerHalf(signed_half, plane)));
-    multiply(hn::PromoteTo(words, hn::UpperHalf(half, codes)),
-             hn::PromoteTo(words, hn::UpperHalf(signed_half, plane)));
-  }
-  HWY_INLINE std::int32_t total() const {
-    return hn::GetLane(hn::SumOfLanes(Sums(), hn::Add(even, odd)));
-  }
-
- private:
-  HWY_INLINE void multiply(hn::Vec<Words> codes, hn::Vec<Words> plane) {
-    even = hn::ReorderWidenMulAccumulate(Sums(), codes, plane, even, odd);
-  }
-};
+HWY_INLINE void add_products(ByteVector codes, PlaneVector plane, SumVector& sum,
+                             SumVector& other) {
+  const Words words;
+  const hn::Half<Bytes> half;
+  const hn::Half<SignedBytes> signed_half;
+  sum = hn::ReorderWidenMulAccumulate(Sums(), hn::PromoteTo(words, hn::LowerHalf(half, codes)),
+                                      hn::PromoteTo(words, hn::LowerHalf(signed_half, plane)), sum,
+                                      other);
+  sum = hn::ReorderWidenMulAccumulate(Sums(), hn::PromoteTo(words, hn::UpperHalf(half, codes)),
+                                      hn::PromoteTo(words, hn::UpperHalf(signed_half, plane)), sum,
+                                      other);
+}
 #endif
 
 HWY_INLINE ByteVector load_codes(const std::byte* row) {
@@ -103,22 +83,26 @@ HWY_INLINE ByteVector upper_codes(ByteVector pairs) {
 template <Element kElement, std::size_t kRows>
 HWY_INLINE void group_dots(const CodeShape& shape, const std::int8_t* HWY_RESTRICT plane,
                            const std::byte* const* rows, std::int32_t* HWY_RESTRICT out) {
-  Accumulator sums[kRows];
-  for (Accumulator& each : sums) each.clear();
+  SumVector sums[kRows];
+  SumVector others[kRows];
+  for (std::size_t r = 0; r < kRows; ++r) sums[r] = others[r] = hn::Zero(Sums());
   for (std::size_t i = 0; i < shape.line_bytes; i += kByteLanes) {
     const PlaneVector lower = hn::Load(SignedBytes(), plane + i);
     if constexpr (kElement == Element::kSq8) {
-      for (std::size_t r = 0; r < kRows; ++r) sums[r].add(load_codes(rows[r] + i), lower);
+      for (std::size_t r = 0; r < kRows; ++r)
+        add_products(load_codes(rows[r] + i), lower, sums[r], others[r]);
     } else {
       const PlaneVector upper = hn::Load(SignedBytes(), plane + shape.line_bytes + i);
       for (std::size_t r = 0; r < kRows; ++r) {
         const ByteVector pairs = load_codes(rows[r] + i);
-        sums[r].add(hn::And(pairs, hn::Set(Bytes(), 0x0F)), lower);
-        sums[r].add(upper_codes(pairs), upper);
+        add_products(hn::And(pairs, hn::Set(Bytes(), 0x0F)), lower, sums[r], others[r]);
+        add_products(upper_codes(pairs), upper, sums[r], others[r]);
       }
     }
   }
-  for (std::size_t r = 0; r < kRows; ++r) out[r] = sums[r].total();
+  for (std::size_t r = 0; r < kRows; ++r) {
+    out[r] = hn::GetLane(hn::SumOfLanes(Sums(), hn::Add(sums[r], others[r])));
+  }
 }
 
 HWY_INLINE void prefetch_rows(std::span<const std::byte* const> rows, std::size_t bytes) {

@@ -59,8 +59,13 @@ class CodedRows {
   std::vector<std::vector<float>> decoded_;
 };
 
-/// The score in doubles, and the sum of the absolute terms.
-std::pair<double, double> true_score(Metric metric, const float* q, const std::vector<float>& x) {
+struct TrueScore {
+  double score;
+  double terms;  ///< the sum of their magnitudes
+};
+
+/// In doubles.
+TrueScore true_score(Metric metric, const float* q, const std::vector<float>& x) {
   double score = 0;
   double terms = 0;
   for (std::size_t j = 0; j < x.size(); ++j) {
@@ -181,7 +186,7 @@ TEST_CASE("core/code_kernel: an estimate is the score of the query's own codes")
         for (std::size_t j = 0; j < dim; ++j) {
           magnitude += double{q[j]} * q[j] + double{rows.decoded(i)[j]} * rows.decoded(i)[j];
         }
-        const double score = true_score(metric, q.data(), rows.decoded(i)).first;
+        const double score = true_score(metric, q.data(), rows.decoded(i)).score;
         // The float32 of headers, times offsets as large as the components.
         CHECK(std::abs(scores[i] - score) <= 1e-5 * magnitude);
       }
