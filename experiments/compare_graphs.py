@@ -3,14 +3,15 @@
 """Compares engram's hnsw with the graph indexes of other libraries, in one run on one machine.
 
   compare_graphs.py fashion-mnist-784
-  compare_graphs.py glove-100 --seed 7 --rounds 5
+  compare_graphs.py glove-100 --seed 7 --rounds 5 --threads 1 2
 
-Every library builds over the same rows with the same M and ef_construction and two threads. Then
-one core asks each of them the same queries, one at a time, at growing ef; the libraries take turns
-at every ef, and the median over the rounds counts. The queries are cut from the rows by the seed
-(or, where a dataset ships test vectors, drawn from those), and are in no index. Throughput at a
-recall is interpolated between the two settings around it. Prints a table, and writes it as JSON and
-as a plot.
+Every library builds over the same rows with the same M and ef_construction, once with each count of
+threads; the index that it built last is searched. One core asks each of them the same queries, one
+at a time, at growing ef; the libraries take turns at every ef, and the median over the rounds
+counts. The queries are cut from the rows by the seed (or, where a dataset ships test vectors, drawn
+from those), and are in no index. Throughput at a recall is interpolated between the two settings
+around it; where a curve begins above that recall it is at least (>=) that of the fastest setting.
+Prints a table, and writes it as JSON and as a plot.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import math
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,17 @@ import numpy as np
 from common import UserError, cache_root, environment, progress, require, run_main
 from datasets import Dataset, Queries, load
 from ground_truth import exact_neighbours
+from measure import write_results
 from sources import SPECS
 
 PEERS = Path(__file__).resolve().parents[1] / "build-gcc" / "experiments" / "peers"
 VARIANTS = ("engram", "engram-sq8", "engram-sq4", "engram-sq8-only", "engram-sq4-only")
-SYSTEMS = (*VARIANTS, "hnswlib", "faiss")
+PEER_SYSTEMS = ("hnswlib", "faiss")
+SYSTEMS = (*VARIANTS, *PEER_SYSTEMS)
+USUAL_SYSTEMS = ("engram", "engram-sq8", "engram-sq4", *PEER_SYSTEMS)
 RECALLS = (0.90, 0.95, 0.99)
 EFS = (10, 12, 16, 20, 24, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640, 800)
+ENOUGH_RECALL = 0.995
 
 
 @dataclass(frozen=True)
@@ -45,27 +50,69 @@ class Cut:
     """Rows to be indexed, and queries that are not among them. Under cosine all have length one, so
     that libraries without that metric may use inner products."""
 
+    metric: str
     rows: np.ndarray
     queries: np.ndarray
+
+    def truth(self, k: int) -> np.ndarray:
+        """The rows nearest to each query: [queries, k]."""
+        nowhere = np.full(len(self.queries), -1)
+        return exact_neighbours(self.rows, Queries(self.queries, nowhere), k, self.metric).rows
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting of a search. `p50_us` is the median time of a query."""
+
+    ef: int
+    recall: float
+    qps: float
+    p50_us: float
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Queries per second, or what they are no less than."""
+
+    qps: float
+    at_least: bool
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.at_least else ''}{self.qps:,.0f}"
 
 
 @dataclass
 class Curve:
-    """What one library showed. `points` are (ef, recall, queries per second), by ef."""
+    """What one library showed: the seconds of its builds by count of threads, the bytes of the last
+    index, and the points by ef."""
 
     system: str
-    build_seconds: float
+    build_seconds: dict[int, float]
     bytes: int
-    points: list[tuple[int, float, float]]
+    points: list[Point] = field(default_factory=list)
 
-    def qps_at(self, recall: float) -> float | None:
-        """Interpolated in the logarithms of the miss rate and the throughput; None where the curve
-        does not reach."""
-        for (_, low, slow), (_, high, fast) in zip(self.points, self.points[1:]):
-            if low <= recall <= high and low < high:
-                share = (_miss(recall) - _miss(low)) / (_miss(high) - _miss(low))
-                return math.exp(math.log(slow) + share * (math.log(fast) - math.log(slow)))
+    def qps_at(self, recall: float) -> Rate | None:
+        """Interpolated in the logarithms of the miss rate and the throughput; the fastest point
+        where the curve begins above that recall; None where it does not reach it."""
+        if not self.points:
+            return None
+        if self.points[0].recall > recall:
+            above = (point.qps for point in self.points if point.recall >= recall)
+            return Rate(max(above), at_least=True)
+        for low, high in zip(self.points, self.points[1:]):
+            if low.recall <= recall <= high.recall and low.recall < high.recall:
+                share = (_miss(recall) - _miss(low.recall)) / (_miss(high.recall) - _miss(low.recall))
+                logarithm = math.log(low.qps) + share * (math.log(high.qps) - math.log(low.qps))
+                return Rate(math.exp(logarithm), at_least=False)
         return None
+
+
+def ratio(a: Rate | None, b: Rate | None) -> str:
+    """a / b, and on which side of the figure it lies if one of them is a bound (~ if both are)."""
+    if a is None or b is None:
+        return "-"
+    side = {(True, False): ">=", (False, True): "<=", (True, True): "~"}
+    return f"{side.get((a.at_least, b.at_least), '')}{a.qps / b.qps:.2f} x"
 
 
 def _miss(recall: float) -> float:
@@ -86,24 +133,31 @@ def cut(data: Dataset, count: int, seed: int) -> Cut:
     if data.metric == "cosine":
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    return Cut(rows, queries)
+    return Cut(data.metric, rows, queries)
 
 
-def run(args: argparse.Namespace, data: Dataset, folder: Path) -> list[Curve]:
-    """Writes the files that the program reads, and runs it."""
-    parts = cut(data, args.queries, args.seed)
-    nowhere = np.full(len(parts.queries), -1)
-    truth = exact_neighbours(parts.rows, Queries(parts.queries, nowhere), args.k, data.metric)
-    files = {"rows": parts.rows, "queries": parts.queries, "truth": truth.rows.astype(np.uint32)}
-    command = [str(args.program), "--dim", str(data.dim), "--metric", data.metric]
-    for name, array in files.items():
-        array.tofile(folder / name)
-        command += [f"--{name}", str(folder / name)]
+def run(
+    args: argparse.Namespace,
+    systems: Sequence[str],
+    parts: Cut,
+    truth: np.ndarray,
+    enough_recall: float = ENOUGH_RECALL,
+) -> list[Curve]:
+    """Writes the files that the program reads, and runs it with the arguments of add_arguments().
+    A curve is not followed beyond `enough_recall`."""
+    efs = [ef for ef in args.ef if ef >= args.k]
+    command = [str(args.program), "--dim", str(parts.rows.shape[1]), "--metric", parts.metric]
     command += ["--m", str(args.m), "--ef-construction", str(args.ef_construction)]
-    command += ["-k", str(args.k), "--threads", str(args.threads), "--rounds", str(args.rounds)]
-    command += [word for name in args.system for word in ("--system", name)]
-    command += [word for ef in EFS if ef >= args.k for word in ("--ef", str(ef))]
-    return follow(command, len(args.system), args.rounds)
+    command += ["-k", str(args.k), "--rounds", str(args.rounds)]
+    command += ["--enough-recall", str(enough_recall)]
+    for flag, values in {"--system": systems, "--threads": args.threads, "--ef": efs}.items():
+        command += [word for value in values for word in (flag, str(value))]
+    files = {"rows": parts.rows, "queries": parts.queries, "truth": truth.astype(np.uint32)}
+    with tempfile.TemporaryDirectory(prefix="engram-compare-") as folder:
+        for name, array in files.items():
+            array.tofile(Path(folder) / name)
+            command += [f"--{name}", str(Path(folder) / name)]
+        return follow(command, len(systems) * len(args.threads) + args.rounds * len(efs))
 
 
 def messages(command: list[str]) -> Iterator[dict[str, Any]]:
@@ -120,10 +174,10 @@ def messages(command: list[str]) -> Iterator[dict[str, Any]]:
         raise UserError(f"{command[0]} ended with {process.returncode}")
 
 
-def follow(command: list[str], systems: int, rounds: int) -> list[Curve]:
+def follow(command: list[str], steps: int) -> list[Curve]:
     """Runs the program, shows how far it is, and collects what it found."""
     curves: dict[str, Curve] = {}
-    with progress(systems + rounds * len(EFS), "comparing", "steps") as bar:
+    with progress(steps, "comparing", "steps") as bar:
         for message in messages(command):
             if "building" in message:
                 bar.set_postfix_str(f"building {message['building']}")
@@ -137,36 +191,40 @@ def follow(command: list[str], systems: int, rounds: int) -> list[Curve]:
 def collect(message: dict[str, Any], curves: dict[str, Curve]) -> None:
     if "build" in message:
         build = message["build"]
-        curves[build["system"]] = Curve(build["system"], build["seconds"], build["bytes"], [])
+        seconds = {int(threads): each for threads, each in build["seconds"].items()}
+        curves[build["system"]] = Curve(build["system"], seconds, build["bytes"])
     else:
         point = message["curve"]
         qps = statistics.median(point["qps"])
-        curves[point["system"]].points.append((point["ef"], point["recall"], qps))
+        curves[point["system"]].points.append(
+            Point(point["ef"], point["recall"], qps, point["p50_us"])
+        )
 
 
 def print_table(curves: list[Curve], rows: int) -> None:
-    """Every library's figures, and engram's as multiples of each peer's."""
+    """Every library's figures, and those of engram's variants as multiples of each peer's."""
+    threads = list(curves[0].build_seconds)
     titles = "".join(f"{f'qps at {recall}':>14}" for recall in RECALLS)
-    print(f"{'':10}{titles}{'build s':>10}{'bytes/row':>11}")
+    builds = "".join(f"{f'build s, {count} thr':>16}" for count in threads)
+    print(f"{'':26}{titles}{builds}{'bytes/row':>12}")
     for curve in curves:
-        cells = "".join(f"{_number(curve.qps_at(recall)):>14}" for recall in RECALLS)
-        print(
-            f"{curve.system:10}{cells}{curve.build_seconds:10.1f}{curve.bytes / rows:11,.0f}"
-        )
-    own = next((curve for curve in curves if curve.system == "engram"), None)
-    for peer in curves if own is not None else ():
-        if peer is own:
-            continue
-        pairs = [(own.qps_at(recall), peer.qps_at(recall)) for recall in RECALLS]
-        cells = "".join(f"{f'{a / b:.2f} x' if a and b else '-':>14}" for a, b in pairs)
-        print(
-            f"{'/ ' + peer.system:10}{cells}{own.build_seconds / peer.build_seconds:8.2f} x"
-            f"{own.bytes / peer.bytes:9.2f} x"
-        )
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
+        cells = "".join(f"{curve.qps_at(recall) or '-'!s:>14}" for recall in RECALLS)
+        builds = "".join(f"{curve.build_seconds[count]:16.1f}" for count in threads)
+        print(f"{curve.system:26}{cells}{builds}{curve.bytes / rows:12,.0f}")
+    peers = [curve for curve in curves if curve.system in PEER_SYSTEMS]
+    for own in (curve for curve in curves if curve.system in VARIANTS):
+        for peer in peers:
+            cells = "".join(
+                f"{ratio(own.qps_at(recall), peer.qps_at(recall)):>14}" for recall in RECALLS
+            )
+            builds = "".join(
+                f"{own.build_seconds[count] / peer.build_seconds[count]:14.2f} x"
+                for count in threads
+            )
+            print(
+                f"{f'{own.system} / {peer.system}':26}{cells}{builds}"
+                f"{own.bytes / peer.bytes:10.2f} x"
+            )
 
 
 def plot(curves: list[Curve], facts: dict[str, Any], path: Path) -> None:
@@ -174,16 +232,21 @@ def plot(curves: list[Curve], facts: dict[str, Any], path: Path) -> None:
     pyplot = require("matplotlib.pyplot", "python3-matplotlib")
     figure, axes = pyplot.subplots(figsize=(8, 5.5))
     for curve in curves:
-        points = [(recall, qps) for _, recall, qps in curve.points if recall >= 0.8]
+        points = [(point.recall, point.qps) for point in curve.points if point.recall >= 0.8]
         axes.plot(*zip(*points), marker="o", markersize=3, label=curve.system)
     axes.set(xlabel=f"recall@{facts['k']}", ylabel="queries per second, one core", yscale="log")
     axes.grid(True, which="both", alpha=0.3)
     axes.legend()
-    where = facts["environment"]
     axes.set_title(
         f"{facts['dataset']}, {facts['rows']:,} rows, M {facts['m']}, "
         f"ef_construction {facts['ef_construction']}"
     )
+    save_figure(figure, facts, path)
+
+
+def save_figure(figure: Any, facts: dict[str, Any], path: Path) -> None:
+    """Writes a plot with the circumstances in its caption."""
+    where = facts["environment"]
     figure.text(
         0.5,
         0.01,
@@ -195,47 +258,67 @@ def plot(curves: list[Curve], facts: dict[str, Any], path: Path) -> None:
     )
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    require("matplotlib.pyplot", "python3-matplotlib").close(figure)
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def add_arguments(parser: argparse.ArgumentParser, dataset: str | None = None) -> None:
+    """What run() and describe() need to know. With `dataset` that one need not be named."""
+    parser.add_argument(
+        "dataset", choices=["slice", *SPECS], default=dataset, nargs="?" if dataset else None
     )
-    parser.add_argument("dataset", choices=["slice", *SPECS])
-    parser.add_argument("--system", action="append", choices=SYSTEMS, help="default: all")
     parser.add_argument("--queries", type=int, default=1000, help="how many queries (default 1000)")
     parser.add_argument("--seed", type=int, default=42, help="of the cut (default 42)")
     parser.add_argument("--rounds", type=int, default=5, help="median of so many (default 5)")
     parser.add_argument("--m", type=int, default=16)
     parser.add_argument("--ef-construction", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=2, help="that build (default 2)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+",
+        default=[2],
+        metavar="COUNT",
+        help="that build; with several counts each system is built with each, and the index built "
+        "last is searched (default 2)",
+    )
+    parser.add_argument(
+        "--ef", type=int, nargs="+", default=EFS, help="of the searches; those below k are left out"
+    )
     parser.add_argument("-k", type=int, default=10, help="neighbours per query (default 10)")
-    parser.add_argument("--program", type=Path, default=PEERS / "compare_graphs", help="the native half")
+    parser.add_argument(
+        "--program", type=Path, default=PEERS / "compare_graphs", help="the native half"
+    )
     parser.add_argument("--output", type=Path, default=cache_root() / "results")
-    args = parser.parse_args()
-    args.system = args.system or list(SYSTEMS)
-    return args
+
+
+def add_system_argument(parser: argparse.ArgumentParser, usual: Sequence[str]) -> None:
+    parser.add_argument(
+        "--system",
+        action="append",
+        choices=SYSTEMS,
+        help=f"may be repeated (default: {', '.join(usual)})",
+    )
+
+
+def describe(args: argparse.Namespace) -> dict[str, Any]:
+    """What has to stand beside the figures."""
+    names = ("dataset", "queries", "seed", "rounds", "m", "ef_construction", "k", "threads")
+    return {"environment": environment(), **{name: getattr(args, name) for name in names}}
 
 
 def main() -> None:
-    args = parse_arguments()
-    data = load(args.dataset)
-    with tempfile.TemporaryDirectory(prefix="engram-compare-") as folder:
-        curves = run(args, data, Path(folder))
-    rows = len(data.vectors) - (args.queries if data.test_vectors is None else 0)
-    print_table(curves, rows)
-    facts = {
-        "environment": environment(),
-        "dataset": data.name,
-        "rows": rows,
-        **{name: getattr(args, name) for name in ("queries", "seed", "rounds", "m", "k", "threads")},
-        "ef_construction": args.ef_construction,
-    }
-    args.output.mkdir(parents=True, exist_ok=True)
-    path = args.output / f"graphs-{data.name}.json"
-    results = {**facts, "curves": [vars(curve) for curve in curves]}
-    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    add_system_argument(parser, USUAL_SYSTEMS)
+    args = parser.parse_args()
+
+    parts = cut(load(args.dataset), args.queries, args.seed)
+    curves = run(args, args.system or USUAL_SYSTEMS, parts, parts.truth(args.k))
+    print_table(curves, len(parts.rows))
+    facts = {**describe(args), "rows": len(parts.rows)}
+    results = {**facts, "curves": [asdict(curve) for curve in curves]}
+    path = write_results(args, f"graphs-{args.dataset}", results)
     plot(curves, facts, path.with_suffix(".png"))
     print(f"written: {path} and {path.with_suffix('.png').name}")
 

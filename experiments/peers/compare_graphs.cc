@@ -3,6 +3,7 @@
 // one at a time on one core. compare_graphs.py prepares the files and reads what this prints:
 // one JSON object a line, {"building": ...} and {"round": ...} on the way, then a "build" and the
 // "curve" of every system.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -29,7 +30,7 @@ struct Arguments {
   std::vector<std::string> systems;
   std::vector<std::size_t> efs;
   std::size_t k = 10;
-  std::size_t threads = 2;
+  std::vector<std::size_t> threads = {2};
   std::size_t rounds = 5;
   int core = 0;
   double enough_recall = 0.995;
@@ -54,15 +55,33 @@ std::unique_ptr<System> make_system(const std::string& name, const Setting& sett
   throw std::runtime_error("unknown system " + name);
 }
 
-/// One system, what it cost to build, and its seconds per round at every ef that was measured.
+/// What a system showed at one ef.
+struct Point {
+  double recall = 0;
+  std::vector<double> seconds;  // one a round, of all queries
+  std::vector<double> micros;   // one a query and round
+};
+
+/// One system, what it cost to build, and what it showed at every ef that was measured.
 struct Contender {
   std::string name;
   std::unique_ptr<System> system;
-  double build_seconds = 0;
+  std::vector<double> build_seconds;  // one a count of threads
   std::size_t bytes = 0;
-  std::map<std::size_t, double> recall;                // by ef
-  std::map<std::size_t, std::vector<double>> seconds;  // by ef, one a round
+  std::map<std::size_t, Point> points;  // by ef
 };
+
+/// The middle one, or the upper of the two in the middle. values: not empty.
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Appends an item to a list as JSON has it.
+void append(std::string& list, const std::string& item) {
+  list += (list.empty() ? "" : ", ") + item;
+}
 
 class Comparison {
  public:
@@ -93,35 +112,46 @@ class Comparison {
 
  private:
   void build(const std::string& name) {
-    say("{\"building\": \"%s\"}\n", name.c_str());
     Contender contender;
     contender.name = name;
-    const std::size_t before = resident_bytes();
-    const auto start = Clock::now();
-    contender.system = make_system(name, arguments_.setting);
-    contender.system->build(rows_, arguments_.threads);
-    contender.build_seconds = seconds_since(start);
-    contender.bytes = resident_bytes() - before;
+    for (const std::size_t threads : arguments_.threads) {
+      say("{\"building\": \"%s\", \"threads\": %zu}\n", name.c_str(), threads);
+      contender.system.reset();
+      // What a discarded index leaves to the allocator would be missing from the next one's bytes.
+      malloc_trim(0);
+      const std::size_t before = resident_bytes();
+      const auto start = Clock::now();
+      contender.system = make_system(name, arguments_.setting);
+      contender.system->build(rows_, threads);
+      contender.build_seconds.push_back(seconds_since(start));
+      contender.bytes = resident_bytes() - before;
+    }
     contenders_.push_back(std::move(contender));
   }
 
   /// The first round finds out where a curve ends: beyond enough_recall it is not followed.
   void measure(Contender& contender, std::size_t ef, std::size_t round) {
-    if (round == 0 && !contender.recall.empty() &&
-        contender.recall.rbegin()->second >= arguments_.enough_recall) {
+    if (round == 0 && !contender.points.empty() &&
+        contender.points.rbegin()->second.recall > arguments_.enough_recall) {
       return;
     }
-    if (round > 0 && !contender.recall.contains(ef)) return;
+    if (round > 0 && !contender.points.contains(ef)) return;
+    Point& point = contender.points[ef];
     const std::size_t dim = arguments_.setting.dim;
     const std::span<const float> queries(queries_);
     const std::span<std::uint32_t> answers(answers_);
+    point.micros.reserve(count_ * arguments_.rounds);
     const auto start = Clock::now();
+    auto before = start;
     for (std::size_t i = 0; i < count_; ++i) {
       contender.system->search(queries.subspan(i * dim, dim), ef,
                                answers.subspan(i * arguments_.k, arguments_.k));
+      const auto after = Clock::now();
+      point.micros.push_back(std::chrono::duration<double, std::micro>(after - before).count());
+      before = after;
     }
-    contender.seconds[ef].push_back(seconds_since(start));
-    contender.recall[ef] = recall();
+    point.seconds.push_back(seconds_since(start));
+    point.recall = recall();
   }
 
   double recall() const {
@@ -137,15 +167,21 @@ class Comparison {
   }
 
   void report(const Contender& contender) const {
-    say("{\"build\": {\"system\": \"%s\", \"seconds\": %.3f, \"bytes\": %zu}}\n",
-        contender.name.c_str(), contender.build_seconds, contender.bytes);
-    for (const auto& [ef, seconds] : contender.seconds) {
+    std::string builds;
+    for (std::size_t i = 0; i < arguments_.threads.size(); ++i) {
+      append(builds, "\"" + std::to_string(arguments_.threads[i]) +
+                         "\": " + std::to_string(contender.build_seconds[i]));
+    }
+    say("{\"build\": {\"system\": \"%s\", \"seconds\": {%s}, \"bytes\": %zu}}\n",
+        contender.name.c_str(), builds.c_str(), contender.bytes);
+    for (const auto& [ef, point] : contender.points) {
       std::string rates;
-      for (const double each : seconds) {
-        rates += (rates.empty() ? "" : ", ") + std::to_string(static_cast<double>(count_) / each);
+      for (const double each : point.seconds) {
+        append(rates, std::to_string(static_cast<double>(count_) / each));
       }
-      say("{\"curve\": {\"system\": \"%s\", \"ef\": %zu, \"recall\": %.6f, \"qps\": [%s]}}\n",
-          contender.name.c_str(), ef, contender.recall.at(ef), rates.c_str());
+      say("{\"curve\": {\"system\": \"%s\", \"ef\": %zu, \"recall\": %.6f, \"qps\": [%s], "
+          "\"p50_us\": %.3f}}\n",
+          contender.name.c_str(), ef, point.recall, rates.c_str(), median(point.micros));
     }
   }
 
@@ -171,9 +207,13 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--system", arguments.systems, "may be repeated")->required();
   app.add_option("--ef", arguments.efs, "may be repeated")->required();
   app.add_option("-k", arguments.k);
-  app.add_option("--threads", arguments.threads, "that build");
+  app.add_option("--threads", arguments.threads,
+                 "that build; may be repeated: each system is built with each count, and the index "
+                 "built last is searched");
   app.add_option("--rounds", arguments.rounds);
   app.add_option("--core", arguments.core, "that searches");
+  app.add_option("--enough-recall", arguments.enough_recall,
+                 "beyond which a curve is not followed");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

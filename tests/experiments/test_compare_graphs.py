@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from common import UserError
-from compare_graphs import Curve, cut, follow
+from compare_graphs import Curve, Point, Rate, cut, follow, print_table, ratio
 from datasets import Dataset
 
 
@@ -44,39 +44,74 @@ class TestCut:
             cut(made(), 51, seed=1)
 
 
+def curve_of(system="x", *points):
+    return Curve(system, {2: 1.0}, 1, [Point(*point, p50_us=9.0) for point in points])
+
+
 class TestCurve:
-    curve = Curve("x", 1.0, 1, [(10, 0.8, 1000.0), (20, 0.9, 500.0), (40, 0.99, 100.0)])
+    curve = curve_of("x", (10, 0.8, 1000.0), (20, 0.9, 500.0), (40, 0.99, 100.0))
 
     def test_meets_the_points_that_were_measured(self):
-        assert self.curve.qps_at(0.9) == pytest.approx(500)
-        assert self.curve.qps_at(0.99) == pytest.approx(100)
+        assert self.curve.qps_at(0.9).qps == pytest.approx(500)
+        assert self.curve.qps_at(0.99).qps == pytest.approx(100)
 
     def test_lies_between_its_neighbours(self):
-        assert 100 < self.curve.qps_at(0.95) < 500
+        rate = self.curve.qps_at(0.95)
+        assert 100 < rate.qps < 500 and not rate.at_least
 
-    def test_says_nothing_beyond_its_ends(self):
-        assert self.curve.qps_at(0.7) is None
+    def test_gives_a_bound_before_its_beginning(self):
+        assert self.curve.qps_at(0.7) == Rate(1000.0, at_least=True)
+        assert str(self.curve.qps_at(0.7)) == ">=1,000"
+
+    def test_takes_the_fastest_point_for_a_bound(self):
+        assert curve_of("x", (10, 0.8, 500.0), (20, 0.9, 700.0)).qps_at(0.7).qps == 700
+
+    def test_says_nothing_beyond_its_end(self):
         assert self.curve.qps_at(0.995) is None
+
+
+class TestRatio:
+    @pytest.mark.parametrize(
+        "own_at_least, peer_at_least, text",
+        [(False, False, "2.00 x"), (True, False, ">=2.00 x"), (False, True, "<=2.00 x"),
+         (True, True, "~2.00 x")],
+    )
+    def test_says_on_which_side_it_is_a_bound(self, own_at_least, peer_at_least, text):
+        assert ratio(Rate(4.0, own_at_least), Rate(2.0, peer_at_least)) == text
+
+    def test_is_missing_where_a_rate_is(self):
+        assert ratio(None, Rate(1.0, False)) == ratio(Rate(1.0, False), None) == "-"
+
+
+def test_table_holds_every_variant_against_every_peer(capsys):
+    points = [(10, 0.8, 1000.0), (20, 0.96, 500.0)]
+    systems = ("engram", "engram-sq4", "hnswlib", "faiss")
+    print_table([curve_of(system, *points) for system in systems], rows=1)
+    lines = capsys.readouterr().out.splitlines()
+    ratios = [line for line in lines if "/ " in line]
+    assert [line[:26].strip() for line in ratios] == [
+        "engram / hnswlib", "engram / faiss", "engram-sq4 / hnswlib", "engram-sq4 / faiss"
+    ]
+    assert "1.00 x" in ratios[0]
 
 
 class TestFollow:
     def test_collects_what_the_program_prints(self):
         lines = [
-            {"building": "x"},
+            {"building": "x", "threads": 1},
+            {"building": "x", "threads": 2},
             {"round": 0, "ef": 10},
-            {"build": {"system": "x", "seconds": 2.0, "bytes": 7}},
-            {"curve": {"system": "x", "ef": 10, "recall": 0.5, "qps": [3.0, 1.0, 2.0]}},
+            {"build": {"system": "x", "seconds": {"1": 4.0, "2": 2.0}, "bytes": 7}},
+            {"curve": {"system": "x", "ef": 10, "recall": 0.5, "qps": [3.0, 1.0, 2.0], "p50_us": 4.0}},
         ]
         text = "\n".join(json.dumps(line) for line in lines)
-        found = follow([sys.executable, "-c", f"print({text!r})"], systems=1, rounds=1)
-        assert [vars(curve) for curve in found] == [
-            {"system": "x", "build_seconds": 2.0, "bytes": 7, "points": [(10, 0.5, 2.0)]}
-        ]
+        found = follow([sys.executable, "-c", f"print({text!r})"], steps=3)
+        assert found == [Curve("x", {1: 4.0, 2: 2.0}, 7, [Point(10, 0.5, 2.0, 4.0)])]
 
     def test_says_what_is_missing(self):
         with pytest.raises(UserError, match="libfaiss-dev"):
-            follow(["/no/such/program"], systems=1, rounds=1)
+            follow(["/no/such/program"], steps=1)
 
     def test_does_not_hide_a_failure(self):
         with pytest.raises(UserError, match="ended with 3"):
-            follow([sys.executable, "-c", "raise SystemExit(3)"], systems=1, rounds=1)
+            follow([sys.executable, "-c", "raise SystemExit(3)"], steps=1)
