@@ -101,7 +101,8 @@ class Curve:
             return Rate(max(above), at_least=True)
         for low, high in zip(self.points, self.points[1:]):
             if low.recall <= recall <= high.recall and low.recall < high.recall:
-                share = (_miss(recall) - _miss(low.recall)) / (_miss(high.recall) - _miss(low.recall))
+                width = _miss(high.recall) - _miss(low.recall)
+                share = (_miss(recall) - _miss(low.recall)) / width
                 logarithm = math.log(low.qps) + share * (math.log(high.qps) - math.log(low.qps))
                 return Rate(math.exp(logarithm), at_least=False)
         return None

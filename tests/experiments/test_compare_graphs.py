@@ -102,7 +102,7 @@ class TestFollow:
             {"building": "x", "threads": 2},
             {"round": 0, "ef": 10},
             {"build": {"system": "x", "seconds": {"1": 4.0, "2": 2.0}, "bytes": 7}},
-            {"curve": {"system": "x", "ef": 10, "recall": 0.5, "qps": [3.0, 1.0, 2.0], "p50_us": 4.0}},
+            {"curve": {"system": "x", "ef": 10, "recall": 0.5, "qps": [3, 1, 2], "p50_us": 4.0}},
         ]
         text = "\n".join(json.dumps(line) for line in lines)
         found = follow([sys.executable, "-c", f"print({text!r})"], steps=3)

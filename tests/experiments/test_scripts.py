@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scripts against a real server, on the bundled words; ENGRAM_SERVER names the program to run."""
+"""The scripts against a real server, on the bundled words; ENGRAM_SERVER names the program to run.
+ENGRAM_COMPARE_GRAPHS names the native half of the scripts that have one."""
 
 import json
 import os
@@ -54,17 +55,32 @@ def port(tmp_path_factory):
 
 
 @pytest.fixture
-def run(port, tmp_path):
-    """Runs a script against the server and returns its standard output."""
+def run_alone(tmp_path):
+    """Runs a script and returns its standard output, or its standard error if it is to fail."""
 
     def run_script(name, *arguments, expect=0):
-        command = [sys.executable, str(SCRIPTS / name), *arguments, "--port", str(port)]
+        command = [sys.executable, str(SCRIPTS / name), *arguments]
         environment = {**os.environ, "ENGRAM_DATA": str(tmp_path)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == expect, done.stderr
         return done.stdout if expect == 0 else done.stderr
 
     return run_script
+
+
+@pytest.fixture
+def run(port, run_alone):
+    """The same for a script that asks the server."""
+    return lambda *arguments, **options: run_alone(*arguments, "--port", str(port), **options)
+
+
+@pytest.fixture
+def compare_graphs_flags():
+    """The native half, on a small graph that is quickly built and searched."""
+    if "ENGRAM_COMPARE_GRAPHS" not in os.environ:
+        pytest.skip("ENGRAM_COMPARE_GRAPHS does not name the native half")
+    program = os.environ["ENGRAM_COMPARE_GRAPHS"]
+    return ["--program", program, "--m", "8", "--ef-construction", "40", "--rounds", "2", *QUERIES]
 
 
 def test_loads_words_and_finds_neighbours(run):
@@ -100,3 +116,38 @@ def test_hnsw_does_not_age(run, tmp_path):
     stages = {stage["name"]: stage for stage in results["stages"]}
     assert list(stages) == ["built", "round 1", "round 2", "fresh"]
     assert abs(stages["round 2"]["recall"] - stages["fresh"]["recall"]) < 0.02
+
+
+def test_graphs_are_built_with_each_count_of_threads(run_alone, compare_graphs_flags, tmp_path):
+    systems = ["--system", "engram-sq4", "--system", "hnswlib"]
+    flags = [*systems, "--threads", "1", "2", "--ef", "10", "40"]
+    out = run_alone("compare_graphs.py", "slice", *flags, *compare_graphs_flags)
+    assert "engram-sq4 / hnswlib" in out
+    results = json.loads((tmp_path / "results" / "graphs-slice.json").read_text())
+    for curve in results["curves"]:
+        assert list(curve["build_seconds"]) == ["1", "2"]
+        assert [point["ef"] for point in curve["points"]] == [10, 40]
+        assert all(point["p50_us"] > 0 and point["qps"] > 0 for point in curve["points"])
+    assert (tmp_path / "results" / "graphs-slice.png").stat().st_size > 0
+
+
+def test_the_server_finds_what_the_process_finds(run_alone, compare_graphs_flags, tmp_path):
+    server = ["--server", os.environ["ENGRAM_SERVER"], "--ef", "10", "200"]
+    assert "at recall 0.95" in run_alone("serve_cost.py", "slice", *server, *compare_graphs_flags)
+    results = json.loads((tmp_path / "results" / "serve-cost-slice-sq4.json").read_text())
+    assert [point["served"]["ef"] for point in results["points"]] == [10, 200]
+    for point in results["points"]:
+        assert abs(point["served"]["recall"] - point["in_process"]["recall"]) < 0.05
+        assert len(point["served_qps_of_rounds"]) == 2
+
+
+def test_growth_goes_over_all_prefixes(run_alone, compare_graphs_flags, tmp_path):
+    flags = ["--sizes", "1000", "2000", "--ef", "10", "80", "--shuffle"]
+    out = run_alone("growth.py", "slice", *flags, *compare_graphs_flags)
+    assert "build seconds per vector ~ n^" in out
+    results = json.loads((tmp_path / "results" / "growth-slice.json").read_text())
+    assert [system["system"] for system in results["systems"]] == ["engram", "engram-sq4"]
+    for system in results["systems"]:
+        assert [size["rows"] for size in system["sizes"]] == [900, 1900, 9900]
+        assert system["build_exponent"] is not None
+    assert (tmp_path / "results" / "growth-slice.png").stat().st_size > 0

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking through raw connections: how much is under way, when an answer is whole, and recall."""
+
+import socket
+
+import numpy as np
+import pytest
+
+import serve_cost
+from client import Answer
+from common import UserError
+from serve_cost import DEPTH, Lane, Searches, ask_all, lines_of_answer, recall
+
+ANSWER = b"*2\r\n$1\r\n7\r\n$3\r\n0.5\r\n"  # one key and its distance
+LINES = lines_of_answer(1)
+REQUESTS = [b"request %02d|" % number for number in range(DEPTH + 4)]
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def test_an_answer_has_the_lines_that_are_counted():
+    assert ANSWER.count(b"\n") == LINES
+
+
+def test_no_more_is_under_way_than_may_be(pair):
+    ours, theirs = pair
+    lane = Lane(ours, REQUESTS, LINES)
+    lane.send()
+    assert theirs.recv(10_000) == b"".join(REQUESTS[:DEPTH])
+    theirs.sendall(3 * ANSWER)
+    lane.receive()
+    lane.send()
+    assert lane.answered == 3 and theirs.recv(10_000) == b"".join(REQUESTS[DEPTH : DEPTH + 3])
+
+
+def test_half_an_answer_does_not_count(pair):
+    ours, theirs = pair
+    lane = Lane(ours, REQUESTS[:1], LINES)
+    lane.send()
+    theirs.sendall(ANSWER[:-1])
+    lane.receive()
+    assert not lane.done
+    theirs.sendall(ANSWER[-1:])
+    lane.receive()
+    assert lane.done
+
+
+def test_a_closed_connection_is_an_error(pair):
+    ours, theirs = pair
+    theirs.close()
+    with pytest.raises(UserError, match="closed a connection"):
+        Lane(ours, REQUESTS, LINES).receive()
+
+
+def test_silence_is_an_error(pair, monkeypatch):
+    monkeypatch.setattr(serve_cost, "PATIENCE_SECONDS", 0.01)
+    with pytest.raises(UserError, match="did not answer"):
+        ask_all({pair[0].fileno(): Lane(pair[0], REQUESTS, LINES)})
+
+
+def test_a_point_is_the_median_of_the_rounds():
+    searches = Searches(20, REQUESTS, 0.9, [5.0, 1.0, 3.0], [0.1], [10.0, 30.0, 20.0])
+    assert vars(searches.point()) == {"ef": 20, "recall": 0.9, "qps": 3.0, "p50_us": 20.0}
+
+
+def test_recall_counts_keys_as_rows():
+    answers = [Answer([b"3", b"1"], [0.1, 0.2]), Answer([b"0", b"9"], [0.1, 0.2])]
+    assert recall(answers, np.array([[1, 3], [9, 4]])) == 0.75
