@@ -36,8 +36,10 @@ struct Arguments {
   double enough_recall = 0.995;
 };
 
-/// Resident bytes of this process.
+/// Resident bytes of this process, without those that the allocator keeps for later: what one index
+/// leaves there would be missing from the bytes of the next.
 std::size_t resident_bytes() {
+  malloc_trim(0);
   std::ifstream statm("/proc/self/statm");
   std::size_t pages = 0;
   statm >> pages >> pages;
@@ -117,8 +119,6 @@ class Comparison {
     for (const std::size_t threads : arguments_.threads) {
       say("{\"building\": \"%s\", \"threads\": %zu}\n", name.c_str(), threads);
       contender.system.reset();
-      // What a discarded index leaves to the allocator would be missing from the next one's bytes.
-      malloc_trim(0);
       const std::size_t before = resident_bytes();
       const auto start = Clock::now();
       contender.system = make_system(name, arguments_.setting);
