@@ -20,6 +20,7 @@ std::vector<Slot> nearest_of(const Bound& query, std::span<const Slot> slots) {
   TopK nearest(kNearest, hits);
   for (std::size_t i = 0; i < slots.size(); ++i) nearest.offer({comparable(scores[i]), slots[i]});
   std::vector<Slot> found;
+  found.reserve(hits.size());
   for (const Hit& hit : hits) found.push_back(hit.slot);
   return found;
 }

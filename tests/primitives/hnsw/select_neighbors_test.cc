@@ -66,6 +66,7 @@ std::vector<Slot> reference(const Rows& rows, Slot base, std::size_t m) {
     if (chosen.size() < m) chosen.push_back(e);
   }
   std::vector<Slot> slots;
+  slots.reserve(chosen.size());
   for (const Hit& hit : chosen) slots.push_back(hit.slot);
   return slots;
 }
