@@ -156,8 +156,19 @@ void Server::abandon_waiting_operations() {
   });
 }
 
+/// What is ready, waiting for it if nothing is.
+std::span<const PollEvent> Server::next_events() {
+  const int wait = wait_ms();
+  if (wait == 0 || !workers_.expects_completion()) return poller_->wait(wait);
+  using Clock = std::chrono::steady_clock;
+  for (const auto end = Clock::now() + WorkerPool::kPatience; Clock::now() < end;) {
+    if (const auto events = poller_->wait(0); !events.empty()) return events;
+  }
+  return poller_->wait(wait_ms());
+}
+
 void Server::turn() {
-  const auto events = poller_->wait(wait_ms());
+  const auto events = next_events();
   keyspace_.set_now(unix_time_ms());
   for (const PollEvent& event : events) handle(event);
   release_replies();

@@ -75,6 +75,7 @@ class Server final : public FrontEnd {
   void save_if_due();
   Status stop();
   void abandon_waiting_operations();
+  std::span<const PollEvent> next_events();
   void turn();
   void handle(const PollEvent& event);
   [[nodiscard]] int wait_ms() const;

@@ -3,6 +3,7 @@
 
 #include <iterator>
 #include <string>
+#include <thread>
 
 #include "core/assert.h"
 #include "server/runtime/thread_traits.h"
@@ -10,7 +11,7 @@
 namespace engram {
 
 WorkerPool::WorkerPool(std::size_t threads, std::function<void()> wake_owner)
-    : wake_owner_(std::move(wake_owner)) {
+    : wake_owner_(std::move(wake_owner)), spins_(threads < std::thread::hardware_concurrency()) {
   ENGRAM_ASSERT(threads >= 1);
   threads_.reserve(threads);
   for (std::size_t i = 0; i < threads; ++i) {
@@ -23,6 +24,7 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::submit(std::unique_ptr<Job> job, Lane lane) {
+  ++under_way_;
   enqueue({std::move(job), false}, lane);
 }
 
@@ -35,6 +37,7 @@ void WorkerPool::enqueue(Task task, Lane lane) {
     const std::lock_guard lock(queue_mutex_);
     ENGRAM_ASSERT(!stopping_);
     (lane == Lane::kInteractive ? interactive_ : bulk_).push_back(std::move(task));
+    is_worth_a_look_.store(true, std::memory_order_relaxed);
   }
   queue_ready_.notify_one();
 }
@@ -49,7 +52,16 @@ WorkerPool::Task WorkerPool::take_task() {
   std::deque<Task>& queue = take_bulk ? bulk_ : interactive_;
   Task task = std::move(queue.front());
   queue.pop_front();
+  is_worth_a_look_.store(has_task(), std::memory_order_relaxed);
   return task;
+}
+
+/// Returns when there may be a task, or after kPatience.
+void WorkerPool::look_for_task() const noexcept {
+  using Clock = std::chrono::steady_clock;
+  for (const auto end = Clock::now() + kPatience; Clock::now() < end;) {
+    if (is_worth_a_look_.load(std::memory_order_relaxed)) return;
+  }
 }
 
 void WorkerPool::work(std::size_t number) {
@@ -58,6 +70,7 @@ void WorkerPool::work(std::size_t number) {
   Scratch scratch;
   for (;;) {
     Task task;
+    if (spins_) look_for_task();
     {
       std::unique_lock lock(queue_mutex_);
       queue_ready_.wait(lock, [this] { return stopping_ || has_task(); });
@@ -85,6 +98,7 @@ std::size_t WorkerPool::poll_completions() {
     polled_.swap(finished_);
   }
   const std::size_t count = polled_.size();
+  under_way_ -= count;
   for (const std::unique_ptr<Job>& job : polled_) job->done();
   polled_.clear();
   return count;
@@ -95,6 +109,7 @@ void WorkerPool::stop() {
   {
     const std::lock_guard lock(queue_mutex_);
     stopping_ = true;
+    is_worth_a_look_.store(true, std::memory_order_relaxed);
     dropped[0].swap(interactive_);
     dropped[1].swap(bulk_);
   }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -73,6 +74,15 @@ class WorkerPool {
   /// Jobs submitted and not yet started.
   [[nodiscard]] std::size_t queue_depth() const;
 
+  /// Whether the owner had better look for completions for kPatience than sleep at once: few enough
+  /// jobs are under way that their clients wait for nothing else.
+  [[nodiscard]] bool expects_completion() const noexcept {
+    return spins_ && under_way_ > 0 && under_way_ <= threads_.size();
+  }
+
+  /// How long a thread looks for work before it sleeps.
+  static constexpr std::chrono::microseconds kPatience{200};
+
  private:
   struct Task {
     std::unique_ptr<Job> job;
@@ -84,10 +94,14 @@ class WorkerPool {
   void enqueue(Task task, Lane lane);
   bool has_task() const noexcept;  // queue_mutex_ held
   Task take_task();                // queue_mutex_ held, has_task()
+  void look_for_task() const noexcept;
   void work(std::size_t number);
   void finish(std::unique_ptr<Job> job);
 
   const std::function<void()> wake_owner_;
+  const bool spins_;
+  std::size_t under_way_ = 0;  // owner only; submitted with a completion, not yet polled
+  std::atomic<bool> is_worth_a_look_{false};  // whether there are tasks, or an end
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_ready_;
   std::deque<Task> interactive_;  // queue_mutex_
