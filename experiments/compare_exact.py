@@ -15,7 +15,6 @@ Prints a table, and writes it as JSON and as a plot.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from common import UserError, cache_root, environment, progress, require, run_main
-from compare_graphs import PEERS, cut, messages
+from compare_graphs import PEERS, cut, messages, save_figure
 from datasets import Dataset, load
+from measure import write_results
 from sources import SPECS
 
 
@@ -87,20 +87,8 @@ def plot(ways: list[Way], facts: dict[str, Any], path: Path) -> None:
     )
     axes.bar_label(bars, fmt="%.0f")
     axes.set(ylabel="queries per second, one core", yscale="log")
-    where = facts["environment"]
     axes.set_title(f"exact search, {facts['dataset']}, {facts['rows']:,} rows, k = {facts['k']}")
-    figure.text(
-        0.5,
-        0.01,
-        f"unseen queries, seed {facts['seed']}, median of {facts['rounds']}; {where['cpu']}; "
-        f"commit {where['commit']}\n{where['command']}",
-        ha="center",
-        va="bottom",
-        fontsize=7,
-    )
-    figure.tight_layout(rect=(0, 0.06, 1, 1))
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    save_figure(figure, facts, path)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -132,10 +120,8 @@ def main() -> None:
         "rows": len(data.vectors) - (args.queries if data.test_vectors is None else 0),
         **{name: getattr(args, name) for name in ("queries", "singles", "seed", "rounds", "k")},
     }
-    args.output.mkdir(parents=True, exist_ok=True)
-    path = args.output / f"exact-{data.name}.json"
     results = {**facts, "ways": [vars(way) for way in ways], "ratios": ratios(ways)}
-    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    path = write_results(args, f"exact-{data.name}", results)
     plot(ways, facts, path.with_suffix(".png"))
     print(f"written: {path} and {path.with_suffix('.png').name}")
     if any(way.wrong for way in ways):

@@ -10,9 +10,8 @@
 #include <utility>
 
 #include "core/aligned_buffer.h"
+#include "core/kernels/disabled_targets.h"
 
-// The same instruction sets as core/kernels/simd.cc.
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "experiments/kernel_bound.cc"
 #include <hwy/foreach_target.h>  // before highway.h
@@ -126,6 +125,8 @@ std::size_t vector_bytes() {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "core/kernels/targets.h"
+
 namespace engram::bench {
 namespace {
 
@@ -172,12 +173,6 @@ VectorRates measure_chosen(double clock, const std::byte* memory) {
   return rates;
 }
 
-/// Our name of Highway's fallback is one, whichever it is.
-std::string kernel_name(std::int64_t target) {
-  const bool is_fallback = target == HWY_SCALAR || target == HWY_EMU128;
-  return is_fallback ? "portable" : hwy::TargetName(target);
-}
-
 /// Makes HWY_DYNAMIC_DISPATCH choose `target`, or the best if 0.
 void choose(std::int64_t target) {
   hwy::SetSupportedTargetsForTest(target);
@@ -212,7 +207,7 @@ std::vector<VectorRates> measure_vector_rates(double clock, const std::byte* mem
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     choose(target);
     all.push_back(measure_chosen(clock, memory));
-    all.back().kernel = kernel_name(target);
+    all.back().kernel = kernels::target_name(target);
   }
   choose(0);
   return all;

@@ -9,11 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/kernels/disabled_targets.h"
 #include "core/kernels/f32_kernel.h"
 
-// SVE vectors have no size at compile time, so they cannot lie in arrays; NEON serves those
-// machines.
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/simd.cc"
 #include <hwy/foreach_target.h>  // before highway.h

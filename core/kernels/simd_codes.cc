@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "core/kernels/code_kernel.h"
+#include "core/kernels/disabled_targets.h"
 #include "core/prefetch.h"
 
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/simd_codes.cc"
 #include <hwy/foreach_target.h>  // before highway.h

@@ -138,11 +138,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("-k", arguments.k);
   app.add_option("--rounds", arguments.rounds);
   app.add_option("--core", arguments.core, "that searches");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  parse_or_exit(app, argc, argv);
   return arguments;
 }
 
@@ -150,11 +146,6 @@ Arguments parse(int argc, char** argv) {
 }  // namespace engram::peers
 
 int main(int argc, char** argv) {
-  try {
-    engram::peers::Comparison(engram::peers::parse(argc, argv)).run();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "compare_exact: %s\n", error.what());
-    return 1;
-  }
-  return 0;
+  using namespace engram::peers;
+  return run_main("compare_exact", [&] { Comparison(parse(argc, argv)).run(); });
 }

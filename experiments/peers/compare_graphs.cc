@@ -214,11 +214,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--core", arguments.core, "that searches");
   app.add_option("--enough-recall", arguments.enough_recall,
                  "beyond which a curve is not followed");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  parse_or_exit(app, argc, argv);
   arguments.setting.metric = arguments.metric == "l2" ? Metric::kL2 : Metric::kCosine;
   return arguments;
 }
@@ -227,11 +223,6 @@ Arguments parse(int argc, char** argv) {
 }  // namespace engram::peers
 
 int main(int argc, char** argv) {
-  try {
-    engram::peers::Comparison(engram::peers::parse(argc, argv)).run();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "compare_graphs: %s\n", error.what());
-    return 1;
-  }
-  return 0;
+  using namespace engram::peers;
+  return run_main("compare_graphs", [&] { Comparison(parse(argc, argv)).run(); });
 }

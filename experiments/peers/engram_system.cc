@@ -1,60 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/assert.h"
 #include "core/hash.h"
-#include "core/registry.h"
+#include "experiments/peers/engram_index.h"
 #include "experiments/peers/system.h"
 #include "experiments/peers/threads.h"
 
 namespace engram::peers {
 namespace {
 
-/// The primitive `hnsw` below the server, through the contracts that the server uses.
 class EngramSystem final : public System {
  public:
   EngramSystem(const Setting& setting, std::string_view quant, std::string_view rerank)
-      : dim_(setting.dim) {
-    const Primitive* const primitive = *find_primitive("hnsw");
-    const std::string m = std::to_string(setting.m);
-    const std::string ef_construction = std::to_string(setting.ef_construction);
-    const std::vector<OptionText> given = {
-        {"M", m}, {"EF_CONSTRUCTION", ef_construction}, {"QUANT", quant}, {"RERANK", rerank}};
-    const Options options = std::move(*Options::parse(primitive->create_options, given));
-    const Element element = stored_element(*primitive, options);
-    store_ = std::move(*VectorStore::create(setting.dim, setting.metric, element));
-    kernel_ = std::move(*make_kernel("auto", setting.metric, setting.dim, element));
-    index_ = std::move(*primitive->create({*store_, *kernel_}, options));
-  }
+      : dim_(setting.dim), hnsw_(make(setting, quant, rerank)) {}
 
   void build(std::span<const float> rows, std::size_t threads) override {
     const std::size_t count = rows.size() / dim_;
     for (std::size_t i = 0; i < count; ++i) {
-      store_->write(*store_->allocate(), rows.subspan(i * dim_, dim_));
+      hnsw_.store->write(*hnsw_.store->allocate(), rows.subspan(i * dim_, dim_));
     }
     std::vector<Scratch> scratches(threads);
     parallel_for(0, count, threads, [&](std::size_t i, std::size_t thread) {
       const auto slot = static_cast<Slot>(i);
-      ENGRAM_ASSERT(index_->insert(slot, mix(slot), scratches[thread]).has_value());
+      ENGRAM_ASSERT(hnsw_.index->insert(slot, mix(slot), scratches[thread]).has_value());
     });
   }
 
   void search(std::span<const float> query, std::size_t ef,
               std::span<std::uint32_t> rows) override {
     const SearchParams params = {.k = rows.size(), .ef = ef};
-    ENGRAM_ASSERT(index_->search(kernel_->prepare(query, query_), params, scratch_, hits_));
+    ENGRAM_ASSERT(
+        hnsw_.index->search(hnsw_.kernel->prepare(query, query_), params, scratch_, hits_));
     std::transform(hits_.begin(), hits_.end(), rows.begin(),
                    [](const Hit& hit) { return hit.slot; });
   }
 
  private:
+  static EngramIndex make(const Setting& setting, std::string_view quant, std::string_view rerank) {
+    const std::string m = std::to_string(setting.m);
+    const std::string ef_construction = std::to_string(setting.ef_construction);
+    const std::vector<OptionText> given = {
+        {"M", m}, {"EF_CONSTRUCTION", ef_construction}, {"QUANT", quant}, {"RERANK", rerank}};
+    return {"hnsw", setting.metric, setting.dim, given};
+  }
+
   const std::size_t dim_;
-  std::unique_ptr<VectorStore> store_;
-  std::unique_ptr<Kernel> kernel_;
-  std::unique_ptr<Index> index_;
+  EngramIndex hnsw_;
   AlignedBuffer query_;
   Scratch scratch_;
   std::vector<Hit> hits_;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the comparisons need of the machine: files of numbers, a core, a clock and a voice.
+// What the comparisons have in common: files of numbers, a core, a clock, a voice, and how a
+// program begins and ends.
 #pragma once
 
 #include <sched.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <stdexcept>
 #include <string>
@@ -45,6 +49,29 @@ template <class... Values>
 void say(const char* format, Values... values) {
   std::printf(format, values...);
   std::fflush(stdout);
+}
+
+/// Parses the command line into what `app` was given to fill; ends the program where that fails, or
+/// help was asked for.
+inline void parse_or_exit(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
+  }
+}
+
+/// Runs a program; returns what main() returns. An exception is told in a line that begins with
+/// `name`.
+template <class Run>
+int run_main(const char* name, Run&& run) {
+  try {
+    run();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", name, error.what());
+    return 1;
+  }
+  return 0;
 }
 
 }  // namespace engram::peers

@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
-// As in core/kernels/simd.cc: SVE vectors cannot lie in arrays.
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#include "core/kernels/disabled_targets.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "primitives/flat/byte_product.cc"
 #include <hwy/foreach_target.h>  // before highway.h

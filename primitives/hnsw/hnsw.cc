@@ -100,9 +100,9 @@ Bound Hnsw::walk_bound(Query query, Working& working) const {
 /// Gives what a walk by codes found its true scores and order.
 void Hnsw::rank_again(const Bound& bound, Working& working) const {
   auto& nearest = working.beam.nearest;
-  working.found.clear();
-  for (const Hit& hit : nearest) working.found.push_back(hit.slot);
-  rank(bound, working.found, BySlot{}, working.scores, nearest);
+  working.slots.clear();
+  for (const Hit& hit : nearest) working.slots.push_back(hit.slot);
+  rank(bound, working.slots, BySlot{}, working.scores, nearest);
 }
 
 /// Alg. 5, and an exact scan where the walk could not give a complete answer or would look at

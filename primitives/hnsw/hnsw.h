@@ -56,7 +56,6 @@ struct Working {
   Repair repair;
   std::vector<float> scores;
   AlignedBuffer query;  // of the node that links are made for, or coded from a search's
-  std::vector<Slot> found;
 };
 
 /// A slot is a *node* from its insert to the reclaim() after its erase, and *held* from its insert

@@ -126,31 +126,43 @@ std::vector<std::string> values_of(const OptionSpec& spec) {
   return {range.substr(0, dots), spec.default_text(), range.substr(dots + 2)};
 }
 
+/// An index with that option, of which the others have their defaults, in use.
+void check_option(const Primitive& primitive, Metric metric, OptionText option,
+                  const Vectors& vectors) {
+  const std::size_t dim = vectors.dim;
+  const std::vector<OptionText> given{option};
+  const auto options = Options::parse(primitive.create_options, given);
+  REQUIRE(options.has_value());
+  const Element element = stored_element(primitive, *options);
+  const auto store = VectorStore::create(dim, metric, element).value();
+  const auto kernel = make_kernel("auto", metric, dim, element).value();
+  const auto index = primitive.create({*store, *kernel}, *options);
+  if (!index) {  // address space may be short under a sanitizer
+    CHECK(index.error().code == ErrorCode::kResourceExhausted);
+    return;
+  }
+  TestCollection collection(primitive, metric, dim, given);
+  collection.add_all(vectors);
+  check_search(collection, vectors[0], 10);
+  check_search(collection, vectors[1], 250);
+}
+
 TEST_CASE("primitives/conformance: every option works at its least, default and greatest value") {
-  on_every_primitive([](const Variant& variant, Metric metric) {
-    Rng rng = make_rng(15);
-    const Vectors vectors = uniform_vectors(rng, 250, 6);
-    for (const OptionSpec& spec : variant.primitive.create_options) {
+  Rng rng = make_rng(15);
+  const Vectors vectors = uniform_vectors(rng, 250, 6);
+  for (const Primitive* const primitive : primitives()) {
+    for (const OptionSpec& spec : primitive->create_options) {
       for (const std::string& value : values_of(spec)) {
-        CAPTURE(spec.name);
-        CAPTURE(value);
-        const std::vector<OptionText> given{{spec.name, value}};
-        const auto options = Options::parse(variant.primitive.create_options, given);
-        REQUIRE(options.has_value());
-        const auto store = VectorStore::create(6, metric).value();
-        const auto kernel = make_kernel("auto", metric, 6).value();
-        const auto index = variant.primitive.create({*store, *kernel}, *options);
-        if (!index) {  // address space may be short under a sanitizer
-          CHECK(index.error().code == ErrorCode::kResourceExhausted);
-          continue;
+        for (const Metric metric : kMetrics) {
+          CAPTURE(primitive->name);
+          CAPTURE(spec.name);
+          CAPTURE(value);
+          CAPTURE(metric_name(metric));
+          check_option(*primitive, metric, {spec.name, value}, vectors);
         }
-        TestCollection collection(variant.primitive, metric, 6, given);
-        collection.add_all(vectors);
-        check_search(collection, vectors[0], 10);
-        check_search(collection, vectors[1], 250);
       }
     }
-  });
+  }
 }
 
 TEST_CASE("primitives/conformance: options outside their range are refused with the range") {
