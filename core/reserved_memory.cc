@@ -10,8 +10,6 @@
 namespace engram {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
 /// Half of the address space of a process on x86-64 and ARM: beyond it, the heap could not grow.
 constexpr std::size_t kMostReserved = std::size_t{64} << 40;
 

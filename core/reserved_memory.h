@@ -22,6 +22,9 @@ namespace engram {
 /// The unit in which memory is mapped and sections are placed.
 inline constexpr std::size_t kPageBytes = 4096;
 
+/// What the processor can map with one entry of its TLB, on x86-64 and most of ARM.
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
 /// Bytes of all MappedMemory of this process that may be read and written, used or not. Any thread.
 std::size_t mapped_bytes() noexcept;
 

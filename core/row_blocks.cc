@@ -9,9 +9,12 @@
 namespace engram {
 namespace {
 
-/// A huge page: large enough that a scan seldom changes blocks, small enough to be given out
-/// lazily.
-constexpr std::size_t kBlockBytes = std::size_t{2} << 20;
+/// At most a huge page: large enough that a scan seldom changes blocks, small enough to be given
+/// out lazily.
+constexpr std::size_t kBlockBytes = kHugePage;
+
+/// Blocks of one mapping: address space, of which memory is taken as blocks are.
+constexpr std::size_t kChunkBlocks = 32;
 
 /// What is handed to a writer at once.
 constexpr std::size_t kPiece = std::size_t{1} << 20;
@@ -36,14 +39,30 @@ Status RowBlocks::grow(std::size_t slot_end) {
 
 Status RowBlocks::add_block() {
   const std::size_t count = block_count_.load(std::memory_order_relaxed);
-  auto memory = MappedMemory::map(block_bytes(), MappedMemory::Access::kReadWrite);
+  if (memory_.empty() || given_ + block_bytes() > memory_.back().size()) {
+    ENGRAM_TRY(add_chunk());
+  }
+  ENGRAM_TRY(blocks_.ensure(count + 1));
+  MappedMemory& chunk = memory_.back();
+  const std::size_t end = given_ + block_bytes();
+  ENGRAM_TRY(chunk.commit(std::min(chunk.size(), round_up(end, kHugePage))));
+  blocks_[count] = chunk.data() + given_;
+  given_ = end;
+  block_count_.store(count + 1, std::memory_order_release);
+  return {};
+}
+
+/// A block is seldom as long as a huge page, but the blocks of a chunk together are as long as
+/// many.
+Status RowBlocks::add_chunk() {
+  const bool is_first = memory_.empty();
+  const std::size_t blocks = is_first ? 1 : kChunkBlocks;
+  auto memory = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kNone);
   if (!memory) return tl::unexpected(std::move(memory.error()));
   // The first block stays on small pages: a collection of ten vectors should not take 2 MiB.
-  if (count > 0) memory->prefer_huge_pages();
-  ENGRAM_TRY(blocks_.ensure(count + 1));
-  blocks_[count] = memory->data();
+  if (!is_first) memory->prefer_huge_pages();
   memory_.push_back(std::move(*memory));
-  block_count_.store(count + 1, std::memory_order_release);
+  given_ = 0;
   return {};
 }
 
@@ -89,6 +108,7 @@ Status RowBlocks::load(SectionReader& reader, std::string_view name, Slot slot_e
   ENGRAM_TRY(memory->place(reader, name));
   ENGRAM_TRY(blocks_.ensure(blocks));
   for (std::size_t i = 0; i < blocks; ++i) blocks_[i] = memory->data() + i * block_bytes();
+  given_ = memory->size();
   memory_.push_back(std::move(*memory));
   block_count_.store(blocks, std::memory_order_release);
   return {};

@@ -66,6 +66,7 @@ class RowBlocks {
  private:
   Status grow(std::size_t slot_end);
   Status add_block();
+  Status add_chunk();
   std::size_t section_bytes(Slot slot_end) const noexcept;
 
   std::size_t rows_per_block() const noexcept { return std::size_t{mask_} + 1; }
@@ -81,7 +82,8 @@ class RowBlocks {
   ReservedArray<std::byte*> blocks_;  // first row of each block
   std::atomic<std::size_t> block_count_{0};
   std::mutex mutex_;                  // guards growth
-  std::vector<MappedMemory> memory_;  // owns the blocks: one each, but those loaded lie in one
+  std::vector<MappedMemory> memory_;  // owns the blocks
+  std::size_t given_ = 0;             // bytes of memory_.back() that are blocks
 };
 
 }  // namespace engram
