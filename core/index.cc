@@ -22,6 +22,10 @@ std::vector<Fact> Index::describe() const {
   return {};
 }
 
+Recaller* Index::recaller() noexcept {
+  return nullptr;
+}
+
 Status Index::save(SectionWriter& /*writer*/, const SlotSet& /*items*/) const {
   return fail(ErrorCode::kUnsupported, "this primitive saves no structure");
 }

@@ -15,6 +15,7 @@
 #include "core/bound.h"
 #include "core/kernel.h"
 #include "core/options.h"
+#include "core/recall.h"
 #include "core/result.h"
 #include "core/scratch.h"
 #include "core/sections.h"
@@ -35,6 +36,8 @@ struct Traits {
   bool deferred_reclaim = false;
   /// save() and load() keep the structure; otherwise it is rebuilt from the vectors.
   bool saves_structure = false;
+  /// There is a recaller().
+  bool recalls = false;
 };
 
 /// What a search is asked for.
@@ -45,12 +48,6 @@ struct SearchParams {
   std::size_t ef = 0;
   /// The primitive's search options, or nullptr for the defaults.
   const Options* options = nullptr;
-};
-
-/// A line of an index's self-description: VINFO shows it under that name.
-struct Fact {
-  std::string name;
-  std::string value;  ///< a number if it reads as one
 };
 
 /// A retrieval primitive.
@@ -94,6 +91,10 @@ class Index {
 
   /// What this index would like people to know of it, for VINFO. By default nothing.
   virtual std::vector<Fact> describe() const;
+
+  /// How this index recalls: the same object for its whole life, which it owns; never null with
+  /// Traits::recalls. By default null.
+  virtual Recaller* recaller() noexcept;
 
   /// Only with Traits::saves_structure: writes what load() needs to hold `items`.
   ///

@@ -21,6 +21,7 @@ struct Primitive {
   Traits traits;
   std::span<const OptionSpec> create_options = {};  ///< of VNEW
   std::span<const OptionSpec> search_options = {};  ///< of VSEARCH, beside k and EF
+  std::span<const OptionSpec> recall_options = {};  ///< of VRECALL, beside MASK and TOP
   /// What the store of an index made with such options keeps, see IndexContext; null: float32.
   Element (*stored_element)(const Options& options) = nullptr;
   /// Makes an empty index; `options` were parsed against create_options. Errors: kInvalidArgument

@@ -103,7 +103,7 @@ void write_option(ReplyWriter& writer, const OptionSpec& option, std::string_vie
 }
 
 void write_traits(ReplyWriter& writer, const Traits& traits) {
-  writer.map(4);
+  writer.map(5);
   writer.simple("exact");
   writer.boolean(traits.exact);
   writer.simple("concurrent");
@@ -112,6 +112,8 @@ void write_traits(ReplyWriter& writer, const Traits& traits) {
   writer.boolean(traits.deferred_reclaim);
   writer.simple("saves-structure");
   writer.boolean(traits.saves_structure);
+  writer.simple("recalls");
+  writer.boolean(traits.recalls);
 }
 
 void write_primitive(ReplyWriter& writer, const Primitive& primitive) {
@@ -125,9 +127,11 @@ void write_primitive(ReplyWriter& writer, const Primitive& primitive) {
   writer.simple("traits");
   write_traits(writer, primitive.traits);
   writer.simple("options");
-  writer.array(primitive.create_options.size() + primitive.search_options.size());
+  writer.array(primitive.create_options.size() + primitive.search_options.size() +
+               primitive.recall_options.size());
   for (const OptionSpec& option : primitive.create_options) write_option(writer, option, "VNEW");
   for (const OptionSpec& option : primitive.search_options) write_option(writer, option, "VSEARCH");
+  for (const OptionSpec& option : primitive.recall_options) write_option(writer, option, "VRECALL");
 }
 
 }  // namespace
