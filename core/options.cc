@@ -2,8 +2,6 @@
 #include "core/options.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <optional>
 
@@ -12,17 +10,6 @@
 
 namespace engram {
 namespace {
-
-/// The shortest text that reads back to the same number; whole numbers without an exponent, because
-/// an integer option is not read with one.
-std::string number_text(double number) {
-  constexpr double kExactIntegers = 0x1p53;
-  const bool is_whole = std::trunc(number) == number && std::abs(number) <= kExactIntegers;
-  if (is_whole) return std::to_string(static_cast<std::int64_t>(number));
-  std::array<char, 32> text;
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number);
-  return {text.data(), end};
-}
 
 template <class Names>
 std::string join(const Names& names, std::string_view separator) {

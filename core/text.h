@@ -3,7 +3,10 @@
 // the locale must not change what a command means.
 #pragma once
 
+#include <array>
 #include <charconv>
+#include <cmath>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +50,17 @@ std::optional<T> parse_number(std::string_view text) noexcept {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc{} || stop != end || text.empty()) return std::nullopt;
   return value;
+}
+
+/// The shortest text that reads back to the same number; whole numbers without an exponent, because
+/// an integer option is not read with one.
+inline std::string number_text(double number) {
+  constexpr double kExactIntegers = 0x1p53;
+  const bool is_whole = std::trunc(number) == number && std::abs(number) <= kExactIntegers;
+  if (is_whole) return std::to_string(static_cast<std::int64_t>(number));
+  std::array<char, 32> text;
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number);
+  return {text.data(), end};
 }
 
 }  // namespace engram

@@ -54,4 +54,13 @@ Status load_slots(SectionReader& reader, std::string_view name, Slot slot_end, S
   return {};
 }
 
+Status hold_items(const SlotSet& items, Slot slot_end, SlotSet& held) {
+  if (items.end() > slot_end) {
+    return fail(ErrorCode::kDataLoss, "slot " + std::to_string(items.end() - 1) +
+                                          " is to be held, the store has " +
+                                          std::to_string(slot_end));
+  }
+  return held.assign(items);
+}
+
 }  // namespace engram

@@ -18,4 +18,8 @@ Status save_slots(SectionWriter& writer, std::string_view name, const SlotSet& s
 /// no whole number of words, or lists a slot that is not below `slot_end`.
 Status load_slots(SectionReader& reader, std::string_view name, Slot slot_end, SlotSet& set);
 
+/// Makes `held` the `items` that an index is to hold after Index::load. Errors: kDataLoss when one
+/// of them is not below `slot_end`, the store's; kResourceExhausted.
+Status hold_items(const SlotSet& items, Slot slot_end, SlotSet& held);
+
 }  // namespace engram

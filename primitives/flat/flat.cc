@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `flat`: the exact answer, by comparing the query with every vector. The ground truth that other
 // primitives are measured against, and the right choice for small collections.
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "core/assert.h"
 #include "core/index.h"
@@ -9,6 +11,8 @@
 #include "core/slot_set.h"
 #include "primitives/exact_scan.h"
 #include "primitives/flat/batch_scan.h"
+#include "primitives/recall/hopfield_recaller.h"
+#include "primitives/slot_set_io.h"
 
 namespace engram {
 namespace {
@@ -19,7 +23,13 @@ class Flat final : public Index {
  public:
   explicit Flat(const IndexContext& context) : context_(context) {}
 
-  Status reserve() { return held_.reserve(); }
+  Status prepare() {
+    ENGRAM_TRY(held_.reserve());
+    auto recaller = recall::HopfieldRecaller::create({.context = context_, .held = held_}, {});
+    if (!recaller) return tl::unexpected(std::move(recaller.error()));
+    recaller_ = std::move(*recaller);
+    return {};
+  }
 
   Status insert(Slot slot, std::uint64_t /*identity*/, Scratch& /*scratch*/) override {
     auto added = held_.insert(slot);
@@ -55,20 +65,18 @@ class Flat final : public Index {
     return {{"quant-type", std::string(element_name(context_.store.element()))}};
   }
 
+  Recaller* recaller() noexcept override { return recaller_.get(); }
+
   /// What is held is all there is to know, and the caller knows it.
   Status save(SectionWriter& /*writer*/, const SlotSet& /*items*/) const override { return {}; }
   Status load(SectionReader& /*reader*/, const SlotSet& items) override {
-    if (items.end() > context_.store.slot_end()) {
-      return fail(ErrorCode::kDataLoss, "slot " + std::to_string(items.end() - 1) +
-                                            " is to be held, the store has " +
-                                            std::to_string(context_.store.slot_end()));
-    }
-    return held_.assign(items);
+    return hold_items(items, context_.store.slot_end(), held_);
   }
 
  private:
   const IndexContext context_;
   SlotSet held_;
+  std::unique_ptr<Recaller> recaller_;
 };
 
 constexpr OptionSpec kCreateOptions[] = {
@@ -82,7 +90,7 @@ Element stored_element(const Options& options) {
 
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& /*options*/) {
   auto index = std::make_unique<Flat>(context);
-  ENGRAM_TRY(index->reserve());
+  ENGRAM_TRY(index->prepare());
   return index;
 }
 
@@ -90,8 +98,9 @@ const Registration kRegistration({
     .name = "flat",
     .summary = "Exact search: compares the query with every vector",
     .source = "exhaustive scan",
-    .traits = {.exact = true, .concurrent = true, .saves_structure = true},
+    .traits = {.exact = true, .concurrent = true, .saves_structure = true, .recalls = true},
     .create_options = kCreateOptions,
+    .recall_options = recall::kRecallOptions,
     .stored_element = stored_element,
     .create = create,
 });

@@ -9,6 +9,7 @@
 #include "core/hash.h"
 #include "core/registry.h"
 #include "primitives/exact_scan.h"
+#include "primitives/recall/hopfield_recaller.h"
 
 namespace engram::hnsw {
 namespace {
@@ -61,8 +62,12 @@ const Registration kRegistration({
     .name = "hnsw",
     .summary = "Approximate search: walks a layered graph of near neighbours",
     .source = "Malkov & Yashunin 2018",
-    .traits = {.concurrent = true, .deferred_reclaim = true, .saves_structure = true},
+    .traits = {.concurrent = true,
+               .deferred_reclaim = true,
+               .saves_structure = true,
+               .recalls = true},
     .create_options = kCreateOptions,
+    .recall_options = recall::kRecallOptions,
     .stored_element = stored_element,
     .create = create_index,
 });
@@ -75,6 +80,7 @@ Result<std::unique_ptr<Hnsw>> Hnsw::create(const IndexContext& context, const Co
   ENGRAM_TRY(index->nodes_.reserve());
   ENGRAM_TRY(index->held_.reserve());
   ENGRAM_TRY(index->prepare_codes());
+  ENGRAM_TRY(index->prepare_recaller());
   return index;
 }
 
@@ -88,6 +94,14 @@ Status Hnsw::prepare_codes() {
   if (store.element() == config_.quant) return {};
   codes_ = std::make_unique<RowBlocks>(row_bytes(config_.quant, store.metric(), store.dim()));
   return codes_->reserve();
+}
+
+Status Hnsw::prepare_recaller() {
+  auto recaller = recall::HopfieldRecaller::create(
+      {.context = context_, .held = held_, .graph = this}, {});
+  if (!recaller) return tl::unexpected(std::move(recaller.error()));
+  recaller_ = std::move(*recaller);
+  return {};
 }
 
 /// A search's query for walks: as it is, or coded.

@@ -85,6 +85,7 @@ class Hnsw final : public Index {
   std::vector<Fact> describe() const override;
   Status save(SectionWriter& writer, const SlotSet& items) const override;
   Status load(SectionReader& reader, const SlotSet& items) override;
+  Recaller* recaller() noexcept override { return recaller_.get(); }
 
   /// The links, for tests and tools.
   const Graph& graph() const noexcept { return graph_; }
@@ -94,6 +95,7 @@ class Hnsw final : public Index {
       : context_(context), config_(config), graph_(config.m) {}
 
   Status prepare_codes();
+  Status prepare_recaller();
   bool compares_codes() const noexcept { return estimator_ != nullptr; }
   /// What walks compare.
   RowView walk_rows() const noexcept {
@@ -143,6 +145,7 @@ class Hnsw final : public Index {
   std::unique_ptr<RowBlocks> codes_;   // null unless they are the index's own
   SlotSet nodes_;
   SlotSet held_;
+  std::unique_ptr<Recaller> recaller_;
   std::mutex entry_mutex_;  // taken to change the entry point
 };
 

@@ -113,6 +113,30 @@ std::vector<Hit> TestCollection::search(std::span<const float> query, SearchPara
   return hits;
 }
 
+Recall TestCollection::recall_from(const Cue& cue, const RecallParams& params) {
+  Recall recall;
+  must(index_->recaller()->recall(cue, params, scratch_, recall));
+  return recall;
+}
+
+Recall TestCollection::recall_from(std::span<const float> cue,
+                                   const std::vector<OptionText>& options) {
+  const Options parsed = Options::parse(primitive_.recall_options, options).value();
+  return recall_from({.vector = cue}, {.options = &parsed});
+}
+
+double TestCollection::energy(std::span<const float> state, const RecallParams& params) {
+  return index_->recaller()->energy(state, params, scratch_).value();
+}
+
+void TestCollection::tune() {
+  Recaller& recaller = *index_->recaller();
+  const auto survey = recaller.survey({.sample = held_.size()}).value();
+  while (survey->step(scratch_)) {
+  }
+  recaller.adopt(survey->tuning().value());
+}
+
 std::vector<Hit> TestCollection::expected(std::span<const float> query, std::size_t k) {
   const Bound bound(*kernel_, prepare(query), *store_);
   std::vector<Hit> hits;

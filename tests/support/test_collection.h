@@ -59,6 +59,14 @@ class TestCollection {
     return search(query, SearchParams{.k = k});
   }
 
+  /// Of a primitive that recalls.
+  Recall recall_from(const Cue& cue, const RecallParams& params = {});
+  /// With recall options, as VRECALL takes them.
+  Recall recall_from(std::span<const float> cue, const std::vector<OptionText>& options);
+  double energy(std::span<const float> state, const RecallParams& params = {});
+  /// Surveys all items, and adopts what comes of it.
+  void tune();
+
   /// The true answer: every held slot scored, sorted, cut.
   std::vector<Hit> expected(std::span<const float> query, std::size_t k);
 

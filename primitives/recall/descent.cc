@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/recall/descent.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "core/bound.h"
+
+namespace engram::recall {
+namespace {
+
+constexpr double kPatternWeight = 0.99;
+constexpr double kMetastableCount = 1.5;
+
+RecallKind kind_of(double weight, double effective_count, std::size_t items) {
+  if (weight >= kPatternWeight) return RecallKind::kPattern;
+  if (effective_count > static_cast<double>(items) / 2) return RecallKind::kGlobal;
+  return effective_count > kMetastableCount ? RecallKind::kMetastable : RecallKind::kMixed;
+}
+
+}  // namespace
+
+Status Descent::run(const Cue& cue, std::size_t top, Recall& recall) {
+  recall.beta = energy_.beta();
+  if (cue.visible != nullptr) {
+    ENGRAM_TRY(complete(cue, recall));
+  } else {
+    ENGRAM_TRY(descend(cue, recall));
+  }
+  describe_state(top, recall);
+  return {};
+}
+
+/// From the visible coordinates alone. A scan: a graph knows no distances of that kind.
+Status Descent::complete(const Cue& cue, Recall& recall) {
+  auto& slots = buffers_.candidates;
+  Weighing& weighing = buffers_.weighing;
+  slots = items_.all;
+  has_weights_ =
+      energy_.weigh_visible(state(), *cue.visible, slots, buffers_.energy, weighing);
+  if (!has_weights_) return {};
+  describe_cue(recall);
+  energy_.complete(*cue.visible, slots, weighing.weights, buffers_.energy, buffers_.sum, state());
+  if (settings_.mode == Mode::kClamp) return descend(cue, recall);
+  recall.energies = {weighing.energy};
+  recall.steps = 1;
+  recall.converged = true;
+  return {};
+}
+
+/// The update until nothing moves, with the visible coordinates held fast if there are such.
+Status Descent::descend(const Cue& cue, Recall& recall) {
+  if (items_.graph == nullptr || cue.visible != nullptr) {
+    buffers_.candidates = items_.all;
+  } else {
+    buffers_.candidates.clear();
+  }
+  ENGRAM_TRY(look_around());
+  if (has_weights_ && cue.visible == nullptr) describe_cue(recall);
+  recall.truncated = truncated_;
+  while (has_weights_) {
+    recall.energies.push_back(buffers_.weighing.energy);
+    if (recall.converged || recall.steps == settings_.steps) {
+      if (sees_all() || settings_.steps == 0) break;
+      ENGRAM_TRY(look_around());
+      recall.energies.back() = buffers_.weighing.energy;
+      recall.truncated = std::max(recall.truncated, truncated_);
+      if (!found_new_ || recall.steps == settings_.steps) break;
+      recall.energies.pop_back();
+    }
+    recall.converged = !step(cue);
+    ++recall.steps;
+    has_weights_ = weigh();
+  }
+  return {};
+}
+
+bool Descent::weigh() {
+  return energy_.weigh(state(), buffers_.candidates, buffers_.energy, buffers_.weighing);
+}
+
+/// Weighs the items, after those nearest to the state have joined them: so many that the others
+/// have no weight, if the separation leaves most without.
+Status Descent::look_around() {
+  found_new_ = false;
+  const SeparationRule& rule = settings_.separation;
+  std::size_t count = settings_.candidate_count;
+  if (rule.kind == Separation::kTopK) count = std::max(count, rule.k);
+  for (;; count *= 2) {
+    if (!sees_all()) ENGRAM_TRY(add_nearest(count));
+    has_weights_ = weigh();
+    truncated_ = truncation();
+    const bool is_sparse = std::isfinite(separation_margin(rule));
+    if (!has_weights_ || !is_sparse || truncated_ == 0) return {};
+  }
+}
+
+/// Lets the `count` items nearest to the state join the candidates, or all if those are not many
+/// more.
+Status Descent::add_nearest(std::size_t count) {
+  auto& slots = buffers_.candidates;
+  auto& hits = buffers_.hits;
+  hits.clear();
+  if (count < items_.all.size() / 2) {
+    const Query query{buffers_.state.reserve(bytes())};
+    const std::size_t ef = std::max(settings_.ef, 2 * count);
+    ENGRAM_TRY(items_.graph->search(query, {.k = count, .ef = ef}, scratch_, hits));
+    std::erase_if(hits, [this](const Hit& hit) { return !items_.among->contains(hit.slot); });
+  }
+  if (hits.empty()) {
+    found_new_ = true;
+    slots = items_.all;
+    return {};
+  }
+  const std::size_t before = slots.size();
+  for (const Hit& hit : hits) slots.push_back(hit.slot);
+  std::sort(slots.begin(), slots.end());
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  found_new_ |= slots.size() > before;
+  return {};
+}
+
+/// A bound of the weight of what is not looked at, if the nearest to the state are: each of those
+/// others has at most the logit of the farthest that was found. With t = (N - L) exp(l_L - lse)
+/// their share is at most t / (1 + t).
+double Descent::truncation() const {
+  if (sees_all() || !has_weights_) return 0;
+  const auto& slots = buffers_.candidates;
+  const Weighing& weighing = buffers_.weighing;
+  if (settings_.separation.kind == Separation::kTopK) return 0;
+  const auto farthest = std::lower_bound(slots.begin(), slots.end(), buffers_.hits.back().slot);
+  const auto i = static_cast<std::size_t>(farthest - slots.begin());
+  if (settings_.separation.kind != Separation::kSoftmax) return weighing.weights[i] == 0 ? 0 : 1;
+  const double others = static_cast<double>(items_.all.size() - slots.size());
+  const double t = others * std::exp(buffers_.energy.logits[i] - weighing.conjugate);
+  return t / (1 + t);
+}
+
+/// Moves the state to where the weights say. False if it came no farther than the tolerance.
+bool Descent::step(const Cue& cue) {
+  const std::size_t dim = context_.store.dim();
+  energy_.update(buffers_.candidates, buffers_.weighing.weights, buffers_.energy, buffers_.sum,
+                 next());
+  if (cue.visible != nullptr) {
+    for (const auto& [begin, end] : *cue.visible) {
+      std::copy_n(state() + begin, end - begin, next() + begin);
+    }
+  }
+  double moved = 0;
+  double norm = 0;
+  for (std::size_t i = 0; i < dim; ++i) {
+    const double difference = double{next()[i]} - state()[i];
+    moved += difference * difference;
+    norm += double{state()[i]} * state()[i];
+  }
+  std::swap(buffers_.state, buffers_.next);
+  return std::sqrt(moved) > settings_.tolerance * std::max(1.0, std::sqrt(norm));
+}
+
+/// The greatest weight; of equal ones that of the lowest slot.
+Share Descent::greatest() const {
+  const auto& weights = buffers_.weighing.weights;
+  const auto best = std::max_element(weights.begin(), weights.end());
+  return {buffers_.candidates[static_cast<std::size_t>(best - weights.begin())], *best};
+}
+
+void Descent::describe_cue(Recall& recall) const {
+  recall.onestep = greatest();
+  recall.entropy = entropy(buffers_.weighing.weights);
+}
+
+void Descent::describe_state(std::size_t top, Recall& recall) {
+  const std::size_t dim = context_.store.dim();
+  recall.state.assign(state(), state() + dim);
+  recall.exact = items_.graph == nullptr || sees_all();
+  if (!has_weights_) return;
+  const auto& weights = buffers_.weighing.weights;
+  recall.attractor = greatest();
+  const Query query{buffers_.state.reserve(bytes())};
+  const Bound bound(context_.kernel, query, context_.store);
+  recall.distance =
+      score_to_distance(context_.store.metric(), bound.score(recall.attractor->slot));
+  recall.effective_count = effective_count(weights);
+  recall.kind = kind_of(recall.attractor->weight, recall.effective_count, items_.all.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i] > 0) recall.support.push_back({buffers_.candidates[i], weights[i]});
+  }
+  const auto heavier = [](const Share& a, const Share& b) {
+    return a.weight > b.weight || (a.weight == b.weight && a.slot < b.slot);
+  };
+  const std::size_t shown = std::min(top, recall.support.size());
+  std::partial_sort(recall.support.begin(),
+                    recall.support.begin() + static_cast<std::ptrdiff_t>(shown),
+                    recall.support.end(), heavier);
+  recall.support.resize(shown);
+}
+
+}  // namespace engram::recall

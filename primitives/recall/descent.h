@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a cue downhill to a state, and what is known there.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "core/index.h"
+#include "core/recall.h"
+#include "primitives/recall/energy.h"
+#include "primitives/recall/settings.h"
+
+namespace engram::recall {
+
+/// What there is to recall from. All of it outlives whoever recalls.
+struct Memory {
+  IndexContext context;
+  const SlotSet& held;
+  const Index* graph = nullptr;  ///< a search for near items cheaper than a scan; null: none
+};
+
+/// The items of a recall.
+struct Items {
+  std::vector<Slot> all;          ///< ascending
+  const SlotSet* among = nullptr; ///< the same, to ask
+  const Index* graph = nullptr;   ///< finds the nearest of them and perhaps others; null: scan
+};
+
+/// What a worker keeps between recalls.
+struct DescentBuffers {
+  Items items;
+  EnergyBuffers energy;
+  Weighing weighing;
+  std::vector<Slot> candidates;
+  std::vector<Hit> hits;
+  std::vector<double> sum;
+  AlignedBuffer state;
+  AlignedBuffer next;
+};
+
+/// One recall. Looks at all items, or at the nearest to the cue: then those nearest to where it
+/// comes to rest join them, until there is nothing new there. More items only lower the energy, so
+/// its trace falls all the same.
+class Descent {
+ public:
+  Descent(const IndexContext& context, const Energy& energy, const Settings& settings,
+          Scratch& scratch, DescentBuffers& buffers)
+      : context_(context),
+        energy_(energy),
+        settings_(settings),
+        scratch_(scratch),
+        buffers_(buffers),
+        items_(buffers.items) {}
+
+  /// Recalls from `cue`, whose vector has become the row in buffers.state. At least one item.
+  Status run(const Cue& cue, std::size_t top, Recall& recall);
+
+ private:
+  float* state() { return reinterpret_cast<float*>(buffers_.state.reserve(bytes())); }
+  float* next() { return reinterpret_cast<float*>(buffers_.next.reserve(bytes())); }
+  std::size_t bytes() const { return row_bytes(context_.store.dim()); }
+  bool sees_all() const { return buffers_.candidates.size() == items_.all.size(); }
+
+  Status complete(const Cue& cue, Recall& recall);
+  Status descend(const Cue& cue, Recall& recall);
+  Status look_around();
+  Status add_nearest(std::size_t count);
+  bool weigh();
+  bool step(const Cue& cue);
+  double truncation() const;
+
+  Share greatest() const;
+  void describe_cue(Recall& recall) const;
+  void describe_state(std::size_t top, Recall& recall);
+
+  const IndexContext& context_;
+  const Energy& energy_;
+  const Settings& settings_;
+  Scratch& scratch_;
+  DescentBuffers& buffers_;
+  const Items& items_;
+
+  bool has_weights_ = false;  // false where no item has a similarity
+  // Of the last look around.
+  bool found_new_ = false;
+  double truncated_ = 0;
+};
+
+}  // namespace engram::recall

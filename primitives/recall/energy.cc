@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/recall/energy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/row.h"
+#include "primitives/recall/rows.h"
+
+namespace engram::recall {
+namespace {
+
+constexpr double kNone = -std::numeric_limits<double>::infinity();
+
+double squared_norm(const float* state, std::size_t dim) {
+  double sum = 0;
+  for (std::size_t i = 0; i < dim; ++i) sum += double{state[i]} * state[i];
+  return sum;
+}
+
+std::size_t padded_floats(std::size_t dim) {
+  return row_bytes(dim) / sizeof(float);
+}
+
+/// A row that is zero but for `values` at the visible coordinates: those of `state`, or ones.
+const float* visible_row(std::span<const CoordinateRange> visible, std::size_t dim,
+                         const float* state, AlignedBuffer& buffer) {
+  auto* const row = reinterpret_cast<float*>(buffer.reserve(row_bytes(dim)));
+  std::fill_n(row, padded_floats(dim), 0.0F);
+  for (const auto& [begin, end] : visible) {
+    for (std::size_t i = begin; i < end; ++i) row[i] = state == nullptr ? 1.0F : state[i];
+  }
+  return row;
+}
+
+/// Calls visit(coordinate) for those that are not visible.
+template <class Visit>
+void for_each_hidden(std::span<const CoordinateRange> visible, std::size_t dim, Visit&& visit) {
+  std::size_t coordinate = 0;
+  for (const auto& [begin, end] : visible) {
+    for (; coordinate < begin; ++coordinate) visit(coordinate);
+    coordinate = end;
+  }
+  for (; coordinate < dim; ++coordinate) visit(coordinate);
+}
+
+/// Divides a row by its norm, unless that is zero.
+void normalize(float* state, std::size_t dim) {
+  const double norm = std::sqrt(squared_norm(state, dim));
+  if (!(norm > 0)) return;
+  for (std::size_t i = 0; i < dim; ++i) state[i] = static_cast<float>(state[i] / norm);
+}
+
+}  // namespace
+
+/// Of a kernel's score.
+double Energy::similarity(float score) const noexcept {
+  return context_.store.metric() == Metric::kL2 ? -0.5 * double{score} : -double{score};
+}
+
+/// R at `state`.
+double Energy::regularizer(const float* state) const noexcept {
+  return context_.store.metric() == Metric::kDot
+             ? 0.5 * squared_norm(state, context_.store.dim())
+             : 0;
+}
+
+/// Makes logits of the similarities in buffers.logits, and weights of those.
+bool Energy::separate_logits(EnergyBuffers& buffers, Weighing& weighing,
+                             double regularizer) const {
+  bool has_any = false;
+  for (double& logit : buffers.logits) {
+    logit *= beta_;
+    if (!std::isfinite(logit)) logit = kNone;
+    has_any |= logit != kNone;
+  }
+  weighing.weights.resize(buffers.logits.size());
+  if (!has_any) return false;
+  weighing.conjugate =
+      separate(separation_, buffers.logits, weighing.weights, buffers.separation);
+  weighing.energy = regularizer - weighing.conjugate / beta_;
+  return true;
+}
+
+bool Energy::weigh(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers,
+                   Weighing& weighing) const {
+  const Query query{reinterpret_cast<const std::byte*>(state)};
+  buffers.scores.resize(slots.size());
+  score_all(Bound(context_.kernel, query, context_.store), slots, buffers.scores);
+  buffers.logits.resize(slots.size());
+  std::transform(buffers.scores.begin(), buffers.scores.end(), buffers.logits.begin(),
+                 [this](float score) { return similarity(score); });
+  return separate_logits(buffers, weighing, regularizer(state));
+}
+
+/// buffers.squares[i] = sum over the visible k of (query_k - x_ik)^2, as buffers.mask says.
+void Energy::visible_squares(const float* query, std::span<const Slot> slots,
+                             EnergyBuffers& buffers) const {
+  const auto* const mask =
+      reinterpret_cast<const float*>(buffers.mask.reserve(row_bytes(context_.store.dim())));
+  buffers.squares.resize(slots.size());
+  for_each_piece(context_.store, slots, buffers.decoded,
+                 [&](std::span<const std::byte* const> rows, std::size_t first) {
+                   algebra_.weighted_squares(
+                       query, mask, rows, std::span(buffers.squares).subspan(first, rows.size()));
+                 });
+}
+
+bool Energy::weigh_visible(const float* state, std::span<const CoordinateRange> visible,
+                           std::span<const Slot> slots, EnergyBuffers& buffers,
+                           Weighing& weighing) const {
+  const std::size_t dim = context_.store.dim();
+  const Metric metric = context_.store.metric();
+  visible_row(visible, dim, nullptr, buffers.mask);
+  const float* const query = visible_row(visible, dim, state, buffers.masked_query);
+  buffers.logits.resize(slots.size());
+  if (metric == Metric::kL2) {
+    visible_squares(query, slots, buffers);
+    std::transform(buffers.squares.begin(), buffers.squares.end(), buffers.logits.begin(),
+                   [](float square) { return -0.5 * double{square}; });
+    return separate_logits(buffers, weighing, 0);
+  }
+  // Zeros hide coordinates from an inner product.
+  const Query hidden{reinterpret_cast<const std::byte*>(query)};
+  buffers.scores.resize(slots.size());
+  score_all(Bound(context_.kernel, hidden, context_.store), slots, buffers.scores);
+  for (std::size_t i = 0; i < slots.size(); ++i) buffers.logits[i] = -double{buffers.scores[i]};
+  const double squared = squared_norm(query, dim);
+  if (metric == Metric::kDot) return separate_logits(buffers, weighing, 0.5 * squared);
+  const std::vector<float> zero(padded_floats(dim));
+  visible_squares(zero.data(), slots, buffers);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const double norms = std::sqrt(squared * double{buffers.squares[i]});
+    buffers.logits[i] = norms > 0 ? buffers.logits[i] / norms : 0;
+  }
+  return separate_logits(buffers, weighing, 0);
+}
+
+/// sum[k] = sum_i factors[i] x_ik, the items without a factor left out.
+void Energy::add_rows(std::span<const Slot> slots, std::span<const double> factors,
+                      EnergyBuffers& buffers, std::vector<double>& sum) const {
+  sum.assign(padded_floats(context_.store.dim()), 0.0);
+  buffers.weighted_slots.clear();
+  buffers.factors.clear();
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (factors[i] == 0) continue;
+    buffers.weighted_slots.push_back(slots[i]);
+    buffers.factors.push_back(factors[i]);
+  }
+  for_each_piece(context_.store, buffers.weighted_slots, buffers.decoded,
+                 [&](std::span<const std::byte* const> rows, std::size_t first) {
+                   algebra_.add_rows(std::span(buffers.factors).subspan(first, rows.size()), rows,
+                                     sum);
+                 });
+}
+
+void Energy::update(std::span<const Slot> slots, std::span<const double> weights,
+                    EnergyBuffers& buffers, std::vector<double>& sum, float* next) const {
+  const std::size_t dim = context_.store.dim();
+  add_rows(slots, weights, buffers, sum);
+  double norm = 1;
+  if (context_.store.metric() == Metric::kCosine) {
+    double squared = 0;
+    for (const double value : sum) squared += value * value;
+    if (squared > 0) norm = std::sqrt(squared);
+  }
+  std::fill_n(next, padded_floats(dim), 0.0F);
+  for (std::size_t i = 0; i < dim; ++i) next[i] = static_cast<float>(sum[i] / norm);
+}
+
+void Energy::complete(std::span<const CoordinateRange> visible, std::span<const Slot> slots,
+                      std::span<const double> weights, EnergyBuffers& buffers,
+                      std::vector<double>& sum, float* state) const {
+  const std::size_t dim = context_.store.dim();
+  std::vector<double> scaled;
+  const bool is_cosine = context_.store.metric() == Metric::kCosine;
+  if (is_cosine) {  // buffers.squares are the items' visible norms
+    const float* const query = visible_row(visible, dim, state, buffers.masked_query);
+    const double norm = std::sqrt(squared_norm(query, dim));
+    scaled.assign(weights.begin(), weights.end());
+    for (std::size_t i = 0; i < scaled.size(); ++i) {
+      if (norm > 0 && buffers.squares[i] > 0) scaled[i] *= norm / std::sqrt(buffers.squares[i]);
+    }
+    weights = scaled;
+  }
+  add_rows(slots, weights, buffers, sum);
+  for_each_hidden(visible, dim, [&](std::size_t i) { state[i] = static_cast<float>(sum[i]); });
+  if (is_cosine) normalize(state, dim);
+}
+
+}  // namespace engram::recall

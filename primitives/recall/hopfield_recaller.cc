@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/recall/hopfield_recaller.h"
+
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "core/row.h"
+#include "core/text.h"
+#include "primitives/recall/hopfield_survey.h"
+#include "primitives/recall/tuned.h"
+
+namespace engram::recall {
+
+Result<std::unique_ptr<HopfieldRecaller>> HopfieldRecaller::create(const Memory& memory,
+                                                                   const Settings& defaults) {
+  const auto& [store, kernel] = memory.context;
+  auto algebra = make_row_algebra(kernel.name(), store.dim());
+  if (!algebra) return tl::unexpected(std::move(algebra.error()));
+  return std::unique_ptr<HopfieldRecaller>(
+      new HopfieldRecaller(memory, defaults, std::move(*algebra)));
+}
+
+Settings HopfieldRecaller::settings(const Options* options) const {
+  return options == nullptr ? defaults_ : read_settings(*options, defaults_);
+}
+
+Result<double> HopfieldRecaller::beta(const Settings& settings) const {
+  return resolve_beta(settings, memory_.context.store.metric(), tuned().beta);
+}
+
+Tuned HopfieldRecaller::tuned() const {
+  const std::lock_guard lock(mutex_);
+  return tuned_;
+}
+
+Status HopfieldRecaller::check(const Cue& cue, const Settings& settings) const {
+  const bool is_masked = cue.visible != nullptr;
+  if (settings.mode == Mode::kClamp && is_masked &&
+      memory_.context.store.metric() == Metric::kCosine) {
+    return fail(ErrorCode::kInvalidArgument,
+                "MODE clamp cannot hold coordinates of unit vectors fast, it needs METRIC l2 or "
+                "dot");
+  }
+  if (settings.candidates != Candidates::kGraph) return {};
+  if (is_masked) {
+    return fail(ErrorCode::kInvalidArgument,
+                "CAND graph knows distances of whole vectors only, a MASK needs CAND scan or auto");
+  }
+  if (memory_.graph == nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "CAND graph needs an index that keeps a graph, CAND must be scan or auto here");
+  }
+  return {};
+}
+
+void HopfieldRecaller::collect(const SlotSet* among, const Settings& settings,
+                               Items& items) const {
+  items.among = among == nullptr ? &memory_.held : among;
+  items.all.clear();
+  items.among->for_each(0, Slot{kMaxSlots}, [&](Slot slot) { items.all.push_back(slot); });
+  const bool walks =
+      settings.candidates == Candidates::kGraph ||
+      (settings.candidates == Candidates::kAuto && items.all.size() > kAutoScan);
+  items.graph = walks ? memory_.graph : nullptr;
+}
+
+/// The row of a vector, in buffers.state.
+const float* HopfieldRecaller::encode_state(std::span<const float> vector,
+                                            DescentBuffers& buffers) const {
+  const VectorStore& store = memory_.context.store;
+  std::byte* const row = buffers.state.reserve(row_bytes(store.dim()));
+  encode_row(store.metric(), vector, row);
+  return reinterpret_cast<const float*>(row);
+}
+
+Status HopfieldRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
+                                Recall& recall) const {
+  const Settings settings = this->settings(params.options);
+  const auto beta = this->beta(settings);
+  if (!beta) return tl::unexpected(beta.error());
+  ENGRAM_TRY(check(cue, settings));
+
+  auto& buffers = scratch.get<DescentBuffers>();
+  collect(params.items, settings, buffers.items);
+  recall = Recall{};
+  recall.beta = *beta;
+  if (buffers.items.all.empty()) {
+    recall.state.assign(cue.vector.begin(), cue.vector.end());
+    recall.converged = true;
+    return {};
+  }
+  encode_state(cue.vector, buffers);
+  const Energy energy(memory_.context, *algebra_, *beta, settings.separation);
+  Descent descent(memory_.context, energy, settings, scratch, buffers);
+  ENGRAM_TRY(descent.run(cue, params.top, recall));
+  const Tuned tuned = this->tuned();
+  if (cue.visible == nullptr && !recall.energies.empty() &&
+      describes(tuned, *beta, settings.separation)) {
+    recall.novel = recall.energies.front() > tuned.energy_q99;
+  }
+  return {};
+}
+
+Result<double> HopfieldRecaller::energy(std::span<const float> state, const RecallParams& params,
+                                        Scratch& scratch) const {
+  const Settings settings = this->settings(params.options);
+  const auto beta = this->beta(settings);
+  if (!beta) return tl::unexpected(beta.error());
+  auto& buffers = scratch.get<DescentBuffers>();
+  collect(params.items, settings, buffers.items);
+  constexpr double kNowhere = std::numeric_limits<double>::infinity();
+  if (buffers.items.all.empty()) return kNowhere;
+  const float* const row = encode_state(state, buffers);
+  const Energy energy(memory_.context, *algebra_, *beta, settings.separation);
+  const bool weighs = energy.weigh(row, buffers.items.all, buffers.energy, buffers.weighing);
+  return weighs ? buffers.weighing.energy : kNowhere;
+}
+
+Result<std::unique_ptr<Survey>> HopfieldRecaller::survey(const SurveyParams& params) const {
+  SurveySettings how{.settings = settings(params.options),
+                     .beta = 0,
+                     .sample = params.sample,
+                     .seed = params.seed};
+  if (!params.tunes) {
+    const auto beta = this->beta(how.settings);
+    if (!beta) return tl::unexpected(beta.error());
+    how.beta = *beta;
+  }
+  Items items;
+  collect(params.items, how.settings, items);
+  return std::make_unique<HopfieldSurvey>(memory_, *algebra_, how, std::move(items));
+}
+
+void HopfieldRecaller::adopt(const Tuning& tuning) {
+  const Tuned tuned = from_numbers(tuning);
+  const std::lock_guard lock(mutex_);
+  tuned_ = tuned;
+}
+
+std::vector<Fact> HopfieldRecaller::describe() const {
+  const Tuned tuned = this->tuned();
+  std::vector<Fact> facts;
+  if (const auto beta = this->beta(defaults_)) {
+    const bool is_given = defaults_.beta > 0 || defaults_.noise > 0;
+    facts.push_back({"beta", number_text(*beta)});
+    facts.push_back({"beta-from", is_given ? "option" : tuned.beta > 0 ? "vtune" : "default"});
+  } else {
+    facts.push_back({"beta-from", "none"});
+  }
+  if (!(tuned.beta > 0)) return facts;
+  facts.push_back({"gap", number_text(tuned.gap)});
+  facts.push_back({"negative-gaps", number_text(tuned.negative_gaps)});
+  facts.push_back({"energy-q50", number_text(tuned.energy_q50)});
+  facts.push_back({"energy-q90", number_text(tuned.energy_q90)});
+  facts.push_back({"energy-q99", number_text(tuned.energy_q99)});
+  const double ratio = static_cast<double>(memory_.held.size()) / tuned.items;
+  facts.push_back({"stale", ratio >= 2 || ratio <= 0.5 ? "1" : "0"});
+  return facts;
+}
+
+}  // namespace engram::recall

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recall as a modern Hopfield network over whatever an index holds: what `hopfield` is, and how
+// primitives that are made for search answer VRECALL.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "core/index.h"
+#include "core/recall.h"
+#include "core/row_algebra.h"
+#include "primitives/recall/descent.h"
+#include "primitives/recall/settings.h"
+#include "primitives/recall/tuned.h"
+
+namespace engram::recall {
+
+/// Threads: every member beside every other.
+class HopfieldRecaller final : public Recaller {
+ public:
+  /// defaults: where a command does not say. Errors: those of make_row_algebra().
+  static Result<std::unique_ptr<HopfieldRecaller>> create(const Memory& memory,
+                                                          const Settings& defaults);
+
+  Status recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
+                Recall& recall) const override;
+  Result<double> energy(std::span<const float> state, const RecallParams& params,
+                        Scratch& scratch) const override;
+  Result<std::unique_ptr<Survey>> survey(const SurveyParams& params) const override;
+  void adopt(const Tuning& tuning) override;
+  std::vector<Fact> describe() const override;
+
+ private:
+  HopfieldRecaller(const Memory& memory, const Settings& defaults,
+                   std::unique_ptr<RowAlgebra> algebra)
+      : memory_(memory), defaults_(defaults), algebra_(std::move(algebra)) {}
+
+  Settings settings(const Options* options) const;
+  Result<double> beta(const Settings& settings) const;
+  Status check(const Cue& cue, const Settings& settings) const;
+  void collect(const SlotSet* among, const Settings& settings, Items& items) const;
+  const float* encode_state(std::span<const float> vector, DescentBuffers& buffers) const;
+  Tuned tuned() const;
+
+  const Memory memory_;
+  const Settings defaults_;
+  const std::unique_ptr<RowAlgebra> algebra_;
+  mutable std::mutex mutex_;  // guards the following
+  Tuned tuned_;
+};
+
+}  // namespace engram::recall

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows as float32, whatever the store keeps, and their scores.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "core/bound.h"
+#include "core/codes.h"
+#include "core/slot.h"
+#include "core/vector_store.h"
+
+namespace engram::recall {
+
+/// Calls visit(rows, first) for pieces that cover `slots` in order: rows[i] is that of
+/// slots[first + i] as float32, zero padded as in row.h; where the store keeps codes, what they
+/// stand for. The rows are there until visit returns.
+template <class Visit>
+void for_each_piece(const VectorStore& store, std::span<const Slot> slots, AlignedBuffer& buffer,
+                    Visit&& visit) {
+  constexpr std::size_t kPiece = 64;
+  std::array<const std::byte*, kPiece> rows;
+  const bool decodes = store.element() != Element::kF32;
+  const std::size_t stride = row_bytes(store.dim());
+  std::byte* const decoded = decodes ? buffer.reserve(kPiece * stride) : nullptr;
+  for (std::size_t first = 0; first < slots.size(); first += kPiece) {
+    const std::size_t count = std::min(kPiece, slots.size() - first);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::byte* const row = store.row(slots[first + i]);
+      rows[i] = decodes ? decoded + i * stride : row;
+      if (!decodes) continue;
+      auto* const values = reinterpret_cast<float*>(decoded + i * stride);
+      std::fill_n(values, stride / sizeof(float), 0.0F);
+      decode_codes(store.element(), store.metric(), row, {values, store.dim()});
+    }
+    visit(std::span<const std::byte* const>(rows.data(), count), first);
+  }
+}
+
+/// scores[i] = that of slots[i], which are ascending. Runs of slots are scanned.
+inline void score_all(const Bound& query, std::span<const Slot> slots, std::span<float> scores) {
+  constexpr std::size_t kShortRun = 16;
+  std::size_t pending = 0;  // the first that is not scored
+  const auto gather_to = [&](std::size_t end) {
+    query.gather(slots.subspan(pending, end - pending), scores.subspan(pending, end - pending));
+  };
+  for (std::size_t begin = 0; begin < slots.size();) {
+    std::size_t end = begin + 1;
+    while (end < slots.size() && slots[end] == slots[end - 1] + 1) ++end;
+    if (end - begin >= kShortRun) {
+      gather_to(begin);
+      query.scan(slots[begin], slots[end - 1] + 1, [&](Slot first, std::span<const float> run) {
+        std::copy(run.begin(), run.end(), &scores[begin + (first - slots[begin])]);
+      });
+      pending = end;
+    }
+    begin = end;
+  }
+  gather_to(slots.size());
+}
+
+}  // namespace engram::recall
