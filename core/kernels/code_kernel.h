@@ -37,7 +37,7 @@ using CodeDots = void (*)(const CodeShape& shape, const std::int8_t* plane,
                           std::span<const std::byte* const> rows, std::int32_t* dots);
 
 /// The score of the vector that the row's codes stand for, against a query of float32: within
-/// gamma_n of the sum of the absolute terms, as in simd-inl.h.
+/// gamma_n of the sum of the absolute terms, as in f32-inl.h.
 using DecodedScore = float (*)(const CodeShape& shape, const float* query, const std::byte* row,
                                CodeHeader header);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/assert.h"
 #include "core/kernel.h"
+#include "core/kernels/algebra_loops.h"
 #include "core/kernels/code_kernel.h"
 #include "core/kernels/f32_kernel.h"
 #include "core/row.h"
+#include "core/row_algebra.h"
 #include "core/text.h"
 
 namespace engram {
@@ -29,13 +31,44 @@ std::vector<Candidate> candidates() {
   return all;
 }
 
-CodeLoops code_loops(std::string_view name) {
-  CodeLoops loops = scalar_code_loops();
-  for (const CodeLoops& each : simd_code_loops()) {
-    if (each.name == name) loops = each;
+/// Those of `simd` with the name of a candidate, else `scalar`.
+template <class Loops>
+Loops loops_called(std::string_view name, Loops scalar, const std::vector<Loops>& simd) {
+  for (const Loops& each : simd) {
+    if (each.name == name) return each;
   }
-  return loops;
+  return scalar;
 }
+
+CodeLoops code_loops(std::string_view name) {
+  return loops_called(name, scalar_code_loops(), simd_code_loops());
+}
+
+/// An instruction set's loops over rows of one dimension.
+class LoopAlgebra final : public RowAlgebra {
+ public:
+  LoopAlgebra(const AlgebraLoops& loops, std::size_t dim) noexcept
+      : loops_(loops), floats_(row_bytes(dim) / sizeof(float)) {}
+
+  std::string_view name() const noexcept override { return loops_.name; }
+
+  void weighted_squares(const float* query, const float* weights,
+                        std::span<const std::byte* const> rows,
+                        std::span<float> out) const noexcept override {
+    ENGRAM_DASSERT(out.size() == rows.size());
+    loops_.weighted_squares(floats_, query, weights, rows, out.data());
+  }
+
+  void add_rows(std::span<const double> factors, std::span<const std::byte* const> rows,
+                std::span<double> sum) const noexcept override {
+    ENGRAM_DASSERT(factors.size() == rows.size() && sum.size() == floats_);
+    loops_.add_rows(floats_, factors.data(), rows, sum.data());
+  }
+
+ private:
+  const AlgebraLoops loops_;
+  const std::size_t floats_;
+};
 
 Result<Candidate> find_candidate(std::string_view name) {
   if (equal_ignoring_case(name, "auto")) return simd_candidates().front();
@@ -64,6 +97,14 @@ Result<std::unique_ptr<Kernel>> make_estimator(std::string_view name, Metric met
   const auto candidate = kernels::find_candidate(name);
   if (!candidate) return tl::unexpected(candidate.error());
   return make_code_estimator(kernels::code_loops(candidate->name), metric, dim, element);
+}
+
+Result<std::unique_ptr<RowAlgebra>> make_row_algebra(std::string_view name, std::size_t dim) {
+  const auto candidate = kernels::find_candidate(name);
+  if (!candidate) return tl::unexpected(candidate.error());
+  const kernels::AlgebraLoops loops = kernels::loops_called(
+      candidate->name, kernels::scalar_algebra_loops(), kernels::simd_algebra_loops());
+  return std::make_unique<kernels::LoopAlgebra>(loops, dim);
 }
 
 std::vector<std::string> kernel_names() {

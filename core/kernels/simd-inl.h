@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // One instruction set's kernel; included by simd.cc once per target.
-//
-// A score is summed in this order, whatever the batch: vectors 0, 2, 4... of the row go into one
-// accumulator and vectors 1, 3, 5... into another, with fused multiply-adds where the target has
-// them; the two are added; then, in every block of four lanes, (0 + 2) + (1 + 3); then the blocks,
-// halves upon halves. So a row's score has the same bits alone, in a batch, gathered or scanned; it
-// differs between targets, within gamma_n of the sum of the absolute terms (Higham 2002, 3.1).
 
 // A guard that lets every target in once.
 #if defined(ENGRAM_CORE_KERNELS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -15,166 +9,35 @@
 #define ENGRAM_CORE_KERNELS_SIMD_INL_H_
 #endif
 
-#include <hwy/highway.h>
+#include "core/kernels/f32-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace engram::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-// Rows are padded to 16 floats, which every vector length up to that divides.
-inline constexpr std::size_t kLineFloats = kRowAlignment / sizeof(float);
-using Tag = hn::CappedTag<float, kLineFloats>;
-using Vector = hn::Vec<Tag>;
-
-inline constexpr std::size_t kLanes = hn::MaxLanes(Tag());
-inline constexpr std::size_t kAccumulators = 2;
-inline constexpr std::size_t kStep = kAccumulators * kLanes;
-
 /// Rows that share the loads of a query, as many as the registers have room for: a load takes as
 /// long as a multiply-add, so that each of the query's is time lost. Two sums of each row are more
 /// than these need to hide the latency, but a row alone needs them.
-inline constexpr bool kHas32Registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64;
 inline constexpr std::size_t kGroup = kHas32Registers ? 8 : 6;
-
-/// Rows whose lanes are added up together.
-inline constexpr std::size_t kBlock = 4;
-
-/// How much of a row to fetch while the group before it is scored: short rows as a whole; of a long
-/// one the head, for then the hardware sees a stream, and each prefetch takes the place of a load.
-/// On Zen 4 eight lines of 384 dimensions cost 6 % in L1 and two 2 %; from DRAM eight gain 10 %
-/// over two when nothing else runs, and nothing measurable when something does. Into the
-/// second-level cache, for the first has too few outstanding misses: rows of 100 dimensions at
-/// random from DRAM are read 1.4 times as fast as without prefetch, by way of the first level
-/// only 1.1 times.
-inline constexpr std::size_t kShortFloats = 8 * kLineFloats;
-inline constexpr std::size_t kHeadFloats = 2 * kLineFloats;
-inline constexpr int kPrefetchLocality = 2;
 
 /// How far ahead a scan fetches, a line for each that it reads, where a vector is a line: that
 /// consumes faster than the hardware's prefetching follows by itself (Zen 4, share of the bandwidth
 /// at 768 and 1536 dimensions: from 90 to 98 % to 100 %; vectors of half a line lose 10 %).
 inline constexpr std::size_t kScanAheadFloats = kLanes == kLineFloats ? 32 * kLineFloats : 0;
 
+/// What a vector's components add to a score.
 template <Metric kMetric>
-HWY_INLINE Vector accumulate(Vector query, Vector row, Vector sum) {
-  if constexpr (kMetric == Metric::kL2) {
-    const Vector difference = hn::Sub(query, row);
-    return hn::MulAdd(difference, difference, sum);
-  } else {
-    return hn::NegMulAdd(query, row, sum);
-  }
-}
-
-#if HWY_TARGET == HWY_SCALAR
-/// Writes the only lane of four vectors.
-HWY_INLINE void store_sums(const Vector* v, float* out) {
-  for (std::size_t i = 0; i < kBlock; ++i) out[i] = hn::GetLane(v[i]);
-}
-#else
-/// Adds up blocks of four lanes, halves upon halves, and writes the block that is left.
-template <class D>
-HWY_INLINE void store_block_sum(D d, hn::Vec<D> blocks, float* out) {
-  if constexpr (hn::MaxLanes(D()) <= kBlock) {
-    hn::StoreU(blocks, d, out);
-  } else {
-    const hn::Half<D> half;
-    store_block_sum(half, hn::Add(hn::LowerHalf(half, blocks), hn::UpperHalf(half, blocks)), out);
-  }
-}
-
-/// Writes the sums of the lanes of four vectors, which are added as they are transposed.
-HWY_INLINE void store_sums(const Vector* v, float* out) {
-  const Tag f32;
-  const hn::Repartition<std::uint64_t, Tag> u64;
-  // Lanes of a block: a0+a2, b0+b2, a1+a3, b1+b3; and the same of c and d.
-  const Vector ab = hn::Add(hn::InterleaveLower(f32, v[0], v[1]),  //
-                            hn::InterleaveUpper(f32, v[0], v[1]));
-  const Vector cd = hn::Add(hn::InterleaveLower(f32, v[2], v[3]),  //
-                            hn::InterleaveUpper(f32, v[2], v[3]));
-  const auto ab_pairs = hn::BitCast(u64, ab);
-  const auto cd_pairs = hn::BitCast(u64, cd);
-  const Vector blocks = hn::Add(hn::BitCast(f32, hn::InterleaveLower(u64, ab_pairs, cd_pairs)),
-                                hn::BitCast(f32, hn::InterleaveUpper(u64, ab_pairs, cd_pairs)));
-  store_block_sum(f32, blocks, out);
-}
-#endif
-
-/// Writes the sums of the lanes of each vector.
-template <std::size_t kRows>
-HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out) {
-  constexpr std::size_t kWhole = kRows / kBlock * kBlock;
-  for (std::size_t r = 0; r < kWhole; r += kBlock) store_sums(v + r, out + r);
-  if constexpr (kWhole < kRows) {
-    Vector rest[kBlock];
-    for (std::size_t r = 0; r < kBlock; ++r) rest[r] = v[kWhole + r < kRows ? kWhole + r : kWhole];
-    float sums[kBlock];
-    store_sums(rest, sums);
-    for (std::size_t r = kWhole; r < kRows; ++r) out[r] = sums[r - kWhole];
-  }
-}
-
-/// Scores kRows <= kGroup rows against one query. `floats` is a multiple of kLineFloats. kAhead:
-/// how many floats ahead of the first row to fetch, or 0.
-template <Metric kMetric, std::size_t kRows, std::size_t kAhead = 0>
-HWY_INLINE void score_rows(const float* HWY_RESTRICT query, const float* const (&rows)[kRows],
-                           std::size_t floats, float* HWY_RESTRICT out) {
-  const Tag f32;
-  Vector even[kRows];
-  Vector odd[kRows];
-  for (std::size_t r = 0; r < kRows; ++r) even[r] = odd[r] = hn::Zero(f32);
-
-  std::size_t i = 0;
-  for (; i + kStep <= floats; i += kStep) {
-    if constexpr (kAhead != 0) {
-      for (std::size_t line = 0; line < kStep; line += kLineFloats) {
-        __builtin_prefetch(rows[0] + i + line + kAhead, 0, kPrefetchLocality);
-      }
-    }
-    const Vector q0 = hn::LoadU(f32, query + i);
-    const Vector q1 = hn::LoadU(f32, query + i + kLanes);
-    for (std::size_t r = 0; r < kRows; ++r) {
-      even[r] = accumulate<kMetric>(q0, hn::LoadU(f32, rows[r] + i), even[r]);
-      odd[r] = accumulate<kMetric>(q1, hn::LoadU(f32, rows[r] + i + kLanes), odd[r]);
+struct ScoreTerm {
+  static HWY_INLINE Vector add(Vector query, Vector /*weights*/, Vector row, Vector sum) {
+    if constexpr (kMetric == Metric::kL2) {
+      const Vector difference = hn::Sub(query, row);
+      return hn::MulAdd(difference, difference, sum);
+    } else {
+      return hn::NegMulAdd(query, row, sum);
     }
   }
-  if (i < floats) {  // a last line, where one vector is a line
-    const Vector q0 = hn::LoadU(f32, query + i);
-    for (std::size_t r = 0; r < kRows; ++r) {
-      even[r] = accumulate<kMetric>(q0, hn::LoadU(f32, rows[r] + i), even[r]);
-    }
-  }
-
-  for (std::size_t r = 0; r < kRows; ++r) even[r] = hn::Add(even[r], odd[r]);
-  store_all_sums(even, out);
-}
-
-const float* floats_of(const std::byte* bytes) noexcept {
-  return reinterpret_cast<const float*>(bytes);
-}
-
-/// Asks for the next group of rows, or for what there is of it. g++ 12 and clang 14 keep these
-/// prefetches, as their disassembly shows.
-HWY_INLINE void prefetch_group(std::span<const std::byte* const> rows, std::size_t floats) {
-  const std::size_t count = std::min(rows.size(), kGroup);
-  const std::size_t reach = floats <= kShortFloats ? floats : kHeadFloats;
-  for (std::size_t r = 0; r < count; ++r) {
-    for (std::size_t i = 0; i < reach; i += kLineFloats) {
-      __builtin_prefetch(floats_of(rows[r]) + i, 0, kPrefetchLocality);
-    }
-  }
-}
-
-/// Scores the first kRows of `rows`.
-template <Metric kMetric, std::size_t kRows>
-HWY_INLINE void score_group(const float* query, std::span<const std::byte* const> rows,
-                            std::size_t floats, float* out) {
-  const float* group[kRows];
-  for (std::size_t r = 0; r < kRows; ++r) group[r] = floats_of(rows[r]);
-  score_rows<kMetric>(query, group, floats, out);
-}
+};
 
 template <Metric kMetric>
 class SimdKernel final : public F32Kernel {
@@ -184,27 +47,7 @@ class SimdKernel final : public F32Kernel {
   void gather(Query query, std::span<const std::byte* const> rows,
               std::span<float> out) const noexcept override {
     const float* const q = floats_of(query.data);
-    float* scores = out.data();
-    for (; rows.size() >= kGroup; rows = rows.subspan(kGroup), scores += kGroup) {
-      prefetch_group(rows.subspan(kGroup), row_floats());
-      score_group<kMetric, kGroup>(q, rows, row_floats(), scores);
-    }
-    if (rows.size() >= kBlock) {
-      prefetch_group(rows.subspan(kBlock), row_floats());  // of a list without a group, not yet
-      score_group<kMetric, kBlock>(q, rows, row_floats(), scores);
-      rows = rows.subspan(kBlock);
-      scores += kBlock;
-    }
-    switch (rows.size()) {
-      case 3:
-        return score_group<kMetric, 3>(q, rows, row_floats(), scores);
-      case 2:
-        return score_group<kMetric, 2>(q, rows, row_floats(), scores);
-      case 1:
-        return score_group<kMetric, 1>(q, rows, row_floats(), scores);
-      default:
-        return;
-    }
+    score_list<Term, kGroup>(q, q, rows, row_floats(), out.data());
   }
 
   /// Row by row: one stream through memory, which the hardware prefetches better than it does four
@@ -213,11 +56,13 @@ class SimdKernel final : public F32Kernel {
     const float* const q = floats_of(query.data);
     for (std::size_t i = 0; i < out.size(); ++i) {
       const float* const row[1] = {floats_of(rows + i * stride())};
-      score_rows<kMetric, 1, kScanAheadFloats>(q, row, row_floats(), &out[i]);
+      score_rows<Term, 1, kScanAheadFloats>(q, q, row, row_floats(), &out[i]);
     }
   }
 
  private:
+  using Term = ScoreTerm<kMetric>;
+
   std::size_t row_floats() const noexcept { return stride() / sizeof(float); }
 };
 

@@ -28,12 +28,7 @@ HWY_EXPORT(make_code_loops);
 }  // namespace
 
 std::vector<CodeLoops> simd_code_loops() {
-  std::vector<CodeLoops> loops;
-  for_each_target(runnable_targets(), [&](std::int64_t target) {
-    const auto make = function_for(target, HWY_DISPATCH_TABLE(make_code_loops));
-    loops.push_back(make(target_name(target)));
-  });
-  return loops;
+  return runnable_loops(HWY_DISPATCH_TABLE(make_code_loops));
 }
 
 }  // namespace engram::kernels

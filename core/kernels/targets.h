@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <iterator>
 #include <string_view>
+#include <vector>
 
 namespace engram::kernels {
 
@@ -41,6 +42,17 @@ Function function_for(std::int64_t target, const Function (&table)[kSize]) {
 template <class Visit>
 void for_each_target(std::int64_t targets, Visit&& visit) {
   for (; targets != 0; targets &= targets - 1) visit(targets & -targets);
+}
+
+/// What each function of Highway's table makes of its target's name, for the instruction sets that
+/// this machine can run, best first.
+template <class Loops, std::size_t kSize>
+std::vector<Loops> runnable_loops(Loops (*const (&table)[kSize])(std::string_view)) {
+  std::vector<Loops> loops;
+  for_each_target(runnable_targets(), [&](std::int64_t target) {
+    loops.push_back(function_for(target, table)(target_name(target)));
+  });
+  return loops;
 }
 
 }  // namespace engram::kernels

@@ -4,11 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cctype>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -17,10 +15,16 @@
 
 #include "core/kernels/f32_kernel.h"
 #include "core/row.h"
+#include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
 namespace engram {
 namespace {
+
+using test::random_vector;
+using test::RowArray;
+using test::same_bits;
+using test::tested_kernels;
 
 constexpr std::size_t kRows = 65;
 constexpr std::size_t kBatchSizes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 65};
@@ -33,55 +37,16 @@ std::vector<std::size_t> tested_dims() {
   return dims;
 }
 
-/// Every kernel of this machine but the oracle.
-std::vector<std::string> tested_kernels() {
-  std::vector<std::string> names = kernel_names();
-  std::erase_if(names, [](const std::string& name) { return name == "auto" || name == "scalar"; });
-  return names;
-}
-
 std::unique_ptr<Kernel> kernel_of(const std::string& name, Metric metric, std::size_t dim) {
   auto kernel = make_kernel(name, metric, dim);
   REQUIRE(kernel.has_value());
   return std::move(*kernel);
 }
 
-std::vector<float> random_vector(std::size_t dim, std::mt19937_64& rng) {
-  std::normal_distribution<float> normal;
-  std::vector<float> vector(dim);
-  for (float& value : vector) value = normal(rng);
-  return vector;
-}
-
-/// Encoded rows in exactly as much memory as they need, so that a sanitizer sees every byte read
-/// before or after them.
-class RowArray {
- public:
-  RowArray(std::size_t dim, std::size_t misalignment)
-      : stride_(row_bytes(dim)),
-        size_(kRows * stride_ + misalignment),
-        bytes_(static_cast<std::byte*>(::operator new(size_, kAlignment))),
-        first_(bytes_ + misalignment) {}
-  ~RowArray() { ::operator delete(bytes_, kAlignment); }
-  RowArray(const RowArray&) = delete;
-  RowArray& operator=(const RowArray&) = delete;
-
-  std::byte* row(std::size_t i) const { return first_ + i * stride_; }
-  void copy_from(const RowArray& other) { std::memcpy(first_, other.first_, kRows * stride_); }
-
- private:
-  static constexpr std::align_val_t kAlignment{kRowAlignment};
-
-  std::size_t stride_;
-  std::size_t size_;
-  std::byte* bytes_;
-  std::byte* first_;
-};
-
 /// One query and kRows rows, and what the oracle says of them.
 struct Problem {
   Problem(Metric metric_, std::size_t dim_, std::mt19937_64& rng)
-      : metric(metric_), dim(dim_), query(random_vector(dim_, rng)), rows(dim_, 0) {
+      : metric(metric_), dim(dim_), query(random_vector(dim_, rng)), rows(dim_, kRows) {
     for (std::size_t i = 0; i < kRows; ++i)
       encode_row(metric, random_vector(dim, rng), rows.row(i));
     const auto oracle = kernel_of("scalar", metric, dim);
@@ -93,7 +58,7 @@ struct Problem {
 
   /// What rounding may add up to (Higham 2002, 3.1): gamma_n times the sum of the absolute terms,
   /// where n is the longest chain of roundings that one term goes through in the order that
-  /// simd-inl.h states. That is half of the padded dimension for a target of one lane; and a few
+  /// f32-inl.h states. That is half of the padded dimension for a target of one lane; and a few
   /// for the difference, its square, the sums of accumulators and lanes, and the oracle's result.
   double error_bound(const std::byte* q_bytes, const std::byte* x_bytes) const {
     const auto* const q = reinterpret_cast<const float*>(q_bytes);
@@ -123,12 +88,6 @@ std::size_t first_inaccurate(const Problem& problem, std::span<const float> scor
     if (!(std::abs(double{scores[i]} - double{problem.scores[i]}) <= problem.bounds[i])) return i;
   }
   return kRows;
-}
-
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) {
-    return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
-  });
 }
 
 /// Row numbers in random order.
@@ -185,7 +144,7 @@ void check_kernel(const std::string& name, const Problem& problem, std::mt19937_
 
   const std::vector<std::size_t> order = shuffled(rng);
   for (const std::size_t misalignment : kMisalignments) {
-    RowArray rows(problem.dim, misalignment);
+    RowArray rows(problem.dim, kRows, misalignment);
     rows.copy_from(problem.rows);
     for (const std::size_t batch : kBatchSizes) {
       CAPTURE(misalignment);
