@@ -62,10 +62,8 @@ const Registration kRegistration({
     .name = "hnsw",
     .summary = "Approximate search: walks a layered graph of near neighbours",
     .source = "Malkov & Yashunin 2018",
-    .traits = {.concurrent = true,
-               .deferred_reclaim = true,
-               .saves_structure = true,
-               .recalls = true},
+    .traits =
+        {.concurrent = true, .deferred_reclaim = true, .saves_structure = true, .recalls = true},
     .create_options = kCreateOptions,
     .recall_options = recall::kRecallOptions,
     .stored_element = stored_element,
@@ -97,8 +95,8 @@ Status Hnsw::prepare_codes() {
 }
 
 Status Hnsw::prepare_recaller() {
-  auto recaller = recall::HopfieldRecaller::create(
-      {.context = context_, .held = held_, .graph = this}, {});
+  auto recaller =
+      recall::HopfieldRecaller::create({.context = context_, .held = held_, .graph = this}, {});
   if (!recaller) return tl::unexpected(std::move(recaller.error()));
   recaller_ = std::move(*recaller);
   return {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `hopfield`: a modern Hopfield network whose stored patterns are the items [Ramsauer et al. 2021].
-// The network itself is primitives/recall, which every index can have over what it holds; here it is
-// given a graph of its own that finds candidates where there are many items.
+// The network itself is primitives/recall, which every index can have over what it holds; here it
+// is given a graph of its own that finds candidates where there are many items.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -146,10 +146,8 @@ const Registration kRegistration({
     .name = "hopfield",
     .summary = "Associative recall: falls from a cue into the wells of an energy",
     .source = "Ramsauer et al. 2021",
-    .traits = {.concurrent = true,
-               .deferred_reclaim = true,
-               .saves_structure = true,
-               .recalls = true},
+    .traits =
+        {.concurrent = true, .deferred_reclaim = true, .saves_structure = true, .recalls = true},
     .create_options = kCreateOptions,
     .recall_options = recall::kRecallOptions,
     .create = create,

@@ -37,8 +37,7 @@ Status Descent::complete(const Cue& cue, Recall& recall) {
   auto& slots = buffers_.candidates;
   Weighing& weighing = buffers_.weighing;
   slots = items_.all;
-  has_weights_ =
-      energy_.weigh_visible(state(), *cue.visible, slots, buffers_.energy, weighing);
+  has_weights_ = energy_.weigh_visible(state(), *cue.visible, slots, buffers_.energy, weighing);
   if (!has_weights_) return {};
   describe_cue(recall);
   energy_.complete(*cue.visible, slots, weighing.weights, buffers_.energy, buffers_.sum, state());
@@ -71,9 +70,19 @@ Status Descent::descend(const Cue& cue, Recall& recall) {
     }
     recall.converged = !step(cue);
     ++recall.steps;
-    has_weights_ = weigh();
+    if (is_sparse()) {
+      ENGRAM_TRY(look_around());
+    } else {
+      has_weights_ = weigh();
+    }
   }
   return {};
+}
+
+/// Whether items far enough behind have no weight at all. Then a few candidates give all that a
+/// scan gives, if they are looked for at every step.
+bool Descent::is_sparse() const {
+  return std::isfinite(separation_margin(settings_.separation));
 }
 
 bool Descent::weigh() {
@@ -91,8 +100,7 @@ Status Descent::look_around() {
     if (!sees_all()) ENGRAM_TRY(add_nearest(count));
     has_weights_ = weigh();
     truncated_ = truncation();
-    const bool is_sparse = std::isfinite(separation_margin(rule));
-    if (!has_weights_ || !is_sparse || truncated_ == 0) return {};
+    if (!has_weights_ || !is_sparse() || truncated_ == 0) return {};
   }
 }
 
@@ -179,8 +187,7 @@ void Descent::describe_state(std::size_t top, Recall& recall) {
   recall.attractor = greatest();
   const Query query{buffers_.state.reserve(bytes())};
   const Bound bound(context_.kernel, query, context_.store);
-  recall.distance =
-      score_to_distance(context_.store.metric(), bound.score(recall.attractor->slot));
+  recall.distance = score_to_distance(context_.store.metric(), bound.score(recall.attractor->slot));
   recall.effective_count = effective_count(weights);
   recall.kind = kind_of(recall.attractor->weight, recall.effective_count, items_.all.size());
   for (std::size_t i = 0; i < weights.size(); ++i) {

@@ -22,9 +22,9 @@ struct Memory {
 
 /// The items of a recall.
 struct Items {
-  std::vector<Slot> all;          ///< ascending
-  const SlotSet* among = nullptr; ///< the same, to ask
-  const Index* graph = nullptr;   ///< finds the nearest of them and perhaps others; null: scan
+  std::vector<Slot> all;           ///< ascending
+  const SlotSet* among = nullptr;  ///< the same, to ask
+  const Index* graph = nullptr;    ///< finds the nearest of them and perhaps others; null: scan
 };
 
 /// What a worker keeps between recalls.
@@ -40,8 +40,8 @@ struct DescentBuffers {
 };
 
 /// One recall. Looks at all items, or at the nearest to the cue: then those nearest to where it
-/// comes to rest join them, until there is nothing new there. More items only lower the energy, so
-/// its trace falls all the same.
+/// comes to rest join them (to every state, if the separation is sparse), until there is nothing
+/// new there. More items only lower the energy, so its trace falls all the same.
 class Descent {
  public:
   Descent(const IndexContext& context, const Energy& energy, const Settings& settings,
@@ -66,6 +66,7 @@ class Descent {
   Status descend(const Cue& cue, Recall& recall);
   Status look_around();
   Status add_nearest(std::size_t count);
+  bool is_sparse() const;
   bool weigh();
   bool step(const Cue& cue);
   double truncation() const;

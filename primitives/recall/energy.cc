@@ -61,14 +61,12 @@ double Energy::similarity(float score) const noexcept {
 
 /// R at `state`.
 double Energy::regularizer(const float* state) const noexcept {
-  return context_.store.metric() == Metric::kDot
-             ? 0.5 * squared_norm(state, context_.store.dim())
-             : 0;
+  return context_.store.metric() == Metric::kDot ? 0.5 * squared_norm(state, context_.store.dim())
+                                                 : 0;
 }
 
 /// Makes logits of the similarities in buffers.logits, and weights of those.
-bool Energy::separate_logits(EnergyBuffers& buffers, Weighing& weighing,
-                             double regularizer) const {
+bool Energy::separate_logits(EnergyBuffers& buffers, Weighing& weighing, double regularizer) const {
   bool has_any = false;
   for (double& logit : buffers.logits) {
     logit *= beta_;
@@ -77,8 +75,7 @@ bool Energy::separate_logits(EnergyBuffers& buffers, Weighing& weighing,
   }
   weighing.weights.resize(buffers.logits.size());
   if (!has_any) return false;
-  weighing.conjugate =
-      separate(separation_, buffers.logits, weighing.weights, buffers.separation);
+  weighing.conjugate = separate(separation_, buffers.logits, weighing.weights, buffers.separation);
   weighing.energy = regularizer - weighing.conjugate / beta_;
   return true;
 }

@@ -65,8 +65,7 @@ class Energy {
 
   /// The same if only the coordinates in `visible` are known: similarities are of those alone.
   bool weigh_visible(const float* state, std::span<const CoordinateRange> visible,
-                     std::span<const Slot> slots, EnergyBuffers& buffers,
-                     Weighing& weighing) const;
+                     std::span<const Slot> slots, EnergyBuffers& buffers, Weighing& weighing) const;
 
   /// next = T of the state that `weights` of `slots` belong to. next: [padded dim].
   void update(std::span<const Slot> slots, std::span<const double> weights, EnergyBuffers& buffers,

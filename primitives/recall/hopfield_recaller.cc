@@ -54,14 +54,12 @@ Status HopfieldRecaller::check(const Cue& cue, const Settings& settings) const {
   return {};
 }
 
-void HopfieldRecaller::collect(const SlotSet* among, const Settings& settings,
-                               Items& items) const {
+void HopfieldRecaller::collect(const SlotSet* among, const Settings& settings, Items& items) const {
   items.among = among == nullptr ? &memory_.held : among;
   items.all.clear();
   items.among->for_each(0, Slot{kMaxSlots}, [&](Slot slot) { items.all.push_back(slot); });
-  const bool walks =
-      settings.candidates == Candidates::kGraph ||
-      (settings.candidates == Candidates::kAuto && items.all.size() > kAutoScan);
+  const bool walks = settings.candidates == Candidates::kGraph ||
+                     (settings.candidates == Candidates::kAuto && items.all.size() > kAutoScan);
   items.graph = walks ? memory_.graph : nullptr;
 }
 

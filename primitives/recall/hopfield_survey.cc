@@ -68,8 +68,7 @@ HopfieldSurvey::HopfieldSurvey(const Memory& memory, const RowAlgebra& algebra,
       algebra_(algebra),
       how_(how),
       items_(std::move(items)),
-      sample_(items_.all.size() < 2 ? std::vector<Slot>{}
-                                    : draw(items_.all, how.sample, how.seed)),
+      sample_(items_.all.size() < 2 ? std::vector<Slot>{} : draw(items_.all, how.sample, how.seed)),
       beta_(how.beta) {}
 
 bool HopfieldSurvey::step(Scratch& scratch) {
@@ -105,8 +104,8 @@ Status HopfieldSurvey::find_nearest(Slot slot, const float* state, Scratch& scra
   const Bound bound(memory_.context.kernel, query, memory_.context.store);
   if (items_.graph != nullptr) {
     constexpr std::size_t kNeighbors = 16;
-    ENGRAM_TRY(items_.graph->search(query, {.k = kNeighbors, .ef = 2 * how_.settings.candidate_count},
-                                    scratch, buffers.hits));
+    ENGRAM_TRY(items_.graph->search(
+        query, {.k = kNeighbors, .ef = 2 * how_.settings.candidate_count}, scratch, buffers.hits));
     buffers.hits.push_back({bound.score(slot), slot});
     return {};
   }
@@ -156,7 +155,8 @@ void HopfieldSurvey::add_squared_gap(Slot slot, const float* state, DescentBuffe
                    squares.resize(rows.size());
                    algebra_.weighted_squares(state, ones.data(), rows, squares);
                    for (std::size_t i = 0; i < rows.size(); ++i) {
-                     if (items_.all[first + i] != slot) nearest = std::min(nearest, 0.5 * squares[i]);
+                     if (items_.all[first + i] != slot)
+                       nearest = std::min(nearest, 0.5 * squares[i]);
                    }
                  });
   if (std::isfinite(nearest)) squared_gaps_.push_back(nearest);

@@ -27,11 +27,19 @@ struct Variant {
   std::string name;
 };
 
+/// Whether it only says how a recall goes unless VRECALL says otherwise.
+inline bool is_of_recalls(const Primitive& primitive, const OptionSpec& spec) {
+  const auto recalls = primitive.recall_options;
+  return std::any_of(recalls.begin(), recalls.end(),
+                     [&](const OptionSpec& other) { return other.name == spec.name; });
+}
+
 /// The primitive with every combination of its options that are choices: what one is made of rather
 /// than tuned by.
 inline std::vector<Variant> variants_of(const Primitive& primitive) {
   std::vector<Variant> variants{{primitive, {}, std::string(primitive.name)}};
   for (const OptionSpec& spec : primitive.create_options) {
+    if (is_of_recalls(primitive, spec)) continue;
     std::vector<Variant> extended;
     for (const Variant& variant : variants) {
       for (const std::string_view choice : spec.choices) {

@@ -24,7 +24,8 @@ void on_every_recalling_primitive(Test&& test) {
 }
 
 bool all_finite(std::span<const float> values) {
-  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+  return std::all_of(values.begin(), values.end(),
+                     [](float value) { return std::isfinite(value); });
 }
 
 /// That a recall keeps the promises of its fields.
@@ -136,7 +137,8 @@ TEST_CASE("primitives/conformance: the order of insertion changes no recall") {
     for (std::size_t i = 0; i < 10; ++i) {
       const Recall a = forward.recall_from({cues[i]});
       const Recall b = backward.recall_from({cues[i]});
-      for (std::size_t k = 0; k < 12; ++k) CHECK(a.state[k] == doctest::Approx(b.state[k]).epsilon(1e-5));
+      for (std::size_t k = 0; k < 12; ++k)
+        CHECK(a.state[k] == doctest::Approx(b.state[k]).epsilon(1e-5));
       REQUIRE(a.attractor.has_value());
       CHECK(a.attractor->weight == doctest::Approx(b.attractor->weight).epsilon(1e-5));
     }
