@@ -8,24 +8,11 @@
 
 #include "core/index.h"
 #include "core/recall.h"
+#include "primitives/recall/candidates.h"
 #include "primitives/recall/energy.h"
 #include "primitives/recall/settings.h"
 
 namespace engram::recall {
-
-/// What there is to recall from. All of it outlives whoever recalls.
-struct Memory {
-  IndexContext context;
-  const SlotSet& held;
-  const Index* graph = nullptr;  ///< a search for near items cheaper than a scan; null: none
-};
-
-/// The items of a recall.
-struct Items {
-  std::vector<Slot> all;           ///< ascending
-  const SlotSet* among = nullptr;  ///< the same, to ask
-  const Index* graph = nullptr;    ///< finds the nearest of them and perhaps others; null: scan
-};
 
 /// What a worker keeps between recalls.
 struct DescentBuffers {

@@ -42,25 +42,7 @@ Status HopfieldRecaller::check(const Cue& cue, const Settings& settings) const {
                 "MODE clamp cannot hold coordinates of unit vectors fast, it needs METRIC l2 or "
                 "dot");
   }
-  if (settings.candidates != Candidates::kGraph) return {};
-  if (is_masked) {
-    return fail(ErrorCode::kInvalidArgument,
-                "CAND graph knows distances of whole vectors only, a MASK needs CAND scan or auto");
-  }
-  if (memory_.graph == nullptr) {
-    return fail(ErrorCode::kInvalidArgument,
-                "CAND graph needs an index that keeps a graph, CAND must be scan or auto here");
-  }
-  return {};
-}
-
-void HopfieldRecaller::collect(const SlotSet* among, const Settings& settings, Items& items) const {
-  items.among = among == nullptr ? &memory_.held : among;
-  items.all.clear();
-  items.among->for_each(0, Slot{kMaxSlots}, [&](Slot slot) { items.all.push_back(slot); });
-  const bool walks = settings.candidates == Candidates::kGraph ||
-                     (settings.candidates == Candidates::kAuto && items.all.size() > kAutoScan);
-  items.graph = walks ? memory_.graph : nullptr;
+  return check_candidates(memory_, settings.candidates, is_masked);
 }
 
 /// The row of a vector, in buffers.state.
@@ -80,7 +62,7 @@ Status HopfieldRecaller::recall(const Cue& cue, const RecallParams& params, Scra
   ENGRAM_TRY(check(cue, settings));
 
   auto& buffers = scratch.get<DescentBuffers>();
-  collect(params.items, settings, buffers.items);
+  collect(memory_, params.items, settings.candidates, buffers.items);
   recall = Recall{};
   recall.beta = *beta;
   if (buffers.items.all.empty()) {
@@ -106,7 +88,7 @@ Result<double> HopfieldRecaller::energy(std::span<const float> state, const Reca
   const auto beta = this->beta(settings);
   if (!beta) return tl::unexpected(beta.error());
   auto& buffers = scratch.get<DescentBuffers>();
-  collect(params.items, settings, buffers.items);
+  collect(memory_, params.items, settings.candidates, buffers.items);
   constexpr double kNowhere = std::numeric_limits<double>::infinity();
   if (buffers.items.all.empty()) return kNowhere;
   const float* const row = encode_state(state, buffers);
@@ -126,7 +108,7 @@ Result<std::unique_ptr<Survey>> HopfieldRecaller::survey(const SurveyParams& par
     how.beta = *beta;
   }
   Items items;
-  collect(params.items, how.settings, items);
+  collect(memory_, params.items, how.settings.candidates, items);
   return std::make_unique<HopfieldSurvey>(memory_, *algebra_, how, std::move(items));
 }
 

@@ -40,7 +40,6 @@ class HopfieldRecaller final : public Recaller {
   Settings settings(const Options* options) const;
   Result<double> beta(const Settings& settings) const;
   Status check(const Cue& cue, const Settings& settings) const;
-  void collect(const SlotSet* among, const Settings& settings, Items& items) const;
   const float* encode_state(std::span<const float> vector, DescentBuffers& buffers) const;
   Tuned tuned() const;
 

@@ -9,6 +9,7 @@
 #include "core/recall.h"
 #include "core/row_algebra.h"
 #include "primitives/recall/descent.h"
+#include "primitives/recall/gaps.h"
 #include "primitives/recall/settings.h"
 
 namespace engram::recall {
@@ -36,24 +37,16 @@ class HopfieldSurvey final : public Survey {
   std::vector<Fact> diagnosis() const override;
 
  private:
-  const float* row(Slot slot, EnergyBuffers& buffers) const;
-  bool measure_gap(Slot slot, Scratch& scratch);
   bool measure_energy(Slot slot, Scratch& scratch);
-  Status find_nearest(Slot slot, const float* state, Scratch& scratch,
-                      DescentBuffers& buffers) const;
-  void add_squared_gap(Slot slot, const float* state, DescentBuffers& buffers);
   void find_beta();
 
   const Memory memory_;
   const RowAlgebra& algebra_;
   const SurveySettings how_;
-  const Items items_;
-  std::vector<Slot> sample_;
+  GapSample sample_;
   std::size_t next_ = 0;  // of both passes, one after the other
   double beta_;
   double gap_ = 0;
-  std::vector<double> gaps_;
-  std::vector<double> squared_gaps_;  // half the squared distance to the nearest; only under dot
   std::vector<double> own_weights_;
   std::vector<double> energies_;
 };

@@ -10,6 +10,7 @@
 #include "core/metric.h"
 #include "core/options.h"
 #include "core/result.h"
+#include "primitives/recall/candidates.h"
 #include "primitives/recall/separation.h"
 
 namespace engram::recall {
@@ -18,13 +19,6 @@ namespace engram::recall {
 /// and fills in the others; clamp goes on from there with the visible ones held fast.
 enum class Mode : std::uint8_t { kPosterior, kClamp };
 inline constexpr std::string_view kModeNames[] = {"posterior", "clamp"};
-
-/// Which items are looked at: all; the nearest ones that a graph finds; or that if there are many.
-enum class Candidates : std::uint8_t { kAuto, kScan, kGraph };
-inline constexpr std::string_view kCandidatesNames[] = {"auto", "scan", "graph"};
-
-/// Up to so many items a scan is about as fast as a walk and the sums over what it found.
-inline constexpr std::size_t kAutoScan = 20'000;
 
 struct Settings {
   double beta = 0;   ///< inverse temperature; 0: what VTUNE found, or the metric's default

@@ -280,8 +280,12 @@ TEST_CASE("primitives/recall: within its radius a sparse memory returns the item
   Rng rng = make_rng(8);
   constexpr double kBeta = 16;
   const Vectors items = uniform_vectors(rng, 300, kDim);
-  for (const auto& [separation, margin] : {std::pair{"sparsemax", 1.0}, {"entmax15", 2.0}}) {
-    CAPTURE(separation);
+  struct Case {
+    std::string_view separation;
+    double margin;
+  };
+  for (const Case& it : {Case{"sparsemax", 1.0}, Case{"entmax15", 2.0}}) {
+    CAPTURE(it.separation);
     TestCollection memory(hopfield(), Metric::kL2, kDim);
     memory.add_all(items);
     std::size_t tried = 0;
@@ -291,7 +295,7 @@ TEST_CASE("primitives/recall: within its radius a sparse memory returns the item
       for (std::size_t j = 0; j < items.count(); ++j) {
         if (j == i) continue;
         const double distance = std::sqrt(squared_distance(items[i], items[j]));
-        const double r = distance / 2 - margin / (kBeta * distance);
+        const double r = distance / 2 - it.margin / (kBeta * distance);
         if (r < radius) {
           radius = r;
           nearest = j;
@@ -307,7 +311,7 @@ TEST_CASE("primitives/recall: within its radius a sparse memory returns the item
           cue[k] = static_cast<float>(items[i][k] + share * radius * direction);
         }
         const Recall recall = memory.recall_from(
-            cue, {{"BETA", "16"}, {"SEP", separation}, {"STEPS", "1"}, {"TOL", "0"}});
+            cue, {{"BETA", "16"}, {"SEP", it.separation}, {"STEPS", "1"}, {"TOL", "0"}});
         const bool returned =
             std::equal(recall.state.begin(), recall.state.end(), items[i].begin());
         CHECK(returned == is_exact);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/recall/candidates.h"
+
+namespace engram::recall {
+
+void collect(const Memory& memory, const SlotSet* among, Candidates candidates, Items& items) {
+  items.among = among == nullptr ? &memory.held : among;
+  items.all.clear();
+  items.among->for_each(0, Slot{kMaxSlots}, [&](Slot slot) { items.all.push_back(slot); });
+  items.graph = walks(candidates, items.all.size()) ? memory.graph : nullptr;
+}
+
+Status check_candidates(const Memory& memory, Candidates candidates, bool is_masked) {
+  if (candidates != Candidates::kGraph) return {};
+  if (is_masked) {
+    return fail(ErrorCode::kInvalidArgument,
+                "CAND graph knows distances of whole vectors only, a MASK needs CAND scan or auto");
+  }
+  if (memory.graph == nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "CAND graph needs an index that keeps a graph, CAND must be scan or auto here");
+  }
+  return {};
+}
+
+}  // namespace engram::recall

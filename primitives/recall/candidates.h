@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which items a recall looks at.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "core/index.h"
+#include "core/slot.h"
+#include "core/slot_set.h"
+
+namespace engram::recall {
+
+/// All of them; the nearest ones, which a graph finds; or that where there are many.
+enum class Candidates : std::uint8_t { kAuto, kScan, kGraph };
+inline constexpr std::string_view kCandidatesNames[] = {"auto", "scan", "graph"};
+
+/// Up to so many items a scan is about as fast as a walk and the sums over what it found.
+inline constexpr std::size_t kAutoScan = 20'000;
+
+/// Whether a graph is to be asked, if there is one.
+constexpr bool walks(Candidates candidates, std::size_t items) noexcept {
+  return candidates == Candidates::kGraph || (candidates == Candidates::kAuto && items > kAutoScan);
+}
+
+/// What there is to recall from. All of it outlives whoever recalls.
+struct Memory {
+  IndexContext context;
+  const SlotSet& held;
+  const Index* graph = nullptr;  ///< a search for near items cheaper than a scan; null: none
+};
+
+/// The items of a recall.
+struct Items {
+  std::vector<Slot> all;           ///< ascending
+  const SlotSet* among = nullptr;  ///< the same, to ask
+  const Index* graph = nullptr;    ///< finds the nearest of them and perhaps others; null: scan
+};
+
+/// Fills `items` with `among`, or all that is held if that is null.
+void collect(const Memory& memory, const SlotSet* among, Candidates candidates, Items& items);
+
+/// Errors: kInvalidArgument where `candidates` asks for a graph that is not there, or one for a cue
+/// that is partly hidden, of which it would know nothing.
+Status check_candidates(const Memory& memory, Candidates candidates, bool is_masked);
+
+}  // namespace engram::recall
