@@ -82,6 +82,10 @@ class Deferred {
     std::exchange(front_end_, nullptr)->complete_reply(client_, sequence_, std::move(bytes));
   }
 
+  /// The reply does not leave before the journal may acknowledge `lsn`: for what is recorded after
+  /// the handler has returned. Before reply().
+  void hold(Lsn lsn) { front_end_->hold_reply(client_, sequence_, lsn); }
+
   [[nodiscard]] RespVersion version() const noexcept { return version_; }
 
  private:

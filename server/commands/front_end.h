@@ -39,7 +39,7 @@ class FrontEnd {
   virtual std::uint64_t defer_reply(ClientId id, std::size_t expected_bytes) = 0;
 
   /// A reserved place is not left before the journal may acknowledge `lsn`. If it never may, an
-  /// error takes the place of the reply.
+  /// error takes the place of the reply. Does nothing if the client has gone.
   virtual void hold_reply(ClientId id, std::uint64_t sequence, Lsn lsn) = 0;
 
   /// Fills a reserved place. Does nothing if the client has gone.

@@ -58,6 +58,22 @@ constexpr std::array kCommands = {
     spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
          "Searches for several queries, on all workers at once",
          "index k [EF ef] query [query ...]", "as VSEARCH for each query"),
+    spec("vrecall", vrecall, -4, kReadonly, kIndex,
+         "Recalls by a cue, perhaps noisy or partly hidden: a state, the item that it is nearest "
+         "to, and how sure that is",
+         "index <VEC vector | KEY key> [MASK ranges] [TOP k] [WITHTRACE] [option value ...]",
+         "the primitive's recall; O(N) for a scan, each step"),
+    spec("venergy", venergy, -3, kReadonly, kIndex,
+         "Returns the energy of a state: the lower, the better it fits what is stored",
+         "index vector [option value ...]", "the primitive's; O(N) for a scan"),
+    spec("vtune", vtune, -2, kWrite, kIndex,
+         "Finds the numbers that an index recalls by in a sample of its vectors, and keeps them",
+         "index [SAMPLE count] [SEED seed] [option value ...]",
+         "as VRECALL for each of the sample"),
+    spec("vdiag", vdiag, -2, kReadonly, kIndex,
+         "Describes how an index recalls, by a sample of its vectors",
+         "index [SAMPLE count] [SEED seed] [option value ...]",
+         "as VRECALL for each of the sample"),
 };
 
 }  // namespace

@@ -21,6 +21,14 @@ void vmadd(CommandContext& context);
 void vdel(CommandContext& context);
 void vget(CommandContext& context);
 
+// vector_recall.cc
+void vrecall(CommandContext& context);
+void venergy(CommandContext& context);
+
+// vector_tune.cc: surveys
+void vtune(CommandContext& context);
+void vdiag(CommandContext& context);
+
 // vector_search.cc
 void vsearch(CommandContext& context);
 void vmsearch(CommandContext& context);

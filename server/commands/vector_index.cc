@@ -17,10 +17,6 @@ namespace {
 constexpr std::string_view kDefaultMetric = "cosine";
 constexpr std::string_view kDefaultPrimitive = "hnsw";
 
-std::string_view or_default(std::string_view given, std::string_view fallback) {
-  return given.empty() ? fallback : given;
-}
-
 Result<Metric> read_metric(std::string_view name) {
   const auto metric = metric_from_name(name);
   if (metric) return *metric;
@@ -38,9 +34,9 @@ Result<CollectionSpec> read_spec(Arguments arguments, std::string kernel_name) {
   if (!metric_name) return tl::unexpected(metric_name.error());
   const auto primitive_name = take_pair(*pairs, "PRIMITIVE");
   if (!primitive_name) return tl::unexpected(primitive_name.error());
-  const auto metric = read_metric(or_default(*metric_name, kDefaultMetric));
+  const auto metric = read_metric(metric_name->value_or(kDefaultMetric));
   if (!metric) return tl::unexpected(metric.error());
-  const auto primitive = find_primitive(or_default(*primitive_name, kDefaultPrimitive));
+  const auto primitive = find_primitive(primitive_name->value_or(kDefaultPrimitive));
   if (!primitive) return tl::unexpected(primitive.error());
   auto options = Options::parse((*primitive)->create_options, *pairs);
   if (!options) return tl::unexpected(options.error());

@@ -10,41 +10,11 @@
 #include "server/commands/errors.h"
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
+#include "server/commands/vector_replies.h"
 #include "server/engine/keyspace.h"
 
 namespace engram {
 namespace {
-
-/// A map in the making whose size is known only at its end.
-class InfoMap {
- public:
-  void add(std::string name, std::string value) {
-    if (!has(name)) facts_.push_back({std::move(name), std::move(value)});
-  }
-  void add(std::string name, std::size_t value) { add(std::move(name), std::to_string(value)); }
-
-  void write(ReplyWriter& writer) const {
-    writer.map(facts_.size());
-    for (const Fact& fact : facts_) {
-      writer.simple(fact.name);
-      write_value(writer, fact.value);
-    }
-  }
-
- private:
-  static void write_value(ReplyWriter& writer, const std::string& text) {
-    if (const auto integer = parse_number<std::int64_t>(text)) return writer.integer(*integer);
-    if (const auto real = parse_number<double>(text)) return writer.number(*real);
-    writer.bulk(text);
-  }
-
-  bool has(std::string_view name) const {
-    return std::any_of(facts_.begin(), facts_.end(),
-                       [name](const Fact& fact) { return fact.name == name; });
-  }
-
-  std::vector<Fact> facts_;
-};
 
 std::string fact_or(const std::vector<Fact>& facts, std::string_view name, std::string fallback) {
   for (const Fact& fact : facts) {
@@ -149,8 +119,10 @@ void vinfo(CommandContext& context) {
   const auto pending = std::make_shared<Pending>(Pending{*found, context.defer(), {}, 0});
   pending->collection->read(
       [pending](Scratch&) {
-        pending->facts = pending->collection->index().describe();
-        pending->index_bytes = pending->collection->index().memory_bytes();
+        const Collection& collection = *pending->collection;
+        pending->facts = collection.index().describe();
+        for (Fact& fact : collection.describe_recaller()) pending->facts.push_back(std::move(fact));
+        pending->index_bytes = collection.index().memory_bytes();
       },
       [pending] {
         const InfoMap map = describe(*pending->collection, pending->facts, pending->index_bytes);

@@ -12,12 +12,10 @@
 #include "server/commands/errors.h"
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
+#include "server/commands/vector_replies.h"
 
 namespace engram {
 namespace {
-
-/// The most answers of one command: bounds the memory of its reply.
-constexpr std::size_t kMaxAnswers = std::size_t{1} << 22;
 
 /// A search on its way through the workers.
 struct Search {
@@ -45,16 +43,10 @@ Result<std::vector<std::vector<Answer>>> run(const Search& search, std::span<con
 
 /// EF, which every primitive takes, and the primitive's own search options.
 Status read_options(std::vector<OptionText> pairs, Search& search) {
-  const auto ef = take_pair(pairs, "EF");
+  const auto ef = take_count(pairs, "EF", 1, kMaxSlots, 0);
   if (!ef) return tl::unexpected(ef.error());
-  if (!ef->empty()) {
-    const auto count = read_count(*ef, "EF", 1, kMaxSlots);
-    if (!count) return tl::unexpected(count.error());
-    search.ef = *count;
-  }
-  const auto schema = search.collection->spec().primitive->search_options;
-  if (pairs.empty() && schema.empty()) return {};
-  auto options = Options::parse(schema, pairs);
+  search.ef = *ef;
+  auto options = read_schema(search.collection->spec().primitive->search_options, pairs);
   if (!options) return tl::unexpected(options.error());
   search.options = std::move(*options);
   return {};
@@ -70,24 +62,15 @@ Status read_queries(Arguments packed_queries, std::string_view index, Search& se
   return {};
 }
 
-/// About what one answer takes in a reply: its key, its distance, and what frames them.
-std::size_t answer_bytes(const Collection& collection) {
-  constexpr std::size_t kDistanceAndFraming = 32;
-  return collection.mean_key_bytes() + kDistanceAndFraming;
+/// How many answers `queries` queries have.
+std::size_t answers_of(const Search& search, std::size_t queries) {
+  return queries * std::min(search.k, search.collection->size());
 }
 
 /// About what the reply to `queries` queries will hold, and what they take meanwhile.
 std::size_t expected_bytes(const Search& search, std::size_t queries) {
-  const std::size_t each = std::min(search.k, search.collection->size());
-  return queries * each * answer_bytes(*search.collection) + search.queries.size() * sizeof(float);
-}
-
-Status check_answers(const Search& search, std::size_t queries) {
-  const std::size_t each = std::min(search.k, search.collection->size());
-  if (each * queries <= kMaxAnswers) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              "the command asks for " + std::to_string(each * queries) + " answers, at most " +
-                  std::to_string(kMaxAnswers) + " are given at once");
+  return answers_of(search, queries) * answer_bytes(*search.collection) +
+         search.queries.size() * sizeof(float);
 }
 
 /// index query k [EF n] [option value ...]
@@ -103,7 +86,7 @@ Result<Search> read_vsearch(CommandContext& context) {
   auto pairs = read_pairs(context.argv.subspan(4));
   if (!pairs) return tl::unexpected(pairs.error());
   ENGRAM_TRY(read_options(std::move(*pairs), search));
-  ENGRAM_TRY(check_answers(search, 1));
+  ENGRAM_TRY(check_answers(answers_of(search, 1)));
   return search;
 }
 
@@ -126,7 +109,7 @@ Result<Search> read_vmsearch(CommandContext& context) {
     queries = queries.subspan(2);
   }
   ENGRAM_TRY(read_options(std::move(pairs), search));
-  ENGRAM_TRY(check_answers(search, queries.size()));
+  ENGRAM_TRY(check_answers(answers_of(search, queries.size())));
   ENGRAM_TRY(read_queries(queries, context.argv[1], search));
   return search;
 }

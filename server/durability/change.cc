@@ -16,6 +16,7 @@ enum class Type : std::uint8_t {
   kNewCollection = 6,
   kPutVector = 7,
   kEraseVector = 8,
+  kTuneIndex = 9,
 };
 
 class Encoder {
@@ -62,6 +63,15 @@ class Encoder {
     put_number(out_, change.id);
     put_string(out_, change.key);
   }
+  void operator()(const TuneIndex& change) {
+    begin(Type::kTuneIndex);
+    put_number(out_, change.id);
+    put_number(out_, static_cast<std::uint32_t>(change.numbers.size()));
+    for (const auto& [name, value] : change.numbers) {
+      put_string(out_, name);
+      put_number(out_, value);
+    }
+  }
 
  private:
   void begin(Type type) { put_number(out_, type); }
@@ -90,6 +100,16 @@ NewCollection decode_collection(FieldReader& fields) {
   return change;
 }
 
+TuneIndex decode_tuning(FieldReader& fields) {
+  TuneIndex change{.id = fields.number<std::uint64_t>(), .numbers = {}};
+  const auto count = fields.number<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && fields.ok(); ++i) {  // as above
+    const std::string_view name = fields.string();
+    change.numbers.emplace_back(name, fields.number<double>());
+  }
+  return change;
+}
+
 // Members of a braced list are read in their order.
 Change decode_content(Type type, FieldReader& fields) {
   switch (type) {
@@ -109,6 +129,8 @@ Change decode_content(Type type, FieldReader& fields) {
       return PutVector{fields.number<std::uint64_t>(), fields.string(), fields.string()};
     case Type::kEraseVector:
       return EraseVector{fields.number<std::uint64_t>(), fields.string()};
+    case Type::kTuneIndex:
+      return decode_tuning(fields);
   }
   return ClearKeys{};  // unreachable: decode() has checked the type
 }
@@ -124,7 +146,7 @@ Result<Change> decode(std::string_view& bytes) {
   const auto type = fields.number<std::uint8_t>();
   if (!fields.ok()) return fail(ErrorCode::kDataLoss, "a change has no bytes");
   if (type < static_cast<std::uint8_t>(Type::kSetString) ||
-      type > static_cast<std::uint8_t>(Type::kEraseVector)) {
+      type > static_cast<std::uint8_t>(Type::kTuneIndex)) {
     return fail(ErrorCode::kDataLoss,
                 "there is no change of type " + std::to_string(unsigned{type}));
   }

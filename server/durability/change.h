@@ -57,8 +57,13 @@ struct EraseVector {
   std::string_view key;
 };
 
+struct TuneIndex {
+  std::uint64_t id;
+  std::vector<std::pair<std::string_view, double>> numbers;  ///< any doubles, when decoded
+};
+
 using Change = std::variant<SetString, AppendString, EraseKey, SetExpiry, ClearKeys, NewCollection,
-                            PutVector, EraseVector>;
+                            PutVector, EraseVector, TuneIndex>;
 
 static_assert(std::endian::native == std::endian::little,
               "vectors are stored, and travel, as little-endian float32");

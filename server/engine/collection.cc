@@ -193,6 +193,7 @@ void Collection::remove(Slot slot, Scratch& scratch) {
 bool Collection::commit(Entry& entry) {
   const Entry* const former = keys_.replace(&entry);
   current_.add(entry.slot);
+  is_copy_stale_ = true;
   if (former != nullptr) {
     retire(former->slot);
     return false;
@@ -211,6 +212,7 @@ void Collection::abandon_waiting() {
 
 void Collection::retire(Slot slot) {
   current_.erase(slot);
+  is_copy_stale_ = true;
   if (!spec_.primitive->traits.deferred_reclaim) {
     grace_.after([this, slot] { free_slot(slot); });
     return;
@@ -262,13 +264,11 @@ void Collection::reclaim(std::vector<Slot> slots) {
 }
 
 void Collection::free_slot(Slot slot) {
-  if (saving_) {
-    free_after_save_.push_back(slot);
-    return;
-  }
-  stored_.erase(slot);
-  delete std::exchange(entries_[slot], nullptr);
-  store_->release(slot);
+  rows_.after([this, slot] {
+    stored_.erase(slot);
+    delete std::exchange(entries_[slot], nullptr);
+    store_->release(slot);
+  });
 }
 
 }  // namespace engram

@@ -12,7 +12,8 @@
 //
 // For a moment two versions of a key are in the index. A search that overlaps an overwrite may meet
 // both, or, passing the place of each at the wrong time, neither; collection_search.cc reconciles
-// what it has found with what was replaced meanwhile, so that it answers every key once.
+// what it has found with what was replaced meanwhile, so that it answers every key once. A recall,
+// which sums over items, is told which they are: collection_recall.cc.
 #pragma once
 
 #include <atomic>
@@ -28,6 +29,7 @@
 #include <vector>
 
 #include "core/index.h"
+#include "core/recall.h"
 #include "core/registry.h"
 #include "core/reserved_memory.h"
 #include "core/result.h"
@@ -100,8 +102,36 @@ class Collection : public std::enable_shared_from_this<Collection> {
                                                   const SearchParams& params,
                                                   Scratch& scratch) const;
 
-  /// The structure over the vectors. On a worker, from the work of read().
+  /// The structure over the vectors. On a worker, from the work of read() or recall().
   const Index& index() const noexcept { return *index_; }
+
+  // Recalling. Only for a primitive with Traits::recalls, except what describe_recaller() says.
+
+  /// As read(); `work` gets what RecallParams::items is to be, so that it meets every key once.
+  /// Errors: kResourceExhausted, and nothing was begun.
+  Status recall(std::function<void(const SlotSet* items, Scratch&)> work,
+                std::function<void()> done);
+
+  /// How the index recalls. On a worker, from the work of recall().
+  const Recaller& recaller() const noexcept { return *index_->recaller(); }
+
+  /// The key of an item that a recall names. On a worker, from the same work.
+  std::string_view key_of(Slot slot) const noexcept { return entries_[slot]->key; }
+
+  /// Surveys the items as they are now, whatever is written meanwhile; other operations get their
+  /// turn between its steps. `finish` is called on a worker after the last one, and then `done` on
+  /// the event loop; after an error only `done`. params.items is set here; params.options outlives
+  /// the survey. Errors: those of Recaller::survey(); kResourceExhausted.
+  void survey(const SurveyParams& params, std::function<void(const Survey&)> finish,
+              std::function<void(Status)> done);
+
+  /// Has the index recall by these numbers from now on, and after a restart; then calls `done`.
+  /// Errors: kInvalidArgument for one that is not finite, and then nothing has changed.
+  Status tune(Tuning tuning, std::function<void()> done);
+
+  /// What its Recaller says of itself; nothing if it has none. On a worker, from the work of
+  /// read().
+  std::vector<Fact> describe_recaller() const;
 
   /// No two collections of a store have the same. Any thread.
   std::uint64_t id() const noexcept { return context_.id; }
@@ -153,6 +183,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   using Access = AccessGate::Access;
   class Operation;
   class ReplacementMark;
+  struct SurveyRun;
 
   /// A key's place, current or former. It is made before its slot enters the index and freed after
   /// the slot's grace period, so workers can name whatever they find.
@@ -208,6 +239,14 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void start_waiting_save();
   Status save_keys(SectionWriter& writer, const SlotSet& items) const;
   Status load_keys(SectionReader& reader, const SlotSet& stored);
+  static Status check_tuning(const Tuning& tuning);
+  void adopt(const Tuning& tuning) const;
+  TuneIndex tuning_change() const;
+  Status load_tuning(SectionReader& reader);
+
+  Result<std::shared_ptr<const SlotSet>> current_items();
+  void step(const std::shared_ptr<SurveyRun>& walk);
+  void advance(SurveyRun& walk, Scratch& scratch) const;
 
   Moment moment() const noexcept;
   bool was_replaced_since(const Moment& moment) const noexcept;
@@ -215,7 +254,6 @@ class Collection : public std::enable_shared_from_this<Collection> {
                    std::vector<Hit>& hits) const;
   bool add_missed(Query query, const Moment& began, std::vector<Hit>& hits) const;
   std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
-  std::string_view key_of(Slot slot) const noexcept;
   std::vector<Answer> name(std::span<const Hit> hits) const;
 
   const CollectionSpec spec_;
@@ -230,8 +268,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
   ReservedArray<Entry*> entries_;  // by slot; owns them; workers read
   SlotSet stored_;                 // slots with a row, from staging until they are free
   SlotSet current_;                // those of them that are the place of a key
+  std::shared_ptr<SlotSet> copy_;  // of current_, which workers may be reading; null: none yet
+  bool is_copy_stale_ = true;
   AccessGate gate_;
-  GracePeriod grace_;
+  GracePeriod grace_;  // of operations
+  GracePeriod rows_;   // of saves and surveys: each is more than one operation, and reads rows only
   KeyOrder key_order_;
 
   std::vector<Slot> erased_;  // await reclaim
@@ -239,7 +280,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   bool reclaiming_ = false;
   bool saving_ = false;
   std::function<void()> waiting_save_;  // until a reclaim has ended
-  std::vector<Slot> free_after_save_;
+  GracePeriod::Ticket save_ticket_ = 0;
+  Tuning tuning_;             // what the index was told last
+  std::string saved_tuning_;  // as of the beginning of the save; empty: none
 
   // Counted by workers. A search before which all replacements that had begun had ended, and during
   // which none began, cannot have met two versions of a key.

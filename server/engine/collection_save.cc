@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kStoredSection = "slots.stored";
 constexpr std::string_view kKeysSection = "keys";
+constexpr std::string_view kTuningSection = "tuning";
 
 tl::unexpected<Error> damaged(std::string message) {
   return fail(ErrorCode::kDataLoss, std::move(message));
@@ -28,6 +29,9 @@ void Collection::begin_save(std::function<void()> ready) {
   ENGRAM_ASSERT(!saving_ && !waiting_save_);
   waiting_save_ = [self = shared_from_this(), ready = std::move(ready)] {
     self->saving_ = true;
+    self->save_ticket_ = self->rows_.enter();
+    self->saved_tuning_.clear();
+    if (!self->tuning_.empty()) encode(self->tuning_change(), self->saved_tuning_);
     self->gate_.enter(Access::kShared, ready);
   };
   if (!reclaiming_) start_waiting_save();
@@ -40,7 +44,7 @@ void Collection::start_waiting_save() {
 void Collection::end_save() {
   saving_ = false;
   gate_.leave(Access::kShared);
-  for (const Slot slot : std::exchange(free_after_save_, {})) free_slot(slot);
+  rows_.leave(save_ticket_);
   reclaim_if_worthwhile();
 }
 
@@ -55,6 +59,10 @@ Status Collection::save(SectionWriter& writer) const {
   ENGRAM_TRY(stored.assign(stored_));
   ENGRAM_TRY(save_slots(writer, kStoredSection, stored));
   ENGRAM_TRY(save_keys(writer, items));
+  if (!saved_tuning_.empty()) {
+    ENGRAM_TRY(writer.begin(kTuningSection));
+    ENGRAM_TRY(writer.append(as_span(saved_tuning_)));
+  }
   return store_->save(writer, stored);
 }
 
@@ -87,6 +95,7 @@ Status Collection::load(SectionReader& reader) {
   ENGRAM_TRY(stored_.assign(stored));
   ENGRAM_TRY(load_keys(reader, stored));
   if (spec_.primitive->traits.saves_structure) ENGRAM_TRY(index_->load(reader, current_));
+  ENGRAM_TRY(load_tuning(reader));
   // Erased before the snapshot, or not committed yet: to be let go of like any other.
   stored.for_each(0, store_->slot_end(), [&](Slot slot) {
     if (current_.contains(slot)) return;
@@ -123,6 +132,26 @@ Status Collection::load_keys(SectionReader& reader, const SlotSet& stored) {
     key_bytes_ -= former->key.size();
     current_.erase(former->slot);
   });
+  return {};
+}
+
+TuneIndex Collection::tuning_change() const {
+  return {context_.id, {tuning_.begin(), tuning_.end()}};
+}
+
+/// An index that was never tuned has no such section, nor has one of an older engram.
+Status Collection::load_tuning(SectionReader& reader) {
+  if (!reader.size(kTuningSection)) return {};
+  const auto section = reader.section(kTuningSection);
+  if (!section) return tl::unexpected(section.error());
+  std::string_view bytes = as_text(*section);
+  const auto change = decode(bytes);
+  if (!change) return tl::unexpected(change.error());
+  const auto* const tuning = std::get_if<TuneIndex>(&*change);
+  if (tuning == nullptr || !bytes.empty()) return damaged("the section of tuning is not one");
+  tuning_.assign(tuning->numbers.begin(), tuning->numbers.end());
+  if (const Status sound = check_tuning(tuning_); !sound) return damaged(sound.error().message);
+  adopt(tuning_);
   return {};
 }
 

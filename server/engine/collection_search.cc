@@ -93,10 +93,6 @@ std::size_t Collection::keep_first_of_each_key(std::vector<Hit>& hits) const {
   return std::erase_if(hits, [&](const Hit& hit) { return !met.insert(key_of(hit.slot)).second; });
 }
 
-std::string_view Collection::key_of(Slot slot) const noexcept {
-  return entries_[slot]->key;
-}
-
 std::vector<Answer> Collection::name(std::span<const Hit> hits) const {
   std::vector<Answer> answers;
   answers.reserve(hits.size());

@@ -63,6 +63,7 @@ class Recovery {
   Status apply(const NewCollection& change);
   Status apply(const PutVector& change);
   Status apply(const EraseVector& change);
+  Status apply(const TuneIndex& change);
 
   Result<std::shared_ptr<Collection>> create(const NewCollection& change);
   void add(const NewCollection& change, const std::shared_ptr<Collection>& collection);
@@ -277,6 +278,17 @@ Status Recovery::apply(const EraseVector& change) {
     collection->erase(change.key, [done = begin()](bool) { done({}); });
   }
   return {};
+}
+
+Status Recovery::apply(const TuneIndex& change) {
+  const auto collection = find(change.id);
+  if (collection == nullptr) return {};
+  const auto done = begin();
+  const Status tuned =
+      collection->tune({change.numbers.begin(), change.numbers.end()}, [done] { done({}); });
+  if (tuned) return {};
+  done({});
+  return damaged(tuned.error().message);
 }
 
 Result<std::shared_ptr<Collection>> Recovery::create(const NewCollection& change) {

@@ -390,7 +390,9 @@ std::uint64_t Server::defer_reply(ClientId id, std::size_t expected_bytes) {
 }
 
 void Server::hold_reply(ClientId id, std::uint64_t sequence, Lsn lsn) {
-  find(id)->hold(sequence);
+  Connection* const connection = find(id);
+  if (connection == nullptr) return;
+  connection->hold(sequence);
   held_.push_back({lsn, id, sequence});
 }
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -31,7 +32,7 @@ class Generator {
   explicit Generator(Rng rng) : rng_(std::move(rng)) { texts_.reserve(1 << 16); }
 
   Change change() {
-    switch (rng_() % 8) {
+    switch (rng_() % 9) {
       case 0:
         return SetString{text(), number<std::int64_t>(), text()};
       case 1:
@@ -46,6 +47,8 @@ class Generator {
         return collection();
       case 6:
         return PutVector{number<std::uint64_t>(), text(), text()};
+      case 7:
+        return tuning();
       default:
         return EraseVector{number<std::uint64_t>(), text()};
     }
@@ -74,6 +77,14 @@ class Generator {
     for (std::uint64_t i = rng_() % 4; i > 0; --i) {
       const std::string_view option = text();
       change.options.emplace_back(option, text());
+    }
+    return change;
+  }
+
+  Change tuning() {
+    TuneIndex change{number<std::uint64_t>(), {}};
+    for (std::uint64_t i = rng_() % 4; i > 0; --i) {
+      change.numbers.emplace_back(text(), std::bit_cast<double>(rng_()));
     }
     return change;
   }
@@ -108,6 +119,9 @@ TEST_CASE("durability/change: the bytes are those of FORMAT.md") {
   CHECK(encoded(PutVector{1, "k", "vvvv"}) ==
         "\x07\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00k\x04\x00\x00\x00vvvv"s);
   CHECK(encoded(EraseVector{1, "k"}) == "\x08\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00k"s);
+  CHECK(encoded(TuneIndex{1, {{"b", 1.5}}}) ==
+        "\x09\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00"
+        "b\x00\x00\x00\x00\x00\x00\xf8\x3f"s);
 }
 
 TEST_CASE("durability/change: what is decoded is what was encoded, one after the other") {
@@ -163,11 +177,15 @@ TEST_CASE("durability/change: counts and lengths are not believed") {
   overwrite_number(bytes, bytes.size() - 4, ~std::uint32_t{0});
   std::string_view left = bytes;
   CHECK_FALSE(decode(left));
+  bytes = encoded(TuneIndex{1, {}});
+  overwrite_number(bytes, bytes.size() - 4, ~std::uint32_t{0});
+  left = bytes;
+  CHECK_FALSE(decode(left));
   bytes = encoded(EraseKey{"key"});
   overwrite_number(bytes, 1, ~std::uint32_t{0});
   left = bytes;
   CHECK_FALSE(decode(left));
-  for (const char type : {'\0', '\x09', '\xff'}) {
+  for (const char type : {'\0', '\x0a', '\xff'}) {
     bytes = type;
     left = bytes;
     CHECK_FALSE(decode(left));

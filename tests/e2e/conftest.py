@@ -29,6 +29,21 @@ def start(tmp_path):
         server.end()
 
 
+@pytest.fixture
+def reopen():
+    """Starts another process over the directory of a server that has ended."""
+    servers = []
+
+    def start_again(ended, *flags):
+        server = live.Server(ended.folder, *flags)
+        servers.append(server)
+        return server
+
+    yield start_again
+    for server in servers:
+        server.end()
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """One server for a whole file; `server` empties it before each test."""

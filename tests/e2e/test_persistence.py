@@ -15,21 +15,6 @@ from wire import ErrorReply, encode
 FOUR = struct.pack("<4f", 1, 2, 3, 4)
 
 
-@pytest.fixture
-def reopen():
-    """Starts another process over the directory of a server that has ended."""
-    servers = []
-
-    def start_again(ended, *flags):
-        server = live.Server(ended.folder, *flags)
-        servers.append(server)
-        return server
-
-    yield start_again
-    for server in servers:
-        server.end()
-
-
 def fill(wire):
     assert wire.call("SET", "text", "value", "PX", 10_000_000) == "OK"
     assert wire.call("VNEW", "index", 4, "METRIC", "l2", "PRIMITIVE", "flat") == "OK"

@@ -4,129 +4,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "server/engine/collection.h"
+#include "tests/server/collection_fixture.h"
 #include "tests/support/seed.h"
 
 namespace engram {
 namespace {
 
-/// The event loop's part in miniature: hands out work and waits for completions on a condition.
-class Loop {
- public:
-  explicit Loop(std::size_t workers)
-      : pool_(workers, [this] {
-          const std::lock_guard lock(mutex_);
-          woken_ = true;
-          wake_.notify_one();
-        }) {}
-
-  WorkerPool& pool() { return pool_; }
-
-  /// Handles completions until `is_done()`.
-  template <class Condition>
-  void run_until(Condition is_done) {
-    while (!is_done()) {
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait(lock, [this] { return woken_; });
-        woken_ = false;
-      }
-      pool_.poll_completions();
-    }
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool woken_ = false;
-  WorkerPool pool_;
-};
-
-using Vector = std::vector<float>;
-
-/// A collection and the blocking calls that tests are easier to read with.
-class Fixture {
- public:
-  explicit Fixture(const Primitive& primitive, std::size_t dim = 8, std::size_t workers = 4)
-      : loop(workers) {
-    auto created = Collection::create(
-        {dim, Metric::kL2, &primitive, Options(primitive.create_options), "auto"},
-        {.workers = loop.pool(), .id = 1, .hash_seed = 7});
-    REQUIRE(created.has_value());
-    collection = std::move(*created);
-  }
-
-  void start_put(const std::string& key, const Vector& vector) {
-    Collection::PutBatch batch(collection);
-    REQUIRE(batch.add(key, vector).has_value());
-    ++running;
-    batch.commit([this](Result<std::size_t> added) {
-      CHECK(added.has_value());
-      last_added = added.value_or(0);
-      --running;
-    });
-  }
-
-  void start_erase(const std::string& key) {
-    ++running;
-    collection->erase(key, [this](bool erased) {
-      last_erased = erased;
-      --running;
-    });
-  }
-
-  void finish() {
-    loop.run_until([this] { return running == 0; });
-  }
-
-  std::size_t put(const std::string& key, const Vector& vector) {
-    start_put(key, vector);
-    finish();
-    return last_added;
-  }
-
-  bool erase(const std::string& key) {
-    start_erase(key);
-    finish();
-    return last_erased;
-  }
-
-  std::vector<std::pair<std::string, float>> search(const Vector& query, std::size_t k) {
-    std::vector<std::pair<std::string, float>> found;
-    start_search(query, k, &found);
-    finish();
-    return found;
-  }
-
-  void start_search(const Vector& query, std::size_t k,
-                    std::vector<std::pair<std::string, float>>* found) {
-    ++running;
-    collection->read(
-        [this, query, k, found](Scratch& scratch) {
-          const auto replies =
-              collection->search(query, {.k = k, .ef = 400, .options = nullptr}, scratch);
-          if (!replies) return;
-          for (const Answer& answer : replies->front()) {
-            found->emplace_back(std::string(answer.key), answer.distance);
-          }
-        },
-        [this] { --running; });
-  }
-
-  Loop loop;
-  std::shared_ptr<Collection> collection;
-  int running = 0;
-  std::size_t last_added = 0;
-  bool last_erased = false;
-};
+using test::Vector;
+using Fixture = test::CollectionFixture;
 
 Vector random_vector(std::mt19937_64& rng, std::size_t dim = 8) {
   std::normal_distribution<float> gauss;

@@ -56,7 +56,7 @@ void send_groups(RespClient& client, std::size_t begin, std::size_t end) {
 
 /// A store of a snapshot and a journal, with strings and collections of every primitive in both.
 struct Store {
-  static constexpr std::size_t kGroups = 11;  // of the workload, up to its first VSAVE
+  static constexpr std::size_t kGroups = 15;  // of the workload, up to its first VSAVE
   Files files;
   Digest answers;
   std::vector<Digest> former;  // answers before, from the snapshot on
@@ -76,6 +76,7 @@ struct Store {
           request({"VADD", "hnsw", "j", test::packed_vector(71)}),
           request({"VADD", "lsh", "j", test::packed_vector(72)}),
           request({"VDEL", "hnsw", "c"}),
+          request({"VTUNE", "mean", "SCALE", "4"}),
           request({"SET", "text", std::string(700, 'x')}),
           request({"APPEND", "lasting", "!"}),
           request({"INCR", "count"}),

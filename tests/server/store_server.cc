@@ -13,8 +13,9 @@
 namespace engram::test {
 namespace {
 
-constexpr std::array<std::string_view, 10> kKeys = {"text", "other",   "lasting", "count", "gone",
-                                                    "flat", "flat.l2", "hnsw",    "lsh",   "late"};
+constexpr std::array<std::string_view, 12> kKeys = {"text", "other", "lasting", "count",
+                                                    "gone", "mean",  "flat",    "flat.l2",
+                                                    "hnsw", "lsh",   "late",    "mean.saved"};
 constexpr std::array<std::string_view, 10> kNames = {"a", "b", "c", "d", "e",
                                                      "f", "g", "h", "i", "j"};
 
@@ -105,11 +106,17 @@ std::vector<std::vector<Command>> workload() {
       {put("hnsw", "abcdefgh", 7), put("lsh", "abc", 20), put("flat.l2", "ab", 24)},
       {vadd("flat", "g", 30), vadd("hnsw", "a", 31), request({"VDEL", "lsh", "b"}),
        request({"INCR", "count"}), request({"MSET", "text", "two", "other", "three"})},
+      {make_index("mean", "l2", "mean"), put("mean", "abc", 1)},
+      {make_index("mean.saved", "l2", "mean.saved"), put("mean.saved", "abcd", 5)},
+      // Alone: what they find must not depend on how far others are.
+      {request({"VTUNE", "mean"})},
       {request({"BGSAVE"})},
       {vadd("hnsw", "i", 32), request({"VDEL", "flat", "a"}), request({"DEL", "other", "text"})},
       {request({"SET", "gone", "soon", "PX", "1"})},
       {put("lsh", "bdb", 40), request({"INCRBY", "count", "41"}), request({"VDEL", "hnsw", "b"})},
+      {request({"VTUNE", "mean.saved", "SCALE", "2"})},
       {request({"VSAVE"})},
+      {request({"VTUNE", "mean", "SCALE", "3"})},
       {request({"VDROP", "lsh"}), request({"SET", "lsh", "a string now"})},
       {request({"PERSIST", "lasting"})},
       {request({"PEXPIREAT", "flat", kFarMs}), request({"DEL", "flat.l2"}),
@@ -129,6 +136,10 @@ Digest digest(RespClient& client) {
   }
   std::string questions = request({"DBSIZE"}) + request({"VLIST"});
   std::size_t count = 2;
+  for (const std::string_view index : {"mean", "mean.saved"}) {
+    questions += request({"VRECALL", index, "VEC", packed_vector(3), "TOP", "0"});
+    ++count;
+  }
   for (const std::string_view key : kKeys) {
     questions += request({"TYPE", key}) + request({"GET", key}) + request({"PTTL", key}) +
                  request({"VSEARCH", key, packed_vector(3), "100", "EF", "1000"});
