@@ -39,6 +39,12 @@ struct Items {
   const Index* graph = nullptr;    ///< finds the nearest of them and perhaps others; null: scan
 };
 
+/// Whether so many items have come or gone since numbers were found that these are of the past.
+inline bool is_stale(double items_then, std::size_t items_now) noexcept {
+  const double ratio = static_cast<double>(items_now) / items_then;
+  return ratio >= 2 || ratio <= 0.5;
+}
+
 /// Fills `items` with `among`, or all that is held if that is null.
 void collect(const Memory& memory, const SlotSet* among, Candidates candidates, Items& items);
 

@@ -6,21 +6,9 @@
 #include <utility>
 
 #include "core/bound.h"
+#include "primitives/recall/support.h"
 
 namespace engram::recall {
-namespace {
-
-constexpr double kPatternWeight = 0.99;
-constexpr double kMetastableCount = 1.5;
-
-RecallKind kind_of(double weight, double effective_count, std::size_t items) {
-  if (weight >= kPatternWeight) return RecallKind::kPattern;
-  if (effective_count > static_cast<double>(items) / 2) return RecallKind::kGlobal;
-  return effective_count > kMetastableCount ? RecallKind::kMetastable : RecallKind::kMixed;
-}
-
-}  // namespace
-
 Status Descent::run(const Cue& cue, std::size_t top, Recall& recall) {
   recall.beta = energy_.beta();
   if (cue.visible != nullptr) {
@@ -39,7 +27,7 @@ Status Descent::complete(const Cue& cue, Recall& recall) {
   slots = items_.all;
   has_weights_ = energy_.weigh_visible(state(), *cue.visible, slots, buffers_.energy, weighing);
   if (!has_weights_) return {};
-  describe_cue(recall);
+  describe_cue(support(), recall);
   energy_.complete(*cue.visible, slots, weighing.weights, buffers_.energy, buffers_.sum, state());
   if (settings_.mode == Mode::kClamp) return descend(cue, recall);
   recall.energies = {weighing.energy};
@@ -56,7 +44,7 @@ Status Descent::descend(const Cue& cue, Recall& recall) {
     buffers_.candidates.clear();
   }
   ENGRAM_TRY(look_around());
-  if (has_weights_ && cue.visible == nullptr) describe_cue(recall);
+  if (has_weights_ && cue.visible == nullptr) describe_cue(support(), recall);
   recall.truncated = truncated_;
   while (has_weights_) {
     recall.energies.push_back(buffers_.weighing.energy);
@@ -166,41 +154,15 @@ bool Descent::step(const Cue& cue) {
   return std::sqrt(moved) > settings_.tolerance * std::max(1.0, std::sqrt(norm));
 }
 
-/// The greatest weight; of equal ones that of the lowest slot.
-Share Descent::greatest() const {
-  const auto& weights = buffers_.weighing.weights;
-  const auto best = std::max_element(weights.begin(), weights.end());
-  return {buffers_.candidates[static_cast<std::size_t>(best - weights.begin())], *best};
-}
-
-void Descent::describe_cue(Recall& recall) const {
-  recall.onestep = greatest();
-  recall.entropy = entropy(buffers_.weighing.weights);
-}
-
 void Descent::describe_state(std::size_t top, Recall& recall) {
   const std::size_t dim = context_.store.dim();
   recall.state.assign(state(), state() + dim);
   recall.exact = items_.graph == nullptr || sees_all();
   if (!has_weights_) return;
-  const auto& weights = buffers_.weighing.weights;
-  recall.attractor = greatest();
+  recall::describe_state(support(), items_.all.size(), top, recall);
   const Query query{buffers_.state.reserve(bytes())};
   const Bound bound(context_.kernel, query, context_.store);
   recall.distance = score_to_distance(context_.store.metric(), bound.score(recall.attractor->slot));
-  recall.effective_count = effective_count(weights);
-  recall.kind = kind_of(recall.attractor->weight, recall.effective_count, items_.all.size());
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    if (weights[i] > 0) recall.support.push_back({buffers_.candidates[i], weights[i]});
-  }
-  const auto heavier = [](const Share& a, const Share& b) {
-    return a.weight > b.weight || (a.weight == b.weight && a.slot < b.slot);
-  };
-  const std::size_t shown = std::min(top, recall.support.size());
-  std::partial_sort(recall.support.begin(),
-                    recall.support.begin() + static_cast<std::ptrdiff_t>(shown),
-                    recall.support.end(), heavier);
-  recall.support.resize(shown);
 }
 
 }  // namespace engram::recall

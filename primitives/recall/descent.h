@@ -11,6 +11,7 @@
 #include "primitives/recall/candidates.h"
 #include "primitives/recall/energy.h"
 #include "primitives/recall/settings.h"
+#include "primitives/recall/support.h"
 
 namespace engram::recall {
 
@@ -58,8 +59,7 @@ class Descent {
   bool step(const Cue& cue);
   double truncation() const;
 
-  Share greatest() const;
-  void describe_cue(Recall& recall) const;
+  Support support() const { return {buffers_.candidates, buffers_.weighing.weights}; }
   void describe_state(std::size_t top, Recall& recall);
 
   const IndexContext& context_;

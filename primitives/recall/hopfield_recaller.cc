@@ -134,8 +134,7 @@ std::vector<Fact> HopfieldRecaller::describe() const {
   facts.push_back({"energy-q50", number_text(tuned.energy_q50)});
   facts.push_back({"energy-q90", number_text(tuned.energy_q90)});
   facts.push_back({"energy-q99", number_text(tuned.energy_q99)});
-  const double ratio = static_cast<double>(memory_.held.size()) / tuned.items;
-  facts.push_back({"stale", ratio >= 2 || ratio <= 0.5 ? "1" : "0"});
+  facts.push_back({"stale", is_stale(tuned.items, memory_.held.size()) ? "1" : "0"});
   return facts;
 }
 

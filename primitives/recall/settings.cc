@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/recall/settings.h"
 
-#include <algorithm>
-#include <iterator>
 #include <string>
+
+#include "primitives/recall/option_reading.h"
 
 namespace engram::recall {
 namespace {
@@ -11,47 +11,23 @@ namespace {
 /// Rows of unit length and a usual distance of some tenths: 100 tells them apart.
 constexpr double kCosineBeta = 100;
 
-/// Takes over the options that a command named.
-class Given {
- public:
-  explicit Given(const Options& options) : options_(options) {}
-
-  void real(std::string_view name, double& value) const {
-    if (options_.given(name)) value = options_.real(name);
-  }
-  void count(std::string_view name, std::size_t& value) const {
-    if (options_.given(name)) value = static_cast<std::size_t>(options_.integer(name));
-  }
-  /// The place of the choice among `names`, in the order of the enumeration.
-  template <class Enum, std::size_t kSize>
-  void choice(std::string_view name, const std::string_view (&names)[kSize], Enum& value) const {
-    if (!options_.given(name)) return;
-    const auto found = std::find(std::begin(names), std::end(names), options_.choice(name));
-    value = static_cast<Enum>(found - std::begin(names));
-  }
-
- private:
-  const Options& options_;
-};
-
 }  // namespace
 
 Settings read_settings(const Options& options, Settings settings) {
-  const Given given(options);
   // The later word counts: a BETA takes back the NOISE of the index, and the other way round.
   if (options.given("BETA")) settings.noise = 0;
   if (options.given("NOISE")) settings.beta = 0;
-  given.real("BETA", settings.beta);
-  given.real("NOISE", settings.noise);
-  given.choice("SEP", kSeparationNames, settings.separation.kind);
-  given.real("ALPHA", settings.separation.alpha);
-  given.count("TOPK", settings.separation.k);
-  given.count("STEPS", settings.steps);
-  given.real("TOL", settings.tolerance);
-  given.choice("MODE", kModeNames, settings.mode);
-  given.choice("CAND", kCandidatesNames, settings.candidates);
-  given.count("L", settings.candidate_count);
-  given.count("EF", settings.ef);
+  read_real(options, "BETA", settings.beta);
+  read_real(options, "NOISE", settings.noise);
+  read_choice(options, "SEP", kSeparationNames, settings.separation.kind);
+  read_real(options, "ALPHA", settings.separation.alpha);
+  read_count(options, "TOPK", settings.separation.k);
+  read_count(options, "STEPS", settings.steps);
+  read_real(options, "TOL", settings.tolerance);
+  read_choice(options, "MODE", kModeNames, settings.mode);
+  read_choice(options, "CAND", kCandidatesNames, settings.candidates);
+  read_count(options, "L", settings.candidate_count);
+  read_count(options, "EF", settings.ef);
   return settings;
 }
 

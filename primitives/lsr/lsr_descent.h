@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/recall.h"
+#include "primitives/lsr/lsr_recaller.h"
+#include "primitives/lsr/neighborhood.h"
+#include "primitives/recall/support.h"
+
+namespace engram::lsr {
+
+/// -1/beta ln sum over `near` of [1 - square / radius^2], which is the energy of lsr_recaller.h.
+double energy_of(const std::vector<Near>& near, double radius);
+
+/// One recall, from a cue that has become the row in buffers.state. Moves to the mean of the items
+/// within the radius until those are the same as before.
+class Descent {
+ public:
+  Descent(const recall::Memory& memory, const RowAlgebra& algebra, const Settings& settings,
+          double radius, Scratch& scratch, Buffers& buffers)
+      : memory_(memory),
+        settings_(settings),
+        radius_(radius),
+        buffers_(buffers),
+        neighborhood_(memory, algebra, scratch, buffers) {}
+
+  /// There is at least one item.
+  Status run(const Cue& cue, std::size_t top, Recall& recall);
+
+ private:
+  Status look(std::vector<Near>& near) {
+    return neighborhood_.look(radius_, settings_.candidate_count, near);
+  }
+  Status step_inside(Recall& recall);
+  Status settle(Recall& recall);
+  void fill_hidden();
+  recall::Support support();
+  void describe(std::size_t top, Recall& recall);
+
+  const recall::Memory& memory_;
+  const Settings& settings_;
+  double radius_;
+  Buffers& buffers_;
+  Neighborhood neighborhood_;
+};
+
+}  // namespace engram::lsr

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/lsr/lsr_recaller.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/row.h"
+#include "core/text.h"
+#include "primitives/lsr/lsr_descent.h"
+#include "primitives/lsr/lsr_survey.h"
+#include "primitives/lsr/neighborhood.h"
+#include "primitives/recall/option_reading.h"
+
+namespace engram::lsr {
+using recall::read_choice;
+using recall::read_count;
+using recall::read_real;
+
+namespace {
+
+/// Makes buffers.state the row of `vector`, and buffers.mask count what is visible.
+void prepare(const VectorStore& store, const Cue& cue, Buffers& buffers) {
+  const std::size_t padded = row_bytes(store.dim()) / sizeof(float);
+  buffers.state.resize(padded);
+  encode_row(store.metric(), cue.vector, reinterpret_cast<std::byte*>(buffers.state.data()));
+  buffers.mask.assign(padded, 0.0F);
+  const std::vector<CoordinateRange> all{{0, store.dim()}};
+  for (const auto& [begin, end] : cue.visible == nullptr ? all : *cue.visible) {
+    std::fill(buffers.mask.begin() + static_cast<std::ptrdiff_t>(begin),
+              buffers.mask.begin() + static_cast<std::ptrdiff_t>(end), 1.0F);
+  }
+}
+
+}  // namespace
+
+Settings read_settings(const Options& options, Settings settings) {
+  // The later word counts: a RADIUS takes back the BETA of the index, and the other way round.
+  if (options.given("RADIUS")) settings.beta = 0;
+  if (options.given("BETA")) settings.radius = 0;
+  read_real(options, "RADIUS", settings.radius);
+  read_real(options, "BETA", settings.beta);
+  read_choice(options, "OUTSIDE", kOutsideNames, settings.outside);
+  read_count(options, "STEPS", settings.steps);
+  read_choice(options, "CAND", recall::kCandidatesNames, settings.candidates);
+  read_count(options, "L", settings.candidate_count);
+  return settings;
+}
+
+Result<std::unique_ptr<LsrRecaller>> LsrRecaller::create(const recall::Memory& memory,
+                                                         const Settings& defaults) {
+  auto algebra = make_row_algebra(memory.context.kernel.name(), memory.context.store.dim());
+  if (!algebra) return tl::unexpected(std::move(algebra.error()));
+  return std::unique_ptr<LsrRecaller>(new LsrRecaller(memory, defaults, std::move(*algebra)));
+}
+
+Settings LsrRecaller::settings(const Options* options) const {
+  return options == nullptr ? defaults_ : read_settings(*options, defaults_);
+}
+
+LsrRecaller::Tuned LsrRecaller::tuned() const {
+  const std::lock_guard lock(mutex_);
+  return tuned_;
+}
+
+Result<double> LsrRecaller::radius(const Settings& settings) const {
+  if (settings.radius > 0 && settings.beta > 0) {
+    return fail(ErrorCode::kInvalidArgument, "RADIUS and BETA are two ways to say one thing");
+  }
+  if (settings.radius > 0) return settings.radius;
+  if (settings.beta > 0) return std::sqrt(2 / settings.beta);
+  const double found = tuned().radius;
+  if (found > 0) return found;
+  return fail(ErrorCode::kInvalidArgument,
+              "there is no radius yet: VTUNE finds one, or give RADIUS or BETA");
+}
+
+Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
+                           Recall& recall) const {
+  const Settings settings = this->settings(params.options);
+  const auto radius = this->radius(settings);
+  if (!radius) return tl::unexpected(radius.error());
+  ENGRAM_TRY(recall::check_candidates(memory_, settings.candidates, cue.visible != nullptr));
+  auto& buffers = scratch.get<Buffers>();
+  recall::collect(memory_, params.items, settings.candidates, buffers.items);
+  if (cue.visible != nullptr) buffers.items.graph = nullptr;
+  recall = Recall{};
+  recall.beta = 2 / (*radius * *radius);
+  if (buffers.items.all.empty()) {
+    recall.state.assign(cue.vector.begin(), cue.vector.end());
+    recall.converged = true;
+    return {};
+  }
+  prepare(memory_.context.store, cue, buffers);
+  ENGRAM_TRY(Descent(memory_, *algebra_, settings, *radius, scratch, buffers)
+                 .run(cue, params.top, recall));
+  if (*radius == tuned().radius && cue.visible == nullptr) recall.novel = recall.outside;
+  return {};
+}
+
+Result<double> LsrRecaller::energy(std::span<const float> state, const RecallParams& params,
+                                   Scratch& scratch) const {
+  const Settings settings = this->settings(params.options);
+  const auto radius = this->radius(settings);
+  if (!radius) return tl::unexpected(radius.error());
+  auto& buffers = scratch.get<Buffers>();
+  recall::collect(memory_, params.items, recall::Candidates::kScan, buffers.items);
+  if (buffers.items.all.empty()) return std::numeric_limits<double>::infinity();
+  prepare(memory_.context.store, {.vector = state}, buffers);
+  Neighborhood neighborhood(memory_, *algebra_, scratch, buffers);
+  ENGRAM_TRY(neighborhood.look(*radius, settings.candidate_count, buffers.near));
+  return energy_of(buffers.near, *radius);
+}
+
+Result<std::unique_ptr<Survey>> LsrRecaller::survey(const SurveyParams& params) const {
+  const Settings settings = this->settings(params.options);
+  double radius = 0;
+  if (!params.tunes) {
+    const auto known = this->radius(settings);
+    if (!known) return tl::unexpected(known.error());
+    radius = *known;
+  }
+  recall::Items items;
+  recall::collect(memory_, params.items, settings.candidates, items);
+  recall::GapSample sample(memory_, *algebra_, std::move(items), params.sample, params.seed);
+  return std::make_unique<LsrSurvey>(std::move(sample), radius, settings.candidate_count);
+}
+
+void LsrRecaller::adopt(const Tuning& tuning) {
+  Tuned tuned;
+  for (const auto& [name, number] : tuning) {
+    if (!std::isfinite(number)) continue;
+    if (name == "radius") tuned.radius = number;
+    if (name == "gap") tuned.gap = number;
+    if (name == "items") tuned.items = number;
+  }
+  const std::lock_guard lock(mutex_);
+  tuned_ = tuned.radius > 0 && tuned.items > 0 ? tuned : Tuned{};
+}
+
+std::vector<Fact> LsrRecaller::describe() const {
+  const Tuned tuned = this->tuned();
+  std::vector<Fact> facts;
+  if (const auto radius = this->radius(defaults_)) {
+    const bool is_given = defaults_.radius > 0 || defaults_.beta > 0;
+    facts.push_back({"radius", number_text(*radius)});
+    facts.push_back({"beta", number_text(2 / (*radius * *radius))});
+    facts.push_back({"radius-from", is_given ? "option" : "vtune"});
+  } else {
+    facts.push_back({"radius-from", "none"});
+  }
+  if (!(tuned.radius > 0)) return facts;
+  facts.push_back({"gap", number_text(tuned.gap)});
+  facts.push_back({"stale", recall::is_stale(tuned.items, memory_.held.size()) ? "1" : "0"});
+  return facts;
+}
+
+}  // namespace engram::lsr

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log-sum-ReLU energy [Hoover2025] and its descent:
+//
+//   E(q) = -1/beta ln sum_i [1 - beta/2 ||q - x_i||^2]+     +infinity where all terms are zero
+//   T(q) = the mean of S(q), the items nearer to q than the radius r = sqrt(2 / beta)
+//
+// T is mean shift with the Epanechnikov kernel. It comes to rest after finitely many steps, when
+// S repeats. Distances are Euclidean between rows whatever the metric: under cosine between unit
+// vectors, and the state is not made one again.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/options.h"
+#include "core/recall.h"
+#include "core/row_algebra.h"
+#include "primitives/recall/candidates.h"
+
+namespace engram::lsr {
+
+/// What happens to a cue that no item is near enough to: start at the nearest item; give no answer;
+/// or widen the radius, for this cue, until it just holds the nearest.
+enum class Outside : std::uint8_t { kNearest, kAbstain, kExpand };
+inline constexpr std::string_view kOutsideNames[] = {"nearest", "abstain", "expand"};
+
+struct Settings {
+  double radius = 0;  ///< 0: given by beta, or what VTUNE found
+  double beta = 0;    ///< 2 / radius^2; 0: not said
+  Outside outside = Outside::kNearest;
+  std::size_t steps = 100;
+  recall::Candidates candidates = recall::Candidates::kAuto;
+  std::size_t candidate_count = 256;
+};
+
+inline constexpr std::array kRecallOptions = {
+    real_option("RADIUS", 0, 0, 1e15, "how near items must be; 0 is what VTUNE found"),
+    real_option("BETA", 0, 0, 1e15, "the same in other words: RADIUS is sqrt(2 / BETA)"),
+    choice_option("OUTSIDE", "nearest", kOutsideNames, "what a cue beyond all radii does"),
+    integer_option("STEPS", 100, 0, 10'000, "at most so many updates of the state"),
+    choice_option("CAND", "auto", recall::kCandidatesNames,
+                  "items looked at: all, or those that a graph finds, or that beyond 20000"),
+    integer_option("L", 256, 1, 1'000'000, "how many candidates a graph is asked for at first"),
+};
+
+/// `settings` with what `options`, whose schema has kRecallOptions, gives.
+Settings read_settings(const Options& options, Settings settings);
+
+/// Threads: every member beside every other.
+class LsrRecaller final : public Recaller {
+ public:
+  /// defaults: where a command does not say. Errors: those of make_row_algebra().
+  static Result<std::unique_ptr<LsrRecaller>> create(const recall::Memory& memory,
+                                                     const Settings& defaults);
+
+  Status recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
+                Recall& recall) const override;
+  Result<double> energy(std::span<const float> state, const RecallParams& params,
+                        Scratch& scratch) const override;
+  Result<std::unique_ptr<Survey>> survey(const SurveyParams& params) const override;
+  void adopt(const Tuning& tuning) override;
+  std::vector<Fact> describe() const override;
+
+ private:
+  /// What VTUNE found.
+  struct Tuned {
+    double radius = 0;  // 0: nothing yet
+    double gap = 0;
+    double items = 0;
+  };
+
+  LsrRecaller(const recall::Memory& memory, const Settings& defaults,
+              std::unique_ptr<RowAlgebra> algebra)
+      : memory_(memory), defaults_(defaults), algebra_(std::move(algebra)) {}
+
+  Settings settings(const Options* options) const;
+  Result<double> radius(const Settings& settings) const;
+  Tuned tuned() const;
+
+  const recall::Memory memory_;
+  const Settings defaults_;
+  const std::unique_ptr<RowAlgebra> algebra_;
+  mutable std::mutex mutex_;  // guards the following
+  Tuned tuned_;
+};
+
+}  // namespace engram::lsr

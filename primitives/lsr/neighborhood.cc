@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/lsr/neighborhood.h"
+
+#include <algorithm>
+#include <span>
+
+#include "core/row.h"
+#include "primitives/recall/rows.h"
+
+namespace engram::lsr {
+
+Status Neighborhood::look(double radius, std::size_t candidates, std::vector<Near>& near) {
+  const double squared_radius = radius * radius;
+  // A graph over inner products does not know which vectors are near.
+  const bool walks =
+      buffers_.items.graph != nullptr && memory_.context.store.metric() != Metric::kDot;
+  for (std::size_t count = candidates;; count *= 2) {
+    const bool sees_all = !walks || count >= buffers_.items.all.size() / 2;
+    if (sees_all) {
+      buffers_.slots = buffers_.items.all;
+    } else {
+      is_exact_ = false;
+      ENGRAM_TRY(ask_graph(count));
+    }
+    measure();
+    const auto& squares = buffers_.squares;
+    const bool is_beyond =
+        !squares.empty() && *std::max_element(squares.begin(), squares.end()) >= squared_radius;
+    if (sees_all || is_beyond) break;
+  }
+  near.clear();
+  nearest_ = {kNoSlot, 0};
+  for (std::size_t i = 0; i < buffers_.slots.size(); ++i) {
+    const Near item{buffers_.slots[i], buffers_.squares[i]};
+    if (item.square < squared_radius) near.push_back(item);
+    if (nearest_.slot == kNoSlot ? item.square >= 0 : item.square < nearest_.square) {
+      nearest_ = item;
+    }
+  }
+  return {};
+}
+
+/// Fills buffers.slots with the items nearest to the state, ascending.
+Status Neighborhood::ask_graph(std::size_t count) {
+  const Query query{reinterpret_cast<const std::byte*>(buffers_.state.data())};
+  ENGRAM_TRY(
+      buffers_.items.graph->search(query, {.k = count, .ef = 2 * count}, scratch_, buffers_.hits));
+  buffers_.slots.clear();
+  for (const Hit& hit : buffers_.hits) {
+    if (buffers_.items.among->contains(hit.slot)) buffers_.slots.push_back(hit.slot);
+  }
+  std::sort(buffers_.slots.begin(), buffers_.slots.end());
+  return {};
+}
+
+/// The squared distances of buffers.slots.
+void Neighborhood::measure() {
+  buffers_.squares.resize(buffers_.slots.size());
+  recall::for_each_piece(memory_.context.store, buffers_.slots, buffers_.decoded,
+                         [&](std::span<const std::byte* const> rows, std::size_t first) {
+                           algebra_.weighted_squares(
+                               buffers_.state.data(), buffers_.mask.data(), rows,
+                               std::span(buffers_.squares).subspan(first, rows.size()));
+                         });
+}
+
+void Neighborhood::average(const std::vector<Near>& near) {
+  const VectorStore& store = memory_.context.store;
+  buffers_.near_slots.clear();
+  for (const Near& item : near) buffers_.near_slots.push_back(item.slot);
+  buffers_.factors.assign(near.size(), 1.0);
+  buffers_.sum.assign(row_bytes(store.dim()) / sizeof(float), 0.0);
+  recall::for_each_piece(store, buffers_.near_slots, buffers_.decoded,
+                         [&](std::span<const std::byte* const> rows, std::size_t first) {
+                           algebra_.add_rows(
+                               std::span(buffers_.factors).subspan(first, rows.size()), rows,
+                               buffers_.sum);
+                         });
+  // Divided at last, so that the mean of one item is the item.
+  for (double& value : buffers_.sum) value /= static_cast<double>(near.size());
+}
+
+}  // namespace engram::lsr

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/recall.h"
+#include "core/row_algebra.h"
+#include "primitives/recall/candidates.h"
+
+namespace engram::lsr {
+
+/// An item, and its squared distance to the state.
+struct Near {
+  Slot slot;
+  double square;
+};
+
+/// What a worker keeps between recalls.
+struct Buffers {
+  recall::Items items;
+  std::vector<Slot> slots;
+  std::vector<float> squares;
+  std::vector<Hit> hits;
+  std::vector<Near> near;
+  std::vector<Near> next_near;
+  std::vector<Slot> near_slots;
+  std::vector<double> factors;
+  std::vector<double> sum;
+  std::vector<float> state;  // [padded dim]
+  std::vector<float> mask;   // [padded dim], 1 where a coordinate counts, else 0
+  AlignedBuffer decoded;
+};
+
+/// The items around buffers.state, by the coordinates that buffers.mask counts. Borrows all it is
+/// given.
+class Neighborhood {
+ public:
+  Neighborhood(const recall::Memory& memory, const RowAlgebra& algebra, Scratch& scratch,
+               Buffers& buffers)
+      : memory_(memory), algebra_(algebra), scratch_(scratch), buffers_(buffers) {}
+
+  /// Fills `near` with the items nearer than `radius`, by slot, and sets nearest(). candidates:
+  /// what a graph is asked for at first; it is asked again until it has gone beyond the radius.
+  /// There is an item.
+  Status look(double radius, std::size_t candidates, std::vector<Near>& near);
+
+  /// Of the items that the last look saw; its slot is kNoSlot if all of them are damaged.
+  const Near& nearest() const noexcept { return nearest_; }
+
+  /// Whether every look so far saw all items.
+  bool is_exact() const noexcept { return is_exact_; }
+
+  /// buffers.sum = the mean of `near`, which is not empty, over all coordinates.
+  void average(const std::vector<Near>& near);
+
+ private:
+  Status ask_graph(std::size_t count);
+  void measure();
+
+  const recall::Memory& memory_;
+  const RowAlgebra& algebra_;
+  Scratch& scratch_;
+  Buffers& buffers_;
+  Near nearest_{kNoSlot, 0};
+  bool is_exact_ = true;
+};
+
+}  // namespace engram::lsr
