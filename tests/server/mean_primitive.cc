@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "core/registry.h"
 #include "primitives/slot_set_io.h"
@@ -74,9 +75,13 @@ class Mean final : public Index, private Recaller {
     return {{"radius", std::to_string(radius_.load())}};
   }
 
+  /// Lets others run in between: a real walk is long enough to be overtaken by writes.
   static std::vector<Slot> members(const SlotSet& set) {
     std::vector<Slot> slots;
-    set.for_each(0, Slot{kMaxSlots}, [&](Slot slot) { slots.push_back(slot); });
+    set.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+      slots.push_back(slot);
+      if (slots.size() % 64 == 0) std::this_thread::yield();
+    });
     return slots;
   }
   static double scale(const Options* options) {
