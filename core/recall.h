@@ -47,8 +47,8 @@ struct RecallParams {
   /// The primitive's recall options, or nullptr: what is not given there is as the index was made.
   const Options* options = nullptr;
   std::size_t top = 10;  ///< how many items of the support to name
-  /// The items to recall among; null: all that are held. Each is held, or was when the operation
-  /// began, and its row is left alone meanwhile.
+  /// The items to recall among; null: all that are held. Each is or was held, and its row is left
+  /// alone meanwhile.
   const SlotSet* items = nullptr;
 };
 
@@ -95,8 +95,8 @@ struct Recall {
   double beta = 0;            ///< the inverse temperature that was used
 };
 
-/// Numbers that were found by looking at the items, by name. They are kept beside the items, so
-/// that a restart, which must not look again, has the same ones.
+/// Finite numbers that were found by looking at the items, by name. They are kept beside the items,
+/// so that a restart, which must not look again, has the same ones.
 using Tuning = std::vector<std::pair<std::string, double>>;
 
 /// A walk over a sample of the items, in steps that each cost about as much as a recall. The index
@@ -118,9 +118,11 @@ class Survey {
 
 /// What a survey is asked for.
 struct SurveyParams {
-  std::size_t sample = 256;          ///< items to look at; all, if there are fewer
-  std::uint64_t seed = 42;           ///< draws them
-  const SlotSet* items = nullptr;    ///< as RecallParams::items; outlives the survey
+  std::size_t sample = 256;  ///< items to look at; all, if there are fewer
+  std::uint64_t seed = 42;   ///< draws them
+  /// As RecallParams::items; outlives the survey. An item that is erased meanwhile keeps its row,
+  /// but the index may let go of it.
+  const SlotSet* items = nullptr;
   const Options* options = nullptr;  ///< as RecallParams::options; outlives the survey
   bool tunes = true;                 ///< find beta; false: take it as it is, to diagnose
 };

@@ -121,7 +121,7 @@ void Descent::describe(std::size_t top, Recall& recall) {
   recall.exact = neighborhood_.is_exact();
   recall.beta = beta_of(radius_);
   if (buffers_.near.empty()) return;
-  describe_state(support(), buffers_.items.all.size(), top, recall);
+  describe_state(support(), items_, top, recall);
   if (recall.kind != RecallKind::kPattern) recall.kind = RecallKind::kEmergent;
   // Under cosine the state is no unit vector.
   AlignedBuffer buffer;

@@ -16,12 +16,13 @@ double energy_of(const std::vector<Near>& near, double radius);
 class Descent {
  public:
   Descent(const recall::Memory& memory, const RowAlgebra& algebra, const Settings& settings,
-          double radius, Scratch& scratch, Buffers& buffers)
+          double radius, const recall::Items& items, Scratch& scratch, Buffers& buffers)
       : memory_(memory),
         settings_(settings),
         radius_(radius),
+        items_(items.count),
         buffers_(buffers),
-        neighborhood_(memory, algebra, scratch, buffers) {}
+        neighborhood_(memory, algebra, items, scratch, buffers) {}
 
   /// There is at least one item.
   Status run(const Cue& cue, std::size_t top, Recall& recall);
@@ -39,6 +40,7 @@ class Descent {
   const recall::Memory& memory_;
   const Settings& settings_;
   double radius_;
+  const std::size_t items_;  // how many there are
   Buffers& buffers_;
   Neighborhood neighborhood_;
 };

@@ -82,18 +82,18 @@ Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   const auto radius = this->radius(settings);
   if (!radius) return tl::unexpected(radius.error());
   ENGRAM_TRY(recall::check_candidates(memory_, settings.candidates, cue.visible != nullptr));
-  auto& buffers = scratch.get<Buffers>();
-  recall::collect(memory_, params.items, settings.candidates, buffers.items);
-  if (cue.visible != nullptr) buffers.items.graph = nullptr;
+  recall::Items items = recall::items_of(memory_, params.items, settings.candidates);
+  if (cue.visible != nullptr) items.graph = nullptr;
   recall = Recall{};
   recall.beta = 2 / (*radius * *radius);
-  if (buffers.items.all.empty()) {
+  if (items.count == 0) {
     recall.state.assign(cue.vector.begin(), cue.vector.end());
     recall.converged = true;
     return {};
   }
+  auto& buffers = scratch.get<Buffers>();
   prepare(memory_.context.store, cue, buffers);
-  ENGRAM_TRY(Descent(memory_, *algebra_, settings, *radius, scratch, buffers)
+  ENGRAM_TRY(Descent(memory_, *algebra_, settings, *radius, items, scratch, buffers)
                  .run(cue, params.top, recall));
   if (*radius == tuned().radius && cue.visible == nullptr) recall.novel = recall.outside;
   return {};
@@ -104,11 +104,11 @@ Result<double> LsrRecaller::energy(std::span<const float> state, const RecallPar
   const Settings settings = this->settings(params.options);
   const auto radius = this->radius(settings);
   if (!radius) return tl::unexpected(radius.error());
+  const recall::Items items = recall::items_of(memory_, params.items, recall::Candidates::kScan);
+  if (items.count == 0) return std::numeric_limits<double>::infinity();
   auto& buffers = scratch.get<Buffers>();
-  recall::collect(memory_, params.items, recall::Candidates::kScan, buffers.items);
-  if (buffers.items.all.empty()) return std::numeric_limits<double>::infinity();
   prepare(memory_.context.store, {.vector = state}, buffers);
-  Neighborhood neighborhood(memory_, *algebra_, scratch, buffers);
+  Neighborhood neighborhood(memory_, *algebra_, items, scratch, buffers);
   ENGRAM_TRY(neighborhood.look(*radius, settings.candidate_count, buffers.near));
   return energy_of(buffers.near, *radius);
 }
@@ -121,9 +121,8 @@ Result<std::unique_ptr<Survey>> LsrRecaller::survey(const SurveyParams& params) 
     if (!known) return tl::unexpected(known.error());
     radius = *known;
   }
-  recall::Items items;
-  recall::collect(memory_, params.items, settings.candidates, items);
-  recall::GapSample sample(memory_, *algebra_, std::move(items), params.sample, params.seed);
+  const recall::Items items = recall::items_of(memory_, params.items, settings.candidates);
+  recall::GapSample sample(memory_, *algebra_, items, params.sample, params.seed);
   return std::make_unique<LsrSurvey>(std::move(sample), radius, settings.candidate_count);
 }
 

@@ -23,7 +23,7 @@ Result<Tuning> LsrSurvey::tuning() const {
   }
   return Tuning{{"radius", std::sqrt(2 * gap)},
                 {"gap", gap},
-                {"items", static_cast<double>(sample_.items().all.size())}};
+                {"items", static_cast<double>(sample_.all().size())}};
 }
 
 std::vector<Fact> LsrSurvey::diagnosis() const {
@@ -31,7 +31,7 @@ std::vector<Fact> LsrSurvey::diagnosis() const {
   const auto add = [&](std::string name, double value) {
     facts.push_back({std::move(name), number_text(value)});
   };
-  add("items", static_cast<double>(sample_.items().all.size()));
+  add("items", static_cast<double>(sample_.all().size()));
   add("sample", static_cast<double>(sample_.slots().size()));
   add("radius", radius_);
   std::vector<double> distances;

@@ -12,12 +12,11 @@ namespace engram::lsr {
 Status Neighborhood::look(double radius, std::size_t candidates, std::vector<Near>& near) {
   const double squared_radius = radius * radius;
   // A graph over inner products does not know which vectors are near.
-  const bool walks =
-      buffers_.items.graph != nullptr && memory_.context.store.metric() != Metric::kDot;
+  const bool walks = items_.graph != nullptr && memory_.context.store.metric() != Metric::kDot;
   for (std::size_t count = candidates;; count *= 2) {
-    const bool sees_all = !walks || count >= buffers_.items.all.size() / 2;
+    const bool sees_all = !walks || count >= items_.count / 2;
     if (sees_all) {
-      buffers_.slots = buffers_.items.all;
+      items_.list(buffers_.slots);
     } else {
       is_exact_ = false;
       ENGRAM_TRY(ask_graph(count));
@@ -43,11 +42,10 @@ Status Neighborhood::look(double radius, std::size_t candidates, std::vector<Nea
 /// Fills buffers.slots with the items nearest to the state, ascending.
 Status Neighborhood::ask_graph(std::size_t count) {
   const Query query{reinterpret_cast<const std::byte*>(buffers_.state.data())};
-  ENGRAM_TRY(
-      buffers_.items.graph->search(query, {.k = count, .ef = 2 * count}, scratch_, buffers_.hits));
+  ENGRAM_TRY(items_.graph->search(query, {.k = count, .ef = 2 * count}, scratch_, buffers_.hits));
   buffers_.slots.clear();
   for (const Hit& hit : buffers_.hits) {
-    if (buffers_.items.among->contains(hit.slot)) buffers_.slots.push_back(hit.slot);
+    if (items_.among->contains(hit.slot)) buffers_.slots.push_back(hit.slot);
   }
   std::sort(buffers_.slots.begin(), buffers_.slots.end());
   return {};

@@ -19,7 +19,6 @@ struct Near {
 
 /// What a worker keeps between recalls.
 struct Buffers {
-  recall::Items items;
   std::vector<Slot> slots;
   std::vector<float> squares;
   std::vector<Hit> hits;
@@ -37,9 +36,9 @@ struct Buffers {
 /// given.
 class Neighborhood {
  public:
-  Neighborhood(const recall::Memory& memory, const RowAlgebra& algebra, Scratch& scratch,
-               Buffers& buffers)
-      : memory_(memory), algebra_(algebra), scratch_(scratch), buffers_(buffers) {}
+  Neighborhood(const recall::Memory& memory, const RowAlgebra& algebra, const recall::Items& items,
+               Scratch& scratch, Buffers& buffers)
+      : memory_(memory), algebra_(algebra), items_(items), scratch_(scratch), buffers_(buffers) {}
 
   /// Fills `near` with the items nearer than `radius`, by slot, and sets nearest(). candidates:
   /// what a graph is asked for at first; it is asked again until it has gone beyond the radius.
@@ -61,6 +60,7 @@ class Neighborhood {
 
   const recall::Memory& memory_;
   const RowAlgebra& algebra_;
+  const recall::Items items_;
   Scratch& scratch_;
   Buffers& buffers_;
   Near nearest_{kNoSlot, 0};

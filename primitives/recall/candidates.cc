@@ -3,11 +3,16 @@
 
 namespace engram::recall {
 
-void collect(const Memory& memory, const SlotSet* among, Candidates candidates, Items& items) {
-  items.among = among == nullptr ? &memory.held : among;
-  items.all.clear();
-  items.among->for_each(0, Slot{kMaxSlots}, [&](Slot slot) { items.all.push_back(slot); });
-  items.graph = walks(candidates, items.all.size()) ? memory.graph : nullptr;
+void Items::list(std::vector<Slot>& slots) const {
+  slots.clear();
+  among->for_each(0, Slot{kMaxSlots}, [&](Slot slot) { slots.push_back(slot); });
+}
+
+Items items_of(const Memory& memory, const SlotSet* among, Candidates candidates) {
+  const SlotSet& items = among == nullptr ? memory.held : *among;
+  const std::size_t count = items.size();
+  return {
+      .among = &items, .count = count, .graph = walks(candidates, count) ? memory.graph : nullptr};
 }
 
 Status check_candidates(const Memory& memory, Candidates candidates, bool is_masked) {

@@ -32,11 +32,14 @@ struct Memory {
   const Index* graph = nullptr;  ///< a search for near items cheaper than a scan; null: none
 };
 
-/// The items of a recall.
+/// The items of a recall. They may come and go meanwhile, if it was not told which they are.
 struct Items {
-  std::vector<Slot> all;           ///< ascending
-  const SlotSet* among = nullptr;  ///< the same, to ask
-  const Index* graph = nullptr;    ///< finds the nearest of them and perhaps others; null: scan
+  const SlotSet* among;
+  std::size_t count;   ///< how many there were in the beginning
+  const Index* graph;  ///< finds the nearest of them and perhaps others; null: scan
+
+  /// Fills `slots` with all of them, ascending.
+  void list(std::vector<Slot>& slots) const;
 };
 
 /// Whether so many items have come or gone since numbers were found that these are of the past.
@@ -45,8 +48,8 @@ inline bool is_stale(double items_then, std::size_t items_now) noexcept {
   return ratio >= 2 || ratio <= 0.5;
 }
 
-/// Fills `items` with `among`, or all that is held if that is null.
-void collect(const Memory& memory, const SlotSet* among, Candidates candidates, Items& items);
+/// Those in `among`, or all that are held if that is null.
+Items items_of(const Memory& memory, const SlotSet* among, Candidates candidates);
 
 /// Errors: kInvalidArgument where `candidates` asks for a graph that is not there, or one for a cue
 /// that is partly hidden, of which it would know nothing.

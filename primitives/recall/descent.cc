@@ -24,7 +24,7 @@ Status Descent::run(const Cue& cue, std::size_t top, Recall& recall) {
 Status Descent::complete(const Cue& cue, Recall& recall) {
   auto& slots = buffers_.candidates;
   Weighing& weighing = buffers_.weighing;
-  slots = items_.all;
+  see_all();
   has_weights_ = energy_.weigh_visible(state(), *cue.visible, slots, buffers_.energy, weighing);
   if (!has_weights_) return {};
   describe_cue(support(), recall);
@@ -36,12 +36,19 @@ Status Descent::complete(const Cue& cue, Recall& recall) {
   return {};
 }
 
+/// Makes all items candidates.
+void Descent::see_all() {
+  items_.list(buffers_.candidates);
+  sees_all_ = true;
+}
+
 /// The update until nothing moves, with the visible coordinates held fast if there are such.
 Status Descent::descend(const Cue& cue, Recall& recall) {
   if (items_.graph == nullptr || cue.visible != nullptr) {
-    buffers_.candidates = items_.all;
+    see_all();
   } else {
     buffers_.candidates.clear();
+    sees_all_ = false;
   }
   ENGRAM_TRY(look_around());
   if (has_weights_ && cue.visible == nullptr) describe_cue(support(), recall);
@@ -49,7 +56,7 @@ Status Descent::descend(const Cue& cue, Recall& recall) {
   while (has_weights_) {
     recall.energies.push_back(buffers_.weighing.energy);
     if (recall.converged || recall.steps == settings_.steps) {
-      if (sees_all() || settings_.steps == 0) break;
+      if (sees_all_ || settings_.steps == 0) break;
       ENGRAM_TRY(look_around());
       recall.energies.back() = buffers_.weighing.energy;
       recall.truncated = std::max(recall.truncated, truncated_);
@@ -85,7 +92,7 @@ Status Descent::look_around() {
   std::size_t count = settings_.candidate_count;
   if (rule.kind == Separation::kTopK) count = std::max(count, rule.k);
   for (;; count *= 2) {
-    if (!sees_all()) ENGRAM_TRY(add_nearest(count));
+    if (!sees_all_) ENGRAM_TRY(add_nearest(count));
     has_weights_ = weigh();
     truncated_ = truncation();
     if (!has_weights_ || !is_sparse() || truncated_ == 0) return {};
@@ -98,7 +105,7 @@ Status Descent::add_nearest(std::size_t count) {
   auto& slots = buffers_.candidates;
   auto& hits = buffers_.hits;
   hits.clear();
-  if (count < items_.all.size() / 2) {
+  if (count < items_.count / 2) {
     const Query query{buffers_.state.reserve(bytes())};
     const std::size_t ef = std::max(settings_.ef, 2 * count);
     ENGRAM_TRY(items_.graph->search(query, {.k = count, .ef = ef}, scratch_, hits));
@@ -106,7 +113,7 @@ Status Descent::add_nearest(std::size_t count) {
   }
   if (hits.empty()) {
     found_new_ = true;
-    slots = items_.all;
+    see_all();
     return {};
   }
   const std::size_t before = slots.size();
@@ -121,14 +128,15 @@ Status Descent::add_nearest(std::size_t count) {
 /// others has at most the logit of the farthest that was found. With t = (N - L) exp(l_L - lse)
 /// their share is at most t / (1 + t).
 double Descent::truncation() const {
-  if (sees_all() || !has_weights_) return 0;
+  if (sees_all_ || !has_weights_) return 0;
   const auto& slots = buffers_.candidates;
   const Weighing& weighing = buffers_.weighing;
   if (settings_.separation.kind == Separation::kTopK) return 0;
   const auto farthest = std::lower_bound(slots.begin(), slots.end(), buffers_.hits.back().slot);
   const auto i = static_cast<std::size_t>(farthest - slots.begin());
   if (settings_.separation.kind != Separation::kSoftmax) return weighing.weights[i] == 0 ? 0 : 1;
-  const double others = static_cast<double>(items_.all.size() - slots.size());
+  const double others =
+      std::max(0.0, static_cast<double>(items_.count) - static_cast<double>(slots.size()));
   const double t = others * std::exp(buffers_.energy.logits[i] - weighing.conjugate);
   return t / (1 + t);
 }
@@ -157,9 +165,9 @@ bool Descent::step(const Cue& cue) {
 void Descent::describe_state(std::size_t top, Recall& recall) {
   const std::size_t dim = context_.store.dim();
   recall.state.assign(state(), state() + dim);
-  recall.exact = items_.graph == nullptr || sees_all();
+  recall.exact = items_.graph == nullptr || sees_all_;
   if (!has_weights_) return;
-  recall::describe_state(support(), items_.all.size(), top, recall);
+  recall::describe_state(support(), items_.count, top, recall);
   const Query query{buffers_.state.reserve(bytes())};
   const Bound bound(context_.kernel, query, context_.store);
   recall.distance = score_to_distance(context_.store.metric(), bound.score(recall.attractor->slot));

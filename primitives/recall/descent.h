@@ -17,7 +17,6 @@ namespace engram::recall {
 
 /// What a worker keeps between recalls.
 struct DescentBuffers {
-  Items items;
   EnergyBuffers energy;
   Weighing weighing;
   std::vector<Slot> candidates;
@@ -33,13 +32,13 @@ struct DescentBuffers {
 class Descent {
  public:
   Descent(const IndexContext& context, const Energy& energy, const Settings& settings,
-          Scratch& scratch, DescentBuffers& buffers)
+          const Items& items, Scratch& scratch, DescentBuffers& buffers)
       : context_(context),
         energy_(energy),
         settings_(settings),
         scratch_(scratch),
         buffers_(buffers),
-        items_(buffers.items) {}
+        items_(items) {}
 
   /// Recalls from `cue`, whose vector has become the row in buffers.state. At least one item.
   Status run(const Cue& cue, std::size_t top, Recall& recall);
@@ -48,8 +47,8 @@ class Descent {
   float* state() { return reinterpret_cast<float*>(buffers_.state.reserve(bytes())); }
   float* next() { return reinterpret_cast<float*>(buffers_.next.reserve(bytes())); }
   std::size_t bytes() const { return row_bytes(context_.store.dim()); }
-  bool sees_all() const { return buffers_.candidates.size() == items_.all.size(); }
 
+  void see_all();
   Status complete(const Cue& cue, Recall& recall);
   Status descend(const Cue& cue, Recall& recall);
   Status look_around();
@@ -67,8 +66,9 @@ class Descent {
   const Settings& settings_;
   Scratch& scratch_;
   DescentBuffers& buffers_;
-  const Items& items_;
+  const Items items_;
 
+  bool sees_all_ = false;
   bool has_weights_ = false;  // false where no item has a similarity
   // Of the last look around.
   bool found_new_ = false;

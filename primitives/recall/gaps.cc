@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <limits>
-#include <utility>
 
 #include "core/bound.h"
 #include "core/hash.h"
@@ -44,10 +43,11 @@ double scale_of(const std::vector<double>& gaps) {
   return 0;
 }
 
-GapSample::GapSample(const Memory& memory, const RowAlgebra& algebra, Items items,
+GapSample::GapSample(const Memory& memory, const RowAlgebra& algebra, const Items& items,
                      std::size_t count, std::uint64_t seed)
-    : memory_(memory), algebra_(algebra), items_(std::move(items)) {
-  if (items_.all.size() >= 2) slots_ = draw(items_.all, count, seed);
+    : memory_(memory), algebra_(algebra), graph_(items.graph) {
+  items.list(all_);
+  if (all_.size() >= 2) slots_ = draw(all_, count, seed);
 }
 
 const float* GapSample::row(Slot slot, EnergyBuffers& buffers) const {
@@ -64,19 +64,19 @@ Status GapSample::find_nearest(Slot slot, const float* state, std::size_t candid
                                Scratch& scratch, DescentBuffers& buffers) const {
   const Query query{reinterpret_cast<const std::byte*>(state)};
   const Bound bound(memory_.context.kernel, query, memory_.context.store);
-  if (items_.graph != nullptr) {
+  if (graph_ != nullptr) {
     constexpr std::size_t kNeighbors = 16;
-    ENGRAM_TRY(items_.graph->search(query, {.k = kNeighbors, .ef = 2 * candidates}, scratch,
-                                    buffers.hits));
+    ENGRAM_TRY(
+        graph_->search(query, {.k = kNeighbors, .ef = 2 * candidates}, scratch, buffers.hits));
     buffers.hits.push_back({bound.score(slot), slot});
     return {};
   }
-  buffers.energy.scores.resize(items_.all.size());
-  score_all(bound, items_.all, buffers.energy.scores);
+  buffers.energy.scores.resize(all_.size());
+  score_all(bound, all_, buffers.energy.scores);
   buffers.hits.clear();
   Hit nearest{std::numeric_limits<float>::infinity(), kNoSlot};
-  for (std::size_t i = 0; i < items_.all.size(); ++i) {
-    const Hit hit{buffers.energy.scores[i], items_.all[i]};
+  for (std::size_t i = 0; i < all_.size(); ++i) {
+    const Hit hit{buffers.energy.scores[i], all_[i]};
     if (hit.slot == slot) buffers.hits.push_back(hit);
     if (hit.slot != slot && hit < nearest) nearest = hit;
   }
@@ -112,13 +112,12 @@ void GapSample::measure_square(Slot slot, const float* state, DescentBuffers& bu
   std::fill_n(ones.begin(), store.dim(), 1.0F);
   double nearest = std::numeric_limits<double>::infinity();
   std::vector<float> squares;
-  for_each_piece(store, items_.all, buffers.energy.decoded,
+  for_each_piece(store, all_, buffers.energy.decoded,
                  [&](std::span<const std::byte* const> rows, std::size_t first) {
                    squares.resize(rows.size());
                    algebra_.weighted_squares(state, ones.data(), rows, squares);
                    for (std::size_t i = 0; i < rows.size(); ++i) {
-                     if (items_.all[first + i] != slot)
-                       nearest = std::min(nearest, 0.5 * squares[i]);
+                     if (all_[first + i] != slot) nearest = std::min(nearest, 0.5 * squares[i]);
                    }
                  });
   if (std::isfinite(nearest)) halved_squares_.push_back(nearest);

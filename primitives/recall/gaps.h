@@ -33,11 +33,13 @@ double scale_of(const std::vector<double>& gaps);
 class GapSample {
  public:
   /// Draws `count` of the items, the same ones for the same items and seed; none if there are not
-  /// two. Borrows all but `items`.
-  GapSample(const Memory& memory, const RowAlgebra& algebra, Items items, std::size_t count,
+  /// two.
+  GapSample(const Memory& memory, const RowAlgebra& algebra, const Items& items, std::size_t count,
             std::uint64_t seed);
 
-  const Items& items() const noexcept { return items_; }
+  /// All items, ascending, and what finds the nearest of them, or null.
+  const std::vector<Slot>& all() const noexcept { return all_; }
+  const Index* graph() const noexcept { return graph_; }
   const std::vector<Slot>& slots() const noexcept { return slots_; }
 
   /// Takes the gap of one of slots(). candidates: how many near items to ask a graph for. Errors:
@@ -61,7 +63,8 @@ class GapSample {
 
   const Memory memory_;
   const RowAlgebra& algebra_;
-  const Items items_;
+  const Index* const graph_;
+  std::vector<Slot> all_;
   std::vector<Slot> slots_;
   std::vector<double> gaps_;
   std::vector<double> halved_squares_;  // only under dot

@@ -61,18 +61,18 @@ Status HopfieldRecaller::recall(const Cue& cue, const RecallParams& params, Scra
   if (!beta) return tl::unexpected(beta.error());
   ENGRAM_TRY(check(cue, settings));
 
-  auto& buffers = scratch.get<DescentBuffers>();
-  collect(memory_, params.items, settings.candidates, buffers.items);
+  const Items items = items_of(memory_, params.items, settings.candidates);
   recall = Recall{};
   recall.beta = *beta;
-  if (buffers.items.all.empty()) {
+  if (items.count == 0) {
     recall.state.assign(cue.vector.begin(), cue.vector.end());
     recall.converged = true;
     return {};
   }
+  auto& buffers = scratch.get<DescentBuffers>();
   encode_state(cue.vector, buffers);
   const Energy energy(memory_.context, *algebra_, *beta, settings.separation);
-  Descent descent(memory_.context, energy, settings, scratch, buffers);
+  Descent descent(memory_.context, energy, settings, items, scratch, buffers);
   ENGRAM_TRY(descent.run(cue, params.top, recall));
   const Tuned tuned = this->tuned();
   if (cue.visible == nullptr && !recall.energies.empty() &&
@@ -88,12 +88,13 @@ Result<double> HopfieldRecaller::energy(std::span<const float> state, const Reca
   const auto beta = this->beta(settings);
   if (!beta) return tl::unexpected(beta.error());
   auto& buffers = scratch.get<DescentBuffers>();
-  collect(memory_, params.items, settings.candidates, buffers.items);
+  auto& slots = buffers.candidates;
+  items_of(memory_, params.items, settings.candidates).list(slots);
   constexpr double kNowhere = std::numeric_limits<double>::infinity();
-  if (buffers.items.all.empty()) return kNowhere;
+  if (slots.empty()) return kNowhere;
   const float* const row = encode_state(state, buffers);
   const Energy energy(memory_.context, *algebra_, *beta, settings.separation);
-  const bool weighs = energy.weigh(row, buffers.items.all, buffers.energy, buffers.weighing);
+  const bool weighs = energy.weigh(row, slots, buffers.energy, buffers.weighing);
   return weighs ? buffers.weighing.energy : kNowhere;
 }
 
@@ -107,9 +108,8 @@ Result<std::unique_ptr<Survey>> HopfieldRecaller::survey(const SurveyParams& par
     if (!beta) return tl::unexpected(beta.error());
     how.beta = *beta;
   }
-  Items items;
-  collect(memory_, params.items, how.settings.candidates, items);
-  return std::make_unique<HopfieldSurvey>(memory_, *algebra_, how, std::move(items));
+  const Items items = items_of(memory_, params.items, how.settings.candidates);
+  return std::make_unique<HopfieldSurvey>(memory_, *algebra_, how, items);
 }
 
 void HopfieldRecaller::adopt(const Tuning& tuning) {

@@ -20,11 +20,11 @@ double kappa(const SeparationRule& rule) {
 }  // namespace
 
 HopfieldSurvey::HopfieldSurvey(const Memory& memory, const RowAlgebra& algebra,
-                               const SurveySettings& how, Items items)
+                               const SurveySettings& how, const Items& items)
     : memory_(memory),
       algebra_(algebra),
       how_(how),
-      sample_(memory, algebra, std::move(items), how.sample, how.seed),
+      sample_(memory, algebra, items, how.sample, how.seed),
       beta_(how.beta) {}
 
 bool HopfieldSurvey::step(Scratch& scratch) {
@@ -49,12 +49,11 @@ bool HopfieldSurvey::measure_energy(Slot slot, Scratch& scratch) {
   auto& buffers = scratch.get<DescentBuffers>();
   const float* const state = sample_.row(slot, buffers.energy);
   auto& slots = buffers.candidates;
-  slots = sample_.items().all;
-  if (sample_.items().graph != nullptr) {
+  slots = sample_.all();
+  if (sample_.graph() != nullptr) {
     const Query query{reinterpret_cast<const std::byte*>(state)};
     const std::size_t count = how_.settings.candidate_count;
-    if (!sample_.items().graph->search(query, {.k = count, .ef = 2 * count}, scratch,
-                                       buffers.hits)) {
+    if (!sample_.graph()->search(query, {.k = count, .ef = 2 * count}, scratch, buffers.hits)) {
       return false;
     }
     slots.clear();
@@ -85,7 +84,7 @@ Result<Tuning> HopfieldSurvey::tuning() const {
   return to_numbers({.beta = beta_,
                      .gap = gap_,
                      .negative_gaps = share_of(sample_.gaps(), [](double gap) { return gap < 0; }),
-                     .items = static_cast<double>(sample_.items().all.size()),
+                     .items = static_cast<double>(sample_.all().size()),
                      .energy_q50 = quantile(energies_, 0.5),
                      .energy_q90 = quantile(energies_, 0.9),
                      .energy_q99 = quantile(energies_, 0.99),
@@ -97,7 +96,7 @@ std::vector<Fact> HopfieldSurvey::diagnosis() const {
   const auto add = [&](std::string name, double value) {
     facts.push_back({std::move(name), number_text(value)});
   };
-  add("items", static_cast<double>(sample_.items().all.size()));
+  add("items", static_cast<double>(sample_.all().size()));
   add("sample", static_cast<double>(sample_.slots().size()));
   add("beta", beta_);
   if (sample_.gaps().empty() || energies_.empty() || own_weights_.empty()) return facts;

@@ -30,7 +30,7 @@ struct SurveySettings {
 class HopfieldSurvey final : public Survey {
  public:
   HopfieldSurvey(const Memory& memory, const RowAlgebra& algebra, const SurveySettings& how,
-                 Items items);
+                 const Items& items);
 
   bool step(Scratch& scratch) override;
   Result<Tuning> tuning() const override;

@@ -31,9 +31,10 @@ std::string fact_name(std::string_view option) {
 }
 
 /// The names that Redis's vector sets have come first and in their order; 0 where this index has no
-/// such thing. Then what engram knows, the primitive's options, and its own facts.
+/// such thing. Then what engram knows, how the index recalls (its beta comes before the option's,
+/// which may be 0), the primitive's options, and its own facts.
 InfoMap describe(const Collection& collection, const std::vector<Fact>& facts,
-                 std::size_t index_bytes) {
+                 const std::vector<Fact>& recaller_facts, std::size_t index_bytes) {
   const CollectionSpec& spec = collection.spec();
   InfoMap map;
   map.add("quant-type", fact_or(facts, "quant-type", "f32"));
@@ -49,6 +50,7 @@ InfoMap describe(const Collection& collection, const std::vector<Fact>& facts,
   map.add("metric", std::string(metric_name(spec.metric)));
   map.add("kernel", std::string(collection.kernel_name()));
   map.add("memory-bytes", collection.memory_bytes() + index_bytes);
+  for (const Fact& fact : recaller_facts) map.add(fact.name, fact.value);
   for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
     map.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));
   }
@@ -114,18 +116,20 @@ void vinfo(CommandContext& context) {
     std::shared_ptr<Collection> collection;
     Deferred reply;
     std::vector<Fact> facts;
+    std::vector<Fact> recaller_facts;
     std::size_t index_bytes;
   };
-  const auto pending = std::make_shared<Pending>(Pending{*found, context.defer(), {}, 0});
+  const auto pending = std::make_shared<Pending>(Pending{*found, context.defer(), {}, {}, 0});
   pending->collection->read(
       [pending](Scratch&) {
         const Collection& collection = *pending->collection;
         pending->facts = collection.index().describe();
-        for (Fact& fact : collection.describe_recaller()) pending->facts.push_back(std::move(fact));
+        pending->recaller_facts = collection.describe_recaller();
         pending->index_bytes = collection.index().memory_bytes();
       },
       [pending] {
-        const InfoMap map = describe(*pending->collection, pending->facts, pending->index_bytes);
+        const InfoMap map = describe(*pending->collection, pending->facts, pending->recaller_facts,
+                                     pending->index_bytes);
         pending->reply.reply([&](ReplyWriter& writer) { map.write(writer); });
       });
 }

