@@ -19,7 +19,8 @@ namespace engram {
 
 /// A query in the form that its kernel wants. Borrows memory: that of the AlignedBuffer it was
 /// prepared in, or a stored row's. For the kernels of make_kernel() it is the vector as a float32
-/// row (row.h), whatever the element of the rows.
+/// row (row.h), whatever the element of the rows; where those are codes, query_bytes(dim) from
+/// there on can be read.
 struct Query {
   const std::byte* data = nullptr;
 };

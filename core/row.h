@@ -23,6 +23,12 @@ constexpr std::size_t row_bytes(std::size_t dim) noexcept {
   return round_up(dim * sizeof(float), kRowAlignment);
 }
 
+/// Bytes of a query: a row, and behind it what loops over codes, which read whole vectors from
+/// where the codes of a half begin, may read but do not use.
+constexpr std::size_t query_bytes(std::size_t dim) noexcept {
+  return row_bytes(dim) + kRowAlignment;
+}
+
 /// Refuses NaN, infinity and vectors longer than kMaxNorm. Errors: kInvalidArgument with the
 /// position and value of the first offending component.
 Status check_vector(std::span<const float> vector);

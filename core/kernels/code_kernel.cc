@@ -31,13 +31,13 @@ class CodeKernel final : public Kernel {
 
   Query prepare(std::span<const float> vector, AlignedBuffer& storage) const override {
     ENGRAM_ASSERT(vector.size() == shape_.dim);
-    std::byte* const query = storage.reserve(query_bytes());
+    std::byte* const query = storage.reserve(query_bytes(shape_.dim));
     encode_row(metric_, vector, query);
     return {query};
   }
 
   Query from_row(const std::byte* row, AlignedBuffer& storage) const override {
-    std::byte* const query = storage.reserve(query_bytes());
+    std::byte* const query = storage.reserve(query_bytes(shape_.dim));
     decode_codes(shape_.element, metric_, row, {reinterpret_cast<float*>(query), shape_.dim});
     return {query};
   }
@@ -52,10 +52,6 @@ class CodeKernel final : public Kernel {
   }
 
  private:
-  /// The loops read whole vectors, and the upper half of sq4 does not begin on a line: so they may
-  /// read, not use, what lies behind the row.
-  std::size_t query_bytes() const noexcept { return row_bytes(shape_.dim) + kRowAlignment; }
-
   float score(Query query, const std::byte* row) const noexcept {
     return score_(shape_, reinterpret_cast<const float*>(query.data), row,
                   read_header(row, shape_.row_bytes, metric_));

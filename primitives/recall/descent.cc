@@ -85,7 +85,7 @@ bool Descent::weigh() {
 }
 
 /// Weighs the items, after those nearest to the state have joined them: so many that the others
-/// have no weight, if the separation leaves most without.
+/// have next to no weight, or none if the separation is sparse.
 Status Descent::look_around() {
   found_new_ = false;
   const SeparationRule& rule = settings_.separation;
@@ -95,7 +95,7 @@ Status Descent::look_around() {
     if (!sees_all_) ENGRAM_TRY(add_nearest(count));
     has_weights_ = weigh();
     truncated_ = truncation();
-    if (!has_weights_ || !is_sparse() || truncated_ == 0) return {};
+    if (!has_weights_ || truncated_ <= (is_sparse() ? 0 : settings_.truncation)) return {};
   }
 }
 

@@ -46,7 +46,7 @@ class Descent {
  private:
   float* state() { return reinterpret_cast<float*>(buffers_.state.reserve(bytes())); }
   float* next() { return reinterpret_cast<float*>(buffers_.next.reserve(bytes())); }
-  std::size_t bytes() const { return row_bytes(context_.store.dim()); }
+  std::size_t bytes() const { return query_bytes(context_.store.dim()); }
 
   void see_all();
   Status complete(const Cue& cue, Recall& recall);

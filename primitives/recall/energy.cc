@@ -26,7 +26,7 @@ std::size_t padded_floats(std::size_t dim) {
 /// A row that is zero but for `values` at the visible coordinates: those of `state`, or ones.
 const float* visible_row(std::span<const CoordinateRange> visible, std::size_t dim,
                          const float* state, AlignedBuffer& buffer) {
-  auto* const row = reinterpret_cast<float*>(buffer.reserve(row_bytes(dim)));
+  auto* const row = reinterpret_cast<float*>(buffer.reserve(query_bytes(dim)));
   std::fill_n(row, padded_floats(dim), 0.0F);
   for (const auto& [begin, end] : visible) {
     for (std::size_t i = begin; i < end; ++i) row[i] = state == nullptr ? 1.0F : state[i];
@@ -95,7 +95,7 @@ bool Energy::weigh(const float* state, std::span<const Slot> slots, EnergyBuffer
 void Energy::visible_squares(const float* query, std::span<const Slot> slots,
                              EnergyBuffers& buffers) const {
   const auto* const mask =
-      reinterpret_cast<const float*>(buffers.mask.reserve(row_bytes(context_.store.dim())));
+      reinterpret_cast<const float*>(buffers.mask.reserve(query_bytes(context_.store.dim())));
   buffers.squares.resize(slots.size());
   for_each_piece(context_.store, slots, buffers.decoded,
                  [&](std::span<const std::byte* const> rows, std::size_t first) {

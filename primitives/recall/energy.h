@@ -47,8 +47,8 @@ struct Weighing {
 };
 
 /// The energy of one index under one beta and separation. Borrows all it is given; immutable, so
-/// any number of threads may share one. States are rows (row.h): [padded dim] float32, of unit
-/// length under cosine.
+/// any number of threads may share one. States are queries of the store's kernel: float32 rows, of
+/// unit length under cosine, with query_bytes() to read.
 class Energy {
  public:
   Energy(const IndexContext& context, const RowAlgebra& algebra, double beta,

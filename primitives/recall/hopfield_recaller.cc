@@ -49,7 +49,7 @@ Status HopfieldRecaller::check(const Cue& cue, const Settings& settings) const {
 const float* HopfieldRecaller::encode_state(std::span<const float> vector,
                                             DescentBuffers& buffers) const {
   const VectorStore& store = memory_.context.store;
-  std::byte* const row = buffers.state.reserve(row_bytes(store.dim()));
+  std::byte* const row = buffers.state.reserve(query_bytes(store.dim()));
   encode_row(store.metric(), vector, row);
   return reinterpret_cast<const float*>(row);
 }

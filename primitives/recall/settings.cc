@@ -27,6 +27,7 @@ Settings read_settings(const Options& options, Settings settings) {
   read_choice(options, "MODE", kModeNames, settings.mode);
   read_choice(options, "CAND", kCandidatesNames, settings.candidates);
   read_count(options, "L", settings.candidate_count);
+  read_real(options, "TRUNC", settings.truncation);
   read_count(options, "EF", settings.ef);
   return settings;
 }

@@ -251,9 +251,12 @@ TEST_CASE("primitives/recall: softmax over candidates is as far off as its certi
       for (const char* const beta : {"1", "5", "20"}) {
         CAPTURE(beta);
         const Recall scan = memory.recall_from(cues[c], {{"BETA", beta}, {"STEPS", "0"}});
-        const Recall graph = memory.recall_from(
-            cues[c],
-            {{"BETA", beta}, {"STEPS", "0"}, {"CAND", "graph"}, {"L", "64"}, {"EF", "1400"}});
+        const Recall graph = memory.recall_from(cues[c], {{"BETA", beta},
+                                                          {"STEPS", "0"},
+                                                          {"CAND", "graph"},
+                                                          {"L", "64"},
+                                                          {"EF", "1400"},
+                                                          {"TRUNC", "1"}});
         CHECK(!graph.exact);
         CHECK(scan.exact);
         CHECK(graph.truncated > 0);
@@ -270,7 +273,8 @@ TEST_CASE("primitives/recall: softmax over candidates is as far off as its certi
                          {"TOL", "0"},
                          {"CAND", "graph"},
                          {"L", "64"},
-                         {"EF", "1400"}})));
+                         {"EF", "1400"},
+                         {"TRUNC", "1"}})));
         CHECK(error <= 2 * longest * graph.truncated + 1e-5);
       }
     }
