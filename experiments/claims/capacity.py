@@ -44,7 +44,7 @@ def run(bench: Bench) -> Claim:
         Check("exp(alpha_1 d), d = 50", 8259, round(np.exp(50 * critical_load(50, BETA))), 1),
         Check("N*, d = 32, exact form", 4926, round(critical_count(32, BETA)), 1),
     ]
-    seen = []
+    seen: list[tuple[Any, ...]] = []
     rng = np.random.default_rng(bench.seed)
     for dim, points in POINTS.items():
         points = points[: bench.size(len(points), 3)]
@@ -81,7 +81,7 @@ def _own_weight(bench: Bench, item: int) -> float:
     return float(weights[items == item].sum())
 
 
-def _draw(pyplot: Any, seen: list[tuple[int, int, float, float, float]]) -> Any:
+def _draw(pyplot: Any, seen: list[tuple[Any, ...]]) -> Any:
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     for colour, dim in enumerate(sorted({point[0] for point in seen}, reverse=True)):
         critical = critical_count(dim, BETA)

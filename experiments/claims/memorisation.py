@@ -41,7 +41,7 @@ def run(bench: Bench) -> Claim:
     curves = {}
     curves["Fashion-MNIST"] = _compare(bench, claim, images, IMAGE_ITEMS, IMAGE_SHARES, 0.0)
     rows = unit_rows(np.random.default_rng(bench.seed), COUNT, DIM)
-    items = stride(COUNT, bench.size(COUNT, 2000))
+    items = stride(COUNT, bench.size(4000, 2000))
     for radius, expected in RANDOM_SHARES.items():
         claim.checks.append(
             Check(
