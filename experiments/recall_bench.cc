@@ -65,14 +65,14 @@ class Memory {
   }
 
   /// One recall of as many steps. beta: 0 is what was tuned.
-  Recall recall(double beta, const char* steps) {
+  Recall recall(double beta, const char* steps, std::size_t top = 10) {
     const std::string text = std::to_string(beta);
     const std::vector<OptionText> given = {{"BETA", text}, {"STEPS", steps}, {"TOL", "0"}};
     const Options options =
         Options::parse((*find_primitive("hopfield"))->recall_options, given).value();
     Recall recall;
     const Status status = hopfield_.index->recaller()->recall(
-        {.vector = cue_}, {.options = &options, .top = hopfield_.index->size()}, scratch_, recall);
+        {.vector = cue_}, {.options = &options, .top = top}, scratch_, recall);
     if (!status) std::abort();
     return recall;
   }
@@ -120,7 +120,8 @@ void measure(Memory& memory, const Arguments& arguments, double beta) {
   const double read = median(reads);
   const double weighing = median(weighings);
   const double step = median(steps);
-  const double weighed = static_cast<double>(recall.support.size());
+  const auto support = memory.recall(beta, "0", arguments.items).support;
+  const double weighed = static_cast<double>(support.size());
   const double again = weighed / static_cast<double>(arguments.items);
   std::printf("%12.4g%12.0f%12.3f%12.3f%10.0f %%%12.3f%10.0f %%\n", recall.beta, weighed,
               read * 1e3, weighing * 1e3, 100 * read / weighing, step * 1e3,

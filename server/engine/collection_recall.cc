@@ -113,7 +113,7 @@ Status Collection::tune(Tuning tuning, std::function<void()> done) {
   if (context_.sink != nullptr) context_.sink->record(tuning_change());
   // In order, as if written to a key that no vector has: the index ends with the same numbers as
   // the journal.
-  constexpr std::string_view kNoKey;
+  static constexpr std::string_view kNoKey;
   key_order_.begin(kNoKey, [self = shared_from_this(), numbers = tuning_, done = std::move(done),
                             change = InProgress(context_.sink)] {
     Collection& collection = *self;

@@ -44,10 +44,11 @@ def primitives(connection):
 
 
 def fill(connection, index):
-    """An index named after its primitive."""
+    """An index named after its primitive, tuned: without that some know no temperature."""
     assert connection.call("VNEW", index, DIM, "METRIC", "l2", "PRIMITIVE", index) == "OK"
     items = [word for key, vector in VECTORS.items() for word in (key, pack(vector))]
     assert connection.call("VMADD", index, *items) == COUNT
+    assert not isinstance(connection.call("VTUNE", index), ErrorReply)
 
 
 @pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
