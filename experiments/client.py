@@ -114,6 +114,26 @@ class Client:
         commands = (["VSEARCH", index, query.tobytes(), *tail] for query in queries)
         return [_answer(reply) for _, reply in self._pipelined(commands, depth)]
 
+    def recall_pipelined(
+        self, index: str, cues: Iterable[tuple[str, bytes]], options: Options, depth: int
+    ) -> Iterator[dict[str, Any]]:
+        """One VRECALL per cue, which is ("VEC", packed vector) or ("KEY", key); the fields of each
+        reply as they come."""
+        tail = _flatten(options)
+        commands = (["VRECALL", index, *cue, *tail] for cue in cues)
+        for _, reply in self._pipelined(commands, depth):
+            yield {_text(name): value for name, value in zip(reply[::2], reply[1::2])}
+
+    def tune(self, index: str) -> dict[str, float]:
+        """VTUNE: the numbers that were found."""
+        reply = self._call("VTUNE", index)
+        return {_text(name): float(value) for name, value in zip(reply[::2], reply[1::2])}
+
+    def primitives(self) -> list[str]:
+        """The names of those that the server has."""
+        described = (dict(zip(entry[::2], entry[1::2])) for entry in self._call("VPRIMITIVES"))
+        return [_text(facts[b"name"]) for facts in described]
+
     def search_many(self, index: str, queries: np.ndarray, k: int, what: str) -> list[Answer]:
         """Batched searches by VMSEARCH."""
         size = _batch_size(queries)

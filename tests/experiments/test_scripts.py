@@ -151,3 +151,16 @@ def test_growth_goes_over_all_prefixes(run_alone, compare_graphs_flags, tmp_path
         assert [size["rows"] for size in system["sizes"]] == [900, 1900, 9900]
         assert system["build_exponent"] is not None
     assert (tmp_path / "results" / "growth-slice.png").stat().st_size > 0
+
+
+def test_anchors_hold(run_alone, tmp_path):
+    server = ["--server", os.environ["ENGRAM_SERVER"]]
+    folder = tmp_path / "anchors"
+    run_alone("anchors.py", "--only", "A1,A2", "--quick", "--output", str(folder), *server)
+    claims = json.loads((folder / "report.json").read_text())["claims"]
+    assert [claim["name"] for claim in claims] == ["A1", "A2"]
+    for claim in claims:
+        assert claim["checks"] and all(check["held"] for check in claim["checks"])
+        assert (folder / f"{claim['name']}.png").stat().st_size > 0
+    assert "| A2 |" in (folder / "report.md").read_text()
+    assert "datasets.py fetch" in run_alone("anchors.py", "--only", "A1,A7", *server, expect=1)

@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Does engram show what the papers on associative memories say? Starts a server of its own, runs
+the anchors, and writes a report.
+
+  anchors.py
+  anchors.py --only A1,A3
+  anchors.py --quick
+
+  A1  capacity and self-weight of random patterns      Lucibello & Mezard 2024
+  A2  the error of one update, and a constant          Ramsauer et al. 2021
+  A3  exact retrieval in one step                      Santos et al. 2024
+  A4  exact memorisation                               Hoover et al. 2025
+  A7  which similarity tells spoilt images apart       Millidge et al. 2022
+  A8  metastable states                                Santos et al. 2024
+  C1  spoilt cues: what is identified                  beside plain nearest neighbours
+  C2  calibration, denoising, completion               beside neighbours and their means
+
+Writes report.md, report.json and a picture for each anchor. Every figure stands beside the one that
+was expected and its tolerance, and what is outside is explained. Ends with 0 whether or not all
+claims held: the report says which did. --quick takes smaller samples. All but A1, A2 and A3 need
+the dataset fashion-mnist-784.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Callable
+
+from claims import capacity, cues, exact_retrieval, memorisation, metastable, one_step
+from claims import posterior, similarity
+from claims.images import Images
+from claims.memory import Bench, Memory
+from claims.report import Claim, number, write_report
+from common import UserError, cache_root, run_main
+from processes import ENGRAM, engram
+
+ANCHORS: dict[str, Callable[[Bench], Claim]] = {
+    "A1": capacity.run,
+    "A2": one_step.run,
+    "A3": exact_retrieval.run,
+    "A4": memorisation.run,
+    "A7": similarity.run,
+    "A8": metastable.run,
+    "C1": cues.run,
+    "C2": posterior.run,
+}
+WITHOUT_IMAGES = {"A1", "A2", "A3"}
+
+
+def chosen(text: str | None) -> list[str]:
+    """The names in a comma-separated list, in the order of the table; all if there is none."""
+    if text is None:
+        return list(ANCHORS)
+    names = {name.strip().upper() for name in text.split(",")}
+    if unknown := names - set(ANCHORS):
+        raise UserError(f"no anchor {', '.join(sorted(unknown))}; there are {', '.join(ANCHORS)}")
+    return [name for name in ANCHORS if name in names]
+
+
+def measure(bench: Bench, names: list[str]) -> list[Claim]:
+    claims = []
+    for name in names:
+        start = time.perf_counter()
+        claim = ANCHORS[name](bench)
+        claim.seconds = time.perf_counter() - start
+        claims.append(claim)
+        print_claim(claim)
+    return claims
+
+
+def print_claim(claim: Claim) -> None:
+    verdict = claim.not_run or f"{claim.held} of {len(claim.checks)} checks held"
+    print(f"{claim.name}  {claim.title}: {verdict} ({claim.seconds:.0f} s)", flush=True)
+    for check in claim.checks:
+        if not check.held:
+            print(
+                f"    not held: {check.what}: {number(check.measured)}, expected {check.relation} "
+                f"{number(check.expected)} ± {number(check.tolerance)}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", metavar="NAMES", help="these anchors, separated by commas")
+    parser.add_argument("--quick", action="store_true", help="smaller samples")
+    parser.add_argument("--seed", type=int, default=42, help="of all that is drawn (default 42)")
+    parser.add_argument("--server", type=Path, default=ENGRAM, help="the server to run")
+    parser.add_argument("--output", type=Path, default=cache_root() / "results" / "anchors")
+    args = parser.parse_args()
+
+    names = chosen(args.only)
+    if not set(names) <= WITHOUT_IMAGES:
+        Images.read(1)  # says what is missing before anything runs
+    with engram(args.server, "--appendonly", "no") as server:
+        server.start().close()
+        claims = measure(Bench(Memory(server.port), args.seed, args.quick), names)
+    path = write_report(claims, args.output)
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The formulas that measurements are held against, each with its source."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+SERIES_END = 1e-18
+QUADRATURE_POINTS = 400
+
+
+def log_hypergeometric_0f1(b: float, z: float) -> float:
+    """ln 0F1(; b; z) = ln sum_k z^k / (k! (b)_k) for z > 0, by its series in the log domain."""
+    term = total = 0.0
+    for k in range(1, 1_000_000):
+        term += math.log(z) - math.log(k) - math.log(b + k - 1)
+        total = float(np.logaddexp(total, term))
+        if term < total + math.log(SERIES_END):
+            return total
+    raise ValueError(f"the series does not end at b = {b}, z = {z}")
+
+
+def critical_count(dim: int, beta: float) -> float:
+    """N*: among so many random unit vectors a stored one keeps half of its own softmax weight.
+
+    N* - 1 = exp(beta) / E[exp(beta x.y)], and that mean over the sphere is
+    Gamma(d/2) (2/beta)^(d/2-1) I_{d/2-1}(beta) = 0F1(; d/2; beta^2/4), I being the modified Bessel
+    function. To first order in d its logarithm is d alpha_1 of Lucibello & Mezard 2024.
+    """
+    return 1 + math.exp(beta - log_hypergeometric_0f1(dim / 2, beta * beta / 4))
+
+
+def critical_load(dim: int, beta: float) -> float:
+    """alpha_1 of Lucibello & Mezard 2024 for spherical patterns: N* ~ exp(alpha_1 d)."""
+    load = beta / dim
+    root = math.sqrt(1 + 4 * load * load)
+    return load - (root - 1) / 2 + math.log((root + 1) / 2) / 2
+
+
+def self_weight(count: float, critical: float) -> float:
+    """The weight of a stored item at itself among `count`, if the others have their mean sum."""
+    return 1 / (1 + (count - 1) / (critical - 1))
+
+
+def lambert_w(x: float) -> float:
+    """W0, the solution of w exp(w) = x for x >= 0, by Halley's method."""
+    w = math.log1p(x)
+    for _ in range(100):
+        f = w * math.exp(w) - x
+        step = f / (math.exp(w) * (w + 1) - (w + 2) * f / (2 * w + 2))
+        w -= step
+        if abs(step) <= 1e-15 * (1 + abs(w)):
+            break
+    return w
+
+
+def capacity_constant(beta: float, radius_factor: float, dim: int, failure: float) -> float:
+    """c of Ramsauer et al. 2021 Theorem 3: sqrt(p) c^((d-1)/4) random patterns on a sphere of
+    radius K sqrt(d-1) can be stored, but with probability p. radius_factor: K; failure: p."""
+    squared = beta * radius_factor**2
+    a = 2 / (dim - 1) * (1 + math.log(2 * squared * failure * (dim - 1)))
+    b = 2 * squared / 5
+    return b / lambert_w(math.exp(a + math.log(b)))
+
+
+def cap_share(dim: int, distance: float) -> float:
+    """The share of the unit sphere that is nearer than `distance` to a point on it:
+    I_{1-c^2}((d-1)/2, 1/2) / 2 with c = 1 - distance^2/2, here as an integral over the angle."""
+    angle = 2 * math.asin(distance / 2)
+    points, weights = np.polynomial.legendre.leggauss(QUADRATURE_POINTS)
+
+    def area(end: float) -> float:
+        return float(end / 2 * (weights * np.sin((points + 1) * end / 2) ** (dim - 2)).sum())
+
+    return area(angle) / area(math.pi)
+
+
+def isolated_share(dim: int, count: int, distance: float) -> float:
+    """The expected share of `count` random unit vectors with no other nearer than `distance`."""
+    return (1 - cap_share(dim, distance)) ** (count - 1)
+
+
+def calibration_error(confidence: np.ndarray, is_right: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error: |mean confidence - share that is right|, by bins of equal width,
+    weighted by how many fall into each."""
+    placed = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = (
+        (placed == bin_).mean()
+        * abs(confidence[placed == bin_].mean() - is_right[placed == bin_].mean())
+        for bin_ in np.unique(placed)
+    )
+    return float(sum(gaps))
+
+
+def calibration_floor(confidence: np.ndarray, rng: np.random.Generator, draws: int = 200) -> float:
+    """The mean calibration error of outcomes that are right exactly as often as stated: what so
+    many samples show by chance alone."""
+    outcomes = rng.random((draws, len(confidence))) < confidence
+    return float(np.mean([calibration_error(confidence, outcome) for outcome in outcomes]))

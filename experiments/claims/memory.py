@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Indexes on a server whose keys are row numbers, and many recalls of them at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Iterator, Sequence
+
+import numpy as np
+
+from client import Client, Options
+from common import progress
+
+CONNECTIONS = 2
+DEPTH = 16
+ASSOCIATIVE = ("hopfield", "lsr")  # those that would build a graph
+
+
+@dataclass(frozen=True)
+class Recalls:
+    """Replies to VRECALL as columns, one row per cue. Items are row numbers, -1 for none; a
+    support is the items with the greatest weights and those weights."""
+
+    states: np.ndarray
+    attractors: np.ndarray
+    weights: np.ndarray
+    onestep: np.ndarray
+    posteriors: np.ndarray
+    entropies: np.ndarray
+    kinds: list[str]
+    outside: np.ndarray
+    steps: np.ndarray
+    supports: list[tuple[np.ndarray, np.ndarray]]
+    energies: list[np.ndarray]
+
+    def means(self, rows: np.ndarray) -> np.ndarray:
+        """The weights of each support, applied to `rows` instead of to what is stored."""
+        return np.array([weights @ rows[items] for items, weights in self.supports])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What an anchor runs on."""
+
+    memory: Memory
+    seed: int
+    quick: bool
+
+    def size(self, full: int, quick: int) -> int:
+        return quick if self.quick else full
+
+
+class Memory:
+    """A running server."""
+
+    def __init__(self, port: int) -> None:
+        self._clients = [Client("127.0.0.1", port) for _ in range(CONNECTIONS)]
+        self._first = self._clients[0]
+        self._indexes: set[str] = set()
+
+    def has(self, primitive: str) -> bool:
+        return primitive in self._first.primitives()
+
+    def build(
+        self,
+        index: str,
+        rows: np.ndarray,
+        metric: str,
+        primitive: str = "hopfield",
+        options: Options | None = None,
+    ) -> None:
+        """Makes an index of `rows`, instead of one that has its name."""
+        self.drop(index)
+        if options is None:
+            options = (("GRAPH", "none"),) if primitive in ASSOCIATIVE else ()
+        self._first.create(index, rows.shape[1], metric, primitive, options)
+        self._indexes.add(index)
+        self.add(index, rows, 0)
+
+    def add(self, index: str, rows: np.ndarray, first: int) -> None:
+        """Adds rows whose keys count from `first`."""
+        keys = [b"%d" % row for row in range(first, first + len(rows))]
+        self._first.add(index, keys, rows, f"loading {index}")
+
+    def drop(self, *indexes: str) -> None:
+        for index in self._indexes.intersection(indexes):
+            self._first.drop(index)
+            self._indexes.remove(index)
+
+    def tune(self, index: str) -> float:
+        """The beta that VTUNE finds."""
+        return self._first.tune(index)["beta"]
+
+    def nearest(self, index: str, cues: np.ndarray, k: int = 1) -> np.ndarray:
+        """VSEARCH: the items nearest to each cue, [cues, k]."""
+        answers = self._first.search_pipelined(index, _packed(cues), k, (), DEPTH)
+        return np.array([[int(key) for key in answer.keys] for answer in answers])
+
+    def recall(
+        self,
+        index: str,
+        cues: np.ndarray | Sequence[int],
+        what: str = "recalling",
+        trace: bool = False,
+        **options: Any,
+    ) -> Recalls:
+        """VRECALL by each cue: rows of an array are vectors, whole numbers are items. `options`
+        are those of VRECALL, in lower case."""
+        pairs: list[Any] = [(name.upper(), str(value)) for name, value in options.items()]
+        if trace:
+            pairs.append(("WITHTRACE",))
+        words = list(_cues(cues))
+        shares = [words[at :: len(self._clients)] for at in range(len(self._clients))]
+        with progress(len(words), what, "recalls") as bar:
+
+            def ask(client: Client, share: list[tuple[str, bytes]]) -> list[dict[str, Any]]:
+                replies = []
+                for reply in client.recall_pipelined(index, share, pairs, DEPTH):
+                    replies.append(_compact(reply))
+                    bar.update()
+                return replies
+
+            with ThreadPoolExecutor(len(shares)) as pool:
+                parts = list(pool.map(ask, self._clients, shares))
+        replies: list[dict[str, Any]] = [{}] * len(words)
+        for at, part in enumerate(parts):
+            replies[at :: len(parts)] = part
+        return _columns(replies)
+
+
+def _packed(cues: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(cues, dtype="<f4")
+
+
+def _cues(cues: np.ndarray | Sequence[int]) -> Iterator[tuple[str, bytes]]:
+    if isinstance(cues, np.ndarray) and cues.ndim == 2:
+        yield from (("VEC", cue.tobytes()) for cue in _packed(cues))
+    else:
+        yield from (("KEY", b"%d" % item) for item in cues)
+
+
+def _item(key: bytes | None) -> int:
+    return -1 if key is None else int(key)
+
+
+def _compact(reply: dict[str, Any]) -> dict[str, Any]:
+    """Parses what would take much memory as it came."""
+    support = reply["support"]
+    return {
+        **reply,
+        "state": np.frombuffer(reply["state"], "<f4"),
+        "support": (np.array(support[::2], int), np.array(support[1::2], float)),
+        "energy": np.array(reply["energy"], float),
+    }
+
+
+def _columns(replies: list[dict[str, Any]]) -> Recalls:
+    def floats(name: str) -> np.ndarray:
+        return np.array([float(reply[name]) for reply in replies])
+
+    return Recalls(
+        states=np.array([reply["state"] for reply in replies]),
+        attractors=np.array([_item(reply["attractor"]) for reply in replies]),
+        weights=floats("weight"),
+        onestep=np.array([_item(reply["onestep"]) for reply in replies]),
+        posteriors=floats("posterior"),
+        entropies=floats("entropy"),
+        kinds=[reply["kind"].decode() for reply in replies],
+        outside=floats("outside") != 0,
+        steps=floats("steps").astype(int),
+        supports=[reply["support"] for reply in replies],
+        energies=[reply["energy"] for reply in replies],
+    )

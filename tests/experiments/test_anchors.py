@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The formulas that anchors.py holds engram against, its verdicts and its report."""
+
+import math
+
+import numpy as np
+import pytest
+
+from anchors import ANCHORS, chosen
+from claims.exact_retrieval import basins, cues_at
+from claims.formulas import (
+    calibration_error,
+    calibration_floor,
+    cap_share,
+    capacity_constant,
+    critical_count,
+    critical_load,
+    isolated_share,
+    lambert_w,
+    log_hypergeometric_0f1,
+    self_weight,
+)
+from claims.images import HALF, clip_noisy, dropped, share_close, stride, without_half
+from claims.memorisation import nearest_distances
+from claims.report import Check, Claim, Table, render, shown_command
+from common import UserError
+
+
+def test_the_series_is_the_sine_and_the_exponential():
+    # 0F1(; 3/2; z^2/4) = sinh(z) / z, 0F1(; 1/2; z^2/4) = cosh(z)
+    for z in (0.1, 3.0, 40.0, 600.0):
+        log_sinh = z + math.log1p(-math.exp(-2 * z)) - math.log(2 * z)
+        assert log_hypergeometric_0f1(1.5, z * z / 4) == pytest.approx(log_sinh, rel=1e-12)
+    assert log_hypergeometric_0f1(0.5, 1.0) == pytest.approx(math.log(math.cosh(2)))
+
+
+def test_the_critical_count_is_the_mean_over_random_pairs():
+    assert round(critical_count(50, 10)) == 8254
+    assert round(critical_count(32, 10)) == 4926
+    rng = np.random.default_rng(7)
+    # The first coordinate of a random unit vector is its product with a fixed one.
+    rows = rng.standard_normal((200_000, 5))
+    products = rows[:, 0] / np.linalg.norm(rows, axis=1)
+    assert critical_count(5, 2) == pytest.approx(
+        1 + math.exp(2) / np.exp(2 * products).mean(), 0.01
+    )
+
+
+def test_the_load_is_the_count_to_first_order():
+    assert round(math.exp(50 * critical_load(50, 10))) == 8259
+    assert math.log(critical_count(1000, 100)) / 1000 == pytest.approx(
+        critical_load(1000, 100), abs=1e-4
+    )
+
+
+def test_an_item_keeps_half_of_its_weight_at_the_critical_count():
+    assert self_weight(1, 100) == 1
+    assert self_weight(100, 100) == 0.5
+
+
+@pytest.mark.parametrize("w", [0.0, 1e-9, 0.5, 1.0, 3.0, 50.0])
+def test_lambert_w_inverts(w):
+    assert lambert_w(w * math.exp(w)) == pytest.approx(w, rel=1e-12)
+
+
+def test_the_constants_of_ramsauer():
+    assert capacity_constant(1, 3, 20, 0.001) == pytest.approx(3.1546, abs=1e-4)
+    assert capacity_constant(1, 1, 75, 0.001) == pytest.approx(1.3718, abs=1e-4)
+
+
+def test_the_share_of_a_cap():
+    assert cap_share(32, math.sqrt(2)) == pytest.approx(0.5)
+    assert cap_share(32, 2.0) == pytest.approx(1.0)
+    # In three dimensions the area is proportional to the height.
+    assert cap_share(3, 0.4) == pytest.approx(0.4**2 / 4)
+    assert isolated_share(32, 10_000, 0.8772) == pytest.approx(0.5, abs=0.002)
+
+
+def test_calibration_error():
+    confidence = np.array([0.95, 0.95, 0.25, 0.25])
+    right = np.array([True, True, True, False])
+    assert calibration_error(confidence, right) == pytest.approx(0.5 * 0.05 + 0.5 * 0.25)
+    assert calibration_error(np.array([1.0]), np.array([True])) == 0
+    assert calibration_error(np.array([1.0]), np.array([False])) == 1
+
+
+def test_chance_alone_makes_an_error_of_calibration_that_more_samples_lessen():
+    rng = np.random.default_rng(3)
+    few, many = (calibration_floor(rng.random(count), rng) for count in (200, 20_000))
+    assert 0.05 < few < 0.12 and many < 0.015
+
+
+def test_half_way_to_the_nearest_is_the_border_when_weights_are_all_or_nothing():
+    rows = np.array([[0, 0], [2, 0], [0, 5]], np.float32)
+    found = basins(rows, np.array([0, 2]), "l2", beta=1e12, margin=1)
+    assert found.radii == pytest.approx([1.0, 2.5])
+    assert found.across.tolist() == [1, 0]
+    assert basins(rows, np.array([0]), "l2", beta=1, margin=1).radii == pytest.approx([0.5])
+    towards = rows[found.across].astype(float) - rows[found.items]
+    assert cues_at(rows, found, 1.0, "l2", towards) == pytest.approx(np.array([[1, 0], [0, 2.5]]))
+
+
+def test_the_border_on_the_sphere_is_where_the_margin_is_met():
+    rows = np.random.default_rng(5).standard_normal((20, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = basins(rows, np.arange(20), "cosine", beta=10, margin=1)
+    towards = rows[found.across] - rows
+    cues = cues_at(rows, found, 1.0, "cosine", towards)
+    assert np.linalg.norm(cues, axis=1) == pytest.approx(np.ones(20))
+    products = cues @ rows.T
+    gaps = products[np.arange(20), np.arange(20)] - products[np.arange(20), found.across]
+    assert 10 * gaps == pytest.approx(np.ones(20))
+
+
+def test_the_distance_to_the_nearest_other_row():
+    rows = np.array([[0, 0], [3, 4], [0, 1], *np.full((8, 2), 90)], np.float32)
+    assert nearest_distances(rows, np.array([0, 1])) == pytest.approx([1, math.sqrt(18)])
+
+
+def test_spoilt_images():
+    images = np.full((4, 784), 0.5, np.float32)
+    rng = np.random.default_rng(1)
+    half = without_half(images)
+    assert (half[:, :HALF] == 0.5).all() and (half[:, HALF:] == 0).all()
+    assert 0.4 < (dropped(images, rng) == 0).mean() < 0.6
+    noise = clip_noisy(images, rng)
+    assert noise.min() >= 0 and noise.max() == 1
+    assert images.min() == 0.5, "the images themselves are left alone"
+    assert stride(1000, 200).tolist() == list(range(0, 1000, 5))
+    assert share_close(half, images) == 0 and share_close(images, images) == 1
+
+
+@pytest.mark.parametrize(
+    "check, held",
+    [
+        (Check("x", 0.5, 0.51, 0.01), True),
+        (Check("x", 0.5, 0.511, 0.01), False),
+        (Check("x", 0.5, 0.49, 0.01), True),
+        (Check("x", 3, 3), True),
+        (Check("x", 3, 4), False),
+        (Check("x", 0.06, 0.02, relation="at most"), True),
+        (Check("x", 0.06, 0.07, relation="at most"), False),
+        (Check("x", 0.99, 1.0, relation="at least"), True),
+        (Check("x", 0.99, 0.98, relation="at least"), False),
+        (Check("x", 0.5, math.nan, 0.1), False),
+    ],
+)
+def test_verdicts(check, held):
+    assert check.held is held
+    assert ("not held" in check.verdict) is not held
+
+
+def test_the_report_says_what_held_and_explains_what_did_not():
+    claim = Claim("A0", "a claim", "A paper", "How.", 5)
+    claim.checks = [Check("good", 1, 1), Check("bad", 1, 2, why="it is only a test")]
+    claim.tables = [Table("Controls", ("name", "value"), [("NN", 0.25)])]
+    where = {"command": "anchors.py", "commit": "c", "cpus": 2, "cpu": "a machine"}
+    text = render([claim, Claim("A1", "other", "B", "How.", None, not_run="no server")], where)
+    assert "| A0 | a claim | A paper | 1 of 2 | **not held** |" in text
+    assert "| A1 | other | B | no server | not run |" in text
+    assert "Seed 5." in text and "- bad: it is only a test" in text and "| NN | 0.25 |" in text
+
+
+def test_the_command_is_shown_without_places(monkeypatch):
+    words = [
+        "/home/me/anchors.py",
+        "--server",
+        "/home/me/engram",
+        "--only",
+        "A1",
+        "--output=/home/me",
+    ]
+    monkeypatch.setattr("sys.argv", words)
+    assert shown_command() == "experiments/anchors.py --only A1"
+
+
+def test_anchors_are_chosen_by_name():
+    assert chosen(None) == list(ANCHORS)
+    assert chosen("a3, A1") == ["A1", "A3"]
+    with pytest.raises(UserError, match="no anchor A99"):
+        chosen("A1,A99")
