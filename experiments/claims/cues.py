@@ -142,7 +142,7 @@ def run(bench: Bench) -> Claim:
     claim = Claim(
         "C1",
         "spoilt cues: what is identified",
-        "The project's sanity table (section 9), Fashion-MNIST",
+        "Figures found with numpy beforehand, Fashion-MNIST",
         f"{ASKED} stored images at even stride as cues: lower half black, half of the pixels "
         "black, clip(|x + noise .5|). Identified: the heaviest item in the end is the original. "
         "SSE: the recalled image is within a squared distance of 50; under cosine it is the mean "
