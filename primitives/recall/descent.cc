@@ -89,10 +89,10 @@ bool Descent::weigh() {
 Status Descent::look_around() {
   found_new_ = false;
   const SeparationRule& rule = settings_.separation;
-  std::size_t count = settings_.candidate_count;
-  if (rule.kind == Separation::kTopK) count = std::max(count, rule.k);
-  for (;; count *= 2) {
-    if (!sees_all_) ENGRAM_TRY(add_nearest(count));
+  count_ = std::max(count_, settings_.candidate_count);
+  if (rule.kind == Separation::kTopK) count_ = std::max(count_, rule.k);
+  for (;; count_ *= 2) {
+    if (!sees_all_) ENGRAM_TRY(add_nearest(count_));
     has_weights_ = weigh();
     truncated_ = truncation();
     if (!has_weights_ || truncated_ <= (is_sparse() ? 0 : settings_.truncation)) return {};
@@ -107,7 +107,7 @@ Status Descent::add_nearest(std::size_t count) {
   hits.clear();
   if (count < items_.count / 2) {
     const Query query{buffers_.state.reserve(bytes())};
-    const std::size_t ef = std::max(settings_.ef, 2 * count);
+    const std::size_t ef = settings_.ef == 0 ? count + count / 4 : settings_.ef;
     ENGRAM_TRY(items_.graph->search(query, {.k = count, .ef = ef}, scratch_, hits));
     std::erase_if(hits, [this](const Hit& hit) { return !items_.among->contains(hit.slot); });
   }

@@ -70,6 +70,7 @@ class Descent {
 
   bool sees_all_ = false;
   bool has_weights_ = false;  // false where no item has a similarity
+  std::size_t count_ = 0;     // of near items that were enough so far
   // Of the last look around.
   bool found_new_ = false;
   double truncated_ = 0;

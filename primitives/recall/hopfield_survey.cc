@@ -12,6 +12,9 @@
 namespace engram::recall {
 namespace {
 
+/// Of a graph, where there is one: enough that an energy lacks next to nothing.
+constexpr std::size_t kCandidates = 256;
+
 double kappa(const SeparationRule& rule) {
   const double margin = separation_margin(rule);
   return std::isfinite(margin) && margin > 0 ? margin : 2 * std::log(100.0);
@@ -31,7 +34,7 @@ bool HopfieldSurvey::step(Scratch& scratch) {
   const auto& slots = sample_.slots();
   const std::size_t count = slots.size();
   if (next_ < count) {
-    if (!sample_.measure(slots[next_], how_.settings.candidate_count, scratch)) return false;
+    if (!sample_.measure(slots[next_], kCandidates, scratch)) return false;
   } else if (next_ < 2 * count) {
     if (next_ == count && beta_ == 0) find_beta();
     if (beta_ == 0 || !measure_energy(slots[next_ - count], scratch)) return false;
@@ -52,7 +55,7 @@ bool HopfieldSurvey::measure_energy(Slot slot, Scratch& scratch) {
   slots = sample_.all();
   if (sample_.graph() != nullptr) {
     const Query query{reinterpret_cast<const std::byte*>(state)};
-    const std::size_t count = how_.settings.candidate_count;
+    const std::size_t count = kCandidates;
     if (!sample_.graph()->search(query, {.k = count, .ef = 2 * count}, scratch, buffers.hits)) {
       return false;
     }

@@ -28,9 +28,9 @@ struct Settings {
   double tolerance = 1e-4;
   Mode mode = Mode::kPosterior;
   Candidates candidates = Candidates::kAuto;
-  std::size_t candidate_count = 256;
+  std::size_t candidate_count = 64;
   double truncation = 1e-3;  ///< more candidates are taken until no more weight may be left out
-  std::size_t ef = 0;        ///< of the graph; 0: twice candidate_count
+  std::size_t ef = 0;        ///< of the graph; 0: a quarter more than candidates
 };
 
 /// VRECALL's, and VNEW's where it sets what recalls of an index do unless they say otherwise.
@@ -47,10 +47,10 @@ inline constexpr std::array kRecallOptions = {
     choice_option("MODE", "posterior", kModeNames, "what a mask's visible coordinates do"),
     choice_option("CAND", "auto", kCandidatesNames,
                   "items looked at: all, or those that a graph finds, or that beyond 20000"),
-    integer_option("L", 256, 1, 1'000'000, "how many candidates a graph is asked for at first"),
+    integer_option("L", 64, 1, 1'000'000, "how many candidates a graph is asked for at first"),
     real_option("TRUNC", 1e-3, 0, 1,
                 "it is asked for more until no more than this share of the weight is left out"),
-    integer_option("EF", 0, 0, 1'000'000, "the graph's EF for them; 0 is twice L"),
+    integer_option("EF", 0, 0, 1'000'000, "the graph's EF for them; 0 is a quarter more"),
 };
 
 /// `settings` with what `options`, whose schema has kRecallOptions, gives.
