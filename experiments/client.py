@@ -114,6 +114,10 @@ class Client:
         commands = (["VSEARCH", index, query.tobytes(), *tail] for query in queries)
         return [_answer(reply) for _, reply in self._pipelined(commands, depth)]
 
+    def recall(self, index: str, cue: bytes, options: Options = ()) -> dict[str, Any]:
+        """The fields of one VRECALL by a packed vector."""
+        return _fields(self._call("VRECALL", index, "VEC", cue, *_flatten(options)))
+
     def recall_pipelined(
         self, index: str, cues: Iterable[tuple[str, bytes]], options: Options, depth: int
     ) -> Iterator[dict[str, Any]]:
@@ -122,12 +126,12 @@ class Client:
         tail = _flatten(options)
         commands = (["VRECALL", index, *cue, *tail] for cue in cues)
         for _, reply in self._pipelined(commands, depth):
-            yield {_text(name): value for name, value in zip(reply[::2], reply[1::2])}
+            yield _fields(reply)
 
-    def tune(self, index: str) -> dict[str, float]:
+    def tune(self, index: str, options: Options = ()) -> dict[str, float]:
         """VTUNE: the numbers that were found."""
-        reply = self._call("VTUNE", index)
-        return {_text(name): float(value) for name, value in zip(reply[::2], reply[1::2])}
+        found = _fields(self._call("VTUNE", index, *_flatten(options)))
+        return {name: float(value) for name, value in found.items()}
 
     def primitives(self) -> list[str]:
         """The names of those that the server has."""
@@ -172,6 +176,11 @@ class Client:
             return pipeline.execute()
         except redis.ResponseError as error:
             raise UserError(f"the server refused {group[0][0]}: {error}") from error
+
+
+def _fields(reply: list[Any]) -> dict[str, Any]:
+    """A map as RESP2 has it, flat pairs, by names as text."""
+    return {_text(name): value for name, value in zip(reply[::2], reply[1::2])}
 
 
 def _answer(reply: list) -> Answer:

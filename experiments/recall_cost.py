@@ -65,13 +65,10 @@ def measure(client: Client, index: str, cues: np.ndarray) -> list[Cost]:
             states = {}
             for way in WAYS:
                 start = time.perf_counter()
-                reply = client.redis.execute_command(
-                    "VRECALL", index, "VEC", cue.tobytes(), "STEPS", 1, "CAND", way
-                )
+                fields = client.recall(index, cue.tobytes(), [("STEPS", "1"), ("CAND", way)])
                 seconds[way].append(time.perf_counter() - start)
-                fields = dict(zip(reply[::2], reply[1::2]))
-                truncs[way].append(float(fields[b"trunc"]))
-                states[way] = np.frombuffer(fields[b"state"], "<f4")
+                truncs[way].append(float(fields["trunc"]))
+                states[way] = np.frombuffer(fields["state"], "<f4")
                 errors[way].append(float(np.linalg.norm(states[way] - states["scan"])))
             bar.update()
     return [
@@ -96,8 +93,7 @@ def main() -> None:
     data = load(args.dataset)
     index = index_name(data, data.metric, "hopfield")
     ensure_index(client, index, data, data.metric, "hopfield")
-    tuned = client.redis.execute_command("VTUNE", index, "SEED", args.seed)
-    numbers = {name.decode(): float(value) for name, value in zip(tuned[::2], tuned[1::2])}
+    numbers = client.tune(index, [("SEED", str(args.seed))])
     costs = measure(client, index, noisy_rows(data, args.queries, args.noise, args.seed))
 
     print(f"{len(data.keys):,} items, beta {numbers['beta']:.4g} found by VTUNE")

@@ -164,3 +164,11 @@ def test_anchors_hold(run_alone, tmp_path):
         assert (folder / f"{claim['name']}.png").stat().st_size > 0
     assert "| A2 |" in (folder / "report.md").read_text()
     assert "datasets.py fetch" in run_alone("anchors.py", "--only", "A1,A7", *server, expect=1)
+
+
+def test_candidates_recall_what_a_scan_does(run, tmp_path):
+    assert "times as fast" in run("recall_cost.py", "slice", "--queries", "5")
+    results = json.loads((tmp_path / "results" / "recall-cost-slice.json").read_text())
+    scan, graph = results["costs"]
+    assert scan["trunc"] == 0 < graph["trunc"] <= 1e-3
+    assert graph["error"] < 2e-3
