@@ -422,6 +422,26 @@ TEST_CASE("primitives/recall: the graph answers as the scan where nearly all wei
   }
 }
 
+TEST_CASE(
+    "primitives/recall: a search is a flat one, a recall without steps finds its first answer") {
+  Rng rng = make_rng(15);
+  const Vectors items = uniform_vectors(rng, 500, kDim);
+  for (const Metric metric : kMetrics) {
+    CAPTURE(metric_name(metric));
+    TestCollection memory(hopfield(), metric, kDim);
+    TestCollection flat(*find_primitive("flat").value(), metric, kDim);
+    memory.add_all(items);
+    flat.add_all(items);
+    const Vectors cues = uniform_vectors(rng, 20, kDim);
+    for (std::size_t c = 0; c < cues.count(); ++c) {
+      const auto hits = memory.search(cues[c], 10);
+      CHECK(hits == flat.search(cues[c], 10));
+      const Recall recall = memory.recall_from(cues[c], {{"BETA", "3"}, {"STEPS", "0"}});
+      CHECK(recall.attractor->slot == hits.front().slot);
+    }
+  }
+}
+
 TEST_CASE("primitives/recall: a memory without a temperature says how to get one") {
   TestCollection memory(hopfield(), Metric::kL2, 2);
   memory.add(std::vector<float>{1, 2});
