@@ -131,6 +131,27 @@ TEST_CASE("primitives/lsr: what is hidden is the mean of what is near by the res
   CHECK(recall.state == std::vector<float>{0.25F, 15});
 }
 
+TEST_CASE("primitives/lsr: a radius said twice, or of no use, is refused when it is said") {
+  const auto store = VectorStore::create(2, Metric::kL2).value();
+  const auto kernel = make_kernel("auto", Metric::kL2, 2).value();
+  TestCollection memory(lsr(), Metric::kL2, 2);
+  memory.add(std::vector<float>{1, 2});
+  const std::vector<float> cue{1, 1};
+  using Given = std::vector<OptionText>;
+  for (const Given& given :
+       {Given{{"RADIUS", "1"}, {"BETA", "2"}}, {{"RADIUS", "1e-200"}}, {{"BETA", "1e-300"}}}) {
+    CAPTURE(given.front().second);
+    const Options of_index = Options::parse(lsr().create_options, given).value();
+    const auto index = lsr().create({*store, *kernel}, of_index);
+    REQUIRE(!index.has_value());
+    CHECK(index.error().code == ErrorCode::kInvalidArgument);
+    const Options options = Options::parse(lsr().recall_options, given).value();
+    Recall recall;
+    CHECK(!memory.index().recaller()->recall({.vector = cue}, {.options = &options},
+                                             memory.scratch(), recall));
+  }
+}
+
 TEST_CASE("primitives/lsr: a tuned radius preserves nine items of ten") {
   Rng rng = make_rng(4);
   const Vectors items = uniform_vectors(rng, 1000, kDim);
