@@ -99,6 +99,11 @@ Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   const auto radius = this->radius(settings);
   if (!radius) return tl::unexpected(radius.error());
   ENGRAM_TRY(recall::check_candidates(memory_, settings.candidates, cue.visible != nullptr));
+  if (cue.visible != nullptr && memory_.context.store.metric() == Metric::kCosine) {
+    return fail(ErrorCode::kInvalidArgument,
+                "how long the visible part of a unit vector is depends on what is hidden, a MASK "
+                "needs METRIC l2 or dot");
+  }
   recall::Items items = recall::items_of(memory_, params.items, settings.candidates);
   if (cue.visible != nullptr) items.graph = nullptr;
   recall = Recall{};
