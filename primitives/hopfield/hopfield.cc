@@ -16,8 +16,8 @@ constexpr auto kCreateOptions = recall::with_graph_options(recall::kRecallOption
 Result<std::unique_ptr<Recaller>> make_recaller(const recall::Memory& memory,
                                                 const Options& options) {
   const recall::Settings settings = recall::read_settings(options, {});
-  // Without NOISE a beta may still come: from VTUNE, or with the command.
-  if (settings.noise > 0) {
+  // If there is no beta yet, it may still come: from VTUNE, or with the command.
+  if (settings.noise > 0 || settings.beta > 0) {
     ENGRAM_TRY(recall::resolve_beta(settings, memory.context.store.metric(), 0));
   }
   return recall::HopfieldRecaller::create(memory, settings);

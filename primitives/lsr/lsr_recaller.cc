@@ -33,6 +33,25 @@ void prepare(const VectorStore& store, const Cue& cue, Buffers& buffers) {
   }
 }
 
+/// What `settings` say of it, or 0. Errors: kInvalidArgument where they say two things, or one that
+/// is too small or great to compute with.
+Result<double> given_radius(const Settings& settings) {
+  constexpr double kLeastBeta = 1e-40;
+  constexpr double kMostBeta = 1e100;
+  if (settings.radius > 0 && settings.beta > 0) {
+    return fail(ErrorCode::kInvalidArgument, "RADIUS and BETA are two ways to say one thing");
+  }
+  if (!(settings.radius > 0) && !(settings.beta > 0)) return 0.0;
+  const bool is_beta = settings.beta > 0;
+  const double beta = is_beta ? settings.beta : 2 / (settings.radius * settings.radius);
+  if (beta >= kLeastBeta && beta <= kMostBeta) {
+    return is_beta ? std::sqrt(2 / beta) : settings.radius;
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              std::string(is_beta ? "BETA" : "RADIUS") + " gives a beta of " + number_text(beta) +
+                  ", it must be in " + number_text(kLeastBeta) + ".." + number_text(kMostBeta));
+}
+
 }  // namespace
 
 Settings read_settings(const Options& options, Settings settings) {
@@ -50,6 +69,7 @@ Settings read_settings(const Options& options, Settings settings) {
 
 Result<std::unique_ptr<LsrRecaller>> LsrRecaller::create(const recall::Memory& memory,
                                                          const Settings& defaults) {
+  ENGRAM_TRY(given_radius(defaults));
   auto algebra = make_row_algebra(memory.context.kernel.name(), memory.context.store.dim());
   if (!algebra) return tl::unexpected(std::move(algebra.error()));
   return std::unique_ptr<LsrRecaller>(new LsrRecaller(memory, defaults, std::move(*algebra)));
@@ -65,11 +85,8 @@ LsrRecaller::Tuned LsrRecaller::tuned() const {
 }
 
 Result<double> LsrRecaller::radius(const Settings& settings) const {
-  if (settings.radius > 0 && settings.beta > 0) {
-    return fail(ErrorCode::kInvalidArgument, "RADIUS and BETA are two ways to say one thing");
-  }
-  if (settings.radius > 0) return settings.radius;
-  if (settings.beta > 0) return std::sqrt(2 / settings.beta);
+  auto given = given_radius(settings);
+  if (!given || *given > 0) return given;
   const double found = tuned().radius;
   if (found > 0) return found;
   return fail(ErrorCode::kInvalidArgument,
@@ -82,6 +99,11 @@ Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   const auto radius = this->radius(settings);
   if (!radius) return tl::unexpected(radius.error());
   ENGRAM_TRY(recall::check_candidates(memory_, settings.candidates, cue.visible != nullptr));
+  if (cue.visible != nullptr && memory_.context.store.metric() == Metric::kCosine) {
+    return fail(ErrorCode::kInvalidArgument,
+                "how long the visible part of a unit vector is depends on what is hidden, a MASK "
+                "needs METRIC l2 or dot");
+  }
   recall::Items items = recall::items_of(memory_, params.items, settings.candidates);
   if (cue.visible != nullptr) items.graph = nullptr;
   recall = Recall{};

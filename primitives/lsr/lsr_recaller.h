@@ -56,7 +56,8 @@ Settings read_settings(const Options& options, Settings settings);
 /// Threads: every member beside every other.
 class LsrRecaller final : public Recaller {
  public:
-  /// defaults: where a command does not say. Errors: those of make_row_algebra().
+  /// defaults: where a command does not say. Errors: kInvalidArgument where they give no radius
+  /// that can be used, though they try; those of make_row_algebra().
   static Result<std::unique_ptr<LsrRecaller>> create(const recall::Memory& memory,
                                                      const Settings& defaults);
 

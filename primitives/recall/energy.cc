@@ -129,7 +129,7 @@ bool Energy::weigh_visible(const float* state, std::span<const CoordinateRange> 
   visible_squares(zero.data(), slots, buffers);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const double norms = std::sqrt(squared * double{buffers.squares[i]});
-    buffers.logits[i] = norms > 0 ? buffers.logits[i] / norms : 0;
+    buffers.logits[i] = norms == 0 ? 0 : buffers.logits[i] / norms;  // NaN stays NaN
   }
   return separate_logits(buffers, weighing, 0);
 }

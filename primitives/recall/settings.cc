@@ -2,7 +2,9 @@
 #include "primitives/recall/settings.h"
 
 #include <string>
+#include <string_view>
 
+#include "core/text.h"
 #include "primitives/recall/option_reading.h"
 
 namespace engram::recall {
@@ -10,6 +12,17 @@ namespace {
 
 /// Rows of unit length and a usual distance of some tenths: 100 tells them apart.
 constexpr double kCosineBeta = 100;
+
+/// Within these neither logits nor energies leave the range of doubles.
+constexpr double kLeastBeta = 1e-40;
+constexpr double kMostBeta = 1e15;
+
+Result<double> check_beta(double beta, std::string_view from) {
+  if (beta >= kLeastBeta && beta <= kMostBeta) return beta;
+  return fail(ErrorCode::kInvalidArgument,
+              std::string(from) + " gives a beta of " + number_text(beta) + ", it must be in " +
+                  number_text(kLeastBeta) + ".." + number_text(kMostBeta));
+}
 
 }  // namespace
 
@@ -41,9 +54,9 @@ Result<double> resolve_beta(const Settings& settings, Metric metric, double tune
       return fail(ErrorCode::kInvalidArgument,
                   "NOISE is a distance, so it needs METRIC l2; give BETA");
     }
-    return 1 / (settings.noise * settings.noise);
+    return check_beta(1 / (settings.noise * settings.noise), "NOISE");
   }
-  if (settings.beta > 0) return settings.beta;
+  if (settings.beta > 0) return check_beta(settings.beta, "BETA");
   if (tuned > 0) return tuned;
   if (metric == Metric::kCosine) return kCosineBeta;
   return fail(ErrorCode::kInvalidArgument,

@@ -56,8 +56,9 @@ inline constexpr std::array kRecallOptions = {
 /// `settings` with what `options`, whose schema has kRecallOptions, gives.
 Settings read_settings(const Options& options, Settings settings);
 
-/// The beta to use. tuned: what VTUNE found, or 0. Errors: kInvalidArgument where there is none, or
-/// NOISE has no meaning under the metric.
+/// The beta to use. tuned: what VTUNE found, or 0. Errors: kInvalidArgument where there is none,
+/// where NOISE has no meaning under the metric, or where the beta is too small or great to compute
+/// with.
 Result<double> resolve_beta(const Settings& settings, Metric metric, double tuned);
 
 }  // namespace engram::recall

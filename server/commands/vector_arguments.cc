@@ -158,6 +158,8 @@ Result<std::vector<CoordinateRange>> read_mask(std::string_view text, std::strin
     const auto range = read_range(text.substr(0, comma), index, dim);
     if (!range) return tl::unexpected(range.error());
     ranges.push_back(*range);
+    // A text may have more than there are coordinates; merged, at most every second begins one.
+    if (ranges.size() > dim) ranges = merged(std::move(ranges));
     if (comma == text.size() - 1) return bad_range("", "a range must follow the last comma");
     text.remove_prefix(comma == text.npos ? text.size() : comma + 1);
   }

@@ -52,7 +52,7 @@ Result<std::size_t> read_count(std::string_view text, std::string_view what, std
 Result<std::optional<Options>> read_schema(std::span<const OptionSpec> schema,
                                            std::span<const OptionText> pairs);
 
-/// The visible coordinates of a cue as RecallParams has them, from inclusive ranges in any order,
+/// The visible coordinates of a cue as Cue has them, from inclusive ranges in any order,
 /// as in `0-391,5,600-700`; empty if `text` is. `index` names the collection, which has `dim`
 /// dimensions, in errors. Errors: kInvalidArgument.
 Result<std::vector<CoordinateRange>> read_mask(std::string_view text, std::string_view index,

@@ -42,6 +42,8 @@ TEST_CASE("commands/vector_arguments: ranges of a mask are sorted and merged") {
   CHECK(mask("2-8,3-4,8") == "[2,9)");
   CHECK(mask("9,9,0") == "[0,1)[9,10)");
   CHECK(mask("0-9") == "[0,10)");
+  CHECK(mask("0,2,0,2,0,2,0,2", 3) == "[0,1)[2,3)");  // more ranges than coordinates
+  CHECK(mask("0,0,0", 1) == "[0,1)");
 }
 
 TEST_CASE("commands/vector_arguments: a bad mask is refused with what is wrong with it") {

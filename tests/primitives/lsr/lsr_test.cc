@@ -131,6 +131,51 @@ TEST_CASE("primitives/lsr: what is hidden is the mean of what is near by the res
   CHECK(recall.state == std::vector<float>{0.25F, 15});
 }
 
+TEST_CASE("primitives/lsr: what is hidden has no say, and a mask is refused where it would") {
+  Rng rng = make_rng(5);
+  const Vectors items = uniform_vectors(rng, 50, kDim);
+  const std::vector<CoordinateRange> visible{{0, kDim / 2}};
+  const std::vector<OptionText> given{{"RADIUS", "0.5"}};
+  const Options options = Options::parse(lsr().recall_options, given).value();
+  for (const Metric metric : kMetrics) {
+    CAPTURE(metric_name(metric));
+    TestCollection memory = memory_of(items, metric);
+    for (const float hidden : {0.0F, 9.0F}) {
+      std::vector<float> cue(items[0].begin(), items[0].end());
+      std::fill(cue.begin() + kDim / 2, cue.end(), hidden);
+      Recall recall;
+      const Status status = memory.index().recaller()->recall(
+          {.vector = cue, .visible = &visible}, {.options = &options}, memory.scratch(), recall);
+      CHECK(status.has_value() == (metric != Metric::kCosine));
+      if (!status.has_value()) continue;
+      REQUIRE(recall.onestep.has_value());
+      CHECK(recall.onestep->slot == 0);
+      CHECK(!recall.outside);
+    }
+  }
+}
+
+TEST_CASE("primitives/lsr: a radius said twice, or of no use, is refused when it is said") {
+  const auto store = VectorStore::create(2, Metric::kL2).value();
+  const auto kernel = make_kernel("auto", Metric::kL2, 2).value();
+  TestCollection memory(lsr(), Metric::kL2, 2);
+  memory.add(std::vector<float>{1, 2});
+  const std::vector<float> cue{1, 1};
+  using Given = std::vector<OptionText>;
+  for (const Given& given :
+       {Given{{"RADIUS", "1"}, {"BETA", "2"}}, {{"RADIUS", "1e-200"}}, {{"BETA", "1e-300"}}}) {
+    CAPTURE(given.front().second);
+    const Options of_index = Options::parse(lsr().create_options, given).value();
+    const auto index = lsr().create({*store, *kernel}, of_index);
+    REQUIRE(!index.has_value());
+    CHECK(index.error().code == ErrorCode::kInvalidArgument);
+    const Options options = Options::parse(lsr().recall_options, given).value();
+    Recall recall;
+    CHECK(!memory.index().recaller()->recall({.vector = cue}, {.options = &options},
+                                             memory.scratch(), recall));
+  }
+}
+
 TEST_CASE("primitives/lsr: a tuned radius preserves nine items of ten") {
   Rng rng = make_rng(4);
   const Vectors items = uniform_vectors(rng, 1000, kDim);
