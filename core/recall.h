@@ -74,8 +74,10 @@ enum class RecallKind : std::uint8_t {
 inline constexpr std::string_view kRecallKindNames[] = {"empty",  "pattern",    "emergent",
                                                         "global", "metastable", "mixed"};
 
-/// What came of a cue. Energies and weights are doubles, summed in an order that depends on nothing
-/// but the items, so that a reply is the same whatever runs beside it.
+/// What came of a cue. Where coordinates are hidden and the state is what one step makes of the
+/// others, weights "at `state`" are those that made it, by the visible coordinates, and there is
+/// one energy, of those. Energies and weights are doubles, summed in an order that depends on
+/// nothing but the items, so that a reply is the same whatever runs beside it.
 struct Recall {
   std::vector<float> state;              ///< [dim]; the cue itself if there are no items
   std::optional<Share> attractor;        ///< the greatest weight at `state`; none if it abstained
@@ -89,10 +91,12 @@ struct Recall {
   std::vector<double> energies;          ///< E of every state, from the cue's on
   std::size_t steps = 0;                 ///< updates that were made
   bool converged = false;
-  std::optional<bool> novel;  ///< E(cue) is above that of nearly all items; unknown before tuning
-  double truncated = 0;       ///< bound of the weight that was left out
-  bool exact = true;          ///< the bound is certain: candidates are the true nearest
-  double beta = 0;            ///< the inverse temperature that was used
+  /// The cue is unlike the items: E(cue) is above that of nearly all of them, or infinite. Unknown
+  /// before tuning.
+  std::optional<bool> novel;
+  double truncated = 0;  ///< bound of the weight that was left out
+  bool exact = true;     ///< the bound is certain: candidates are the true nearest
+  double beta = 0;       ///< the inverse temperature that was used
 };
 
 /// Finite numbers that were found by looking at the items, by name. They are kept beside the items,

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/registry.h"
+#include "core/text.h"
 #include "experiments/kernel_bound.h"
 #include "experiments/peers/engram_index.h"
 #include "experiments/peers/machine.h"
@@ -66,7 +67,7 @@ class Memory {
 
   /// One recall of as many steps. beta: 0 is what was tuned.
   Recall recall(double beta, const char* steps, std::size_t top = 10) {
-    const std::string text = std::to_string(beta);
+    const std::string text = number_text(beta);
     const std::vector<OptionText> given = {{"BETA", text}, {"STEPS", steps}, {"TOL", "0"}};
     const Options options =
         Options::parse((*find_primitive("hopfield"))->recall_options, given).value();

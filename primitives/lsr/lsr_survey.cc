@@ -11,11 +11,12 @@ namespace engram::lsr {
 
 bool LsrSurvey::step(Scratch& scratch) {
   const auto& slots = sample_.slots();
-  if (next_ < slots.size() && !sample_.measure(slots[next_], candidates_, scratch)) return false;
-  return ++next_ < slots.size();
+  if (next_ < slots.size()) status_ = sample_.measure(slots[next_], candidates_, scratch);
+  return ++next_ < slots.size() && status_.has_value();
 }
 
 Result<Tuning> LsrSurvey::tuning() const {
+  ENGRAM_TRY(status_);
   const double gap = recall::scale_of(sample_.halved_squares());
   if (!(gap > 0)) {
     return fail(ErrorCode::kInvalidArgument,

@@ -25,6 +25,7 @@ class LsrSurvey final : public Survey {
   const double radius_;
   const std::size_t candidates_;
   std::size_t next_ = 0;
+  Status status_;  // what ended it early
 };
 
 }  // namespace engram::lsr

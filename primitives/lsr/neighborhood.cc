@@ -14,7 +14,7 @@ Status Neighborhood::look(double radius, std::size_t candidates, std::vector<Nea
   // A graph over inner products does not know which vectors are near.
   const bool walks = items_.graph != nullptr && memory_.context.store.metric() != Metric::kDot;
   for (std::size_t count = candidates;; count *= 2) {
-    const bool sees_all = !walks || count >= items_.count / 2;
+    const bool sees_all = !walks || !recall::is_worth_a_walk(count, candidates, items_.count);
     if (sees_all) {
       items_.list(buffers_.slots);
     } else {

@@ -84,13 +84,17 @@ bool Descent::weigh() {
   return energy_.weigh(state(), buffers_.candidates, buffers_.energy, buffers_.weighing);
 }
 
+/// How many near items to ask for at first.
+std::size_t Descent::first_count() const {
+  const SeparationRule& rule = settings_.separation;
+  return std::max(settings_.candidate_count, rule.kind == Separation::kTopK ? rule.k : 0);
+}
+
 /// Weighs the items, after those nearest to the state have joined them: so many that the others
 /// have next to no weight, or none if the separation is sparse.
 Status Descent::look_around() {
   found_new_ = false;
-  const SeparationRule& rule = settings_.separation;
-  count_ = std::max(count_, settings_.candidate_count);
-  if (rule.kind == Separation::kTopK) count_ = std::max(count_, rule.k);
+  count_ = std::max(count_, first_count());
   for (;; count_ *= 2) {
     if (!sees_all_) ENGRAM_TRY(add_nearest(count_));
     has_weights_ = weigh();
@@ -105,7 +109,7 @@ Status Descent::add_nearest(std::size_t count) {
   auto& slots = buffers_.candidates;
   auto& hits = buffers_.hits;
   hits.clear();
-  if (count < items_.count / 2) {
+  if (is_worth_a_walk(count, first_count(), items_.count)) {
     const Query query{buffers_.state.reserve(bytes())};
     const std::size_t ef = settings_.ef == 0 ? count + count / 4 : settings_.ef;
     ENGRAM_TRY(items_.graph->search(query, {.k = count, .ef = ef}, scratch_, hits));

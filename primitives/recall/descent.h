@@ -51,6 +51,7 @@ class Descent {
   void see_all();
   Status complete(const Cue& cue, Recall& recall);
   Status descend(const Cue& cue, Recall& recall);
+  std::size_t first_count() const;
   Status look_around();
   Status add_nearest(std::size_t count);
   bool is_sparse() const;

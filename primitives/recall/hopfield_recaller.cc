@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/recall/hopfield_recaller.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
@@ -26,7 +27,8 @@ Settings HopfieldRecaller::settings(const Options* options) const {
 }
 
 Result<double> HopfieldRecaller::beta(const Settings& settings) const {
-  return resolve_beta(settings, memory_.context.store.metric(), tuned().beta);
+  return resolve_beta(settings, memory_.context.store.metric(),
+                      beta_for(tuned(), settings.separation));
 }
 
 Tuned HopfieldRecaller::tuned() const {
@@ -45,12 +47,21 @@ Status HopfieldRecaller::check(const Cue& cue, const Settings& settings) const {
   return check_candidates(memory_, settings.candidates, is_masked);
 }
 
-/// The row of a vector, in buffers.state.
-const float* HopfieldRecaller::encode_state(std::span<const float> vector,
-                                            DescentBuffers& buffers) const {
+/// The row of what is visible of a cue, in buffers.state; what is hidden, which may be anything, is
+/// zero.
+const float* HopfieldRecaller::encode_state(const Cue& cue, DescentBuffers& buffers) const {
   const VectorStore& store = memory_.context.store;
   std::byte* const row = buffers.state.reserve(query_bytes(store.dim()));
-  encode_row(store.metric(), vector, row);
+  std::vector<float> visible;
+  if (cue.visible != nullptr) {
+    visible.resize(store.dim());
+    for (const auto& [begin, end] : *cue.visible) {
+      std::copy(cue.vector.begin() + static_cast<std::ptrdiff_t>(begin),
+                cue.vector.begin() + static_cast<std::ptrdiff_t>(end),
+                visible.begin() + static_cast<std::ptrdiff_t>(begin));
+    }
+  }
+  encode_row(store.metric(), cue.visible == nullptr ? cue.vector : visible, row);
   return reinterpret_cast<const float*>(row);
 }
 
@@ -70,7 +81,7 @@ Status HopfieldRecaller::recall(const Cue& cue, const RecallParams& params, Scra
     return {};
   }
   auto& buffers = scratch.get<DescentBuffers>();
-  encode_state(cue.vector, buffers);
+  encode_state(cue, buffers);
   const Energy energy(memory_.context, *algebra_, *beta, settings.separation);
   Descent descent(memory_.context, energy, settings, items, scratch, buffers);
   ENGRAM_TRY(descent.run(cue, params.top, recall));
@@ -92,7 +103,7 @@ Result<double> HopfieldRecaller::energy(std::span<const float> state, const Reca
   items_of(memory_, params.items, settings.candidates).list(slots);
   constexpr double kNowhere = std::numeric_limits<double>::infinity();
   if (slots.empty()) return kNowhere;
-  const float* const row = encode_state(state, buffers);
+  const float* const row = encode_state({.vector = state}, buffers);
   const Energy energy(memory_.context, *algebra_, *beta, settings.separation);
   const bool weighs = energy.weigh(row, slots, buffers.energy, buffers.weighing);
   return weighs ? buffers.weighing.energy : kNowhere;

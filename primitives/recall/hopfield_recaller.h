@@ -40,7 +40,7 @@ class HopfieldRecaller final : public Recaller {
   Settings settings(const Options* options) const;
   Result<double> beta(const Settings& settings) const;
   Status check(const Cue& cue, const Settings& settings) const;
-  const float* encode_state(std::span<const float> vector, DescentBuffers& buffers) const;
+  const float* encode_state(const Cue& cue, DescentBuffers& buffers) const;
   Tuned tuned() const;
 
   const Memory memory_;

@@ -12,13 +12,9 @@
 namespace engram::recall {
 namespace {
 
-/// Of a graph, where there is one: enough that an energy lacks next to nothing.
+/// Of a graph, where there is one: enough that near the beta that is found an energy lacks next to
+/// nothing. Where a diagnosis is asked for a warmer one, it is of the nearest items only.
 constexpr std::size_t kCandidates = 256;
-
-double kappa(const SeparationRule& rule) {
-  const double margin = separation_margin(rule);
-  return std::isfinite(margin) && margin > 0 ? margin : 2 * std::log(100.0);
-}
 
 }  // namespace
 
@@ -34,12 +30,13 @@ bool HopfieldSurvey::step(Scratch& scratch) {
   const auto& slots = sample_.slots();
   const std::size_t count = slots.size();
   if (next_ < count) {
-    if (!sample_.measure(slots[next_], kCandidates, scratch)) return false;
+    status_ = sample_.measure(slots[next_], kCandidates, scratch);
   } else if (next_ < 2 * count) {
     if (next_ == count && beta_ == 0) find_beta();
-    if (beta_ == 0 || !measure_energy(slots[next_ - count], scratch)) return false;
+    if (beta_ == 0) return false;
+    status_ = measure_energy(slots[next_ - count], scratch);
   }
-  return ++next_ < 2 * count;
+  return ++next_ < 2 * count && status_.has_value();
 }
 
 void HopfieldSurvey::find_beta() {
@@ -48,17 +45,16 @@ void HopfieldSurvey::find_beta() {
   if (gap_ > 0) beta_ = kappa(how_.settings.separation) / gap_;
 }
 
-bool HopfieldSurvey::measure_energy(Slot slot, Scratch& scratch) {
+Status HopfieldSurvey::measure_energy(Slot slot, Scratch& scratch) {
   auto& buffers = scratch.get<DescentBuffers>();
   const float* const state = sample_.row(slot, buffers.energy);
   auto& slots = buffers.candidates;
-  slots = sample_.all();
-  if (sample_.graph() != nullptr) {
+  if (sample_.graph() == nullptr) {
+    slots = sample_.all();
+  } else {
     const Query query{reinterpret_cast<const std::byte*>(state)};
-    const std::size_t count = kCandidates;
-    if (!sample_.graph()->search(query, {.k = count, .ef = 2 * count}, scratch, buffers.hits)) {
-      return false;
-    }
+    ENGRAM_TRY(sample_.graph()->search(query, {.k = kCandidates, .ef = 2 * kCandidates}, scratch,
+                                       buffers.hits));
     slots.clear();
     for (const Hit& hit : buffers.hits) slots.push_back(hit.slot);
     std::sort(slots.begin(), slots.end());
@@ -74,10 +70,11 @@ bool HopfieldSurvey::measure_energy(Slot slot, Scratch& scratch) {
   if (!slots.empty() && energy.weigh(state, slots, buffers.energy, buffers.weighing)) {
     energies_.push_back(buffers.weighing.energy);
   }
-  return true;
+  return {};
 }
 
 Result<Tuning> HopfieldSurvey::tuning() const {
+  ENGRAM_TRY(status_);
   if (beta_ == 0 || energies_.empty()) {
     return fail(ErrorCode::kInvalidArgument,
                 sample_.slots().empty()

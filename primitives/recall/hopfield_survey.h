@@ -37,7 +37,7 @@ class HopfieldSurvey final : public Survey {
   std::vector<Fact> diagnosis() const override;
 
  private:
-  bool measure_energy(Slot slot, Scratch& scratch);
+  Status measure_energy(Slot slot, Scratch& scratch);
   void find_beta();
 
   const Memory memory_;
@@ -47,6 +47,7 @@ class HopfieldSurvey final : public Survey {
   std::size_t next_ = 0;  // of both passes, one after the other
   double beta_;
   double gap_ = 0;
+  Status status_;  // what ended it early
   std::vector<double> own_weights_;
   std::vector<double> energies_;
 };

@@ -55,7 +55,7 @@ Tuned from_numbers(const Tuning& tuning) {
     }
     read_separation(name, number, tuned.separation);
   }
-  return tuned.beta > 0 && tuned.items > 0 ? tuned : Tuned{};
+  return tuned.beta > 0 && tuned.gap > 0 && tuned.items > 0 ? tuned : Tuned{};
 }
 
 bool describes(const Tuned& tuned, double beta, const SeparationRule& separation) noexcept {
@@ -63,6 +63,15 @@ bool describes(const Tuned& tuned, double beta, const SeparationRule& separation
   if (tuned.beta != beta || own.kind != separation.kind) return false;
   if (own.kind == Separation::kEntmax) return own.alpha == separation.alpha;
   return own.kind != Separation::kTopK || own.k == separation.k;
+}
+
+double kappa(const SeparationRule& separation) noexcept {
+  const double margin = separation_margin(separation);
+  return std::isfinite(margin) && margin > 0 ? margin : 2 * std::log(100.0);
+}
+
+double beta_for(const Tuned& tuned, const SeparationRule& separation) noexcept {
+  return tuned.gap > 0 ? kappa(separation) / tuned.gap : 0;
 }
 
 }  // namespace engram::recall

@@ -14,6 +14,10 @@
 namespace engram {
 namespace {
 
+/// A survey looks at each of its sample twice, perhaps by a scan each time, and no client can stop
+/// it: so many are far more than quantiles need.
+constexpr std::size_t kMaxSample = 4096;
+
 /// A survey that somebody waits for.
 struct Pending {
   std::shared_ptr<Collection> collection;
@@ -30,7 +34,7 @@ std::shared_ptr<Pending> read_survey(CommandContext& context, bool tunes) {
     auto pairs = read_pairs(context.argv.subspan(2));
     if (!pairs) return tl::unexpected(pairs.error());
     SurveyParams params{.tunes = tunes};
-    const auto sample = take_count(*pairs, "SAMPLE", 2, 65'536, params.sample);
+    const auto sample = take_count(*pairs, "SAMPLE", 2, kMaxSample, params.sample);
     if (!sample) return tl::unexpected(sample.error());
     params.sample = *sample;
     constexpr auto kLastSeed = std::numeric_limits<std::uint64_t>::max();

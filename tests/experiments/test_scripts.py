@@ -170,5 +170,5 @@ def test_candidates_recall_what_a_scan_does(run, tmp_path):
     assert "times as fast" in run("recall_cost.py", "slice", "--queries", "5")
     results = json.loads((tmp_path / "results" / "recall-cost-slice.json").read_text())
     scan, graph = results["costs"]
-    assert scan["trunc"] == 0 < graph["trunc"] <= 1e-3
+    assert scan["trunc"] == 0 and graph["trunc"] <= 1e-3
     assert graph["error"] < 2e-3

@@ -151,7 +151,7 @@ TEST_CASE_FIXTURE(Fixture, "commands/vector_recall: errors say what was wrong") 
   for (const std::string_view command : {"VTUNE", "VDIAG"}) {
     check({command, "hash"}, kAble);
     check({command, "none"}, "no such index 'none'");
-    check({command, "m", "SAMPLE", "1"}, "SAMPLE must be an integer in 2..65536, got '1'");
+    check({command, "m", "SAMPLE", "1"}, "SAMPLE must be an integer in 2..4096, got '1'");
     check({command, "m", "SEED", "-1"}, "SEED must be an integer in 0..18446744073709551615");
     check({command, "m", "NOISE", "1"}, "unknown option 'NOISE', known options are SCALE");
     check({command, "m", "SEED"}, "option 'SEED' has no value");
