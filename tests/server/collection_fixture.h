@@ -68,7 +68,7 @@ class CollectionFixture {
     Collection::PutBatch batch(collection);
     REQUIRE(batch.add(key, vector).has_value());
     ++running;
-    batch.commit([this](Result<std::size_t> added) {
+    batch.commit([this](const Result<std::size_t>& added) {
       CHECK(added.has_value());
       last_added = added.value_or(0);
       --running;

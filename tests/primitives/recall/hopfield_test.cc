@@ -55,8 +55,9 @@ std::vector<float> unit(std::span<const float> vector) {
   return scaled;
 }
 
-std::vector<float> state_after(TestCollection& memory, std::span<const float> cue, Given options) {
-  return memory.recall_from(cue, std::move(options)).state;
+std::vector<float> state_after(TestCollection& memory, std::span<const float> cue,
+                               const Given& options) {
+  return memory.recall_from(cue, options).state;
 }
 
 /// Energies are float32 sums of squares, and the separation's own.
