@@ -15,12 +15,7 @@ constexpr auto kCreateOptions = recall::with_graph_options(recall::kRecallOption
 
 Result<std::unique_ptr<Recaller>> make_recaller(const recall::Memory& memory,
                                                 const Options& options) {
-  const recall::Settings settings = recall::read_settings(options, {});
-  // If there is no beta yet, it may still come: from VTUNE, or with the command.
-  if (settings.noise > 0 || settings.beta > 0) {
-    ENGRAM_TRY(recall::resolve_beta(settings, memory.context.store.metric(), 0));
-  }
-  return recall::HopfieldRecaller::create(memory, settings);
+  return recall::HopfieldRecaller::create(memory, recall::read_settings(options, {}));
 }
 
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {

@@ -15,10 +15,6 @@ namespace {
 /// OUTSIDE expand: the nearest item is just within.
 constexpr double kExpansion = 1.0001;
 
-double beta_of(double radius) {
-  return 2 / (radius * radius);
-}
-
 bool has_same_slots(const std::vector<Near>& a, const std::vector<Near>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const Near& x, const Near& y) { return x.slot == y.slot; });

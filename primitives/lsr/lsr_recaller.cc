@@ -43,7 +43,7 @@ Result<double> given_radius(const Settings& settings) {
   }
   if (!(settings.radius > 0) && !(settings.beta > 0)) return 0.0;
   const bool is_beta = settings.beta > 0;
-  const double beta = is_beta ? settings.beta : 2 / (settings.radius * settings.radius);
+  const double beta = is_beta ? settings.beta : beta_of(settings.radius);
   if (beta >= kLeastBeta && beta <= kMostBeta) {
     return is_beta ? std::sqrt(2 / beta) : settings.radius;
   }
@@ -107,7 +107,7 @@ Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   recall::Items items = recall::items_of(memory_, params.items, settings.candidates);
   if (cue.visible != nullptr) items.graph = nullptr;
   recall = Recall{};
-  recall.beta = 2 / (*radius * *radius);
+  recall.beta = beta_of(*radius);
   if (items.count == 0) {
     recall.state.assign(cue.vector.begin(), cue.vector.end());
     recall.converged = true;
@@ -166,7 +166,7 @@ std::vector<Fact> LsrRecaller::describe() const {
   if (const auto radius = this->radius(defaults_)) {
     const bool is_given = defaults_.radius > 0 || defaults_.beta > 0;
     facts.push_back({"radius", number_text(*radius)});
-    facts.push_back({"beta", number_text(2 / (*radius * *radius))});
+    facts.push_back({"beta", number_text(beta_of(*radius))});
     facts.push_back({"radius-from", is_given ? "option" : "vtune"});
   } else {
     facts.push_back({"radius-from", "none"});

@@ -31,6 +31,11 @@ namespace engram::lsr {
 enum class Outside : std::uint8_t { kNearest, kAbstain, kExpand };
 inline constexpr std::string_view kOutsideNames[] = {"nearest", "abstain", "expand"};
 
+/// The beta that a radius stands for.
+constexpr double beta_of(double radius) noexcept {
+  return 2 / (radius * radius);
+}
+
 struct Settings {
   double radius = 0;  ///< 0: given by beta, or what VTUNE found
   double beta = 0;    ///< 2 / radius^2; 0: not said

@@ -9,8 +9,8 @@
 #include "primitives/recall/support.h"
 
 namespace engram::recall {
+
 Status Descent::run(const Cue& cue, std::size_t top, Recall& recall) {
-  recall.beta = energy_.beta();
   if (cue.visible != nullptr) {
     ENGRAM_TRY(complete(cue, recall));
   } else {

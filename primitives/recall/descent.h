@@ -40,7 +40,8 @@ class Descent {
         buffers_(buffers),
         items_(items) {}
 
-  /// Recalls from `cue`, whose vector has become the row in buffers.state. At least one item.
+  /// Recalls from `cue`, whose vector has become the row in buffers.state, zeros in the place of
+  /// what is hidden. At least one item.
   Status run(const Cue& cue, std::size_t top, Recall& recall);
 
  private:

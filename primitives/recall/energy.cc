@@ -23,14 +23,12 @@ std::size_t padded_floats(std::size_t dim) {
   return row_bytes(dim) / sizeof(float);
 }
 
-/// A row that is zero but for `values` at the visible coordinates: those of `state`, or ones.
-const float* visible_row(std::span<const CoordinateRange> visible, std::size_t dim,
-                         const float* state, AlignedBuffer& buffer) {
-  auto* const row = reinterpret_cast<float*>(buffer.reserve(query_bytes(dim)));
+/// A row with ones at the visible coordinates.
+const float* mask_of(std::span<const CoordinateRange> visible, std::size_t dim,
+                     AlignedBuffer& buffer) {
+  auto* const row = reinterpret_cast<float*>(buffer.reserve(row_bytes(dim)));
   std::fill_n(row, padded_floats(dim), 0.0F);
-  for (const auto& [begin, end] : visible) {
-    for (std::size_t i = begin; i < end; ++i) row[i] = state == nullptr ? 1.0F : state[i];
-  }
+  for (const auto& [begin, end] : visible) std::fill(row + begin, row + end, 1.0F);
   return row;
 }
 
@@ -80,22 +78,27 @@ bool Energy::separate_logits(EnergyBuffers& buffers, Weighing& weighing, double 
   return true;
 }
 
-bool Energy::weigh(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers,
-                   Weighing& weighing) const {
+/// buffers.scores[i] = the kernel's score of slots[i].
+void Energy::score_slots(const float* state, std::span<const Slot> slots,
+                         EnergyBuffers& buffers) const {
   const Query query{reinterpret_cast<const std::byte*>(state)};
   buffers.scores.resize(slots.size());
   score_all(Bound(context_.kernel, query, context_.store), slots, buffers.scores);
+}
+
+bool Energy::weigh(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers,
+                   Weighing& weighing) const {
+  score_slots(state, slots, buffers);
   buffers.logits.resize(slots.size());
   std::transform(buffers.scores.begin(), buffers.scores.end(), buffers.logits.begin(),
                  [this](float score) { return similarity(score); });
   return separate_logits(buffers, weighing, regularizer(state));
 }
 
-/// buffers.squares[i] = sum over the visible k of (query_k - x_ik)^2, as buffers.mask says.
-void Energy::visible_squares(const float* query, std::span<const Slot> slots,
-                             EnergyBuffers& buffers) const {
-  const auto* const mask =
-      reinterpret_cast<const float*>(buffers.mask.reserve(query_bytes(context_.store.dim())));
+/// buffers.squares[i] = sum over the visible k of (query_k - x_ik)^2.
+void Energy::visible_squares(const float* query, std::span<const CoordinateRange> visible,
+                             std::span<const Slot> slots, EnergyBuffers& buffers) const {
+  const float* const mask = mask_of(visible, context_.store.dim(), buffers.mask);
   buffers.squares.resize(slots.size());
   for_each_piece(context_.store, slots, buffers.decoded,
                  [&](std::span<const std::byte* const> rows, std::size_t first) {
@@ -108,28 +111,26 @@ bool Energy::weigh_visible(const float* state, std::span<const CoordinateRange> 
                            std::span<const Slot> slots, EnergyBuffers& buffers,
                            Weighing& weighing) const {
   const std::size_t dim = context_.store.dim();
-  const Metric metric = context_.store.metric();
-  visible_row(visible, dim, nullptr, buffers.mask);
-  const float* const query = visible_row(visible, dim, state, buffers.masked_query);
   buffers.logits.resize(slots.size());
-  if (metric == Metric::kL2) {
-    visible_squares(query, slots, buffers);
-    std::transform(buffers.squares.begin(), buffers.squares.end(), buffers.logits.begin(),
-                   [](float square) { return -0.5 * double{square}; });
-    return separate_logits(buffers, weighing, 0);
-  }
-  // Zeros hide coordinates from an inner product.
-  const Query hidden{reinterpret_cast<const std::byte*>(query)};
-  buffers.scores.resize(slots.size());
-  score_all(Bound(context_.kernel, hidden, context_.store), slots, buffers.scores);
-  for (std::size_t i = 0; i < slots.size(); ++i) buffers.logits[i] = -double{buffers.scores[i]};
-  const double squared = squared_norm(query, dim);
-  if (metric == Metric::kDot) return separate_logits(buffers, weighing, 0.5 * squared);
-  const std::vector<float> zero(padded_floats(dim));
-  visible_squares(zero.data(), slots, buffers);
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    const double norms = std::sqrt(squared * double{buffers.squares[i]});
-    buffers.logits[i] = norms == 0 ? 0 : buffers.logits[i] / norms;  // NaN stays NaN
+  switch (context_.store.metric()) {
+    case Metric::kDot:  // zeros hide coordinates from an inner product
+      return weigh(state, slots, buffers, weighing);
+    case Metric::kL2:
+      visible_squares(state, visible, slots, buffers);
+      std::transform(buffers.squares.begin(), buffers.squares.end(), buffers.logits.begin(),
+                     [](float square) { return -0.5 * double{square}; });
+      break;
+    case Metric::kCosine: {
+      score_slots(state, slots, buffers);
+      const std::vector<float> zero(padded_floats(dim));
+      visible_squares(zero.data(), visible, slots, buffers);
+      const double squared = squared_norm(state, dim);
+      for (std::size_t i = 0; i < slots.size(); ++i) {
+        const double norms = std::sqrt(squared * double{buffers.squares[i]});
+        // NaN stays NaN.
+        buffers.logits[i] = norms == 0 ? 0 : similarity(buffers.scores[i]) / norms;
+      }
+    }
   }
   return separate_logits(buffers, weighing, 0);
 }
@@ -173,8 +174,7 @@ void Energy::complete(std::span<const CoordinateRange> visible, std::span<const 
   std::vector<double> scaled;
   const bool is_cosine = context_.store.metric() == Metric::kCosine;
   if (is_cosine) {  // buffers.squares are the items' visible norms
-    const float* const query = visible_row(visible, dim, state, buffers.masked_query);
-    const double norm = std::sqrt(squared_norm(query, dim));
+    const double norm = std::sqrt(squared_norm(state, dim));
     scaled.assign(weights.begin(), weights.end());
     for (std::size_t i = 0; i < scaled.size(); ++i) {
       if (norm > 0 && buffers.squares[i] > 0) scaled[i] *= norm / std::sqrt(buffers.squares[i]);

@@ -33,7 +33,6 @@ struct EnergyBuffers {
   std::vector<Slot> weighted_slots;
   std::vector<double> factors;
   SeparationBuffers separation;
-  AlignedBuffer masked_query;
   AlignedBuffer mask;
   AlignedBuffer decoded;
   AlignedBuffer own_row;  // of one item, where the store keeps codes
@@ -55,15 +54,13 @@ class Energy {
          const SeparationRule& separation)
       : context_(context), algebra_(algebra), beta_(beta), separation_(separation) {}
 
-  double beta() const noexcept { return beta_; }
-  const SeparationRule& separation() const noexcept { return separation_; }
-
   /// The weights of `slots` (ascending, at least one) at `state`, and E there if those were all
   /// items. A row that is damaged so that it has no similarity has no weight. False if none has.
   bool weigh(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers,
              Weighing& weighing) const;
 
-  /// The same if only the coordinates in `visible` are known: similarities are of those alone.
+  /// The same if only the coordinates in `visible` are known: similarities are of those alone. The
+  /// others of `state` are zero.
   bool weigh_visible(const float* state, std::span<const CoordinateRange> visible,
                      std::span<const Slot> slots, EnergyBuffers& buffers, Weighing& weighing) const;
 
@@ -71,9 +68,10 @@ class Energy {
   void update(std::span<const Slot> slots, std::span<const double> weights, EnergyBuffers& buffers,
               std::vector<double>& sum, float* next) const;
 
-  /// Fills the hidden coordinates of `state` with those of sum_i p_i x_i, weights being those of
-  /// weigh_visible() just before: the mean of what is hidden, given what is visible. Under cosine
-  /// each item is first scaled to the visible norm of the state, and in the end the state to one.
+  /// Fills the hidden coordinates of `state`, which are zero, with those of sum_i p_i x_i, weights
+  /// being those of weigh_visible() just before: the mean of what is hidden, given what is visible.
+  /// Under cosine each item is first scaled to the visible norm of the state, and in the end the
+  /// state to one.
   void complete(std::span<const CoordinateRange> visible, std::span<const Slot> slots,
                 std::span<const double> weights, EnergyBuffers& buffers, std::vector<double>& sum,
                 float* state) const;
@@ -84,8 +82,9 @@ class Energy {
   bool separate_logits(EnergyBuffers& buffers, Weighing& weighing, double regularizer) const;
   void add_rows(std::span<const Slot> slots, std::span<const double> factors,
                 EnergyBuffers& buffers, std::vector<double>& sum) const;
-  void visible_squares(const float* query, std::span<const Slot> slots,
-                       EnergyBuffers& buffers) const;
+  void score_slots(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers) const;
+  void visible_squares(const float* query, std::span<const CoordinateRange> visible,
+                       std::span<const Slot> slots, EnergyBuffers& buffers) const;
 
   const IndexContext context_;
   const RowAlgebra& algebra_;

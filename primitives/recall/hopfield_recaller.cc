@@ -16,6 +16,10 @@ namespace engram::recall {
 Result<std::unique_ptr<HopfieldRecaller>> HopfieldRecaller::create(const Memory& memory,
                                                                    const Settings& defaults) {
   const auto& [store, kernel] = memory.context;
+  // If there is no beta yet, it may still come: from VTUNE, or with the command.
+  if (defaults.noise > 0 || defaults.beta > 0) {
+    ENGRAM_TRY(resolve_beta(defaults, store.metric(), 0));
+  }
   auto algebra = make_row_algebra(kernel.name(), store.dim());
   if (!algebra) return tl::unexpected(std::move(algebra.error()));
   return std::unique_ptr<HopfieldRecaller>(

@@ -20,7 +20,8 @@ namespace engram::recall {
 /// Threads: every member beside every other.
 class HopfieldRecaller final : public Recaller {
  public:
-  /// defaults: where a command does not say. Errors: those of make_row_algebra().
+  /// defaults: where a command does not say. Errors: those of resolve_beta(), if they try to give
+  /// one; those of make_row_algebra().
   static Result<std::unique_ptr<HopfieldRecaller>> create(const Memory& memory,
                                                           const Settings& defaults);
 
