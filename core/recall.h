@@ -76,8 +76,9 @@ inline constexpr std::string_view kRecallKindNames[] = {"empty",  "pattern",    
 
 /// What came of a cue. Where coordinates are hidden and the state is what one step makes of the
 /// others, weights "at `state`" are those that made it, by the visible coordinates, and there is
-/// one energy, of those. Energies and weights are doubles, summed in an order that depends on
-/// nothing but the items, so that a reply is the same whatever runs beside it.
+/// one energy, of those. A memory that has no energy leaves `energies` empty. Energies and weights
+/// are doubles, summed in an order that depends on nothing but the items, so that a reply is the
+/// same whatever runs beside it.
 struct Recall {
   std::vector<float> state;              ///< [dim]; the cue itself if there are no items
   std::optional<Share> attractor;        ///< the greatest weight at `state`; none if it abstained
@@ -96,7 +97,7 @@ struct Recall {
   std::optional<bool> novel;
   double truncated = 0;  ///< bound of the weight that was left out
   bool exact = true;     ///< the bound is certain: candidates are the true nearest
-  double beta = 0;       ///< the inverse temperature that was used
+  double beta = 0;       ///< the inverse temperature that was used; 0 where there is none
 };
 
 /// Finite numbers that were found by looking at the items, by name. They are kept beside the items,
@@ -143,7 +144,8 @@ class Recaller {
                         Recall& recall) const = 0;
 
   /// The energy of `state` ([dim], passed check_vector): the lower, the better it fits what is
-  /// held; +infinity where the energy is nowhere defined. Errors: as recall().
+  /// held; +infinity where the energy is nowhere defined. Errors: as recall(); kUnsupported if the
+  /// memory has no energy.
   virtual Result<double> energy(std::span<const float> state, const RecallParams& params,
                                 Scratch& scratch) const = 0;
 

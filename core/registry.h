@@ -2,6 +2,7 @@
 // Where primitives make themselves known by name.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "core/index.h"
 #include "core/options.h"
 #include "core/result.h"
+#include "core/row.h"
 
 namespace engram {
 
@@ -22,6 +24,8 @@ struct Primitive {
   std::span<const OptionSpec> create_options = {};  ///< of VNEW
   std::span<const OptionSpec> search_options = {};  ///< of VSEARCH, beside k and EF
   std::span<const OptionSpec> recall_options = {};  ///< of VRECALL, beside MASK and TOP
+  /// Of an index's vectors: less where what is kept grows faster than they do.
+  std::size_t max_dimension = kMaxDimension;
   /// What the store of an index made with such options keeps, see IndexContext; null: float32.
   Element (*stored_element)(const Options& options) = nullptr;
   /// Makes an empty index; `options` were parsed against create_options. Errors: kInvalidArgument

@@ -97,6 +97,19 @@ class SlotSet {
     }
   }
 
+  /// Calls visit(slot) for the members that `other` has not, in ascending order.
+  template <class Visit>
+  void for_each_not_in(const SlotSet& other, Visit&& visit) const {
+    const std::size_t others = other.words_.committed();
+    for (std::size_t word = 0; word < words_.committed(); ++word) {
+      std::uint64_t bits = words_[word].load(std::memory_order_acquire);
+      if (word < others) bits &= ~other.words_[word].load(std::memory_order_acquire);
+      for (; bits != 0; bits &= bits - 1) {
+        visit(static_cast<Slot>(word * kBits + static_cast<std::size_t>(std::countr_zero(bits))));
+      }
+    }
+  }
+
   /// Calls visit(first, count) for the maximal runs of consecutive members in [begin, end), in
   /// ascending order.
   template <class Visit>

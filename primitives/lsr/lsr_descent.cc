@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/bound.h"
 #include "core/row.h"
+#include "primitives/recall/rows.h"
 #include "primitives/recall/support.h"
 
 namespace engram::lsr {
@@ -120,11 +120,7 @@ void Descent::describe(std::size_t top, Recall& recall) {
   describe_state(support(), items_, top, recall);
   if (recall.kind != RecallKind::kPattern) recall.kind = RecallKind::kEmergent;
   // Under cosine the state is no unit vector.
-  AlignedBuffer buffer;
-  std::byte* const row = buffer.reserve(row_bytes(store.dim()));
-  encode_row(store.metric(), recall.state, row);
-  const Bound bound(memory_.context.kernel, {row}, store);
-  recall.distance = score_to_distance(store.metric(), bound.score(recall.attractor->slot));
+  recall.distance = recall::distance_to(memory_.context, recall.state, recall.attractor->slot);
 }
 
 }  // namespace engram::lsr

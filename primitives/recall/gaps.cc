@@ -10,10 +10,9 @@
 #include "primitives/recall/rows.h"
 
 namespace engram::recall {
-namespace {
 
-/// The slots whose hashes are the least: the same ones for the same items and seed.
 std::vector<Slot> draw(const std::vector<Slot>& slots, std::size_t count, std::uint64_t seed) {
+  // Those whose hashes are the least.
   std::vector<Slot> drawn = slots;
   const auto precedes = [salt = mix(seed)](Slot a, Slot b) {
     return mix(a ^ salt) < mix(b ^ salt);
@@ -26,8 +25,6 @@ std::vector<Slot> draw(const std::vector<Slot>& slots, std::size_t count, std::u
   std::sort(drawn.begin(), drawn.end());
   return drawn;
 }
-
-}  // namespace
 
 double quantile(std::vector<double> values, double share) {
   const auto place = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));

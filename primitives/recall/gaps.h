@@ -14,6 +14,10 @@
 
 namespace engram::recall {
 
+/// `count` of `slots` (all, if there are fewer), ascending: the same ones for the same slots and
+/// seed.
+std::vector<Slot> draw(const std::vector<Slot>& slots, std::size_t count, std::uint64_t seed);
+
 /// The value that a share of `values`, which are not empty, is not above.
 double quantile(std::vector<double> values, double share);
 

@@ -9,6 +9,8 @@
 
 #include "core/bound.h"
 #include "core/codes.h"
+#include "core/index.h"
+#include "core/row.h"
 #include "core/slot.h"
 #include "core/vector_store.h"
 
@@ -59,6 +61,16 @@ inline void score_all(const Bound& query, std::span<const Slot> slots, std::span
     begin = end;
   }
   gather_to(slots.size());
+}
+
+/// The distance in the metric from `state` ([dim]) to the item at `slot`.
+inline float distance_to(const IndexContext& context, std::span<const float> state, Slot slot) {
+  const VectorStore& store = context.store;
+  AlignedBuffer buffer;
+  std::byte* const row = buffer.reserve(query_bytes(store.dim()));
+  encode_row(store.metric(), state, row);
+  const Bound bound(context.kernel, {row}, store);
+  return score_to_distance(store.metric(), bound.score(slot));
 }
 
 }  // namespace engram::recall

@@ -89,7 +89,7 @@ TEST_CASE("primitives/conformance: a zero vector is at its defined distance from
 TEST_CASE("primitives/conformance: one dimension, and as many as there may be") {
   on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(14);
-    for (const std::size_t dim : {std::size_t{1}, kMaxDimension}) {
+    for (const std::size_t dim : {std::size_t{1}, variant.primitive.max_dimension}) {
       CAPTURE(dim);
       const Vectors vectors = uniform_vectors(rng, dim == 1 ? 500 : 20, dim);
       TestCollection collection = make_collection(variant, metric, dim);

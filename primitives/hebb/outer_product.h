@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/recall.h"
+#include "core/scratch.h"
+#include "primitives/recall/signs.h"
+
+namespace engram::hebb {
+
+/// What an item leaves in the matrix of correlations: the outer product of its signs with
+/// themselves, x x^T [dim, dim] row by row. A trace of primitives/recall/superposed_memory.h.
+class OuterProduct {
+ public:
+  using Number = std::int32_t;
+
+  explicit OuterProduct(std::size_t dim) : dim_(dim) {}
+
+  std::size_t count() const { return dim_ * dim_; }
+
+  void add(const float* row, bool takes_away, std::span<std::uint32_t> sum,
+           Scratch& scratch) const {
+    auto& signs = scratch.get<Signs>().values;
+    signs.resize(dim_);
+    for (std::size_t i = 0; i < dim_; ++i) {
+      signs[i] = recall::is_positive(row[i]) ? 1U : ~0U;  // -1
+    }
+    for (std::size_t i = 0; i < dim_; ++i) {
+      std::uint32_t* const into = &sum[i * dim_];
+      const bool subtracts = (signs[i] == 1U) == takes_away;
+      if (subtracts) {
+        for (std::size_t k = 0; k < dim_; ++k) into[k] -= signs[k];
+      } else {
+        for (std::size_t k = 0; k < dim_; ++k) into[k] += signs[k];
+      }
+    }
+  }
+
+  std::vector<Fact> describe() const { return {}; }
+
+ private:
+  struct Signs {
+    std::vector<std::uint32_t> values;
+  };
+
+  std::size_t dim_;
+};
+
+}  // namespace engram::hebb
