@@ -11,6 +11,8 @@ the anchors, and writes a report.
   A2  the error of one update, and a constant          Ramsauer et al. 2021
   A3  exact retrieval in one step                      Santos et al. 2024
   A4  exact memorisation                               Hoover et al. 2025
+  A5  capacity of classical and polynomial memories    Amit et al. 1985; Krotov & Hopfield 2016
+  A6  capacity of an exponential energy                Demircigil et al. 2017
   A7  which similarity tells spoilt images apart       Millidge et al. 2022
   A8  metastable states                                Santos et al. 2024
   C1  spoilt cues: what is identified                  beside plain nearest neighbours
@@ -18,8 +20,8 @@ the anchors, and writes a report.
 
 Writes report.md, report.json and a picture for each anchor. Every figure stands beside the one that
 was expected and its tolerance, and what is outside is explained. Ends with 0 whether or not all
-claims held: the report says which did. --quick takes smaller samples. All but A1, A2 and A3 need
-the dataset fashion-mnist-784.
+claims held: the report says which did. --quick takes smaller samples. All but A1, A2, A3,
+A5 and A6 need the dataset fashion-mnist-784.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from claims import capacity, cues, exact_retrieval, memorisation, metastable, one_step
+from claims import binary, capacity, cues, exact_retrieval, memorisation, metastable, one_step
 from claims import posterior, similarity
 from claims.images import Images
 from claims.memory import Bench, Memory
@@ -42,12 +44,14 @@ ANCHORS: dict[str, Callable[[Bench], Claim]] = {
     "A2": one_step.run,
     "A3": exact_retrieval.run,
     "A4": memorisation.run,
+    "A5": binary.run_capacity,
+    "A6": binary.run_exponential,
     "A7": similarity.run,
     "A8": metastable.run,
     "C1": cues.run,
     "C2": posterior.run,
 }
-WITHOUT_IMAGES = {"A1", "A2", "A3"}
+WITHOUT_IMAGES = {"A1", "A2", "A3", "A5", "A6"}
 
 
 def chosen(text: str | None) -> list[str]:

@@ -99,3 +99,11 @@ def calibration_floor(confidence: np.ndarray, rng: np.random.Generator, draws: i
     many samples show by chance alone."""
     outcomes = rng.random((draws, len(confidence))) < confidence
     return float(np.mean([calibration_error(confidence, outcome) for outcome in outcomes]))
+
+
+def polynomial_bit_error(power: int, count: int, dim: int) -> float:
+    """The share of bits that one update gets wrong, from one of `count` random patterns under the
+    energy -sum z^power: 1/2 erfc(1 / sqrt(2 v)), v = count (2 power - 3)!! / dim^(power - 1)
+    (Krotov & Hopfield 2016, eq. 7)."""
+    variance = count * math.prod(range(2 * power - 3, 0, -2)) / dim ** (power - 1)
+    return 0.5 * math.erfc(1 / math.sqrt(2 * variance))

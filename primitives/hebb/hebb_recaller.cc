@@ -19,23 +19,23 @@ class HebbDynamics final : public recall::SignDynamics {
  public:
   HebbDynamics(std::span<const std::int32_t> sum, std::size_t dim) : sum_(sum), dim_(dim) {}
 
-  std::optional<double> energy(const recall::SignState& state) const override {
-    const std::vector<std::int32_t> signs = signs_of(state);
+  std::optional<double> energy(const recall::SignState& state) override {
+    measure(state);
     std::int64_t twice = 0;
-    for (std::size_t i = 0; i < dim_; ++i) twice -= signs[i] * field(i, signs);
+    for (std::size_t i = 0; i < dim_; ++i) twice -= state.sign(i) * pulls_[i];
     return static_cast<double>(twice) / (2.0 * static_cast<double>(dim_));
   }
 
   bool update(recall::SignState& state) override {
-    std::vector<std::int32_t> signs = signs_of(state);
+    measure(state);
     bool changed = false;
     for (std::size_t i = 0; i < dim_; ++i) {
       if (!state.is_free(i)) continue;
-      const std::int64_t pull = field(i, signs);
-      const bool keeps = pull == 0 && signs[i] != 0;
-      const std::int32_t sign = keeps ? signs[i] : pull > 0 ? 1 : -1;
-      if (sign == signs[i]) continue;
-      signs[i] = sign;
+      const int former = state.sign(i);
+      const bool keeps = pulls_[i] == 0 && former != 0;
+      const int sign = keeps ? former : pulls_[i] > 0 ? 1 : -1;
+      if (sign == former) continue;
+      pull_by(i, sign - former);
       state.set(i, sign > 0);
       changed = true;
     }
@@ -49,22 +49,25 @@ class HebbDynamics final : public recall::SignDynamics {
   }
 
  private:
-  std::vector<std::int32_t> signs_of(const recall::SignState& state) const {
-    std::vector<std::int32_t> signs(dim_);
-    for (std::size_t i = 0; i < dim_; ++i) signs[i] = state.sign(i);
-    return signs;
+  /// Fills pulls_ at the first call; later they follow the state.
+  void measure(const recall::SignState& state) {
+    if (!pulls_.empty()) return;
+    pulls_.assign(dim_, 0);
+    for (std::size_t i = 0; i < dim_; ++i) pull_by(i, state.sign(i));
   }
 
-  /// What pulls at sign i: the sum over all others.
-  std::int64_t field(std::size_t i, const std::vector<std::int32_t>& signs) const {
+  /// Sign i has changed by so much, and with it what pulls at all others.
+  void pull_by(std::size_t i, int change) {
+    if (change == 0) return;
     const std::int32_t* const row = &sum_[i * dim_];
-    std::int64_t pull = 0;
-    for (std::size_t k = 0; k < dim_; ++k) pull += std::int64_t{row[k]} * signs[k];
-    return pull - std::int64_t{row[i]} * signs[i];
+    const std::int64_t own = pulls_[i];
+    for (std::size_t k = 0; k < dim_; ++k) pulls_[k] += std::int64_t{row[k]} * change;
+    pulls_[i] = own;
   }
 
   const std::span<const std::int32_t> sum_;
   const std::size_t dim_;
+  std::vector<std::int64_t> pulls_;  // d times what pulls at each sign
 };
 
 std::size_t read_steps(const Options& options, std::size_t steps) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/recall/associative_index.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -12,8 +13,13 @@
 namespace engram::recall {
 namespace {
 
-/// An index of the primitive that the option GRAPH names, or nothing.
+/// An index of the primitive that the option GRAPH names, or nothing where there is no such option.
 Result<std::unique_ptr<Index>> make_graph(const IndexContext& context, const Options& options) {
+  const auto schema = options.schema();
+  const bool has_graph_options =
+      std::any_of(schema.begin(), schema.end(),
+                  [](const OptionSpec& spec) { return spec.name == kGraphOptions[0].name; });
+  if (!has_graph_options) return nullptr;
   const std::string_view name = options.choice("GRAPH");
   if (name == kNoGraph) return nullptr;
   const auto primitive = find_primitive(name);

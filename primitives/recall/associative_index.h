@@ -42,8 +42,9 @@ class AssociativeIndex final : public Index {
   using MakeRecaller = Result<std::unique_ptr<Recaller>> (*)(const Memory& memory,
                                                              const Options& options);
 
-  /// options: of a schema that with_graph_options() made. candidates: of searches. Errors:
-  /// kInvalidArgument where these do not go together; kResourceExhausted; those of `make`.
+  /// options: of a schema that with_graph_options() made, or without a graph. candidates: of
+  /// searches. Errors: kInvalidArgument where these do not go together; kResourceExhausted; those
+  /// of `make`.
   static Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options,
                                                Candidates candidates, MakeRecaller make);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "primitives/recall/rows.h"
@@ -12,6 +13,24 @@
 namespace engram::recall {
 namespace {
 
+/// Fills buffers.shares, by the number of mismatches, up to a factor. Some item has a positive one.
+void share_out(const SignDynamics& dynamics, std::size_t known, SignBuffers& buffers) {
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  auto& shares = buffers.shares;
+  shares.assign(known + 1, kNone);
+  double greatest = kNone;
+  for (const std::size_t count : buffers.mismatches) {
+    if (shares[count] != kNone) continue;
+    shares[count] = dynamics.log_share(count, known);
+    greatest = std::max(greatest, shares[count]);
+  }
+  if (greatest == kNone) {
+    greatest = 0;
+    shares[*std::min_element(buffers.mismatches.begin(), buffers.mismatches.end())] = 0;
+  }
+  for (double& share : shares) share = std::exp(share - greatest);
+}
+
 /// The items' weights in `state`.
 Support weigh(const SignState& state, const SignDynamics& dynamics, SignBuffers& buffers) {
   const SignItems& items = buffers.items;
@@ -19,28 +38,18 @@ Support weigh(const SignState& state, const SignDynamics& dynamics, SignBuffers&
   auto& weights = buffers.weights;
   mismatches.resize(items.count());
   weights.resize(items.count());
-  double greatest = -std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < items.count(); ++i) {
     mismatches[i] = state.mismatches(items.pattern(i));
-    weights[i] = dynamics.log_share(mismatches[i], state.known_count());
-    greatest = std::max(greatest, weights[i]);
   }
-  if (std::isinf(greatest)) {
-    const auto nearest = std::min_element(mismatches.begin(), mismatches.end());
-    std::fill(weights.begin(), weights.end(), 0.0);
-    weights[static_cast<std::size_t>(nearest - mismatches.begin())] = 1;
-    return {items.slots(), weights};
-  }
-  double sum = 0;
-  for (double& weight : weights) {
-    weight = std::exp(weight - greatest);
-    sum += weight;
-  }
+  share_out(dynamics, state.known_count(), buffers);
+  for (std::size_t i = 0; i < items.count(); ++i) weights[i] = buffers.shares[mismatches[i]];
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   for (double& weight : weights) weight /= sum;
   return {items.slots(), weights};
 }
 
-void note_energy(const SignState& state, const SignDynamics& dynamics, Recall& recall) {
+void note_energy(const SignState& state, SignDynamics& dynamics, Recall& recall) {
+  if (state.known_count() < state.dim()) return;
   if (const auto energy = dynamics.energy(state)) recall.energies.push_back(*energy);
 }
 

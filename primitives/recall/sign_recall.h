@@ -11,13 +11,15 @@
 
 namespace engram::recall {
 
-/// How a memory changes a state.
+/// How a memory changes a state: one and the same from the first call to the last, which nobody
+/// else changes.
 class SignDynamics {
  public:
   virtual ~SignDynamics() = default;
 
-  /// None if the memory has no energy. It does not rise by an update.
-  virtual std::optional<double> energy(const SignState& state) const = 0;
+  /// Of a state that is known as a whole; none if the memory has no energy. It does not rise by an
+  /// update.
+  virtual std::optional<double> energy(const SignState& state) = 0;
 
   /// Gives every free sign its turn. Returns whether one changed, or became known.
   virtual bool update(SignState& state) = 0;
@@ -34,12 +36,13 @@ class SignDynamics {
 struct SignBuffers {
   SignItems items;
   std::vector<std::size_t> mismatches;
+  std::vector<double> shares;
   std::vector<double> weights;
 };
 
 /// Recalls from `cue` by at most `steps` updates, and describes what came of it. buffers.items are
-/// read already. An item's weight is its share; where nobody has one, the item with the fewest
-/// mismatches has all.
+/// read already. An item's weight is its share; where nobody has one, those with the fewest
+/// mismatches share all. Energies are those of whole states.
 void recall_signs(const IndexContext& context, const Cue& cue, std::size_t steps, std::size_t top,
                   SignDynamics& dynamics, SignBuffers& buffers, Recall& recall);
 

@@ -18,6 +18,7 @@ from claims.formulas import (
     isolated_share,
     lambert_w,
     log_hypergeometric_0f1,
+    polynomial_bit_error,
     self_weight,
 )
 from claims.images import HALF, clip_noisy, dropped, share_close, stride, without_half
@@ -66,6 +67,11 @@ def test_lambert_w_inverts(w):
 def test_the_constants_of_ramsauer():
     assert capacity_constant(1, 3, 20, 0.001) == pytest.approx(3.1546, abs=1e-4)
     assert capacity_constant(1, 1, 75, 0.001) == pytest.approx(1.3718, abs=1e-4)
+
+
+def test_the_bit_error_of_polynomial_energies():
+    assert polynomial_bit_error(2, 20, 100) == pytest.approx(0.0127, abs=1e-4)
+    assert polynomial_bit_error(3, 600, 100) == pytest.approx(0.0092, abs=1e-4)
 
 
 def test_the_share_of_a_cap():
