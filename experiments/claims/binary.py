@@ -48,6 +48,9 @@ def run_capacity(bench: Bench) -> Claim:
         "pattern in turn is hidden and recalled from the others; the share that comes back wrong.",
         bench.seed,
     )
+    claim.not_run = bench.lacks("dam", "hebb")
+    if claim.not_run:
+        return claim
     rng = np.random.default_rng(bench.seed)
     loads = tuple(OVERLAPS) if bench.quick else LOADS
     curve = {load: _mean_overlap(bench, rng, dim, load) for load in loads}
@@ -125,6 +128,9 @@ def run_exponential(bench: Bench) -> Claim:
         "(or all, if there are fewer), that one turn of all signs leaves as they are.",
         bench.seed,
     )
+    claim.not_run = bench.lacks("dam")
+    if claim.not_run:
+        return claim
     rng = np.random.default_rng(bench.seed)
     curve: dict[int, float] = {}
     for exponent in exponents:

@@ -34,8 +34,8 @@ def run(bench: Bench) -> Claim:
         "the share is (1-A)^(N-1), A being the share of the sphere nearer than RADIUS.",
         bench.seed,
     )
-    if not bench.memory.has(PRIMITIVE):
-        claim.not_run = f"this server has no primitive {PRIMITIVE}."
+    claim.not_run = bench.lacks(PRIMITIVE)
+    if claim.not_run:
         return claim
     images = Images.read(COUNT).stored
     curves = {}

@@ -47,6 +47,11 @@ class Bench:
     seed: int
     quick: bool
 
+    def lacks(self, *primitives: str) -> str:
+        """Why a claim about these cannot run; empty if it can."""
+        missing = [name for name in primitives if not self.memory.has(name)]
+        return f"this server has no primitive {' and no '.join(missing)}." if missing else ""
+
     def size(self, full: int, quick: int) -> int:
         return quick if self.quick else full
 
