@@ -31,6 +31,8 @@ namespace engram::recall {
 ///   /// of a damaged file may overflow, so they are unsigned here.
 ///   void add(const float* row, bool takes_away, std::span<std::make_unsigned_t<Number>> sum,
 ///            Scratch& scratch) const;
+///   std::vector<Fact> describe() const;  // for VINFO
+///   std::size_t memory_bytes() const;    // beside the sum; may be missing if there are none
 ///
 /// Threads: every member beside every other, but load().
 template <class Trace>
@@ -51,7 +53,9 @@ class SuperposedMemory {
   const Trace& trace() const noexcept { return trace_; }
   const SlotSet& held() const noexcept { return held_; }
   std::size_t memory_bytes() const noexcept {
-    return sizeof(*this) + held_.memory_bytes() + sum_.committed_bytes();
+    const std::size_t bytes = sizeof(*this) + held_.memory_bytes() + sum_.committed_bytes();
+    if constexpr (requires { trace_.memory_bytes(); }) return bytes + trace_.memory_bytes();
+    return bytes;
   }
 
   Status insert(Slot slot, Scratch& scratch) {
