@@ -15,13 +15,14 @@ the anchors, and writes a report.
   A6  capacity of an exponential energy                Demircigil et al. 2017
   A7  which similarity tells spoilt images apart       Millidge et al. 2022
   A8  metastable states                                Santos et al. 2024
+  A9  sparse distributed memory                        Kanerva 1988
   C1  spoilt cues: what is identified                  beside plain nearest neighbours
   C2  calibration, denoising, completion               beside neighbours and their means
 
 Writes report.md, report.json and a picture for each anchor. Every figure stands beside the one that
 was expected and its tolerance, and what is outside is explained. Ends with 0 whether or not all
 claims held: the report says which did. --quick takes smaller samples. All but A1, A2, A3,
-A5 and A6 need the dataset fashion-mnist-784.
+A5, A6 and A9 need the dataset fashion-mnist-784.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Callable
 
 from claims import binary, capacity, cues, exact_retrieval, memorisation, metastable, one_step
-from claims import posterior, similarity
+from claims import posterior, sdm, similarity
 from claims.images import Images
 from claims.memory import Bench, Memory
 from claims.report import Claim, number, write_report
@@ -48,10 +49,11 @@ ANCHORS: dict[str, Callable[[Bench], Claim]] = {
     "A6": binary.run_exponential,
     "A7": similarity.run,
     "A8": metastable.run,
+    "A9": sdm.run,
     "C1": cues.run,
     "C2": posterior.run,
 }
-WITHOUT_IMAGES = {"A1", "A2", "A3", "A5", "A6"}
+WITHOUT_IMAGES = {"A1", "A2", "A3", "A5", "A6", "A9"}
 
 
 def chosen(text: str | None) -> list[str]:

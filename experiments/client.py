@@ -130,8 +130,11 @@ class Client:
 
     def tune(self, index: str, options: Options = ()) -> dict[str, float]:
         """VTUNE: the numbers that were found."""
-        found = _fields(self._call("VTUNE", index, *_flatten(options)))
-        return {name: float(value) for name, value in found.items()}
+        return _numbers(self._call("VTUNE", index, *_flatten(options)))
+
+    def diagnose(self, index: str, options: Options = ()) -> dict[str, float]:
+        """VDIAG: what a survey saw."""
+        return _numbers(self._call("VDIAG", index, *_flatten(options)))
 
     def primitives(self) -> list[str]:
         """The names of those that the server has."""
@@ -181,6 +184,10 @@ class Client:
 def _fields(reply: list[Any]) -> dict[str, Any]:
     """A map as RESP2 has it, flat pairs, by names as text."""
     return {_text(name): value for name, value in zip(reply[::2], reply[1::2])}
+
+
+def _numbers(reply: list[Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in _fields(reply).items()}
 
 
 def _answer(reply: list) -> Answer:

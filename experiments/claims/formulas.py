@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 
@@ -107,3 +110,67 @@ def polynomial_bit_error(power: int, count: int, dim: int) -> float:
     (Krotov & Hopfield 2016, eq. 7)."""
     variance = count * math.prod(range(2 * power - 3, 0, -2)) / dim ** (power - 1)
     return 0.5 * math.erfc(1 / math.sqrt(2 * variance))
+
+
+def ball_share(dim: int, radius: int) -> Fraction:
+    """The share of all addresses of `dim` signs that lie within Hamming distance `radius` of one,
+    sum_{k <= radius} C(dim, k) / 2^dim, exactly (Kanerva 1988)."""
+    return Fraction(sum(math.comb(dim, k) for k in range(radius + 1)), 2**dim)
+
+
+def shared_ball_shares(dim: int, radius: int) -> np.ndarray:
+    """The share of all addresses within `radius` of both of two, by the distance of these, [dim+1].
+    Of an address, a of the signs in which the two differ are unlike the first's, and so
+    distance - a unlike the second's; what is left of the radius bounds the others."""
+    shares = []
+    for distance in range(dim + 1):
+        ball = list(accumulate(math.comb(dim - distance, k) for k in range(dim - distance + 1)))
+        count = 0
+        for a in range(distance + 1):
+            left = radius - max(a, distance - a)
+            if left >= 0:
+                count += math.comb(distance, a) * ball[min(left, dim - distance)]
+        shares.append(float(Fraction(count, 2**dim)))
+    return np.array(shares)
+
+
+@dataclass(frozen=True)
+class SparseMemory:
+    """A sparse distributed memory of `count` random items that are their own addresses, in
+    `locations` random ones. shared: shared_ball_shares(dim, radius); count: at least 2."""
+
+    shared: np.ndarray
+    locations: int
+    count: int
+
+    @property
+    def dim(self) -> int:
+        return len(self.shared) - 1
+
+    def reading_error(self, distance: int) -> float:
+        """The expected share of wrong signs after one reading from an item with `distance` of its
+        signs flipped, by signal and noise, with sums as Gaussian.
+
+        L locations that the cue and an item activate add the item's signs L times. For the item
+        sought L has the binomial mean M f(distance). Each of the others is at a random distance D
+        of the cue: its part in the variance is E[L^2] = M E[f(D)] + M (M-1) E[f(D)^2], where
+        E[f(D)] = f(0)^2; and since the more of them are shared the more the item is like the cue,
+        their mean is no zero but M E[f(D) (1 - 2 D/dim)] times the cue's own sign."""
+        at = np.arange(self.dim + 1)
+        of_random = np.array([math.comb(self.dim, k) / 2**self.dim for k in at])
+        locations, others, own = self.locations, self.count - 1, self.shared[distance]
+        squares = locations * self.shared[0] ** 2
+        squares += locations * (locations - 1) * (of_random * self.shared**2).sum()
+        lean = others * locations * (of_random * self.shared * (1 - 2 * at / self.dim)).sum()
+        spread = math.sqrt(2 * (others * squares + locations * own * (1 - own)))
+        kept = math.erfc((locations * own + lean) / spread) / 2
+        flipped = math.erfc((locations * own - lean) / spread) / 2
+        return float(kept + (flipped - kept) * distance / self.dim)
+
+    def critical_distance(self) -> int:
+        """The least distance at which one reading leads no nearer to the item; half of the signs,
+        at which nothing is left of it, if there is none."""
+        for distance in range(1, self.dim // 2):
+            if self.reading_error(distance) * self.dim >= distance:
+                return distance
+        return self.dim // 2

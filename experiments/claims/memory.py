@@ -97,6 +97,15 @@ class Memory:
         """The beta that VTUNE finds."""
         return self._first.tune(index)["beta"]
 
+    def info(self, index: str) -> dict[str, Any]:
+        """VINFO."""
+        return self._first.info(index) or {}
+
+    def diagnose(self, index: str, **options: Any) -> dict[str, float]:
+        """VDIAG; `options` are its own and those of VRECALL, in lower case."""
+        pairs = [(name.upper(), str(value)) for name, value in options.items()]
+        return self._first.diagnose(index, pairs)
+
     def nearest(self, index: str, cues: np.ndarray, k: int = 1) -> np.ndarray:
         """VSEARCH: the items nearest to each cue, [cues, k]."""
         answers = self._first.search_pipelined(index, _packed(cues), k, (), DEPTH)

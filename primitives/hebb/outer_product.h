@@ -40,6 +40,7 @@ class OuterProduct {
     }
   }
 
+  std::size_t memory_bytes() const { return 0; }
   std::vector<Fact> describe() const { return {}; }
 
  private:

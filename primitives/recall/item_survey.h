@@ -19,6 +19,9 @@ class ItemSurvey final : public Survey {
   ItemSurvey(const Recaller& recaller, const VectorStore& store, const SlotSet& items,
              const SurveyParams& params);
 
+  /// The sample; its n-th item is that of the n-th step.
+  const std::vector<Slot>& slots() const noexcept { return slots_; }
+
   bool step(Scratch& scratch) override;
   Result<Tuning> tuning() const override;
   std::vector<Fact> diagnosis() const override;

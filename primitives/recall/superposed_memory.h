@@ -31,6 +31,8 @@ namespace engram::recall {
 ///   /// of a damaged file may overflow, so they are unsigned here.
 ///   void add(const float* row, bool takes_away, std::span<std::make_unsigned_t<Number>> sum,
 ///            Scratch& scratch) const;
+///   std::vector<Fact> describe() const;  // for VINFO
+///   std::size_t memory_bytes() const;    // beside the sum
 ///
 /// Threads: every member beside every other, but load().
 template <class Trace>
@@ -51,7 +53,7 @@ class SuperposedMemory {
   const Trace& trace() const noexcept { return trace_; }
   const SlotSet& held() const noexcept { return held_; }
   std::size_t memory_bytes() const noexcept {
-    return sizeof(*this) + held_.memory_bytes() + sum_.committed_bytes();
+    return sizeof(*this) + held_.memory_bytes() + sum_.committed_bytes() + trace_.memory_bytes();
   }
 
   Status insert(Slot slot, Scratch& scratch) {

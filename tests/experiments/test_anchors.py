@@ -9,6 +9,8 @@ import pytest
 from anchors import ANCHORS, chosen
 from claims.exact_retrieval import basins, cues_at
 from claims.formulas import (
+    SparseMemory,
+    ball_share,
     calibration_error,
     calibration_floor,
     cap_share,
@@ -20,6 +22,7 @@ from claims.formulas import (
     log_hypergeometric_0f1,
     polynomial_bit_error,
     self_weight,
+    shared_ball_shares,
 )
 from claims.images import HALF, clip_noisy, dropped, share_close, stride, without_half
 from claims.memorisation import nearest_distances
@@ -80,6 +83,44 @@ def test_the_share_of_a_cap():
     # In three dimensions the area is proportional to the height.
     assert cap_share(3, 0.4) == pytest.approx(0.4**2 / 4)
     assert isolated_share(32, 10_000, 0.8772) == pytest.approx(0.5, abs=0.002)
+
+
+def test_the_share_of_a_ball_of_addresses():
+    assert float(ball_share(1000, 451)) == pytest.approx(0.001072, abs=1e-6)
+    assert ball_share(9, 4) * 2 == ball_share(9, 9) == 1
+
+
+def test_the_share_of_two_balls_is_that_of_a_count():
+    dim = 8
+    for radius in (0, 3, 4, 6, 8):
+        near = [[(a ^ b).bit_count() <= radius for a in range(2**dim)] for b in (0, 7, 31, 255)]
+        counted = [sum(a and b for a, b in zip(near[0], other)) / 2**dim for other in near]
+        shares = shared_ball_shares(dim, radius)
+        assert shares[[0, 3, 5, 8]].tolist() == counted
+
+
+def test_readings_get_worse_with_load_and_distance():
+    shared = shared_ball_shares(64, 24)
+    few, many = (SparseMemory(shared, 1000, count) for count in (10, 300))
+    errors = [few.reading_error(distance) for distance in range(33)]
+    assert errors == sorted(errors)
+    assert errors[0] < 1e-3 and errors[8] < many.reading_error(8) < 0.5
+    assert many.critical_distance() < few.critical_distance() <= 32
+
+
+def test_the_error_of_a_reading_is_that_of_a_plain_memory():
+    dim, radius, locations, count, flips = 64, 24, 1000, 40, 6
+    model = SparseMemory(shared_ball_shares(dim, radius), locations, count)
+    rng = np.random.default_rng(11)
+    wrong = []
+    for _ in range(20):
+        addresses, items = (rng.choice([-1.0, 1.0], (rows, dim)) for rows in (locations, count))
+        cues = items.copy()
+        cues[:, :flips] *= -1
+        counters = (addresses @ items.T >= dim - 2 * radius) @ items
+        sums = (cues @ addresses.T >= dim - 2 * radius) @ counters
+        wrong.append((np.where(sums == 0, cues, sums) * items < 0).mean())
+    assert np.mean(wrong) == pytest.approx(model.reading_error(flips), abs=0.02)
 
 
 def test_calibration_error():
