@@ -63,15 +63,17 @@ double Energy::regularizer(const float* state) const noexcept {
                                                  : 0;
 }
 
-/// Makes logits of the similarities in buffers.logits, and weights of those.
+/// Of a similarity.
+double Energy::logit(double similarity) const noexcept {
+  const double logit = beta_ * similarity;
+  return std::isfinite(logit) ? logit : kNone;
+}
+
+/// Makes weights of the logits in `buffers`.
 bool Energy::separate_logits(EnergyBuffers& buffers, Weighing& weighing, double regularizer) const {
-  bool has_any = false;
-  for (double& logit : buffers.logits) {
-    logit *= beta_;
-    if (!std::isfinite(logit)) logit = kNone;
-    has_any |= logit != kNone;
-  }
   weighing.weights.resize(buffers.logits.size());
+  const bool has_any = std::any_of(buffers.logits.begin(), buffers.logits.end(),
+                                   [](double logit) { return logit != kNone; });
   if (!has_any) return false;
   weighing.conjugate = separate(separation_, buffers.logits, weighing.weights, buffers.separation);
   weighing.energy = regularizer - weighing.conjugate / beta_;
@@ -91,7 +93,7 @@ bool Energy::weigh(const float* state, std::span<const Slot> slots, EnergyBuffer
   score_slots(state, slots, buffers);
   buffers.logits.resize(slots.size());
   std::transform(buffers.scores.begin(), buffers.scores.end(), buffers.logits.begin(),
-                 [this](float score) { return similarity(score); });
+                 [this](float score) { return logit(similarity(score)); });
   return separate_logits(buffers, weighing, regularizer(state));
 }
 
@@ -118,7 +120,7 @@ bool Energy::weigh_visible(const float* state, std::span<const CoordinateRange> 
     case Metric::kL2:
       visible_squares(state, visible, slots, buffers);
       std::transform(buffers.squares.begin(), buffers.squares.end(), buffers.logits.begin(),
-                     [](float square) { return -0.5 * double{square}; });
+                     [this](float square) { return logit(-0.5 * double{square}); });
       break;
     case Metric::kCosine: {
       score_slots(state, slots, buffers);
@@ -128,7 +130,7 @@ bool Energy::weigh_visible(const float* state, std::span<const CoordinateRange> 
       for (std::size_t i = 0; i < slots.size(); ++i) {
         const double norms = std::sqrt(squared * double{buffers.squares[i]});
         // NaN stays NaN.
-        buffers.logits[i] = norms == 0 ? 0 : similarity(buffers.scores[i]) / norms;
+        buffers.logits[i] = norms == 0 ? 0 : logit(similarity(buffers.scores[i]) / norms);
       }
     }
   }

@@ -78,6 +78,7 @@ class Energy {
 
  private:
   double similarity(float score) const noexcept;
+  double logit(double similarity) const noexcept;
   double regularizer(const float* state) const noexcept;
   bool separate_logits(EnergyBuffers& buffers, Weighing& weighing, double regularizer) const;
   void add_rows(std::span<const Slot> slots, std::span<const double> factors,

@@ -17,6 +17,27 @@ RecallKind kind_of(double weight, double effective_count, std::size_t items) {
   return effective_count > kMetastableCount ? RecallKind::kMetastable : RecallKind::kMixed;
 }
 
+bool is_heavier(const Share& a, const Share& b) {
+  return a.weight > b.weight || (a.weight == b.weight && a.slot < b.slot);
+}
+
+/// Fills `heaviest` with at most `top` items that have a weight, descending.
+void name_heaviest(const Support& support, std::size_t top, std::vector<Share>& heaviest) {
+  heaviest.clear();
+  for (std::size_t i = 0; i < support.slots.size() && top > 0; ++i) {
+    const Share share{support.slots[i], support.weights[i]};
+    if (!(share.weight > 0)) continue;
+    if (heaviest.size() == top) {
+      if (!is_heavier(share, heaviest.front())) continue;
+      std::pop_heap(heaviest.begin(), heaviest.end(), is_heavier);
+      heaviest.pop_back();
+    }
+    heaviest.push_back(share);
+    std::push_heap(heaviest.begin(), heaviest.end(), is_heavier);
+  }
+  std::sort_heap(heaviest.begin(), heaviest.end(), is_heavier);
+}
+
 }  // namespace
 
 Share Support::greatest() const {
@@ -33,16 +54,7 @@ void describe_state(const Support& support, std::size_t items, std::size_t top, 
   recall.attractor = support.greatest();
   recall.effective_count = effective_count(support.weights);
   recall.kind = kind_of(recall.attractor->weight, recall.effective_count, items);
-  for (std::size_t i = 0; i < support.slots.size(); ++i) {
-    if (support.weights[i] > 0) recall.support.push_back({support.slots[i], support.weights[i]});
-  }
-  const auto heavier = [](const Share& a, const Share& b) {
-    return a.weight > b.weight || (a.weight == b.weight && a.slot < b.slot);
-  };
-  const std::size_t shown = std::min(top, recall.support.size());
-  const auto end = recall.support.begin() + static_cast<std::ptrdiff_t>(shown);
-  std::partial_sort(recall.support.begin(), end, recall.support.end(), heavier);
-  recall.support.resize(shown);
+  name_heaviest(support, top, recall.support);
 }
 
 }  // namespace engram::recall
