@@ -27,6 +27,7 @@ namespace engram::recall {
 /// Trace has:
 ///   using Number = ...;                // a signed integer
 ///   std::size_t count() const;         // how many numbers a trace has
+///   std::size_t memory_bytes() const;  // what it keeps beside itself
 ///   /// Adds the trace of a row ([dim] float32, any bits) to `sum`, or takes it away. The numbers
 ///   /// of a damaged file may overflow, so they are unsigned here.
 ///   void add(const float* row, bool takes_away, std::span<std::make_unsigned_t<Number>> sum,
@@ -51,7 +52,7 @@ class SuperposedMemory {
   const Trace& trace() const noexcept { return trace_; }
   const SlotSet& held() const noexcept { return held_; }
   std::size_t memory_bytes() const noexcept {
-    return sizeof(*this) + held_.memory_bytes() + sum_.committed_bytes();
+    return sizeof(*this) + trace_.memory_bytes() + held_.memory_bytes() + sum_.committed_bytes();
   }
 
   Status insert(Slot slot, Scratch& scratch) {
