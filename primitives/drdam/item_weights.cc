@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/drdam/item_weights.h"
+
+#include <cmath>
+#include <limits>
+#include <span>
+
+#include "primitives/recall/rows.h"
+
+namespace engram::drdam {
+
+bool ItemWeights::weigh(const float* state, const float* mask) {
+  auto& [slots, squares, logits, weights, separation, decoded] = buffers_;
+  squares.resize(slots.size());
+  recall::for_each_piece(store_, slots, decoded,
+                         [&](std::span<const std::byte* const> rows, std::size_t first) {
+                           algebra_.weighted_squares(
+                               state, mask, rows, std::span(squares).subspan(first, rows.size()));
+                         });
+  logits.resize(slots.size());
+  weights.resize(slots.size());
+  bool has_any = false;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const bool is_sound = std::isfinite(squares[i]);
+    logits[i] =
+        is_sound ? -0.5 * beta_ * double{squares[i]} : -std::numeric_limits<double>::infinity();
+    has_any |= is_sound;
+  }
+  if (!has_any) return false;
+  kernels_ = std::exp(separate({}, logits, weights, separation));
+  return true;
+}
+
+}  // namespace engram::drdam
