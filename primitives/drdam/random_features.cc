@@ -13,7 +13,7 @@
 namespace engram::drdam {
 namespace {
 
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Rows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Vector = Eigen::VectorXd;
 
 Eigen::Index index(std::size_t value) {
@@ -36,19 +36,24 @@ Result<RandomFeatures> RandomFeatures::create(std::size_t dim, std::size_t featu
                     " dimensions are " + std::to_string(features * dim) +
                     " random numbers, at most " + std::to_string(kMostDraws) + " can be kept");
   }
-  auto matrix =
+  auto memory =
       MappedMemory::map(features * dim * sizeof(double), MappedMemory::Access::kReadWrite);
-  if (!matrix) return tl::unexpected(std::move(matrix.error()));
-  matrix->prefer_huge_pages();
-  RandomFeatures made(dim, features, beta, std::move(*matrix));
-  made.draw(seed);
-  return made;
+  if (!memory) return tl::unexpected(std::move(memory.error()));
+  memory->prefer_huge_pages();
+  auto matrix = std::make_unique<Matrix>();
+  matrix->memory = std::move(*memory);
+  return RandomFeatures(dim, features, beta, seed, std::move(matrix));
 }
 
-void RandomFeatures::draw(std::uint64_t seed) {
-  const std::uint64_t stream = mix(seed);
+const double* RandomFeatures::matrix() const {
+  auto* const numbers = reinterpret_cast<double*>(matrix_->memory.data());
+  std::call_once(matrix_->drawn, [&] { draw({numbers, features_ * dim_}); });
+  return numbers;
+}
+
+void RandomFeatures::draw(std::span<double> numbers) const {
+  const std::uint64_t stream = mix(seed_);
   const double scale = std::sqrt(beta_);
-  const std::span<double> numbers(matrix(), features_ * dim_);
   for (std::size_t i = 0; i < numbers.size(); i += 2) {
     const double length = scale * std::sqrt(-2 * std::log(unit_interval(mix(stream + i))));
     const double angle = 2 * std::numbers::pi * unit_interval(mix(stream + i + 1));
@@ -58,13 +63,13 @@ void RandomFeatures::draw(std::uint64_t seed) {
 }
 
 void RandomFeatures::project(std::span<const double> x, std::span<double> angles) const {
-  const Eigen::Map<const Matrix> rows(matrix(), index(features_), index(dim_));
+  const Eigen::Map<const Rows> rows(matrix(), index(features_), index(dim_));
   Eigen::Map<Vector>(angles.data(), index(features_)).noalias() =
       rows * Eigen::Map<const Vector>(x.data(), index(dim_));
 }
 
 void RandomFeatures::project_back(std::span<const double> values, std::span<double> x) const {
-  const Eigen::Map<const Matrix> rows(matrix(), index(features_), index(dim_));
+  const Eigen::Map<const Rows> rows(matrix(), index(features_), index(dim_));
   Eigen::Map<Vector>(x.data(), index(dim_)).noalias() =
       rows.transpose() * Eigen::Map<const Vector>(values.data(), index(features_));
 }

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -23,7 +25,11 @@ namespace engram::drdam {
 ///
 /// A trace of primitives/recall/superposed_memory.h: 2Y numbers, first the cosines and then the
 /// sines, in units of 2^-30, without the factor Y^-1/2. A feature of a damaged row that has no
-/// angle leaves nothing. Immutable after create(), so any number of threads may share one.
+/// angle leaves nothing.
+///
+/// S is drawn from the seed by SplitMix64 [Steele2014] and the transform of Box and Muller, alike
+/// on all machines as far as their logarithms and cosines are. Who needs it first draws it, some 35
+/// ns a number: create() may run where all clients wait. Any number of threads may share one.
 class RandomFeatures {
  public:
   using Number = std::int64_t;
@@ -33,9 +39,8 @@ class RandomFeatures {
   /// Of features times dim, 2 GiB of doubles.
   static constexpr std::size_t kMostDraws = std::size_t{1} << 28;
 
-  /// features: Y, at least 1. beta > 0. S is drawn from `seed`: by SplitMix64 and Box and Muller's
-  /// transform, alike on all machines as far as their logarithms and cosines are. Errors:
-  /// kInvalidArgument beyond kMostDraws; kResourceExhausted.
+  /// features: Y, at least 1. beta > 0. Errors: kInvalidArgument beyond kMostDraws;
+  /// kResourceExhausted.
   static Result<RandomFeatures> create(std::size_t dim, std::size_t features, double beta,
                                        std::uint64_t seed);
 
@@ -50,20 +55,29 @@ class RandomFeatures {
 
   std::size_t count() const noexcept { return 2 * features_; }
   void add(const float* row, bool takes_away, std::span<std::uint64_t> sum, Scratch& scratch) const;
-  std::size_t memory_bytes() const noexcept { return matrix_.size(); }
+  std::size_t memory_bytes() const noexcept { return matrix_->memory.size(); }
   std::vector<Fact> describe() const;
 
  private:
-  RandomFeatures(std::size_t dim, std::size_t features, double beta, MappedMemory matrix)
-      : dim_(dim), features_(features), beta_(beta), matrix_(std::move(matrix)) {}
+  /// sqrt(beta) S, row by row.
+  struct Matrix {
+    MappedMemory memory;
+    std::once_flag drawn;
+  };
 
-  void draw(std::uint64_t seed);
-  double* matrix() const noexcept { return reinterpret_cast<double*>(matrix_.data()); }
+  RandomFeatures(std::size_t dim, std::size_t features, double beta, std::uint64_t seed,
+                 std::unique_ptr<Matrix> matrix)
+      : dim_(dim), features_(features), beta_(beta), seed_(seed), matrix_(std::move(matrix)) {}
+
+  /// The numbers of the matrix, drawn.
+  const double* matrix() const;
+  void draw(std::span<double> numbers) const;
 
   std::size_t dim_;
   std::size_t features_;
   double beta_;
-  MappedMemory matrix_;  // sqrt(beta) S, row by row
+  std::uint64_t seed_;
+  std::unique_ptr<Matrix> matrix_;
 };
 
 }  // namespace engram::drdam
