@@ -133,6 +133,11 @@ class Client:
         found = _fields(self._call("VTUNE", index, *_flatten(options)))
         return {name: float(value) for name, value in found.items()}
 
+    def diagnose(self, index: str, options: Options = ()) -> dict[str, float]:
+        """VDIAG: what was seen."""
+        seen = _fields(self._call("VDIAG", index, *_flatten(options)))
+        return {name: float(value) for name, value in seen.items()}
+
     def primitives(self) -> list[str]:
         """The names of those that the server has."""
         described = (dict(zip(entry[::2], entry[1::2])) for entry in self._call("VPRIMITIVES"))

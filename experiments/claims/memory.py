@@ -92,6 +92,10 @@ class Memory:
         """The beta that VTUNE finds."""
         return self._first.tune(index)["beta"]
 
+    def diagnose(self, index: str) -> dict[str, float]:
+        """What VDIAG sees."""
+        return self._first.diagnose(index)
+
     def nearest(self, index: str, cues: np.ndarray, k: int = 1) -> np.ndarray:
         """VSEARCH: the items nearest to each cue, [cues, k]."""
         answers = self._first.search_pipelined(index, _packed(cues), k, (), DEPTH)
