@@ -10,9 +10,12 @@
 namespace engram::drdam {
 
 bool ItemWeights::weigh(const float* state, const float* mask) {
-  auto& [slots, squares, logits, weights, separation, decoded] = buffers_;
+  const auto& slots = buffers_.slots;
+  auto& squares = buffers_.squares;
+  auto& logits = buffers_.logits;
+  auto& weights = buffers_.weights;
   squares.resize(slots.size());
-  recall::for_each_piece(store_, slots, decoded,
+  recall::for_each_piece(store_, slots, buffers_.decoded,
                          [&](std::span<const std::byte* const> rows, std::size_t first) {
                            algebra_.weighted_squares(
                                state, mask, rows, std::span(squares).subspan(first, rows.size()));
@@ -27,7 +30,7 @@ bool ItemWeights::weigh(const float* state, const float* mask) {
     has_any |= is_sound;
   }
   if (!has_any) return false;
-  kernels_ = std::exp(separate({}, logits, weights, separation));
+  kernels_ = std::exp(separate({}, logits, weights, buffers_.separation));
   return true;
 }
 
