@@ -2,13 +2,11 @@
 #include "primitives/drdam/random_features.h"
 
 #include <Eigen/Core>
-#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <string>
 
 #include "core/hash.h"
-#include "core/text.h"
 
 namespace engram::drdam {
 namespace {
@@ -89,9 +87,7 @@ void RandomFeatures::add(const float* row, bool takes_away, std::span<std::uint6
 }
 
 std::vector<Fact> RandomFeatures::describe() const {
-  return {{"features", std::to_string(features_)},
-          {"beta", number_text(beta_)},
-          {"sum-bytes", std::to_string(count() * sizeof(Number))}};
+  return {{"sum-bytes", std::to_string(count() * sizeof(Number))}};
 }
 
 }  // namespace engram::drdam
