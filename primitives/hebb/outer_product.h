@@ -21,6 +21,7 @@ class OuterProduct {
   explicit OuterProduct(std::size_t dim) : dim_(dim) {}
 
   std::size_t count() const { return dim_ * dim_; }
+  std::size_t memory_bytes() const { return 0; }
 
   void add(const float* row, bool takes_away, std::span<std::uint32_t> sum,
            Scratch& scratch) const {
@@ -40,7 +41,6 @@ class OuterProduct {
     }
   }
 
-  std::size_t memory_bytes() const { return 0; }
   std::vector<Fact> describe() const { return {}; }
 
  private:

@@ -61,7 +61,8 @@ Status ItemSurvey::recall_item(Slot slot, Scratch& scratch) {
   Recall recall;
   const RecallParams params{.options = params_.options, .top = 1, .items = params_.items};
   ENGRAM_TRY(recaller_.recall({.vector = item}, params, scratch, recall));
-  recovered_.push_back(recall.attractor && recall.attractor->slot == slot ? 1 : 0);
+  const bool came_back = recall.attractor && recall.attractor->slot == slot && !recall.outside;
+  recovered_.push_back(came_back ? 1 : 0);
   overlaps_.push_back(cosine(recall.state, item));
   steps_.push_back(static_cast<double>(recall.steps));
   if (!recall.energies.empty()) energies_.push_back(recall.energies.front());

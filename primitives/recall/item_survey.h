@@ -37,7 +37,7 @@ class ItemSurvey final : public Survey {
   std::size_t next_ = 0;
   Status status_;  // what ended it early
   // Of each that was recalled.
-  std::vector<double> recovered_;  // 1 where the item is the attractor
+  std::vector<double> recovered_;  // 1 where the item is the attractor, and not outside
   std::vector<double> overlaps_;   // cos(state, item)
   std::vector<double> steps_;
   std::vector<double> energies_;  // at the item; none if there is no energy

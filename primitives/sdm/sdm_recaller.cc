@@ -26,9 +26,7 @@ class SdmDynamics final : public recall::SignDynamics {
         shares_at_cue_(shares_at_cue),
         sums_(counters.size() / locations.locations()) {}
 
-  std::optional<double> energy(const recall::SignState& /*state*/) override {
-    return std::nullopt;
-  }
+  std::optional<double> energy(const recall::SignState& /*state*/) override { return std::nullopt; }
 
   bool update(recall::SignState& state) override {
     read(state);

@@ -61,10 +61,9 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context)
 
 Status Collection::build() {
   if (const std::size_t most = spec_.primitive->max_dimension; spec_.dim > most) {
-    return fail(ErrorCode::kInvalidArgument, "primitive " + std::string(spec_.primitive->name) +
-                                                 " takes vectors of at most " +
-                                                 std::to_string(most) + " dimensions, got " +
-                                                 std::to_string(spec_.dim));
+    return fail(ErrorCode::kInvalidArgument,
+                "primitive " + std::string(spec_.primitive->name) + " takes vectors of at most " +
+                    std::to_string(most) + " dimensions, got " + std::to_string(spec_.dim));
   }
   const Element element = stored_element(*spec_.primitive, spec_.options);
   auto store = VectorStore::create(spec_.dim, spec_.metric, element);

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/recall.h"
+#include "primitives/drdam/feature_energy.h"
+
+namespace engram::drdam {
+
+/// When a descent is over.
+struct Settings {
+  std::size_t steps = 100;
+  double tolerance = 1e-4;
+};
+
+/// What a worker keeps between descents.
+struct DescentBuffers {
+  Place here;
+  Place there;
+  std::vector<double> gradient;
+};
+
+/// Gradient descent. A step begins at rate 1, that of mean shift, and is halved until the energy
+/// falls by Armijo's measure [Nocedal2006, Alg. 3.1], so the energy never rises.
+class Descent {
+ public:
+  /// is_held: [dim], 1 where a coordinate is to stay as it is. Borrows all it is given.
+  Descent(const FeatureEnergy& energy, const Settings& settings,
+          const std::vector<std::uint8_t>& is_held, DescentBuffers& buffers)
+      : energy_(energy), settings_(settings), is_held_(is_held), buffers_(buffers) {}
+
+  /// Moves buffers.here.state, and fills in the recall's energies, steps, converged and outside.
+  void run(Recall& recall);
+
+ private:
+  bool step(Recall& recall);
+
+  const FeatureEnergy& energy_;
+  const Settings& settings_;
+  const std::vector<std::uint8_t>& is_held_;
+  DescentBuffers& buffers_;
+};
+
+}  // namespace engram::drdam
