@@ -2,6 +2,7 @@
 // What traits say of threads. Run these under ThreadSanitizer.
 #include <atomic>
 #include <barrier>
+#include <cmath>
 #include <mutex>
 #include <thread>
 
@@ -16,6 +17,7 @@ constexpr std::size_t kPhases = 4;
 constexpr std::size_t kWriters = 2;
 constexpr std::size_t kInserts = 150;  // by each writer in each phase
 constexpr std::size_t kErases = 60;
+constexpr std::size_t kRecallEvery = 10;
 
 /// Writers, searchers and reclaim() at once on one index. What is erased in one phase is reclaimed
 /// during the next, when every operation that began before has ended, and reused in the one after.
@@ -96,9 +98,23 @@ class Storm {
         const bool sound =
             searched && hits.size() <= 10 && std::is_sorted(hits.begin(), hits.end());
         if (!sound) sound_ = false;
+        if (i % kRecallEvery == 0) recall(vector[0], scratch);
       }
       phase_end_.arrive_and_wait();
     }
+  }
+
+  /// If it can. What was never tuned may know no temperature.
+  void recall(std::span<const float> cue, Scratch& scratch) {
+    const Recaller* const recaller = index().recaller();
+    if (recaller == nullptr) return;
+    Recall recall;
+    const Status recalled = recaller->recall({.vector = cue}, {}, scratch, recall);
+    const bool sound = recalled ? recall.state.size() == kDim &&
+                                      std::all_of(recall.state.begin(), recall.state.end(),
+                                                  [](float value) { return std::isfinite(value); })
+                                : recalled.error().code == ErrorCode::kInvalidArgument;
+    if (!sound) sound_ = false;
   }
 
   void maintain() {
