@@ -49,7 +49,10 @@ InfoMap describe(const Collection& collection, const std::vector<Fact>& facts,
   map.add("primitive", std::string(spec.primitive->name));
   map.add("metric", std::string(metric_name(spec.metric)));
   map.add("kernel", std::string(collection.kernel_name()));
-  map.add("memory-bytes", collection.memory_bytes() + index_bytes);
+  const std::size_t bytes = collection.memory_bytes() + index_bytes;
+  map.add("memory-bytes", bytes);
+  map.add("index-bytes", index_bytes);
+  map.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
   for (const Fact& fact : recaller_facts) map.add(fact.name, fact.value);
   for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
     map.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));
@@ -89,7 +92,7 @@ void write_traits(ReplyWriter& writer, const Traits& traits) {
 }
 
 void write_primitive(ReplyWriter& writer, const Primitive& primitive) {
-  writer.map(5);
+  writer.map(6);
   writer.simple("name");
   writer.bulk(primitive.name);
   writer.simple("summary");
@@ -98,6 +101,8 @@ void write_primitive(ReplyWriter& writer, const Primitive& primitive) {
   writer.bulk(primitive.source);
   writer.simple("traits");
   write_traits(writer, primitive.traits);
+  writer.simple("max-dimension");
+  writer.integer(static_cast<std::int64_t>(primitive.max_dimension));
   writer.simple("options");
   writer.array(primitive.create_options.size() + primitive.search_options.size() +
                primitive.recall_options.size());
