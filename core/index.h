@@ -105,7 +105,8 @@ class Index {
   virtual Status save(SectionWriter& writer, const SlotSet& items) const;
 
   /// Only with Traits::saves_structure, on a fresh index: afterwards exactly `items` are held. They
-  /// are those of save() or some of them, and the store, already loaded, holds their vectors.
+  /// are those of save() or some of them, and the store, already loaded, holds their vectors; where
+  /// it holds others of save() as well, they are as they were.
   ///
   /// With deferred_reclaim, other slots that the store holds may remain inside as if they had been
   /// erased just now, where they lead searches as before. So vectors are best saved after the

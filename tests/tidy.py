@@ -102,6 +102,14 @@ def check_tests(tree):
             yield folder, "no test is in a folder of this name, and none includes from here"
 
 
+def check_builds(root, tree):
+    """Every test is named in a meson.build: what is not compiled protects nothing."""
+    named = "\n".join(path.read_text(encoding="utf-8") for path in root.glob("tests/**/meson.build"))
+    for path, _ in tree.of({".cc"}, "tests"):
+        if path.endswith("_test.cc") and Path(path).name not in named:
+            yield path, "no meson.build of tests/ names it"
+
+
 def check_texts(tree):
     for path, text in tree.of(CODE | SCRIPTS):
         lines = text.splitlines()
@@ -142,6 +150,7 @@ def main():
         for check in (check_includes, check_tests, check_texts, check_printing)
         for breach in check(tree)
     ]
+    breaches += check_builds(root, tree)
     breaches += check_readme(root)
     for path, problem in breaches:
         print(f"{path}: {problem}")

@@ -108,11 +108,12 @@ void DenseDynamics::fit_scale() {
     const auto value = static_cast<double>(overlap);
     greatest = std::max(greatest, interaction_.shape == Shape::kPower ? std::abs(value) : value);
   }
-  const bool fits = interaction_.shape == Shape::kExponential
-                        ? std::abs(greatest - scale_) <= kExponentRange
-                        : greatest >= scale_ / 2 && greatest <= 2 * scale_;
+  const bool is_exponential = interaction_.shape == Shape::kExponential;
+  const double wanted = is_exponential ? greatest : std::max(greatest, 1.0);
+  const bool fits = is_exponential ? std::abs(wanted - scale_) <= kExponentRange
+                                   : wanted >= scale_ / 2 && wanted <= 2 * scale_;
   if (fits) return;
-  scale_ = interaction_.shape == Shape::kExponential ? greatest : std::max(greatest, 1.0);
+  scale_ = wanted;
   const std::int32_t most = signed_dim() + 2;
   buffers_.table.resize(2 * static_cast<std::size_t>(most) + 1);
   for (std::int32_t overlap = -most; overlap <= most; ++overlap) {
@@ -129,10 +130,12 @@ double DenseDynamics::at(std::int32_t overlap) const noexcept {
 void DenseDynamics::weigh() {
   auto& active = buffers_.active;
   auto& weights = buffers_.weights;
-  loss_ = 0;
+  gain_ = 0;
+  gain_size_ = 0;
   double greatest = 0;
   for (const std::int32_t overlap : buffers_.overlaps) {
-    loss_ += at(overlap + 2) - at(overlap);
+    gain_ += at(overlap + 2) - at(overlap);
+    gain_size_ += std::abs(at(overlap + 2) - at(overlap));
     greatest = std::max(greatest, std::abs(at(overlap + 2) - at(overlap - 2)));
   }
   active.clear();
@@ -146,19 +149,19 @@ void DenseDynamics::weigh() {
   }
 }
 
-/// Whether sum F falls by keeping sign i: over the items that agree with it F(o) - F(o - 2) is what
-/// a flip loses, over the others F(o + 2) - F(o) is what it gains. The sum over all of the latter
-/// is at hand.
+/// Whether a flip of sign i raises sum F, and so lowers the energy. Items that do not agree with it
+/// gain F(o + 2) - F(o), the others lose F(o) - F(o - 2). The sum of such gains over all items is
+/// at hand, from which those that agree take away the weights.
 bool DenseDynamics::gains_by_flip(const recall::SignState& state, std::size_t i) const {
   const bool is_positive = state.sign(i) > 0;
   double sum = 0;
-  double size = std::abs(loss_);
+  double size = gain_size_;
   for (std::size_t k = 0; k < buffers_.active.size(); ++k) {
     if (!agrees(buffers_.active[k], i, is_positive)) continue;
     sum += buffers_.weights[k];
     size += std::abs(buffers_.weights[k]);
   }
-  return sum - loss_ < -kRounding * size;
+  return gain_ - sum > kRounding * size;
 }
 
 /// Of a sign that is not known: whether F(o + x) - F(o - x) is positive in sum.

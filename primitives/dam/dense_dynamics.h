@@ -77,7 +77,8 @@ class DenseDynamics final : public recall::SignDynamics {
   DenseBuffers& buffers_;
   bool is_measured_ = false;
   double scale_ = std::numeric_limits<double>::quiet_NaN();  // none fits yet
-  double loss_ = 0;                                          // sum of F(overlap + 2) - F(overlap)
+  double gain_ = 0;                                          // sum of F(overlap + 2) - F(overlap)
+  double gain_size_ = 0;                                     // that of their absolute values
 };
 
 }  // namespace engram::dam

@@ -59,13 +59,11 @@ Settings DrdamRecaller::settings(const Options* options) const {
 
 /// Takes the sum and the items with it. What follows needs no lock: the caller leaves rows alone.
 Status DrdamRecaller::read(const SlotSet* items, Scratch& scratch, Buffers& buffers) const {
-  return memory_.with_sum(
-      items, scratch, [&](std::span<const std::int64_t> sum, const SlotSet& among) -> Status {
-        buffers.superposition.read(memory_.trace(), sum);
-        recall::Items{.among = &among, .count = among.size(), .graph = nullptr}.list(
-            buffers.items.slots);
-        return {};
-      });
+  const SlotSet& among = memory_.among(items);
+  recall::Items{.among = &among, .count = among.size(), .graph = nullptr}.list(buffers.items.slots);
+  return Memory::View(memory_, items, scratch).read([&](std::span<const std::int64_t> sum) {
+    buffers.superposition.read(memory_.trace(), sum);
+  });
 }
 
 /// Makes the cue the state, zeros in the place of what is hidden.
@@ -162,8 +160,7 @@ Result<KernelSums> DrdamRecaller::kernel_sums(std::span<const float> vector, con
 }
 
 Result<std::unique_ptr<Survey>> DrdamRecaller::survey(const SurveyParams& params) const {
-  const SlotSet& items = params.items == nullptr ? memory_.held() : *params.items;
-  return std::make_unique<DrdamSurvey>(*this, memory_, items, params);
+  return std::make_unique<DrdamSurvey>(*this, memory_, memory_.among(params.items), params);
 }
 
 void DrdamRecaller::adopt(const Tuning& tuning) {

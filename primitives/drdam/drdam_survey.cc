@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 
 #include "core/row.h"
@@ -13,27 +12,16 @@
 #include "primitives/recall/gaps.h"
 
 namespace engram::drdam {
-namespace {
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-}  // namespace
-
 DrdamSurvey::DrdamSurvey(const DrdamRecaller& recaller, const Memory& memory, const SlotSet& items,
                          const SurveyParams& params)
     : recaller_(recaller),
       memory_(memory),
       params_(params),
-      recalls_(recaller, memory.context().store, items, params) {
-  std::vector<Slot> all;
-  recall::Items{.among = &items, .count = items.size(), .graph = nullptr}.list(all);
-  slots_ = recall::draw(all, params.sample, params.seed);
-}
+      recalls_(recaller, memory.context().store, items, params) {}
 
 bool DrdamSurvey::step(Scratch& scratch) {
-  if (next_ < slots_.size()) status_ = measure(slots_[next_++], scratch);
+  const std::vector<Slot>& slots = recalls_.slots();
+  if (next_ < slots.size()) status_ = measure(slots[next_++], scratch);
   return recalls_.step(scratch) && status_.has_value();
 }
 
@@ -68,9 +56,9 @@ std::vector<Fact> DrdamSurvey::diagnosis() const {
     facts.push_back({std::move(name), number_text(value)});
   };
   if (errors_.empty()) return facts;
-  add("kernel-error", mean(errors_));
+  add("kernel-error", recall::mean(errors_));
   add("noise", noise_);
-  add("covered", mean(covered_));
+  add("covered", recall::mean(covered_));
   return facts;
 }
 

@@ -28,7 +28,6 @@ class DrdamSurvey final : public Survey {
   const Memory& memory_;
   const SurveyParams params_;
   recall::ItemSurvey recalls_;
-  std::vector<Slot> slots_;  // those that recalls_ draws, too
   std::size_t next_ = 0;
   Status status_;  // what ended it early
   // Of each that was measured.

@@ -22,6 +22,7 @@ Eigen::Index index(std::size_t value) {
 struct TraceBuffers {
   std::vector<double> row;
   std::vector<double> angles;
+  std::vector<std::uint64_t> trace;
 };
 
 }  // namespace
@@ -72,17 +73,23 @@ void RandomFeatures::project_back(std::span<const double> values, std::span<doub
       rows.transpose() * Eigen::Map<const Vector>(values.data(), index(features_));
 }
 
-void RandomFeatures::add(const float* row, bool takes_away, std::span<std::uint64_t> sum,
-                         Scratch& scratch) const {
-  auto& [values, angles] = scratch.get<TraceBuffers>();
+void RandomFeatures::prepare(const float* row, Scratch& scratch) const {
+  auto& [values, angles, trace] = scratch.get<TraceBuffers>();
   values.assign(row, row + dim_);
   angles.resize(features_);
   project(values, angles);
-  const double unit = takes_away ? -kUnit : kUnit;
+  trace.assign(count(), 0);
   for (std::size_t a = 0; a < features_; ++a) {
     if (!std::isfinite(angles[a])) continue;
-    sum[a] += static_cast<std::uint64_t>(std::llround(unit * std::cos(angles[a])));
-    sum[features_ + a] += static_cast<std::uint64_t>(std::llround(unit * std::sin(angles[a])));
+    trace[a] = static_cast<std::uint64_t>(std::llround(kUnit * std::cos(angles[a])));
+    trace[features_ + a] = static_cast<std::uint64_t>(std::llround(kUnit * std::sin(angles[a])));
+  }
+}
+
+void RandomFeatures::apply(bool takes_away, std::span<std::uint64_t> sum, Scratch& scratch) const {
+  const auto& trace = scratch.get<TraceBuffers>().trace;
+  for (std::size_t i = 0; i < trace.size(); ++i) {
+    sum[i] = takes_away ? sum[i] - trace[i] : sum[i] + trace[i];
   }
 }
 

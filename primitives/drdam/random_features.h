@@ -36,8 +36,8 @@ class RandomFeatures {
 
   /// What stands for 1 in a trace: so small that the most items an index can hold do not overflow.
   static constexpr double kUnit = 0x1p30;
-  /// Of features times dim, 2 GiB of doubles.
-  static constexpr std::size_t kMostDraws = std::size_t{1} << 28;
+  /// Of features times dim, 256 MiB of doubles.
+  static constexpr std::size_t kMostDraws = std::size_t{1} << 25;
 
   /// features: Y, at least 1. beta > 0. Errors: kInvalidArgument beyond kMostDraws;
   /// kResourceExhausted.
@@ -54,7 +54,8 @@ class RandomFeatures {
   void project_back(std::span<const double> values, std::span<double> x) const;
 
   std::size_t count() const noexcept { return 2 * features_; }
-  void add(const float* row, bool takes_away, std::span<std::uint64_t> sum, Scratch& scratch) const;
+  void prepare(const float* row, Scratch& scratch) const;
+  void apply(bool takes_away, std::span<std::uint64_t> sum, Scratch& scratch) const;
   std::size_t memory_bytes() const noexcept { return matrix_->memory.size(); }
   std::vector<Fact> describe() const;
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "core/text.h"
 #include "primitives/recall/option_reading.h"
@@ -17,28 +18,25 @@ namespace {
 /// rounded.
 class HebbDynamics final : public recall::SignDynamics {
  public:
-  HebbDynamics(std::span<const std::int32_t> sum, std::size_t dim) : sum_(sum), dim_(dim) {}
+  HebbDynamics(Memory::View view, std::size_t dim) : view_(std::move(view)), dim_(dim) {}
+
+  /// Of reading the memory; after an error states are of no use.
+  const Status& status() const noexcept { return status_; }
 
   std::optional<double> energy(const recall::SignState& state) override {
-    measure(state);
+    read([&](std::span<const std::int32_t> sum) { measure(state, sum); });
+    if (!status_) return std::nullopt;
     std::int64_t twice = 0;
     for (std::size_t i = 0; i < dim_; ++i) twice -= state.sign(i) * pulls_[i];
     return static_cast<double>(twice) / (2.0 * static_cast<double>(dim_));
   }
 
   bool update(recall::SignState& state) override {
-    measure(state);
     bool changed = false;
-    for (std::size_t i = 0; i < dim_; ++i) {
-      if (!state.is_free(i)) continue;
-      const int former = state.sign(i);
-      const bool keeps = pulls_[i] == 0 && former != 0;
-      const int sign = keeps ? former : pulls_[i] > 0 ? 1 : -1;
-      if (sign == former) continue;
-      pull_by(i, sign - former);
-      state.set(i, sign > 0);
-      changed = true;
-    }
+    read([&](std::span<const std::int32_t> sum) {
+      measure(state, sum);
+      for (std::size_t i = 0; i < dim_; ++i) changed |= state.is_free(i) && turn(i, state, sum);
+    });
     return changed;
   }
 
@@ -49,31 +47,43 @@ class HebbDynamics final : public recall::SignDynamics {
   }
 
  private:
+  template <class Use>
+  void read(Use&& use) {
+    if (status_) status_ = view_.read(use);
+  }
+
   /// Fills pulls_ at the first call; later they follow the state.
-  void measure(const recall::SignState& state) {
+  void measure(const recall::SignState& state, std::span<const std::int32_t> sum) {
     if (!pulls_.empty()) return;
     pulls_.assign(dim_, 0);
-    for (std::size_t i = 0; i < dim_; ++i) pull_by(i, state.sign(i));
+    for (std::size_t i = 0; i < dim_; ++i) pull_by(i, state.sign(i), sum);
+  }
+
+  /// Whether sign i changes, or becomes known, by what pulls at it.
+  bool turn(std::size_t i, recall::SignState& state, std::span<const std::int32_t> sum) {
+    const int former = state.sign(i);
+    const bool keeps = pulls_[i] == 0 && former != 0;
+    const int sign = keeps ? former : pulls_[i] > 0 ? 1 : -1;
+    if (sign == former) return false;
+    pull_by(i, sign - former, sum);
+    state.set(i, sign > 0);
+    return true;
   }
 
   /// Sign i has changed by so much, and with it what pulls at all others.
-  void pull_by(std::size_t i, int change) {
+  void pull_by(std::size_t i, int change, std::span<const std::int32_t> sum) {
     if (change == 0) return;
-    const std::int32_t* const row = &sum_[i * dim_];
+    const std::int32_t* const row = &sum[i * dim_];
     const std::int64_t own = pulls_[i];
     for (std::size_t k = 0; k < dim_; ++k) pulls_[k] += std::int64_t{row[k]} * change;
     pulls_[i] = own;
   }
 
-  const std::span<const std::int32_t> sum_;
+  Memory::View view_;
   const std::size_t dim_;
+  Status status_;
   std::vector<std::int64_t> pulls_;  // d times what pulls at each sign
 };
-
-std::size_t read_steps(const Options& options, std::size_t steps) {
-  recall::read_count(options, "STEPS", steps);
-  return steps;
-}
 
 }  // namespace
 
@@ -82,34 +92,28 @@ HebbRecaller::HebbRecaller(const Memory& memory, const Options& options)
 
 Status HebbRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                             Recall& recall) const {
-  const std::size_t steps =
-      params.options == nullptr ? steps_ : read_steps(*params.options, steps_);
   const IndexContext& context = memory_.context();
-  return memory_.with_sum(params.items, scratch,
-                          [&](std::span<const std::int32_t> sum, const SlotSet& items) -> Status {
-                            auto& buffers = scratch.get<recall::SignBuffers>();
-                            buffers.items.read(context.store, items);
-                            HebbDynamics dynamics(sum, context.store.dim());
-                            recall_signs(context, cue, steps, params.top, dynamics, buffers,
-                                         recall);
-                            return {};
-                          });
+  auto& buffers = scratch.get<recall::SignBuffers>();
+  buffers.items.read(context.store, memory_.among(params.items));
+  HebbDynamics dynamics({memory_, params.items, scratch}, context.store.dim());
+  recall_signs(context, cue, recall::steps_of(params, steps_), params.top, dynamics, buffers,
+               recall);
+  return dynamics.status();
 }
 
 Result<double> HebbRecaller::energy(std::span<const float> state, const RecallParams& params,
                                     Scratch& scratch) const {
-  return memory_.with_sum(
-      params.items, scratch,
-      [&](std::span<const std::int32_t> sum, const SlotSet& items) -> Result<double> {
-        if (items.size() == 0) return std::numeric_limits<double>::infinity();
-        const std::size_t dim = memory_.context().store.dim();
-        return *HebbDynamics(sum, dim).energy(recall::SignState({.vector = state}, dim));
-      });
+  if (memory_.among(params.items).size() == 0) return std::numeric_limits<double>::infinity();
+  const std::size_t dim = memory_.context().store.dim();
+  HebbDynamics dynamics({memory_, params.items, scratch}, dim);
+  const auto energy = dynamics.energy(recall::SignState({.vector = state}, dim));
+  if (!energy) return tl::unexpected(dynamics.status().error());
+  return *energy;
 }
 
 Result<std::unique_ptr<Survey>> HebbRecaller::survey(const SurveyParams& params) const {
-  const SlotSet& items = params.items == nullptr ? memory_.held() : *params.items;
-  return std::make_unique<recall::ItemSurvey>(*this, memory_.context().store, items, params);
+  return std::make_unique<recall::ItemSurvey>(*this, memory_.context().store,
+                                              memory_.among(params.items), params);
 }
 
 std::vector<Fact> HebbRecaller::describe() const {

@@ -23,13 +23,16 @@ class OuterProduct {
   std::size_t count() const { return dim_ * dim_; }
   std::size_t memory_bytes() const { return 0; }
 
-  void add(const float* row, bool takes_away, std::span<std::uint32_t> sum,
-           Scratch& scratch) const {
+  void prepare(const float* row, Scratch& scratch) const {
     auto& signs = scratch.get<Signs>().values;
     signs.resize(dim_);
     for (std::size_t i = 0; i < dim_; ++i) {
       signs[i] = recall::is_positive(row[i]) ? 1U : ~0U;  // -1
     }
+  }
+
+  void apply(bool takes_away, std::span<std::uint32_t> sum, Scratch& scratch) const {
+    const auto& signs = scratch.get<Signs>().values;
     for (std::size_t i = 0; i < dim_; ++i) {
       std::uint32_t* const into = &sum[i * dim_];
       const bool subtracts = (signs[i] == 1U) == takes_away;

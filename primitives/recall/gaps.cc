@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "core/bound.h"
 #include "core/hash.h"
@@ -24,6 +25,10 @@ std::vector<Slot> draw(const std::vector<Slot>& slots, std::size_t count, std::u
   }
   std::sort(drawn.begin(), drawn.end());
   return drawn;
+}
+
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 double quantile(std::vector<double> values, double share) {

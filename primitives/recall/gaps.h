@@ -18,6 +18,9 @@ namespace engram::recall {
 /// seed.
 std::vector<Slot> draw(const std::vector<Slot>& slots, std::size_t count, std::uint64_t seed);
 
+/// Of `values`, which are not empty.
+double mean(const std::vector<double>& values);
+
 /// The value that a share of `values`, which are not empty, is not above.
 double quantile(std::vector<double> values, double share);
 

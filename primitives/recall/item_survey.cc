@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,11 +18,6 @@ namespace {
 constexpr std::string_view kItems = "items";
 constexpr std::string_view kRecovered = "recovered";
 constexpr std::string_view kOverlap = "overlap";
-
-double mean(const std::vector<double>& values) {
-  if (values.empty()) return 0;
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
 
 double cosine(std::span<const float> a, std::span<const float> b) {
   double product = 0;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/options.h"
+#include "core/recall.h"
 
 namespace engram::recall {
 
@@ -26,6 +27,12 @@ void read_choice(const Options& options, std::string_view name,
   if (!options.given(name)) return;
   const auto found = std::find(std::begin(names), std::end(names), options.choice(name));
   value = static_cast<Enum>(found - std::begin(names));
+}
+
+/// The option STEPS of a recall, or what the index was made with.
+inline std::size_t steps_of(const RecallParams& params, std::size_t steps) {
+  if (params.options != nullptr) read_count(*params.options, "STEPS", steps);
+  return steps;
 }
 
 }  // namespace engram::recall

@@ -25,12 +25,14 @@ namespace engram::recall {
 /// numbers, so taking it back undoes adding it to the bit, and the order of items does not matter.
 ///
 /// Trace has:
-///   using Number = ...;                // a signed integer
-///   std::size_t count() const;         // how many numbers a trace has
-///   /// Adds the trace of a row ([dim] float32, any bits) to `sum`, or takes it away. The numbers
-///   /// of a damaged file may overflow, so they are unsigned here.
-///   void add(const float* row, bool takes_away, std::span<std::make_unsigned_t<Number>> sum,
-///            Scratch& scratch) const;
+///   using Number = ...;                  // a signed integer
+///   std::size_t count() const;           // how many numbers a trace has
+///   /// Finds the trace of a row ([dim] float32, any bits), for apply() to take from `scratch`.
+///   void prepare(const float* row, Scratch& scratch) const;
+///   /// Adds it to `sum`, or takes it away. Numbers of a damaged file may overflow, so they are
+///   /// unsigned here.
+///   void apply(bool takes_away, std::span<std::make_unsigned_t<Number>> sum,
+///              Scratch& scratch) const;
 ///   std::vector<Fact> describe() const;  // for VINFO
 ///   std::size_t memory_bytes() const;    // beside the sum
 ///
@@ -56,51 +58,45 @@ class SuperposedMemory {
     return sizeof(*this) + held_.memory_bytes() + sum_.committed_bytes() + trace_.memory_bytes();
   }
 
+  /// Those that an operation is to be about: `items`, or all that are held if that is null.
+  const SlotSet& among(const SlotSet* items) const noexcept {
+    return items == nullptr ? held_ : *items;
+  }
+
   Status insert(Slot slot, Scratch& scratch) {
     ENGRAM_TRY(held_.ensure(std::size_t{slot} + 1));
+    trace_.prepare(row(slot), scratch);
     const WriteLock lock(*this);
-    add(slot, false, sum_, scratch);
+    trace_.apply(false, unsigned_numbers(sum_), scratch);
     held_.add(slot);
     return {};
   }
 
   /// A held slot.
   void erase(Slot slot, Scratch& scratch) {
+    trace_.prepare(row(slot), scratch);
     const WriteLock lock(*this);
     held_.erase(slot);
-    add(slot, true, sum_, scratch);
+    trace_.apply(true, unsigned_numbers(sum_), scratch);
   }
 
-  /// Returns use(sum, items): the sum over `items`, or over all that are held if that is null.
-  /// Inserts and erases wait meanwhile. Errors: those of `use`; kResourceExhausted.
-  template <class Use>
-  auto with_sum(const SlotSet* items, Scratch& scratch, Use&& use) const
-      -> std::invoke_result_t<Use, std::span<const Number>, const SlotSet&> {
-    const auto lock = read_lock();
-    const auto [missing, surplus] = difference(items);
-    const SlotSet& among = items == nullptr ? held_ : *items;
-    if (missing.empty() && surplus.empty()) return use(numbers(sum_), among);
-    Sum corrected;
-    ENGRAM_TRY(correct(missing, surplus, scratch, corrected));
-    return use(numbers(corrected), among);
-  }
+  class View;
 
   /// Index::save().
   Status save(SectionWriter& writer, const SlotSet& items) const {
     Scratch scratch;
-    Sum copy;
-    {
-      const auto lock = read_lock();
-      const auto [missing, surplus] = difference(&items);
-      ENGRAM_TRY(correct(missing, surplus, scratch, copy));
-    }
+    View view(*this, &items, scratch);
+    ENGRAM_TRY(view.take_copy());
     ENGRAM_TRY(save_slots(writer, kItemsSection, items));
     ENGRAM_TRY(writer.begin(kSumSection));
-    return writer.append(std::as_bytes(numbers(copy)));
+    Status status;
+    ENGRAM_TRY(view.read(
+        [&](std::span<const Number> sum) { status = writer.append(std::as_bytes(sum)); }));
+    return status;
   }
 
-  /// Index::load(). Where not all that were saved are to be held, their traces cannot be taken away
-  /// without their rows: all others are added up anew.
+  /// Index::load(). Traces of what was saved but is not to be held are taken away again, if their
+  /// rows are still there; else those of all others are added up anew.
   Status load(SectionReader& reader, const SlotSet& items) {
     const Slot slot_end = context_.store.slot_end();
     ENGRAM_TRY(hold_items(items, slot_end, held_));
@@ -110,13 +106,17 @@ class SuperposedMemory {
     Sum sum;
     ENGRAM_TRY(sum.reserve(trace_.count()));
     ENGRAM_TRY(sum.adopt(reader, kSumSection, trace_.count()));
-    const auto [missing, surplus] = difference(&saved);
-    if (missing.empty() && surplus.empty()) {
-      std::swap(sum_, sum);
-      return {};
-    }
+    Difference difference = this->difference(&saved);
+    std::swap(difference.missing, difference.surplus);  // from the saved to the held
+    bool has_rows = true;
+    context_.store.for_each_free([&](Slot slot) { has_rows &= !saved.contains(slot); });
     Scratch scratch;
-    held_.for_each(0, slot_end, [&](Slot slot) { add(slot, false, sum_, scratch); });
+    if (has_rows && difference.size() <= held_.size()) {
+      std::swap(sum_, sum);
+      correct(difference, sum_, scratch);
+    } else {
+      held_.for_each(0, slot_end, [&](Slot slot) { add(slot, false, sum_, scratch); });
+    }
     return {};
   }
 
@@ -169,15 +169,22 @@ class SuperposedMemory {
   std::span<const Number> numbers(const Sum& sum) const noexcept {
     return {sum.data(), trace_.count()};
   }
+  std::span<Unsigned> unsigned_numbers(Sum& sum) const noexcept {
+    return {reinterpret_cast<Unsigned*>(sum.data()), trace_.count()};
+  }
+  const float* row(Slot slot) const noexcept {
+    return reinterpret_cast<const float*>(context_.store.row(slot));
+  }
 
   void add(Slot slot, bool takes_away, Sum& sum, Scratch& scratch) const {
-    const auto* const row = reinterpret_cast<const float*>(context_.store.row(slot));
-    trace_.add(row, takes_away, {reinterpret_cast<Unsigned*>(sum.data()), trace_.count()}, scratch);
+    trace_.prepare(row(slot), scratch);
+    trace_.apply(takes_away, unsigned_numbers(sum), scratch);
   }
 
   struct Difference {
     std::vector<Slot> missing;  // items that are not held: erased meanwhile
     std::vector<Slot> surplus;  // held, but no items
+    std::size_t size() const noexcept { return missing.size() + surplus.size(); }
   };
   Difference difference(const SlotSet* items) const {
     Difference found;
@@ -187,14 +194,9 @@ class SuperposedMemory {
     return found;
   }
 
-  /// A copy of the sum, of other items.
-  Status correct(const std::vector<Slot>& missing, const std::vector<Slot>& surplus,
-                 Scratch& scratch, Sum& copy) const {
-    ENGRAM_TRY(make_sum(copy));
-    std::copy_n(sum_.data(), trace_.count(), copy.data());
-    for (const Slot slot : missing) add(slot, false, copy, scratch);
-    for (const Slot slot : surplus) add(slot, true, copy, scratch);
-    return {};
+  void correct(const Difference& difference, Sum& sum, Scratch& scratch) const {
+    for (const Slot slot : difference.missing) add(slot, false, sum, scratch);
+    for (const Slot slot : difference.surplus) add(slot, true, sum, scratch);
   }
 
   const IndexContext context_;
@@ -203,6 +205,61 @@ class SuperposedMemory {
   mutable std::shared_mutex mutex_;  // guards sum_, and that held_ is what it sums up
   SlotSet held_;
   Sum sum_;
+};
+
+/// The sum over some items, whose rows are left alone meanwhile: the same numbers each time it is
+/// read, whatever comes and goes. One thread.
+template <class Trace>
+class SuperposedMemory<Trace>::View {
+ public:
+  /// items: null for all that are held at each reading. Borrows all it is given.
+  View(const SuperposedMemory& memory, const SlotSet* items, Scratch& scratch)
+      : memory_(memory), items_(items), scratch_(scratch) {}
+
+  /// Calls use(sum). Writers wait for that, unless the items are no longer what is held: then the
+  /// view has a copy of its own. Errors: kResourceExhausted.
+  template <class Use>
+  Status read(Use&& use) {
+    if (!has_copy_) {
+      const auto lock = memory_.read_lock();
+      const Difference difference = memory_.difference(items_);
+      if (difference.size() == 0) {
+        use(memory_.numbers(memory_.sum_));
+        return {};
+      }
+    }
+    ENGRAM_TRY(take_copy());
+    use(memory_.numbers(copy_));
+    return {};
+  }
+
+  /// Has writers wait no more. Errors: kResourceExhausted.
+  Status take_copy() {
+    if (has_copy_) return {};
+    ENGRAM_TRY(memory_.make_sum(copy_));
+    Difference difference;
+    {
+      const auto lock = memory_.read_lock();
+      difference = memory_.difference(items_);
+      if (difference.size() <= memory_.among(items_).size()) {
+        std::copy_n(memory_.sum_.data(), memory_.trace_.count(), copy_.data());
+      } else {  // sooner added up anew
+        difference = {};
+        items_->for_each(0, Slot{kMaxSlots},
+                         [&](Slot slot) { difference.missing.push_back(slot); });
+      }
+    }
+    memory_.correct(difference, copy_, scratch_);
+    has_copy_ = true;
+    return {};
+  }
+
+ private:
+  const SuperposedMemory& memory_;
+  const SlotSet* const items_;
+  Scratch& scratch_;
+  Sum copy_;
+  bool has_copy_ = false;
 };
 
 }  // namespace engram::recall

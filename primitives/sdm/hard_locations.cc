@@ -10,8 +10,10 @@
 namespace engram::sdm {
 namespace {
 
-struct Steps {
-  std::vector<std::uint32_t> values;  // what is added to a counter
+/// What an item leaves.
+struct Imprint {
+  std::vector<std::uint32_t> steps;  // [dim], what is added to the counters of a location
+  std::vector<std::size_t> active;   // the locations
 };
 
 }  // namespace
@@ -27,18 +29,26 @@ HardLocations::HardLocations(std::size_t dim, std::size_t locations, std::size_t
   for (std::size_t i = 0; i < addresses_.size(); ++i) addresses_[i] = mix(salt ^ i);
 }
 
-void HardLocations::add(const float* row, bool takes_away, std::span<std::uint32_t> sum,
-                        Scratch& scratch) const {
+void HardLocations::prepare(const float* row, Scratch& scratch) const {
   const recall::SignState item({.vector = {row, dim_}}, dim_);
-  auto& steps = scratch.get<Steps>().values;
+  auto& [steps, active] = scratch.get<Imprint>();
   steps.resize(dim_);
-  for (std::size_t i = 0; i < dim_; ++i) {
-    steps[i] = (item.sign(i) > 0) != takes_away ? 1U : ~0U;  // -1
-  }
+  for (std::size_t i = 0; i < dim_; ++i) steps[i] = item.sign(i) > 0 ? 1U : ~0U;  // -1
+  active.clear();
   for (std::size_t location = 0; location < locations_; ++location) {
-    if (!is_active(location, item)) continue;
+    if (is_active(location, item)) active.push_back(location);
+  }
+}
+
+void HardLocations::apply(bool takes_away, std::span<std::uint32_t> sum, Scratch& scratch) const {
+  const auto& [steps, active] = scratch.get<Imprint>();
+  for (const std::size_t location : active) {
     std::uint32_t* const counters = &sum[location * dim_];
-    for (std::size_t i = 0; i < dim_; ++i) counters[i] += steps[i];
+    if (takes_away) {
+      for (std::size_t i = 0; i < dim_; ++i) counters[i] -= steps[i];
+    } else {
+      for (std::size_t i = 0; i < dim_; ++i) counters[i] += steps[i];
+    }
   }
 }
 

@@ -24,7 +24,8 @@ class HardLocations {
   HardLocations(std::size_t dim, std::size_t locations, std::size_t radius, std::uint64_t seed);
 
   std::size_t count() const { return locations_ * dim_; }
-  void add(const float* row, bool takes_away, std::span<std::uint32_t> sum, Scratch& scratch) const;
+  void prepare(const float* row, Scratch& scratch) const;
+  void apply(bool takes_away, std::span<std::uint32_t> sum, Scratch& scratch) const;
   std::size_t memory_bytes() const { return addresses_.size() * sizeof(recall::SignWord); }
   /// What the options do not say already.
   std::vector<Fact> describe() const;

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t kMaxSdmDimension = 4096;
 
-/// 1 GiB of them.
-constexpr std::size_t kMaxCounters = std::size_t{1} << 28;
+/// 256 MiB of them.
+constexpr std::size_t kMaxCounters = std::size_t{1} << 26;
 
 constexpr double kMaxSeed = 9007199254740991.0;  // 2^53 - 1: what an option holds exactly
 

@@ -16,20 +16,24 @@ namespace {
 
 class SdmDynamics final : public recall::SignDynamics {
  public:
-  /// counters: [locations, dim]. Shares as of log_joint_activation(): shares where all signs are
+  /// counters: of [locations, dim]. Shares as of log_joint_activation(): shares where all signs are
   /// known, shares_at_cue where only those of the cue are.
-  SdmDynamics(const HardLocations& locations, std::span<const std::int32_t> counters,
+  SdmDynamics(const HardLocations& locations, Memory::View counters,
               const std::vector<double>& shares, const std::vector<double>& shares_at_cue)
       : locations_(locations),
-        counters_(counters),
+        counters_(std::move(counters)),
         shares_(shares),
         shares_at_cue_(shares_at_cue),
-        sums_(counters.size() / locations.locations()) {}
+        sums_(locations.count() / locations.locations()) {}
+
+  /// Of reading the memory; after an error states are of no use.
+  const Status& status() const noexcept { return status_; }
 
   std::optional<double> energy(const recall::SignState& /*state*/) override { return std::nullopt; }
 
   bool update(recall::SignState& state) override {
-    read(state);
+    if (status_) status_ = read(state);
+    if (!status_) return false;
     bool changed = false;
     for (std::size_t i = 0; i < sums_.size(); ++i) {
       if (!state.is_free(i)) continue;
@@ -54,20 +58,26 @@ class SdmDynamics final : public recall::SignDynamics {
   }
 
  private:
-  void read(const recall::SignState& state) {
-    sums_.assign(sums_.size(), 0);
+  Status read(const recall::SignState& state) {
+    std::vector<std::size_t> active;
     for (std::size_t location = 0; location < locations_.locations(); ++location) {
-      if (!locations_.is_active(location, state)) continue;
-      const std::int32_t* const counters = &counters_[location * sums_.size()];
-      for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] += counters[i];
+      if (locations_.is_active(location, state)) active.push_back(location);
     }
+    sums_.assign(sums_.size(), 0);
+    return counters_.read([&](std::span<const std::int32_t> all) {
+      for (const std::size_t location : active) {
+        const std::int32_t* const counters = &all[location * sums_.size()];
+        for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] += counters[i];
+      }
+    });
   }
 
   const HardLocations& locations_;
-  const std::span<const std::int32_t> counters_;
+  Memory::View counters_;
   const std::vector<double>& shares_;
   const std::vector<double>& shares_at_cue_;
   std::vector<std::int64_t> sums_;  // [dim]
+  Status status_;
 };
 
 /// What a worker keeps between recalls: masks tend to come again, and their shares take longer than
@@ -85,11 +95,6 @@ std::size_t visible_count(const Cue& cue) {
   return count;
 }
 
-std::size_t read_steps(const Options& options, std::size_t steps) {
-  recall::read_count(options, "STEPS", steps);
-  return steps;
-}
-
 }  // namespace
 
 SdmRecaller::SdmRecaller(const Memory& memory, const Options& options)
@@ -99,19 +104,14 @@ SdmRecaller::SdmRecaller(const Memory& memory, const Options& options)
 
 Status SdmRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                            Recall& recall) const {
-  const std::size_t steps =
-      params.options == nullptr ? steps_ : read_steps(*params.options, steps_);
   const IndexContext& context = memory_.context();
-  const std::vector<double>& shares_at_cue = shares_at(cue, scratch);
-  return memory_.with_sum(
-      params.items, scratch,
-      [&](std::span<const std::int32_t> counters, const SlotSet& items) -> Status {
-        auto& buffers = scratch.get<recall::SignBuffers>();
-        buffers.items.read(context.store, items);
-        SdmDynamics dynamics(memory_.trace(), counters, shares_, shares_at_cue);
-        recall_signs(context, cue, steps, params.top, dynamics, buffers, recall);
-        return {};
-      });
+  auto& buffers = scratch.get<recall::SignBuffers>();
+  buffers.items.read(context.store, memory_.among(params.items));
+  SdmDynamics dynamics(memory_.trace(), {memory_, params.items, scratch}, shares_,
+                       shares_at(cue, scratch));
+  recall_signs(context, cue, recall::steps_of(params, steps_), params.top, dynamics, buffers,
+               recall);
+  return dynamics.status();
 }
 
 /// log_joint_activation() at the cue; it may lie in `scratch`.

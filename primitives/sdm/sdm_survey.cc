@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/sdm/sdm_survey.h"
 
-#include <numeric>
-
 #include "core/text.h"
 #include "primitives/recall/gaps.h"
 #include "primitives/recall/signs.h"
@@ -11,8 +9,7 @@ namespace engram::sdm {
 
 SdmSurvey::SdmSurvey(const SdmRecaller& recaller, const Memory& memory, const SurveyParams& params)
     : memory_(memory),
-      items_(recaller, memory.context().store,
-             params.items == nullptr ? memory.held() : *params.items, params) {}
+      items_(recaller, memory.context().store, memory.among(params.items), params) {}
 
 bool SdmSurvey::step(Scratch& scratch) {
   const std::vector<Slot>& slots = items_.slots();
@@ -35,8 +32,7 @@ double SdmSurvey::activated_by(Slot slot) const {
 std::vector<Fact> SdmSurvey::diagnosis() const {
   std::vector<Fact> facts = items_.diagnosis();
   if (activated_.empty()) return facts;
-  const double sum = std::accumulate(activated_.begin(), activated_.end(), 0.0);
-  facts.push_back({"activated", number_text(sum / static_cast<double>(activated_.size()))});
+  facts.push_back({"activated", number_text(recall::mean(activated_))});
   facts.push_back({"activated-p10", number_text(recall::quantile(activated_, 0.1))});
   return facts;
 }

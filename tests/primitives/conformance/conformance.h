@@ -112,4 +112,14 @@ inline void check_search(TestCollection& collection, std::span<const float> quer
   check_answer(collection, query, k, collection.search(query, k));
 }
 
+/// That two recalls are the same to the bit.
+inline void check_same(const Recall& a, const Recall& b) {
+  CHECK(a.state == b.state);
+  CHECK(a.attractor == b.attractor);
+  CHECK(a.onestep == b.onestep);
+  CHECK(a.support == b.support);
+  CHECK(a.energies == b.energies);
+  CHECK(a.kind == b.kind);
+}
+
 }  // namespace engram::test

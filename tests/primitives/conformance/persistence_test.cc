@@ -30,6 +30,41 @@ void fill(TestCollection& collection, Rng& rng, std::size_t count) {
   collection.add_all(uniform_vectors(rng, (count + 4) / 5, dim));
 }
 
+/// Recalls of a collection that can, without options where those are known after tuning.
+std::vector<Recall> recalls_of(TestCollection& collection, const Vectors& cues,
+                               const SlotSet* items) {
+  std::vector<Recall> recalls;
+  if (!collection.primitive().traits.recalls) return recalls;
+  for (std::size_t i = 0; i < cues.count(); ++i) {
+    recalls.push_back(collection.recall_from({cues[i]}, {.items = items}));
+  }
+  return recalls;
+}
+
+/// That a collection recalls as before.
+void check_recalls(TestCollection& collection, const Vectors& cues,
+                   const std::vector<Recall>& before) {
+  const std::vector<Recall> after = recalls_of(collection, cues, nullptr);
+  REQUIRE(after.size() == before.size());
+  for (std::size_t i = 0; i < after.size(); ++i) check_same(after[i], before[i]);
+}
+
+/// Tunes a collection that can recall, and has the next one know what was found.
+Tuning tune(TestCollection& collection) {
+  Recaller* const recaller = collection.index().recaller();
+  if (recaller == nullptr) return {};
+  const auto survey = recaller->survey({.sample = 20}).value();
+  while (survey->step(collection.scratch())) {
+  }
+  const Tuning tuning = survey->tuning().value();
+  recaller->adopt(tuning);
+  return tuning;
+}
+
+void adopt(TestCollection& collection, const Tuning& tuning) {
+  if (Recaller* const recaller = collection.index().recaller()) recaller->adopt(tuning);
+}
+
 /// That a restored collection has these items, all of which are found, and nothing else, before and
 /// after what remained inside is reclaimed; and that it can be changed.
 void check_restored(TestCollection& collection, const SlotSet& items, Rng& rng) {
@@ -94,8 +129,11 @@ TEST_CASE("primitives/conformance: what changes between items and structure does
       Rng rng = make_rng(23);
       TestCollection collection = make_collection(variant, metric, kDim);
       fill(collection, rng, 1000);
+      const Tuning tuning = tune(collection);
       const auto saved = collection.save_items();
       if (rows_first) collection.save_rows(*saved);
+      const Vectors cues = uniform_vectors(rng, 5, kDim);
+      const std::vector<Recall> before = recalls_of(collection, cues, &saved->items);
 
       // Without deferred_reclaim an erased slot is free at once, but here it must not be reused.
       collection.add_all(uniform_vectors(rng, 400, kDim));
@@ -105,6 +143,8 @@ TEST_CASE("primitives/conformance: what changes between items and structure does
         continue;  // freed rows are not saved
       if (!rows_first) collection.save_rows(*saved);
       REQUIRE(collection.restore(*saved).has_value());
+      adopt(collection, tuning);
+      check_recalls(collection, cues, before);
       check_restored(collection, saved->items, rng);
     }
   });
@@ -115,9 +155,17 @@ TEST_CASE("primitives/conformance: some of the items may be loaded") {
     Rng rng = make_rng(24);
     TestCollection collection = make_collection(variant, metric, kDim);
     fill(collection, rng, 1000);
+    const Tuning tuning = tune(collection);
     const auto saved = collection.save();
-    for (Slot slot = 0; slot < 1000; slot += 3) saved->items.erase(slot);
-    REQUIRE(collection.restore(*saved).has_value());
+    // A few; then most, so that what is left is sooner added up than what is gone taken away.
+    for (const Slot stride : {50U, 1U}) {
+      for (Slot slot = 0; slot < 800; slot += stride) saved->items.erase(slot);
+      const Vectors cues = uniform_vectors(rng, 5, kDim);
+      const std::vector<Recall> before = recalls_of(collection, cues, &saved->items);
+      REQUIRE(collection.restore(*saved).has_value());
+      adopt(collection, tuning);
+      check_recalls(collection, cues, before);
+    }
     check_restored(collection, saved->items, rng);
   });
 }

@@ -59,15 +59,6 @@ void check_recall(TestCollection& collection, const Recall& recall, std::size_t 
   CHECK(recall.truncated <= 1);
 }
 
-void check_same(const Recall& a, const Recall& b) {
-  CHECK(a.state == b.state);
-  CHECK(a.attractor == b.attractor);
-  CHECK(a.onestep == b.onestep);
-  CHECK(a.support == b.support);
-  CHECK(a.energies == b.energies);
-  CHECK(a.kind == b.kind);
-}
-
 TEST_CASE("primitives/conformance: recalls keep their promises, from any cue") {
   on_every_recalling_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(31);
@@ -175,6 +166,33 @@ TEST_CASE("primitives/conformance: a recall among some items is one of a memory 
     const Vectors cues = uniform_vectors(rng, 10, 9);
     for (std::size_t i = 0; i < 10; ++i) {
       check_same(all.recall_from({cues[i]}, {.items = &items}), some.recall_from({cues[i]}));
+    }
+  });
+}
+
+TEST_CASE(
+    "primitives/conformance: an item that is erased is still recalled among those it was of") {
+  on_every_recalling_primitive([](const Variant& variant, Metric metric) {
+    Rng rng = make_rng(37);
+    const Vectors vectors = uniform_vectors(rng, 120, 10);
+    TestCollection collection = make_collection(variant, metric, 10);
+    collection.add_all(vectors);
+    collection.tune();
+    SlotSet items;
+    REQUIRE(items.reserve().has_value());
+    for (Slot slot = 0; slot < 120; ++slot) REQUIRE(items.insert(slot).has_value());
+    const Vectors cues = uniform_vectors(rng, 10, 10);
+    std::vector<Recall> before;
+    for (std::size_t i = 0; i < 10; ++i) before.push_back(collection.recall_from({cues[i]}));
+    for (Slot slot = 0; slot < 120; slot += 7) collection.erase(slot);
+    for (std::size_t i = 0; i < 10; ++i) {
+      check_same(collection.recall_from({cues[i]}, {.items = &items}), before[i]);
+    }
+    for (Slot slot = 1; slot < 120; ++slot) {
+      if (slot % 7 != 0) collection.erase(slot);  // more is missing than is there
+    }
+    for (std::size_t i = 0; i < 10; ++i) {
+      check_same(collection.recall_from({cues[i]}, {.items = &items}), before[i]);
     }
   });
 }

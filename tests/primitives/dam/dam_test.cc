@@ -126,6 +126,20 @@ TEST_CASE("primitives/dam: thousands of dimensions leave the range of no double"
   }
 }
 
+/// Where the scale did not fit such overlaps, each hidden sign had the table of powers made anew:
+/// 10^9 of them here.
+TEST_CASE("primitives/dam: a cue that is opposed to all items is recalled as fast as any") {
+  constexpr std::size_t kDim = 20'000;
+  TestCollection memory = memory_of(equal_vectors(1, kDim, 1.0F));
+  const Vectors cue = equal_vectors(1, kDim, -1.0F);
+  const std::vector<CoordinateRange> visible{{0, kDim / 2}};
+  const std::vector<OptionText> given{{"SHAPE", "rectified"}};
+  const Options options = Options::parse(dam().recall_options, given).value();
+  const Recall recall =
+      memory.recall_from({.vector = cue[0], .visible = &visible}, {.options = &options});
+  CHECK(recall.converged);
+}
+
 TEST_CASE("primitives/dam: choices that make no difference are not made for ever") {
   // Every state between an item and its opposite has the same energy to its other neighbours.
   Rng rng = make_rng(5);

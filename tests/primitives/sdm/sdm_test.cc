@@ -3,35 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include "primitives/sdm/hard_locations.h"
 #include "tests/support/seed.h"
+#include "tests/support/signs.h"
 #include "tests/support/test_collection.h"
-#include "tests/support/vectors.h"
 
 namespace engram::test {
 namespace {
 
 const Primitive& sdm_primitive() {
   return *find_primitive("sdm").value();
-}
-
-Vectors random_signs(Rng& rng, std::size_t count, std::size_t dim) {
-  Vectors vectors{dim, std::vector<float>(count * dim)};
-  for (float& value : vectors.values) value = rng() % 2 == 0 ? 1.0F : -1.0F;
-  return vectors;
-}
-
-std::vector<float> flipped(Rng& rng, std::span<const float> item, std::size_t count) {
-  std::vector<float> cue(item.begin(), item.end());
-  std::vector<std::size_t> places(item.size());
-  std::iota(places.begin(), places.end(), std::size_t{0});
-  std::shuffle(places.begin(), places.end(), rng);
-  for (std::size_t i = 0; i < count; ++i) cue[places[i]] = -cue[places[i]];
-  return cue;
 }
 
 bool is_item(const Recall& recall, std::span<const float> item) {
@@ -56,7 +40,7 @@ TEST_CASE("primitives/sdm: at a low load patterns come back from cues within the
   const Vectors items = random_signs(rng, 20, 256);
   TestCollection memory = memory_of(items, {{"LOCATIONS", "4000"}});
   for (std::size_t i = 0; i < items.count(); ++i) {
-    const Recall recall = memory.recall_from({.vector = flipped(rng, items[i], 20)});
+    const Recall recall = memory.recall_from({.vector = with_flips(rng, items[i], 20)});
     CHECK(is_item(recall, items[i]));
     CHECK(recall.converged);
     CHECK(!recall.outside);
@@ -131,7 +115,7 @@ TEST_CASE("primitives/sdm: at most STEPS readings are made") {
   Rng rng = make_rng(5);
   const Vectors items = random_signs(rng, 300, 128);
   TestCollection memory = memory_of(items, {{"LOCATIONS", "500"}, {"STEPS", "2"}});
-  const std::vector<float> cue = flipped(rng, items[0], 40);
+  const std::vector<float> cue = with_flips(rng, items[0], 40);
   CHECK(memory.recall_from({.vector = cue}).steps <= 2);
   CHECK(memory.recall_from(cue, {{"STEPS", "1"}}).steps == 1);
   const Recall none = memory.recall_from(cue, {{"STEPS", "0"}});
@@ -160,7 +144,7 @@ TEST_CASE("primitives/sdm: more counters than there may be, or too wide a radius
     CHECK(index.error().code == ErrorCode::kInvalidArgument);
     return index.error().message;
   };
-  CHECK(error_of("LOCATIONS", "1000000").find("at most 894784 locations") != std::string::npos);
+  CHECK(error_of("LOCATIONS", "1000000").find("at most 223696 locations") != std::string::npos);
   CHECK(error_of("RADIUS", "301").find("the 300 dimensions") != std::string::npos);
 }
 
