@@ -46,15 +46,17 @@ TEST_CASE(
   const Vectors items = random_signs(rng, 40, 37);
   TestCollection memory = memory_of(items);
   const Vectors cues = random_signs(rng, 12, 37);
-  for (const auto& [shape, power] : {std::pair<std::string, std::string>{"exp", "3"},
-                                     {"power", "2"},
-                                     {"power", "3"},
-                                     {"rectified", "3"},
-                                     {"rectified", "100"}}) {
+  for (const auto& function : {std::pair<std::string, std::string>{"exp", "3"},
+                               {"power", "2"},
+                               {"power", "3"},
+                               {"rectified", "3"},
+                               {"rectified", "100"}}) {
+    const std::string& shape = function.first;
+    const std::string& power = function.second;
     CAPTURE(shape);
     CAPTURE(power);
-    const auto energy = [&, name = shape, n = std::stod(power)](std::span<const float> state) {
-      return energy_of(items, state, name, n);
+    const auto energy = [&](std::span<const float> state) {
+      return energy_of(items, state, shape, std::stod(power));
     };
     for (std::size_t i = 0; i < cues.count(); ++i) {
       const Recall recall = memory.recall_from(cues[i], {{"SHAPE", shape}, {"POWER", power}});

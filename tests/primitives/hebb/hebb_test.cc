@@ -121,7 +121,6 @@ TEST_CASE("primitives/hebb: a survey tells a memory that keeps from one that is 
   Rng rng = make_rng(7);
   for (const auto& [count, least, most] :
        {std::tuple<std::size_t, double, double>{10, 1, 1}, {200, 0, 0.7}}) {
-    CAPTURE(count);
     TestCollection memory = memory_of("hebb", random_signs(rng, count, 200));
     memory.tune();
     const auto facts = memory.index().recaller()->describe();
