@@ -15,6 +15,7 @@ CLEAN = {
     "server/commands/d.cc": '#include "server/net/b.h"\n#include "core/a.h"\n',
     "tests/core/a_test.cc": '#include "core/a.h"\n',
     "tests/server/commands/d_test.cc": "",
+    "tests/meson.build": "'core/a_test.cc', 'server/commands/d_test.cc'\n",
     "tests/primitives/example/lsh.cc": "int example;\n",
     "README.md": "int example;\n",
 }
@@ -47,6 +48,7 @@ def test_a_tidy_tree_passes(tmp_path):
         ("core/a.cc", "no licence\n", "the licence is missing"),
         ("core/a.h", "int x();\n", "#pragma once is missing"),
         ("core/p/p.cc", "", "no test is in a folder"),
+        ("tests/core/b_test.cc", "", "no meson.build of tests/ names it"),
     ],
 )
 def test_each_breach_is_found(tmp_path, path, text, complaint):

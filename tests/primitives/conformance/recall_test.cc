@@ -197,6 +197,37 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("primitives/conformance: what a mask hides means nothing, or masks are refused") {
+  on_every_recalling_primitive([](const Variant& variant, Metric metric) {
+    Rng rng = make_rng(38);
+    TestCollection collection = make_collection(variant, metric, 16);
+    collection.add_all(clustered_vectors(rng, 200, 16));
+    collection.tune();
+    const std::vector<CoordinateRange> visible{{2, 7}, {9, 12}};
+    const Vectors cues = uniform_vectors(rng, 10, 16);
+    for (std::size_t i = 0; i < cues.count(); ++i) {
+      std::vector<float> other(16, 3.0F);
+      for (const auto& [begin, end] : visible) {
+        std::copy(&cues[i][begin], &cues[i][end], &other[begin]);
+      }
+      Recall recall;
+      const Status recalled = collection.index().recaller()->recall(
+          {.vector = cues[i], .visible = &visible}, {.top = 5}, collection.scratch(), recall);
+      if (!recalled) {
+        CHECK(recalled.error().code == ErrorCode::kInvalidArgument);
+        continue;
+      }
+      check_recall(collection, recall, 5);
+      check_same(recall,
+                 collection.recall_from({.vector = other, .visible = &visible}, {.top = 5}));
+      // Known numbers, or their signs, stay.
+      for (const auto& [begin, end] : visible) {
+        for (std::size_t k = begin; k < end; ++k) CHECK(recall.state[k] * cues[i][k] > 0);
+      }
+    }
+  });
+}
+
 TEST_CASE("primitives/conformance: what a survey found can be adopted again, and seen") {
   on_every_recalling_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(36);
