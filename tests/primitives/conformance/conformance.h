@@ -53,17 +53,27 @@ inline std::vector<Variant> variants_of(const Primitive& primitive) {
   return variants;
 }
 
-/// ENGRAM_VARIANT_STEP, or 1: only every so many-th is to be tried, where they take long.
-inline std::uint64_t variant_step() {
-  const char* const text = std::getenv("ENGRAM_VARIANT_STEP");
-  return text == nullptr ? 1 : std::max(1UL, std::strtoul(text, nullptr, 10));
+/// A whole number from the environment.
+inline std::uint64_t environment_number(const char* name, std::uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-/// Runs test(variant, metric) as a subcase for each primitive, in all its variants, and metric. The
-/// seed of the run draws which they are if not all are tried.
+/// ENGRAM_VARIANT_STEP, or 1: only every so many-th is to be tried, where they take long.
+inline std::uint64_t variant_step() {
+  return std::max<std::uint64_t>(1, environment_number("ENGRAM_VARIANT_STEP", 1));
+}
+
+/// ENGRAM_VARIANT_TURN, or what the seed of the run draws: which ones are tried if not all are.
+inline std::uint64_t variant_turn() {
+  return environment_number("ENGRAM_VARIANT_TURN", run_seed());
+}
+
+/// Runs test(variant, metric) as a subcase for each primitive, in all its variants, and metric, or
+/// as variant_step() and variant_turn() say.
 template <class Test>
 void on_every_primitive(Test&& test) {
-  std::uint64_t turn = run_seed();
+  std::uint64_t turn = variant_turn();
   for (const Primitive* const primitive : primitives()) {
     for (const Variant& variant : variants_of(*primitive)) {
       for (const Metric metric : kMetrics) {
