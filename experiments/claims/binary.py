@@ -118,7 +118,7 @@ def _all_but(bit: int, dim: int) -> str:
 
 def run_exponential(bench: Bench) -> Claim:
     dim = EXPONENTIAL_DIM
-    asked = bench.size(500, 100)
+    asked = bench.size(2000, 100)
     exponents = EXPONENTS if not bench.quick else tuple(STABLE)[:2]
     claim = Claim(
         "A6",
