@@ -48,7 +48,7 @@ def fill(connection, index):
     assert connection.call("VNEW", index, DIM, "METRIC", "l2", "PRIMITIVE", index) == "OK"
     items = [word for key, vector in VECTORS.items() for word in (key, pack(vector))]
     assert connection.call("VMADD", index, *items) == COUNT
-    assert not isinstance(connection.call("VTUNE", index), ErrorReply)
+    assert not isinstance(connection.call("VTUNE", index, "SAMPLE", 16), ErrorReply)
 
 
 @pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
