@@ -147,6 +147,8 @@ def run_exponential(bench: Bench) -> Claim:
                     STABLE[exponent],
                     curve[exponent],
                     0.05,
+                    why="The definition counted with numpy alone, other patterns, gives 0.817 (of "
+                    "1,200; standard error 0.011): the share is about 0.82, at the tolerance's edge.",
                 )
             )
     bench.memory.drop(INDEX)
