@@ -8,7 +8,7 @@
 #   asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all test suites
 #   tsan    clang++ with ThreadSanitizer, all test suites
 #   neon    the kernels for ARM, cross-compiled and run under emulation
-#   fuzz    every fuzzer for FUZZ_SECONDS (30)
+#   fuzz    every fuzzer for FUZZ_SECONDS (20)
 #   format  clang-format
 #   lint    clang-tidy
 #
@@ -21,7 +21,7 @@ export PATH="/usr/bin:/bin:$PATH"
 export PYTHONDONTWRITEBYTECODE=1
 
 all_stages=(gcc asan tsan neon fuzz format lint)
-fuzz_seconds="${FUZZ_SECONDS:-30}"
+fuzz_seconds="${FUZZ_SECONDS:-20}"
 results="$(mktemp -d)"
 current=
 launcher=()  # stands before each `meson test`
