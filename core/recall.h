@@ -37,7 +37,7 @@ struct CoordinateRange {
 /// What is to be remembered by.
 struct Cue {
   std::span<const float> vector;  ///< [dim], passed check_vector
-  /// The coordinates that are known: ascending, disjoint, none empty, within dim. The others of
+  /// The coordinates that are known: ascending, disjoint, none empty, not all of dim. The others of
   /// `vector` mean nothing. Null: all are known.
   const std::vector<CoordinateRange>* visible = nullptr;
 };

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/assert.h"
 #include "core/reserved_memory.h"
@@ -95,6 +96,12 @@ class SlotSet {
       }
       slot = (word + 1) * kBits;
     }
+  }
+
+  /// Fills `slots` with the members, ascending.
+  void list(std::vector<Slot>& slots) const {
+    slots.clear();
+    for_each(0, Slot{kMaxSlots}, [&](Slot slot) { slots.push_back(slot); });
   }
 
   /// Calls visit(slot) for the members that `other` has not, in ascending order.

@@ -87,7 +87,6 @@ void DenseDynamics::measure(const recall::SignState& state) {
     buffers_.overlaps.push_back(known - 2 * mismatches);
   }
   fit_scale();
-  weigh();
 }
 
 void DenseDynamics::set(recall::SignState& state, std::size_t i, bool is_positive) {
@@ -96,8 +95,8 @@ void DenseDynamics::set(recall::SignState& state, std::size_t i, bool is_positiv
     buffers_.overlaps[item] += agrees(item, i, is_positive) ? change : -change;
   }
   state.set(i, is_positive);
+  is_weighed_ = false;
   fit_scale();
-  weigh();
 }
 
 /// Computes the table of F anew where the greatest overlap has left the range of the scale.
@@ -126,8 +125,11 @@ double DenseDynamics::at(std::int32_t overlap) const noexcept {
   return buffers_.table[static_cast<std::size_t>(overlap + signed_dim() + 2)];
 }
 
-/// What the energy gains or loses by a flip, of items that agree and of those that do not.
+/// What the energy gains or loses by a flip, of items that agree and of those that do not. Only
+/// done where flips are compared: signs that become known ask for none of it.
 void DenseDynamics::weigh() {
+  if (is_weighed_) return;
+  is_weighed_ = true;
   auto& active = buffers_.active;
   auto& weights = buffers_.weights;
   gain_ = 0;
@@ -152,7 +154,8 @@ void DenseDynamics::weigh() {
 /// Whether a flip of sign i raises sum F, and so lowers the energy. Items that do not agree with it
 /// gain F(o + 2) - F(o), the others lose F(o) - F(o - 2). The sum of such gains over all items is
 /// at hand, from which those that agree take away the weights.
-bool DenseDynamics::gains_by_flip(const recall::SignState& state, std::size_t i) const {
+bool DenseDynamics::gains_by_flip(const recall::SignState& state, std::size_t i) {
+  weigh();
   const bool is_positive = state.sign(i) > 0;
   double sum = 0;
   double size = gain_size_;

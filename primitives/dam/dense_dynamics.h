@@ -68,7 +68,7 @@ class DenseDynamics final : public recall::SignDynamics {
   void fit_scale();
   void weigh();
   double at(std::int32_t overlap) const noexcept;
-  bool gains_by_flip(const recall::SignState& state, std::size_t i) const;
+  bool gains_by_flip(const recall::SignState& state, std::size_t i);
   bool prefers_positive(std::size_t i) const;
 
   const Interaction& interaction_;
@@ -77,8 +77,9 @@ class DenseDynamics final : public recall::SignDynamics {
   DenseBuffers& buffers_;
   bool is_measured_ = false;
   double scale_ = std::numeric_limits<double>::quiet_NaN();  // none fits yet
-  double gain_ = 0;                                          // sum of F(overlap + 2) - F(overlap)
-  double gain_size_ = 0;                                     // that of their absolute values
+  bool is_weighed_ = false;  // the following, and the items that are active
+  double gain_ = 0;          // sum of F(overlap + 2) - F(overlap)
+  double gain_size_ = 0;     // that of their absolute values
 };
 
 }  // namespace engram::dam

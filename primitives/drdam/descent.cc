@@ -29,8 +29,10 @@ void Descent::run(Recall& recall) {
   recall.converged = recall.outside;
   while (!recall.converged && recall.steps < settings_.steps) {
     energy_.gradient(here, buffers_.gradient);
-    for (std::size_t i = 0; i < is_held_.size(); ++i) {
-      if (is_held_[i] != 0) buffers_.gradient[i] = 0;
+    if (cue_.visible != nullptr) {
+      for (const auto& [begin, end] : *cue_.visible) {
+        std::fill_n(&buffers_.gradient[begin], end - begin, 0.0);
+      }
     }
     recall.converged = !step(recall);
   }

@@ -12,8 +12,8 @@ namespace engram::drdam {
 
 /// When a descent is over.
 struct Settings {
-  std::size_t steps = 100;
-  double tolerance = 1e-4;
+  std::size_t steps;
+  double tolerance;
 };
 
 /// What a worker keeps between descents.
@@ -27,10 +27,10 @@ struct DescentBuffers {
 /// falls by Armijo's measure [Nocedal2006, Alg. 3.1], so the energy never rises.
 class Descent {
  public:
-  /// is_held: [dim], 1 where a coordinate is to stay as it is. Borrows all it is given.
-  Descent(const FeatureEnergy& energy, const Settings& settings,
-          const std::vector<std::uint8_t>& is_held, DescentBuffers& buffers)
-      : energy_(energy), settings_(settings), is_held_(is_held), buffers_(buffers) {}
+  /// What the cue shows stays as it is, if it hides anything. Borrows all it is given.
+  Descent(const FeatureEnergy& energy, const Settings& settings, const Cue& cue,
+          DescentBuffers& buffers)
+      : energy_(energy), settings_(settings), cue_(cue), buffers_(buffers) {}
 
   /// Moves buffers.here.state, and fills in the recall's energies, steps, converged and outside.
   void run(Recall& recall);
@@ -40,7 +40,7 @@ class Descent {
 
   const FeatureEnergy& energy_;
   const Settings& settings_;
-  const std::vector<std::uint8_t>& is_held_;
+  const Cue& cue_;
   DescentBuffers& buffers_;
 };
 

@@ -9,7 +9,6 @@
 #include "core/text.h"
 #include "primitives/drdam/drdam_survey.h"
 #include "primitives/drdam/feature_energy.h"
-#include "primitives/recall/candidates.h"
 #include "primitives/recall/option_reading.h"
 #include "primitives/recall/rows.h"
 #include "primitives/recall/support.h"
@@ -23,14 +22,6 @@ Settings read_settings(const Options& options, Settings settings) {
   return settings;
 }
 
-/// Whether anything of a cue of `dim` coordinates is hidden.
-bool hides(const Cue& cue, std::size_t dim) {
-  if (cue.visible == nullptr) return false;
-  std::size_t visible = 0;
-  for (const auto& [begin, end] : *cue.visible) visible += end - begin;
-  return visible < dim;
-}
-
 }  // namespace
 
 /// What a worker keeps between recalls.
@@ -38,9 +29,8 @@ struct DrdamRecaller::Buffers {
   Superposition superposition;
   ItemBuffers items;
   DescentBuffers descent;
-  std::vector<std::uint8_t> is_held;  // [dim], 1 where a coordinate stays
-  std::vector<float> row;             // [padded dim], the state
-  std::vector<float> mask;            // [padded dim], 1 where a coordinate counts
+  std::vector<float> row;   // [padded dim], the state
+  std::vector<float> mask;  // [padded dim], 1 where a coordinate counts
 };
 
 Result<std::unique_ptr<DrdamRecaller>> DrdamRecaller::create(const Memory& memory,
@@ -59,8 +49,7 @@ Settings DrdamRecaller::settings(const Options* options) const {
 
 /// Takes the sum and the items with it. What follows needs no lock: the caller leaves rows alone.
 Status DrdamRecaller::read(const SlotSet* items, Scratch& scratch, Buffers& buffers) const {
-  const SlotSet& among = memory_.among(items);
-  recall::Items{.among = &among, .count = among.size(), .graph = nullptr}.list(buffers.items.slots);
+  memory_.among(items).list(buffers.items.slots);
   return Memory::View(memory_, items, scratch).read([&](std::span<const std::int64_t> sum) {
     buffers.superposition.read(memory_.trace(), sum);
   });
@@ -71,18 +60,11 @@ void DrdamRecaller::prepare(const Cue& cue, Buffers& buffers) const {
   const VectorStore& store = memory_.context().store;
   const std::size_t dim = store.dim();
   const std::size_t padded = row_bytes(dim) / sizeof(float);
-  const bool is_masked = hides(cue, dim);
   buffers.row.resize(padded);
   encode_row(store.metric(), cue.vector, reinterpret_cast<std::byte*>(buffers.row.data()));
-  buffers.mask.assign(padded, 0.0F);
-  const std::vector<CoordinateRange> all{{0, dim}};
-  for (const auto& [begin, end] : is_masked ? *cue.visible : all) {
-    std::fill_n(&buffers.mask[begin], end - begin, 1.0F);
-  }
-  buffers.is_held.assign(dim, 0);
+  recall::read_mask(cue, dim, buffers.mask);
   for (std::size_t i = 0; i < dim; ++i) {
     if (buffers.mask[i] == 0) buffers.row[i] = 0;
-    if (is_masked && buffers.mask[i] != 0) buffers.is_held[i] = 1;
   }
   buffers.descent.here.state.assign(buffers.row.begin(),
                                     buffers.row.begin() + static_cast<std::ptrdiff_t>(dim));
@@ -90,8 +72,8 @@ void DrdamRecaller::prepare(const Cue& cue, Buffers& buffers) const {
 
 Status DrdamRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                              Recall& recall) const {
-  const std::size_t dim = memory_.context().store.dim();
-  if (hides(cue, dim) && memory_.context().store.metric() == Metric::kCosine) {
+  const bool is_masked = cue.visible != nullptr;
+  if (is_masked && memory_.context().store.metric() == Metric::kCosine) {
     return fail(ErrorCode::kInvalidArgument,
                 "how long the visible part of a unit vector is depends on what is hidden, a MASK "
                 "needs METRIC l2 or dot");
@@ -106,16 +88,16 @@ Status DrdamRecaller::recall(const Cue& cue, const RecallParams& params, Scratch
     return {};
   }
   prepare(cue, buffers);
-  settle(settings(params.options), params.top, buffers, recall);
-  if (const auto usual = usual_energy(); usual && !hides(cue, dim)) {
+  settle(cue, settings(params.options), params.top, buffers, recall);
+  if (const auto usual = usual_energy(); usual && !is_masked) {
     recall.novel = recall.outside || recall.energies.front() > *usual;
   }
   return {};
 }
 
 /// Descends from the state in `buffers`, and says what it was and what it has become.
-void DrdamRecaller::settle(const Settings& settings, std::size_t top, Buffers& buffers,
-                           Recall& recall) const {
+void DrdamRecaller::settle(const Cue& cue, const Settings& settings, std::size_t top,
+                           Buffers& buffers, Recall& recall) const {
   const IndexContext& context = memory_.context();
   const std::size_t dim = context.store.dim();
   ItemWeights weights(context.store, *algebra_, recall.beta, buffers.items);
@@ -123,7 +105,7 @@ void DrdamRecaller::settle(const Settings& settings, std::size_t top, Buffers& b
     describe_cue(weights.support(), recall);
   }
   const FeatureEnergy energy(memory_.trace(), buffers.superposition);
-  Descent(energy, settings, buffers.is_held, buffers.descent).run(recall);
+  Descent(energy, settings, cue, buffers.descent).run(recall);
   const auto& state = buffers.descent.here.state;
   std::transform(state.begin(), state.end(), buffers.row.begin(),
                  [](double value) { return static_cast<float>(value); });

@@ -12,6 +12,7 @@
 #include "primitives/lsr/lsr_survey.h"
 #include "primitives/lsr/neighborhood.h"
 #include "primitives/recall/option_reading.h"
+#include "primitives/recall/rows.h"
 
 namespace engram::lsr {
 using recall::read_choice;
@@ -25,12 +26,7 @@ void prepare(const VectorStore& store, const Cue& cue, Buffers& buffers) {
   const std::size_t padded = row_bytes(store.dim()) / sizeof(float);
   buffers.state.resize(padded);
   encode_row(store.metric(), cue.vector, reinterpret_cast<std::byte*>(buffers.state.data()));
-  buffers.mask.assign(padded, 0.0F);
-  const std::vector<CoordinateRange> all{{0, store.dim()}};
-  for (const auto& [begin, end] : cue.visible == nullptr ? all : *cue.visible) {
-    std::fill(buffers.mask.begin() + static_cast<std::ptrdiff_t>(begin),
-              buffers.mask.begin() + static_cast<std::ptrdiff_t>(end), 1.0F);
-  }
+  recall::read_mask(cue, store.dim(), buffers.mask);
 }
 
 /// What `settings` say of it, or 0. Errors: kInvalidArgument where they say two things, or one that

@@ -16,7 +16,7 @@ Status Neighborhood::look(double radius, std::size_t candidates, std::vector<Nea
   for (std::size_t count = candidates;; count *= 2) {
     const bool sees_all = !walks || !recall::is_worth_a_walk(count, candidates, items_.count);
     if (sees_all) {
-      items_.list(buffers_.slots);
+      items_.among->list(buffers_.slots);
     } else {
       is_exact_ = false;
       ENGRAM_TRY(ask_graph(count));

@@ -3,11 +3,6 @@
 
 namespace engram::recall {
 
-void Items::list(std::vector<Slot>& slots) const {
-  slots.clear();
-  among->for_each(0, Slot{kMaxSlots}, [&](Slot slot) { slots.push_back(slot); });
-}
-
 Items items_of(const Memory& memory, const SlotSet* among, Candidates candidates) {
   const SlotSet& items = among == nullptr ? memory.held : *among;
   const std::size_t count = items.size();

@@ -45,9 +45,6 @@ struct Items {
   const SlotSet* among;
   std::size_t count;   ///< how many there were in the beginning
   const Index* graph;  ///< finds the nearest of them and perhaps others; null: scan
-
-  /// Fills `slots` with all of them, ascending.
-  void list(std::vector<Slot>& slots) const;
 };
 
 /// Whether so many items have come or gone since numbers were found that these are of the past.

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <utility>
 
-#include "core/bound.h"
+#include "primitives/recall/rows.h"
 #include "primitives/recall/support.h"
 
 namespace engram::recall {
@@ -38,7 +38,7 @@ Status Descent::complete(const Cue& cue, Recall& recall) {
 
 /// Makes all items candidates.
 void Descent::see_all() {
-  items_.list(buffers_.candidates);
+  items_.among->list(buffers_.candidates);
   sees_all_ = true;
 }
 
@@ -172,9 +172,7 @@ void Descent::describe_state(std::size_t top, Recall& recall) {
   recall.exact = items_.graph == nullptr || sees_all_;
   if (!has_weights_) return;
   recall::describe_state(support(), items_.count, top, recall);
-  const Query query{buffers_.state.reserve(bytes())};
-  const Bound bound(context_.kernel, query, context_.store);
-  recall.distance = score_to_distance(context_.store.metric(), bound.score(recall.attractor->slot));
+  recall.distance = distance_to(context_, recall.state, recall.attractor->slot);
 }
 
 }  // namespace engram::recall

@@ -23,15 +23,6 @@ std::size_t padded_floats(std::size_t dim) {
   return row_bytes(dim) / sizeof(float);
 }
 
-/// A row with ones at the visible coordinates.
-const float* mask_of(std::span<const CoordinateRange> visible, std::size_t dim,
-                     AlignedBuffer& buffer) {
-  auto* const row = reinterpret_cast<float*>(buffer.reserve(row_bytes(dim)));
-  std::fill_n(row, padded_floats(dim), 0.0F);
-  for (const auto& [begin, end] : visible) std::fill(row + begin, row + end, 1.0F);
-  return row;
-}
-
 /// Calls visit(coordinate) for those that are not visible.
 template <class Visit>
 void for_each_hidden(std::span<const CoordinateRange> visible, std::size_t dim, Visit&& visit) {
@@ -100,12 +91,13 @@ bool Energy::weigh(const float* state, std::span<const Slot> slots, EnergyBuffer
 /// buffers.squares[i] = sum over the visible k of (query_k - x_ik)^2.
 void Energy::visible_squares(const float* query, std::span<const CoordinateRange> visible,
                              std::span<const Slot> slots, EnergyBuffers& buffers) const {
-  const float* const mask = mask_of(visible, context_.store.dim(), buffers.mask);
+  read_mask(visible, context_.store.dim(), buffers.mask);
   buffers.squares.resize(slots.size());
   for_each_piece(context_.store, slots, buffers.decoded,
                  [&](std::span<const std::byte* const> rows, std::size_t first) {
                    algebra_.weighted_squares(
-                       query, mask, rows, std::span(buffers.squares).subspan(first, rows.size()));
+                       query, buffers.mask.data(), rows,
+                       std::span(buffers.squares).subspan(first, rows.size()));
                  });
 }
 

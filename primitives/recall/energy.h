@@ -33,7 +33,7 @@ struct EnergyBuffers {
   std::vector<Slot> weighted_slots;
   std::vector<double> factors;
   SeparationBuffers separation;
-  AlignedBuffer mask;
+  std::vector<float> mask;
   AlignedBuffer decoded;
   AlignedBuffer own_row;  // of one item, where the store keeps codes
 };

@@ -48,7 +48,7 @@ double scale_of(const std::vector<double>& gaps) {
 GapSample::GapSample(const Memory& memory, const RowAlgebra& algebra, const Items& items,
                      std::size_t count, std::uint64_t seed)
     : memory_(memory), algebra_(algebra), graph_(items.graph) {
-  items.list(all_);
+  items.among->list(all_);
   if (all_.size() >= 2) slots_ = draw(all_, count, seed);
 }
 

@@ -104,7 +104,7 @@ Result<double> HopfieldRecaller::energy(std::span<const float> state, const Reca
   if (!beta) return tl::unexpected(beta.error());
   auto& buffers = scratch.get<DescentBuffers>();
   auto& slots = buffers.candidates;
-  items_of(memory_, params.items, settings.candidates).list(slots);
+  items_of(memory_, params.items, settings.candidates).among->list(slots);
   constexpr double kNowhere = std::numeric_limits<double>::infinity();
   if (slots.empty()) return kNowhere;
   const float* const row = encode_state({.vector = state}, buffers);

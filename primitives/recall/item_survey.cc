@@ -38,7 +38,7 @@ ItemSurvey::ItemSurvey(const Recaller& recaller, const VectorStore& store, const
                        const SurveyParams& params)
     : recaller_(recaller), store_(store), params_(params) {
   std::vector<Slot> all;
-  items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) { all.push_back(slot); });
+  items.list(all);
   items_ = all.size();
   slots_ = draw(all, params.sample, params.seed);
 }

@@ -2,6 +2,7 @@
 // Rows as float32, whatever the store keeps, and their scores.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
@@ -61,6 +62,19 @@ inline void score_all(const Bound& query, std::span<const Slot> slots, std::span
     begin = end;
   }
   gather_to(slots.size());
+}
+
+/// Makes `mask` a row, padded with zeros, that has ones at the visible coordinates of `dim`.
+inline void read_mask(std::span<const CoordinateRange> visible, std::size_t dim,
+                      std::vector<float>& mask) {
+  mask.assign(row_bytes(dim) / sizeof(float), 0.0F);
+  for (const auto& [begin, end] : visible) std::fill_n(&mask[begin], end - begin, 1.0F);
+}
+
+/// That of a cue, which shows all coordinates if it does not say which.
+inline void read_mask(const Cue& cue, std::size_t dim, std::vector<float>& mask) {
+  const CoordinateRange all{0, dim};
+  read_mask(cue.visible == nullptr ? std::span(&all, 1) : std::span(*cue.visible), dim, mask);
 }
 
 /// The distance in the metric from `state` ([dim]) to the item at `slot`.

@@ -70,8 +70,7 @@ std::vector<float> SignState::values() const {
 
 void SignItems::read(const VectorStore& store, const SlotSet& items) {
   stride_ = sign_words(store.dim());
-  slots_.clear();
-  items.for_each(0, Slot{kMaxSlots}, [this](Slot slot) { slots_.push_back(slot); });
+  items.list(slots_);
   words_.resize(slots_.size() * stride_);
   for_each_piece(store, slots_, decoded_,
                  [&](std::span<const std::byte* const> rows, std::size_t first) {

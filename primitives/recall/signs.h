@@ -36,8 +36,8 @@ void pack_signs(const float* values, std::size_t dim, SignWord* words);
 /// like those of signs.
 class SignState {
  public:
-  /// What is visible of `cue` is known and stays; what is hidden is free. If all is visible, all is
-  /// free.
+  /// What is visible of `cue` is known and stays; what is hidden is free. If nothing is hidden, all
+  /// is free.
   SignState(const Cue& cue, std::size_t dim);
 
   std::size_t dim() const noexcept { return dim_; }

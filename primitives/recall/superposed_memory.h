@@ -244,9 +244,8 @@ class SuperposedMemory<Trace>::View {
       if (difference.size() <= memory_.among(items_).size()) {
         std::copy_n(memory_.sum_.data(), memory_.trace_.count(), copy_.data());
       } else {  // sooner added up anew
-        difference = {};
-        items_->for_each(0, Slot{kMaxSlots},
-                         [&](Slot slot) { difference.missing.push_back(slot); });
+        difference.surplus.clear();
+        items_->list(difference.missing);
       }
     }
     memory_.correct(difference, copy_, scratch_);

@@ -179,6 +179,24 @@ def test_vprimitives_describe_their_options(wire, protocol):
     assert all(option["help"] and option["range"] for option in options.values())
 
 
+def test_a_dimension_that_a_primitive_cannot_take_is_refused_with_the_greatest(wire, protocol):
+    for entry in wire.call("VPRIMITIVES"):
+        entry = entry if protocol == 3 else dict(zip(entry[::2], entry[1::2]))
+        name, most = entry["name"].decode(), entry["max-dimension"]
+        assert wire.call("VNEW", name, most, "PRIMITIVE", name) == "OK"
+        error = wire.call("VNEW", name + "+", most + 1, "PRIMITIVE", name)
+        assert isinstance(error, ErrorReply) and str(most) in error
+
+
+def test_vinfo_tells_what_an_item_costs(wire):
+    wire.call("VNEW", "index", 2)
+    wire.call("VMADD", "index", "east", pack(2, 0), "north", NORTH, "west", WEST)
+    info = wire.call("VINFO", "index")
+    info = info if isinstance(info, dict) else dict(zip(info[::2], info[1::2]))
+    assert 0 < info["index-bytes"] < info["memory-bytes"]
+    assert info["bytes-per-item"] == info["memory-bytes"] // 3
+
+
 def test_defaults_are_cosine_and_hnsw(wire):
     wire.call("VNEW", "index", 4)
     info = wire.call("VINFO", "index")

@@ -129,12 +129,14 @@ double TestCollection::energy(std::span<const float> state, const RecallParams& 
   return index_->recaller()->energy(state, params, scratch_).value();
 }
 
-void TestCollection::tune() {
+Tuning TestCollection::tune(std::size_t sample) {
   Recaller& recaller = *index_->recaller();
-  const auto survey = recaller.survey({.sample = held_.size()}).value();
+  const auto survey = recaller.survey({.sample = sample}).value();
   while (survey->step(scratch_)) {
   }
-  recaller.adopt(survey->tuning().value());
+  const Tuning tuning = survey->tuning().value();
+  recaller.adopt(tuning);
+  return tuning;
 }
 
 std::vector<Hit> TestCollection::expected(std::span<const float> query, std::size_t k) {

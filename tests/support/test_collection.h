@@ -64,8 +64,8 @@ class TestCollection {
   /// With recall options, as VRECALL takes them.
   Recall recall_from(std::span<const float> cue, const std::vector<OptionText>& options);
   double energy(std::span<const float> state, const RecallParams& params = {});
-  /// Surveys all items, and adopts what comes of it.
-  void tune();
+  /// Surveys the items, or a sample of them, and adopts what comes of it.
+  Tuning tune(std::size_t sample = kMaxSlots);
 
   /// The true answer: every held slot scored, sorted, cut.
   std::vector<Hit> expected(std::span<const float> query, std::size_t k);

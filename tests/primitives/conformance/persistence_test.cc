@@ -30,39 +30,34 @@ void fill(TestCollection& collection, Rng& rng, std::size_t count) {
   collection.add_all(uniform_vectors(rng, (count + 4) / 5, dim));
 }
 
-/// Recalls of a collection that can, without options where those are known after tuning.
-std::vector<Recall> recalls_of(TestCollection& collection, const Vectors& cues,
-                               const SlotSet* items) {
+/// What a collection recalled, if it can, and what has to be known of it to recall so again.
+struct Recalled {
+  Tuning tuning;
   std::vector<Recall> recalls;
-  if (!collection.primitive().traits.recalls) return recalls;
+};
+
+Recalled recall_among(TestCollection& collection, const Vectors& cues, const SlotSet& items,
+                      Tuning tuning) {
+  Recalled recalled{std::move(tuning), {}};
+  if (!collection.primitive().traits.recalls) return recalled;
   for (std::size_t i = 0; i < cues.count(); ++i) {
-    recalls.push_back(collection.recall_from({cues[i]}, {.items = items}));
+    recalled.recalls.push_back(collection.recall_from({cues[i]}, {.items = &items}));
   }
-  return recalls;
+  return recalled;
 }
 
-/// That a collection recalls as before.
-void check_recalls(TestCollection& collection, const Vectors& cues,
-                   const std::vector<Recall>& before) {
-  const std::vector<Recall> after = recalls_of(collection, cues, nullptr);
-  REQUIRE(after.size() == before.size());
-  for (std::size_t i = 0; i < after.size(); ++i) check_same(after[i], before[i]);
-}
-
-/// Tunes a collection that can recall, and has the next one know what was found.
+/// A few items are enough of a sample.
 Tuning tune(TestCollection& collection) {
-  Recaller* const recaller = collection.index().recaller();
-  if (recaller == nullptr) return {};
-  const auto survey = recaller->survey({.sample = 20}).value();
-  while (survey->step(collection.scratch())) {
-  }
-  const Tuning tuning = survey->tuning().value();
-  recaller->adopt(tuning);
-  return tuning;
+  return collection.primitive().traits.recalls ? collection.tune(20) : Tuning{};
 }
 
-void adopt(TestCollection& collection, const Tuning& tuning) {
-  if (Recaller* const recaller = collection.index().recaller()) recaller->adopt(tuning);
+/// That a fresh collection recalls the same to the bit.
+void check_recalls(TestCollection& collection, const Vectors& cues, const Recalled& before) {
+  if (!collection.primitive().traits.recalls) return;
+  collection.index().recaller()->adopt(before.tuning);
+  for (std::size_t i = 0; i < cues.count(); ++i) {
+    check_same(collection.recall_from({cues[i]}), before.recalls[i]);
+  }
 }
 
 /// That a restored collection has these items, all of which are found, and nothing else, before and
@@ -133,7 +128,7 @@ TEST_CASE("primitives/conformance: what changes between items and structure does
       const auto saved = collection.save_items();
       if (rows_first) collection.save_rows(*saved);
       const Vectors cues = uniform_vectors(rng, 5, kDim);
-      const std::vector<Recall> before = recalls_of(collection, cues, &saved->items);
+      const Recalled before = recall_among(collection, cues, saved->items, tuning);
 
       // Without deferred_reclaim an erased slot is free at once, but here it must not be reused.
       collection.add_all(uniform_vectors(rng, 400, kDim));
@@ -143,7 +138,6 @@ TEST_CASE("primitives/conformance: what changes between items and structure does
         continue;  // freed rows are not saved
       if (!rows_first) collection.save_rows(*saved);
       REQUIRE(collection.restore(*saved).has_value());
-      adopt(collection, tuning);
       check_recalls(collection, cues, before);
       check_restored(collection, saved->items, rng);
     }
@@ -161,9 +155,8 @@ TEST_CASE("primitives/conformance: some of the items may be loaded") {
     for (const Slot stride : {50U, 1U}) {
       for (Slot slot = 0; slot < 800; slot += stride) saved->items.erase(slot);
       const Vectors cues = uniform_vectors(rng, 5, kDim);
-      const std::vector<Recall> before = recalls_of(collection, cues, &saved->items);
+      const Recalled before = recall_among(collection, cues, saved->items, tuning);
       REQUIRE(collection.restore(*saved).has_value());
-      adopt(collection, tuning);
       check_recalls(collection, cues, before);
     }
     check_restored(collection, saved->items, rng);

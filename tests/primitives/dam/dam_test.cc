@@ -128,8 +128,8 @@ TEST_CASE("primitives/dam: thousands of dimensions leave the range of no double"
   }
 }
 
-/// Where the scale did not fit such overlaps, each hidden sign had the table of powers made anew:
-/// 10^9 of them here.
+/// Were the scale not to fit such overlaps, each of 10,000 hidden signs would have a table of
+/// 40,005 powers made anew.
 TEST_CASE("primitives/dam: a cue that is opposed to all items is recalled as fast as any") {
   constexpr std::size_t kDim = 20'000;
   TestCollection memory = memory_of(equal_vectors(1, kDim, 1.0F));
