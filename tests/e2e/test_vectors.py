@@ -75,7 +75,10 @@ def test_vget_returns_the_packed_vector(wire, index, protocol):
 
 def test_vsearch_alternates_keys_and_distances(wire, index, protocol):
     assert wire.call_raw("VSEARCH", index, EAST, 5) == (
-        b"*4\r\n$4\r\neast\r\n" + number(protocol, b"0") + b"$5\r\nnorth\r\n" + number(protocol, b"1")
+        b"*4\r\n$4\r\neast\r\n"
+        + number(protocol, b"0")
+        + b"$5\r\nnorth\r\n"
+        + number(protocol, b"1")
     )
     assert wire.call("VSEARCH", index, EAST, 1)[0] == b"east"
 
@@ -134,9 +137,15 @@ def test_codes_stand_for_vectors_or_beside_them(wire, primitive, quant):
     rng = random.Random(1)
     vectors = {f"k{i}": [rng.uniform(-1, 1) for _ in range(32)] for i in range(300)}
     only_codes = ["RERANK", "none"] if primitive == "hnsw" else []
-    assert wire.call("VNEW", "codes", 32, "METRIC", "l2", "PRIMITIVE", primitive, "QUANT", quant,
-                     *only_codes) == "OK"
-    assert wire.call("VNEW", "both", 32, "METRIC", "l2", "PRIMITIVE", "hnsw", "QUANT", quant) == "OK"
+    assert (
+        wire.call(
+            "VNEW", "codes", 32, "METRIC", "l2", "PRIMITIVE", primitive, "QUANT", quant, *only_codes
+        )
+        == "OK"
+    )
+    assert (
+        wire.call("VNEW", "both", 32, "METRIC", "l2", "PRIMITIVE", "hnsw", "QUANT", quant) == "OK"
+    )
     for key, vector in vectors.items():
         for index in ("codes", "both"):
             wire.call("VADD", index, key, pack(*vector))
@@ -165,9 +174,7 @@ def test_vprimitives_describe_their_options(wire, protocol):
     def as_map(reply):
         return reply if protocol == 3 else dict(zip(reply[::2], reply[1::2]))
 
-    primitives = {
-        entry["name"].decode(): entry for entry in map(as_map, wire.call("VPRIMITIVES"))
-    }
+    primitives = {entry["name"].decode(): entry for entry in map(as_map, wire.call("VPRIMITIVES"))}
     assert {"flat", "hnsw"} <= set(primitives)
     assert as_map(primitives["flat"]["traits"])["exact"] in (True, 1)
     options = {
@@ -205,7 +212,8 @@ def test_defaults_are_cosine_and_hnsw(wire):
 
 
 @pytest.mark.parametrize(
-    "metric, expected", [("cosine", [0.0, 1.0, 2.0]), ("l2", [0.0, 5**0.5, 3.0]), ("dot", [-4.0, 0.0, 2.0])]
+    "metric, expected",
+    [("cosine", [0.0, 1.0, 2.0]), ("l2", [0.0, 5**0.5, 3.0]), ("dot", [-4.0, 0.0, 2.0])],
 )
 @pytest.mark.parametrize("primitive", ["flat", "hnsw"])
 def test_distances(wire, primitive, metric, expected):
@@ -236,12 +244,18 @@ def test_an_index_is_a_key_among_others(wire, index):
     [
         (["VADD", "index", "k", pack(1, 2, 3)], "ERR vector has 3 dimensions, index 'index' has 2"),
         (["VSEARCH", "index", pack(1), 3], "ERR vector has 1 dimensions, index 'index' has 2"),
-        (["VADD", "index", "k", b"12345"], "ERR vector has 5 bytes, expected packed float32, 4 bytes for each dimension"),
+        (
+            ["VADD", "index", "k", b"12345"],
+            "ERR vector has 5 bytes, expected packed float32, 4 bytes for each dimension",
+        ),
         (["VADD", "index", "", EAST], "ERR a vector's key must have 1 to 65536 bytes, got 0"),
         (["VADD", "none", "k", EAST], "ERR no such index 'none', VNEW makes one"),
         (["VDROP", "none"], "ERR no such index 'none', VNEW makes one"),
         (["VNEW", "index", 2], "ERR index 'index' already exists"),
-        (["VNEW", "new", 2, "METRIC", "hamming"], "ERR unknown metric 'hamming', expected cosine, l2 or dot"),
+        (
+            ["VNEW", "new", 2, "METRIC", "hamming"],
+            "ERR unknown metric 'hamming', expected cosine, l2 or dot",
+        ),
         (["VNEW", "new", 0], "ERR dimension must be an integer in 1..65536, got '0'"),
         (["VNEW", "new", 65537], "ERR dimension must be an integer in 1..65536, got '65537'"),
         (["VNEW", "new", 2, "PRIMITIVE"], "ERR option 'PRIMITIVE' has no value"),
