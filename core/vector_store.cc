@@ -29,29 +29,55 @@ Result<std::unique_ptr<VectorStore>> VectorStore::create(std::size_t dim, Metric
 
 Status VectorStore::reserve_address_space() {
   ENGRAM_TRY(rows_.reserve());
+  ENGRAM_TRY(free_.reserve());
   return factors_.reserve(kMaxSlots);
 }
 
+/// Makes room for slots below `slot_end`, none of which is allocated thereby.
+Status VectorStore::extend(Slot slot_end) {
+  ENGRAM_TRY(rows_.ensure(slot_end));
+  ENGRAM_TRY(factors_.ensure(slot_end));
+  return free_.ensure(slot_end);
+}
+
 Result<Slot> VectorStore::allocate() {
-  if (!free_.empty()) {
-    const Slot slot = free_.back();
-    free_.pop_back();
-    return slot;
+  while (!released_.empty()) {
+    const Slot slot = released_.back();
+    released_.pop_back();
+    if (free_.erase(slot)) return slot;
   }
-  const Slot slot = slot_end_.load(std::memory_order_relaxed);
+  const Slot slot = slot_end();
   if (slot >= kMaxSlots) {
     return fail(ErrorCode::kResourceExhausted,
                 "the index is full: it holds " + std::to_string(kMaxSlots) + " vectors");
   }
-  ENGRAM_TRY(rows_.ensure(std::size_t{slot} + 1));
-  ENGRAM_TRY(factors_.ensure(std::size_t{slot} + 1));
-  slot_end_.store(slot + 1, std::memory_order_release);
+  ENGRAM_TRY(allocate(slot));
   return slot;
+}
+
+Status VectorStore::allocate(Slot slot) {
+  ENGRAM_ASSERT(is_free(slot));
+  if (free_.erase(slot)) return {};
+  ENGRAM_TRY(extend(slot + 1));
+  for (Slot unused = slot; unused-- > slot_end();) {
+    free_.add(unused);
+    released_.push_back(unused);
+  }
+  slot_end_.store(slot + 1, std::memory_order_release);
+  return {};
+}
+
+bool VectorStore::is_free(Slot slot) const noexcept {
+  return free_.contains(slot) || (slot >= slot_end() && slot < kMaxSlots);
 }
 
 void VectorStore::release(Slot slot) {
   ENGRAM_ASSERT(slot < slot_end());
-  free_.push_back(slot);
+  free_.add(slot);
+  released_.push_back(slot);
+  // Slots that were asked for by number are still listed here.
+  constexpr std::size_t kSlack = 1024;
+  if (released_.size() > 2 * free_.size() + kSlack) free_.list(released_);
 }
 
 void VectorStore::write(Slot slot, std::span<const float> vector) {
@@ -90,8 +116,8 @@ float VectorStore::encode(std::span<const float> vector, std::byte* row) const {
 
 std::size_t VectorStore::memory_bytes() const noexcept {
   const std::size_t slots = slot_end();
-  return slots * (row_bytes() + sizeof(float)) + rows_.bookkeeping_bytes() +
-         free_.capacity() * sizeof(Slot);
+  return slots * (row_bytes() + sizeof(float)) + rows_.bookkeeping_bytes() + free_.memory_bytes() +
+         released_.capacity() * sizeof(Slot);
 }
 
 }  // namespace engram

@@ -41,6 +41,13 @@ class VectorStore {
   /// Errors: kResourceExhausted when memory or kMaxSlots runs out; nothing changes then.
   Result<Slot> allocate();
 
+  /// That very slot, which is_free(). Lower ones that were never used are free afterwards. Errors:
+  /// as above.
+  Status allocate(Slot slot);
+
+  /// Whether allocate() may give it: it is below kMaxSlots, and nobody has it. Owner only.
+  bool is_free(Slot slot) const noexcept;
+
   /// Gives a slot back for reuse. Its row stays readable until the slot is written again.
   void release(Slot slot);
 
@@ -81,7 +88,7 @@ class VectorStore {
   /// Calls visit(slot) for the slots below slot_end() that are not allocated. Owner only.
   template <class Visit>
   void for_each_free(Visit&& visit) const {
-    for (const Slot slot : free_) visit(slot);
+    free_.for_each(0, slot_end(), visit);
   }
 
   /// Allocated and not released.
@@ -94,6 +101,7 @@ class VectorStore {
   VectorStore(std::size_t dim, Metric metric, Element element);
 
   Status reserve_address_space();
+  Status extend(Slot slot_end);
   float encode(std::span<const float> vector, std::byte* row) const;
 
   // vector_store_sections.cc
@@ -105,7 +113,9 @@ class VectorStore {
 
   RowBlocks rows_;
   ReservedArray<float> factors_;  // by slot, what decode_row needs
-  std::vector<Slot> free_;
+  SlotSet free_;                  // below slot_end_
+  std::vector<Slot>
+      released_;  // all of free_, the last on top, and some that are not free any more
   std::atomic<Slot> slot_end_{0};
 };
 

@@ -49,8 +49,11 @@ Status VectorStore::load(SectionReader& reader, const SlotSet& stored) {
   const Slot end = stored.end();
   ENGRAM_TRY(rows_.load(reader, kRows, end));
   ENGRAM_TRY(factors_.adopt(reader, kFactors, end));
+  ENGRAM_TRY(free_.ensure(end));
   for (Slot slot = end; slot-- > 0;) {
-    if (!stored.contains(slot)) free_.push_back(slot);
+    if (stored.contains(slot)) continue;
+    free_.add(slot);
+    released_.push_back(slot);
   }
   slot_end_.store(end, std::memory_order_release);
   return {};

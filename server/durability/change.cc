@@ -55,6 +55,7 @@ class Encoder {
   void operator()(const PutVector& change) {
     begin(Type::kPutVector);
     put_number(out_, change.id);
+    put_number(out_, change.slot);
     put_string(out_, change.key);
     put_string(out_, change.vector);
   }
@@ -126,7 +127,8 @@ Change decode_content(Type type, FieldReader& fields) {
     case Type::kNewCollection:
       return decode_collection(fields);
     case Type::kPutVector:
-      return PutVector{fields.number<std::uint64_t>(), fields.string(), fields.string()};
+      return PutVector{fields.number<std::uint64_t>(), fields.number<Slot>(), fields.string(),
+                       fields.string()};
     case Type::kEraseVector:
       return EraseVector{fields.number<std::uint64_t>(), fields.string()};
     case Type::kTuneIndex:

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "core/slot.h"
 
 namespace engram {
 
@@ -49,6 +50,7 @@ struct NewCollection {
 };
 struct PutVector {
   std::uint64_t id;
+  Slot slot;  ///< where it lies, any number when decoded
   std::string_view key;
   std::string_view vector;  ///< packed little-endian float32
 };

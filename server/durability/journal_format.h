@@ -13,7 +13,7 @@
 
 namespace engram {
 
-inline constexpr std::uint32_t kJournalVersion = 1;
+inline constexpr std::uint32_t kJournalVersion = 2;
 inline constexpr std::size_t kSegmentHeaderBytes = 48;
 inline constexpr std::size_t kFrameHeaderBytes = 32;
 inline constexpr std::string_view kFrameMagic = "FRME";

@@ -129,8 +129,15 @@ std::size_t Collection::memory_bytes() const noexcept {
          keys_.memory_bytes() + key_bytes_;
 }
 
-Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<const float> vector) {
-  const Result<Slot> slot = store_->allocate();
+Result<Slot> Collection::take_slot(Slot wanted) {
+  if (wanted == kNoSlot) return store_->allocate();
+  ENGRAM_TRY(store_->allocate(wanted));
+  return wanted;
+}
+
+Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<const float> vector,
+                                             Slot wanted) {
+  const Result<Slot> slot = take_slot(wanted);
   if (!slot) return tl::unexpected(slot.error());
   Status room = entries_.ensure(std::size_t{*slot} + 1);
   if (room) room = current_.ensure(*slot + 1);
@@ -209,7 +216,7 @@ bool Collection::commit(Entry& entry) {
 
 void Collection::abandon_waiting() {
   const auto self = shared_from_this();  // what waits may hold the last reference
-  waiting_save_ = {};
+  after_reclaim_.clear();
   gate_.abandon_waiting();
   key_order_.abandon_waiting();
   std::exchange(delayed_writes_, {});
@@ -242,38 +249,71 @@ bool Collection::must_wait_for_reclaim() const noexcept {
 
 void Collection::reclaim_if_worthwhile() {
   if (reclaiming_ || saving_ || erased_.size() < worth_reclaiming()) return;
-  reclaiming_ = true;
-  // An action may run inside the last operation's completion, which keeps `this` alive.
-  grace_.after([this, slots = std::exchange(erased_, {})] { reclaim(slots); });
+  start_reclaim([](const Status&) {});  // out of memory: tried again with the next erasure
 }
 
-void Collection::reclaim(std::vector<Slot> slots) {
+void Collection::start_reclaim(std::function<void(Status)> done) {
+  reclaiming_ = true;
+  // An action may run inside the last operation's completion, which keeps `this` alive.
+  grace_.after(
+      [this, slots = std::exchange(erased_, {}), done = std::move(done)] { reclaim(slots, done); });
+}
+
+void Collection::settle(std::function<void(Status)> done) {
+  if (reclaiming_) {
+    after_reclaim_.push_back([this, done = std::move(done)] { settle(done); });
+  } else if (!erased_.empty()) {
+    start_reclaim(std::move(done));
+  } else {
+    grace_.after([this, done = std::move(done)] {
+      reuse_freed();
+      done({});
+    });
+  }
+}
+
+void Collection::reclaim(std::vector<Slot> slots, const std::function<void(Status)>& done) {
   const auto shared = std::make_shared<const std::vector<Slot>>(std::move(slots));
   const auto status = std::make_shared<Status>();
   run(
       write_access(), Lane::kBulk,
       [this, shared, status](Scratch& scratch) { *status = index_->reclaim(*shared, scratch); },
-      [this, shared, status] {
-        reclaiming_ = false;
-        start_waiting_save();
-        if (*status) {
-          grace_.after([this, shared] {
-            for (const Slot slot : *shared) free_slot(slot);
-          });
-          reclaim_if_worthwhile();
-        } else {  // out of memory: tried again with the next erasure
-          erased_.insert(erased_.end(), shared->begin(), shared->end());
-        }
-        for (const auto& start : std::exchange(delayed_writes_, {})) start();
-      });
+      [this, shared, status, done] { end_reclaim(*shared, std::move(*status), done); });
 }
 
+void Collection::end_reclaim(const std::vector<Slot>& slots, Status status,
+                             const std::function<void(Status)>& done) {
+  reclaiming_ = false;
+  const bool is_done = status.has_value();
+  if (is_done) {
+    grace_.after([this, slots, done] {
+      for (const Slot slot : slots) free_slot(slot);
+      reuse_freed();
+      done({});
+    });
+  } else {
+    erased_.insert(erased_.end(), slots.begin(), slots.end());
+    done(std::move(status));
+  }
+  for (const auto& start : std::exchange(after_reclaim_, {})) start();
+  if (is_done) reclaim_if_worthwhile();
+  for (const auto& start : std::exchange(delayed_writes_, {})) start();
+}
+
+/// Slots come back some at a time. A replayed journal has to wait for a slot that it wants again,
+/// and not for each one so.
 void Collection::free_slot(Slot slot) {
   rows_.after([this, slot] {
+    constexpr std::size_t kBatch = 64;
     stored_.erase(slot);
     delete std::exchange(entries_[slot], nullptr);
-    store_->release(slot);
+    freed_.push_back(slot);
+    if (freed_.size() >= kBatch) reuse_freed();
   });
+}
+
+void Collection::reuse_freed() {
+  for (const Slot slot : std::exchange(freed_, {})) store_->release(slot);
 }
 
 }  // namespace engram

@@ -151,8 +151,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// but its owner and the operations that run. For shutdown: no more may begin.
   void abandon_waiting();
 
-  /// Slots in use that are not the place of a key: being written, or erased and not yet free.
-  std::size_t unsettled() const noexcept { return store_->live() - keys_.size(); }
+  /// Slots in use that are not the place of a key: being written, or erased and not yet let go of.
+  std::size_t unsettled() const noexcept { return store_->live() - freed_.size() - keys_.size(); }
 
   // Saving. Until end_save(), no slot is given back, so that rows and links stay what they are
   // while save() reads them; everything else goes on.
@@ -165,6 +165,15 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Status save(SectionWriter& writer) const;
   void end_save();
 
+  // Repeating what a journal says.
+
+  /// Whether PutBatch::add() may be asked for this slot.
+  bool is_free(Slot slot) const noexcept { return store_->is_free(slot); }
+
+  /// Makes all slots free that hold nothing, which takes until the operations that run have ended,
+  /// then calls `done`. Not beside a save. Errors: those of Index::reclaim().
+  void settle(std::function<void(Status)> done);
+
   /// Fills a new collection with what save() wrote. An index that saves no structure is left empty:
   /// rebuild() fills it. Errors: kDataLoss, kResourceExhausted; the collection is of no use then.
   Status load(SectionReader& reader);
@@ -172,8 +181,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// error.
   void rebuild(std::function<void(Status)> done);
 
-  /// Whether `key` holds `vector` already, bit for bit, and no write to it is under way.
-  bool holds(std::string_view key, std::span<const float> vector) const;
+  /// Whether `key` holds `vector` in `slot` already, bit for bit, and no write to it is under way.
+  bool holds(std::string_view key, std::span<const float> vector, Slot slot) const;
 
   /// Why the content cannot be trusted; empty if it can.
   const std::string& damage() const noexcept { return damage_; }
@@ -223,7 +232,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   void start_erase(const std::string& key, const std::function<void(bool)>& done,
                    const InProgress& change);
-  Result<Entry*> stage(std::string_view key, std::span<const float> vector);
+  Result<Slot> take_slot(Slot wanted);
+  Result<Entry*> stage(std::string_view key, std::span<const float> vector, Slot wanted);
   Status insert(const Entry& entry, Slot replaced, Scratch& scratch);
   Status add_to_index(const Entry& entry, Scratch& scratch);
   void remove(Slot slot, Scratch& scratch);
@@ -234,9 +244,12 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::size_t worth_reclaiming() const noexcept;
   bool must_wait_for_reclaim() const noexcept;
   void reclaim_if_worthwhile();
-  void reclaim(std::vector<Slot> slots);
+  void start_reclaim(std::function<void(Status)> done);
+  void reclaim(std::vector<Slot> slots, const std::function<void(Status)>& done);
+  void end_reclaim(const std::vector<Slot>& slots, Status status,
+                   const std::function<void(Status)>& done);
   void free_slot(Slot slot);
-  void start_waiting_save();
+  void reuse_freed();
   Status save_keys(SectionWriter& writer, const SlotSet& items) const;
   Status load_keys(SectionReader& reader, const SlotSet& stored);
   static Status check_tuning(const Tuning& tuning);
@@ -276,10 +289,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
   KeyOrder key_order_;
 
   std::vector<Slot> erased_;  // await reclaim
+  std::vector<Slot> freed_;   // await that there are some more of them
   std::deque<std::function<void()>> delayed_writes_;
   bool reclaiming_ = false;
   bool saving_ = false;
-  std::function<void()> waiting_save_;  // until a reclaim has ended
+  std::vector<std::function<void()>> after_reclaim_;  // what waits until it has ended
   GracePeriod::Ticket save_ticket_ = 0;
   Tuning tuning_;             // what the index was told last
   std::string saved_tuning_;  // as of the beginning of the save; empty: none
@@ -300,9 +314,9 @@ class Collection::PutBatch {
   PutBatch(const PutBatch&) = delete;
   PutBatch& operator=(const PutBatch&) = delete;
 
-  /// Stages `vector` ([dim], passed check_vector) under `key`. Of two with one key the later wins.
-  /// Errors: kResourceExhausted.
-  Status add(std::string_view key, std::span<const float> vector);
+  /// Stages `vector` ([dim], passed check_vector) under `key`, in `slot` if one is named, which
+  /// is_free(). Of two with one key the later wins. Errors: kResourceExhausted.
+  Status add(std::string_view key, std::span<const float> vector, Slot slot = kNoSlot);
 
   /// Puts all that was added, then calls `done` with how many keys are new. Fails with the first
   /// error if the index could not take some of them; the others are stored nevertheless.

@@ -26,19 +26,19 @@ tl::unexpected<Error> damaged(std::string message) {
 }  // namespace
 
 void Collection::begin_save(std::function<void()> ready) {
-  ENGRAM_ASSERT(!saving_ && !waiting_save_);
-  waiting_save_ = [self = shared_from_this(), ready = std::move(ready)] {
+  ENGRAM_ASSERT(!saving_);
+  const auto start = [self = shared_from_this(), ready = std::move(ready)] {
     self->saving_ = true;
     self->save_ticket_ = self->rows_.enter();
     self->saved_tuning_.clear();
     if (!self->tuning_.empty()) encode(self->tuning_change(), self->saved_tuning_);
     self->gate_.enter(Access::kShared, ready);
   };
-  if (!reclaiming_) start_waiting_save();
-}
-
-void Collection::start_waiting_save() {
-  if (const auto start = std::exchange(waiting_save_, {})) start();
+  if (reclaiming_) {
+    after_reclaim_.push_back(start);
+  } else {
+    start();
+  }
 }
 
 void Collection::end_save() {
@@ -188,9 +188,10 @@ void Collection::rebuild(std::function<void(Status)> done) {
   rebuild->finish({});
 }
 
-bool Collection::holds(std::string_view key, std::span<const float> vector) const {
+bool Collection::holds(std::string_view key, std::span<const float> vector, Slot slot) const {
   const Entry* const entry = keys_.find(key);
-  return entry != nullptr && !key_order_.is_busy(key) && store_->holds(entry->slot, vector);
+  return entry != nullptr && entry->slot == slot && !key_order_.is_busy(key) &&
+         store_->holds(slot, vector);
 }
 
 void record_creation(ChangeSink& sink, std::string_view key, std::int64_t expires_ms,

@@ -30,8 +30,8 @@ Collection::PutBatch::~PutBatch() {
   for (const Entry* const entry : entries_) collection_->free_slot(entry->slot);
 }
 
-Status Collection::PutBatch::add(std::string_view key, std::span<const float> vector) {
-  Result<Entry*> entry = collection_->stage(key, vector);
+Status Collection::PutBatch::add(std::string_view key, std::span<const float> vector, Slot slot) {
+  Result<Entry*> entry = collection_->stage(key, vector, slot);
   if (!entry) return tl::unexpected(std::move(entry.error()));
   entries_.push_back(*entry);
   if (collection_->context_.sink != nullptr) {
@@ -46,7 +46,8 @@ void Collection::PutBatch::record() const {
   const std::size_t dim = collection_->spec_.dim;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     const auto vector = std::span(vectors_).subspan(i * dim, dim);
-    context.sink->record(PutVector{context.id, entries_[i]->key, packed(vector)});
+    const Entry& entry = *entries_[i];
+    context.sink->record(PutVector{context.id, entry.slot, entry.key, packed(vector)});
   }
 }
 
@@ -126,8 +127,10 @@ void Collection::PutBatch::finish(const std::shared_ptr<Progress>& progress,
 /// cosine may come back different in the last place.
 void Collection::record_failure(const Entry& entry) {
   if (context_.sink == nullptr || key_order_.is_contended(entry.key)) return;
-  if (const auto former = get(entry.key)) {
-    context_.sink->record(PutVector{context_.id, entry.key, packed(*former)});
+  if (const Entry* const former = keys_.find(entry.key)) {
+    std::vector<float> vector(spec_.dim);
+    store_->read(former->slot, vector);
+    context_.sink->record(PutVector{context_.id, former->slot, entry.key, packed(vector)});
   } else {
     context_.sink->record(EraseVector{context_.id, entry.key});
   }

@@ -64,6 +64,7 @@ class Recovery {
   Status apply(const PutVector& change);
   Status apply(const EraseVector& change);
   Status apply(const TuneIndex& change);
+  Status make_free(Collection& collection, Slot slot);
 
   Result<std::shared_ptr<Collection>> create(const NewCollection& change);
   void add(const NewCollection& change, const std::shared_ptr<Collection>& collection);
@@ -264,13 +265,29 @@ Status Recovery::apply(const PutVector& change) {
   }
   std::memcpy(vector_.data(), change.vector.data(), change.vector.size());
   ENGRAM_TRY(check_vector(vector_));
-  if (collection->holds(change.key, vector_)) return {};
+  if (change.slot >= kMaxSlots) {
+    return damaged("there is no slot " + std::to_string(change.slot) + ", " +
+                   std::to_string(kMaxSlots) + " is the most");
+  }
+  if (collection->holds(change.key, vector_, change.slot)) return {};
+  ENGRAM_TRY(make_free(*collection, change.slot));
+  if (!collection->is_free(change.slot)) return apply(EraseVector{change.id, change.key});
   Collection::PutBatch batch(collection);
-  ENGRAM_TRY(batch.add(change.key, vector_));
+  ENGRAM_TRY(batch.add(change.key, vector_, change.slot));
   batch.commit([done = begin()](Result<std::size_t> added) {
     done(added ? Status{} : Status(tl::unexpected(std::move(added.error()))));
   });
   return {};
+}
+
+/// When `slot` was chosen it was free. So it is now, once what went before has come to its end,
+/// unless the snapshot knows what came to lie there later.
+Status Recovery::make_free(Collection& collection, Slot slot) {
+  if (collection.is_free(slot)) return {};
+  ENGRAM_TRY(wait_until_idle(0));
+  if (collection.is_free(slot)) return {};
+  collection.settle(begin());
+  return wait_until_idle(0);
 }
 
 Status Recovery::apply(const EraseVector& change) {

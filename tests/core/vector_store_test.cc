@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -81,6 +82,49 @@ TEST_CASE("core/vector_store: rows are aligned and never move, in any number of 
     CHECK(store->run_length(static_cast<Slot>(block)) == block);
     CHECK(store->slot_end() == count);
   }
+}
+
+TEST_CASE("core/vector_store: a slot is given to one at a time, whether named or not") {
+  auto rng = test::make_rng(33);
+  for (int round = 0; round < 20; ++round) {
+    const auto store = make_store(1);
+    std::set<Slot> taken;
+    for (int i = 0; i < 5'000; ++i) {
+      const auto named = static_cast<Slot>(rng() % 400);
+      const bool is_free = store->is_free(named);
+      REQUIRE(is_free == !taken.contains(named));
+      if (const auto what = rng() % 4; what == 0 && is_free) {
+        REQUIRE(store->allocate(named).has_value());
+        taken.insert(named);
+      } else if (what == 1) {
+        const Slot end = store->slot_end();
+        const Slot slot = store->allocate().value();
+        REQUIRE(taken.insert(slot).second);
+        if (slot == end) REQUIRE(taken.size() == store->slot_end());  // there was no other
+      } else if (!is_free) {
+        store->release(named);
+        taken.erase(named);
+      }
+      REQUIRE(store->live() == taken.size());
+      std::size_t free = 0;
+      store->for_each_free([&](Slot slot) {
+        REQUIRE_FALSE(taken.contains(slot));
+        ++free;
+      });
+      REQUIRE(free + taken.size() == store->slot_end());
+    }
+  }
+}
+
+TEST_CASE("core/vector_store: slots that are always named do not add up to memory") {
+  const auto store = make_store(1);
+  for (int i = 0; i < 100; ++i) add(*store, {0});
+  const std::size_t before = store->memory_bytes();
+  for (int i = 0; i < 100'000; ++i) {
+    store->release(static_cast<Slot>(i % 100));
+    REQUIRE(store->allocate(static_cast<Slot>(i % 100)).has_value());
+  }
+  CHECK(store->memory_bytes() <= before + (std::size_t{1} << 14));
 }
 
 TEST_CASE("core/vector_store: under l2 and dot a vector is read back bit for bit") {

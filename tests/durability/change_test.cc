@@ -46,7 +46,7 @@ class Generator {
       case 5:
         return collection();
       case 6:
-        return PutVector{number<std::uint64_t>(), text(), text()};
+        return PutVector{number<std::uint64_t>(), number<Slot>(), text(), text()};
       case 7:
         return tuning();
       default:
@@ -116,8 +116,9 @@ TEST_CASE("durability/change: the bytes are those of FORMAT.md") {
         "c\x00\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00"
         "\x02\x00\x00\x00l2\x04\x00\x00\x00"
         "flat\x01\x00\x00\x00\x01\x00\x00\x00o\x01\x00\x00\x00p"s);
-  CHECK(encoded(PutVector{1, "k", "vvvv"}) ==
-        "\x07\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00k\x04\x00\x00\x00vvvv"s);
+  CHECK(
+      encoded(PutVector{1, 5, "k", "vvvv"}) ==
+      "\x07\x01\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x01\x00\x00\x00k\x04\x00\x00\x00vvvv"s);
   CHECK(encoded(EraseVector{1, "k"}) == "\x08\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00k"s);
   CHECK(encoded(TuneIndex{1, {{"b", 1.5}}}) ==
         "\x09\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00"

@@ -4,14 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <random>
 #include <string>
 
 #include "tests/server/store_server.h"
+#include "tests/support/files.h"
 #include "tests/support/seed.h"
 #include "tests/support/temporary_directory.h"
 
@@ -20,29 +18,12 @@ namespace {
 
 using test::Digest;
 using test::digest;
+using test::Files;
+using test::read_files;
 using test::request;
 using test::RespClient;
 using test::StoreServer;
-
-using Files = std::map<std::string, std::string>;  // content by name
-
-Files read_files(const std::string& directory) {
-  Files files;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    std::ifstream in(entry.path(), std::ios::binary);
-    files[entry.path().filename()].assign(std::istreambuf_iterator<char>(in), {});
-  }
-  return files;
-}
-
-void write_files(const std::string& directory, const Files& files) {
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    std::filesystem::remove(entry.path());
-  }
-  for (const auto& [name, content] : files) {
-    std::ofstream(directory + "/" + name, std::ios::binary) << content;
-  }
-}
+using test::write_files;
 
 void send_groups(RespClient& client, std::size_t begin, std::size_t end) {
   const auto groups = test::workload();

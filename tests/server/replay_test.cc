@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// A journal that is replayed: over nothing, over the snapshot it goes on from, and over one that
+// knows already what it is about to tell. All end in what was, reply for reply and bit for bit.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/registry.h"
+#include "server/durability/change.h"
+#include "server/durability/snapshot_format.h"
+#include "tests/server/store_server.h"
+#include "tests/support/files.h"
+#include "tests/support/seed.h"
+#include "tests/support/temporary_directory.h"
+
+namespace engram {
+namespace {
+
+using test::Command;
+using test::Digest;
+using test::Files;
+using test::request;
+using test::RespClient;
+using test::StoreServer;
+
+using Rng = std::mt19937_64;
+
+constexpr std::size_t kDim = 8;
+constexpr std::size_t kKeys = 40;
+constexpr std::string_view kSnapshot = "snapshot.engram";
+
+std::string key(std::size_t i) {
+  return "k" + std::to_string(i);
+}
+
+std::string random_vector(Rng& rng) {
+  std::normal_distribution<float> normal;
+  std::vector<float> vector(kDim);
+  for (float& value : vector) value = normal(rng);
+  return std::string(packed(vector));
+}
+
+/// An index of each primitive, under its name.
+std::vector<Command> make_indexes() {
+  std::vector<Command> commands;
+  for (const Primitive* const primitive : primitives()) {
+    commands.push_back(request({"VNEW", primitive->name, std::to_string(kDim), "METRIC", "l2",
+                                "PRIMITIVE", primitive->name}));
+  }
+  return commands;
+}
+
+/// So many writes to few keys of each index: puts, overwrites, and erases of what may not be there.
+std::vector<Command> random_writes(Rng& rng, std::size_t count) {
+  std::vector<Command> commands;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string chosen = key(rng() % kKeys);
+    const bool erases = rng() % 4 == 0;
+    for (const Primitive* const primitive : primitives()) {
+      commands.push_back(erases ? request({"VDEL", primitive->name, chosen})
+                                : request({"VADD", primitive->name, chosen, random_vector(rng)}));
+    }
+  }
+  return commands;
+}
+
+std::vector<Command> tune_all() {
+  std::vector<Command> commands;
+  for (const Primitive* const primitive : primitives()) {
+    if (!primitive->traits.recalls || primitive->name == "mean") continue;
+    commands.push_back(request({"VTUNE", primitive->name, "SAMPLE", "16"}));
+  }
+  return commands;
+}
+
+/// Sends all and leaves none unanswered.
+Digest ask_all(RespClient& client, const std::vector<Command>& commands) {
+  constexpr std::size_t kPipeline = 64;
+  Digest replies;
+  for (std::size_t sent = 0; sent < commands.size();) {
+    std::string bytes;
+    for (; sent < commands.size() && (bytes.empty() || sent % kPipeline != 0); ++sent) {
+      bytes += commands[sent];
+    }
+    client.send(bytes);
+    while (replies.size() < sent) replies.push_back(client.reply());
+  }
+  return replies;
+}
+
+void do_all(RespClient& client, const std::vector<Command>& commands) {
+  for (const std::string& reply : ask_all(client, commands)) REQUIRE(test::is_success(reply));
+}
+
+std::vector<Command> questions(Rng rng) {
+  std::vector<Command> commands;
+  for (const Primitive* const primitive : primitives()) {
+    const std::string_view name = primitive->name;
+    for (std::size_t i = 0; i < kKeys; ++i) commands.push_back(request({"VGET", name, key(i)}));
+    for (int i = 0; i < 5; ++i) {
+      const std::string vector = random_vector(rng);
+      commands.push_back(request({"VSEARCH", name, vector, "100", "EF", "1000"}));
+      commands.push_back(request({"VRECALL", name, "VEC", vector, "TOP", "99", "WITHTRACE"}));
+    }
+  }
+  return commands;
+}
+
+/// A store with the whole of its journal, and a snapshot that was taken midway.
+struct Store {
+  Files files;
+  std::vector<Command> asked;
+  Digest answers;
+
+  explicit Store(Rng& rng) {
+    const test::TemporaryDirectory directory;
+    Files early;
+    {
+      const auto server = std::move(*StoreServer::start(directory.path(), posix_file_system()));
+      RespClient client = server->connect();
+      do_all(client, make_indexes());
+      do_all(client, random_writes(rng, 400));
+      do_all(client, tune_all());
+      do_all(client, random_writes(rng, 100));
+      early = test::read_files(directory.path());
+      do_all(client, {request({"VSAVE"})});
+      do_all(client, random_writes(rng, 300));
+      asked = questions(rng);
+      answers = ask_all(client, asked);
+      // No more than the recalls by primitives that cannot.
+      const auto errors = std::count_if(answers.begin(), answers.end(), [](const auto& answer) {
+        return !test::is_success(answer);
+      });
+      REQUIRE(errors < 20);
+    }
+    files = test::read_files(directory.path());
+    files.merge(early);  // the segment that the snapshot made superfluous
+    REQUIRE(files.contains(std::string(kSnapshot)));
+  }
+
+  /// What a server answers that starts over these files.
+  Digest replay(const Files& over) const {
+    const test::TemporaryDirectory directory;
+    test::write_files(directory.path(), over);
+    const auto server = StoreServer::start(directory.path(), posix_file_system());
+    REQUIRE(server.has_value());
+    RespClient client = (*server)->connect();
+    return ask_all(client, asked);
+  }
+
+  void check(const Digest& replies) const {
+    REQUIRE(replies.size() == answers.size());
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      CAPTURE(asked[i]);
+      REQUIRE(replies[i] == answers[i]);
+    }
+  }
+};
+
+/// The same snapshot, from which the journal is to be replayed as of its first frame.
+std::string replayed_from_the_start(const std::string& snapshot) {
+  StoreId id{};
+  auto summary = parse_snapshot(snapshot, id);
+  REQUIRE(summary.has_value());
+  REQUIRE(summary->replay_from > 1);
+  summary->replay_from = 1;
+  const SnapshotEntry& last = summary->entries.back();
+  const std::uint64_t table = last.offset + padded(last.length);
+  return snapshot.substr(0, table) + encode_snapshot_end(id, *summary, table);
+}
+
+TEST_CASE("server/replay: a journal, alone or after a snapshot, gives every reply to the bit") {
+  Rng rng = test::make_rng(60);
+  const Store store(rng);
+  store.check(store.replay(store.files));
+  Files journal = store.files;
+  journal.erase(std::string(kSnapshot));
+  store.check(store.replay(journal));
+}
+
+TEST_CASE("server/replay: a journal may tell what the snapshot knows, and knows the end of") {
+  Rng rng = test::make_rng(61);
+  const Store store(rng);
+  Files files = store.files;
+  std::string& snapshot = files.at(std::string(kSnapshot));
+  snapshot = replayed_from_the_start(snapshot);
+  store.check(store.replay(files));
+}
+
+}  // namespace
+}  // namespace engram
