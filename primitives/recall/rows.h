@@ -23,13 +23,15 @@ namespace engram::recall {
 template <class Visit>
 void for_each_piece(const VectorStore& store, std::span<const Slot> slots, AlignedBuffer& buffer,
                     Visit&& visit) {
-  constexpr std::size_t kPiece = 64;
-  std::array<const std::byte*, kPiece> rows;
+  constexpr std::size_t kMostRows = 512;
+  constexpr std::size_t kMostDecoded = 64;  // they are written, and should stay in a cache
+  std::array<const std::byte*, kMostRows> rows;
   const bool decodes = store.element() != Element::kF32;
+  const std::size_t piece = decodes ? kMostDecoded : kMostRows;
   const std::size_t stride = row_bytes(store.dim());
-  std::byte* const decoded = decodes ? buffer.reserve(kPiece * stride) : nullptr;
-  for (std::size_t first = 0; first < slots.size(); first += kPiece) {
-    const std::size_t count = std::min(kPiece, slots.size() - first);
+  std::byte* const decoded = decodes ? buffer.reserve(piece * stride) : nullptr;
+  for (std::size_t first = 0; first < slots.size(); first += piece) {
+    const std::size_t count = std::min(piece, slots.size() - first);
     for (std::size_t i = 0; i < count; ++i) {
       const std::byte* const row = store.row(slots[first + i]);
       rows[i] = decodes ? decoded + i * stride : row;
