@@ -28,7 +28,7 @@ namespace engram::drdam {
 /// angle leaves nothing.
 ///
 /// S is drawn from the seed by SplitMix64 [Steele2014] and the transform of Box and Muller, alike
-/// on all machines as far as their logarithms and cosines are. Who needs it first draws it, some 35
+/// on all machines as far as their logarithms and cosines are. Who needs it first draws it, some 20
 /// ns a number: create() may run where all clients wait. Any number of threads may share one.
 class RandomFeatures {
  public:
