@@ -140,7 +140,7 @@ stage_format() {
 }
 
 stage_lint() {
-  # How many paths the static analyzer follows in a function; its default takes twice the time of the whole stage.
+  # How far the static analyzer follows the paths of a function. By default it is three times as far, which takes twice the time.
   local effort=(-extra-arg=-Xclang -extra-arg=-analyzer-config -extra-arg=-Xclang -extra-arg=max-nodes=75000)
   check "lint: configure" configure build-lint clang || return
   check "lint: clang-tidy" run-clang-tidy -quiet "${effort[@]}" -p build-lint "$PWD/(core|primitives|server)/.*\.cc$"
