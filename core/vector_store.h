@@ -37,7 +37,7 @@ class VectorStore {
   Element element() const noexcept { return element_; }
   std::size_t row_bytes() const noexcept { return rows_.row_bytes(); }
 
-  /// A slot for a new vector: the one released last, else the next never used.
+  /// A slot for a new vector: one that was released, else the next never used.
   /// Errors: kResourceExhausted when memory or kMaxSlots runs out; nothing changes then.
   Result<Slot> allocate();
 
@@ -114,8 +114,7 @@ class VectorStore {
   RowBlocks rows_;
   ReservedArray<float> factors_;  // by slot, what decode_row needs
   SlotSet free_;                  // below slot_end_
-  std::vector<Slot>
-      released_;  // all of free_, the last on top, and some that are not free any more
+  std::vector<Slot> released_;    // all of free_, and some that are not free any more
   std::atomic<Slot> slot_end_{0};
 };
 

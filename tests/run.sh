@@ -129,8 +129,10 @@ stage_fuzz() {
     kept="tests/fuzz/corpus/$(basename "$fuzzer")"
     [[ -d "$kept" ]] || kept=
     check "fuzz: $fuzzer" "build-asan/$fuzzer" -max_total_time="$fuzz_seconds" -rss_limit_mb=2048 -timeout=10 \
-      -print_final_stats=1 -verbosity=0 -artifact_prefix="$results/" "$results/corpus/$fuzzer" ${kept:+"$kept"}
+      -print_final_stats=1 -verbosity=0 -artifact_prefix="$results/" "$results/corpus/$fuzzer" ${kept:+"$kept"} &
+    while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n; done
   done
+  wait
 }
 
 sources() { git ls-files -- '*.cc' '*.h' '*.c'; }

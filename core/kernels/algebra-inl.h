@@ -77,8 +77,12 @@ void add_rows(std::size_t floats, const double* factors, std::span<const std::by
     const bool has_next = i + 2 * kSumGroup <= rows.size();
     add_group<kSumGroup>(floats, factors + i, all + i, all + i + (has_next ? kSumGroup : 0), sum);
   }
+  constexpr std::size_t kFew = 4;
+  for (; i + kFew <= rows.size(); i += kFew) {
+    add_group<kFew>(floats, factors + i, all + i, all + i, sum);
+  }
   for (; i < rows.size(); ++i) {
-    add_group<1>(floats, factors + i, all + i, all + std::min(i + 1, rows.size() - 1), sum);
+    add_group<1>(floats, factors + i, all + i, all + i, sum);
   }
 }
 

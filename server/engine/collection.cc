@@ -130,9 +130,14 @@ std::size_t Collection::memory_bytes() const noexcept {
 }
 
 Result<Slot> Collection::take_slot(Slot wanted) {
-  if (wanted == kNoSlot) return store_->allocate();
-  ENGRAM_TRY(store_->allocate(wanted));
-  return wanted;
+  if (wanted != kNoSlot) {
+    ENGRAM_TRY(store_->allocate(wanted));
+    return wanted;
+  }
+  const Result<Slot> slot = store_->allocate();
+  if (slot || freed_.empty()) return slot;
+  reuse_freed();
+  return store_->allocate();
 }
 
 Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<const float> vector,
@@ -255,8 +260,8 @@ void Collection::reclaim_if_worthwhile() {
 void Collection::start_reclaim(std::function<void(Status)> done) {
   reclaiming_ = true;
   // An action may run inside the last operation's completion, which keeps `this` alive.
-  grace_.after(
-      [this, slots = std::exchange(erased_, {}), done = std::move(done)] { reclaim(slots, done); });
+  const auto slots = std::make_shared<const std::vector<Slot>>(std::exchange(erased_, {}));
+  grace_.after([this, slots, done = std::move(done)] { reclaim(slots, done); });
 }
 
 void Collection::settle(std::function<void(Status)> done) {
@@ -272,27 +277,26 @@ void Collection::settle(std::function<void(Status)> done) {
   }
 }
 
-void Collection::reclaim(std::vector<Slot> slots, const std::function<void(Status)>& done) {
-  const auto shared = std::make_shared<const std::vector<Slot>>(std::move(slots));
+void Collection::reclaim(const Slots& slots, const std::function<void(Status)>& done) {
   const auto status = std::make_shared<Status>();
   run(
       write_access(), Lane::kBulk,
-      [this, shared, status](Scratch& scratch) { *status = index_->reclaim(*shared, scratch); },
-      [this, shared, status, done] { end_reclaim(*shared, std::move(*status), done); });
+      [this, slots, status](Scratch& scratch) { *status = index_->reclaim(*slots, scratch); },
+      [this, slots, status, done] { end_reclaim(slots, std::move(*status), done); });
 }
 
-void Collection::end_reclaim(const std::vector<Slot>& slots, Status status,
+void Collection::end_reclaim(const Slots& slots, Status status,
                              const std::function<void(Status)>& done) {
   reclaiming_ = false;
   const bool is_done = status.has_value();
   if (is_done) {
     grace_.after([this, slots, done] {
-      for (const Slot slot : slots) free_slot(slot);
+      for (const Slot slot : *slots) free_slot(slot);
       reuse_freed();
       done({});
     });
   } else {
-    erased_.insert(erased_.end(), slots.begin(), slots.end());
+    erased_.insert(erased_.end(), slots->begin(), slots->end());
     done(std::move(status));
   }
   for (const auto& start : std::exchange(after_reclaim_, {})) start();

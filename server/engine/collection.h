@@ -138,7 +138,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void set_change_sink(ChangeSink* sink) noexcept { context_.sink = sink; }
   std::string_view kernel_name() const noexcept { return kernel_->name(); }
 
-  /// Slots ever used: the most vectors that were held at once.
+  /// Slots ever used: the most that were taken at once, by vectors or by what waits to be reused.
   std::size_t slots() const noexcept { return store_->slot_end(); }
 
   /// Bytes of vectors and keys, without the index.
@@ -169,6 +169,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   /// Whether PutBatch::add() may be asked for this slot.
   bool is_free(Slot slot) const noexcept { return store_->is_free(slot); }
+  /// Whether it is the place of a key.
+  bool is_held(Slot slot) const noexcept { return current_.contains(slot); }
 
   /// Makes all slots free that hold nothing, which takes until the operations that run have ended,
   /// then calls `done`. Not beside a save. Errors: those of Index::reclaim().
@@ -245,9 +247,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   bool must_wait_for_reclaim() const noexcept;
   void reclaim_if_worthwhile();
   void start_reclaim(std::function<void(Status)> done);
-  void reclaim(std::vector<Slot> slots, const std::function<void(Status)>& done);
-  void end_reclaim(const std::vector<Slot>& slots, Status status,
-                   const std::function<void(Status)>& done);
+  using Slots = std::shared_ptr<const std::vector<Slot>>;
+  void reclaim(const Slots& slots, const std::function<void(Status)>& done);
+  void end_reclaim(const Slots& slots, Status status, const std::function<void(Status)>& done);
   void free_slot(Slot slot);
   void reuse_freed();
   Status save_keys(SectionWriter& writer, const SlotSet& items) const;

@@ -124,7 +124,7 @@ void Collection::PutBatch::finish(const std::shared_ptr<Progress>& progress,
 
 /// The put was told of, and did not happen: what the key holds instead is told, unless a later
 /// write to it, which was told of already, is about to replace that anyway. A former vector under
-/// cosine may come back different in the last place.
+/// cosine, or of codes, may come back different in the last place.
 void Collection::record_failure(const Entry& entry) {
   if (context_.sink == nullptr || key_order_.is_contended(entry.key)) return;
   if (const Entry* const former = keys_.find(entry.key)) {

@@ -3,7 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -30,6 +34,12 @@ constexpr std::size_t kMostInFlight = 4096;
 tl::unexpected<Error> damaged(std::string message) {
   return fail(ErrorCode::kDataLoss, std::move(message));
 }
+
+/// A put that was not carried out.
+struct Displaced {
+  Slot slot;
+  std::vector<float> vector;
+};
 
 class Recovery {
  public:
@@ -64,7 +74,10 @@ class Recovery {
   Status apply(const PutVector& change);
   Status apply(const EraseVector& change);
   Status apply(const TuneIndex& change);
+  Status put(const std::shared_ptr<Collection>& collection, std::string_view key,
+             std::span<const float> vector, Slot slot);
   Status make_free(Collection& collection, Slot slot);
+  Status put_displaced();
 
   Result<std::shared_ptr<Collection>> create(const NewCollection& change);
   void add(const NewCollection& change, const std::shared_ptr<Collection>& collection);
@@ -79,6 +92,8 @@ class Recovery {
   Lsn needed_ = 0;  // the journal has to reach so far
   std::unordered_map<std::uint64_t, std::weak_ptr<Collection>> collections_;
   std::vector<float> vector_;
+  /// Puts whose slot another vector has, by collection and key.
+  std::map<std::pair<std::uint64_t, std::string>, Displaced> displaced_;
   std::size_t in_flight_ = 0;
   Status status_;  // the first failure of what was in flight
   Clock::time_point logged_ = Clock::now();
@@ -174,6 +189,7 @@ Status Recovery::repeat_journal() {
         return wait_until_idle(kMostInFlight);
       });
   if (!end) return tl::unexpected(end.error());
+  ENGRAM_TRY(put_displaced());
   if (end->next <= needed_) {
     return damaged("the journal ends before LSN " + std::to_string(end->next) +
                    ", but the snapshot was taken while writes up to LSN " +
@@ -269,11 +285,21 @@ Status Recovery::apply(const PutVector& change) {
     return damaged("there is no slot " + std::to_string(change.slot) + ", " +
                    std::to_string(kMaxSlots) + " is the most");
   }
+  const auto name = std::pair(change.id, std::string(change.key));
+  displaced_.erase(name);
   if (collection->holds(change.key, vector_, change.slot)) return {};
   ENGRAM_TRY(make_free(*collection, change.slot));
-  if (!collection->is_free(change.slot)) return apply(EraseVector{change.id, change.key});
+  if (!collection->is_free(change.slot)) {
+    displaced_.emplace(name, Displaced{change.slot, vector_});
+    return {};
+  }
+  return put(collection, change.key, vector_, change.slot);
+}
+
+Status Recovery::put(const std::shared_ptr<Collection>& collection, std::string_view key,
+                     std::span<const float> vector, Slot slot) {
   Collection::PutBatch batch(collection);
-  ENGRAM_TRY(batch.add(change.key, vector_, change.slot));
+  ENGRAM_TRY(batch.add(key, vector, slot));
   batch.commit([done = begin()](Result<std::size_t> added) {
     done(added ? Status{} : Status(tl::unexpected(std::move(added.error()))));
   });
@@ -281,16 +307,43 @@ Status Recovery::apply(const PutVector& change) {
 }
 
 /// When `slot` was chosen it was free. So it is now, once what went before has come to its end,
-/// unless the snapshot knows what came to lie there later.
+/// unless the snapshot knows already what came to lie there later.
 Status Recovery::make_free(Collection& collection, Slot slot) {
   if (collection.is_free(slot)) return {};
   ENGRAM_TRY(wait_until_idle(0));
-  if (collection.is_free(slot)) return {};
+  if (collection.is_free(slot) || collection.is_held(slot)) return {};
   collection.settle(begin());
   return wait_until_idle(0);
 }
 
+/// Puts what found its slot taken and was followed by no other change to its key. In a sound store
+/// what took it has left by now. Where frames were lost it may not have: then any slot will do.
+Status Recovery::put_displaced() {
+  std::set<std::shared_ptr<Collection>> collections;
+  for (const auto& [name, displaced] : displaced_) {
+    const auto collection = find(name.first);
+    if (collection == nullptr) continue;
+    collection->erase(name.second, [done = begin()](bool) { done({}); });
+    collections.insert(collection);
+  }
+  ENGRAM_TRY(wait_until_idle(0));
+  for (const auto& collection : collections) collection->settle(begin());
+  ENGRAM_TRY(wait_until_idle(0));
+  for (const bool anywhere : {false, true}) {  // who finds its slot free goes first
+    for (auto& [name, displaced] : displaced_) {
+      const auto collection = find(name.first);
+      if (collection == nullptr || displaced.vector.empty()) continue;
+      if (!anywhere && !collection->is_free(displaced.slot)) continue;
+      const Slot slot = anywhere ? kNoSlot : displaced.slot;
+      ENGRAM_TRY(put(collection, name.second, std::exchange(displaced.vector, {}), slot));
+    }
+  }
+  displaced_.clear();
+  return {};
+}
+
 Status Recovery::apply(const EraseVector& change) {
+  displaced_.erase({change.id, std::string(change.key)});
   if (const auto collection = find(change.id)) {
     collection->erase(change.key, [done = begin()](bool) { done({}); });
   }

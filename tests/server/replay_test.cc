@@ -11,6 +11,7 @@
 
 #include "core/registry.h"
 #include "server/durability/change.h"
+#include "server/durability/check.h"
 #include "server/durability/snapshot_format.h"
 #include "tests/server/store_server.h"
 #include "tests/support/files.h"
@@ -45,21 +46,22 @@ std::string random_vector(Rng& rng) {
 }
 
 /// An index of each primitive, under its name.
-std::vector<Command> make_indexes() {
+std::vector<Command> make_indexes(std::string_view metric) {
   std::vector<Command> commands;
   for (const Primitive* const primitive : primitives()) {
-    commands.push_back(request({"VNEW", primitive->name, std::to_string(kDim), "METRIC", "l2",
+    commands.push_back(request({"VNEW", primitive->name, std::to_string(kDim), "METRIC", metric,
                                 "PRIMITIVE", primitive->name}));
   }
   return commands;
 }
 
-/// So many writes to few keys of each index: puts, overwrites, and erases of what may not be there.
-std::vector<Command> random_writes(Rng& rng, std::size_t count) {
+/// So many writes to few keys of each index: puts, overwrites, and one erase in `one_in`, of
+/// what may not be there; 0: none.
+std::vector<Command> random_writes(Rng& rng, std::size_t count, std::size_t one_in = 4) {
   std::vector<Command> commands;
   for (std::size_t i = 0; i < count; ++i) {
     const std::string chosen = key(rng() % kKeys);
-    const bool erases = rng() % 4 == 0;
+    const bool erases = one_in != 0 && rng() % one_in == 0;
     for (const Primitive* const primitive : primitives()) {
       commands.push_back(erases ? request({"VDEL", primitive->name, chosen})
                                 : request({"VADD", primitive->name, chosen, random_vector(rng)}));
@@ -71,6 +73,7 @@ std::vector<Command> random_writes(Rng& rng, std::size_t count) {
 std::vector<Command> tune_all() {
   std::vector<Command> commands;
   for (const Primitive* const primitive : primitives()) {
+    // The mean takes no sample: tests/server/mean_primitive.cc.
     if (!primitive->traits.recalls || primitive->name == "mean") continue;
     commands.push_back(request({"VTUNE", primitive->name, "SAMPLE", "16"}));
   }
@@ -116,19 +119,19 @@ struct Store {
   std::vector<Command> asked;
   Digest answers;
 
-  explicit Store(Rng& rng) {
+  explicit Store(Rng& rng, std::string_view metric = "l2", std::size_t one_in = 4) {
     const test::TemporaryDirectory directory;
     Files early;
     {
       const auto server = std::move(*StoreServer::start(directory.path(), posix_file_system()));
       RespClient client = server->connect();
-      do_all(client, make_indexes());
-      do_all(client, random_writes(rng, 400));
+      do_all(client, make_indexes(metric));
+      do_all(client, random_writes(rng, 400, one_in));
       do_all(client, tune_all());
-      do_all(client, random_writes(rng, 100));
+      do_all(client, random_writes(rng, 100, one_in));
       early = test::read_files(directory.path());
       do_all(client, {request({"VSAVE"})});
-      do_all(client, random_writes(rng, 300));
+      do_all(client, random_writes(rng, 300, one_in));
       asked = questions(rng);
       answers = ask_all(client, asked);
       // No more than the recalls by primitives that cannot.
@@ -184,11 +187,65 @@ TEST_CASE("server/replay: a journal, alone or after a snapshot, gives every repl
 
 TEST_CASE("server/replay: a journal may tell what the snapshot knows, and knows the end of") {
   Rng rng = test::make_rng(61);
-  const Store store(rng);
-  Files files = store.files;
-  std::string& snapshot = files.at(std::string(kSnapshot));
-  snapshot = replayed_from_the_start(snapshot);
-  store.check(store.replay(files));
+  for (const std::string_view metric : {"l2", "cosine"}) {
+    const Store store(rng, metric);
+    Files files = store.files;
+    std::string& snapshot = files.at(std::string(kSnapshot));
+    snapshot = replayed_from_the_start(snapshot);
+    store.check(store.replay(files));
+  }
+}
+
+TEST_CASE("server/replay: a snapshot taken beside writes is made whole by the journal") {
+  Rng rng = test::make_rng(62);
+  const test::TemporaryDirectory directory;
+  std::vector<Command> asked;
+  Digest answers;
+  for (int life = 0; life < 4; ++life) {
+    const auto server = std::move(*StoreServer::start(directory.path(), posix_file_system()));
+    RespClient client = server->connect();
+    if (life > 0) REQUIRE(ask_all(client, asked) == answers);
+    if (life == 0) do_all(client, make_indexes("l2"));
+    if (life == 0) do_all(client, random_writes(rng, 100));
+    std::vector<Command> commands = random_writes(rng, 200);
+    commands.insert(commands.begin() + 100, request({"BGSAVE"}));
+    commands.insert(commands.begin() + 700, request({"BGSAVE"}));
+    ask_all(client, commands);
+    if (life == 0) do_all(client, tune_all());
+    REQUIRE(test::await_info(client, "persistence", "rdb_bgsave_in_progress:0"));
+    asked = questions(rng);
+    answers = ask_all(client, asked);
+  }
+}
+
+/// Every key that the journal put, whatever has become of what it says later.
+TEST_CASE("server/replay: after a repair that loses frames every key is there") {
+  Rng rng = test::make_rng(63);
+  const Store store(rng, "l2", 0);
+  const std::string first = "journal-00000000000000000001.log";
+  for (int share = 3; share < 10; ++share) {
+    CAPTURE(share);
+    Files files{
+        {first, store.files.at(first)},
+        {std::string(kSnapshot), replayed_from_the_start(store.files.at(std::string(kSnapshot)))}};
+    std::string& journal = files.at(first);
+    journal[journal.size() * static_cast<std::size_t>(share) / 10] ^= 1;
+    const test::TemporaryDirectory directory;
+    test::write_files(directory.path(), files);
+    const auto report = check_store(posix_file_system(), directory.path(), true);
+    REQUIRE(report.has_value());
+    REQUIRE_FALSE(report->damaged);
+    const auto server = StoreServer::start(directory.path(), posix_file_system());
+    REQUIRE(server.has_value());
+    RespClient client = (*server)->connect();
+    for (const Primitive* const primitive : primitives()) {
+      for (std::size_t i = 0; i < kKeys; ++i) {
+        CAPTURE(primitive->name);
+        CAPTURE(i);
+        REQUIRE(client.ask({"VGET", primitive->name, key(i)}) != "$-1\r\n");
+      }
+    }
+  }
 }
 
 }  // namespace
