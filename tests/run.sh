@@ -5,8 +5,8 @@
 #   tests/run.sh [gcc] [asan] [tsan] [neon] [fuzz] [format] [lint]
 #
 #   gcc     release build with g++, all test suites
-#   asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all test suites
-#   tsan    clang++ with ThreadSanitizer, all test suites
+#   asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all but the experiments
+#   tsan    clang++ with ThreadSanitizer, what has threads
 #   neon    the kernels for ARM, cross-compiled and run under emulation
 #   fuzz    every fuzzer for FUZZ_SECONDS (20)
 #   format  clang-format
