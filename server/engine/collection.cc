@@ -134,7 +134,7 @@ Result<Slot> Collection::take_slot(Slot wanted) {
     ENGRAM_TRY(store_->allocate(wanted));
     return wanted;
   }
-  const Result<Slot> slot = store_->allocate();
+  Result<Slot> slot = store_->allocate();
   if (slot || freed_.empty()) return slot;
   reuse_freed();
   return store_->allocate();
