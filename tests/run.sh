@@ -5,10 +5,10 @@
 #   tests/run.sh [gcc] [asan] [tsan] [neon] [fuzz] [format] [lint]
 #
 #   gcc     release build with g++, all test suites
-#   asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all but the experiments
+#   asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all test suites
 #   tsan    clang++ with ThreadSanitizer, what has threads
 #   neon    the kernels for ARM, cross-compiled and run under emulation
-#   fuzz    every fuzzer for FUZZ_SECONDS (20)
+#   fuzz    every fuzzer for FUZZ_SECONDS (30)
 #   format  clang-format
 #   lint    clang-tidy
 #
@@ -21,7 +21,7 @@ export PATH="/usr/bin:/bin:$PATH"
 export PYTHONDONTWRITEBYTECODE=1
 
 all_stages=(gcc asan tsan neon fuzz format lint)
-fuzz_seconds="${FUZZ_SECONDS:-20}"
+fuzz_seconds="${FUZZ_SECONDS:-30}"
 results="$(mktemp -d)"
 current=
 launcher=()  # stands before each `meson test`

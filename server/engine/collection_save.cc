@@ -26,7 +26,7 @@ tl::unexpected<Error> damaged(std::string message) {
 }  // namespace
 
 void Collection::begin_save(std::function<void()> ready) {
-  ENGRAM_ASSERT(!saving_);
+  ENGRAM_ASSERT(!saving_ && after_reclaim_.empty());
   const auto start = [self = shared_from_this(), ready = std::move(ready)] {
     self->saving_ = true;
     self->save_ticket_ = self->rows_.enter();

@@ -77,6 +77,7 @@ class Recovery {
   Status put(const std::shared_ptr<Collection>& collection, std::string_view key,
              std::span<const float> vector, Slot slot);
   Status make_free(Collection& collection, Slot slot);
+  void forget_displaced(std::uint64_t id, std::string_view key);
   Status put_displaced();
 
   Result<std::shared_ptr<Collection>> create(const NewCollection& change);
@@ -189,12 +190,12 @@ Status Recovery::repeat_journal() {
         return wait_until_idle(kMostInFlight);
       });
   if (!end) return tl::unexpected(end.error());
-  ENGRAM_TRY(put_displaced());
   if (end->next <= needed_) {
     return damaged("the journal ends before LSN " + std::to_string(end->next) +
                    ", but the snapshot was taken while writes up to LSN " +
                    std::to_string(needed_) + " went on, and is not whole without them");
   }
+  ENGRAM_TRY(put_displaced());
   if (end->torn) {
     spdlog::warn("{} ends in {} bytes that were not completely written; they are cut off",
                  end->torn->path, end->torn->bytes);
@@ -285,12 +286,11 @@ Status Recovery::apply(const PutVector& change) {
     return damaged("there is no slot " + std::to_string(change.slot) + ", " +
                    std::to_string(kMaxSlots) + " is the most");
   }
-  const auto name = std::pair(change.id, std::string(change.key));
-  displaced_.erase(name);
+  forget_displaced(change.id, change.key);
   if (collection->holds(change.key, vector_, change.slot)) return {};
   ENGRAM_TRY(make_free(*collection, change.slot));
   if (!collection->is_free(change.slot)) {
-    displaced_.emplace(name, Displaced{change.slot, vector_});
+    displaced_.insert({{change.id, std::string(change.key)}, {change.slot, vector_}});
     return {};
   }
   return put(collection, change.key, vector_, change.slot);
@@ -314,6 +314,11 @@ Status Recovery::make_free(Collection& collection, Slot slot) {
   if (collection.is_free(slot) || collection.is_held(slot)) return {};
   collection.settle(begin());
   return wait_until_idle(0);
+}
+
+/// Another change to the key has come. Seldom is there anything to forget.
+void Recovery::forget_displaced(std::uint64_t id, std::string_view key) {
+  if (!displaced_.empty()) displaced_.erase({id, std::string(key)});
 }
 
 /// Puts what found its slot taken and was followed by no other change to its key. In a sound store
@@ -343,7 +348,7 @@ Status Recovery::put_displaced() {
 }
 
 Status Recovery::apply(const EraseVector& change) {
-  displaced_.erase({change.id, std::string(change.key)});
+  forget_displaced(change.id, change.key);
   if (const auto collection = find(change.id)) {
     collection->erase(change.key, [done = begin()](bool) { done({}); });
   }
