@@ -29,9 +29,10 @@ class VisitedSet {
   /// Marks `slot`; true if it was not marked. A slot beyond start()'s range, which a concurrent
   /// insert has just linked, counts as visited: this traversal began before it existed.
   bool insert(Slot slot) noexcept {
-    if (slot >= marks_.size() || marks_[slot] == version_) return false;
+    if (slot >= marks_.size()) return false;
+    const bool is_new = marks_[slot] != version_;
     marks_[slot] = version_;
-    return true;
+    return is_new;
   }
 
   /// Asks for the mark of `slot` to be fetched into cache.

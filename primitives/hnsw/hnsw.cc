@@ -8,7 +8,6 @@
 
 #include "core/hash.h"
 #include "core/registry.h"
-#include "primitives/exact_scan.h"
 #include "primitives/recall/hopfield_recaller.h"
 
 namespace engram::hnsw {
@@ -99,52 +98,6 @@ Status Hnsw::prepare_recaller() {
       recall::HopfieldRecaller::create({.context = context_, .held = held_, .graph = this}, {});
   if (!recaller) return tl::unexpected(std::move(recaller.error()));
   recaller_ = std::move(*recaller);
-  return {};
-}
-
-/// A search's query for walks: as it is, or coded.
-Bound Hnsw::walk_bound(Query query, Working& working) const {
-  if (!compares_codes()) return walk_rows().to(query);
-  const auto* const vector = reinterpret_cast<const float*>(query.data);
-  return walk_rows().to(estimator_->prepare({vector, context_.store.dim()}, working.query));
-}
-
-/// Gives what a walk by codes found its true scores and order.
-void Hnsw::rank_again(const Bound& bound, Working& working) const {
-  auto& nearest = working.beam.nearest;
-  working.slots.clear();
-  for (const Hit& hit : nearest) working.slots.push_back(hit.slot);
-  rank(bound, working.slots, BySlot{}, working.scores, nearest);
-}
-
-/// Alg. 5, and an exact scan where the walk could not give a complete answer or would look at
-/// everything anyway.
-Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
-                    std::vector<Hit>& hits) const {
-  const Bound bound(context_.kernel, query, context_.store);
-  const std::size_t ef = std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
-  const Entry entry = graph_.entry();
-  if (params.k == 0 || ef >= size() || entry.slot == kNoSlot) {
-    scan_nearest(bound, held_, params.k, hits);
-    return {};
-  }
-
-  auto& working = scratch.get<Working>();
-  Beam& beam = working.beam;
-  const Bound walk = walk_bound(query, working);
-  Hit start = score_one(walk, entry.slot);
-  for (unsigned level = entry.level; level > 0; --level) {
-    start = greedy_walk(graph_, level, walk, start, BySlot{}, beam);
-  }
-  search_layer(
-      graph_, 0, walk, {&start, 1}, ef, context_.store.slot_end(), BySlot{},
-      [this](Slot slot) { return held_.contains(slot); }, beam);
-  if (beam.nearest.size() < params.k) {  // cut off by erased nodes, or by erases just now
-    scan_nearest(bound, held_, params.k, hits);
-    return {};
-  }
-  if (compares_codes()) rank_again(bound, working);
-  hits.assign(beam.nearest.begin(), beam.nearest.begin() + static_cast<std::ptrdiff_t>(params.k));
   return {};
 }
 

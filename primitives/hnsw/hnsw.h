@@ -102,12 +102,14 @@ class Hnsw final : public Index {
     return {compares_codes() ? *estimator_ : context_.kernel,
             codes_ != nullptr ? *codes_ : context_.store.rows()};
   }
-  Bound walk_bound(Query query, Working& working) const;
   Bound bound_to(Slot slot, Working& working) const {
     return walk_rows().to_slot(slot, working.query);
   }
-  void rank_again(const Bound& bound, Working& working) const;
   double mean_degree() const;
+
+  // search.cc
+  Bound walk_bound(Query query, Working& working) const;
+  void rank_again(const Bound& bound, std::span<Rank> found, Working& working) const;
 
   // code_recall.cc
   std::vector<Slot> neighborhood(Slot slot) const;

@@ -69,6 +69,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
   Plan& plan = working.plan;
   Beam& beam = working.beam;
   auto& starts = working.starts;
+  auto& found = working.candidates;
   const Bound query = bound_to(slot, working);
   const ByPairHash order{slot};
   const auto is_candidate = [&](Slot other) { return other != slot && held_.contains(other); };
@@ -81,10 +82,10 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
   plan.top = std::min(level, entry.level);
   for (unsigned l = plan.top + 1; l-- > 0;) {
     search_layer(graph_, l, query, starts, config_.ef_construction, context_.store.slot_end(),
-                 order, is_candidate, beam);
-    select_neighbors(walk_rows(), beam.nearest, config_.m, working.selection);
+                 order, is_candidate, beam, found);
+    select_neighbors(walk_rows(), found, config_.m, working.selection);
     plan.neighbors[l] = working.selection.chosen;
-    if (!beam.nearest.empty()) std::swap(starts, beam.nearest);
+    if (!found.empty()) std::swap(starts, found);
   }
   return !plan.neighbors[0].empty();
 }

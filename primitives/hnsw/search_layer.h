@@ -4,40 +4,19 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
+#include <functional>
 #include <span>
 #include <vector>
 
 #include "core/bound.h"
-#include "core/hash.h"
 #include "core/slot.h"
 #include "core/visited_set.h"
 #include "primitives/hnsw/graph.h"
+#include "primitives/hnsw/order.h"
+#include "primitives/hnsw/rank_heap.h"
 
 namespace engram::hnsw {
-
-/// The order of answers: ties go to the lower slot.
-struct BySlot {
-  bool operator()(const Hit& a, const Hit& b) const noexcept { return a < b; }
-};
-
-/// The order of candidates while building around `base`: ties are broken by a hash of the pair.
-/// Were they broken by slot, thousands of equal vectors would all choose the same few neighbours,
-/// whose lists cannot name them all, and most of them could never be found again.
-struct ByPairHash {
-  Slot base;
-
-  bool operator()(const Hit& a, const Hit& b) const noexcept {
-    if (a.score != b.score) return a.score < b.score;
-    return key(a.slot) < key(b.slot);
-  }
-
- private:
-  std::uint64_t key(Slot slot) const noexcept { return mix(std::uint64_t{base} << 32 | slot); }
-};
 
 /// Watches a walk; this one costs nothing.
 struct NoProbe {
@@ -52,17 +31,12 @@ inline constexpr std::size_t kWidth = 3;
 /// The reusable memory of a walk.
 struct Beam {
   VisitedSet visited;
-  std::vector<Hit> frontier;  // met, not yet expanded: a heap, nearest on top
-  std::vector<Hit> nearest;   // the answer: a heap, farthest on top, while the walk goes on
-  std::vector<Slot> fresh;    // the neighbours of one step that were not visited before
-  std::vector<float> scores;  // theirs
+  RankHeap frontier;            // met, not yet expanded
+  RankHeap nearest;             // the complements of the nearest so far, so the farthest is on top
+  std::vector<Slot> neighbors;  // of the nodes of one step
+  std::vector<float> scores;    // theirs
+  std::vector<Rank> found;      // the nearest, when the walk has ended
 };
-
-/// A score that orders may compare. Rows that were loaded and are not verified yet may hold NaN:
-/// such a row is farther than all others.
-inline float comparable(float score) noexcept {
-  return std::isnan(score) ? std::numeric_limits<float>::infinity() : score;
-}
 
 /// `slot` with its score.
 inline Hit score_one(const Bound& query, Slot slot) {
@@ -96,12 +70,12 @@ template <class Order>
 Hit greedy_walk(const Graph& graph, unsigned level, const Bound& query, Hit start, Order order,
                 Beam& beam) {
   for (Hit best = start;;) {
-    beam.fresh.clear();
-    graph.links(best.slot, level).for_each([&](Slot slot) { beam.fresh.push_back(slot); });
-    const auto scores = score_all(query, beam.fresh, beam.scores);
+    beam.neighbors.clear();
+    graph.links(best.slot, level).for_each([&](Slot slot) { beam.neighbors.push_back(slot); });
+    const auto scores = score_all(query, beam.neighbors, beam.scores);
     Hit next = best;
     for (std::size_t i = 0; i < scores.size(); ++i) {
-      const Hit hit{scores[i], beam.fresh[i]};
+      const Hit hit{scores[i], beam.neighbors[i]};
       if (order(hit, next)) next = hit;
     }
     if (next.slot == best.slot) return best;
@@ -109,74 +83,148 @@ Hit greedy_walk(const Graph& graph, unsigned level, const Bound& query, Hit star
   }
 }
 
-/// Alg. 2: leaves in beam.nearest, ascending by `order`, the `ef` nodes nearest to `query` that the
-/// walk from `starts` meets and is_answer(slot) accepts. Nodes that it does not accept (erased
-/// ones) are walked through all the same. starts: nodes of `level` with their scores. slot_end: see
-/// VisitedSet::start. Each step first gathers the unvisited neighbours and then scores them in one
-/// call, so that the kernel can share the query's loads and fetch rows ahead.
+/// Alg. 2: a walk over a level from `starts` that finds the `ef` nodes nearest to `query` which it
+/// meets and is_answer(slot) accepts. Nodes that it does not accept (erased ones) are walked
+/// through all the same. Each part of a step asks memory for what the next one reads, and the
+/// unvisited neighbours are scored in one call, so that the kernel can share the query's loads.
+/// Borrows all but `query`; one walk at a time has a Beam.
+template <class Order, class IsAnswer>
+class LayerWalk {
+ public:
+  LayerWalk(const Graph& graph, unsigned level, const Bound& query, std::size_t ef, Order order,
+            IsAnswer is_answer, Beam& beam)
+      : graph_(graph),
+        level_(level),
+        query_(query),
+        ef_(ef),
+        order_(order),
+        is_answer_(is_answer),
+        beam_(beam) {}
+
+  /// Walks, and returns what was found, in no order; it lies in the beam. starts: nodes of `level`
+  /// with their scores. slot_end: see VisitedSet::start.
+  template <class Probe>
+  std::span<Rank> run(std::span<const Hit> starts, Slot slot_end, Probe& probe) {
+    begin(starts, slot_end);
+    while (expand()) {
+      look();
+      gather();
+      for (const Slot slot : expanded()) probe.expanded(slot);
+      probe.scored(count_);
+      score();
+    }
+    return found();
+  }
+
+ private:
+  std::span<const Slot> expanded() const noexcept { return {expanded_.data(), width_}; }
+
+  void begin(std::span<const Hit> starts, Slot slot_end) {
+    beam_.visited.start(slot_end);
+    beam_.frontier.clear();
+    beam_.nearest.clear();
+    beam_.neighbors.resize(kWidth * graph_.capacity(level_));
+    beam_.scores.resize(beam_.neighbors.size());
+    for (const Hit& start : starts) {
+      if (beam_.visited.insert(start.slot)) consider(order_.rank(start));
+    }
+  }
+
+  /// Takes the nearest candidates. False if none of them can lead anywhere: the walk has ended.
+  bool expand() {
+    RankHeap& frontier = beam_.frontier;
+    for (width_ = 0; width_ < kWidth && !frontier.empty(); ++width_) {
+      if (frontier.top() > farthest_) break;
+      expanded_[width_] = order_.hit(frontier.top()).slot;
+      prefetch_links(expanded_[width_]);
+      frontier.pop();
+    }
+    return width_ > 0;
+  }
+
+  /// Looks at their neighbours: whether they have been visited will be asked.
+  void look() {
+    count_ = 0;
+    for (const Slot slot : expanded()) {
+      graph_.links(slot, level_).for_each([this](Slot neighbor) {
+        beam_.visited.prefetch(neighbor);
+        beam_.neighbors[count_++] = neighbor;
+      });
+    }
+  }
+
+  /// Keeps those neighbours that were not visited before. Which they are cannot be foreseen, so
+  /// there is no branch on it.
+  void gather() {
+    Slot* const neighbors = beam_.neighbors.data();
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count_; ++i) {
+      const Slot slot = neighbors[i];
+      neighbors[kept] = slot;
+      kept += static_cast<std::size_t>(beam_.visited.insert(slot));
+    }
+    count_ = kept;
+    for (std::size_t i = 0; i < count_; ++i) query_.prefetch(neighbors[i]);
+  }
+
+  void score() {
+    const std::span<const Slot> slots(beam_.neighbors.data(), count_);
+    const std::span<float> scores(beam_.scores.data(), count_);
+    query_.gather(slots, scores);
+    for (std::size_t i = 0; i < count_; ++i) {
+      const Rank rank = order_.rank({comparable(scores[i]), slots[i]});
+      if (rank < farthest_) consider(rank);
+    }
+    if (!beam_.frontier.empty()) prefetch_links(order_.hit(beam_.frontier.top()).slot);
+  }
+
+  /// Remembers a node that is nearer than the farthest of the nearest.
+  void consider(Rank rank) {
+    RankHeap& nearest = beam_.nearest;
+    beam_.frontier.push(rank);
+    if (!is_answer_(order_.hit(rank).slot)) return;
+    if (nearest.size() < ef_) {
+      nearest.push(~rank);
+    } else {
+      nearest.replace_top(~rank);
+    }
+    if (nearest.size() == ef_) farthest_ = ~nearest.top();
+  }
+
+  void prefetch_links(Slot slot) const noexcept {
+    if (level_ == 0) graph_.prefetch_links(slot);
+  }
+
+  std::span<Rank> found() {
+    const std::span<const Rank> complements = beam_.nearest.values();
+    beam_.found.resize(complements.size());
+    std::transform(complements.begin(), complements.end(), beam_.found.begin(), std::bit_not<>());
+    return beam_.found;
+  }
+
+  const Graph& graph_;
+  const unsigned level_;
+  const Bound query_;
+  const std::size_t ef_;
+  [[no_unique_address]] const Order order_;
+  [[no_unique_address]] const IsAnswer is_answer_;
+  Beam& beam_;
+  Rank farthest_ = kNoRank;              // of the nearest, once there are `ef`
+  std::array<Slot, kWidth> expanded_{};  // in this step
+  std::size_t width_ = 0;                // how many these are
+  std::size_t count_ = 0;                // how many of beam.neighbors belong to this step
+};
+
+/// Takes a LayerWalk, and leaves in `hits` what it found, ascending by the order.
 template <class Order, class IsAnswer, class Probe = NoProbe>
 void search_layer(const Graph& graph, unsigned level, const Bound& query,
                   std::span<const Hit> starts, std::size_t ef, Slot slot_end, Order order,
-                  IsAnswer is_answer, Beam& beam, Probe&& probe = {}) {
-  const auto farther = [order](const Hit& a, const Hit& b) { return order(b, a); };
-  auto& visited = beam.visited;
-  auto& frontier = beam.frontier;
-  auto& nearest = beam.nearest;
-  auto& fresh = beam.fresh;
-  visited.start(slot_end);
-  frontier.clear();
-  nearest.clear();
-
-  const auto consider = [&](const Hit& hit) {
-    const bool full = nearest.size() >= ef;
-    if (full && !order(hit, nearest.front())) return;
-    frontier.push_back(hit);
-    std::push_heap(frontier.begin(), frontier.end(), farther);
-    if (!is_answer(hit.slot)) return;
-    if (full) {
-      std::pop_heap(nearest.begin(), nearest.end(), order);
-      nearest.back() = hit;
-    } else {
-      nearest.push_back(hit);
-    }
-    std::push_heap(nearest.begin(), nearest.end(), order);
-  };
-
-  for (const Hit& start : starts) {
-    if (visited.insert(start.slot)) consider(start);
-  }
-  std::array<Slot, kWidth> expanded;
-  const auto take_nearest = [&] {
-    std::size_t width = 0;
-    for (; width < kWidth && !frontier.empty(); ++width) {
-      const Hit next = frontier.front();
-      if (nearest.size() >= ef && order(nearest.front(), next)) break;
-      std::pop_heap(frontier.begin(), frontier.end(), farther);
-      frontier.pop_back();
-      expanded[width] = next.slot;
-      if (level == 0) graph.prefetch_links(next.slot);
-    }
-    return std::span<const Slot>(expanded.data(), width);
-  };
-  for (auto nodes = take_nearest(); !nodes.empty(); nodes = take_nearest()) {
-    fresh.clear();
-    for (const Slot node : nodes) {
-      graph.links(node, level).for_each([&](Slot slot) { visited.prefetch(slot); });
-    }
-    for (const Slot node : nodes) {
-      graph.links(node, level).for_each([&](Slot slot) {
-        if (!visited.insert(slot)) return;
-        query.prefetch(slot);
-        fresh.push_back(slot);
-      });
-      probe.expanded(node);
-    }
-    probe.scored(fresh.size());
-    const auto fresh_scores = score_all(query, fresh, beam.scores);
-    for (std::size_t i = 0; i < fresh.size(); ++i) consider({fresh_scores[i], fresh[i]});
-    if (level == 0 && !frontier.empty()) graph.prefetch_links(frontier.front().slot);
-  }
-  std::sort_heap(nearest.begin(), nearest.end(), order);
+                  IsAnswer is_answer, Beam& beam, std::vector<Hit>& hits, Probe&& probe = {}) {
+  LayerWalk walk(graph, level, query, ef, order, is_answer, beam);
+  const std::span<Rank> found = walk.run(starts, slot_end, probe);
+  std::sort(found.begin(), found.end());
+  hits.clear();
+  for (const Rank rank : found) hits.push_back(order.hit(rank));
 }
 
 }  // namespace engram::hnsw

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Alg. 5 of [Malkov2018].
+#include <algorithm>
+
+#include "primitives/exact_scan.h"
+#include "primitives/hnsw/hnsw.h"
+
+namespace engram::hnsw {
+
+/// A search's query for walks: as it is, or coded.
+Bound Hnsw::walk_bound(Query query, Working& working) const {
+  if (!compares_codes()) return walk_rows().to(query);
+  const auto* const vector = reinterpret_cast<const float*>(query.data);
+  return walk_rows().to(estimator_->prepare({vector, context_.store.dim()}, working.query));
+}
+
+/// Gives what a walk by codes found its true scores.
+void Hnsw::rank_again(const Bound& bound, std::span<Rank> found, Working& working) const {
+  auto& slots = working.slots;
+  slots.clear();
+  for (const Rank rank : found) slots.push_back(BySlot::hit(rank).slot);
+  const auto scores = score_all(bound, slots, working.scores);
+  for (std::size_t i = 0; i < found.size(); ++i) found[i] = BySlot::rank({scores[i], slots[i]});
+}
+
+/// An exact scan where the walk could not give a complete answer or would look at everything
+/// anyway.
+Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
+                    std::vector<Hit>& hits) const {
+  const Bound bound(context_.kernel, query, context_.store);
+  const std::size_t ef = std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
+  const Entry entry = graph_.entry();
+  if (params.k == 0 || ef >= size() || entry.slot == kNoSlot) {
+    scan_nearest(bound, held_, params.k, hits);
+    return {};
+  }
+
+  auto& working = scratch.get<Working>();
+  const Bound walk_query = walk_bound(query, working);
+  Hit start = score_one(walk_query, entry.slot);
+  for (unsigned level = entry.level; level > 0; --level) {
+    start = greedy_walk(graph_, level, walk_query, start, BySlot{}, working.beam);
+  }
+  const auto is_held = [this](Slot slot) { return held_.contains(slot); };
+  LayerWalk walk(graph_, 0, walk_query, ef, BySlot{}, is_held, working.beam);
+  NoProbe probe;
+  const std::span<Rank> found = walk.run({&start, 1}, context_.store.slot_end(), probe);
+  if (found.size() < params.k) {  // cut off by erased nodes, or by erases just now
+    scan_nearest(bound, held_, params.k, hits);
+    return {};
+  }
+  if (compares_codes()) rank_again(bound, found, working);
+  const std::span<Rank> nearest = found.first(params.k);
+  std::partial_sort(found.begin(), nearest.end(), found.end());
+  hits.clear();
+  for (const Rank rank : nearest) hits.push_back(BySlot::hit(rank));
+  return {};
+}
+
+}  // namespace engram::hnsw
