@@ -26,6 +26,9 @@ namespace {
 constexpr std::uint64_t kWakeUpToken = 0;
 
 constexpr std::int64_t kTickMs = 100;
+constexpr std::chrono::milliseconds kNoTime{0};
+constexpr std::chrono::milliseconds kForever{-1};
+constexpr std::chrono::microseconds kNap{200};  // the longest that an answer waits without need
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::size_t kExpiredPerStep = 32;
 constexpr auto kExpiryBudget = std::chrono::microseconds(300);  // per turn
@@ -117,7 +120,7 @@ Status Server::restore(FileSystem& disk) {
 
 /// Nothing but the wake-up is watched before the server listens.
 void Server::wait_for_workers() {
-  poller_->wait(-1);
+  poller_->wait(kForever);
   wake_up_.drain();
 }
 
@@ -158,13 +161,22 @@ void Server::abandon_waiting_operations() {
 
 /// What is ready, waiting for it if nothing is.
 std::span<const PollEvent> Server::next_events() {
-  const int wait = wait_ms();
-  if (wait == 0 || !workers_.expects_completion()) return poller_->wait(wait);
+  const auto wait = longest_wait();
+  if (wait == kNoTime) return poller_->wait(kNoTime);
+  if (workers_.expects_completion()) return look_for_events();
+  if (!workers_.begin_nap()) return poller_->wait(wait);
+  const auto events = poller_->wait(kNap);
+  workers_.end_nap();
+  return events.empty() ? poller_->wait(kNoTime) : events;
+}
+
+/// The same, but looks again and again before it sleeps.
+std::span<const PollEvent> Server::look_for_events() {
   using Clock = std::chrono::steady_clock;
   for (const auto end = Clock::now() + WorkerPool::kPatience; Clock::now() < end;) {
-    if (const auto events = poller_->wait(0); !events.empty()) return events;
+    if (const auto events = poller_->wait(kNoTime); !events.empty()) return events;
   }
-  return poller_->wait(wait_ms());
+  return poller_->wait(longest_wait());
 }
 
 void Server::turn() {
@@ -248,8 +260,8 @@ void Server::serve_queued() {
 }
 
 /// How long the loop may sleep. An idle server whose keys do not expire sleeps for ever.
-int Server::wait_ms() const {
-  if (!queued_.empty()) return 0;
+std::chrono::milliseconds Server::longest_wait() const {
+  if (!queued_.empty()) return kNoTime;
   const std::int64_t now_ms = keyspace_.now_ms();
   const bool ticking = stats_.commands != sampled_commands_ || stats_.commands_per_second != 0 ||
                        !listeners_.accepting() || (config_.timeout > 0 && !connections_.empty());
@@ -259,7 +271,7 @@ int Server::wait_ms() const {
     wait = wait < 0 ? until : std::min(wait, until);
   }
   if (wait < 0 && persistence_ != nullptr && persistence_->may_become_due()) wait = kMostSleepMs;
-  return static_cast<int>(wait);
+  return std::chrono::milliseconds(wait);
 }
 
 void Server::expire_keys() {

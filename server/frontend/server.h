@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -76,9 +77,10 @@ class Server final : public FrontEnd {
   Status stop();
   void abandon_waiting_operations();
   std::span<const PollEvent> next_events();
+  std::span<const PollEvent> look_for_events();
   void turn();
   void handle(const PollEvent& event);
-  [[nodiscard]] int wait_ms() const;
+  [[nodiscard]] std::chrono::milliseconds longest_wait() const;
   void tick();
   void sample_throughput();
   void drop_silent_clients();

@@ -33,9 +33,8 @@ class EpollPoller final : public Poller {
     ENGRAM_ASSERT(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr) == 0);
   }
 
-  std::span<const PollEvent> wait(int timeout_ms) override {
-    const int count =
-        ::epoll_wait(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()), timeout_ms);
+  std::span<const PollEvent> wait(std::chrono::microseconds timeout) override {
+    const int count = wait_for_ready(timeout);
     if (count < 0) {
       ENGRAM_ASSERT(errno == EINTR);
       return {};
@@ -48,6 +47,20 @@ class EpollPoller final : public Poller {
  private:
   // Few enough that the clients of one turn are answered before the last of them has waited long.
   static constexpr std::size_t kEventsPerTurn = 256;
+
+  int wait_for_ready(std::chrono::microseconds timeout) {
+    const int most = static_cast<int>(ready_.size());
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(timeout);
+    if (timeout.count() > 0 && ms != timeout) {
+      const timespec time{
+          .tv_sec = timeout / std::chrono::seconds(1),
+          .tv_nsec = timeout % std::chrono::seconds(1) / std::chrono::nanoseconds(1)};
+      const int count = ::epoll_pwait2(epoll_.get(), ready_.data(), most, &time, nullptr);
+      if (count >= 0 || errno != ENOSYS) return count;  // kernels before 5.11 do not have it
+    }
+    return ::epoll_wait(epoll_.get(), ready_.data(), most,
+                        timeout.count() < 0 ? -1 : static_cast<int>(ms.count()));
+  }
 
   static epoll_event describe(std::uint64_t token, Interest interest) {
     epoll_event event{};

@@ -2,6 +2,7 @@
 // The seam between the event loop and the operating system's readiness interface.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -34,9 +35,9 @@ class Poller {
   /// To be called before the descriptor is closed.
   virtual void remove(int fd) = 0;
 
-  /// Waits at most `timeout_ms` (-1: for ever, 0: not at all). The span is valid until the next
-  /// call.
-  virtual std::span<const PollEvent> wait(int timeout_ms) = 0;
+  /// Waits at most for `timeout` (negative: for ever, 0: not at all). The span is valid until the
+  /// next call.
+  virtual std::span<const PollEvent> wait(std::chrono::microseconds timeout) = 0;
 };
 
 /// Errors: kIo if the kernel has no more instances.

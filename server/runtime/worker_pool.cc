@@ -83,13 +83,31 @@ void WorkerPool::work(std::size_t number) {
 }
 
 void WorkerPool::finish(std::unique_ptr<Job> job) {
-  bool first = false;
+  bool is_awaited = false;
   {
     const std::lock_guard lock(finished_mutex_);
-    first = finished_.empty();
+    is_awaited =
+        owner_naps_ ? !is_worth_a_look_.load(std::memory_order_relaxed) : finished_.empty();
     finished_.push_back(std::move(job));
   }
-  if (first) wake_owner_();
+  if (is_awaited) wake_owner_();
+}
+
+bool WorkerPool::begin_nap() {
+  if (under_way_ <= kPlenty * threads_.size()) return false;
+  const std::lock_guard lock(finished_mutex_);
+  owner_naps_ = finished_.empty();
+  return owner_naps_;
+}
+
+void WorkerPool::end_nap() {
+  bool has_completions = false;
+  {
+    const std::lock_guard lock(finished_mutex_);
+    owner_naps_ = false;
+    has_completions = !finished_.empty();
+  }
+  if (has_completions) wake_owner_();
 }
 
 std::size_t WorkerPool::poll_completions() {

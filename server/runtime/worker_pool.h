@@ -4,7 +4,7 @@
 // Threads: submit(), submit_detached(), poll_completions() and the destructor belong to one thread,
 // the owner (the event loop). Within a lane, jobs start in the order of their submission. A
 // finished job travels back through one vector under a mutex; the owner is woken only when that
-// vector was empty, so a burst of completions costs one wake-up.
+// vector was empty, so a burst of completions costs one wake-up, and hardly ever while it naps.
 #pragma once
 
 #include <atomic>
@@ -80,6 +80,14 @@ class WorkerPool {
     return spins_ && under_way_ > 0 && under_way_ <= threads_.size();
   }
 
+  /// Whether the owner may nap: so much is under way that it need not be woken for each completion,
+  /// which costs a worker as much as a tenth of a search. If so, completions wake it until
+  /// end_nap() only when the workers run out of jobs, and it has to come back soon.
+  [[nodiscard]] bool begin_nap();
+
+  /// Wakes the owner, awake as it is, if there are completions.
+  void end_nap();
+
   /// How long a thread looks for work before it sleeps.
   static constexpr std::chrono::microseconds kPatience{200};
 
@@ -90,6 +98,7 @@ class WorkerPool {
   };
 
   static constexpr int kInteractiveBurst = 8;
+  static constexpr std::size_t kPlenty = 4;  // jobs under way, for each worker
 
   void enqueue(Task task, Lane lane);
   bool has_task() const noexcept;  // queue_mutex_ held
@@ -110,6 +119,7 @@ class WorkerPool {
   bool stopping_ = false;         // queue_mutex_
   std::mutex finished_mutex_;
   std::vector<std::unique_ptr<Job>> finished_;  // finished_mutex_
+  bool owner_naps_ = false;                     // finished_mutex_
   std::vector<std::unique_ptr<Job>> polled_;    // owner only; keeps its capacity between polls
   std::vector<std::thread> threads_;
 };

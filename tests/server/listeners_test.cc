@@ -21,7 +21,7 @@ class Fixture {
   /// The sockets in which a connection waits.
   std::vector<int> waiting() {
     std::vector<int> found;
-    for (const PollEvent& event : poller->wait(0)) {
+    for (const PollEvent& event : poller->wait(std::chrono::milliseconds(0))) {
       found.push_back(Listeners::descriptor(event.token));
     }
     return found;

@@ -91,6 +91,40 @@ TEST_CASE("runtime/worker_pool: completions that wait together wake the owner on
   CHECK(pool.poll_completions() == 2);
 }
 
+TEST_CASE("runtime/worker_pool: an owner that naps is left alone while there are jobs") {
+  Tally tally;
+  Signal signal;
+  Signal go;
+  Signal started;
+  Signal end;
+  WorkerPool pool(1, [&] { signal.notify(); });
+  pool.submit(std::make_unique<CountedJob>(tally, [&] { go.wait(); }));
+  CHECK_FALSE(pool.begin_nap());  // so little is under way that every answer is waited for
+  for (int i = 0; i < 8; ++i) pool.submit(std::make_unique<CountedJob>(tally));
+  pool.submit(std::make_unique<CountedJob>(tally, [&] {
+    started.notify();
+    end.wait();
+  }));
+  REQUIRE(pool.begin_nap());
+  go.notify();
+  started.wait();
+  CHECK(signal.count() == 0);
+  SUBCASE("and finds what has ended when it comes back") {
+    pool.end_nap();
+    CHECK(signal.count() == 1);
+    CHECK_FALSE(pool.begin_nap());
+    CHECK(pool.poll_completions() == 9);
+    end.notify();
+  }
+  SUBCASE("and woken when they run out") {
+    end.notify();
+    signal.wait();
+    CHECK(pool.poll_completions() == 10);
+    pool.end_nap();
+    CHECK(signal.count() == 0);
+  }
+}
+
 TEST_CASE("runtime/worker_pool: a detached job is run and never done") {
   Tally tally;
   {
