@@ -22,7 +22,7 @@ import math
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,12 +121,13 @@ def _miss(recall: float) -> float:
 
 
 def cut(data: Dataset, count: int, seed: int) -> Cut:
-    """Draws the queries; those that are rows are taken out of the rows."""
+    """Draws the queries, in no order, so that one has nothing in common with the next; those that
+    are rows are taken out of the rows."""
     rng = np.random.default_rng(seed)
     source = data.vectors if data.test_vectors is None else data.test_vectors
     if count > len(source) // 2:
         raise UserError(f"{count} queries are too many: {data.name} has {len(source)} to draw from")
-    chosen = np.sort(rng.choice(len(source), size=count, replace=False))
+    chosen = rng.choice(len(source), size=count, replace=False)
     queries = np.array(source[chosen], dtype=np.float32)
     rows = np.array(data.vectors, dtype=np.float32)
     if data.test_vectors is None:
@@ -143,10 +144,11 @@ def run(
     parts: Cut,
     truth: np.ndarray,
     enough_recall: float = ENOUGH_RECALL,
+    before_round: Callable[[], None] | None = None,
 ) -> list[Curve]:
     """Writes the files that the program reads, and runs it with the arguments of add_arguments().
-    A curve is not followed beyond `enough_recall`."""
-    efs = [ef for ef in args.ef if ef >= args.k]
+    A curve is not followed beyond `enough_recall`. The program waits while before_round() runs."""
+    efs = usable_efs(args)
     command = [str(args.program), "--dim", str(parts.rows.shape[1]), "--metric", parts.metric]
     command += ["--m", str(args.m), "--ef-construction", str(args.ef_construction)]
     command += ["-k", str(args.k), "--rounds", str(args.rounds)]
@@ -158,14 +160,31 @@ def run(
         for name, array in files.items():
             array.tofile(Path(folder) / name)
             command += [f"--{name}", str(Path(folder) / name)]
-        return follow(command, len(systems) * len(args.threads) + args.rounds * len(efs))
+        command += ["--paced"] if before_round else []
+        steps = len(systems) * len(args.threads) + args.rounds * len(efs)
+        return follow(command, steps, before_round)
 
 
-def messages(command: list[str]) -> Iterator[dict[str, Any]]:
-    """Runs a native program and yields what it prints, a JSON object a line."""
+def usable_efs(args: argparse.Namespace) -> list[int]:
+    return [ef for ef in args.ef if ef >= args.k]
+
+
+def messages(
+    command: list[str], before_round: Callable[[], None] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Runs a native program and yields what it prints, a JSON object a line. When it says that it
+    is ready for a round, it is told to begin after before_round()."""
+    pipe = subprocess.PIPE
     try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            yield from map(json.loads, process.stdout or ())
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+            assert process.stdin and process.stdout
+            for message in map(json.loads, process.stdout):
+                if before_round and "ready" in message:
+                    before_round()
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+                else:
+                    yield message
     except OSError as error:
         raise UserError(
             f"cannot run {command[0]}: {error.strerror}; tests/run.sh gcc builds it, with "
@@ -175,11 +194,13 @@ def messages(command: list[str]) -> Iterator[dict[str, Any]]:
         raise UserError(f"{command[0]} ended with {process.returncode}")
 
 
-def follow(command: list[str], steps: int) -> list[Curve]:
+def follow(
+    command: list[str], steps: int, before_round: Callable[[], None] | None = None
+) -> list[Curve]:
     """Runs the program, shows how far it is, and collects what it found."""
     curves: dict[str, Curve] = {}
     with progress(steps, "comparing", "steps") as bar:
-        for message in messages(command):
+        for message in messages(command, before_round):
             if "building" in message:
                 bar.set_postfix_str(f"building {message['building']}")
             if "building" in message or "round" in message:

@@ -7,7 +7,8 @@ worker, and in the process of the native half of compare_graphs.py.
   serve_cost.py slice --quant f32 --ef 32 64 128 --queries 200
 
 Both sides build hnsw over the same rows and are asked the same queries, cut by the seed as
-compare_graphs.py does it, at each ef. Throughput: in process of one thread on one core, one query
+compare_graphs.py does it, at each ef; they take turns, so that what else the machine does slows
+both. Throughput: in process of one thread on one core, one query
 at a time; served of 8 connections that each keep 16 searches under way. Time of a query (p50):
 served to one client that waits for each answer, its own time included. Client, connections and
 worker share the machine's cores; the table says how much of one core the client took beside the
@@ -22,7 +23,7 @@ import select
 import socket
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,8 +32,19 @@ from typing import Any
 import numpy as np
 
 from client import Answer, Client
-from common import UserError, progress, run_main
-from compare_graphs import PEERS, Curve, Cut, Point, add_arguments, cut, describe, ratio, run
+from common import UserError, run_main
+from compare_graphs import (
+    PEERS,
+    Curve,
+    Cut,
+    Point,
+    add_arguments,
+    cut,
+    describe,
+    ratio,
+    run,
+    usable_efs,
+)
 from datasets import Dataset, load
 from durability import request
 from load import build
@@ -193,10 +205,11 @@ def connect(port: int) -> socket.socket:
     return connection
 
 
-def serve(
-    args: argparse.Namespace, parts: Cut, truth: np.ndarray, efs: Sequence[int]
-) -> list[Searches]:
-    """What the server shows at each ef."""
+@contextmanager
+def serving(
+    args: argparse.Namespace, parts: Cut, truth: np.ndarray
+) -> Iterator[tuple[list[Searches], Callable[[], None]]]:
+    """A server with an index. Yields what it shows at each ef, and what adds a round to that."""
     keys = [b"%d" % row for row in range(len(parts.rows))]
     data = Dataset(args.dataset, parts.metric, keys, parts.rows, None)
     options = [
@@ -210,16 +223,16 @@ def serve(
         server.start().close()
         client = Client("127.0.0.1", server.port)
         build(client, INDEX, data, parts.metric, "hnsw", options)
-        prepared = prepare(client, parts.queries, truth, efs)
+        prepared = prepare(client, parts.queries, truth, usable_efs(args))
         connections = [stack.enter_context(connect(server.port)) for _ in range(CONNECTIONS)]
-        stack.enter_context(pinned(args.client_core))
-        bar = stack.enter_context(progress(args.rounds * len(prepared), "asking", "settings"))
-        for _ in range(args.rounds):
-            for searches in prepared:
-                measure_throughput(connections, searches, lines)
-                measure_latency(connections[0], searches, lines)
-                bar.update()
-    return prepared
+
+        def add_round() -> None:
+            with pinned(args.client_core):
+                for searches in prepared:
+                    measure_throughput(connections, searches, lines)
+                    measure_latency(connections[0], searches, lines)
+
+        yield prepared, add_round
 
 
 def print_table(in_process: Curve, served: Sequence[Searches]) -> None:
@@ -263,9 +276,10 @@ def main() -> None:
 
     parts = cut(load(args.dataset), args.queries, args.seed)
     truth = parts.truth(args.k)
-    # Every ef counts here, however good the one before is.
-    in_process = run(args, [SYSTEMS[args.quant]], parts, truth, enough_recall=1)[0]
-    served = serve(args, parts, truth, [point.ef for point in in_process.points])
+    with serving(args, parts, truth) as (served, add_round):
+        # Every ef counts here, however good the one before is.
+        system = SYSTEMS[args.quant]
+        in_process = run(args, [system], parts, truth, enough_recall=1, before_round=add_round)[0]
 
     print_table(in_process, served)
     own = in_process.qps_at(RECALL)

@@ -2,7 +2,8 @@
 // Builds a graph index with each library over the same rows and asks all of them the same queries,
 // one at a time on one core. compare_graphs.py prepares the files and reads what this prints:
 // one JSON object a line, {"building": ...} and {"round": ...} on the way, then a "build" and the
-// "curve" of every system.
+// "curve" of every system. With --paced it says {"ready": ...} before each round and waits for a
+// line, so that rounds of something else can come between.
 #include <malloc.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -34,6 +36,7 @@ struct Arguments {
   std::size_t rounds = 5;
   int core = 0;
   double enough_recall = 0.995;
+  bool paced = false;
 };
 
 /// Resident bytes of this process, without those that the allocator keeps for later: what one index
@@ -101,6 +104,7 @@ class Comparison {
     for (const std::string& name : arguments_.systems) build(name);
     pin_to(arguments_.core);
     for (std::size_t round = 0; round < arguments_.rounds; ++round) {
+      if (arguments_.paced) wait_for_turn(round);
       for (const std::size_t ef : arguments_.efs) {
         // Whoever was first in the last round is last in this one.
         for (std::size_t i = 0; i < contenders_.size(); ++i) {
@@ -113,6 +117,12 @@ class Comparison {
   }
 
  private:
+  static void wait_for_turn(std::size_t round) {
+    say("{\"ready\": %zu}\n", round);
+    std::string line;
+    if (!std::getline(std::cin, line)) throw std::runtime_error("nobody says when to go on");
+  }
+
   void build(const std::string& name) {
     Contender contender;
     contender.name = name;
@@ -214,6 +224,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--core", arguments.core, "that searches");
   app.add_option("--enough-recall", arguments.enough_recall,
                  "beyond which a curve is not followed");
+  app.add_flag("--paced", arguments.paced, "wait for a line before each round");
   parse_or_exit(app, argc, argv);
   arguments.setting.metric = arguments.metric == "l2" ? Metric::kL2 : Metric::kCosine;
   return arguments;

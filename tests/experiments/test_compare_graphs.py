@@ -108,6 +108,17 @@ class TestFollow:
         found = follow([sys.executable, "-c", f"print({text!r})"], steps=3)
         assert found == [Curve("x", {1: 4.0, 2: 2.0}, 7, [Point(10, 0.5, 2.0, 4.0)])]
 
+    def test_lets_something_else_come_before_each_round(self):
+        program = """
+for number in range(2):
+    print('{"ready": 0}', flush=True)
+    input()
+    print('{"round": 0, "ef": 10}', flush=True)
+"""
+        turns = []
+        found = follow([sys.executable, "-c", program], 2, lambda: turns.append("other"))
+        assert found == [] and turns == ["other", "other"]
+
     def test_says_what_is_missing(self):
         with pytest.raises(UserError, match="libfaiss-dev"):
             follow(["/no/such/program"], steps=1)
