@@ -30,6 +30,7 @@ class VisitedSet {
   /// insert has just linked, counts as visited: this traversal began before it existed.
   bool insert(Slot slot) noexcept {
     if (slot >= marks_.size()) return false;
+    // Marked in any case: a walk meets old and new in no order that a branch could foresee.
     const bool is_new = marks_[slot] != version_;
     marks_[slot] = version_;
     return is_new;

@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,8 @@ def run(
 
 
 def usable_efs(args: argparse.Namespace) -> list[int]:
-    return [ef for ef in args.ef if ef >= args.k]
+    """In the order of the curves."""
+    return sorted({ef for ef in args.ef if ef >= args.k})
 
 
 def messages(
@@ -176,20 +178,22 @@ def messages(
     is ready for a round, it is told to begin after before_round()."""
     pipe = subprocess.PIPE
     try:
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-            assert process.stdin and process.stdout
-            for message in map(json.loads, process.stdout):
-                if before_round and "ready" in message:
-                    before_round()
-                    process.stdin.write("\n")
-                    process.stdin.flush()
-                else:
-                    yield message
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
     except OSError as error:
         raise UserError(
             f"cannot run {command[0]}: {error.strerror}; tests/run.sh gcc builds it, with "
             "libhnswlib-dev, libfaiss-dev and libopenblas-pthread-dev"
         ) from error
+    with process:
+        assert process.stdin and process.stdout
+        for message in map(json.loads, process.stdout):
+            if before_round and "ready" in message:
+                before_round()
+                with suppress(BrokenPipeError):  # it has ended: its exit status says more
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+            else:
+                yield message
     if process.returncode != 0:
         raise UserError(f"{command[0]} ended with {process.returncode}")
 

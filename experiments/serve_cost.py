@@ -8,11 +8,11 @@ worker, and in the process of the native half of compare_graphs.py.
 
 Both sides build hnsw over the same rows and are asked the same queries, cut by the seed as
 compare_graphs.py does it, at each ef; they take turns, so that what else the machine does slows
-both. Throughput: in process of one thread on one core, one query
-at a time; served of 8 connections that each keep 16 searches under way. Time of a query (p50):
-served to one client that waits for each answer, its own time included. Client, connections and
-worker share the machine's cores; the table says how much of one core the client took beside the
-throughput. The median over the rounds counts. Prints a table, and writes it as JSON.
+both. Throughput: in process of one thread on one core, one query at a time; served of 8 connections
+that each keep 16 searches under way. Time of a query (p50): served to one client that waits for
+each answer, its own time included. Client, connections and worker share the machine's cores; the
+table says how much of one core the client took beside the throughput. The median over the rounds
+counts. Prints a table, and writes it as JSON.
 """
 
 from __future__ import annotations

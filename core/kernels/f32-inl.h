@@ -42,11 +42,10 @@ inline constexpr std::size_t kBlock = 4;
 /// How much of a row to fetch while the group before it is scored: short rows as a whole; of a long
 /// one the head, for then the hardware sees a stream, and each prefetch takes the place of a load.
 /// On Zen 4 eight lines of 384 dimensions cost 6 % in L1, two 2 % and one 1 %; from DRAM eight gain
-/// 10 % over two when nothing else runs, and nothing measurable when something does; one loses 3 %
-/// to two, and none 10 %. Into the
-/// second-level cache, for the first has too few outstanding misses: rows of 100 dimensions at
-/// random from DRAM are read 1.4 times as fast as without prefetch, by way of the first level
-/// only 1.1 times.
+/// 10 % over two when nothing else runs, and nothing measurable when something does; one loses 1 to
+/// 4 % to two, and none 10 %. Into the second-level cache, for the first has too few outstanding
+/// misses: rows of 100 dimensions at random from DRAM are read 1.4 times as fast as without
+/// prefetch, by way of the first level only 1.1 times.
 inline constexpr std::size_t kShortFloats = 8 * kLineFloats;
 inline constexpr std::size_t kHeadFloats = kLineFloats;
 inline constexpr int kPrefetchLocality = 2;

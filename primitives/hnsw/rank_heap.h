@@ -22,6 +22,7 @@ class RankHeap {
   /// Not empty.
   Rank top() const noexcept { return values_.front(); }
 
+  /// rank: less than kNoRank.
   void push(Rank rank) {
     std::size_t place = size();
     values_.push_back(kNoRank);
@@ -40,7 +41,7 @@ class RankHeap {
     if (!empty()) replace_top(last);
   }
 
-  /// As pop() and push(). Not empty.
+  /// As pop() and push(rank). Not empty.
   void replace_top(Rank rank) noexcept {
     Rank* const values = values_.data();
     const std::size_t count = size();

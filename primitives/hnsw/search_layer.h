@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "core/assert.h"
 #include "core/bound.h"
 #include "core/slot.h"
 #include "core/visited_set.h"
@@ -101,8 +102,8 @@ class LayerWalk {
         is_answer_(is_answer),
         beam_(beam) {}
 
-  /// Walks, and returns what was found, in no order; it lies in the beam. starts: nodes of `level`
-  /// with their scores. slot_end: see VisitedSet::start.
+  /// Walks, and returns what was found, in no order; it lies in the beam. starts: at most `ef`
+  /// nodes of `level` with their scores. slot_end: see VisitedSet::start.
   template <class Probe>
   std::span<Rank> run(std::span<const Hit> starts, Slot slot_end, Probe& probe) {
     begin(starts, slot_end);
@@ -120,6 +121,7 @@ class LayerWalk {
   std::span<const Slot> expanded() const noexcept { return {expanded_.data(), width_}; }
 
   void begin(std::span<const Hit> starts, Slot slot_end) {
+    ENGRAM_DASSERT(ef_ >= 1 && starts.size() <= ef_);
     beam_.visited.start(slot_end);
     beam_.frontier.clear();
     beam_.nearest.clear();

@@ -157,7 +157,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   // Saving. Until end_save(), no slot is given back, so that rows and links stay what they are
   // while save() reads them; everything else goes on.
 
-  /// Calls `ready` once save() may begin.
+  /// Calls `ready` once save() may begin. One save at a time, and none while settle() waits.
   void begin_save(std::function<void()> ready);
   /// Writes all that is committed when it is called; a write that is committed meanwhile may be
   /// part of it or not. Any one thread, between `ready` and end_save(). Errors: those of the

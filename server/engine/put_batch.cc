@@ -128,8 +128,9 @@ void Collection::PutBatch::finish(const std::shared_ptr<Progress>& progress,
 void Collection::record_failure(const Entry& entry) {
   if (context_.sink == nullptr || key_order_.is_contended(entry.key)) return;
   if (const Entry* const former = keys_.find(entry.key)) {
-    const auto vector = get(entry.key);
-    context_.sink->record(PutVector{context_.id, former->slot, entry.key, packed(*vector)});
+    std::vector<float> vector(spec_.dim);
+    store_->read(former->slot, vector);
+    context_.sink->record(PutVector{context_.id, former->slot, entry.key, packed(vector)});
   } else {
     context_.sink->record(EraseVector{context_.id, entry.key});
   }

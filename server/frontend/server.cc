@@ -167,7 +167,7 @@ std::span<const PollEvent> Server::next_events() {
   if (!workers_.begin_nap()) return poller_->wait(wait);
   const auto events = poller_->wait(kNap);
   workers_.end_nap();
-  return events.empty() ? poller_->wait(kNoTime) : events;
+  return events;
 }
 
 /// The same, but looks again and again before it sleeps.
@@ -183,6 +183,7 @@ void Server::turn() {
   const auto events = next_events();
   keyspace_.set_now(unix_time_ms());
   for (const PollEvent& event : events) handle(event);
+  workers_.poll_completions();  // after the wake-up was drained, or the next one might be lost
   release_replies();
   serve_queued();
   expire_keys();
@@ -216,7 +217,6 @@ void Server::release_replies() {
 void Server::handle(const PollEvent& event) {
   if (event.token == kWakeUpToken) {
     wake_up_.drain();
-    workers_.poll_completions();
     tasks_.run();
     return;
   }

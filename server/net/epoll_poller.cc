@@ -51,12 +51,13 @@ class EpollPoller final : public Poller {
   int wait_for_ready(std::chrono::microseconds timeout) {
     const int most = static_cast<int>(ready_.size());
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(timeout);
-    if (timeout.count() > 0 && ms != timeout) {
+    if (has_fine_timeouts_ && timeout.count() > 0 && ms != timeout) {
       const timespec time{
           .tv_sec = timeout / std::chrono::seconds(1),
           .tv_nsec = timeout % std::chrono::seconds(1) / std::chrono::nanoseconds(1)};
       const int count = ::epoll_pwait2(epoll_.get(), ready_.data(), most, &time, nullptr);
-      if (count >= 0 || errno != ENOSYS) return count;  // kernels before 5.11 do not have it
+      if (count >= 0 || errno == EINTR) return count;
+      has_fine_timeouts_ = false;  // a kernel before 5.11, or a sandbox that does not know the call
     }
     return ::epoll_wait(epoll_.get(), ready_.data(), most,
                         timeout.count() < 0 ? -1 : static_cast<int>(ms.count()));
@@ -78,6 +79,7 @@ class EpollPoller final : public Poller {
   }
 
   UniqueFd epoll_;
+  bool has_fine_timeouts_ = true;
   std::array<epoll_event, kEventsPerTurn> ready_{};
   std::array<PollEvent, kEventsPerTurn> events_{};
 };

@@ -35,8 +35,8 @@ class Poller {
   /// To be called before the descriptor is closed.
   virtual void remove(int fd) = 0;
 
-  /// Waits at most for `timeout` (negative: for ever, 0: not at all). The span is valid until the
-  /// next call.
+  /// Waits at most for `timeout` (negative: for ever, 0: not at all), or where the system has no
+  /// finer clock for that in whole milliseconds, rounded up. The span is valid until the next call.
   virtual std::span<const PollEvent> wait(std::chrono::microseconds timeout) = 0;
 };
 

@@ -94,20 +94,16 @@ void WorkerPool::finish(std::unique_ptr<Job> job) {
 }
 
 bool WorkerPool::begin_nap() {
-  if (under_way_ <= kPlenty * threads_.size()) return false;
+  if (!nap_pays_ || under_way_ <= kPlenty * threads_.size()) return false;
   const std::lock_guard lock(finished_mutex_);
   owner_naps_ = finished_.empty();
+  if (owner_naps_) nap_pays_ = false;
   return owner_naps_;
 }
 
 void WorkerPool::end_nap() {
-  bool has_completions = false;
-  {
-    const std::lock_guard lock(finished_mutex_);
-    owner_naps_ = false;
-    has_completions = !finished_.empty();
-  }
-  if (has_completions) wake_owner_();
+  const std::lock_guard lock(finished_mutex_);
+  owner_naps_ = false;
 }
 
 std::size_t WorkerPool::poll_completions() {
@@ -117,6 +113,7 @@ std::size_t WorkerPool::poll_completions() {
   }
   const std::size_t count = polled_.size();
   under_way_ -= count;
+  nap_pays_ = nap_pays_ || count > 0;
   for (const std::unique_ptr<Job>& job : polled_) job->done();
   polled_.clear();
   return count;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fixed set of threads that run searches, inserts and the freeing of large values.
 //
-// Threads: submit(), submit_detached(), poll_completions() and the destructor belong to one thread,
-// the owner (the event loop). Within a lane, jobs start in the order of their submission. A
-// finished job travels back through one vector under a mutex; the owner is woken only when that
-// vector was empty, so a burst of completions costs one wake-up, and hardly ever while it naps.
+// Threads: all but size() and queue_depth() belong to one thread, the owner (the event loop).
+// Within a lane, jobs start in the order of their submission. A finished job travels back through
+// one vector under a mutex; the owner is woken only when that vector was empty, so a burst of
+// completions costs one wake-up, and hardly ever while it naps.
 #pragma once
 
 #include <atomic>
@@ -46,7 +46,8 @@ enum class Lane : std::uint8_t { kInteractive, kBulk };
 class WorkerPool {
  public:
   /// Starts `threads` (>= 1) workers. `wake_owner` is called from workers when completions arrive
-  /// after there were none; it must be thread-safe and must not block.
+  /// after there were none, while the owner naps when the jobs run out; it must be thread-safe and
+  /// must not block.
   WorkerPool(std::size_t threads, std::function<void()> wake_owner);
 
   /// Waits for the jobs that are running; those that have not started are destroyed unrun.
@@ -80,12 +81,11 @@ class WorkerPool {
     return spins_ && under_way_ > 0 && under_way_ <= threads_.size();
   }
 
-  /// Whether the owner may nap: so much is under way that it need not be woken for each completion,
-  /// which costs a worker as much as a tenth of a search. If so, completions wake it until
-  /// end_nap() only when the workers run out of jobs, and it has to come back soon.
+  /// Whether the owner may nap: so much is under way, and ends so often, that it need not be woken
+  /// for each completion, which costs a worker as much as a tenth of a search. If so, completions
+  /// wake it until end_nap() only when the workers run out of jobs; it has to come back soon, and
+  /// to poll for what has ended.
   [[nodiscard]] bool begin_nap();
-
-  /// Wakes the owner, awake as it is, if there are completions.
   void end_nap();
 
   /// How long a thread looks for work before it sleeps.
@@ -110,6 +110,7 @@ class WorkerPool {
   const std::function<void()> wake_owner_;
   const bool spins_;
   std::size_t under_way_ = 0;  // owner only; submitted with a completion, not yet polled
+  bool nap_pays_ = false;      // owner only; whether something has ended since the last one began
   std::atomic<bool> is_worth_a_look_{false};  // whether there are tasks, or an end
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_ready_;

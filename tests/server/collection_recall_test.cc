@@ -136,7 +136,7 @@ TEST_CASE("engine/collection_recall: a survey keeps to what was there, and holds
       ++written;
     }
     fixture.finish();
-    CHECK(written > 10);
+    REQUIRE(written > 10);
     CHECK(fact(surveyed.facts, "radius") == fact(undisturbed.facts, "radius"));
     CHECK(fixture.collection->unsettled() == 0);
     const auto overwrite = [&] {

@@ -4,8 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <functional>
+#include <limits>
 #include <queue>
+#include <random>
 #include <vector>
 
 #include "primitives/hnsw/rank_heap.h"

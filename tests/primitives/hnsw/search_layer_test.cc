@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include "tests/primitives/hnsw/fixture.h"
-#include "tests/support/seed.h"
 
 namespace engram::hnsw {
 namespace {
@@ -83,6 +82,31 @@ TEST_CASE("hnsw/search_layer: what is no answer is walked through all the same")
   const auto outer = [](Slot slot) { return slot < 20 || slot > 80; };
   CHECK(chain.search(90, 0, 3, outer) == std::vector<Slot>{90, 89, 91});
   CHECK(chain.search(50, 0, 200, outer).size() == 39);
+}
+
+TEST_CASE("hnsw/search_layer: steps over full lists, on any level, find what a scan finds") {
+  constexpr Slot kCount = 60;
+  constexpr unsigned kTop = 1;
+  Graph graph(29);  // a node has room for all others but one, and above for half of those
+  Rows rows(Chain::numbers(kCount), Metric::kL2);
+  REQUIRE(graph.reserve());
+  for (Slot slot = 0; slot < kCount; ++slot) REQUIRE(graph.add_node(slot, kTop));
+  for (Slot slot = 0; slot < kCount; ++slot) {
+    for (unsigned level = 0; level <= kTop; ++level) {
+      std::vector<Hit> links;
+      for (Slot i = 1; i < kCount && links.size() < graph.capacity(level); ++i) {
+        links.push_back({0, (slot + i) % kCount});
+      }
+      graph.links(slot, level).assign(links);
+    }
+  }
+  const std::vector<Hit> starts = {{400, 0}, {361, 1}, {324, 2}, {289, 3}};
+  for (unsigned level = 0; level <= kTop; ++level) {
+    Beam beam;
+    std::vector<Hit> hits;
+    search_layer(graph, level, rows.to(20), starts, 5, kCount, BySlot{}, kAll, beam, hits);
+    CHECK(Chain::slots_of(hits) == std::vector<Slot>{20, 19, 21, 18, 22});
+  }
 }
 
 TEST_CASE("hnsw/search_layer: a slot beyond the range that the walk knows is left out") {
