@@ -22,6 +22,7 @@ import math
 import statistics
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -273,16 +274,17 @@ def plot(curves: list[Curve], facts: dict[str, Any], path: Path) -> None:
 def save_figure(figure: Any, facts: dict[str, Any], path: Path) -> None:
     """Writes a plot with the circumstances in its caption."""
     where = facts["environment"]
+    command = "\n".join(textwrap.wrap(where["command"], 110, break_on_hyphens=False))
     figure.text(
         0.5,
         0.01,
         f"{facts['queries']} unseen queries, seed {facts['seed']}, median of {facts['rounds']}; "
-        f"{where['cpu']}; commit {where['commit']}\n{where['command']}",
+        f"{where['cpu']}; commit {where['commit']}\n{command}",
         ha="center",
         va="bottom",
         fontsize=7,
     )
-    figure.tight_layout(rect=(0, 0.06, 1, 1))
+    figure.tight_layout(rect=(0, 0.06 + 0.02 * command.count("\n"), 1, 1))
     figure.savefig(path, dpi=150)
     require("matplotlib.pyplot", "python3-matplotlib").close(figure)
 
