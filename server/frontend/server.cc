@@ -166,7 +166,7 @@ std::span<const PollEvent> Server::next_events() {
   if (workers_.expects_completion()) return look_for_events();
   if (!workers_.begin_nap()) return poller_->wait(wait);
   const auto events = poller_->wait(kNap);
-  workers_.end_nap();
+  workers_.end_nap(events.empty());
   return events;
 }
 

@@ -97,13 +97,13 @@ bool WorkerPool::begin_nap() {
   if (!nap_pays_ || under_way_ <= kPlenty * threads_.size()) return false;
   const std::lock_guard lock(finished_mutex_);
   owner_naps_ = finished_.empty();
-  if (owner_naps_) nap_pays_ = false;
   return owner_naps_;
 }
 
-void WorkerPool::end_nap() {
+void WorkerPool::end_nap(bool in_full) {
   const std::lock_guard lock(finished_mutex_);
   owner_naps_ = false;
+  if (in_full && finished_.empty()) nap_pays_ = false;
 }
 
 std::size_t WorkerPool::poll_completions() {

@@ -86,7 +86,9 @@ class WorkerPool {
   /// wake it until end_nap() only when the workers run out of jobs; it has to come back soon, and
   /// to poll for what has ended.
   [[nodiscard]] bool begin_nap();
-  void end_nap();
+  /// in_full: it took its time, and nothing cut it short. If nothing has ended in all of that, the
+  /// next completion wakes the owner before it may nap again.
+  void end_nap(bool in_full);
 
   /// How long a thread looks for work before it sleeps.
   static constexpr std::chrono::microseconds kPatience{200};
@@ -110,7 +112,7 @@ class WorkerPool {
   const std::function<void()> wake_owner_;
   const bool spins_;
   std::size_t under_way_ = 0;  // owner only; submitted with a completion, not yet polled
-  bool nap_pays_ = false;      // owner only; whether something has ended since the last one began
+  bool nap_pays_ = false;      // owner only; whether something has ended since one was in vain
   std::atomic<bool> is_worth_a_look_{false};  // whether there are tasks, or an end
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_ready_;

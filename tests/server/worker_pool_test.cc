@@ -113,7 +113,7 @@ TEST_CASE("runtime/worker_pool: an owner that naps is left alone while there are
   started.wait();
   CHECK(signal.count() == 0);
   SUBCASE("and finds what has ended when it comes back") {
-    pool.end_nap();
+    pool.end_nap(true);
     CHECK_FALSE(pool.begin_nap());
     CHECK(pool.poll_completions() == 9);
     CHECK_FALSE(pool.begin_nap());
@@ -122,7 +122,7 @@ TEST_CASE("runtime/worker_pool: an owner that naps is left alone while there are
   SUBCASE("and woken when they run out") {
     end.notify();
     signal.wait();
-    pool.end_nap();
+    pool.end_nap(true);
     CHECK(pool.poll_completions() == 10);
     CHECK(signal.count() == 0);
   }
@@ -140,14 +140,16 @@ TEST_CASE("runtime/worker_pool: an owner whose nap found nothing sleeps until it
     pool.submit(std::make_unique<CountedJob>(tally, [&] { go.wait(); }));
   }
   REQUIRE(pool.begin_nap());
-  pool.end_nap();
+  pool.end_nap(false);  // a client came
+  REQUIRE(pool.begin_nap());
+  pool.end_nap(true);
   CHECK(pool.poll_completions() == 0);
   CHECK_FALSE(pool.begin_nap());
   go.notify();
   signal.wait();
   CHECK(pool.poll_completions() == 1);
   CHECK(pool.begin_nap());
-  pool.end_nap();
+  pool.end_nap(true);
   for (int i = 0; i < 9; ++i) {
     go.notify();
     signal.wait();
