@@ -82,7 +82,7 @@ class WorkerPool {
   }
 
   /// Whether the owner may nap: so much is under way, and ends so often, that it need not be woken
-  /// for each completion, which costs a worker as much as a tenth of a search. If so, completions
+  /// for each completion, which costs a worker some 7 % of a search of 120 µs. If so, completions
   /// wake it until end_nap() only when the workers run out of jobs; it has to come back soon, and
   /// to poll for what has ended.
   [[nodiscard]] bool begin_nap();

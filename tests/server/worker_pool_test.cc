@@ -62,6 +62,13 @@ class CountedJob final : public Job {
   std::thread::id owner_;
 };
 
+/// After it the pool knows that jobs end.
+void complete_one(WorkerPool& pool, Tally& tally, Signal& signal) {
+  pool.submit(std::make_unique<CountedJob>(tally));
+  signal.wait();
+  pool.poll_completions();
+}
+
 TEST_CASE("runtime/worker_pool: every job is run on a worker and done on the owner, once") {
   constexpr int kJobs = 5000;
   Tally tally;
@@ -98,9 +105,7 @@ TEST_CASE("runtime/worker_pool: an owner that naps is left alone while there are
   Signal started;
   Signal end;
   WorkerPool pool(1, [&] { signal.notify(); });
-  pool.submit(std::make_unique<CountedJob>(tally));
-  signal.wait();
-  pool.poll_completions();
+  complete_one(pool, tally, signal);
   pool.submit(std::make_unique<CountedJob>(tally, [&] { go.wait(); }));
   CHECK_FALSE(pool.begin_nap());  // so little is under way that every answer is waited for
   for (int i = 0; i < 8; ++i) pool.submit(std::make_unique<CountedJob>(tally));
@@ -133,9 +138,7 @@ TEST_CASE("runtime/worker_pool: an owner whose nap found nothing sleeps until it
   Signal signal;
   Signal go;
   WorkerPool pool(1, [&] { signal.notify(); });
-  pool.submit(std::make_unique<CountedJob>(tally));
-  signal.wait();
-  pool.poll_completions();
+  complete_one(pool, tally, signal);
   for (int i = 0; i < 10; ++i) {
     pool.submit(std::make_unique<CountedJob>(tally, [&] { go.wait(); }));
   }

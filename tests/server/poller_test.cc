@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/net/poller.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+#include "server/net/wake_up.h"
+
+namespace engram {
+namespace {
+
+TEST_CASE("net/poller: a wait of any length ends, with what is ready") {
+  const auto poller = make_epoll_poller().value();
+  const WakeUp wake_up = WakeUp::make().value();
+  REQUIRE(poller->add(wake_up.fd(), 7, {.readable = true}));
+  for (const int micros : {0, 1, 200, 1000, 1500}) {
+    CHECK(poller->wait(std::chrono::microseconds(micros)).empty());
+  }
+  wake_up.notify();
+  for (const int micros : {-1, 0, 200, 1000}) {
+    const auto events = poller->wait(std::chrono::microseconds(micros));
+    REQUIRE(events.size() == 1);
+    CHECK(events.front().token == 7);
+    CHECK(events.front().readable);
+  }
+  poller->remove(wake_up.fd());
+}
+
+}  // namespace
+}  // namespace engram
