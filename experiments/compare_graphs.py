@@ -25,7 +25,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,21 @@ class Cut:
 
 @dataclass(frozen=True)
 class Point:
-    """One setting of a search. `p50_us` is the median time of a query."""
+    """One setting of a search, and what it showed in each round: queries per second, and the median
+    time of a query."""
 
     ef: int
     recall: float
-    qps: float
-    p50_us: float
+    qps_of_rounds: list[float]
+    p50_us_of_rounds: list[float]
+
+    @property
+    def qps(self) -> float:
+        return statistics.median(self.qps_of_rounds)
+
+    @property
+    def p50_us(self) -> float:
+        return statistics.median(self.p50_us_of_rounds)
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,18 @@ class Curve:
     build_seconds: dict[int, float]
     bytes: int
     points: list[Point] = field(default_factory=list)
+
+    def in_round(self, number: int) -> Curve:
+        """The curve that this round alone shows."""
+        points = [
+            replace(
+                point,
+                qps_of_rounds=[point.qps_of_rounds[number]],
+                p50_us_of_rounds=[point.p50_us_of_rounds[number]],
+            )
+            for point in self.points
+        ]
+        return replace(self, points=points)
 
     def qps_at(self, recall: float) -> Rate | None:
         """Interpolated in the logarithms of the miss rate and the throughput; the fastest point
@@ -222,9 +243,8 @@ def collect(message: dict[str, Any], curves: dict[str, Curve]) -> None:
         curves[build["system"]] = Curve(build["system"], seconds, build["bytes"])
     else:
         point = message["curve"]
-        qps = statistics.median(point["qps"])
         curves[point["system"]].points.append(
-            Point(point["ef"], point["recall"], qps, point["p50_us"])
+            Point(point["ef"], point["recall"], point["qps"], point["p50_us"])
         )
 
 

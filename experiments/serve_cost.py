@@ -7,12 +7,13 @@ worker, and in the process of the native half of compare_graphs.py.
   serve_cost.py slice --quant f32 --ef 32 64 128 --queries 200
 
 Both sides build hnsw over the same rows and are asked the same queries, cut by the seed as
-compare_graphs.py does it, at each ef; they take turns, so that what else the machine does slows
-both. Throughput: in process of one thread on one core, one query at a time; served of 8 connections
-that each keep 16 searches under way. Time of a query (p50): served to one client that waits for
-each answer, its own time included. Client, connections and worker share the machine's cores; the
-table says how much of one core the client took beside the throughput. The median over the rounds
-counts. Prints a table, and writes it as JSON.
+compare_graphs.py does it, at each ef. They take short turns, and the two sides of a round are
+compared with each other, for the speed of a shared machine differs by a third from one second to
+another; the median of these comparisons counts. Throughput: in process of one thread on one core,
+one query at a time; served of 8 connections that each keep 16 searches under way. Time of a query
+(p50): served to one client that waits for each answer, its own time included. Client, connections
+and worker share the machine's cores; the table says how much of one core the client took beside the
+throughput. Prints a table, and writes it as JSON.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from operator import sub, truediv
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,6 @@ from compare_graphs import (
     add_arguments,
     cut,
     describe,
-    ratio,
     run,
     usable_efs,
 )
@@ -59,25 +60,25 @@ RECALL = 0.95
 EFS = (128, 160, 200)
 CONNECTIONS = 8
 DEPTH = 16  # searches under way on each connection
+ROUNDS = 25
+PART = 4  # a connection asks one of so many parts of the queries in a round
 RECEIVE_BYTES = 1 << 18
 PATIENCE_SECONDS = 60
 
 
 @dataclass
 class Searches:
-    """The searches at one ef, and what the server showed."""
+    """The searches at one ef, and what the server showed in each round."""
 
     ef: int
     requests: list[bytes]
     recall: float
-    qps: list[float] = field(default_factory=list)  # one a round
-    client_share: list[float] = field(default_factory=list)  # of one core, one a round
-    micros: list[float] = field(default_factory=list)  # one a query and round
+    qps: list[float] = field(default_factory=list)
+    p50_us: list[float] = field(default_factory=list)
+    client_share: list[float] = field(default_factory=list)  # of one core
 
     def point(self) -> Point:
-        return Point(
-            self.ef, self.recall, statistics.median(self.qps), statistics.median(self.micros)
-        )
+        return Point(self.ef, self.recall, self.qps, self.p50_us)
 
 
 class Lane:
@@ -141,27 +142,31 @@ def ask_all(lanes: dict[int, Lane]) -> None:
 def measure_throughput(
     connections: Sequence[socket.socket], searches: Searches, lines: int
 ) -> None:
-    """Every connection asks all queries, each beginning with another one."""
+    """Every connection asks a part of the queries, each beginning with another one; together they
+    ask all of them equally often."""
+    count = len(searches.requests)
     lanes = {}
     for number, connection in enumerate(connections):
-        first = number * len(searches.requests) // len(connections)
-        requests = searches.requests[first:] + searches.requests[:first]
+        first = number * count // len(connections)
+        requests = (searches.requests[first:] + searches.requests[:first])[: -(-count // PART)]
         lanes[connection.fileno()] = Lane(connection, requests, lines)
     own_start, start = time.process_time(), time.perf_counter()
     ask_all(lanes)
     seconds, own_seconds = time.perf_counter() - start, time.process_time() - own_start
-    searches.qps.append(len(connections) * len(searches.requests) / seconds)
+    searches.qps.append(sum(lane.answered for lane in lanes.values()) / seconds)
     searches.client_share.append(own_seconds / seconds)
 
 
 def measure_latency(connection: socket.socket, searches: Searches, lines: int) -> None:
+    micros = []
     for one in searches.requests:
         lane = Lane(connection, [one], lines)
         start = time.perf_counter()
         lane.send()
         while not lane.done:
             lane.receive()
-        searches.micros.append(1e6 * (time.perf_counter() - start))
+        micros.append(1e6 * (time.perf_counter() - start))
+    searches.p50_us.append(statistics.median(micros))
 
 
 def recall(answers: Sequence[Answer], truth: np.ndarray) -> float:
@@ -235,6 +240,19 @@ def serving(
         yield prepared, add_round
 
 
+def ratios_of_rounds(own: Curve, other: Curve) -> list[float]:
+    """Of the other's throughput at RECALL to our own; none where a curve does not lead there."""
+    pairs = [
+        (own.in_round(number).qps_at(RECALL), other.in_round(number).qps_at(RECALL))
+        for number in range(len(own.points[0].qps_of_rounds))
+    ]
+    return [
+        theirs.qps / ours.qps
+        for ours, theirs in pairs
+        if ours and theirs and not ours.at_least and not theirs.at_least
+    ]
+
+
 def print_table(in_process: Curve, served: Sequence[Searches]) -> None:
     print(f"{'':6}{'recall':>18}{'queries per second':>30}{'client':>8}{'p50, µs':>28}")
     print(
@@ -243,10 +261,12 @@ def print_table(in_process: Curve, served: Sequence[Searches]) -> None:
     )
     for own, searches in zip(in_process.points, served):
         point = searches.point()
+        ratio = statistics.median(map(truediv, point.qps_of_rounds, own.qps_of_rounds))
+        added = statistics.median(map(sub, point.p50_us_of_rounds, own.p50_us_of_rounds))
         print(
             f"{own.ef:6}{own.recall:11.4f}{point.recall:7.4f}{own.qps:12,.0f}{point.qps:9,.0f}"
-            f"{point.qps / own.qps:9.3f}{statistics.median(searches.client_share):8.0%}"
-            f"{own.p50_us:12.1f}{point.p50_us:8.1f}{point.p50_us - own.p50_us:8.1f}"
+            f"{ratio:9.3f}{statistics.median(searches.client_share):8.0%}"
+            f"{own.p50_us:12.1f}{point.p50_us:8.1f}{added:8.1f}"
         )
 
 
@@ -256,7 +276,6 @@ def results_of(in_process: Curve, served: Sequence[Searches]) -> list[dict[str, 
         {
             "in_process": asdict(own),
             "served": asdict(searches.point()),
-            "served_qps_of_rounds": searches.qps,
             "client_share_of_rounds": searches.client_share,
         }
         for own, searches in zip(in_process.points, served)
@@ -268,7 +287,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_arguments(parser)
-    parser.set_defaults(ef=EFS)
+    parser.set_defaults(ef=EFS, rounds=ROUNDS)
     parser.add_argument("--quant", choices=SYSTEMS, default="sq4", help="default sq4")
     parser.add_argument("--server", type=Path, default=ENGRAM, help="the server to run")
     parser.add_argument("--client-core", type=int, help="keep the client to it (default: to none)")
@@ -282,17 +301,20 @@ def main() -> None:
         in_process = run(args, [system], parts, truth, enough_recall=1, before_round=add_round)[0]
 
     print_table(in_process, served)
-    own = in_process.qps_at(RECALL)
-    other = Curve("served", {}, 0, [searches.point() for searches in served]).qps_at(RECALL)
-    print(
-        f"at recall {RECALL}: in process {own or '-'}, served {other or '-'}, "
-        f"ratio {ratio(other, own)}"
-    )
+    through_server = Curve("served", {}, 0, [searches.point() for searches in served])
+    own, other = in_process.qps_at(RECALL), through_server.qps_at(RECALL)
+    ratios = ratios_of_rounds(in_process, through_server)
+    print(f"at recall {RECALL}: in process {own or '-'}, served {other or '-'}", end="")
+    if ratios:
+        low, middle, high = np.percentile(ratios, [25, 50, 75])
+        print(f", ratio {middle:.3f} (half of the rounds between {low:.3f} and {high:.3f})", end="")
+    print()
     facts = {**describe(args), "quant": args.quant, "rows": len(parts.rows)}
     at_recall = {
         "recall": RECALL,
         "in_process": own and asdict(own),
         "served": other and asdict(other),
+        "ratio_of_rounds": ratios,
     }
     path = write_results(
         args,

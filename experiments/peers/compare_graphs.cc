@@ -15,6 +15,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "experiments/peers/machine.h"
@@ -63,8 +64,8 @@ std::unique_ptr<System> make_system(const std::string& name, const Setting& sett
 /// What a system showed at one ef.
 struct Point {
   double recall = 0;
-  std::vector<double> seconds;  // one a round, of all queries
-  std::vector<double> micros;   // one a query and round
+  std::vector<double> qps;     // one a round
+  std::vector<double> p50_us;  // one a round
 };
 
 /// One system, what it cost to build, and what it showed at every ef that was measured.
@@ -86,6 +87,12 @@ double median(std::vector<double> values) {
 /// Appends an item to a list as JSON has it.
 void append(std::string& list, const std::string& item) {
   list += (list.empty() ? "" : ", ") + item;
+}
+
+std::string joined(const std::vector<double>& values) {
+  std::string list;
+  for (const double each : values) append(list, std::to_string(each));
+  return list;
 }
 
 class Comparison {
@@ -150,17 +157,19 @@ class Comparison {
     const std::size_t dim = arguments_.setting.dim;
     const std::span<const float> queries(queries_);
     const std::span<std::uint32_t> answers(answers_);
-    point.micros.reserve(count_ * arguments_.rounds);
+    std::vector<double> micros;
+    micros.reserve(count_);
     const auto start = Clock::now();
     auto before = start;
     for (std::size_t i = 0; i < count_; ++i) {
       contender.system->search(queries.subspan(i * dim, dim), ef,
                                answers.subspan(i * arguments_.k, arguments_.k));
       const auto after = Clock::now();
-      point.micros.push_back(std::chrono::duration<double, std::micro>(after - before).count());
+      micros.push_back(std::chrono::duration<double, std::micro>(after - before).count());
       before = after;
     }
-    point.seconds.push_back(seconds_since(start));
+    point.qps.push_back(static_cast<double>(count_) / seconds_since(start));
+    point.p50_us.push_back(median(std::move(micros)));
     point.recall = recall();
   }
 
@@ -185,13 +194,10 @@ class Comparison {
     say("{\"build\": {\"system\": \"%s\", \"seconds\": {%s}, \"bytes\": %zu}}\n",
         contender.name.c_str(), builds.c_str(), contender.bytes);
     for (const auto& [ef, point] : contender.points) {
-      std::string rates;
-      for (const double each : point.seconds) {
-        append(rates, std::to_string(static_cast<double>(count_) / each));
-      }
       say("{\"curve\": {\"system\": \"%s\", \"ef\": %zu, \"recall\": %.6f, \"qps\": [%s], "
-          "\"p50_us\": %.3f}}\n",
-          contender.name.c_str(), ef, point.recall, rates.c_str(), median(point.micros));
+          "\"p50_us\": [%s]}}\n",
+          contender.name.c_str(), ef, point.recall, joined(point.qps).c_str(),
+          joined(point.p50_us).c_str());
     }
   }
 

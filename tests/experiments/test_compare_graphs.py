@@ -45,7 +45,7 @@ class TestCut:
 
 
 def curve_of(system="x", *points):
-    return Curve(system, {2: 1.0}, 1, [Point(*point, p50_us=9.0) for point in points])
+    return Curve(system, {2: 1.0}, 1, [Point(ef, recall, [qps], [9.0]) for ef, recall, qps in points])
 
 
 class TestCurve:
@@ -65,6 +65,12 @@ class TestCurve:
 
     def test_takes_the_fastest_point_for_a_bound(self):
         assert curve_of("x", (10, 0.8, 500.0), (20, 0.9, 700.0)).qps_at(0.7).qps == 700
+
+    def test_is_of_the_median_or_of_one_round(self):
+        curve = Curve("x", {}, 1, [Point(10, 0.9, [7.0, 1.0, 4.0], [2.0, 3.0, 9.0])])
+        assert (curve.points[0].qps, curve.points[0].p50_us) == (4.0, 3.0)
+        one = curve.in_round(2)
+        assert one.qps_at(0.8).qps == 4.0 and one.points[0].p50_us == 9.0
 
     def test_says_nothing_beyond_its_end(self):
         assert self.curve.qps_at(0.995) is None
@@ -102,11 +108,11 @@ class TestFollow:
             {"building": "x", "threads": 2},
             {"round": 0, "ef": 10},
             {"build": {"system": "x", "seconds": {"1": 4.0, "2": 2.0}, "bytes": 7}},
-            {"curve": {"system": "x", "ef": 10, "recall": 0.5, "qps": [3, 1, 2], "p50_us": 4.0}},
+            {"curve": {"system": "x", "ef": 10, "recall": 0.5, "qps": [3, 1], "p50_us": [4, 5]}},
         ]
         text = "\n".join(json.dumps(line) for line in lines)
         found = follow([sys.executable, "-c", f"print({text!r})"], steps=3)
-        assert found == [Curve("x", {1: 4.0, 2: 2.0}, 7, [Point(10, 0.5, 2.0, 4.0)])]
+        assert found == [Curve("x", {1: 4.0, 2: 2.0}, 7, [Point(10, 0.5, [3, 1], [4, 5])])]
 
     def test_lets_something_else_come_before_each_round(self):
         program = """

@@ -9,7 +9,16 @@ import pytest
 import serve_cost
 from client import Answer
 from common import UserError
-from serve_cost import DEPTH, Lane, Searches, ask_all, lines_of_answer, recall
+from compare_graphs import Curve, Point
+from serve_cost import (
+    DEPTH,
+    Lane,
+    Searches,
+    ask_all,
+    lines_of_answer,
+    ratios_of_rounds,
+    recall,
+)
 
 ANSWER = b"*2\r\n$1\r\n7\r\n$3\r\n0.5\r\n"  # one key and its distance
 LINES = lines_of_answer(1)
@@ -64,8 +73,23 @@ def test_silence_is_an_error(pair, monkeypatch):
 
 
 def test_a_point_is_the_median_of_the_rounds():
-    searches = Searches(20, REQUESTS, 0.9, [5.0, 1.0, 3.0], [0.1], [10.0, 30.0, 20.0])
-    assert vars(searches.point()) == {"ef": 20, "recall": 0.9, "qps": 3.0, "p50_us": 20.0}
+    point = Searches(20, REQUESTS, 0.9, [5.0, 1.0, 3.0], [10.0, 30.0, 20.0], [0.1]).point()
+    assert (point.ef, point.recall, point.qps, point.p50_us) == (20, 0.9, 3.0, 20.0)
+
+
+def curve_of(*points):
+    return Curve("x", {}, 0, [Point(ef, found, qps, qps) for ef, found, qps in points])
+
+
+def test_the_sides_of_a_round_are_compared_with_each_other():
+    own = curve_of((10, 0.9, [4.0, 8.0]), (20, 0.95, [2.0, 4.0]))
+    other = curve_of((10, 0.9, [9.0, 9.0]), (20, 0.95, [1.0, 3.0]))
+    assert ratios_of_rounds(own, other) == pytest.approx([0.5, 0.75])
+
+
+def test_a_curve_that_does_not_lead_to_the_recall_is_not_compared():
+    bound, low = curve_of((10, 0.99, [4.0])), curve_of((10, 0.5, [4.0]))
+    assert ratios_of_rounds(bound, bound) == ratios_of_rounds(low, low) == []
 
 
 def test_recall_counts_keys_as_rows():
