@@ -129,11 +129,13 @@ void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& wor
     links.append(taken, neighbor.slot);
     return;
   }
-  rank(bound_to(node, working), slots, ByPairHash{node}, working.scores, candidates);
-  const auto place =
-      std::upper_bound(candidates.begin(), candidates.end(), neighbor, ByPairHash{node});
-  candidates.insert(place, neighbor);
-  select_neighbors(walk_rows(), candidates, links.capacity(), working.selection);
+  const ByPairHash order{node};
+  score_hits(bound_to(node, working), slots, working.scores, candidates);
+  if (!add_to_selection(walk_rows(), candidates, neighbor, order, working.selection)) {
+    candidates.push_back(neighbor);
+    std::sort(candidates.begin(), candidates.end(), order);
+    select_neighbors(walk_rows(), candidates, links.capacity(), working.selection);
+  }
   links.assign(working.selection.chosen);
 }
 

@@ -54,13 +54,19 @@ inline std::span<const float> score_all(const Bound& query, std::span<const Slot
   return out;
 }
 
-/// Leaves in `ranked` the `slots` with their scores to `query`, ascending by `order`.
+/// Leaves in `hits` the `slots` with their scores to `query`.
+inline void score_hits(const Bound& query, std::span<const Slot> slots, std::vector<float>& scores,
+                       std::vector<Hit>& hits) {
+  const auto found = score_all(query, slots, scores);
+  hits.clear();
+  for (std::size_t i = 0; i < slots.size(); ++i) hits.push_back({found[i], slots[i]});
+}
+
+/// The same, ascending by `order`.
 template <class Order>
 void rank(const Bound& query, std::span<const Slot> slots, Order order, std::vector<float>& scores,
           std::vector<Hit>& ranked) {
-  const auto found = score_all(query, slots, scores);
-  ranked.clear();
-  for (std::size_t i = 0; i < slots.size(); ++i) ranked.push_back({found[i], slots[i]});
+  score_hits(query, slots, scores, ranked);
   std::sort(ranked.begin(), ranked.end(), order);
 }
 

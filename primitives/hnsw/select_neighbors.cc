@@ -11,10 +11,20 @@ namespace {
 /// first, and the kernel scores this many rows for little more than the price of one.
 constexpr std::size_t kChunk = 8;
 
-/// Whether one that was chosen is closer to the candidate than the base is. A tie rules it out only
-/// when all three distances are equal, as among copies of one vector: then another copy adds no
-/// direction. Any other tie keeps the candidate, because the base and the chosen one may be copies,
-/// and copies must not shut out everything else.
+/// A list of fewer neighbours may look like a selection's by chance: eight that came one by one are
+/// ascending once in 40,320 times.
+constexpr std::size_t kTelling = 16;
+
+/// Whether a candidate is ruled out by one that was chosen, given the distances of both to the base
+/// and between them: the chosen one is closer to it than the base is. A tie does so only when all
+/// three are equal, as among copies of one vector: then another copy adds no direction. Any other
+/// tie keeps the candidate, because the base and the chosen one may be copies, and copies must not
+/// shut out everything else.
+bool rules_out(float chosen, float between, float candidate) {
+  return between < candidate || (between == candidate && chosen == candidate);
+}
+
+/// Whether one that was chosen rules the candidate out.
 bool is_ruled_out(const Bound& candidate, float score, const Selection& selection) {
   const std::span<const Slot> chosen = selection.chosen_slots;
   std::array<float, kChunk> between;
@@ -22,8 +32,7 @@ bool is_ruled_out(const Bound& candidate, float score, const Selection& selectio
     const std::size_t count = std::min(kChunk, chosen.size() - begin);
     candidate.gather(chosen.subspan(begin, count), {between.data(), count});
     for (std::size_t i = 0; i < count; ++i) {
-      if (between[i] < score) return true;
-      if (between[i] == score && selection.chosen[begin + i].score == score) return true;
+      if (rules_out(selection.chosen[begin + i].score, between[i], score)) return true;
     }
   }
   return false;
@@ -39,7 +48,7 @@ void select_neighbors(const RowView& rows, std::span<const Hit> candidates, std:
 
 void extend_selection(const RowView& rows, std::span<const Hit> candidates, std::size_t m,
                       Selection& selection) {
-  auto& [chosen, chosen_slots, passed_over, storage] = selection;
+  auto& [chosen, chosen_slots, passed_over, scores, storage] = selection;
   if (chosen.size() + candidates.size() <= m) {  // there is room for all of them
     chosen.insert(chosen.end(), candidates.begin(), candidates.end());
     return;
@@ -60,6 +69,37 @@ void extend_selection(const RowView& rows, std::span<const Hit> candidates, std:
   const std::size_t places = std::min(m - chosen.size(), passed_over.size());
   chosen.insert(chosen.end(), passed_over.begin(),
                 passed_over.begin() + static_cast<std::ptrdiff_t>(places));
+}
+
+bool add_to_selection(const RowView& rows, std::span<const Hit> list, const Hit& neighbor,
+                      ByPairHash order, Selection& selection) {
+  const auto diverse_end = std::is_sorted_until(list.begin(), list.end(), order);
+  const bool looks_selected = list.size() >= kTelling && diverse_end != list.end() &&
+                              std::is_sorted(diverse_end, list.end(), order);
+  if (!looks_selected) return false;
+  const std::span<const Hit> diverse(list.begin(), diverse_end);
+
+  auto& [chosen, slots, passed_over, scores, storage] = selection;
+  slots.clear();
+  for (const Hit& hit : diverse) slots.push_back(hit.slot);
+  scores.resize(slots.size());
+  rows.to_slot(neighbor.slot, storage).gather(slots, scores);
+  bool is_diverse = true;
+  for (std::size_t i = 0; i < diverse.size() && is_diverse; ++i) {
+    const bool is_nearer = order(diverse[i], neighbor);
+    if (is_nearer && rules_out(diverse[i].score, scores[i], neighbor.score)) {
+      is_diverse = false;
+    } else if (!is_nearer && rules_out(neighbor.score, scores[i], diverse[i].score)) {
+      return false;
+    }
+  }
+  chosen.assign(list.begin(), list.end());
+  const auto middle = chosen.begin() + (diverse_end - list.begin());
+  const auto place = is_diverse ? std::upper_bound(chosen.begin(), middle, neighbor, order)
+                                : std::upper_bound(middle, chosen.end(), neighbor, order);
+  chosen.insert(place, neighbor);
+  chosen.pop_back();
+  return true;
 }
 
 }  // namespace engram::hnsw

@@ -8,6 +8,7 @@
 #include "core/aligned_buffer.h"
 #include "core/bound.h"
 #include "core/slot.h"
+#include "primitives/hnsw/order.h"
 
 namespace engram::hnsw {
 
@@ -16,6 +17,7 @@ struct Selection {
   std::vector<Hit> chosen;  ///< the result, with scores to the base: diverse ones first
   std::vector<Slot> chosen_slots;
   std::vector<Hit> passed_over;
+  std::vector<float> scores;
   AlignedBuffer candidate_query;
 };
 
@@ -34,5 +36,14 @@ void select_neighbors(const RowView& rows, std::span<const Hit> candidates, std:
 /// their scores, and is extended to at most `m`. candidates: none of them.
 void extend_selection(const RowView& rows, std::span<const Hit> candidates, std::size_t m,
                       Selection& selection);
+
+/// What select_neighbors() would choose among `list` and `neighbor` for as many places as the list
+/// has, at the price of comparing the new one with the diverse ones. list: [n], as such a selection
+/// left it: the diverse, ascending, then those passed over, ascending. order: of the base. Leaves
+/// the result in selection.chosen, or returns false: if the list does not look so (one whose first
+/// were not passed over has no end of the diverse), if it is too short to tell, or if the new one
+/// rules out others, which may let in still others. Any thread.
+bool add_to_selection(const RowView& rows, std::span<const Hit> list, const Hit& neighbor,
+                      ByPairHash order, Selection& selection);
 
 }  // namespace engram::hnsw

@@ -4,7 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <iterator>
 #include <set>
+#include <vector>
 
 #include "primitives/hnsw/search_layer.h"
 #include "tests/primitives/hnsw/fixture.h"
@@ -80,6 +84,57 @@ TEST_CASE("hnsw/select_neighbors: chooses as the paper's Algorithm 4, pair by pa
       CHECK(select(rows, base, m) == reference(rows, base, m));
     }
   }
+}
+
+TEST_CASE("hnsw/select_neighbors: one more neighbour is added as if all were chosen anew") {
+  auto rng = test::make_rng(62);
+  int added = 0;
+  for (int round = 0; round < 400; ++round) {
+    Vectors vectors = uniform_vectors(rng, 100, 2 + rng() % 10);
+    if (round % 2 == 0) {  // on a grid, where distances are equal and some vectors as well
+      for (float& value : vectors.values) value = std::round(value);
+    }
+    const Rows rows(vectors, kMetrics[round % std::size(kMetrics)]);
+    const auto base = static_cast<Slot>(rng() % 100);
+    auto candidates = candidates_for(rows, base);
+    const auto pick = candidates.begin() + static_cast<std::ptrdiff_t>(rng() % candidates.size());
+    const Hit neighbor = *pick;
+    candidates.erase(pick);
+    Selection selection;
+    select_neighbors(rows.view(), candidates, 16 + rng() % 30, selection);
+    auto list = selection.chosen;
+    if (!add_to_selection(rows.view(), list, neighbor, ByPairHash{base}, selection)) continue;
+    ++added;
+    const auto found = selection.chosen;
+    const std::size_t places = list.size();
+    list.push_back(neighbor);
+    std::sort(list.begin(), list.end(), ByPairHash{base});
+    select_neighbors(rows.view(), list, places, selection);
+    CHECK(found == selection.chosen);
+  }
+  CHECK(added > 200);
+}
+
+TEST_CASE("hnsw/select_neighbors: nothing is added to a list that no selection left") {
+  // On a line: 0 is the base, to its right 1 to 30, to its left -25, which alone is diverse like 1.
+  Vectors line{1, {}};
+  for (int x = 0; x <= 30; ++x) line.values.push_back(static_cast<float>(x));
+  line.values.push_back(-25);
+  const Rows rows(line, Metric::kL2);
+  auto candidates = candidates_for(rows, 0);
+  const Hit farthest = candidates.back();
+  candidates.pop_back();
+  Selection selection;
+  const auto adds = [&](const std::vector<Hit>& list) {
+    return add_to_selection(rows.view(), list, farthest, ByPairHash{0}, selection);
+  };
+  select_neighbors(rows.view(), candidates, 20, selection);
+  const std::vector<Hit> selected = selection.chosen;
+  CHECK(adds(selected));
+  CHECK(selection.chosen == selected);
+  CHECK_FALSE(adds({selected.rbegin(), selected.rend()}));
+  CHECK_FALSE(adds({candidates.begin(), candidates.begin() + 20}));  // where do the diverse end?
+  CHECK_FALSE(adds({selected.begin(), selected.begin() + 8}));       // by chance?
 }
 
 TEST_CASE("hnsw/select_neighbors: copies of the base do not shut out what else there is") {
