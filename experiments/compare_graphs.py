@@ -71,14 +71,12 @@ class Point:
     recall: float
     qps_of_rounds: list[float]
     p50_us_of_rounds: list[float]
+    qps: float = field(init=False)  # the median of the rounds, like the next
+    p50_us: float = field(init=False)
 
-    @property
-    def qps(self) -> float:
-        return statistics.median(self.qps_of_rounds)
-
-    @property
-    def p50_us(self) -> float:
-        return statistics.median(self.p50_us_of_rounds)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "qps", statistics.median(self.qps_of_rounds))
+        object.__setattr__(self, "p50_us", statistics.median(self.p50_us_of_rounds))
 
 
 @dataclass(frozen=True)
@@ -167,10 +165,11 @@ def run(
     parts: Cut,
     truth: np.ndarray,
     enough_recall: float = ENOUGH_RECALL,
-    before_round: Callable[[], None] | None = None,
+    before_turn: Callable[[int, int], None] | None = None,
 ) -> list[Curve]:
     """Writes the files that the program reads, and runs it with the arguments of add_arguments().
-    A curve is not followed beyond `enough_recall`. The program waits while before_round() runs."""
+    A curve is not followed beyond `enough_recall`. Before it measures an ef in a round, the program
+    waits while before_turn(round, ef) runs."""
     efs = usable_efs(args)
     command = [str(args.program), "--dim", str(parts.rows.shape[1]), "--metric", parts.metric]
     command += ["--m", str(args.m), "--ef-construction", str(args.ef_construction)]
@@ -183,9 +182,9 @@ def run(
         for name, array in files.items():
             array.tofile(Path(folder) / name)
             command += [f"--{name}", str(Path(folder) / name)]
-        command += ["--paced"] if before_round else []
+        command += ["--paced"] if before_turn else []
         steps = len(systems) * len(args.threads) + args.rounds * len(efs)
-        return follow(command, steps, before_round)
+        return follow(command, steps, before_turn)
 
 
 def usable_efs(args: argparse.Namespace) -> list[int]:
@@ -194,10 +193,10 @@ def usable_efs(args: argparse.Namespace) -> list[int]:
 
 
 def messages(
-    command: list[str], before_round: Callable[[], None] | None = None
+    command: list[str], before_turn: Callable[[int, int], None] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Runs a native program and yields what it prints, a JSON object a line. When it says that it
-    is ready for a round, it is told to begin after before_round()."""
+    is ready for an ef of a round, it is told to begin after before_turn(round, ef)."""
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
@@ -209,8 +208,8 @@ def messages(
     with process:
         assert process.stdin and process.stdout
         for message in map(json.loads, process.stdout):
-            if before_round and "ready" in message:
-                before_round()
+            if before_turn and "ready" in message:
+                before_turn(*message["ready"])
                 with suppress(BrokenPipeError):  # it has ended: its exit status says more
                     process.stdin.write("\n")
                     process.stdin.flush()
@@ -221,12 +220,12 @@ def messages(
 
 
 def follow(
-    command: list[str], steps: int, before_round: Callable[[], None] | None = None
+    command: list[str], steps: int, before_turn: Callable[[int, int], None] | None = None
 ) -> list[Curve]:
     """Runs the program, shows how far it is, and collects what it found."""
     curves: dict[str, Curve] = {}
     with progress(steps, "comparing", "steps") as bar:
-        for message in messages(command, before_round):
+        for message in messages(command, before_turn):
             if "building" in message:
                 bar.set_postfix_str(f"building {message['building']}")
             if "building" in message or "round" in message:
@@ -316,7 +315,7 @@ def add_arguments(parser: argparse.ArgumentParser, dataset: str | None = None) -
     )
     parser.add_argument("--queries", type=int, default=1000, help="how many queries (default 1000)")
     parser.add_argument("--seed", type=int, default=42, help="of the cut (default 42)")
-    parser.add_argument("--rounds", type=int, default=5, help="median of so many (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="median of so many (default %(default)s)")
     parser.add_argument("--m", type=int, default=16)
     parser.add_argument("--ef-construction", type=int, default=200)
     parser.add_argument(

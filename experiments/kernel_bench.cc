@@ -2,8 +2,8 @@
 // How fast each kernel scores rows: lists of 32, the neighbour list of a graph hop, where rows in
 // the L1 cache show the arithmetic and rows in DRAM the prefetching; and scans of 1 GiB. At the
 // end, how that compares with what the core can do at most, with what reading the memory takes, and
-// with the peers. Every figure is the best of its repetitions, for other programs only slow a case
-// down.
+// with the peers. Every figure is the best of its repetitions by the clock on the wall, for other
+// programs only slow a case down.
 //
 //   meson test --benchmark kernel_bench -v
 //   kernel_bench --benchmark_filter='limits|read|l2/768/'
@@ -171,18 +171,21 @@ template <class Body>
 void register_case(const std::string& name, Timing timing, const Body& body) {
   benchmark::RegisterBenchmark(name.c_str(), body)
       ->MinTime(timing.seconds)
-      ->Repetitions(timing.repetitions);
+      ->Repetitions(timing.repetitions)
+      ->UseRealTime();
 }
 
-/// What the core can do at most shows only while nothing disturbs it, as what a kernel can do. So
-/// it is measured as often, between the cases.
+/// What the core can do at most, like what a kernel can do, shows only while nothing disturbs it.
+/// So it is measured as often as a kernel is, between the cases.
 void register_limits(double clock, std::vector<VectorRates>& rates) {
   const auto measure = [clock, &rates](benchmark::State& state) {
     for (auto _ : state) {
       rates = better_of(std::move(rates), measure_vector_rates(clock, row_memory()));
     }
   };
-  benchmark::RegisterBenchmark("limits", measure)->Iterations(1)->Repetitions(20);
+  benchmark::RegisterBenchmark("limits", measure)
+      ->Iterations(1)
+      ->Repetitions(kL1Timing.repetitions);
 }
 
 void register_cases() {
@@ -209,14 +212,20 @@ void register_cases() {
 
 int main(int argc, char** argv) {
   using namespace engram::bench;
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  // Cases take turns, so that a disturbance does not hit all repetitions of one.
+  std::string interleaved = "--benchmark_enable_random_interleaving=true";
+  std::vector<char*> arguments(argv, argv + argc);
+  arguments.insert(arguments.begin() + 1, interleaved.data());
+  int count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
   const double clock = measure_clock();
   auto rates = measure_vector_rates(clock, row_memory());
   register_limits(clock, rates);
   register_cases();
   Reporter reporter;
   benchmark::RunSpecifiedBenchmarks(&reporter);
+  rates = better_of(std::move(rates), measure_vector_rates(clock, row_memory()));
   print_bounds(clock, rates);
   reporter.print_summary(clock, rates, kBenchMetrics, kDims, contenders());
   return 0;

@@ -35,7 +35,7 @@ void print_bounds(double clock, std::span<const VectorRates> rates) {
 void Reporter::ReportRuns(const std::vector<Run>& runs) {
   if (runs.empty() || runs.front().run_type != Run::RT_Iteration) return;  // statistics
   const auto fastest = std::min_element(runs.begin(), runs.end(), [](const Run& a, const Run& b) {
-    return a.GetAdjustedCPUTime() < b.GetAdjustedCPUTime();
+    return a.GetAdjustedRealTime() < b.GetAdjustedRealTime();
   });
   best_[fastest->run_name.function_name] = *fastest;
   ConsoleReporter::ReportRuns({*fastest});

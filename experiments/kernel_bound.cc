@@ -140,7 +140,7 @@ HWY_EXPORT(read_dram);
 /// The seconds that the quickest of many runs takes: each is a fraction of a time slice.
 template <class Run>
 double quickest(Run&& run) {
-  constexpr int kRuns = 1000;
+  constexpr int kRuns = 100;
   using Clock = std::chrono::steady_clock;
   double best = std::numeric_limits<double>::infinity();
   for (int i = 0; i < kRuns; ++i) {

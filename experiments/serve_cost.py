@@ -7,9 +7,9 @@ worker, and in the process of the native half of compare_graphs.py.
   serve_cost.py slice --quant f32 --ef 32 64 128 --queries 200
 
 Both sides build hnsw over the same rows and are asked the same queries, cut by the seed as
-compare_graphs.py does it, at each ef. They take short turns, and the two sides of a round are
-compared with each other, for the speed of a shared machine differs by a third from one second to
-another; the median of these comparisons counts. Throughput: in process of one thread on one core,
+compare_graphs.py does it. At each ef of a round one side comes after the other, each of them first
+as often as second, and these two are compared with each other: the speed of a shared machine
+differs by a third from one minute to another. The median of the comparisons counts. Throughput: in process of one thread on one core,
 one query at a time; served of 8 connections that each keep 16 searches under way. Time of a query
 (p50): served to one client that waits for each answer, its own time included. Client, connections
 and worker share the machine's cores; the table says how much of one core the client took beside the
@@ -61,7 +61,7 @@ EFS = (128, 160, 200)
 CONNECTIONS = 8
 DEPTH = 16  # searches under way on each connection
 ROUNDS = 25
-PART = 4  # a connection asks one of so many parts of the queries in a round
+PARTS = 4  # a connection asks one of so many parts of the queries in a round
 RECEIVE_BYTES = 1 << 18
 PATIENCE_SECONDS = 60
 
@@ -143,12 +143,12 @@ def measure_throughput(
     connections: Sequence[socket.socket], searches: Searches, lines: int
 ) -> None:
     """Every connection asks a part of the queries, each beginning with another one; together they
-    ask all of them equally often."""
+    ask all of them, about equally often."""
     count = len(searches.requests)
     lanes = {}
     for number, connection in enumerate(connections):
         first = number * count // len(connections)
-        requests = (searches.requests[first:] + searches.requests[:first])[: -(-count // PART)]
+        requests = (searches.requests[first:] + searches.requests[:first])[: -(-count // PARTS)]
         lanes[connection.fileno()] = Lane(connection, requests, lines)
     own_start, start = time.process_time(), time.perf_counter()
     ask_all(lanes)
@@ -210,11 +210,35 @@ def connect(port: int) -> socket.socket:
     return connection
 
 
+class Turns:
+    """Measures the server at each ef of a round once, as often before the other side as after it."""
+
+    def __init__(self, served: Sequence[Searches], measure: Callable[[Searches], None]) -> None:
+        self._served = served
+        self._measure = measure
+        self._after: Searches | None = None
+
+    def before(self, number: int, ef: int) -> None:
+        """To be called before the other side's turn at an ef of a round."""
+        self.end()
+        place = [searches.ef for searches in self._served].index(ef)
+        if (number + place) % 2 == 0:
+            self._measure(self._served[place])
+        else:
+            self._after = self._served[place]
+
+    def end(self) -> None:
+        """To be called after the other side's last turn."""
+        if self._after is not None:
+            self._measure(self._after)
+        self._after = None
+
+
 @contextmanager
 def serving(
     args: argparse.Namespace, parts: Cut, truth: np.ndarray
-) -> Iterator[tuple[list[Searches], Callable[[], None]]]:
-    """A server with an index. Yields what it shows at each ef, and what adds a round to that."""
+) -> Iterator[tuple[list[Searches], Callable[[Searches], None]]]:
+    """A server with an index. Yields the searches at each ef, and what measures one of them."""
     keys = [b"%d" % row for row in range(len(parts.rows))]
     data = Dataset(args.dataset, parts.metric, keys, parts.rows, None)
     options = [
@@ -231,26 +255,33 @@ def serving(
         prepared = prepare(client, parts.queries, truth, usable_efs(args))
         connections = [stack.enter_context(connect(server.port)) for _ in range(CONNECTIONS)]
 
-        def add_round() -> None:
+        def measure(searches: Searches) -> None:
             with pinned(args.client_core):
-                for searches in prepared:
-                    measure_throughput(connections, searches, lines)
-                    measure_latency(connections[0], searches, lines)
+                measure_throughput(connections, searches, lines)
+                measure_latency(connections[0], searches, lines)
 
-        yield prepared, add_round
+        yield prepared, measure
 
 
-def ratios_of_rounds(own: Curve, other: Curve) -> list[float]:
-    """Of the other's throughput at RECALL to our own; none where a curve does not lead there."""
+def ratios_of_rounds(in_process: Curve, served: Curve) -> list[float]:
+    """The throughput served as a multiple of that in process, at RECALL in each round. Empty where
+    one of the curves ends below RECALL or begins above it."""
     pairs = [
-        (own.in_round(number).qps_at(RECALL), other.in_round(number).qps_at(RECALL))
-        for number in range(len(own.points[0].qps_of_rounds))
+        (in_process.in_round(number).qps_at(RECALL), served.in_round(number).qps_at(RECALL))
+        for number in range(len(in_process.points[0].qps_of_rounds))
     ]
     return [
-        theirs.qps / ours.qps
-        for ours, theirs in pairs
-        if ours and theirs and not ours.at_least and not theirs.at_least
+        there.qps / here.qps
+        for here, there in pairs
+        if here and there and not here.at_least and not there.at_least
     ]
+
+
+def describe_ratios(ratios: Sequence[float]) -> str:
+    if not ratios:
+        return "-"
+    low, middle, high = np.percentile(ratios, [25, 50, 75])
+    return f"median {middle:.3f}, half of them from {low:.3f} to {high:.3f}"
 
 
 def print_table(in_process: Curve, served: Sequence[Searches]) -> None:
@@ -295,20 +326,21 @@ def main() -> None:
 
     parts = cut(load(args.dataset), args.queries, args.seed)
     truth = parts.truth(args.k)
-    with serving(args, parts, truth) as (served, add_round):
+    with serving(args, parts, truth) as (served, measure):
+        turns = Turns(served, measure)
         # Every ef counts here, however good the one before is.
         system = SYSTEMS[args.quant]
-        in_process = run(args, [system], parts, truth, enough_recall=1, before_round=add_round)[0]
+        in_process = run(args, [system], parts, truth, 1, before_turn=turns.before)[0]
+        turns.end()
 
     print_table(in_process, served)
     through_server = Curve("served", {}, 0, [searches.point() for searches in served])
     own, other = in_process.qps_at(RECALL), through_server.qps_at(RECALL)
     ratios = ratios_of_rounds(in_process, through_server)
-    print(f"at recall {RECALL}: in process {own or '-'}, served {other or '-'}", end="")
-    if ratios:
-        low, middle, high = np.percentile(ratios, [25, 50, 75])
-        print(f", ratio {middle:.3f} (half of the rounds between {low:.3f} and {high:.3f})", end="")
-    print()
+    print(
+        f"at recall {RECALL}: in process {own or '-'}, served {other or '-'}; "
+        f"ratio in a round: {describe_ratios(ratios)}"
+    )
     facts = {**describe(args), "quant": args.quant, "rows": len(parts.rows)}
     at_recall = {
         "recall": RECALL,

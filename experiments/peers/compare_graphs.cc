@@ -2,8 +2,8 @@
 // Builds a graph index with each library over the same rows and asks all of them the same queries,
 // one at a time on one core. compare_graphs.py prepares the files and reads what this prints:
 // one JSON object a line, {"building": ...} and {"round": ...} on the way, then a "build" and the
-// "curve" of every system. With --paced it says {"ready": ...} before each round and waits for a
-// line, so that rounds of something else can come between.
+// "curve" of every system. With --paced it says {"ready": [round, ef]} before it measures them and
+// waits for a line, so that something else can come between.
 #include <malloc.h>
 #include <unistd.h>
 
@@ -111,8 +111,8 @@ class Comparison {
     for (const std::string& name : arguments_.systems) build(name);
     pin_to(arguments_.core);
     for (std::size_t round = 0; round < arguments_.rounds; ++round) {
-      if (arguments_.paced) wait_for_turn(round);
       for (const std::size_t ef : arguments_.efs) {
+        if (arguments_.paced) wait_for_turn(round, ef);
         // Whoever was first in the last round is last in this one.
         for (std::size_t i = 0; i < contenders_.size(); ++i) {
           measure(contenders_[(i + round) % contenders_.size()], ef, round);
@@ -124,8 +124,8 @@ class Comparison {
   }
 
  private:
-  static void wait_for_turn(std::size_t round) {
-    say("{\"ready\": %zu}\n", round);
+  static void wait_for_turn(std::size_t round, std::size_t ef) {
+    say("{\"ready\": [%zu, %zu]}\n", round, ef);
     std::string line;
     if (!std::getline(std::cin, line)) throw std::runtime_error("nobody says when to go on");
   }
@@ -230,7 +230,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--core", arguments.core, "that searches");
   app.add_option("--enough-recall", arguments.enough_recall,
                  "beyond which a curve is not followed");
-  app.add_flag("--paced", arguments.paced, "wait for a line before each round");
+  app.add_flag("--paced", arguments.paced, "wait for a line before each ef of a round");
   parse_or_exit(app, argc, argv);
   arguments.setting.metric = arguments.metric == "l2" ? Metric::kL2 : Metric::kCosine;
   return arguments;

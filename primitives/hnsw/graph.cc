@@ -37,6 +37,7 @@ Status Graph::add_node(Slot slot, unsigned level) {
   while (end < count && !node_end_.compare_exchange_weak(end, count)) {
   }
   ENGRAM_TRY(resize_upper(nodes_[slot], level));
+  nodes_[slot].selected = 0;
   for (unsigned l = 0; l <= level; ++l) links(slot, l).assign({});
   return {};
 }

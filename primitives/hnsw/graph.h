@@ -182,6 +182,18 @@ class Graph {
 
   NodeLock& lock(Slot slot) const noexcept { return nodes_[slot].lock; }
 
+  /// Whether a node's list on a level is, in this order, what a selection from more neighbours than
+  /// it has places left (select_neighbors.h). Not saved: of an adopted list nobody knows. Caller
+  /// holds the node's lock, and says so when the list ceases to be it.
+  bool is_selected(Slot slot, unsigned level) const noexcept {
+    return (nodes_[slot].selected >> level & 1U) != 0;
+  }
+  void mark_selected(Slot slot, unsigned level, bool selected) noexcept {
+    const std::uint32_t bit = std::uint32_t{1} << level;
+    std::uint32_t& levels = nodes_[slot].selected;
+    levels = selected ? levels | bit : levels & ~bit;
+  }
+
   Entry entry() const noexcept { return unpack(entry_.load(std::memory_order_acquire)); }
   /// Writers agree among themselves who may.
   void set_entry(Entry entry) noexcept { entry_.store(pack(entry), std::memory_order_release); }
@@ -194,9 +206,11 @@ class Graph {
  private:
   struct Node {
     std::atomic<Slot>* upper;  // [level][m], owned unless adopted; null at level 0
+    std::uint32_t selected;    // a bit per level; guarded by the lock
     std::uint8_t level;
     mutable NodeLock lock;
   };
+  static_assert(kMaxLevel < 32);
 
   // An Entry in one word, so that readers see both halves of it. An empty graph's is kNoSlot.
   static constexpr std::uint64_t pack(Entry entry) noexcept {

@@ -129,14 +129,16 @@ void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& wor
     links.append(taken, neighbor.slot);
     return;
   }
-  const ByPairHash order{node};
+  const bool is_selected = graph_.is_selected(node, level) && slots.size() == taken;
+  slots.push_back(neighbor.slot);
   score_hits(bound_to(node, working), slots, working.scores, candidates);
-  if (!add_to_selection(walk_rows(), candidates, neighbor, order, working.selection)) {
-    candidates.push_back(neighbor);
+  const ByPairHash order{node};
+  if (!is_selected || !add_to_selection(walk_rows(), candidates, order, working.selection)) {
     std::sort(candidates.begin(), candidates.end(), order);
     select_neighbors(walk_rows(), candidates, links.capacity(), working.selection);
   }
   links.assign(working.selection.chosen);
+  graph_.mark_selected(node, level, candidates.size() > links.capacity());
 }
 
 }  // namespace engram::hnsw

@@ -84,6 +84,7 @@ void Hnsw::repair(Slot node, unsigned level, Working& working) {
   }
   extend_selection(walk_rows(), working.candidates, places, working.selection);
   links.assign(working.selection.chosen);
+  graph_.mark_selected(node, level, false);  // what was kept, and then what was chosen
 }
 
 /// An entry point that was erased gives way to a highest held node. One without neighbours, which

@@ -17,7 +17,7 @@ struct Selection {
   std::vector<Hit> chosen;  ///< the result, with scores to the base: diverse ones first
   std::vector<Slot> chosen_slots;
   std::vector<Hit> passed_over;
-  std::vector<float> scores;
+  std::vector<float> between;
   AlignedBuffer candidate_query;
 };
 
@@ -37,13 +37,15 @@ void select_neighbors(const RowView& rows, std::span<const Hit> candidates, std:
 void extend_selection(const RowView& rows, std::span<const Hit> candidates, std::size_t m,
                       Selection& selection);
 
-/// What select_neighbors() would choose among `list` and `neighbor` for as many places as the list
-/// has, at the price of comparing the new one with the diverse ones. list: [n], as such a selection
-/// left it: the diverse, ascending, then those passed over, ascending. order: of the base. Leaves
-/// the result in selection.chosen, or returns false: if the list does not look so (one whose first
-/// were not passed over has no end of the diverse), if it is too short to tell, or if the new one
-/// rules out others, which may let in still others. Any thread.
-bool add_to_selection(const RowView& rows, std::span<const Hit> list, const Hit& neighbor,
-                      ByPairHash order, Selection& selection);
+/// Chooses n - 1 of n candidates as select_neighbors() does, where the first n - 1 are, in this
+/// order, what it chose from them and others: the diverse ones, then those passed over. Only the
+/// last, the new one, has to be compared then, with the diverse ones. candidates: [n], with scores
+/// to the base. order: of the base. Leaves the result in selection.chosen; or returns false where
+/// that is not enough: if the new one rules out others, which may let in still others, or if
+/// nothing shows where the diverse ones end, because none of those passed over is nearer than all
+/// of these. What codes make of two rows depends, in the last bits, on which is the query; so may
+/// the choice by them. Any thread.
+bool add_to_selection(const RowView& rows, std::span<const Hit> candidates, ByPairHash order,
+                      Selection& selection);
 
 }  // namespace engram::hnsw

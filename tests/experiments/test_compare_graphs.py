@@ -45,7 +45,8 @@ class TestCut:
 
 
 def curve_of(system="x", *points):
-    return Curve(system, {2: 1.0}, 1, [Point(ef, recall, [qps], [9.0]) for ef, recall, qps in points])
+    made = [Point(ef, recall, [qps], [9.0]) for ef, recall, qps in points]
+    return Curve(system, {2: 1.0}, 1, made)
 
 
 class TestCurve:
@@ -114,16 +115,16 @@ class TestFollow:
         found = follow([sys.executable, "-c", f"print({text!r})"], steps=3)
         assert found == [Curve("x", {1: 4.0, 2: 2.0}, 7, [Point(10, 0.5, [3, 1], [4, 5])])]
 
-    def test_lets_something_else_come_before_each_round(self):
+    def test_lets_something_else_come_before_each_turn(self):
         program = """
-for number in range(2):
-    print('{"ready": 0}', flush=True)
+for ef in 10, 20:
+    print('{"ready": [0, %d]}' % ef, flush=True)
     input()
-    print('{"round": 0, "ef": 10}', flush=True)
+    print('{"round": 0, "ef": %d}' % ef, flush=True)
 """
         turns = []
-        found = follow([sys.executable, "-c", program], 2, lambda: turns.append("other"))
-        assert found == [] and turns == ["other", "other"]
+        found = follow([sys.executable, "-c", program], 2, lambda *turn: turns.append(turn))
+        assert found == [] and turns == [(0, 10), (0, 20)]
 
     def test_says_what_is_missing(self):
         with pytest.raises(UserError, match="libfaiss-dev"):

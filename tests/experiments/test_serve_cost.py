@@ -14,6 +14,7 @@ from serve_cost import (
     DEPTH,
     Lane,
     Searches,
+    Turns,
     ask_all,
     lines_of_answer,
     ratios_of_rounds,
@@ -75,6 +76,22 @@ def test_silence_is_an_error(pair, monkeypatch):
 def test_a_point_is_the_median_of_the_rounds():
     point = Searches(20, REQUESTS, 0.9, [5.0, 1.0, 3.0], [10.0, 30.0, 20.0], [0.1]).point()
     assert (point.ef, point.recall, point.qps, point.p50_us) == (20, 0.9, 3.0, 20.0)
+
+
+def test_each_side_is_first_as_often_as_second():
+    log = []
+    served = [Searches(ef, REQUESTS, 0.9) for ef in (10, 20)]
+    turns = Turns(served, lambda searches: log.append(f"served {searches.ef}"))
+    for number in range(2):
+        for ef in (10, 20):
+            turns.before(number, ef)
+            log.append(f"in process {ef}")
+    turns.end()
+    turns.end()
+    assert log == [
+        "served 10", "in process 10", "in process 20", "served 20",
+        "in process 10", "served 10", "served 20", "in process 20",
+    ]
 
 
 def curve_of(*points):

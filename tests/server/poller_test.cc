@@ -10,12 +10,16 @@
 namespace engram {
 namespace {
 
-TEST_CASE("net/poller: a wait of any length ends, with what is ready") {
+TEST_CASE("net/poller: a wait takes its time, or ends with what is ready") {
   const auto poller = make_epoll_poller().value();
   const WakeUp wake_up = WakeUp::make().value();
   REQUIRE(poller->add(wake_up.fd(), 7, {.readable = true}));
   for (const int micros : {0, 1, 200, 1000, 1500}) {
-    CHECK(poller->wait(std::chrono::microseconds(micros)).empty());
+    using Clock = std::chrono::steady_clock;
+    const std::chrono::microseconds wait(micros);
+    const auto start = Clock::now();
+    CHECK(poller->wait(wait).empty());
+    CHECK(Clock::now() - start >= wait);
   }
   wake_up.notify();
   for (const int micros : {-1, 0, 200, 1000}) {

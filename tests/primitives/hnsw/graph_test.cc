@@ -57,6 +57,23 @@ TEST_CASE("hnsw/graph: a slot that is used again gets empty lists of its new lev
   CHECK(graph.memory_bytes() < with_levels);  // one level now, two before
 }
 
+TEST_CASE("hnsw/graph: a list is marked as selected level by level, until its slot is used again") {
+  Graph graph(2);
+  REQUIRE(graph.reserve());
+  REQUIRE(graph.add_node(3, kMaxLevel));
+  for (const unsigned level : {0U, 5U, kMaxLevel}) {
+    CHECK_FALSE(graph.is_selected(3, level));
+    graph.mark_selected(3, level, true);
+  }
+  graph.mark_selected(3, 5, false);
+  CHECK(graph.is_selected(3, 0));
+  CHECK_FALSE(graph.is_selected(3, 5));
+  CHECK(graph.is_selected(3, kMaxLevel));
+  REQUIRE(graph.add_node(3, kMaxLevel));
+  CHECK_FALSE(graph.is_selected(3, 0));
+  CHECK_FALSE(graph.is_selected(3, kMaxLevel));
+}
+
 TEST_CASE("hnsw/graph: links beyond the last node are passed over, and keep their places") {
   Graph graph(2);
   REQUIRE(graph.reserve());

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/support/memory_sections.h"
 #include "tests/support/seed.h"
@@ -65,6 +66,56 @@ void check_lists(TestCollection& collection) {
     }
   }
   CHECK(wrong == 0);
+}
+
+/// How many lists are marked as selected. Checks that they are: the diverse, which none of them
+/// rules out, then others, each of which one of those rules out. Of vectors without ties.
+std::size_t check_selections(TestCollection& collection) {
+  const Graph& graph = graph_of(collection);
+  const RowView rows{collection.kernel(), collection.store().rows()};
+  AlignedBuffer storage;
+  std::size_t marked = 0;
+  std::size_t wrong = 0;
+  for (const Slot node : collection.held()) {
+    for (unsigned level = 0; level <= graph.level(node); ++level) {
+      if (!graph.is_selected(node, level)) continue;
+      ++marked;
+      std::vector<Hit> hits;
+      graph.links(node, level).for_each([&](Slot slot) {
+        hits.push_back({rows.to_slot(node, storage).score(slot), slot});
+      });
+      const auto middle = std::is_sorted_until(hits.begin(), hits.end(), ByPairHash{node});
+      if (middle == hits.end()) continue;  // where they end cannot be seen
+      wrong += !std::is_sorted(middle, hits.end(), ByPairHash{node});
+      for (auto hit = hits.begin(); hit != hits.end(); ++hit) {
+        const Bound bound = rows.to_slot(hit->slot, storage);
+        const bool ruled_out = std::any_of(hits.begin(), std::min(hit, middle), [&](const Hit& by) {
+          return by.score < hit->score && bound.score(by.slot) < hit->score;
+        });
+        wrong += ruled_out != (hit >= middle);
+      }
+    }
+  }
+  CHECK(wrong == 0);
+  return marked;
+}
+
+TEST_CASE("hnsw/hnsw: lists that are marked as selected are, whatever was erased and added") {
+  Rng rng = test::make_rng(91);
+  TestCollection collection(hnsw(), Metric::kL2, 6, {{"M", "6"}});
+  std::vector<Slot> slots;
+  for (int round = 0; round < 6; ++round) {
+    const Vectors vectors = uniform_vectors(rng, 500, 6);
+    for (std::size_t i = 0; i < vectors.count(); ++i) slots.push_back(collection.add(vectors[i]));
+    CHECK(check_selections(collection) > 100);
+    std::shuffle(slots.begin(), slots.end(), rng);
+    // Few, so that most lists lose one neighbour at most, and many, by turns.
+    const std::size_t erased = round % 2 == 0 ? 20 : 300;
+    for (std::size_t i = 0; i < erased; ++i) collection.erase(slots[i]);
+    slots.erase(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(erased));
+    collection.reclaim();
+    check_selections(collection);
+  }
 }
 
 // Bounded from both sides: a recall that rises is as suspicious as one that falls, until explained.

@@ -86,6 +86,12 @@ TEST_CASE("hnsw/select_neighbors: chooses as the paper's Algorithm 4, pair by pa
   }
 }
 
+/// What was selected, and one more at the end.
+std::vector<Hit> with(std::vector<Hit> selected, const Hit& added) {
+  selected.push_back(added);
+  return selected;
+}
+
 TEST_CASE("hnsw/select_neighbors: one more neighbour is added as if all were chosen anew") {
   auto rng = test::make_rng(62);
   int added = 0;
@@ -94,47 +100,66 @@ TEST_CASE("hnsw/select_neighbors: one more neighbour is added as if all were cho
     if (round % 2 == 0) {  // on a grid, where distances are equal and some vectors as well
       for (float& value : vectors.values) value = std::round(value);
     }
-    const Rows rows(vectors, kMetrics[round % std::size(kMetrics)]);
+    const Rows rows(vectors, kMetrics[static_cast<std::size_t>(round) % std::size(kMetrics)]);
     const auto base = static_cast<Slot>(rng() % 100);
     auto candidates = candidates_for(rows, base);
     const auto pick = candidates.begin() + static_cast<std::ptrdiff_t>(rng() % candidates.size());
-    const Hit neighbor = *pick;
+    const Hit one_more = *pick;
     candidates.erase(pick);
     Selection selection;
-    select_neighbors(rows.view(), candidates, 16 + rng() % 30, selection);
-    auto list = selection.chosen;
-    if (!add_to_selection(rows.view(), list, neighbor, ByPairHash{base}, selection)) continue;
+    select_neighbors(rows.view(), candidates, 4 + rng() % 40, selection);
+    auto all = with(selection.chosen, one_more);
+    if (!add_to_selection(rows.view(), all, ByPairHash{base}, selection)) continue;
     ++added;
-    const auto found = selection.chosen;
-    const std::size_t places = list.size();
-    list.push_back(neighbor);
-    std::sort(list.begin(), list.end(), ByPairHash{base});
-    select_neighbors(rows.view(), list, places, selection);
+    const std::vector<Hit> found = selection.chosen;
+    std::sort(all.begin(), all.end(), ByPairHash{base});
+    select_neighbors(rows.view(), all, all.size() - 1, selection);
     CHECK(found == selection.chosen);
   }
   CHECK(added > 200);
 }
 
-TEST_CASE("hnsw/select_neighbors: nothing is added to a list that no selection left") {
-  // On a line: 0 is the base, to its right 1 to 30, to its left -25, which alone is diverse like 1.
-  Vectors line{1, {}};
-  for (int x = 0; x <= 30; ++x) line.values.push_back(static_cast<float>(x));
-  line.values.push_back(-25);
-  const Rows rows(line, Metric::kL2);
-  auto candidates = candidates_for(rows, 0);
-  const Hit farthest = candidates.back();
-  candidates.pop_back();
+/// A base with four neighbours, of which three are selected: 1 and 2 to its right, 3 and 4 to its
+/// left, each second one behind the first. And four vectors that may be added to them.
+struct Cross {
+  Cross() : rows(Vectors{2, {0, 0, 1, 0, 2, 0, -6, 0, -7, 0, 0, 3, -5, 0, 1.5, 0}}, Metric::kL2) {
+    const std::vector<Hit> candidates = candidates_for(rows, 0);
+    std::vector<Hit> old;
+    for (const Hit& hit : candidates) {
+      if (hit.slot <= 4) old.push_back(hit);
+    }
+    select_neighbors(rows.view(), old, 3, selection);
+    selected = selection.chosen;
+  }
+
+  /// The slots after `slot` is added; none where all would have to be selected anew.
+  std::vector<Slot> after_adding(Slot slot) {
+    const Hit hit{rows.to(0).score(slot), slot};
+    std::vector<Slot> slots;
+    if (!add_to_selection(rows.view(), with(selected, hit), ByPairHash{0}, selection)) return slots;
+    for (const Hit& each : selection.chosen) slots.push_back(each.slot);
+    return slots;
+  }
+
+  Rows rows;
   Selection selection;
-  const auto adds = [&](const std::vector<Hit>& list) {
-    return add_to_selection(rows.view(), list, farthest, ByPairHash{0}, selection);
-  };
-  select_neighbors(rows.view(), candidates, 20, selection);
-  const std::vector<Hit> selected = selection.chosen;
-  CHECK(adds(selected));
-  CHECK(selection.chosen == selected);
-  CHECK_FALSE(adds({selected.rbegin(), selected.rend()}));
-  CHECK_FALSE(adds({candidates.begin(), candidates.begin() + 20}));  // where do the diverse end?
-  CHECK_FALSE(adds({selected.begin(), selected.begin() + 8}));       // by chance?
+  std::vector<Hit> selected;
+};
+
+TEST_CASE("hnsw/select_neighbors: a new neighbour finds its place by distance and direction") {
+  Cross cross;
+  REQUIRE(cross.selected.size() == 3);  // 1 and 3, which are diverse, and the nearer of 2 and 4
+  CHECK(cross.selected[2].slot == 2);
+  CHECK(cross.after_adding(5) == std::vector<Slot>{1, 5, 3});  // a new direction
+  CHECK(cross.after_adding(7) == std::vector<Slot>{1, 3, 7});  // behind 1, but nearer than 2
+  CHECK(cross.after_adding(4) == std::vector<Slot>{1, 3, 2});  // behind 3
+  CHECK(cross.after_adding(6).empty());                        // 3 lies behind it
+}
+
+TEST_CASE("hnsw/select_neighbors: nothing is added where the diverse ones have no visible end") {
+  Cross cross;
+  std::sort(cross.selected.begin(), cross.selected.end(), ByPairHash{0});
+  CHECK(cross.after_adding(5).empty());
 }
 
 TEST_CASE("hnsw/select_neighbors: copies of the base do not shut out what else there is") {
