@@ -7,13 +7,15 @@
   recall.py slice --primitive flat --sweep none
 
 The ground truth comes from a `flat` index on the same server. Both indexes stay on the server and
-are used again by the next run; --rebuild makes the measured one anew. Prints a table and writes it
-as JSON and as a plot. """
+are used again by the next run; --rebuild makes the measured one anew. The settings take turns, and
+the median over the rounds counts. Prints a table and writes it as JSON and as a plot. """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,10 @@ def parse_sweep(text: str) -> list[Options]:
     return [((name, value),) for value in values.split(",")]
 
 
+def setting_of(options: Options) -> str:
+    return " ".join("=".join(option) for option in options) or "-"
+
+
 def check_exact(question: Question) -> dict[str, int]:
     """Holds the flat answers against float64 brute force; anything but a rounding tie is an
     error."""
@@ -59,6 +65,17 @@ def check_exact(question: Question) -> dict[str, int]:
     if agreement.wrong:
         raise UserError("flat does not return the exact neighbours")
     return asdict(agreement)
+
+
+def median_of(rounds: Sequence[Point]) -> Point:
+    """One setting as several rounds show it. Its answers, and so its recall, are always the same.
+    """
+    return replace(
+        rounds[0],
+        p50_ms=statistics.median(point.p50_ms for point in rounds),
+        p99_ms=statistics.median(point.p99_ms for point in rounds),
+        qps=statistics.median(point.qps for point in rounds),
+    )
 
 
 def print_table(points: list[Point], k: int) -> None:
@@ -94,6 +111,7 @@ def plot(points: list[Point], facts: dict[str, Any], path: Path) -> None:
     right.legend()
     for axes, label in ((left, "searches per second"), (right, "latency of one client, ms")):
         axes.set(xlabel=f"recall@{facts['k']}", ylabel=label, yscale="log")
+        axes.margins(x=0.12)  # for what is written beside the last point
         axes.grid(True, which="both", alpha=0.3)
     options = "".join(f" {name}={value}" for name, value in facts["options"].items())
     figure.suptitle(f"{facts['dataset']}, {facts['metric']}, {facts['primitive']}{options}")
@@ -107,7 +125,8 @@ def caption(facts: dict[str, Any]) -> str:
     where = facts["environment"]
     return (
         f"{facts['rows']:,} rows × {facts['dim']}; "
-        f"{facts['queries']} {facts['mode']} queries, seed {facts['seed']}; "
+        f"{facts['queries']} {facts['mode']} queries, seed {facts['seed']}, "
+        f"median of {facts['rounds']}; "
         f"{where['cpu']}, {where['cpus']} CPUs, Linux {where['kernel']}; commit {where['commit']}\n"
         f"{where['command']}"
     )
@@ -129,7 +148,12 @@ def main() -> None:
         "--check-exact", action="store_true", help="also hold flat against float64 brute force"
     )
     parser.add_argument("--rebuild", action="store_true", help="build the measured index anew")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="median of so many (default %(default)s)"
+    )
     args = parser.parse_args()
+    if args.rounds < 1:
+        raise UserError("there is no median of less than one round")
 
     client = Client(args.host, args.port)
     question = prepare(client, args, recompute=args.check_exact)
@@ -143,19 +167,14 @@ def main() -> None:
             f"{index}: built in {seconds:.1f} s "
             f"({len(question.data.keys) / seconds:,.0f} vectors/s)"
         )
-    points = [
-        measure(
-            client,
-            index,
-            question,
-            " ".join("=".join(option) for option in options) or "-",
-            options,
-        )
-        for options in args.sweep
+    rounds = [
+        [measure(client, index, question, setting_of(options), options) for options in args.sweep]
+        for _ in range(args.rounds)
     ]
+    points = [median_of(setting) for setting in zip(*rounds)]
     print_table(points, question.k)
 
-    facts = describe(args, question, client.server_info())
+    facts = {**describe(args, question, client.server_info()), "rounds": args.rounds}
     path = write_results(
         args,
         f"recall-{index}",
