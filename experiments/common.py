@@ -4,6 +4,7 @@ was measured."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import platform
@@ -98,3 +99,16 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return described.stdout.strip()
+
+
+def add_rounds(parser: argparse.ArgumentParser, usual: int) -> None:
+    """The option --rounds of scripts that measure a thing several times."""
+    parser.add_argument(
+        "--rounds", type=_positive, default=usual, help="median of so many (default %(default)s)"
+    )
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)

@@ -21,7 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import UserError, cache_root, environment, progress, require, run_main
+from common import (
+    UserError,
+    add_rounds,
+    cache_root,
+    environment,
+    progress,
+    require,
+    run_main,
+)
 from compare_graphs import PEERS, cut, messages, save_figure
 from datasets import Dataset, load
 from measure import write_results
@@ -99,7 +107,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=1000, help="in the batch (default 1000)")
     parser.add_argument("--singles", type=int, default=100, help="asked one at a time (default 100)")
     parser.add_argument("--seed", type=int, default=42, help="of the cut (default 42)")
-    parser.add_argument("--rounds", type=int, default=5, help="median of so many (default 5)")
+    add_rounds(parser, 5)
     parser.add_argument("--core", type=int, default=0, help="that searches (default 0)")
     parser.add_argument("-k", type=int, default=10, help="neighbours per query (default 10)")
     parser.add_argument("--program", type=Path, default=PEERS / "compare_exact", help="the native half")

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from common import UserError, cache_root, environment, progress, require, run_main
+from common import UserError, add_rounds, cache_root, environment, progress, require, run_main
 from datasets import Dataset, Queries, load
 from ground_truth import exact_neighbours
 from measure import write_results
@@ -315,7 +315,7 @@ def add_arguments(parser: argparse.ArgumentParser, dataset: str | None = None) -
     )
     parser.add_argument("--queries", type=int, default=1000, help="how many queries (default 1000)")
     parser.add_argument("--seed", type=int, default=42, help="of the cut (default 42)")
-    parser.add_argument("--rounds", type=int, default=5, help="median of so many (default %(default)s)")
+    add_rounds(parser, 5)
     parser.add_argument("--m", type=int, default=16)
     parser.add_argument("--ef-construction", type=int, default=200)
     parser.add_argument(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from client import Client, Options
-from common import UserError, require, run_main
+from common import UserError, add_rounds, require, run_main
 from ground_truth import compare, exact_neighbours
 from measure import (
     PIPELINE_DEPTH,
@@ -111,7 +111,7 @@ def plot(points: list[Point], facts: dict[str, Any], path: Path) -> None:
     right.legend()
     for axes, label in ((left, "searches per second"), (right, "latency of one client, ms")):
         axes.set(xlabel=f"recall@{facts['k']}", ylabel=label, yscale="log")
-        axes.margins(x=0.12)  # for what is written beside the last point
+        axes.margins(x=0.18)  # for what is written beside the last point
         axes.grid(True, which="both", alpha=0.3)
     options = "".join(f" {name}={value}" for name, value in facts["options"].items())
     figure.suptitle(f"{facts['dataset']}, {facts['metric']}, {facts['primitive']}{options}")
@@ -148,12 +148,8 @@ def main() -> None:
         "--check-exact", action="store_true", help="also hold flat against float64 brute force"
     )
     parser.add_argument("--rebuild", action="store_true", help="build the measured index anew")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="median of so many (default %(default)s)"
-    )
+    add_rounds(parser, 3)
     args = parser.parse_args()
-    if args.rounds < 1:
-        raise UserError("there is no median of less than one round")
 
     client = Client(args.host, args.port)
     question = prepare(client, args, recompute=args.check_exact)

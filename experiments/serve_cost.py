@@ -9,11 +9,11 @@ worker, and in the process of the native half of compare_graphs.py.
 Both sides build hnsw over the same rows and are asked the same queries, cut by the seed as
 compare_graphs.py does it. At each ef of a round one side comes after the other, each of them first
 as often as second, and these two are compared with each other: the speed of a shared machine
-differs by a third from one minute to another. The median of the comparisons counts. Throughput: in process of one thread on one core,
-one query at a time; served of 8 connections that each keep 16 searches under way. Time of a query
-(p50): served to one client that waits for each answer, its own time included. Client, connections
-and worker share the machine's cores; the table says how much of one core the client took beside the
-throughput. Prints a table, and writes it as JSON.
+differs by a third from one second to the next. The median of the comparisons counts. Throughput: in
+process of one thread on one core, one query at a time; served of 8 connections that each keep 16
+searches under way. Time of a query (p50): served to one client that waits for each answer, its own
+time included. Client, connections and worker share the machine's cores; the table says how much of
+one core the client took beside the throughput. Prints a table, and writes it as JSON.
 """
 
 from __future__ import annotations
@@ -328,9 +328,14 @@ def main() -> None:
     truth = parts.truth(args.k)
     with serving(args, parts, truth) as (served, measure):
         turns = Turns(served, measure)
-        # Every ef counts here, however good the one before is.
-        system = SYSTEMS[args.quant]
-        in_process = run(args, [system], parts, truth, 1, before_turn=turns.before)[0]
+        (in_process,) = run(
+            args,
+            [SYSTEMS[args.quant]],
+            parts,
+            truth,
+            enough_recall=1,  # every ef counts here, however good the one before is
+            before_turn=turns.before,
+        )
         turns.end()
 
     print_table(in_process, served)

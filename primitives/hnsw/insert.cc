@@ -129,7 +129,7 @@ void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& wor
     links.append(taken, neighbor.slot);
     return;
   }
-  const bool is_selected = graph_.is_selected(node, level) && slots.size() == taken;
+  const bool is_selected = graph_.is_selected(node, level);
   slots.push_back(neighbor.slot);
   score_hits(bound_to(node, working), slots, working.scores, candidates);
   const ByPairHash order{node};

@@ -38,5 +38,6 @@ def test_bounds_are_not_fitted():
 
 
 def test_a_size_takes_the_build_that_was_searched():
-    curve = Curve("x", {1: 4.0, 2: 2.0}, 1, [Point(10, 0.9, [8.0], [1.0]), Point(20, 1.0, [6.0], [1.0])])
+    points = [Point(10, 0.9, [8.0], [1.0]), Point(20, 1.0, [6.0], [1.0])]
+    curve = Curve("x", {1: 4.0, 2: 2.0}, 1, points)
     assert size_of(curve, 1000, 0.9, threads=2) == Size(1000, Rate(pytest.approx(8.0), False), 2000)

@@ -5,6 +5,7 @@ import argparse
 
 import pytest
 
+from common import add_rounds
 from measure import Point
 from recall import median_of, parse_sweep, setting_of
 
@@ -28,3 +29,13 @@ def test_the_median_of_each_figure_counts():
         Point("EF=10", 0.8, 2.0, 8.0, 200.0),
     ]
     assert median_of(rounds) == Point("EF=10", 0.8, 2.0, 8.0, 200.0)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5"])
+def test_no_rounds_are_refused(text, capsys):
+    parser = argparse.ArgumentParser()
+    add_rounds(parser, 3)
+    assert parser.parse_args([]).rounds == 3 and parser.parse_args(["--rounds", "2"]).rounds == 2
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--rounds", text])
+    assert "is not a number above 0" in capsys.readouterr().err

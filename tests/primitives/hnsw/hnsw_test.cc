@@ -68,32 +68,38 @@ void check_lists(TestCollection& collection) {
   CHECK(wrong == 0);
 }
 
-/// How many lists are marked as selected. Checks that they are: the diverse, which none of them
-/// rules out, then others, each of which one of those rules out. Of vectors without ties.
+/// Whether a list could be a selection's: the diverse, which none of them rules out, then others,
+/// each of which one of those rules out. Of vectors without ties.
+bool is_selection(const RowView& rows, Slot node, const LinkList& links) {
+  AlignedBuffer storage;
+  std::vector<Hit> hits;
+  links.for_each([&](Slot slot) {
+    hits.push_back({rows.to_slot(node, storage).score(slot), slot});
+  });
+  const auto middle = std::is_sorted_until(hits.begin(), hits.end(), ByPairHash{node});
+  if (middle == hits.end()) return true;  // where the diverse end cannot be seen
+  bool fits = std::is_sorted(middle, hits.end(), ByPairHash{node});
+  for (auto hit = hits.begin(); hit != hits.end(); ++hit) {
+    const Bound bound = rows.to_slot(hit->slot, storage);
+    const bool ruled_out = std::any_of(hits.begin(), std::min(hit, middle), [&](const Hit& by) {
+      return by.score < hit->score && bound.score(by.slot) < hit->score;
+    });
+    fits = fits && ruled_out == (hit >= middle);
+  }
+  return fits;
+}
+
+/// How many lists are marked as selected. Checks that they are.
 std::size_t check_selections(TestCollection& collection) {
   const Graph& graph = graph_of(collection);
   const RowView rows{collection.kernel(), collection.store().rows()};
-  AlignedBuffer storage;
   std::size_t marked = 0;
   std::size_t wrong = 0;
   for (const Slot node : collection.held()) {
     for (unsigned level = 0; level <= graph.level(node); ++level) {
       if (!graph.is_selected(node, level)) continue;
       ++marked;
-      std::vector<Hit> hits;
-      graph.links(node, level).for_each([&](Slot slot) {
-        hits.push_back({rows.to_slot(node, storage).score(slot), slot});
-      });
-      const auto middle = std::is_sorted_until(hits.begin(), hits.end(), ByPairHash{node});
-      if (middle == hits.end()) continue;  // where they end cannot be seen
-      wrong += !std::is_sorted(middle, hits.end(), ByPairHash{node});
-      for (auto hit = hits.begin(); hit != hits.end(); ++hit) {
-        const Bound bound = rows.to_slot(hit->slot, storage);
-        const bool ruled_out = std::any_of(hits.begin(), std::min(hit, middle), [&](const Hit& by) {
-          return by.score < hit->score && bound.score(by.slot) < hit->score;
-        });
-        wrong += ruled_out != (hit >= middle);
-      }
+      wrong += !is_selection(rows, node, graph.links(node, level));
     }
   }
   CHECK(wrong == 0);
