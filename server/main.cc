@@ -17,7 +17,7 @@
 #include "server/config/parameters.h"
 #include "server/durability/check.h"
 #include "server/durability/file_system.h"
-#include "server/frontend/server.h"
+#include "server/hosts/serve/server.h"
 #include "server/runtime/process.h"
 #include "server/runtime/version.h"
 

@@ -88,7 +88,7 @@ void vtune(CommandContext& context) {
   const auto tuning = std::make_shared<Result<Tuning>>();
   pending->collection->survey(
       pending->params, [tuning](const Survey& survey) { *tuning = survey.tuning(); },
-      [pending, tuning, persistence = context.services.persistence](const Status& surveyed) {
+      [pending, tuning, persistence = context.services.store.persistence()](const Status& surveyed) {
         if (!surveyed) return answer_error(*pending, surveyed.error());
         if (!*tuning) return answer_error(*pending, tuning->error());
         adopt(pending, **tuning, persistence);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A whole server in this process, spoken to over real sockets.
-#include "server/frontend/server.h"
+#include "server/hosts/serve/server.h"
 
 #include <doctest/doctest.h>
 
