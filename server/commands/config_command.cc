@@ -16,6 +16,7 @@
 #include "server/config/parameters.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/persistence.h"
+#include "server/runtime/log.h"
 #include "server/runtime/process.h"
 #include "server/runtime/stats.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "server/net/socket.h"
-#include "server/runtime/process.h"
+#include "server/runtime/log.h"
 #include "tests/support/resp_client.h"
 #include "tests/support/seed.h"
 

@@ -8,8 +8,6 @@
 #include <numeric>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 #include "core/assert.h"
 #include "core/text.h"
 #include "server/commands/errors.h"
@@ -18,6 +16,7 @@
 #include "server/engine/keyspace.h"
 #include "server/engine/persistence.h"
 #include "server/net/socket.h"
+#include "server/runtime/log.h"
 #include "server/runtime/stats.h"
 
 namespace engram {
@@ -71,7 +70,8 @@ void Connection::receive() {
   services_.stats.input_bytes += static_cast<std::uint64_t>(got);
   client_.active_ms = services_.store.keyspace().now_ms();
   if (input_.size() > services_.config.client_query_buffer_limit) {
-    spdlog::warn("client {} is closed: it exceeded client-query-buffer-limit", client_.id);
+    log_warning("client " + std::to_string(client_.id) +
+                " is closed: it exceeded client-query-buffer-limit");
     abandon();
   }
 }
@@ -141,8 +141,8 @@ bool Connection::start(Arguments argv) {
   kind_ = resolution.spec == nullptr ? CommandKind::kNeutral : resolution.spec->kind();
   if (!may_start(kind_)) return false;
   if (resolution.spec == nullptr && is_http(argv[0])) {
-    spdlog::warn("client {} ({}) is closed: it speaks HTTP, perhaps through somebody's browser",
-                 client_.id, client_.address);
+    log_warning("client " + std::to_string(client_.id) + " (" + client_.address +
+                ") is closed: it speaks HTTP, perhaps through somebody's browser");
     abandon();
     return false;
   }

@@ -4,16 +4,17 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <utility>
-
-#include <spdlog/spdlog.h>
 
 #include "core/assert.h"
 #include "server/commands/errors.h"
 #include "server/commands/table.h"
 #include "server/engine/persistence.h"
 #include "server/net/socket.h"
+#include "server/runtime/log.h"
 #include "server/runtime/process.h"
 #include "server/runtime/thread_traits.h"
 
@@ -274,8 +275,11 @@ void Server::accept_from(int listener) {
     UniqueFd fd;
     const AcceptResult result = accept_tcp(listener, fd);
     if (result == AcceptResult::kNoneWaiting) return;
+    if (result == AcceptResult::kFailed) {
+      return log_error(std::string("cannot accept connections: ") + std::strerror(errno));
+    }
     if (result == AcceptResult::kOutOfDescriptors) {
-      spdlog::warn("cannot accept connections: the process is out of file descriptors");
+      log_warning("cannot accept connections: the process is out of file descriptors");
       // The listener stays readable; without a pause the loop would spin on it.
       return listeners_.set_accepting(false);
     }
@@ -306,7 +310,7 @@ Result<int> Server::listen(const std::vector<std::string>& addresses, int port) 
   if (chosen) {
     port_.store(*chosen);
   } else {
-    spdlog::warn("{}", chosen.error().message);
+    log_warning(chosen.error().message);
   }
   return chosen;
 }
