@@ -126,11 +126,10 @@ void vinfo(CommandContext& context) {
   };
   const auto pending = std::make_shared<Pending>(Pending{*found, context.defer(), {}, {}, 0});
   pending->collection->read(
-      [pending](Scratch&) {
-        const Collection& collection = *pending->collection;
-        pending->facts = collection.index().describe();
-        pending->recaller_facts = collection.describe_recaller();
-        pending->index_bytes = collection.index().memory_bytes();
+      [pending](const ReadView& view, Scratch&) {
+        pending->facts = view.index().describe();
+        pending->recaller_facts = view.describe_recaller();
+        pending->index_bytes = view.index().memory_bytes();
       },
       [pending] {
         const InfoMap map = describe(*pending->collection, pending->facts, pending->recaller_facts,

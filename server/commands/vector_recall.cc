@@ -117,10 +117,9 @@ Result<Question> read_venergy(CommandContext& context) {
   return question;
 }
 
-void write_key(ReplyWriter& writer, const Collection& collection,
-               const std::optional<Share>& share) {
+void write_key(ReplyWriter& writer, const ReadView& view, const std::optional<Share>& share) {
   if (!share) return writer.null();
-  writer.bulk(collection.key_of(share->slot));
+  writer.bulk(view.key_of(share->slot));
 }
 
 void write_weight(ReplyWriter& writer, const std::optional<Share>& share) {
@@ -128,15 +127,15 @@ void write_weight(ReplyWriter& writer, const std::optional<Share>& share) {
 }
 
 /// The items that hold the state, and how much of it.
-void write_items(ReplyWriter& writer, const Collection& collection, const Recall& recall) {
+void write_items(ReplyWriter& writer, const ReadView& view, const Recall& recall) {
   writer.simple("attractor");
-  write_key(writer, collection, recall.attractor);
+  write_key(writer, view, recall.attractor);
   writer.simple("weight");
   write_weight(writer, recall.attractor);
   writer.simple("distance");
   recall.attractor ? writer.number(recall.distance) : writer.null();
   writer.simple("onestep");
-  write_key(writer, collection, recall.onestep);
+  write_key(writer, view, recall.onestep);
   writer.simple("posterior");
   write_weight(writer, recall.onestep);
   writer.simple("entropy");
@@ -150,7 +149,7 @@ void write_items(ReplyWriter& writer, const Collection& collection, const Recall
   writer.simple("support");
   writer.array(2 * recall.support.size());
   for (const Share& share : recall.support) {
-    writer.bulk(collection.key_of(share.slot));
+    writer.bulk(view.key_of(share.slot));
     writer.number(share.weight);
   }
 }
@@ -179,33 +178,32 @@ void write_course(ReplyWriter& writer, const Recall& recall) {
   writer.number(recall.beta);
 }
 
-void write_recall(ReplyWriter& writer, const Question& question, const Recall& recall) {
+void write_recall(ReplyWriter& writer, const ReadView& view, const Question& question,
+                  const Recall& recall) {
   constexpr std::size_t kFields = 18;
   writer.map(kFields);
   writer.simple("state");
   writer.bulk(packed(recall.state));
-  write_items(writer, *question.collection, recall);
+  write_items(writer, view, recall);
   write_energies(writer, recall.energies, question.with_trace);
   write_course(writer, recall);
 }
 
 /// On a worker.
-void answer_recall(const Question& question, const SlotSet* items, Scratch& scratch,
-                   ReplyWriter& writer) {
+void answer_recall(const ReadView& view, const Question& question, const SlotSet* items,
+                   Scratch& scratch, ReplyWriter& writer) {
   const Cue cue = {.vector = question.vector,
                    .visible = question.visible ? &*question.visible : nullptr};
   Recall recall;
-  const Status recalled =
-      question.collection->recaller().recall(cue, question.params(items), scratch, recall);
+  const Status recalled = view.recaller().recall(cue, question.params(items), scratch, recall);
   if (!recalled) return write_error(writer, recalled.error());
-  write_recall(writer, question, recall);
+  write_recall(writer, view, question, recall);
 }
 
 /// On a worker.
-void answer_energy(const Question& question, const SlotSet* items, Scratch& scratch,
-                   ReplyWriter& writer) {
-  const auto energy =
-      question.collection->recaller().energy(question.vector, question.params(items), scratch);
+void answer_energy(const ReadView& view, const Question& question, const SlotSet* items,
+                   Scratch& scratch, ReplyWriter& writer) {
+  const auto energy = view.recaller().energy(question.vector, question.params(items), scratch);
   if (!energy) return write_error(writer, energy.error());
   writer.number(*energy);
 }
@@ -217,8 +215,8 @@ std::size_t expected_bytes(const Question& question) {
          2 * question.vector.size() * sizeof(float);
 }
 
-using Answer = void (*)(const Question& question, const SlotSet* items, Scratch& scratch,
-                        ReplyWriter& writer);
+using Answer = void (*)(const ReadView& view, const Question& question, const SlotSet* items,
+                        Scratch& scratch, ReplyWriter& writer);
 
 void ask(CommandContext& context, Question question, Answer answer) {
   struct Pending {
@@ -230,9 +228,9 @@ void ask(CommandContext& context, Question question, Answer answer) {
   const auto pending =
       std::make_shared<Pending>(Pending{std::move(question), context.defer(expected), {}});
   const Status begun = pending->question.collection->recall(
-      [pending, answer](const SlotSet* items, Scratch& scratch) {
+      [pending, answer](const ReadView& view, const SlotSet* items, Scratch& scratch) {
         ReplyWriter writer(pending->rendered, pending->reply.version());
-        answer(pending->question, items, scratch, writer);
+        answer(view, pending->question, items, scratch, writer);
       },
       [pending] { pending->reply.reply_rendered(std::move(pending->rendered)); });
   if (begun) return;

@@ -27,19 +27,19 @@ struct Search {
   std::optional<Options> relaxation;  // how to recall first, if STEPS says so
 };
 
-void write_answers(ReplyWriter& writer, std::span<const Answer> answers) {
-  writer.array(answers.size() * 2);
-  for (const Answer& answer : answers) {
-    writer.bulk(answer.key);
-    writer.number(answer.distance);
+void write_neighbors(ReplyWriter& writer, std::span<const Neighbor> neighbors) {
+  writer.array(neighbors.size() * 2);
+  for (const Neighbor& neighbor : neighbors) {
+    writer.bulk(neighbor.key);
+    writer.number(neighbor.distance);
   }
 }
 
-Result<std::vector<std::vector<Answer>>> run(const Search& search, std::span<const float> queries,
-                                             Scratch& scratch) {
+Result<std::vector<std::vector<Neighbor>>> run(const ReadView& view, const Search& search,
+                                               std::span<const float> queries, Scratch& scratch) {
   const SearchParams params{
       .k = search.k, .ef = search.ef, .options = search.options ? &*search.options : nullptr};
-  return search.collection->search(queries, params, scratch);
+  return view.search(queries, params, scratch);
 }
 
 /// EF, which every primitive takes, and the primitive's own search options.
@@ -72,12 +72,12 @@ Status read_steps(std::vector<OptionText>& pairs, Search& search) {
 }
 
 /// On a worker: recalls first, if the search is to start from there.
-Status relax(Search& search, const SlotSet* items, Scratch& scratch) {
+Status relax(const ReadView& view, Search& search, const SlotSet* items, Scratch& scratch) {
   if (!search.relaxation) return {};
   Recall recall;
-  ENGRAM_TRY(search.collection->recaller().recall(
-      {.vector = search.queries}, {.options = &*search.relaxation, .top = 0, .items = items},
-      scratch, recall));
+  ENGRAM_TRY(view.recaller().recall({.vector = search.queries},
+                                    {.options = &*search.relaxation, .top = 0, .items = items},
+                                    scratch, recall));
   search.queries = std::move(recall.state);
   return {};
 }
@@ -159,15 +159,15 @@ struct Parts {
 };
 
 /// On a worker.
-Status search_part(Parts& parts, std::size_t part, Scratch& scratch) {
+Status search_part(const ReadView& view, Parts& parts, std::size_t part, Scratch& scratch) {
   const std::size_t dim = parts.search.collection->spec().dim;
   const std::size_t first = part * parts.part_size;
   const std::size_t count = std::min(parts.part_size, parts.queries - first);
   const auto replies =
-      run(parts.search, {parts.search.queries.data() + first * dim, count * dim}, scratch);
+      run(view, parts.search, {parts.search.queries.data() + first * dim, count * dim}, scratch);
   if (!replies) return tl::unexpected(replies.error());
   ReplyWriter writer(parts.rendered[part], parts.reply.version());
-  for (const auto& answers : *replies) write_answers(writer, answers);
+  for (const auto& neighbors : *replies) write_neighbors(writer, neighbors);
   return {};
 }
 
@@ -187,7 +187,9 @@ void start_next_part(const std::shared_ptr<Parts>& parts) {
   const std::size_t part = parts->started++;
   const auto status = std::make_shared<Status>();
   parts->search.collection->read(
-      [parts, part, status](Scratch& scratch) { *status = search_part(*parts, part, scratch); },
+      [parts, part, status](const ReadView& view, Scratch& scratch) {
+        *status = search_part(view, *parts, part, scratch);
+      },
       [parts, status] {
         if (!*status) parts->error = std::move(status->error());
         ++parts->ended;
@@ -209,20 +211,21 @@ void vsearch(CommandContext& context) {
   };
   const auto pending =
       std::make_shared<Pending>(Pending{std::move(*read), context.defer(expected), {}});
-  const auto work = [pending](const SlotSet* items, Scratch& scratch) {
+  const auto work = [pending](const ReadView& view, const SlotSet* items, Scratch& scratch) {
     Search& search = pending->search;
     ReplyWriter writer(pending->rendered, pending->reply.version());
-    if (const Status relaxed = relax(search, items, scratch); !relaxed) {
+    if (const Status relaxed = relax(view, search, items, scratch); !relaxed) {
       return write_error(writer, relaxed.error());
     }
-    const auto replies = run(search, search.queries, scratch);
+    const auto replies = run(view, search, search.queries, scratch);
     if (!replies) return write_error(writer, replies.error());
-    write_answers(writer, replies->front());
+    write_neighbors(writer, replies->front());
   };
   const auto done = [pending] { pending->reply.reply_rendered(std::move(pending->rendered)); };
   Collection& collection = *pending->search.collection;
   if (!pending->search.relaxation) {
-    return collection.read([work](Scratch& scratch) { work(nullptr, scratch); }, done);
+    return collection.read(
+        [work](const ReadView& view, Scratch& scratch) { work(view, nullptr, scratch); }, done);
   }
   const Status begun = collection.recall(work, done);
   if (begun) return;

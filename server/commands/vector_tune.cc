@@ -87,7 +87,8 @@ void vtune(CommandContext& context) {
   if (pending == nullptr) return;
   const auto tuning = std::make_shared<Result<Tuning>>();
   pending->collection->survey(
-      pending->params, [tuning](const Survey& survey) { *tuning = survey.tuning(); },
+      pending->params,
+      [tuning](const ReadView&, const Survey& survey) { *tuning = survey.tuning(); },
       [pending, tuning, persistence = context.services.store.persistence()](const Status& surveyed) {
         if (!surveyed) return answer_error(*pending, surveyed.error());
         if (!*tuning) return answer_error(*pending, tuning->error());
@@ -101,7 +102,7 @@ void vdiag(CommandContext& context) {
   const auto map = std::make_shared<InfoMap>();
   pending->collection->survey(
       pending->params,
-      [map](const Survey& survey) {
+      [map](const ReadView&, const Survey& survey) {
         for (Fact& fact : survey.diagnosis()) map->add(std::move(fact.name), std::move(fact.value));
       },
       [pending, map](const Status& surveyed) {

@@ -35,20 +35,6 @@ class Collection::Operation final : public Job {
   std::function<void()> done_;
 };
 
-/// The time during which a key may have two versions in the index, or may come to have.
-class Collection::ReplacementMark {
- public:
-  explicit ReplacementMark(Collection& collection) : collection_(collection) {
-    collection_.replacements_begun_.fetch_add(1);
-  }
-  ~ReplacementMark() { collection_.replacements_ended_.fetch_add(1); }
-  ReplacementMark(const ReplacementMark&) = delete;
-  ReplacementMark& operator=(const ReplacementMark&) = delete;
-
- private:
-  Collection& collection_;
-};
-
 Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
                                                        const CollectionContext& context) {
   std::shared_ptr<Collection> collection(new Collection(std::move(spec), context));
@@ -75,6 +61,12 @@ Status Collection::build() {
   auto index = spec_.primitive->create({*store_, *kernel_}, spec_.options);
   if (!index) return tl::unexpected(std::move(index.error()));
   index_ = std::move(*index);
+  view_.emplace(ReadView::Parts{.spec = spec_,
+                                .kernel = *kernel_,
+                                .store = *store_,
+                                .index = *index_,
+                                .entries = entries_,
+                                .replacements = replacements_});
   ENGRAM_TRY(stored_.reserve());
   ENGRAM_TRY(current_.reserve());
   return entries_.reserve(kMaxSlots);
@@ -101,8 +93,10 @@ void Collection::run(Access access, Lane lane, std::function<void(Scratch&)> wor
   });
 }
 
-void Collection::read(std::function<void(Scratch&)> work, std::function<void()> done) {
-  run(Access::kShared, Lane::kInteractive, std::move(work), std::move(done));
+void Collection::read(ReadWork work, std::function<void()> done) {
+  run(
+      Access::kShared, Lane::kInteractive,
+      [this, work = std::move(work)](Scratch& scratch) { work(*view_, scratch); }, std::move(done));
 }
 
 void Collection::write(std::function<void(Scratch&)> work, std::function<void()> done) {
@@ -117,7 +111,7 @@ void Collection::write(std::function<void(Scratch&)> work, std::function<void()>
 }
 
 std::optional<std::vector<float>> Collection::get(std::string_view key) const {
-  const Entry* const entry = keys_.find(key);
+  const SlotEntry* const entry = keys_.find(key);
   if (entry == nullptr) return std::nullopt;
   std::vector<float> vector(spec_.dim);
   store_->read(entry->slot, vector);
@@ -125,8 +119,8 @@ std::optional<std::vector<float>> Collection::get(std::string_view key) const {
 }
 
 std::size_t Collection::memory_bytes() const noexcept {
-  return store_->memory_bytes() + store_->live() * sizeof(Entry) + slots() * sizeof(Entry*) +
-         keys_.memory_bytes() + key_bytes_;
+  return store_->memory_bytes() + store_->live() * sizeof(SlotEntry) +
+         slots() * sizeof(SlotEntry*) + keys_.memory_bytes() + key_bytes_;
 }
 
 Result<Slot> Collection::take_slot(Slot wanted) {
@@ -140,8 +134,8 @@ Result<Slot> Collection::take_slot(Slot wanted) {
   return store_->allocate();
 }
 
-Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<const float> vector,
-                                             Slot wanted) {
+Result<SlotEntry*> Collection::stage(std::string_view key, std::span<const float> vector,
+                                     Slot wanted) {
   const Result<Slot> slot = take_slot(wanted);
   if (!slot) return tl::unexpected(slot.error());
   Status room = entries_.ensure(std::size_t{*slot} + 1);
@@ -152,7 +146,7 @@ Result<Collection::Entry*> Collection::stage(std::string_view key, std::span<con
     return tl::unexpected(std::move(room.error()));
   }
   store_->write(*slot, vector);
-  entries_[*slot] = new Entry{std::string(key), *slot};
+  entries_[*slot] = new SlotEntry{std::string(key), *slot};
   stored_.add(*slot);
   return entries_[*slot];
 }
@@ -166,7 +160,7 @@ void Collection::erase(std::string_view key, std::function<void(bool)> done) {
 
 void Collection::start_erase(const std::string& key, const std::function<void(bool)>& done,
                              const InProgress& change) {
-  const Entry* const entry = keys_.find(key);
+  const SlotEntry* const entry = keys_.find(key);
   if (entry == nullptr) {
     change.end();
     done(false);
@@ -186,9 +180,9 @@ void Collection::start_erase(const std::string& key, const std::function<void(bo
 }
 
 /// On a worker.
-Status Collection::insert(const Entry& entry, Slot replaced, Scratch& scratch) {
+Status Collection::insert(const SlotEntry& entry, Slot replaced, Scratch& scratch) {
   if (replaced == kNoSlot) return add_to_index(entry, scratch);
-  const ReplacementMark mark(*this);  // before a search can meet the second version
+  const Replacements::Mark mark(replacements_);  // before a search can meet the second version
   ENGRAM_TRY(add_to_index(entry, scratch));
   replacements_.add(entry.slot);
   index_->erase(replaced, scratch);
@@ -196,19 +190,20 @@ Status Collection::insert(const Entry& entry, Slot replaced, Scratch& scratch) {
 }
 
 /// On a worker. An item's identity is a hash of its key that is the same on every machine.
-Status Collection::add_to_index(const Entry& entry, Scratch& scratch) {
+Status Collection::add_to_index(const SlotEntry& entry, Scratch& scratch) {
   return index_->insert(entry.slot, XXH3_64bits(entry.key.data(), entry.key.size()), scratch);
 }
 
 /// On a worker.
 void Collection::remove(Slot slot, Scratch& scratch) {
-  const ReplacementMark mark(*this);  // its key may be stored anew before a search has ended
+  const Replacements::Mark mark(
+      replacements_);  // its key may be stored anew before a search has ended
   index_->erase(slot, scratch);
 }
 
 /// Makes `entry` the one of its key. True if the key is new.
-bool Collection::commit(Entry& entry) {
-  const Entry* const former = keys_.replace(&entry);
+bool Collection::commit(SlotEntry& entry) {
+  const SlotEntry* const former = keys_.replace(&entry);
   current_.add(entry.slot);
   is_copy_stale_ = true;
   if (former != nullptr) {

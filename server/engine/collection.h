@@ -11,9 +11,9 @@
 // written to: collection_save.cc.
 //
 // For a moment two versions of a key are in the index. A search that overlaps an overwrite may meet
-// both, or, passing the place of each at the wrong time, neither; collection_search.cc reconciles
-// what it has found with what was replaced meanwhile, so that it answers every key once. A recall,
-// which sums over items, is told which they are: collection_recall.cc.
+// both, or, passing the place of each at the wrong time, neither; read_view.cc reconciles what it
+// has found with what was replaced meanwhile, so that it answers every key once. A recall, which
+// sums over items, is told which they are: collection_recall.cc.
 #pragma once
 
 #include <atomic>
@@ -30,30 +30,22 @@
 
 #include "core/index.h"
 #include "core/recall.h"
-#include "core/registry.h"
-#include "core/reserved_memory.h"
 #include "core/result.h"
 #include "core/scratch.h"
 #include "core/slot_set.h"
 #include "core/vector_store.h"
 #include "server/engine/access_gate.h"
 #include "server/engine/change_sink.h"
+#include "server/engine/collection_spec.h"
 #include "server/engine/grace_period.h"
 #include "server/engine/key_order.h"
 #include "server/engine/key_table.h"
-#include "server/engine/replacement_log.h"
+#include "server/engine/read_view.h"
+#include "server/engine/replacements.h"
+#include "server/engine/slot_entry.h"
 #include "server/runtime/worker_pool.h"
 
 namespace engram {
-
-/// What VNEW chose.
-struct CollectionSpec {
-  std::size_t dim;
-  Metric metric;
-  const Primitive* primitive;
-  Options options;          ///< parsed against primitive->create_options
-  std::string kernel_name;  ///< as make_kernel takes it
-};
 
 /// What a collection is made in.
 struct CollectionContext {
@@ -61,12 +53,6 @@ struct CollectionContext {
   std::uint64_t id;            ///< no two collections of a store have the same
   std::uint64_t hash_seed;     ///< randomizes the key table
   ChangeSink* sink = nullptr;  ///< is told of changes to the content; null: nobody is
-};
-
-/// One answer of a search. The key is borrowed: valid while the operation that found it runs.
-struct Answer {
-  std::string_view key;
-  float distance;
 };
 
 /// Threads: the event loop's only, except where a member says otherwise.
@@ -93,45 +79,27 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// The vector of `key` as it was given (row.h says how exactly), or nothing.
   std::optional<std::vector<float>> get(std::string_view key) const;
 
-  /// Runs `work` on a worker at a time when the index may be read, then `done` on the event loop.
-  void read(std::function<void(Scratch&)> work, std::function<void()> done);
+  /// Runs `work` on a worker as soon as the index may be read, then `done` on the event loop.
+  using ReadWork = std::function<void(const ReadView&, Scratch&)>;
+  void read(ReadWork work, std::function<void()> done);
 
-  /// The keys nearest to each query, ascending by distance: min(k, size) of them. queries:
-  /// [n * dim], each passed check_vector. On a worker, from the work of read().
-  Result<std::vector<std::vector<Answer>>> search(std::span<const float> queries,
-                                                  const SearchParams& params,
-                                                  Scratch& scratch) const;
+  // Recalling requires a primitive with Traits::recalls.
 
-  /// The structure over the vectors. On a worker, from the work of read() or recall().
-  const Index& index() const noexcept { return *index_; }
-
-  // Recalling. Only for a primitive with Traits::recalls, except what describe_recaller() says.
-
-  /// As read(); `work` gets what RecallParams::items is to be, so that it meets every key once.
+  /// As read(), with the RecallParams::items to recall by, so that the work meets every key once.
   /// Errors: kResourceExhausted, and nothing was begun.
-  Status recall(std::function<void(const SlotSet* items, Scratch&)> work,
-                std::function<void()> done);
-
-  /// How the index recalls. On a worker, from the work of recall().
-  const Recaller& recaller() const noexcept { return *index_->recaller(); }
-
-  /// The key of an item that a recall names. On a worker, from the same work.
-  std::string_view key_of(Slot slot) const noexcept { return entries_[slot]->key; }
+  using RecallWork = std::function<void(const ReadView&, const SlotSet* items, Scratch&)>;
+  Status recall(RecallWork work, std::function<void()> done);
 
   /// Surveys the items as they are now, whatever is written meanwhile; other operations get their
   /// turn between its steps. `finish` is called on a worker after the last one, and then `done` on
   /// the event loop; after an error only `done`. params.items is set here; params.options outlives
   /// the survey. Errors: those of Recaller::survey(); kResourceExhausted.
-  void survey(const SurveyParams& params, std::function<void(const Survey&)> finish,
-              std::function<void(Status)> done);
+  using SurveyWork = std::function<void(const ReadView&, const Survey&)>;
+  void survey(const SurveyParams& params, SurveyWork finish, std::function<void(Status)> done);
 
   /// Has the index recall by these numbers from now on, and after a restart; then calls `done`.
   /// Errors: kInvalidArgument for one that is not finite, and then nothing has changed.
   Status tune(Tuning tuning, std::function<void()> done);
-
-  /// What its Recaller says of itself; nothing if it has none. On a worker, from the work of
-  /// read().
-  std::vector<Fact> describe_recaller() const;
 
   /// No two collections of a store have the same. Any thread.
   std::uint64_t id() const noexcept { return context_.id; }
@@ -193,21 +161,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
  private:
   using Access = AccessGate::Access;
   class Operation;
-  class ReplacementMark;
   struct SurveyRun;
-
-  /// A key's place, current or former. It is made before its slot enters the index and freed after
-  /// the slot's grace period, so workers can name whatever they find.
-  struct Entry {
-    std::string key;
-    Slot slot;
-  };
-
-  /// What had been replaced when a search began.
-  struct Moment {
-    std::uint64_t replacements_ended;
-    ReplacementLog::Position position;
-  };
 
   Collection(CollectionSpec spec, const CollectionContext& context);
   Status build();
@@ -235,12 +189,12 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void start_erase(const std::string& key, const std::function<void(bool)>& done,
                    const InProgress& change);
   Result<Slot> take_slot(Slot wanted);
-  Result<Entry*> stage(std::string_view key, std::span<const float> vector, Slot wanted);
-  Status insert(const Entry& entry, Slot replaced, Scratch& scratch);
-  Status add_to_index(const Entry& entry, Scratch& scratch);
+  Result<SlotEntry*> stage(std::string_view key, std::span<const float> vector, Slot wanted);
+  Status insert(const SlotEntry& entry, Slot replaced, Scratch& scratch);
+  Status add_to_index(const SlotEntry& entry, Scratch& scratch);
   void remove(Slot slot, Scratch& scratch);
-  bool commit(Entry& entry);
-  void record_failure(const Entry& entry);
+  bool commit(SlotEntry& entry);
+  void record_failure(const SlotEntry& entry);
 
   void retire(Slot slot);
   std::size_t worth_reclaiming() const noexcept;
@@ -263,14 +217,6 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void step(const std::shared_ptr<SurveyRun>& walk);
   void advance(SurveyRun& walk, Scratch& scratch) const;
 
-  Moment moment() const noexcept;
-  bool was_replaced_since(const Moment& moment) const noexcept;
-  Status reconcile(Query query, SearchParams params, Moment began, Scratch& scratch,
-                   std::vector<Hit>& hits) const;
-  bool add_missed(Query query, const Moment& began, std::vector<Hit>& hits) const;
-  std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
-  std::vector<Answer> name(std::span<const Hit> hits) const;
-
   const CollectionSpec spec_;
   CollectionContext context_;
   std::string damage_;
@@ -279,8 +225,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::unique_ptr<Index> index_;
 
   std::size_t key_bytes_ = 0;      // of the keys in keys_
-  KeyTable<Entry*, 8> keys_;       // the committed entry of each key
-  ReservedArray<Entry*> entries_;  // by slot; owns them; workers read
+  KeyTable<SlotEntry*, 8> keys_;   // the committed entry of each key
+  SlotEntries entries_;            // by slot; owns them; workers read
   SlotSet stored_;                 // slots with a row, from staging until they are free
   SlotSet current_;                // those of them that are the place of a key
   std::shared_ptr<SlotSet> copy_;  // of current_, which workers may be reading; null: none yet
@@ -300,11 +246,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Tuning tuning_;             // what the index was told last
   std::string saved_tuning_;  // as of the beginning of the save; empty: none
 
-  // Counted by workers. A search before which all replacements that had begun had ended, and during
-  // which none began, cannot have met two versions of a key.
-  std::atomic<std::uint64_t> replacements_begun_{0};
-  std::atomic<std::uint64_t> replacements_ended_{0};
-  ReplacementLog replacements_;
+  Replacements replacements_;
+  std::optional<ReadView> view_;
 };
 
 /// Writes that are put as a whole: staged one by one, which may fail and then leaves nothing
@@ -328,13 +271,14 @@ class Collection::PutBatch {
   struct Progress;
   struct Write;
 
-  static void start(const std::shared_ptr<Progress>& progress, const std::vector<Entry*>& entries);
+  static void start(const std::shared_ptr<Progress>& progress,
+                    const std::vector<SlotEntry*>& entries);
   static void finish(const std::shared_ptr<Progress>& progress, std::vector<Write>& writes);
 
   void record() const;
 
   std::shared_ptr<Collection> collection_;
-  std::vector<Entry*> entries_;
+  std::vector<SlotEntry*> entries_;
   std::vector<float> vectors_;  // of entries_, as given; empty if nobody is told
 };
 

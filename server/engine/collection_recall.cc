@@ -13,7 +13,7 @@ namespace engram {
 struct Collection::SurveyRun {
   SurveyParams params;
   std::shared_ptr<const SlotSet> items;
-  std::function<void(const Survey&)> finish;
+  SurveyWork finish;
   std::function<void(Status)> done;
   GracePeriod::Ticket ticket;
   std::unique_ptr<Survey> survey = nullptr;  // made by the first step
@@ -41,22 +41,22 @@ Result<std::shared_ptr<const SlotSet>> Collection::current_items() {
 /// places of the keys as they are now instead: their rows stay until it has ended, for it begins at
 /// once, as everything does under such a primitive. Where writes run alone the index itself has
 /// each key once.
-Status Collection::recall(std::function<void(const SlotSet* items, Scratch&)> work,
-                          std::function<void()> done) {
+Status Collection::recall(RecallWork work, std::function<void()> done) {
   std::shared_ptr<const SlotSet> items;
   if (spec_.primitive->traits.concurrent) {
     auto current = current_items();
     if (!current) return tl::unexpected(std::move(current.error()));
     items = std::move(*current);
   }
-  read([items, work = std::move(work)](Scratch& scratch) { work(items.get(), scratch); },
+  read([items, work = std::move(work)](const ReadView& view,
+                                       Scratch& scratch) { work(view, items.get(), scratch); },
        std::move(done));
   return {};
 }
 
 /// Only rows are kept for the whole survey. The index may let go of erased slots meanwhile: writers
 /// wait for that.
-void Collection::survey(const SurveyParams& params, std::function<void(const Survey&)> finish,
+void Collection::survey(const SurveyParams& params, SurveyWork finish,
                         std::function<void(Status)> done) {
   auto items = current_items();
   if (!items) return done(tl::unexpected(std::move(items.error())));
@@ -80,7 +80,7 @@ void Collection::step(const std::shared_ptr<SurveyRun>& walk) {
 /// On a worker.
 void Collection::advance(SurveyRun& walk, Scratch& scratch) const {
   if (walk.survey == nullptr) {
-    auto survey = recaller().survey(walk.params);
+    auto survey = view_->recaller().survey(walk.params);
     if (!survey) {
       walk.status = tl::unexpected(std::move(survey.error()));
       walk.has_ended = true;
@@ -89,7 +89,7 @@ void Collection::advance(SurveyRun& walk, Scratch& scratch) const {
     walk.survey = std::move(*survey);
   }
   walk.has_ended = !walk.survey->step(scratch);
-  if (walk.has_ended) walk.finish(*walk.survey);
+  if (walk.has_ended) walk.finish(*view_, *walk.survey);
 }
 
 Status Collection::check_tuning(const Tuning& tuning) {
@@ -127,11 +127,6 @@ Status Collection::tune(Tuning tuning, std::function<void()> done) {
         });
   });
   return {};
-}
-
-std::vector<Fact> Collection::describe_recaller() const {
-  const Recaller* const recaller = index_->recaller();
-  return recaller == nullptr ? std::vector<Fact>() : recaller->describe();
 }
 
 }  // namespace engram

@@ -113,7 +113,7 @@ Status Collection::load_keys(SectionReader& reader, const SlotSet& stored) {
   const auto section = reader.section(kKeysSection);
   if (!section) return tl::unexpected(section.error());
   FieldReader fields(as_text(*section));
-  std::vector<Entry*> entries;
+  std::vector<SlotEntry*> entries;
   entries.reserve(stored.size());
   while (!fields.rest().empty()) {
     const Slot slot = fields.number<Slot>();
@@ -122,13 +122,13 @@ Status Collection::load_keys(SectionReader& reader, const SlotSet& stored) {
     if (!stored.contains(slot) || entries_[slot] != nullptr) {
       return damaged("slot " + std::to_string(slot) + " has a key, and no row or a key already");
     }
-    entries_[slot] = new Entry{std::string(key), slot};
+    entries_[slot] = new SlotEntry{std::string(key), slot};
     entries.push_back(entries_[slot]);
     key_bytes_ += key.size();
     current_.add(slot);
   }
   // Overwritten while it was saved, a key was found at both places; the journal has the last word.
-  keys_.fill(std::move(entries), [this](const Entry* former) {
+  keys_.fill(std::move(entries), [this](const SlotEntry* former) {
     key_bytes_ -= former->key.size();
     current_.erase(former->slot);
   });
@@ -189,7 +189,7 @@ void Collection::rebuild(std::function<void(Status)> done) {
 }
 
 bool Collection::holds(std::string_view key, std::span<const float> vector, Slot slot) const {
-  const Entry* const entry = keys_.find(key);
+  const SlotEntry* const entry = keys_.find(key);
   return entry != nullptr && entry->slot == slot && !key_order_.is_busy(key) &&
          store_->holds(slot, vector);
 }

@@ -39,22 +39,22 @@ FsyncPolicy fsync_policy(std::string_view name) noexcept {
   return FsyncPolicy::kEverySec;
 }
 
-Persistence::Persistence(const Surroundings& surroundings, std::unique_ptr<StoreFiles> files)
-    : surroundings_(surroundings), files_(std::move(files)) {}
+Persistence::Persistence(const Environment& environment, std::unique_ptr<StoreFiles> files)
+    : environment_(environment), files_(std::move(files)) {}
 
 Result<std::unique_ptr<Persistence>> Persistence::open(const PersistenceOptions& options,
-                                                       const Surroundings& surroundings) {
+                                                       const Environment& environment) {
   auto files = StoreFiles::open(options.disk, options.directory);
   if (!files) return tl::unexpected(std::move(files.error()));
-  std::unique_ptr<Persistence> opened(new Persistence(surroundings, std::move(*files)));
-  Keyspace& keyspace = surroundings.keyspace;
+  std::unique_ptr<Persistence> opened(new Persistence(environment, std::move(*files)));
+  Keyspace& keyspace = environment.keyspace;
   auto recovered = recover(*opened->files_, {.keyspace = keyspace,
-                                             .workers = surroundings.workers,
+                                             .workers = environment.workers,
                                              .kernel_name = options.kernel_name,
-                                             .wait_for_workers = surroundings.wait_for_workers});
+                                             .wait_for_workers = environment.wait_for_workers});
   if (!recovered) return tl::unexpected(std::move(recovered.error()));
   auto journal =
-      Journal::open(*opened->files_, recovered->next, options.policy, surroundings.wake_loop);
+      Journal::open(*opened->files_, recovered->next, options.policy, environment.wake_loop);
   if (!journal) return tl::unexpected(std::move(journal.error()));
   opened->journal_ = std::move(*journal);
   opened->last_save_ms_ = opened->last_attempt_ms_ = unix_time_ms();
@@ -80,7 +80,7 @@ Persistence::~Persistence() {
 void Persistence::verify(std::unique_ptr<SnapshotFile> snapshot) {
   verification_ = Verification::kRunning;
   verifier_ = std::make_unique<SnapshotVerifier>(
-      std::move(snapshot), surroundings_.loop,
+      std::move(snapshot), environment_.loop,
       [this](SectionOwner owner, const std::string& reason) { mark_damaged(owner, reason); },
       [this] {
         if (verification_ == Verification::kRunning) verification_ = Verification::kVerified;
@@ -94,7 +94,7 @@ void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
   log_error(reason);
   verification_ = Verification::kFailed;
   if (owner == kStoreOwner) store_damage_ = reason;
-  for_each_collection(surroundings_.keyspace, [&](std::string_view, Collection& collection) {
+  for_each_collection(environment_.keyspace, [&](std::string_view, Collection& collection) {
     if (collection.id() != owner) return;
     collection.set_damage(reason);
     damaged_.push_back(collection.weak_from_this());
@@ -165,9 +165,9 @@ void Persistence::start_save() {
     }
     job_ = std::make_unique<SnapshotJob>(
         SnapshotJob::Context{
-            .keyspace = surroundings_.keyspace,
+            .keyspace = environment_.keyspace,
             .files = *files_,
-            .loop = surroundings_.loop,
+            .loop = environment_.loop,
             .sync_journal = [this](auto done) { sync(std::move(done)); },
             .replay_from = replay_from,
         },
@@ -239,8 +239,8 @@ PersistenceFacts Persistence::facts() {
 }
 
 Status Persistence::close() {
-  surroundings_.keyspace.set_change_sink(nullptr);
-  for_each_collection(surroundings_.keyspace, [](std::string_view, Collection& collection) {
+  environment_.keyspace.set_change_sink(nullptr);
+  for_each_collection(environment_.keyspace, [](std::string_view, Collection& collection) {
     collection.set_change_sink(nullptr);
   });
   return journal_->close();

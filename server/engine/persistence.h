@@ -70,8 +70,8 @@ struct PersistenceFacts {
 /// Threads: the event loop's only.
 class Persistence final : public ChangeSink {
  public:
-  /// Where it lives; all of it outlives this, except that `loop` is closed before.
-  struct Surroundings {
+  /// What it works with; all of it outlives this, except that `loop` is closed before.
+  struct Environment {
     Keyspace& keyspace;
     WorkerPool& workers;
     LoopTasks& loop;
@@ -82,7 +82,7 @@ class Persistence final : public ChangeSink {
   /// Locks the directory, restores the keyspace from it, and begins a segment of the journal. From
   /// then on every change is recorded. Errors: those of StoreFiles::open, recover, Journal::open.
   static Result<std::unique_ptr<Persistence>> open(const PersistenceOptions& options,
-                                                   const Surroundings& surroundings);
+                                                   const Environment& environment);
   ~Persistence() override;
 
   void record(const Change& change) override { journal_->record(change); }
@@ -124,7 +124,7 @@ class Persistence final : public ChangeSink {
   Status close();
 
  private:
-  Persistence(const Surroundings& surroundings, std::unique_ptr<StoreFiles> files);
+  Persistence(const Environment& environment, std::unique_ptr<StoreFiles> files);
 
   void verify(std::unique_ptr<SnapshotFile> snapshot);
   void mark_damaged(SectionOwner owner, const std::string& reason);
@@ -134,7 +134,7 @@ class Persistence final : public ChangeSink {
   void end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from);
   [[nodiscard]] bool is_due(const SnapshotRules& rules) const;
 
-  const Surroundings surroundings_;
+  const Environment environment_;
   const std::unique_ptr<StoreFiles> files_;
   GracePeriod applying_;  // of recorded changes that workers carry out
   std::unique_ptr<SnapshotVerifier> verifier_;

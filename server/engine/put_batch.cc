@@ -20,18 +20,18 @@ struct Collection::PutBatch::Progress {
 };
 
 struct Collection::PutBatch::Write {
-  Entry* entry;
+  SlotEntry* entry;
   Slot replaced;  // kNoSlot if the key is new
   Status status;
 };
 
 Collection::PutBatch::~PutBatch() {
   // Never seen by the index, so no grace period is due.
-  for (const Entry* const entry : entries_) collection_->free_slot(entry->slot);
+  for (const SlotEntry* const entry : entries_) collection_->free_slot(entry->slot);
 }
 
 Status Collection::PutBatch::add(std::string_view key, std::span<const float> vector, Slot slot) {
-  Result<Entry*> entry = collection_->stage(key, vector, slot);
+  Result<SlotEntry*> entry = collection_->stage(key, vector, slot);
   if (!entry) return tl::unexpected(std::move(entry.error()));
   entries_.push_back(*entry);
   if (collection_->context_.sink != nullptr) {
@@ -46,7 +46,7 @@ void Collection::PutBatch::record() const {
   const std::size_t dim = collection_->spec_.dim;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     const auto vector = std::span(vectors_).subspan(i * dim, dim);
-    const Entry& entry = *entries_[i];
+    const SlotEntry& entry = *entries_[i];
     context.sink->record(PutVector{context.id, entry.slot, entry.key, packed(vector)});
   }
 }
@@ -62,8 +62,8 @@ void Collection::PutBatch::commit(std::function<void(Result<std::size_t>)> done)
   constexpr std::size_t kLargestJob = 16;
   const std::size_t jobs = collection_->context_.workers.size() * 4;
   const std::size_t job_size = std::clamp<std::size_t>(entries_.size() / jobs, 1, kLargestJob);
-  const auto ready = std::make_shared<std::vector<Entry*>>();
-  for (Entry* const entry : std::exchange(entries_, {})) {
+  const auto ready = std::make_shared<std::vector<SlotEntry*>>();
+  for (SlotEntry* const entry : std::exchange(entries_, {})) {
     const auto is_collecting = std::weak_ptr(ready);
     collection_->key_order_.begin(entry->key, [progress, entry, is_collecting] {
       if (const auto collecting = is_collecting.lock()) {
@@ -78,11 +78,11 @@ void Collection::PutBatch::commit(std::function<void(Result<std::size_t>)> done)
 }
 
 void Collection::PutBatch::start(const std::shared_ptr<Progress>& progress,
-                                 const std::vector<Entry*>& entries) {
+                                 const std::vector<SlotEntry*>& entries) {
   Collection& collection = *progress->collection;
   const auto writes = std::make_shared<std::vector<Write>>();
-  for (Entry* const entry : entries) {
-    const Entry* const former = collection.keys_.find(entry->key);
+  for (SlotEntry* const entry : entries) {
+    const SlotEntry* const former = collection.keys_.find(entry->key);
     writes->push_back({entry, former == nullptr ? kNoSlot : former->slot, {}});
   }
   collection.write(
@@ -125,9 +125,9 @@ void Collection::PutBatch::finish(const std::shared_ptr<Progress>& progress,
 /// The put was told of, and did not happen: what the key holds instead is told, unless a later
 /// write to it, which was told of already, is about to replace that anyway. A former vector under
 /// cosine, or of codes, may come back different in the last place.
-void Collection::record_failure(const Entry& entry) {
+void Collection::record_failure(const SlotEntry& entry) {
   if (context_.sink == nullptr || key_order_.is_contended(entry.key)) return;
-  if (const Entry* const former = keys_.find(entry.key)) {
+  if (const SlotEntry* const former = keys_.find(entry.key)) {
     std::vector<float> vector(spec_.dim);
     store_->read(former->slot, vector);
     context_.sink->record(PutVector{context_.id, former->slot, entry.key, packed(vector)});

@@ -115,12 +115,11 @@ class CollectionFixture {
                     std::vector<std::pair<std::string, float>>* found) {
     ++running;
     collection->read(
-        [this, query, k, found](Scratch& scratch) {
-          const auto replies =
-              collection->search(query, {.k = k, .ef = 400, .options = nullptr}, scratch);
+        [query, k, found](const ReadView& view, Scratch& scratch) {
+          const auto replies = view.search(query, {.k = k, .ef = 400, .options = nullptr}, scratch);
           if (!replies) return;
-          for (const Answer& answer : replies->front()) {
-            found->emplace_back(std::string(answer.key), answer.distance);
+          for (const Neighbor& neighbor : replies->front()) {
+            found->emplace_back(std::string(neighbor.key), neighbor.distance);
           }
         },
         [this] { --running; });

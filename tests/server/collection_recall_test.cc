@@ -50,16 +50,15 @@ struct Recalled {
 void start_recall(Fixture& fixture, std::size_t top, Recalled* recalled) {
   ++fixture.running;
   const Status begun = fixture.collection->recall(
-      [&fixture, top, recalled](const SlotSet* items, Scratch& scratch) {
+      [top, recalled](const ReadView& view, const SlotSet* items, Scratch& scratch) {
         const Vector cue = filled(0);
         Recall recall;
-        const Collection& collection = *fixture.collection;
-        const Status status = collection.recaller().recall(
-            {.vector = cue}, {.top = top, .items = items}, scratch, recall);
+        const Status status =
+            view.recaller().recall({.vector = cue}, {.top = top, .items = items}, scratch, recall);
         if (!status) return;
         recalled->state = recall.state;
         for (const Share& share : recall.support) {
-          recalled->support.emplace_back(collection.key_of(share.slot));
+          recalled->support.emplace_back(view.key_of(share.slot));
         }
       },
       [&fixture] { --fixture.running; });
@@ -101,7 +100,7 @@ void start_survey(Fixture& fixture, Surveyed* surveyed) {
   ++fixture.running;
   fixture.collection->survey(
       {.sample = 65'536},
-      [surveyed](const Survey& survey) { surveyed->facts = survey.diagnosis(); },
+      [surveyed](const ReadView&, const Survey& survey) { surveyed->facts = survey.diagnosis(); },
       [&fixture, surveyed](const Status& status) {
         surveyed->status = status;
         surveyed->has_ended = true;
@@ -174,7 +173,7 @@ std::string radius(Fixture& fixture) {
   std::string text;
   ++fixture.running;
   fixture.collection->read(
-      [&](Scratch&) { text = fact(fixture.collection->describe_recaller(), "radius"); },
+      [&](const ReadView& view, Scratch&) { text = fact(view.describe_recaller(), "radius"); },
       [&] { --fixture.running; });
   fixture.finish();
   return text;

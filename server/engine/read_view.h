@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// All that a worker may do with a collection. The work of Collection::read(), recall() and survey()
+// gets a ReadView and reaches the collection through it alone.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/index.h"
+#include "core/kernel.h"
+#include "core/recall.h"
+#include "core/result.h"
+#include "core/scratch.h"
+#include "core/vector_store.h"
+#include "server/engine/collection_spec.h"
+#include "server/engine/replacements.h"
+#include "server/engine/slot_entry.h"
+
+namespace engram {
+
+/// One result of a search. The key is borrowed: valid while the work that searched runs.
+struct Neighbor {
+  std::string_view key;
+  float distance;
+};
+
+/// Valid while the work that got it runs. Threads: any worker, several at once.
+class ReadView {
+ public:
+  /// What it reads; all of it outlives this.
+  struct Parts {
+    const CollectionSpec& spec;
+    const Kernel& kernel;
+    const VectorStore& store;
+    Index& index;
+    const SlotEntries& entries;
+    const Replacements& replacements;
+  };
+
+  explicit ReadView(const Parts& parts) : parts_(parts) {}
+  ReadView(const ReadView&) = delete;
+  ReadView& operator=(const ReadView&) = delete;
+
+  const CollectionSpec& spec() const noexcept { return parts_.spec; }
+  const Index& index() const noexcept { return parts_.index; }
+
+  /// For each query the min(k, size) nearest keys, ascending by distance; no key twice, whatever is
+  /// overwritten meanwhile. queries: [n * dim], each passed check_vector.
+  Result<std::vector<std::vector<Neighbor>>> search(std::span<const float> queries,
+                                                    const SearchParams& params,
+                                                    Scratch& scratch) const;
+
+  /// Requires a primitive with Traits::recalls. RecallParams::items must be those that the work of
+  /// Collection::recall() got.
+  const Recaller& recaller() const noexcept { return *parts_.index.recaller(); }
+
+  /// What the recaller says of itself; empty if there is none.
+  std::vector<Fact> describe_recaller() const;
+
+  /// The key of a slot that this work met.
+  std::string_view key_of(Slot slot) const noexcept { return parts_.entries[slot]->key; }
+
+ private:
+  Status reconcile(Query query, SearchParams params, Replacements::Moment began, Scratch& scratch,
+                   std::vector<Hit>& hits) const;
+  bool add_missed(Query query, const Replacements::Moment& began, std::vector<Hit>& hits) const;
+  std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
+  std::vector<Neighbor> name(std::span<const Hit> hits) const;
+
+  const Parts parts_;
+};
+
+}  // namespace engram
