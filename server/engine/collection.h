@@ -29,8 +29,8 @@
 #include <vector>
 
 #include "core/index.h"
+#include "core/make_index.h"
 #include "core/recall.h"
-#include "core/registry.h"
 #include "core/reserved_memory.h"
 #include "core/result.h"
 #include "core/scratch.h"
@@ -47,13 +47,7 @@
 namespace engram {
 
 /// What VNEW chose.
-struct CollectionSpec {
-  std::size_t dim;
-  Metric metric;
-  const Primitive* primitive;
-  Options options;          ///< parsed against primitive->create_options
-  std::string kernel_name;  ///< as make_kernel takes it
-};
+using CollectionSpec = IndexSpec;
 
 /// What a collection is made in.
 struct CollectionContext {
@@ -72,7 +66,7 @@ struct Answer {
 /// Threads: the event loop's only, except where a member says otherwise.
 class Collection : public std::enable_shared_from_this<Collection> {
  public:
-  /// Errors: those of VectorStore::create, make_kernel and Primitive::create.
+  /// Errors: those of make_index().
   static Result<std::shared_ptr<Collection>> create(CollectionSpec spec,
                                                     const CollectionContext& context);
   ~Collection();
