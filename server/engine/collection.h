@@ -58,7 +58,7 @@ struct CollectionContext {
 /// Threads: the event loop's only, except where a member says otherwise.
 class Collection : public std::enable_shared_from_this<Collection> {
  public:
-  /// Errors: those of VectorStore::create, make_kernel and Primitive::create.
+  /// Errors: those of make_index().
   static Result<std::shared_ptr<Collection>> create(CollectionSpec spec,
                                                     const CollectionContext& context);
   ~Collection();
