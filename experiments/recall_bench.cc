@@ -51,8 +51,8 @@ class Memory {
  public:
   explicit Memory(const Arguments& arguments)
       : random_(arguments.seed),
-        hopfield_("hopfield", Metric::kL2, arguments.dim,
-                  std::vector<OptionText>{{"GRAPH", "none"}}) {
+        hopfield_(peers::make_engram_index("hopfield", Metric::kL2, arguments.dim,
+                                           std::vector<OptionText>{{"GRAPH", "none"}})) {
     for (std::size_t i = 0; i < arguments.items; ++i) {
       const Slot slot = *hopfield_.store->allocate();
       hopfield_.store->write(slot, draw());
@@ -101,7 +101,7 @@ class Memory {
   }
 
   std::mt19937_64 random_;
-  peers::EngramIndex hopfield_;
+  OwnedIndex hopfield_;
   Scratch scratch_;
   std::vector<float> cue_;
 };

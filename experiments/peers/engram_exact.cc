@@ -12,7 +12,8 @@ namespace {
 
 class EngramExact final : public ExactSystem {
  public:
-  EngramExact(Metric metric, std::size_t dim) : dim_(dim), flat_("flat", metric, dim, {}) {}
+  EngramExact(Metric metric, std::size_t dim)
+      : dim_(dim), flat_(make_engram_index("flat", metric, dim, {})) {}
 
   void add(std::span<const float> rows) override {
     for (; !rows.empty(); rows = rows.subspan(dim_)) {
@@ -44,7 +45,7 @@ class EngramExact final : public ExactSystem {
 
  private:
   const std::size_t dim_;
-  EngramIndex flat_;
+  OwnedIndex flat_;
   std::vector<AlignedBuffer> prepared_;
   std::vector<Query> queries_;
   Scratch scratch_;

@@ -3,14 +3,14 @@
 
 namespace engram::peers {
 
-EngramIndex::EngramIndex(std::string_view name, Metric metric, std::size_t dim,
-                         std::span<const OptionText> given) {
+OwnedIndex make_engram_index(std::string_view name, Metric metric, std::size_t dim,
+                             std::span<const OptionText> options) {
   const Primitive& primitive = *find_primitive(name).value();
-  const Options options = Options::parse(primitive.create_options, given).value();
-  const Element element = stored_element(primitive, options);
-  store = VectorStore::create(dim, metric, element).value();
-  kernel = make_kernel("auto", metric, dim, element).value();
-  index = primitive.create({*store, *kernel}, options).value();
+  return make_index({.dim = dim,
+                     .metric = metric,
+                     .primitive = &primitive,
+                     .options = Options::parse(primitive.create_options, options).value()})
+      .value();
 }
 
 }  // namespace engram::peers

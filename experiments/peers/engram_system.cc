@@ -39,16 +39,16 @@ class EngramSystem final : public System {
   }
 
  private:
-  static EngramIndex make(const Setting& setting, std::string_view quant, std::string_view rerank) {
+  static OwnedIndex make(const Setting& setting, std::string_view quant, std::string_view rerank) {
     const std::string m = std::to_string(setting.m);
     const std::string ef_construction = std::to_string(setting.ef_construction);
     const std::vector<OptionText> given = {
         {"M", m}, {"EF_CONSTRUCTION", ef_construction}, {"QUANT", quant}, {"RERANK", rerank}};
-    return {"hnsw", setting.metric, setting.dim, given};
+    return make_engram_index("hnsw", setting.metric, setting.dim, given);
   }
 
   const std::size_t dim_;
-  EngramIndex hnsw_;
+  OwnedIndex hnsw_;
   AlignedBuffer query_;
   Scratch scratch_;
   std::vector<Hit> hits_;

@@ -49,21 +49,11 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context)
       keys_(context.hash_seed) {}
 
 Status Collection::build() {
-  if (const std::size_t most = spec_.primitive->max_dimension; spec_.dim > most) {
-    return fail(ErrorCode::kInvalidArgument,
-                "primitive " + std::string(spec_.primitive->name) + " takes vectors of at most " +
-                    std::to_string(most) + " dimensions, got " + std::to_string(spec_.dim));
-  }
-  const Element element = stored_element(*spec_.primitive, spec_.options);
-  auto store = VectorStore::create(spec_.dim, spec_.metric, element);
-  if (!store) return tl::unexpected(std::move(store.error()));
-  store_ = std::move(*store);
-  auto kernel = make_kernel(spec_.kernel_name, spec_.metric, spec_.dim, element);
-  if (!kernel) return tl::unexpected(std::move(kernel.error()));
-  kernel_ = std::move(*kernel);
-  auto index = spec_.primitive->create({*store_, *kernel_}, spec_.options);
-  if (!index) return tl::unexpected(std::move(index.error()));
-  index_ = std::move(*index);
+  auto made = make_index(spec_);
+  if (!made) return tl::unexpected(std::move(made.error()));
+  store_ = std::move(made->store);
+  kernel_ = std::move(made->kernel);
+  index_ = std::move(made->index);
   view_.emplace(ReadView::Parts{.spec = spec_,
                                 .kernel = *kernel_,
                                 .store = *store_,

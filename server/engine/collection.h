@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "core/index.h"
+#include "core/make_index.h"
 #include "core/recall.h"
 #include "core/result.h"
 #include "core/scratch.h"
@@ -37,7 +38,6 @@
 #include "server/engine/access_gate.h"
 #include "server/engine/change_sink.h"
 #include "server/engine/collection_changes.h"
-#include "server/engine/collection_spec.h"
 #include "server/engine/grace_period.h"
 #include "server/engine/key_order.h"
 #include "server/engine/key_table.h"
@@ -47,6 +47,9 @@
 #include "server/runtime/worker_pool.h"
 
 namespace engram {
+
+/// What VNEW chose.
+using CollectionSpec = IndexSpec;
 
 /// What a collection is made in.
 struct CollectionContext {
@@ -59,7 +62,7 @@ struct CollectionContext {
 /// Threads: the event loop's only, except where a member says otherwise.
 class Collection : public std::enable_shared_from_this<Collection> {
  public:
-  /// Errors: those of VectorStore::create, make_kernel and Primitive::create.
+  /// Errors: those of make_index().
   static Result<std::shared_ptr<Collection>> create(CollectionSpec spec,
                                                     const CollectionContext& context);
   ~Collection();

@@ -19,20 +19,20 @@ void must(const Result<T>& result) {
 
 TestCollection::TestCollection(const Primitive& primitive, Metric metric, std::size_t dim,
                                std::vector<OptionText> options)
-    : primitive_(primitive),
-      options_(Options::parse(primitive.create_options, options).value()),
-      store_(VectorStore::create(dim, metric, stored_element(primitive, options_)).value()),
-      kernel_(make_kernel("auto", metric, dim, store_->element()).value()),
-      index_(make_index()) {}
+    : spec_{.dim = dim,
+            .metric = metric,
+            .primitive = &primitive,
+            .options = Options::parse(primitive.create_options, options).value()},
+      made_(engram::make_index(spec_).value()) {}
 
 std::unique_ptr<Index> TestCollection::make_index() const {
-  return primitive_.create({*store_, *kernel_}, options_).value();
+  return spec_.primitive->create({*made_.store, *made_.kernel}, spec_.options).value();
 }
 
 Slot TestCollection::add(std::span<const float> vector) {
-  const Slot slot = store_->allocate().value();
-  store_->write(slot, vector);
-  must(index_->insert(slot, mix(inserts_++), scratch_));
+  const Slot slot = made_.store->allocate().value();
+  made_.store->write(slot, vector);
+  must(made_.index->insert(slot, mix(inserts_++), scratch_));
   held_.insert(slot);
   return slot;
 }
@@ -42,19 +42,19 @@ void TestCollection::add_all(const Vectors& vectors) {
 }
 
 void TestCollection::erase(Slot slot) {
-  index_->erase(slot, scratch_);
+  made_.index->erase(slot, scratch_);
   held_.erase(slot);
-  if (primitive_.traits.deferred_reclaim) {
+  if (primitive().traits.deferred_reclaim) {
     erased_.push_back(slot);
   } else {
-    store_->release(slot);
+    made_.store->release(slot);
   }
 }
 
 void TestCollection::reclaim() {
   if (erased_.empty()) return;
-  must(index_->reclaim(erased_, scratch_));
-  for (const Slot slot : erased_) store_->release(slot);
+  must(made_.index->reclaim(erased_, scratch_));
+  for (const Slot slot : erased_) made_.store->release(slot);
   erased_.clear();
 }
 
@@ -75,33 +75,31 @@ std::unique_ptr<Saved> TestCollection::save_items() const {
 
 void TestCollection::save_structure(Saved& saved) const {
   MemorySectionWriter writer(saved.index);
-  must(index_->save(writer, saved.items));
+  must(made_.index->save(writer, saved.items));
 }
 
 void TestCollection::save_rows(Saved& saved) const {
-  for (Slot slot = 0; slot < store_->slot_end(); ++slot) must(saved.stored.insert(slot));
-  store_->for_each_free([&](Slot slot) { saved.stored.erase(slot); });
+  for (Slot slot = 0; slot < made_.store->slot_end(); ++slot) must(saved.stored.insert(slot));
+  made_.store->for_each_free([&](Slot slot) { saved.stored.erase(slot); });
   MemorySectionWriter writer(saved.store);
-  must(store_->save(writer, saved.stored));
+  must(made_.store->save(writer, saved.stored));
 }
 
 Status TestCollection::restore(const Saved& saved) {
-  index_.reset();
-  store_ = VectorStore::create(store_->dim(), store_->metric(), store_->element()).value();
-  index_ = make_index();
+  made_ = engram::make_index(spec_).value();
   held_.clear();
   erased_.clear();
   MemorySectionReader rows(saved.store);
   MemorySectionReader structure(saved.index);
-  ENGRAM_TRY(store_->load(rows, saved.stored));
-  ENGRAM_TRY(index_->load(structure, saved.items));
+  ENGRAM_TRY(made_.store->load(rows, saved.stored));
+  ENGRAM_TRY(made_.index->load(structure, saved.items));
   saved.stored.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
     if (saved.items.contains(slot)) {
       held_.insert(slot);
-    } else if (primitive_.traits.deferred_reclaim) {
+    } else if (primitive().traits.deferred_reclaim) {
       erased_.push_back(slot);
     } else {
-      store_->release(slot);
+      made_.store->release(slot);
     }
   });
   return {};
@@ -109,28 +107,28 @@ Status TestCollection::restore(const Saved& saved) {
 
 std::vector<Hit> TestCollection::search(std::span<const float> query, SearchParams params) {
   std::vector<Hit> hits;
-  must(index_->search(prepare(query), params, scratch_, hits));
+  must(made_.index->search(prepare(query), params, scratch_, hits));
   return hits;
 }
 
 Recall TestCollection::recall_from(const Cue& cue, const RecallParams& params) {
   Recall recall;
-  must(index_->recaller()->recall(cue, params, scratch_, recall));
+  must(made_.index->recaller()->recall(cue, params, scratch_, recall));
   return recall;
 }
 
 Recall TestCollection::recall_from(std::span<const float> cue,
                                    const std::vector<OptionText>& options) {
-  const Options parsed = Options::parse(primitive_.recall_options, options).value();
+  const Options parsed = Options::parse(primitive().recall_options, options).value();
   return recall_from({.vector = cue}, {.options = &parsed});
 }
 
 double TestCollection::energy(std::span<const float> state, const RecallParams& params) {
-  return index_->recaller()->energy(state, params, scratch_).value();
+  return made_.index->recaller()->energy(state, params, scratch_).value();
 }
 
 Tuning TestCollection::tune(std::size_t sample) {
-  Recaller& recaller = *index_->recaller();
+  Recaller& recaller = *made_.index->recaller();
   const auto survey = recaller.survey({.sample = sample}).value();
   while (survey->step(scratch_)) {
   }
@@ -140,7 +138,7 @@ Tuning TestCollection::tune(std::size_t sample) {
 }
 
 std::vector<Hit> TestCollection::expected(std::span<const float> query, std::size_t k) {
-  const Bound bound(*kernel_, prepare(query), *store_);
+  const Bound bound(kernel(), prepare(query), *made_.store);
   std::vector<Hit> hits;
   for (const Slot slot : held_) hits.push_back({bound.score(slot), slot});
   std::sort(hits.begin(), hits.end());

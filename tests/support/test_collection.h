@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/index.h"
-#include "core/registry.h"
+#include "core/make_index.h"
 #include "core/slot_set.h"
 #include "tests/support/memory_sections.h"
 #include "tests/support/vectors.h"
@@ -73,24 +73,21 @@ class TestCollection {
   /// The share of the true k nearest that searches find, over all of `queries`.
   double recall(const Vectors& queries, SearchParams params);
 
-  Query prepare(std::span<const float> vector) { return kernel_->prepare(vector, buffer_); }
+  Query prepare(std::span<const float> vector) { return kernel().prepare(vector, buffer_); }
 
-  const Primitive& primitive() const { return primitive_; }
+  const Primitive& primitive() const { return *spec_.primitive; }
   const std::set<Slot>& held() const { return held_; }
-  Index& index() { return *index_; }
-  VectorStore& store() { return *store_; }
-  const Kernel& kernel() const { return *kernel_; }
+  Index& index() { return *made_.index; }
+  VectorStore& store() { return *made_.store; }
+  const Kernel& kernel() const { return *made_.kernel; }
   Scratch& scratch() { return scratch_; }
 
   /// A fresh index of the same primitive and options over the same store.
   std::unique_ptr<Index> make_index() const;
 
  private:
-  const Primitive& primitive_;
-  const Options options_;
-  std::unique_ptr<VectorStore> store_;
-  std::unique_ptr<Kernel> kernel_;
-  std::unique_ptr<Index> index_;
+  const IndexSpec spec_;
+  OwnedIndex made_;
   Scratch scratch_;
   AlignedBuffer buffer_;
   std::set<Slot> held_;

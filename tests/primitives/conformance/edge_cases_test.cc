@@ -133,10 +133,8 @@ void check_option(const Primitive& primitive, Metric metric, OptionText option,
   const std::vector<OptionText> given{option};
   const auto options = Options::parse(primitive.create_options, given);
   REQUIRE(options.has_value());
-  const Element element = stored_element(primitive, *options);
-  const auto store = VectorStore::create(dim, metric, element).value();
-  const auto kernel = make_kernel("auto", metric, dim, element).value();
-  const auto index = primitive.create({*store, *kernel}, *options);
+  const auto index =
+      make_index({.dim = dim, .metric = metric, .primitive = &primitive, .options = *options});
   if (!index) {  // it does not go with the metric, or address space is short under a sanitizer
     CHECK((index.error().code == ErrorCode::kInvalidArgument ||
            index.error().code == ErrorCode::kResourceExhausted));

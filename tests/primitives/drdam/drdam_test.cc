@@ -333,10 +333,10 @@ TEST_CASE("primitives/drdam: options that cannot be kept are refused with a sent
   CHECK(!parsed({{"BETA", "nan"}}).has_value());
   const std::vector<OptionText> beta{{"BETA", "3"}};
   CHECK(!Options::parse(drdam_primitive().recall_options, beta).has_value());
-  const auto store = VectorStore::create(4096, Metric::kL2).value();
-  const auto kernel = make_kernel("auto", Metric::kL2, 4096).value();
-  const auto index =
-      drdam_primitive().create({*store, *kernel}, parsed({{"FEATURES", "8193"}}).value());
+  const auto index = make_index({.dim = 4096,
+                                 .metric = Metric::kL2,
+                                 .primitive = &drdam_primitive(),
+                                 .options = parsed({{"FEATURES", "8193"}}).value()});
   REQUIRE(!index.has_value());
   CHECK(index.error().code == ErrorCode::kInvalidArgument);
   CHECK(index.error().message.find("33554432") != std::string::npos);

@@ -156,8 +156,6 @@ TEST_CASE("primitives/lsr: what is hidden has no say, and a mask is refused wher
 }
 
 TEST_CASE("primitives/lsr: a radius said twice, or of no use, is refused when it is said") {
-  const auto store = VectorStore::create(2, Metric::kL2).value();
-  const auto kernel = make_kernel("auto", Metric::kL2, 2).value();
   TestCollection memory(lsr(), Metric::kL2, 2);
   memory.add(std::vector<float>{1, 2});
   const std::vector<float> cue{1, 1};
@@ -165,8 +163,10 @@ TEST_CASE("primitives/lsr: a radius said twice, or of no use, is refused when it
   for (const Given& given :
        {Given{{"RADIUS", "1"}, {"BETA", "2"}}, {{"RADIUS", "1e-200"}}, {{"BETA", "1e-300"}}}) {
     CAPTURE(given.front().second);
-    const Options of_index = Options::parse(lsr().create_options, given).value();
-    const auto index = lsr().create({*store, *kernel}, of_index);
+    const auto index = make_index({.dim = 2,
+                                   .metric = Metric::kL2,
+                                   .primitive = &lsr(),
+                                   .options = Options::parse(lsr().create_options, given).value()});
     REQUIRE(!index.has_value());
     CHECK(index.error().code == ErrorCode::kInvalidArgument);
     const Options options = Options::parse(lsr().recall_options, given).value();

@@ -134,12 +134,13 @@ TEST_CASE("primitives/sdm: there is no energy, which is said in a sentence") {
 }
 
 TEST_CASE("primitives/sdm: more counters than there may be, or too wide a radius, are refused") {
-  const auto store = VectorStore::create(300, Metric::kL2).value();
-  const auto kernel = make_kernel("auto", Metric::kL2, 300).value();
   const auto error_of = [&](std::string_view name, std::string_view value) {
     const std::vector<OptionText> given{{name, value}};
-    const Options options = Options::parse(sdm_primitive().create_options, given).value();
-    const auto index = sdm_primitive().create({*store, *kernel}, options);
+    const auto index =
+        make_index({.dim = 300,
+                    .metric = Metric::kL2,
+                    .primitive = &sdm_primitive(),
+                    .options = Options::parse(sdm_primitive().create_options, given).value()});
     REQUIRE(!index.has_value());
     CHECK(index.error().code == ErrorCode::kInvalidArgument);
     return index.error().message;

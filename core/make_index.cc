@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/make_index.h"
+
+namespace engram {
+
+Result<OwnedIndex> make_index(const IndexSpec& spec) {
+  const Primitive& primitive = *spec.primitive;
+  if (spec.dim > primitive.max_dimension) {
+    return fail(ErrorCode::kInvalidArgument, "primitive " + std::string(primitive.name) +
+                                                 " takes vectors of at most " +
+                                                 std::to_string(primitive.max_dimension) +
+                                                 " dimensions, got " + std::to_string(spec.dim));
+  }
+  const Element element = stored_element(primitive, spec.options);
+  auto store = VectorStore::create(spec.dim, spec.metric, element);
+  if (!store) return tl::unexpected(std::move(store.error()));
+  auto kernel = make_kernel(spec.kernel_name, spec.metric, spec.dim, element);
+  if (!kernel) return tl::unexpected(std::move(kernel.error()));
+  auto index = primitive.create({**store, **kernel}, spec.options);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  OwnedIndex made;
+  made.store = std::move(*store);
+  made.kernel = std::move(*kernel);
+  made.index = std::move(*index);
+  return made;
+}
+
+}  // namespace engram
