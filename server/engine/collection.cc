@@ -43,7 +43,10 @@ Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
 }
 
 Collection::Collection(CollectionSpec spec, const CollectionContext& context)
-    : spec_(std::move(spec)), context_(context), keys_(context.hash_seed) {}
+    : spec_(std::move(spec)),
+      context_(context),
+      changes_(context.id, context.sink),
+      keys_(context.hash_seed) {}
 
 Status Collection::build() {
   auto made = make_index(spec_);
@@ -142,10 +145,9 @@ Result<SlotEntry*> Collection::stage(std::string_view key, std::span<const float
 }
 
 void Collection::erase(std::string_view key, std::function<void(bool)> done) {
-  if (context_.sink != nullptr) context_.sink->record(EraseVector{context_.id, key});
-  key_order_.begin(key,
-                   [self = shared_from_this(), name = std::string(key), done = std::move(done),
-                    change = InProgress(context_.sink)] { self->start_erase(name, done, change); });
+  changes_.record(EraseVector{context_.id, key});
+  key_order_.begin(key, [self = shared_from_this(), name = std::string(key), done = std::move(done),
+                         change = changes_.begin()] { self->start_erase(name, done, change); });
 }
 
 void Collection::start_erase(const std::string& key, const std::function<void(bool)>& done,

@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "core/index.h"
+#include "core/make_index.h"
 #include "core/recall.h"
 #include "core/result.h"
 #include "core/scratch.h"
@@ -36,7 +37,7 @@
 #include "core/vector_store.h"
 #include "server/engine/access_gate.h"
 #include "server/engine/change_sink.h"
-#include "server/engine/collection_spec.h"
+#include "server/engine/collection_changes.h"
 #include "server/engine/grace_period.h"
 #include "server/engine/key_order.h"
 #include "server/engine/key_table.h"
@@ -46,6 +47,9 @@
 #include "server/runtime/worker_pool.h"
 
 namespace engram {
+
+/// What VNEW chose.
+using CollectionSpec = IndexSpec;
 
 /// What a collection is made in.
 struct CollectionContext {
@@ -103,7 +107,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   /// No two collections of a store have the same. Any thread.
   std::uint64_t id() const noexcept { return context_.id; }
-  void set_change_sink(ChangeSink* sink) noexcept { context_.sink = sink; }
+  void set_change_sink(ChangeSink* sink) noexcept { changes_.set_sink(sink); }
+
+  /// Rises when a change to the content begins, and again when it has been carried out.
+  std::uint64_t version() const noexcept { return changes_.version(); }
+
   std::string_view kernel_name() const noexcept { return kernel_->name(); }
 
   /// Slots ever used: the most that were taken at once, by vectors or by what waits to be reused.
@@ -166,20 +174,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Collection(CollectionSpec spec, const CollectionContext& context);
   Status build();
 
-  /// The time from when a change was told of until it has been carried out. Copies are of one and
-  /// the same change; one of them ends it.
-  class InProgress {
-   public:
-    explicit InProgress(ChangeSink* sink)
-        : sink_(sink), ticket_(sink == nullptr ? 0 : sink->begin()) {}
-    void end() const {
-      if (sink_ != nullptr) sink_->end(ticket_);
-    }
-
-   private:
-    ChangeSink* sink_;
-    GracePeriod::Ticket ticket_;
-  };
+  using InProgress = CollectionChanges::InProgress;
 
   Access write_access() const noexcept;
   void write(std::function<void(Scratch&)> work, std::function<void()> done);
@@ -218,7 +213,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   void advance(SurveyRun& walk, Scratch& scratch) const;
 
   const CollectionSpec spec_;
-  CollectionContext context_;
+  const CollectionContext context_;
+  CollectionChanges changes_;
   std::string damage_;
   std::unique_ptr<Kernel> kernel_;
   std::unique_ptr<VectorStore> store_;

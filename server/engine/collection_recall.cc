@@ -110,12 +110,12 @@ void Collection::adopt(const Tuning& tuning) const {
 Status Collection::tune(Tuning tuning, std::function<void()> done) {
   ENGRAM_TRY(check_tuning(tuning));
   tuning_ = std::move(tuning);
-  if (context_.sink != nullptr) context_.sink->record(tuning_change());
+  changes_.record(tuning_change());
   // In order, as if written to a key that no vector has: the index ends with the same numbers as
   // the journal.
   static constexpr std::string_view kNoKey;
   key_order_.begin(kNoKey, [self = shared_from_this(), numbers = tuning_, done = std::move(done),
-                            change = InProgress(context_.sink)] {
+                            change = changes_.begin()] {
     Collection& collection = *self;
     collection.run(
         Access::kShared, Lane::kBulk,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/assert.h"
 #include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
@@ -112,17 +113,42 @@ Status Persistence::soundness() const {
   return {};
 }
 
-/// What is changed from now on is answered as the new policy says, in this turn already.
-void Persistence::set_policy(FsyncPolicy policy) {
-  if (policy == journal_->policy()) return;
-  journal_->set_policy(policy);
-  holds_answers_ = holds_answers_ || policy == FsyncPolicy::kAlways;
+void Persistence::begin_transaction() {
+  ENGRAM_ASSERT(!in_transaction_);
+  journal_->seal();
+  in_transaction_ = true;
 }
 
+Lsn Persistence::end_transaction() {
+  ENGRAM_ASSERT(in_transaction_);
+  in_transaction_ = false;
+  const Lsn lsn = journal_->seal();
+  for (const auto& action : std::exchange(after_transaction_, {})) action();
+  return lsn;
+}
+
+/// Runs `action` now, or at the end of the transaction.
+void Persistence::outside_transaction(std::function<void()> action) {
+  if (!in_transaction_) return action();
+  after_transaction_.push_back(std::move(action));
+}
+
+/// What is changed from now on is answered as the new policy says, in this turn already.
+void Persistence::set_policy(FsyncPolicy policy) {
+  outside_transaction([this, policy] {
+    if (policy == journal_->policy()) return;
+    journal_->set_policy(policy);
+    holds_answers_ = holds_answers_ || policy == FsyncPolicy::kAlways;
+  });
+}
+
+/// A snapshot may show what a transaction has done so far, so it needs all of its frame.
 void Persistence::sync(std::function<void(const Result<Lsn>&)> done) {
-  journal_->seal();
-  journal_->sync_soon();
-  waiting_syncs_.push_back({journal_->last(), std::move(done)});
+  outside_transaction([this, done = std::move(done)] {
+    journal_->seal();
+    journal_->sync_soon();
+    waiting_syncs_.push_back({journal_->last(), done});
+  });
 }
 
 Lsn Persistence::poll() {
@@ -156,6 +182,10 @@ Status Persistence::save(std::function<void(const Status&)> done) {
 /// recorded by then has to be carried out before the snapshot looks at it; what is recorded
 /// meanwhile is repeated on top of it.
 void Persistence::start_save() {
+  outside_transaction([this] { rotate_and_save(); });
+}
+
+void Persistence::rotate_and_save() {
   journal_->seal();
   const Lsn replay_from = journal_->last() + 1;
   journal_->rotate();

@@ -90,8 +90,16 @@ class Persistence final : public ChangeSink {
   void end(GracePeriod::Ticket ticket) override { applying_.leave(ticket); }
 
   /// Ends a command: what it recorded is replayed whole or not at all. Returns the LSN that its
-  /// answer waits for, or 0.
-  Lsn seal() { return journal_->seal(); }
+  /// answer waits for, or 0; always 0 in a transaction.
+  Lsn seal() { return in_transaction_ ? 0 : journal_->seal(); }
+
+  /// Until end_transaction() all changes, whoever makes them, gather in one frame, which has less
+  /// than 4 GiB. Whatever would end the frame early waits: the start of a snapshot, the sync before
+  /// one is published, a change of policy. A frame that is never ended is never written.
+  void begin_transaction();
+  /// Returns the LSN that the answer of the transaction waits for, or 0 if nothing was changed.
+  Lsn end_transaction();
+  [[nodiscard]] bool in_transaction() const noexcept { return in_transaction_; }
 
   /// To be called once in each turn of the loop: commands up to this LSN may be answered.
   Lsn poll();
@@ -129,8 +137,10 @@ class Persistence final : public ChangeSink {
   void verify(std::unique_ptr<SnapshotFile> snapshot);
   void mark_damaged(SectionOwner owner, const std::string& reason);
   [[nodiscard]] Status soundness() const;
+  void outside_transaction(std::function<void()> action);
   void sync(std::function<void(const Result<Lsn>&)> done);
   void start_save();
+  void rotate_and_save();
   void end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from);
   [[nodiscard]] bool is_due(const SnapshotRules& rules) const;
 
@@ -146,6 +156,8 @@ class Persistence final : public ChangeSink {
     std::function<void(const Result<Lsn>&)> done;
   };
   std::vector<WaitingSync> waiting_syncs_;
+  bool in_transaction_ = false;
+  std::vector<std::function<void()>> after_transaction_;
   bool holds_answers_ = true;
   std::unique_ptr<SnapshotJob> job_;
   bool saving_ = false;  // asked for; the job may have to wait for the verifier

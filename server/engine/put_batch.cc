@@ -34,20 +34,20 @@ Status Collection::PutBatch::add(std::string_view key, std::span<const float> ve
   Result<SlotEntry*> entry = collection_->stage(key, vector, slot);
   if (!entry) return tl::unexpected(std::move(entry.error()));
   entries_.push_back(*entry);
-  if (collection_->context_.sink != nullptr) {
+  if (collection_->changes_.are_recorded()) {
     vectors_.insert(vectors_.end(), vector.begin(), vector.end());
   }
   return {};
 }
 
 void Collection::PutBatch::record() const {
-  const CollectionContext& context = collection_->context_;
-  if (context.sink == nullptr) return;
+  const CollectionChanges& changes = collection_->changes_;
+  if (!changes.are_recorded()) return;
   const std::size_t dim = collection_->spec_.dim;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     const auto vector = std::span(vectors_).subspan(i * dim, dim);
     const SlotEntry& entry = *entries_[i];
-    context.sink->record(PutVector{context.id, entry.slot, entry.key, packed(vector)});
+    changes.record(PutVector{changes.id(), entry.slot, entry.key, packed(vector)});
   }
 }
 
@@ -56,7 +56,7 @@ void Collection::PutBatch::commit(std::function<void(Result<std::size_t>)> done)
   record();
   const auto progress =
       std::make_shared<Progress>(Progress{collection_, std::move(done), entries_.size(),
-                                          InProgress(collection_->context_.sink), 0, std::nullopt});
+                                          collection_->changes_.begin(), 0, std::nullopt});
   // Jobs of several inserts: enough of them to keep every worker busy, few enough that a batch of
   // thousands does not drown the queue. A key that is being written joins later, on its own.
   constexpr std::size_t kLargestJob = 16;
@@ -126,13 +126,13 @@ void Collection::PutBatch::finish(const std::shared_ptr<Progress>& progress,
 /// write to it, which was told of already, is about to replace that anyway. A former vector under
 /// cosine, or of codes, may come back different in the last place.
 void Collection::record_failure(const SlotEntry& entry) {
-  if (context_.sink == nullptr || key_order_.is_contended(entry.key)) return;
+  if (!changes_.are_recorded() || key_order_.is_contended(entry.key)) return;
   if (const SlotEntry* const former = keys_.find(entry.key)) {
     std::vector<float> vector(spec_.dim);
     store_->read(former->slot, vector);
-    context_.sink->record(PutVector{context_.id, former->slot, entry.key, packed(vector)});
+    changes_.record(PutVector{context_.id, former->slot, entry.key, packed(vector)});
   } else {
-    context_.sink->record(EraseVector{context_.id, entry.key});
+    changes_.record(EraseVector{context_.id, entry.key});
   }
 }
 

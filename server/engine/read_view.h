@@ -9,11 +9,11 @@
 
 #include "core/index.h"
 #include "core/kernel.h"
+#include "core/make_index.h"
 #include "core/recall.h"
 #include "core/result.h"
 #include "core/scratch.h"
 #include "core/vector_store.h"
-#include "server/engine/collection_spec.h"
 #include "server/engine/replacements.h"
 #include "server/engine/slot_entry.h"
 
@@ -30,7 +30,7 @@ class ReadView {
  public:
   /// What it reads; all of it outlives this.
   struct Parts {
-    const CollectionSpec& spec;
+    const IndexSpec& spec;
     const Kernel& kernel;
     const VectorStore& store;
     Index& index;
@@ -42,7 +42,7 @@ class ReadView {
   ReadView(const ReadView&) = delete;
   ReadView& operator=(const ReadView&) = delete;
 
-  const CollectionSpec& spec() const noexcept { return parts_.spec; }
+  const IndexSpec& spec() const noexcept { return parts_.spec; }
   const Index& index() const noexcept { return parts_.index; }
 
   /// For each query the min(k, size) nearest keys, ascending by distance; no key twice, whatever is
