@@ -45,9 +45,7 @@ void Sessions::release_held() {
     held_.pop_front();
     Session* const session = find(held.client);
     if (session == nullptr) continue;
-    const bool is_kept = held.lsn <= answerable;
-    if (!is_kept) ++stats_.error_replies;
-    session->release(held.sequence, is_kept ? nullptr : &health.error());
+    session->release(held.sequence, held.lsn <= answerable ? nullptr : &health.error());
   }
 }
 

@@ -22,6 +22,9 @@ class Sessions final : public ReplyPlaces {
   /// Both outlive it.
   Sessions(Store& store, ServerStats& stats) noexcept : store_(store), stats_(stats) {}
 
+  [[nodiscard]] Store& store() const noexcept { return store_; }
+  [[nodiscard]] ServerStats& stats() const noexcept { return stats_; }
+
   /// An id that no session of this host has had.
   [[nodiscard]] ClientId take_id() noexcept { return ++last_id_; }
 

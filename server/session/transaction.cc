@@ -6,7 +6,7 @@
 #include "server/commands/errors.h"
 #include "server/config/config.h"
 #include "server/engine/persistence.h"
-#include "server/session/session.h"
+#include "server/session/command_session.h"
 
 namespace engram {
 namespace {
@@ -16,7 +16,7 @@ constexpr std::size_t kArgumentBytes = sizeof(std::string);
 
 }  // namespace
 
-Transaction::Transaction(Session& session, Services& services)
+Transaction::Transaction(CommandSession& session, Services& services)
     : session_(session), services_(services), watched_(services.store.keyspace()) {}
 
 void Transaction::open() {
@@ -61,6 +61,7 @@ void Transaction::execute(CommandContext& context) {
   }
   if (has_changed) return context.reply.null_array();
   run_.emplace(Run{.steps = std::move(steps), .reply = context.defer(bytes)});
+  session_.runs_transaction_ = true;
   services_.store.begin_transaction();
   run_steps();
 }
@@ -107,6 +108,7 @@ void Transaction::complete_step(std::string_view bytes) {
 void Transaction::finish() {
   Run run = std::move(*run_);
   run_.reset();
+  session_.runs_transaction_ = false;
   const Lsn lsn = services_.store.end_transaction();
   const Persistence* const persistence = services_.store.persistence();
   if (lsn != 0 && persistence->holds_answers()) run.reply.hold(lsn);

@@ -22,12 +22,12 @@
 
 namespace engram {
 
-class Session;
+class CommandSession;
 
 /// Threads: the event loop's only.
 class Transaction final : public TransactionControl, private ReplySink {
  public:
-  Transaction(Session& session, Services& services);
+  Transaction(CommandSession& session, Services& services);
 
   [[nodiscard]] bool is_open() const noexcept override { return open_; }
   void open() override;
@@ -41,8 +41,6 @@ class Transaction final : public TransactionControl, private ReplySink {
   /// A command could not be queued: EXEC will refuse to carry out the others.
   void abort() noexcept { aborted_ = true; }
 
-  /// From execute() until EXEC is answered.
-  [[nodiscard]] bool is_running() const noexcept { return run_.has_value(); }
   /// A step is being executed, whose deferred reply is the transaction's.
   [[nodiscard]] bool is_in_step() const noexcept { return run_.has_value() && run_->in_step; }
   /// The step that was executed last answers later.
@@ -70,7 +68,7 @@ class Transaction final : public TransactionControl, private ReplySink {
   void run_step(const Step& step);
   void finish();
 
-  Session& session_;
+  CommandSession& session_;
   Services& services_;
   WatchedKeys watched_;
   bool open_ = false;

@@ -17,7 +17,7 @@
 
 #include "server/net/byte_buffer.h"
 #include "server/resp/parser.h"
-#include "server/session/session.h"
+#include "server/session/command_session.h"
 
 namespace engram {
 
@@ -89,7 +89,7 @@ class RespDoor final : private ClientSink {
   bool more_ = false;            // the turn's share ended before the input did
   bool input_ended_ = false;
   bool failed_ = false;
-  Session session_;
+  CommandSession session_;
 };
 
 }  // namespace engram
