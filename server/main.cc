@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of engram.
+// The program: serves, or checks a directory.
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
-#include <CLI/CLI.hpp>
-
+#include "server/command_line.h"
 #include "server/config/config.h"
 #include "server/config/config_file.h"
 #include "server/config/parameters.h"
 #include "server/durability/check.h"
 #include "server/durability/file_system.h"
-#include "server/frontend/server.h"
-#include "server/runtime/process.h"
+#include "server/hosts/serve/server.h"
+#include "server/runtime/log.h"
 #include "server/runtime/version.h"
 
 namespace {
@@ -45,37 +41,29 @@ int complain(const std::string& message) {
   return EXIT_FAILURE;
 }
 
-/// A flag of `serve` is the configuration parameter of the same name; it overrides the file.
-struct Flag {
-  const char* name;
-  const char* parameter;
-  const char* help;
-  std::string value = {};
-};
-
-int serve(const std::string& config_file, const std::vector<Flag>& flags) {
+int serve(const engram::CommandLine& line) {
   engram::ServerConfig config;
-  if (!config_file.empty()) {
-    if (const auto loaded = engram::load_config_file(config_file, config); !loaded) {
+  if (!line.config_file.empty()) {
+    if (const auto loaded = engram::load_config_file(line.config_file, config); !loaded) {
       return complain(loaded.error().message);
     }
   }
-  for (const Flag& flag : flags) {
+  for (const engram::Flag& flag : line.flags) {
     if (flag.value.empty()) continue;
     const auto set = engram::find_parameter(flag.parameter)->set(config, flag.value);
     if (!set) return complain(std::string(flag.name) + ": " + set.error().message);
   }
-  spdlog::set_default_logger(spdlog::stderr_color_mt("engram"));
+  engram::open_log("engram");
   engram::set_log_level(config.loglevel);
   auto server = engram::Server::make(std::move(config));
   if (!server) return complain(server.error().message);
   serving.store(server->get());
   install_signal_handlers();
-  spdlog::info("engram {} is ready", engram::kVersion);
+  engram::log_info("engram " + std::string(engram::kVersion) + " is ready");
   const auto ended = (*server)->run();
   serving.store(nullptr);
   if (!ended) return complain(ended.error().message);
-  spdlog::info("engram ends");
+  engram::log_info("engram ends");
   return EXIT_SUCCESS;
 }
 
@@ -89,38 +77,14 @@ int check(const std::string& directory, bool repair) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("An associative vector memory, spoken to over Redis's protocol", "engram");
-  app.set_version_flag("--version", "engram " + std::string(engram::kVersion));
-  app.require_subcommand(1);
-
-  CLI::App& command = *app.add_subcommand("serve", "Starts the server");
-  std::string config_file;
-  command.add_option("config", config_file,
-                     "File of 'name value' lines, the names being those of CONFIG GET");
-  std::vector<Flag> flags = {
-      {"--port", "port", "TCP port; 0 lets the system choose (6380)"},
-      {"--bind", "bind", "Addresses to listen on, separated by spaces (127.0.0.1)"},
-      {"--maxclients", "maxclients", "Connections served at the same time (10000)"},
-      {"--dir", "dir", "Directory of the data (.)"},
-      {"--appendonly", "appendonly",
-       "yes keeps the data in the directory, no in memory only (yes)"},
-      {"--fsync", "appendfsync", "An answer waits for the disk: always, everysec or no (everysec)"},
-      {"--workers", "workers", "Threads for searches and inserts (0: one per core)"},
-      {"--kernel", "kernel", "Distance kernels: auto, scalar or an instruction set (auto)"},
-      {"--log-level", "loglevel", "debug, verbose, info, warning, error or nothing (info)"},
-  };
-  for (Flag& flag : flags) command.add_option(flag.name, flag.value, flag.help);
-
-  CLI::App& checking =
-      *app.add_subcommand("check", "Reads all files of a data directory, and says what it finds");
-  std::string directory;
-  bool repair = false;
-  checking.add_option("directory", directory, "Where the data is; no server may have it open")
-      ->required();
-  checking.add_flag("--repair", repair,
-                    "Cuts off what cannot be replayed, and keeps it in files named *.cut");
-
-  CLI11_PARSE(app, argc, argv);
-  if (checking.parsed()) return check(directory, repair);
-  return serve(config_file, flags);
+  const engram::CommandLine line = engram::parse_command_line(argc, argv);
+  switch (line.action) {
+    case engram::CommandLine::Action::kServe:
+      return serve(line);
+    case engram::CommandLine::Action::kCheck:
+      return check(line.directory, line.repair);
+    case engram::CommandLine::Action::kExit:
+      return line.exit_code;
+  }
+  return EXIT_FAILURE;
 }

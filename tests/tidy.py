@@ -15,8 +15,11 @@ FOLDERS = ("tests", "experiments", "server", "primitives", "core")
 # The same for the rooms of server/. Neighbours in one tuple do not know each other.
 ROOMS = (
     ("main",),
-    ("frontend",),
+    ("hosts",),
+    ("doors",),
+    ("session",),
     ("commands",),
+    ("requests",),
     ("engine",),
     ("durability",),
     ("config",),

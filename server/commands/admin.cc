@@ -48,7 +48,7 @@ void shutdown(CommandContext& context) {
   }
   if (abort) return context.reply.error("ERR No shutdown in progress.");
   FrontEnd& front_end = context.services.front_end;
-  Persistence* const persistence = context.services.persistence;
+  Persistence* const persistence = context.services.store.persistence();
   // What was acknowledged before a disk was full is in memory only, until space returns.
   const bool may_lose = nosave || force || persistence == nullptr || persistence->health();
   if (!may_lose) return context.reply.error(kShutdownError);

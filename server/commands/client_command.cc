@@ -66,7 +66,7 @@ void client_setinfo(CommandContext& context) {
 }
 
 void client_info(CommandContext& context) {
-  context.reply.verbatim(describe(context.client, context.services.keyspace.now_ms()) + "\n");
+  context.reply.verbatim(describe(context.client, context.services.store.keyspace().now_ms()) + "\n");
 }
 
 /// Which clients CLIENT LIST shows and CLIENT KILL closes; every criterion given must hold.
@@ -180,7 +180,7 @@ void client_list(CommandContext& context) {
   std::string lines;
   context.services.front_end.for_each_client([&](const Client& client) {
     if (!filter->matches(client, 0)) return;
-    lines += describe(client, context.services.keyspace.now_ms());
+    lines += describe(client, context.services.store.keyspace().now_ms());
     lines += '\n';
   });
   context.reply.verbatim(lines);

@@ -16,6 +16,7 @@
 #include "server/config/parameters.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/persistence.h"
+#include "server/runtime/log.h"
 #include "server/runtime/process.h"
 #include "server/runtime/stats.h"
 
@@ -76,7 +77,7 @@ tl::expected<ServerConfig, Failure> changed_config(Arguments argv, const ServerC
 /// that a failure leaves everything as it was.
 std::optional<Failure> apply(ServerConfig& config, Services& services) {
   const ServerConfig& former = services.config;
-  if (config.dir != former.dir && services.persistence != nullptr) {
+  if (config.dir != former.dir && services.store.persistence() != nullptr) {
     return Failure{"dir", "the server keeps its data there"};
   }
   if (config.dir != former.dir) {
@@ -98,8 +99,8 @@ std::optional<Failure> apply(ServerConfig& config, Services& services) {
     }
     config.port = *port;
   }
-  if (services.persistence != nullptr) {
-    services.persistence->set_policy(fsync_policy(config.appendfsync));
+  if (services.store.persistence() != nullptr) {
+    services.store.persistence()->set_policy(fsync_policy(config.appendfsync));
   }
   set_log_level(config.loglevel);
   return std::nullopt;
@@ -125,7 +126,7 @@ void config_set(CommandContext& context) {
 
 void config_resetstat(CommandContext& context) {
   context.services.stats.reset();
-  context.services.keyspace.reset_stats();
+  context.services.store.keyspace().reset_stats();
   context.reply.ok();
 }
 

@@ -21,27 +21,23 @@
 #include "core/result.h"
 #include "server/commands/client.h"
 #include "server/commands/front_end.h"
+#include "server/engine/store.h"
 #include "server/resp/reply_writer.h"
-#include "server/runtime/worker_pool.h"
 
 namespace engram {
 
 class CommandTable;
-class Keyspace;
-class Persistence;
 struct CommandSpec;
 struct ServerConfig;
 struct ServerStats;
 
 /// What every command of one server shares. Threads: the event loop's only.
 struct Services {
-  Keyspace& keyspace;
-  WorkerPool& workers;
+  Store& store;
   ServerConfig& config;
   ServerStats& stats;
   FrontEnd& front_end;
   const CommandTable& commands;
-  Persistence* persistence = nullptr;  ///< null: the data is in memory only
 };
 
 using Arguments = std::span<const std::string_view>;

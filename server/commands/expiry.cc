@@ -59,7 +59,7 @@ template <std::int64_t kUnitMs, bool kAbsolute>
 void expire(CommandContext& context) {
   const auto conditions = parse_conditions(context.argv.subspan(3));
   if (!conditions) return context.reply.error("ERR " + conditions.error().message);
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   const auto deadline =
       parse_deadline(context.argv[2], {kUnitMs, kAbsolute}, keyspace.now_ms(), false);
   if (!deadline) return write_deadline_error(context, deadline.error());
@@ -72,7 +72,7 @@ void expire(CommandContext& context) {
 
 template <std::int64_t kUnitMs>
 void ttl(CommandContext& context) {
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   if (keyspace.find(context.argv[1]) == nullptr) return context.reply.integer(-2);
   const auto deadline = keyspace.expires_at(context.argv[1]);
   if (!deadline) return context.reply.integer(-1);
@@ -81,7 +81,7 @@ void ttl(CommandContext& context) {
 }
 
 void persist(CommandContext& context) {
-  context.reply.integer(context.services.keyspace.persist(context.argv[1]) ? 1 : 0);
+  context.reply.integer(context.services.store.keyspace().persist(context.argv[1]) ? 1 : 0);
 }
 
 using namespace command_flag;

@@ -61,8 +61,8 @@ void server_section(Lines& out, const Services& services) {
   line(out, "uptime_in_seconds", uptime_ms / 1000);
   line(out, "uptime_in_days", uptime_ms / kMsPerDay);
   line(out, "kernel", services.config.kernel);
-  line(out, "workers", services.workers.size());
-  line(out, "worker_queue_depth", services.workers.queue_depth());
+  line(out, "workers", services.store.workers().size());
+  line(out, "worker_queue_depth", services.store.workers().queue_depth());
 }
 
 void clients_section(Lines& out, const Services& services) {
@@ -113,12 +113,12 @@ void persistence_section(Lines& out, const Services& services) {
   constexpr std::int64_t kMsPerSecond = 1000;
   line(out, "loading", 0);
   line(out, "async_loading", 0);
-  line(out, "aof_enabled", services.persistence == nullptr ? 0 : 1);
-  if (services.persistence == nullptr) {
+  line(out, "aof_enabled", services.store.persistence() == nullptr ? 0 : 1);
+  if (services.store.persistence() == nullptr) {
     line(out, "rdb_bgsave_in_progress", 0);
     return;
   }
-  const PersistenceFacts facts = services.persistence->facts();
+  const PersistenceFacts facts = services.store.persistence()->facts();
   const auto seconds = [](std::int64_t ms) { return ms < 0 ? -1 : ms / kMsPerSecond; };
   line(out, "rdb_changes_since_last_save", facts.changes_since_snapshot);
   line(out, "rdb_bgsave_in_progress", facts.saving ? 1 : 0);
@@ -146,7 +146,7 @@ void persistence_section(Lines& out, const Services& services) {
 
 void stats_section(Lines& out, const Services& services) {
   const ServerStats& stats = services.stats;
-  const KeyspaceStats& keys = services.keyspace.stats();
+  const KeyspaceStats& keys = services.store.keyspace().stats();
   line(out, "total_connections_received", stats.connections);
   line(out, "total_commands_processed", stats.commands);
   line(out, "instantaneous_ops_per_sec", stats.commands_per_second);
@@ -181,7 +181,7 @@ void cluster_section(Lines& out, const Services&) {
 }
 
 void keyspace_section(Lines& out, const Services& services) {
-  const Keyspace& keyspace = services.keyspace;
+  const Keyspace& keyspace = services.store.keyspace();
   if (keyspace.size() == 0) return;
   line(out, "db0",
        fmt::format("keys={},expires={},avg_ttl=0", keyspace.size(), keyspace.expiring()));

@@ -23,7 +23,7 @@ void reply_count(CommandContext& context, std::ptrdiff_t count) {
 
 void del(CommandContext& context) {
   const Arguments keys = context.argv.subspan(1);
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   reply_count(context, std::count_if(keys.begin(), keys.end(), [&keyspace](std::string_view key) {
                 return keyspace.erase(key);
               }));
@@ -31,14 +31,14 @@ void del(CommandContext& context) {
 
 void exists(CommandContext& context) {
   const Arguments keys = context.argv.subspan(1);
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   reply_count(context, std::count_if(keys.begin(), keys.end(), [&keyspace](std::string_view key) {
                 return keyspace.find(key) != nullptr;
               }));
 }
 
 void type(CommandContext& context) {
-  const Value* const value = context.services.keyspace.peek(context.argv[1]);
+  const Value* const value = context.services.store.keyspace().peek(context.argv[1]);
   context.reply.simple(value == nullptr ? "none" : type_name(*value));
 }
 
@@ -49,7 +49,7 @@ void reply_keys(ReplyWriter& reply, const std::vector<std::string_view>& keys) {
 
 void keys(CommandContext& context) {
   std::vector<std::string_view> found;
-  context.services.keyspace.for_each([&](std::string_view key, const Value&) {
+  context.services.store.keyspace().for_each([&](std::string_view key, const Value&) {
     if (glob_match(context.argv[1], key)) found.push_back(key);
   });
   reply_keys(context.reply, found);
@@ -92,14 +92,14 @@ void scan(CommandContext& context) {
     if (options->type && !equal_ignoring_case(*options->type, type_name(value))) return;
     if (glob_match(options->pattern, key)) found.push_back(key);
   };
-  const std::uint64_t next = context.services.keyspace.scan(*cursor, options->count, visit);
+  const std::uint64_t next = context.services.store.keyspace().scan(*cursor, options->count, visit);
   context.reply.array(2);
   context.reply.bulk(std::to_string(next));
   reply_keys(context.reply, found);
 }
 
 void dbsize(CommandContext& context) {
-  context.reply.integer(static_cast<std::int64_t>(context.services.keyspace.size()));
+  context.reply.integer(static_cast<std::int64_t>(context.services.store.keyspace().size()));
 }
 
 void flush(CommandContext& context) {
@@ -109,7 +109,7 @@ void flush(CommandContext& context) {
     return context.reply.error(kSyntaxError);
   }
   // The memory is freed on a worker either way; no client can tell the difference.
-  context.services.keyspace.clear();
+  context.services.store.keyspace().clear();
   context.reply.ok();
 }
 

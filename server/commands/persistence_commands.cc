@@ -18,7 +18,7 @@ constexpr std::string_view kOffError =
     "ERR persistence is off: this server keeps its data in memory only (appendonly no)";
 
 void save(CommandContext& context) {
-  Persistence* const persistence = context.services.persistence;
+  Persistence* const persistence = context.services.store.persistence();
   if (persistence == nullptr) return context.reply.error(kOffError);
   if (persistence->is_saving()) {
     return context.reply.error("ERR Background save already in progress");
@@ -32,7 +32,7 @@ void save(CommandContext& context) {
 }
 
 void bgsave(CommandContext& context) {
-  Persistence* const persistence = context.services.persistence;
+  Persistence* const persistence = context.services.store.persistence();
   const bool schedule =
       context.argv.size() == 2 && equal_ignoring_case(context.argv[1], "SCHEDULE");
   if (context.argv.size() > 1 && !schedule) return context.reply.error(kSyntaxError);
@@ -45,9 +45,9 @@ void bgsave(CommandContext& context) {
 void lastsave(CommandContext& context) {
   constexpr std::int64_t kMsPerSecond = 1000;
   const Services& services = context.services;
-  const std::int64_t last_ms = services.persistence == nullptr
+  const std::int64_t last_ms = services.store.persistence() == nullptr
                                    ? services.stats.started_ms  // as Redis: nothing was saved since
-                                   : services.persistence->facts().last_save_ms;
+                                   : services.store.persistence()->facts().last_save_ms;
   context.reply.integer(last_ms / kMsPerSecond);
 }
 

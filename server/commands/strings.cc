@@ -81,7 +81,7 @@ bool reply_string(ReplyWriter& reply, const Value* value) {
 void set(CommandContext& context) {
   const auto options = parse_set_options(context.argv);
   if (!options) return context.reply.error(kSyntaxError);
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   std::optional<std::int64_t> deadline;
   if (options->unit) {
     const auto parsed = parse_deadline(options->time, *options->unit, keyspace.now_ms(), true);
@@ -101,11 +101,11 @@ void set(CommandContext& context) {
 }
 
 void get(CommandContext& context) {
-  reply_string(context.reply, context.services.keyspace.find(context.argv[1]));
+  reply_string(context.reply, context.services.store.keyspace().find(context.argv[1]));
 }
 
 void append(CommandContext& context) {
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   const Value* const value = keyspace.peek(context.argv[1]);
   if (value != nullptr && !std::holds_alternative<std::string>(*value)) {
     return context.reply.error(kWrongTypeError);
@@ -119,7 +119,7 @@ void append(CommandContext& context) {
 }
 
 void strlen(CommandContext& context) {
-  const Value* const value = context.services.keyspace.find(context.argv[1]);
+  const Value* const value = context.services.store.keyspace().find(context.argv[1]);
   if (value == nullptr) return context.reply.integer(0);
   const auto* const text = std::get_if<std::string>(value);
   if (text == nullptr) return context.reply.error(kWrongTypeError);
@@ -127,7 +127,7 @@ void strlen(CommandContext& context) {
 }
 
 void add_to_integer(CommandContext& context, std::int64_t amount) {
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   const std::string_view key = context.argv[1];
   std::int64_t number = 0;
   if (const Value* const value = keyspace.peek(key); value != nullptr) {
@@ -180,13 +180,13 @@ std::size_t total_size(Keyspace& keyspace, Arguments keys) {
 
 void mget(CommandContext& context) {
   // One large value named a thousand times would be copied as often.
-  if (total_size(context.services.keyspace, context.argv.subspan(1)) >
+  if (total_size(context.services.store.keyspace(), context.argv.subspan(1)) >
       context.services.config.proto_max_bulk_len) {
     return context.reply.error("ERR the values together exceed proto-max-bulk-len; ask for fewer");
   }
   context.reply.array(context.argv.size() - 1);
   for (const std::string_view key : context.argv.subspan(1)) {
-    const Value* const value = context.services.keyspace.find(key);
+    const Value* const value = context.services.store.keyspace().find(key);
     const auto* const text = value == nullptr ? nullptr : std::get_if<std::string>(value);
     text == nullptr ? context.reply.null() : context.reply.bulk(*text);
   }
@@ -197,7 +197,7 @@ void mset(CommandContext& context) {
     return context.reply.error("ERR wrong number of arguments for 'mset' command");
   }
   for (std::size_t i = 1; i < context.argv.size(); i += 2) {
-    context.services.keyspace.set(context.argv[i], std::string(context.argv[i + 1]));
+    context.services.store.keyspace().set(context.argv[i], std::string(context.argv[i + 1]));
   }
   context.reply.ok();
 }

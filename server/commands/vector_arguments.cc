@@ -50,7 +50,7 @@ std::vector<CoordinateRange> merged(std::vector<CoordinateRange> ranges) {
 
 Result<std::shared_ptr<Collection>> find_any_collection(CommandContext& context,
                                                         std::string_view name) {
-  const Value* const value = context.services.keyspace.find(name);
+  const Value* const value = context.services.store.keyspace().find(name);
   if (value == nullptr) {
     return fail(ErrorCode::kNotFound, "no such index '" + shown(name) + "', VNEW makes one");
   }

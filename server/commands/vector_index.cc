@@ -46,7 +46,7 @@ Result<CollectionSpec> read_spec(Arguments arguments, std::string kernel_name) {
 }  // namespace
 
 void vnew(CommandContext& context) {
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   const std::string_view name = context.argv[1];
   if (const Value* const existing = keyspace.peek(name)) {
     if (std::holds_alternative<std::string>(*existing)) return context.reply.error(kWrongTypeError);
@@ -54,7 +54,7 @@ void vnew(CommandContext& context) {
   }
   auto spec = read_spec(context.argv.subspan(2), context.services.config.kernel);
   if (!spec) return write_error(context.reply, spec.error());
-  auto collection = Collection::create(std::move(*spec), {.workers = context.services.workers,
+  auto collection = Collection::create(std::move(*spec), {.workers = context.services.store.workers(),
                                                           .id = keyspace.take_collection_id(),
                                                           .hash_seed = random_seed(),
                                                           .sink = keyspace.change_sink()});
@@ -66,12 +66,12 @@ void vnew(CommandContext& context) {
 void vdrop(CommandContext& context) {
   const auto collection = find_any_collection(context, context.argv[1]);
   if (!collection) return write_error(context.reply, collection.error());
-  context.services.keyspace.erase(context.argv[1]);
+  context.services.store.keyspace().erase(context.argv[1]);
   context.reply.ok();
 }
 
 void vlist(CommandContext& context) {
-  Keyspace& keyspace = context.services.keyspace;
+  Keyspace& keyspace = context.services.store.keyspace();
   const auto& all = keyspace.collection_names();
   std::vector<std::string> names(all.begin(), all.end());  // asking may remove an expired one
   std::erase_if(names, [&](const std::string& name) { return !keyspace.contains(name); });

@@ -114,7 +114,7 @@ void write_primitive(ReplyWriter& writer, const Primitive& primitive) {
 }  // namespace
 
 void vinfo(CommandContext& context) {
-  if (!context.services.keyspace.contains(context.argv[1])) return context.reply.null_array();
+  if (!context.services.store.keyspace().contains(context.argv[1])) return context.reply.null_array();
   const auto found = find_collection(context, context.argv[1]);
   if (!found) return write_error(context.reply, found.error());
   struct Pending {

@@ -235,7 +235,7 @@ void vsearch(CommandContext& context) {
 void vmsearch(CommandContext& context) {
   auto read = read_vmsearch(context);
   if (!read) return write_error(context.reply, read.error());
-  const std::size_t workers = context.services.workers.size();
+  const std::size_t workers = context.services.store.workers().size();
   const std::size_t queries = read->queries.size() / read->collection->spec().dim;
   // A batch is worth a matrix product in some primitives; but a part delays others for its length,
   // and a few parts for each worker keep them all busy to the end.

@@ -89,7 +89,7 @@ void vtune(CommandContext& context) {
   pending->collection->survey(
       pending->params,
       [tuning](const ReadView&, const Survey& survey) { *tuning = survey.tuning(); },
-      [pending, tuning, persistence = context.services.persistence](const Status& surveyed) {
+      [pending, tuning, persistence = context.services.store.persistence()](const Status& surveyed) {
         if (!surveyed) return answer_error(*pending, surveyed.error());
         if (!*tuning) return answer_error(*pending, tuning->error());
         adopt(pending, **tuning, persistence);

@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 #include "core/assert.h"
 #include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/recovery.h"
+#include "server/runtime/log.h"
 #include "server/runtime/process.h"
 
 namespace engram {
@@ -93,7 +92,7 @@ void Persistence::verify(std::unique_ptr<SnapshotFile> snapshot) {
 
 /// What is damaged is not served any more, and no snapshot makes it look sound.
 void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
-  spdlog::error("{}", reason);
+  log_error(reason);
   verification_ = Verification::kFailed;
   if (owner == kStoreOwner) store_damage_ = reason;
   for_each_collection(environment_.keyspace, [&](std::string_view, Collection& collection) {
@@ -220,10 +219,11 @@ void Persistence::end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from)
     last_save_lsn_ = replay_from - 1;
     snapshot_bytes_ = outcome.bytes;
     journal_->remove_before(replay_from);
-    spdlog::info("snapshot of {} bytes taken in {} ms", outcome.bytes, last_save_duration_ms_);
+    log_info("snapshot of " + std::to_string(outcome.bytes) + " bytes taken in " +
+             std::to_string(last_save_duration_ms_) + " ms");
   } else {
     retry_ms_ = std::clamp(2 * retry_ms_, kFirstRetryMs, kLastRetryMs);
-    spdlog::error("no snapshot: {}", outcome.status.error().message);
+    log_error("no snapshot: " + outcome.status.error().message);
   }
   for (const auto& done : std::exchange(waiting_for_save_, {})) done(outcome.status);
 }
@@ -246,7 +246,8 @@ bool Persistence::is_due(const SnapshotRules& rules) const {
 void Persistence::save_if_due(const SnapshotRules& rules) {
   if (saving_ || unix_time_ms() - last_attempt_ms_ < retry_ms_) return;
   if (!is_due(rules) || !soundness() || !health()) return;
-  spdlog::info("taking a snapshot: {} changes since the last", journal_->last() - last_save_lsn_);
+  log_info("taking a snapshot: " + std::to_string(journal_->last() - last_save_lsn_) +
+           " changes since the last");
   [[maybe_unused]] const Status started = save([](const Status&) {});
 }
 

@@ -12,8 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include <spdlog/spdlog.h>
-
 #include "core/row.h"
 #include "server/durability/change.h"
 #include "server/durability/journal_reader.h"
@@ -21,6 +19,7 @@
 #include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
+#include "server/runtime/log.h"
 #include "server/runtime/process.h"
 
 namespace engram {
@@ -197,8 +196,8 @@ Status Recovery::repeat_journal() {
   }
   ENGRAM_TRY(put_displaced());
   if (end->torn) {
-    spdlog::warn("{} ends in {} bytes that were not completely written; they are cut off",
-                 end->torn->path, end->torn->bytes);
+    log_warning(end->torn->path + " ends in " + std::to_string(end->torn->bytes) +
+                " bytes that were not completely written; they are cut off");
     ENGRAM_TRY(cut(files_, *end->torn));
   }
   recovered_.next = end->next;
@@ -221,7 +220,7 @@ void Recovery::log_progress(Lsn lsn) {
   constexpr auto kInterval = std::chrono::seconds(1);
   if (Clock::now() - logged_ < kInterval) return;
   logged_ = Clock::now();
-  spdlog::info("repeating the journal: at LSN {}", lsn);
+  log_info("repeating the journal: at LSN " + std::to_string(lsn));
 }
 
 Status Recovery::apply(const SetString& change) {

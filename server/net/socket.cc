@@ -13,8 +13,6 @@
 #include <memory>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 namespace engram {
 namespace {
 
@@ -198,8 +196,7 @@ AcceptResult accept_tcp(int listener, UniqueFd& connection) {
         // A signal came, or the connection died before it was taken: there may be another one.
         continue;
       default:
-        spdlog::error("cannot accept connections: {}", std::strerror(errno));
-        return AcceptResult::kNoneWaiting;
+        return AcceptResult::kFailed;
     }
   }
 }

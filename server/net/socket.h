@@ -36,7 +36,8 @@ Overlap overlap_of(const std::string& address, int port, int listener);
 [[nodiscard]] std::string local_name(int fd);
 [[nodiscard]] std::string peer_name(int fd);
 
-enum class AcceptResult { kAccepted, kNoneWaiting, kOutOfDescriptors };
+/// After kFailed errno tells why.
+enum class AcceptResult { kAccepted, kNoneWaiting, kOutOfDescriptors, kFailed };
 
 /// Takes one waiting connection. What failed on the peer's side is passed over.
 AcceptResult accept_tcp(int listener, UniqueFd& connection);

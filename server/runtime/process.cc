@@ -8,11 +8,6 @@
 #include <filesystem>
 #include <random>
 #include <system_error>
-#include <utility>
-
-#include <spdlog/spdlog.h>
-
-#include "core/text.h"
 
 namespace engram {
 namespace {
@@ -45,21 +40,6 @@ Result<std::string> directory_path(const std::string& path) {
   }
   if (error) return fail(ErrorCode::kIo, error.message());
   return absolute.string();
-}
-
-void set_log_level(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, spdlog::level::level_enum>, 8> kLevels = {
-      {{"debug", spdlog::level::trace},
-       {"verbose", spdlog::level::debug},
-       {"info", spdlog::level::info},
-       {"notice", spdlog::level::info},
-       {"warning", spdlog::level::warn},
-       {"warn", spdlog::level::warn},
-       {"error", spdlog::level::err},
-       {"nothing", spdlog::level::off}}};
-  for (const auto& [level, value] : kLevels) {
-    if (equal_ignoring_case(level, name)) spdlog::set_level(value);
-  }
 }
 
 std::string random_hex_id() {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the process asks of the operating system and of its log.
+// What the process asks of the operating system.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "core/result.h"
 
@@ -19,9 +18,6 @@ Status reserve_descriptors(std::int64_t clients);
 /// The absolute path of an existing directory: what is opened there later does not depend on where
 /// the process was started. Errors: kIo with the system's reason alone.
 Result<std::string> directory_path(const std::string& path);
-
-/// Accepts the names of the configuration parameter `loglevel`.
-void set_log_level(std::string_view name);
 
 /// 40 hexadecimal digits from the system's random source.
 std::string random_hex_id();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A connection over a socket pair, with commands whose replies the test gives when it wants to.
-#include "server/frontend/connection.h"
+#include "server/hosts/serve/connection.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #include "server/commands/families.h"
 #include "server/config/config.h"
-#include "server/engine/keyspace.h"
+#include "server/engine/store.h"
 #include "server/runtime/stats.h"
 #include "tests/support/seed.h"
 
@@ -40,7 +40,7 @@ constexpr std::array kTestCommands = {
     CommandSpec{.name = "slowwrite", .handler = promise, .arity = 2, .flags = command_flag::kWrite},
 };
 
-class Fixture : public FrontEnd {
+class Fixture : public FrontEnd, private StoreLoop {
  public:
   Fixture() {
     int ends[2];
@@ -94,15 +94,17 @@ class Fixture : public FrontEnd {
     if (connection) connection->complete(sequence, std::move(bytes));
   }
 
-  Keyspace keyspace{1, [](const std::shared_ptr<void>&) {}};
-  WorkerPool workers{1, [] {}};
+  void wake() override {}
+  void wait() override {}
+
+  std::unique_ptr<Store> store = std::move(*Store::open({.workers = 1}, *this));
   ServerConfig config;
   ServerStats stats;
   const std::array<std::span<const CommandSpec>, 4> families = {
       std::span<const CommandSpec>(kTestCommands), connection_commands(), string_commands(),
       client_commands()};
   CommandTable table{families};
-  Services services{keyspace, workers, config, stats, *this, table};
+  Services services{*store, config, stats, *this, table};
   UniqueFd peer;
   std::optional<Connection> connection;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/frontend/listeners.h"
+#include "server/hosts/serve/listeners.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A whole server in this process, spoken to over real sockets.
-#include "server/frontend/server.h"
+#include "server/hosts/serve/server.h"
 
 #include <doctest/doctest.h>
 
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "server/net/socket.h"
-#include "server/runtime/process.h"
+#include "server/runtime/log.h"
 #include "tests/support/resp_client.h"
 #include "tests/support/seed.h"
 

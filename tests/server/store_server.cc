@@ -8,7 +8,7 @@
 #include <cstring>
 #include <utility>
 
-#include "server/runtime/process.h"
+#include "server/runtime/log.h"
 
 namespace engram::test {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "core/result.h"
 #include "server/durability/file_system.h"
-#include "server/frontend/server.h"
+#include "server/hosts/serve/server.h"
 #include "tests/support/resp_client.h"
 
 namespace engram::test {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/frontend/listeners.h"
+#include "server/hosts/serve/listeners.h"
 
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 #include "server/net/socket.h"
+#include "server/runtime/log.h"
 
 namespace engram {
 namespace {
@@ -54,7 +53,7 @@ Result<std::vector<UniqueFd>> Listeners::open(const std::vector<std::string>& ad
       return tl::unexpected(watched.error());
     }
   }
-  for (const UniqueFd& socket : *opened) spdlog::info("listening on {}", local_name(socket.get()));
+  for (const UniqueFd& socket : *opened) log_info("listening on " + local_name(socket.get()));
   return opened;
 }
 
@@ -80,7 +79,7 @@ void Listeners::restore(const std::vector<std::string>& addresses, int port, int
   auto reopened = open(addresses, port, backlog);
   if (!reopened) {
     // Somebody else took the port in between.
-    return spdlog::error("a former address is lost: {}", reopened.error().message);
+    return log_error("a former address is lost: " + reopened.error().message);
   }
   std::move(reopened->begin(), reopened->end(), std::back_inserter(sockets_));
 }

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/frontend/server.h"
+#include "server/hosts/serve/server.h"
 
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 #include "core/assert.h"
-#include "core/kernel.h"
 #include "server/commands/errors.h"
 #include "server/commands/table.h"
-#include "server/engine/collection.h"
 #include "server/engine/persistence.h"
 #include "server/net/socket.h"
+#include "server/runtime/log.h"
 #include "server/runtime/process.h"
 #include "server/runtime/thread_traits.h"
 
@@ -30,19 +29,6 @@ constexpr std::chrono::milliseconds kNoTime{0};
 constexpr std::chrono::milliseconds kForever{-1};
 constexpr std::chrono::microseconds kNap{200};  // the longest that an answer waits without need
 constexpr int kAcceptsPerTurn = 64;
-constexpr std::size_t kExpiredPerStep = 32;
-constexpr auto kExpiryBudget = std::chrono::microseconds(300);  // per turn
-constexpr std::int64_t kMostSleepMs = 1000;  // while keys expire: the wall clock may be set
-
-/// Frees what it holds, on a worker.
-class Disposal final : public Job {
- public:
-  explicit Disposal(std::shared_ptr<void> garbage) : garbage_(std::move(garbage)) {}
-  void run(Scratch&) noexcept override { garbage_.reset(); }
-
- private:
-  std::shared_ptr<void> garbage_;
-};
 
 Status enter_directory(ServerConfig& config) {
   const auto path = directory_path(config.dir);
@@ -53,22 +39,11 @@ Status enter_directory(ServerConfig& config) {
   return {};
 }
 
-/// Asked now, so that a wrong name is an error of the start and not of every VNEW.
-Status check_kernel_name(const std::string& name) {
-  const auto kernel = make_kernel(name, Metric::kL2, 1);
-  if (!kernel) return tl::unexpected(kernel.error());
-  return {};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& disk) {
   ENGRAM_TRY(enter_directory(config));
   ENGRAM_TRY(reserve_descriptors(config.maxclients));
-  ENGRAM_TRY(check_kernel_name(config.kernel));
-  if (config.workers == 0) {
-    config.workers = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  }
   auto wake_up = WakeUp::make();
   if (!wake_up) return tl::unexpected<Error>(std::move(wake_up.error()));
   auto poller = make_epoll_poller();
@@ -76,7 +51,7 @@ Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& di
   std::unique_ptr<Server> server(
       new Server(std::move(config), std::move(*wake_up), std::move(*poller)));
   ENGRAM_TRY(server->poller_->add(server->wake_up_.fd(), kWakeUpToken, {.readable = true}));
-  if (server->config_.appendonly) ENGRAM_TRY(server->restore(disk));
+  ENGRAM_TRY(server->open_store(disk));
   const auto port = server->listen(server->config_.bind, server->config_.port);
   if (!port) return tl::unexpected<Error>(port.error());
   server->config_.port = *port;
@@ -87,14 +62,7 @@ Server::Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poll
     : config_(std::move(config)),
       wake_up_(std::move(wake_up)),
       poller_(std::move(poller)),
-      listeners_(*poller_),
-      keyspace_(random_seed(),
-                [this](std::shared_ptr<void> garbage) {
-                  workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
-                }),
-      workers_(static_cast<std::size_t>(config_.workers), [this] { wake_up_.notify(); }),
-      tasks_([this] { wake_up_.notify(); }),
-      services_{keyspace_, workers_, config_, stats_, *this, command_table()} {
+      listeners_(*poller_) {
   stats_.started_ms = unix_time_ms();
 }
 
@@ -102,24 +70,25 @@ Server::~Server() {
   [[maybe_unused]] const Status stopped = stop();
 }
 
-Status Server::restore(FileSystem& disk) {
-  auto persistence = Persistence::open({.disk = disk,
-                                        .directory = config_.dir,
-                                        .policy = fsync_policy(config_.appendfsync),
-                                        .kernel_name = config_.kernel},
-                                       {.keyspace = keyspace_,
-                                        .workers = workers_,
-                                        .loop = tasks_,
-                                        .wake_loop = [this] { wake_up_.notify(); },
-                                        .wait_for_workers = [this] { wait_for_workers(); }});
-  if (!persistence) return tl::unexpected(std::move(persistence.error()));
-  persistence_ = std::move(*persistence);
-  services_.persistence = persistence_.get();
+Status Server::open_store(FileSystem& disk) {
+  auto store = Store::open({.directory = config_.appendonly ? config_.dir : std::string(),
+                            .fsync = fsync_policy(config_.appendfsync),
+                            .kernel = config_.kernel,
+                            .workers = static_cast<std::size_t>(config_.workers)},
+                           *this, disk);
+  if (!store) return tl::unexpected(std::move(store.error()));
+  store_ = std::move(*store);
+  config_.workers = static_cast<int>(store_->workers().size());
+  services_.emplace(*store_, config_, stats_, *this, command_table());
   return {};
 }
 
+void Server::wake() {
+  wake_up_.notify();
+}
+
 /// Nothing but the wake-up is watched before the server listens.
-void Server::wait_for_workers() {
+void Server::wait() {
   poller_->wait(kForever);
   wake_up_.drain();
 }
@@ -134,39 +103,24 @@ Status Server::run() {
   prefer_latency();
   while (!stop_.load()) turn();
   Status stopped = stop();
-  abandon_waiting_operations();
+  store_->abandon_waiting_operations();
   connections_.clear();
   listeners_.clear();
   return stopped;
 }
 
-/// Threads that hold promises of replies, or refer to what this owns, end first.
 Status Server::stop() {
-  tasks_.close();
-  workers_.stop();
-  services_.persistence = nullptr;
-  if (const auto persistence = std::exchange(persistence_, nullptr)) return persistence->close();
-  return {};
-}
-
-/// What waits in a collection holds the collection, and promises of replies, which look for their
-/// connections.
-void Server::abandon_waiting_operations() {
-  keyspace_.for_each([](std::string_view, const Value& value) {
-    if (const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value)) {
-      (*collection)->abandon_waiting();
-    }
-  });
+  return store_ == nullptr ? Status() : store_->close();
 }
 
 /// What is ready, waiting for it if nothing is.
 std::span<const PollEvent> Server::next_events() {
   const auto wait = longest_wait();
   if (wait == kNoTime) return poller_->wait(kNoTime);
-  if (workers_.expects_completion()) return look_for_events();
-  if (!workers_.begin_nap()) return poller_->wait(wait);
+  if (store_->workers().expects_completion()) return look_for_events();
+  if (!store_->workers().begin_nap()) return poller_->wait(wait);
   const auto events = poller_->wait(kNap);
-  workers_.end_nap(events.empty());
+  store_->workers().end_nap(events.empty());
   return events;
 }
 
@@ -181,12 +135,12 @@ std::span<const PollEvent> Server::look_for_events() {
 
 void Server::turn() {
   const auto events = next_events();
-  keyspace_.set_now(unix_time_ms());
+  store_->begin_turn(unix_time_ms());
   for (const PollEvent& event : events) handle(event);
-  workers_.poll_completions();  // after the wake-up was drained, or the next one might be lost
+  store_->collect();
   release_replies();
   serve_queued();
-  expire_keys();
+  store_->end_turn();
   tick();
   release_replies();
 }
@@ -195,10 +149,11 @@ void Server::turn() {
 /// with an error in their place. Before connections are served, so that these send them; and after,
 /// so that what they have changed is on its way to the disk as one batch.
 void Server::release_replies() {
-  if (persistence_ == nullptr) return;
-  persistence_->seal();                          // of keys that have expired
-  const Status health = persistence_->health();  // first: what is durable by then is answered
-  const Lsn answerable = persistence_->poll();
+  Persistence* const persistence = store_->persistence();
+  if (persistence == nullptr) return;
+  persistence->seal();                          // of keys that have expired
+  const Status health = persistence->health();  // first: what is durable by then is answered
+  const Lsn answerable = persistence->poll();
   while (!held_.empty() && (held_.front().lsn <= answerable || !health)) {
     const HeldReply held = held_.front();
     held_.pop_front();
@@ -217,7 +172,6 @@ void Server::release_replies() {
 void Server::handle(const PollEvent& event) {
   if (event.token == kWakeUpToken) {
     wake_up_.drain();
-    tasks_.run();
     return;
   }
   if (Listeners::is_token(event.token)) return accept_from(Listeners::descriptor(event.token));
@@ -262,27 +216,18 @@ void Server::serve_queued() {
 /// How long the loop may sleep. An idle server whose keys do not expire sleeps for ever.
 std::chrono::milliseconds Server::longest_wait() const {
   if (!queued_.empty()) return kNoTime;
-  const std::int64_t now_ms = keyspace_.now_ms();
+  const std::int64_t now_ms = store_->keyspace().now_ms();
   const bool ticking = stats_.commands != sampled_commands_ || stats_.commands_per_second != 0 ||
                        !listeners_.accepting() || (config_.timeout > 0 && !connections_.empty());
   std::int64_t wait = ticking ? std::clamp<std::int64_t>(next_tick_ms_ - now_ms, 0, kTickMs) : -1;
-  if (const auto expiry = keyspace_.next_expiry()) {
-    const std::int64_t until = std::clamp<std::int64_t>(*expiry - now_ms, 1, kMostSleepMs);
-    wait = wait < 0 ? until : std::min(wait, until);
+  if (const auto sleep = store_->longest_sleep()) {
+    wait = wait < 0 ? sleep->count() : std::min<std::int64_t>(wait, sleep->count());
   }
-  if (wait < 0 && persistence_ != nullptr && persistence_->may_become_due()) wait = kMostSleepMs;
   return std::chrono::milliseconds(wait);
 }
 
-void Server::expire_keys() {
-  const auto start = std::chrono::steady_clock::now();
-  while (keyspace_.expire_due(kExpiredPerStep) == kExpiredPerStep) {
-    if (std::chrono::steady_clock::now() - start > kExpiryBudget) return;
-  }
-}
-
 void Server::tick() {
-  const std::int64_t now_ms = keyspace_.now_ms();
+  const std::int64_t now_ms = store_->keyspace().now_ms();
   // The wall clock may have been set back; then the old appointment is far off.
   if (now_ms < next_tick_ms_ && next_tick_ms_ - now_ms <= kTickMs) return;
   next_tick_ms_ = now_ms + kTickMs;
@@ -293,7 +238,6 @@ void Server::tick() {
 }
 
 void Server::save_if_due() {
-  if (persistence_ == nullptr) return;
   SnapshotRules rules{
       .ages = {},
       .journal_percent = static_cast<std::uint64_t>(config_.auto_aof_rewrite_percentage),
@@ -301,11 +245,11 @@ void Server::save_if_due() {
   for (const auto& [seconds, changes] : config_.save) {
     rules.ages.push_back({seconds, static_cast<std::uint64_t>(changes)});
   }
-  persistence_->save_if_due(rules);
+  store_->save_if_due(rules);
 }
 
 void Server::sample_throughput() {
-  const std::int64_t now_ms = keyspace_.now_ms();
+  const std::int64_t now_ms = store_->keyspace().now_ms();
   const auto elapsed_ms =
       static_cast<std::uint64_t>(std::max<std::int64_t>(1, now_ms - sampled_ms_));
   // CONFIG RESETSTAT makes the counter smaller.
@@ -317,7 +261,7 @@ void Server::sample_throughput() {
 }
 
 void Server::drop_silent_clients() {
-  const std::int64_t oldest_ms = keyspace_.now_ms() - config_.timeout * 1000;
+  const std::int64_t oldest_ms = store_->keyspace().now_ms() - config_.timeout * 1000;
   for (const auto& [id, connection] : connections_) {
     if (connection->client().active_ms > oldest_ms || !connection->quiet()) continue;
     close_client(id);
@@ -331,8 +275,11 @@ void Server::accept_from(int listener) {
     UniqueFd fd;
     const AcceptResult result = accept_tcp(listener, fd);
     if (result == AcceptResult::kNoneWaiting) return;
+    if (result == AcceptResult::kFailed) {
+      return log_error(std::string("cannot accept connections: ") + std::strerror(errno));
+    }
     if (result == AcceptResult::kOutOfDescriptors) {
-      spdlog::warn("cannot accept connections: the process is out of file descriptors");
+      log_warning("cannot accept connections: the process is out of file descriptors");
       // The listener stays readable; without a pause the loop would spin on it.
       return listeners_.set_accepting(false);
     }
@@ -351,7 +298,7 @@ void Server::admit(UniqueFd fd) {
   }
   tune_connection(fd.get(), config_.tcp_keepalive);
   const ClientId id = ++last_client_;
-  auto connection = std::make_unique<Connection>(id, std::move(fd), services_);
+  auto connection = std::make_unique<Connection>(id, std::move(fd), *services_);
   connection->watched = {.readable = true};
   if (!poller_->add(connection->fd(), id, connection->watched)) return;
   ++stats_.connections;
@@ -363,7 +310,7 @@ Result<int> Server::listen(const std::vector<std::string>& addresses, int port) 
   if (chosen) {
     port_.store(*chosen);
   } else {
-    spdlog::warn("{}", chosen.error().message);
+    log_warning(chosen.error().message);
   }
   return chosen;
 }

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,25 +19,23 @@
 #include "server/commands/front_end.h"
 #include "server/config/config.h"
 #include "server/durability/file_system.h"
-#include "server/engine/keyspace.h"
-#include "server/frontend/connection.h"
-#include "server/frontend/listeners.h"
+#include "server/engine/store.h"
+#include "server/hosts/serve/connection.h"
+#include "server/hosts/serve/listeners.h"
 #include "server/net/poller.h"
 #include "server/net/unique_fd.h"
 #include "server/net/wake_up.h"
-#include "server/runtime/loop_tasks.h"
 #include "server/runtime/stats.h"
-#include "server/runtime/worker_pool.h"
 
 namespace engram {
 
 /// A single-threaded readiness loop over listeners, clients and one wake-up descriptor. Everything
 /// belongs to the thread that calls run(), except what says otherwise.
-class Server final : public FrontEnd {
+class Server final : public FrontEnd, private StoreLoop {
  public:
   /// Has restored its data from `disk`, which outlives it, and listens when it returns. Errors: kIo
   /// if it cannot listen, or `dir` is no directory; kResourceExhausted if descriptors are too few;
-  /// those of Persistence::open.
+  /// those of Store::open.
   static Result<std::unique_ptr<Server>> make(ServerConfig config,
                                               FileSystem& disk = posix_file_system());
 
@@ -70,12 +69,12 @@ class Server final : public FrontEnd {
     std::uint64_t sequence;
   };
 
-  Status restore(FileSystem& disk);
-  void wait_for_workers();
+  Status open_store(FileSystem& disk);
+  void wake() override;
+  void wait() override;
   void release_replies();
   void save_if_due();
   Status stop();
-  void abandon_waiting_operations();
   std::span<const PollEvent> next_events();
   std::span<const PollEvent> look_for_events();
   void turn();
@@ -84,7 +83,6 @@ class Server final : public FrontEnd {
   void tick();
   void sample_throughput();
   void drop_silent_clients();
-  void expire_keys();
   void accept_from(int listener);
   void admit(UniqueFd fd);
   void enqueue(Connection& connection);
@@ -97,12 +95,9 @@ class Server final : public FrontEnd {
   WakeUp wake_up_;
   std::unique_ptr<Poller> poller_;
   Listeners listeners_;
-  Keyspace keyspace_;
-  WorkerPool workers_;
-  LoopTasks tasks_;
-  Services services_;
-  std::unique_ptr<Persistence> persistence_;  // null: the data is in memory only
-  std::deque<HeldReply> held_;                // by LSN
+  std::unique_ptr<Store> store_;
+  std::optional<Services> services_;  // once there is a store
+  std::deque<HeldReply> held_;        // by LSN
   tsl::robin_map<ClientId, std::unique_ptr<Connection>> connections_;
   ClientId last_client_ = 0;
   std::vector<ClientId> queued_;   // to be looked at in this turn

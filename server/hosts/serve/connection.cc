@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/frontend/connection.h"
+#include "server/hosts/serve/connection.h"
 
 #include <sys/socket.h>
 
@@ -7,8 +7,6 @@
 #include <cerrno>
 #include <numeric>
 #include <utility>
-
-#include <spdlog/spdlog.h>
 
 #include "core/assert.h"
 #include "core/text.h"
@@ -18,6 +16,7 @@
 #include "server/engine/keyspace.h"
 #include "server/engine/persistence.h"
 #include "server/net/socket.h"
+#include "server/runtime/log.h"
 #include "server/runtime/stats.h"
 
 namespace engram {
@@ -52,7 +51,7 @@ Connection::Connection(ClientId id, UniqueFd fd, Services& services)
   client_.fd = fd_.get();
   client_.address = peer_name(fd_.get());
   client_.local_address = local_name(fd_.get());
-  client_.connected_ms = client_.active_ms = services.keyspace.now_ms();
+  client_.connected_ms = client_.active_ms = services.store.keyspace().now_ms();
 }
 
 void Connection::receive() {
@@ -69,9 +68,10 @@ void Connection::receive() {
   input_ended_ = got == 0;
   input_.commit(static_cast<std::size_t>(got));
   services_.stats.input_bytes += static_cast<std::uint64_t>(got);
-  client_.active_ms = services_.keyspace.now_ms();
+  client_.active_ms = services_.store.keyspace().now_ms();
   if (input_.size() > services_.config.client_query_buffer_limit) {
-    spdlog::warn("client {} is closed: it exceeded client-query-buffer-limit", client_.id);
+    log_warning("client " + std::to_string(client_.id) +
+                " is closed: it exceeded client-query-buffer-limit");
     abandon();
   }
 }
@@ -89,7 +89,7 @@ bool Connection::may_start(CommandKind kind) const noexcept {
   if (pending_.size() >= kMostPending) return false;
   if (kind == CommandKind::kRead) {
     return unanswered(CommandKind::kWrite) == 0 &&
-           unanswered(CommandKind::kRead) < kMostReadsPerWorker * services_.workers.size();
+           unanswered(CommandKind::kRead) < kMostReadsPerWorker * services_.store.workers().size();
   }
   if (kind == CommandKind::kWrite) return unanswered(CommandKind::kRead) == 0;
   return true;
@@ -141,8 +141,8 @@ bool Connection::start(Arguments argv) {
   kind_ = resolution.spec == nullptr ? CommandKind::kNeutral : resolution.spec->kind();
   if (!may_start(kind_)) return false;
   if (resolution.spec == nullptr && is_http(argv[0])) {
-    spdlog::warn("client {} ({}) is closed: it speaks HTTP, perhaps through somebody's browser",
-                 client_.id, client_.address);
+    log_warning("client " + std::to_string(client_.id) + " (" + client_.address +
+                ") is closed: it speaks HTTP, perhaps through somebody's browser");
     abandon();
     return false;
   }
@@ -156,7 +156,7 @@ bool Connection::start(Arguments argv) {
 void Connection::call(const CommandTable::Resolution& resolution, Arguments argv) {
   muted_ = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkip;
   std::string detour;
-  Persistence* const persistence = services_.persistence;
+  Persistence* const persistence = services_.store.persistence();
   const bool may_be_held =
       kind_ == CommandKind::kWrite && persistence != nullptr && persistence->holds_answers();
   const bool direct = pending_.empty() && !muted_ && !may_be_held;
@@ -187,7 +187,7 @@ void Connection::call(const CommandTable::Resolution& resolution, Arguments argv
 
 /// Fails if the command writes and writes cannot be kept.
 Status Connection::write_health() const {
-  const Persistence* const persistence = services_.persistence;
+  const Persistence* const persistence = services_.store.persistence();
   if (kind_ != CommandKind::kWrite || persistence == nullptr) return {};
   return persistence->health();
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that knows CLI11, whose header takes seconds to compile.
+#include "server/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "server/runtime/version.h"
+
+namespace engram {
+
+CommandLine parse_command_line(int argc, char** argv) {
+  CommandLine line;
+  CLI::App app("An associative vector memory, spoken to over Redis's protocol", "engram");
+  app.set_version_flag("--version", "engram " + std::string(kVersion));
+  app.require_subcommand(1);
+
+  CLI::App& serve = *app.add_subcommand("serve", "Starts the server");
+  serve.add_option("config", line.config_file,
+                   "File of 'name value' lines, the names being those of CONFIG GET");
+  line.flags = {
+      {"--port", "port", "TCP port; 0 lets the system choose (6380)"},
+      {"--bind", "bind", "Addresses to listen on, separated by spaces (127.0.0.1)"},
+      {"--maxclients", "maxclients", "Connections served at the same time (10000)"},
+      {"--dir", "dir", "Directory of the data (.)"},
+      {"--appendonly", "appendonly",
+       "yes keeps the data in the directory, no in memory only (yes)"},
+      {"--fsync", "appendfsync", "An answer waits for the disk: always, everysec or no (everysec)"},
+      {"--workers", "workers", "Threads for searches and inserts (0: one per core)"},
+      {"--kernel", "kernel", "Distance kernels: auto, scalar or an instruction set (auto)"},
+      {"--log-level", "loglevel", "debug, verbose, info, warning, error or nothing (info)"},
+  };
+  for (Flag& flag : line.flags) serve.add_option(flag.name, flag.value, flag.help);
+
+  CLI::App& check =
+      *app.add_subcommand("check", "Reads all files of a data directory, and says what it finds");
+  check.add_option("directory", line.directory, "Where the data is; no server may have it open")
+      ->required();
+  check.add_flag("--repair", line.repair,
+                 "Cuts off what cannot be replayed, and keeps it in files named *.cut");
+
+  try {
+    app.parse(argc, argv);
+    line.action = check.parsed() ? CommandLine::Action::kCheck : CommandLine::Action::kServe;
+  } catch (const CLI::ParseError& error) {
+    line.exit_code = app.exit(error);
+  }
+  return line;
+}
+
+}  // namespace engram

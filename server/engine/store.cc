@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/store.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "core/kernel.h"
+#include "server/engine/collection.h"
+#include "server/engine/persistence.h"
+#include "server/runtime/process.h"
+
+namespace engram {
+namespace {
+
+constexpr std::size_t kExpiredPerStep = 32;
+constexpr auto kExpiryBudget = std::chrono::microseconds(300);  // per turn
+constexpr std::int64_t kMostSleepMs = 1000;  // while keys expire: the wall clock may be set
+
+/// Frees what it holds, on a worker.
+class Disposal final : public Job {
+ public:
+  explicit Disposal(std::shared_ptr<void> garbage) : garbage_(std::move(garbage)) {}
+  void run(Scratch&) noexcept override { garbage_.reset(); }
+
+ private:
+  std::shared_ptr<void> garbage_;
+};
+
+/// Asked now, so that a wrong name is an error of the start and not of every VNEW.
+Status check_kernel_name(const std::string& name) {
+  const auto kernel = make_kernel(name, Metric::kL2, 1);
+  if (!kernel) return tl::unexpected(kernel.error());
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(StoreOptions options, StoreLoop& loop,
+                                           FileSystem& disk) {
+  ENGRAM_TRY(check_kernel_name(options.kernel));
+  if (options.workers == 0) {
+    options.workers = std::max(1U, std::thread::hardware_concurrency());
+  }
+  std::unique_ptr<Store> store(new Store(std::move(options), loop));
+  if (!store->options_.directory.empty()) ENGRAM_TRY(store->restore(loop, disk));
+  return store;
+}
+
+Store::Store(StoreOptions options, StoreLoop& loop)
+    : options_(std::move(options)),
+      keyspace_(random_seed(),
+                [this](std::shared_ptr<void> garbage) {
+                  workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
+                }),
+      workers_(options_.workers, [&loop] { loop.wake(); }),
+      tasks_([&loop] { loop.wake(); }) {}
+
+Store::~Store() {
+  [[maybe_unused]] const Status closed = close();
+}
+
+Status Store::restore(StoreLoop& loop, FileSystem& disk) {
+  auto persistence = Persistence::open({.disk = disk,
+                                        .directory = options_.directory,
+                                        .policy = options_.fsync,
+                                        .kernel_name = options_.kernel},
+                                       {.keyspace = keyspace_,
+                                        .workers = workers_,
+                                        .loop = tasks_,
+                                        .wake_loop = [&loop] { loop.wake(); },
+                                        .wait_for_workers = [&loop] { loop.wait(); }});
+  if (!persistence) return tl::unexpected(std::move(persistence.error()));
+  persistence_ = std::move(*persistence);
+  return {};
+}
+
+void Store::collect() {
+  tasks_.run();
+  workers_.poll_completions();
+}
+
+void Store::end_turn() {
+  const auto start = std::chrono::steady_clock::now();
+  while (keyspace_.expire_due(kExpiredPerStep) == kExpiredPerStep) {
+    if (std::chrono::steady_clock::now() - start > kExpiryBudget) return;
+  }
+}
+
+void Store::save_if_due(const SnapshotRules& rules) {
+  if (persistence_ != nullptr) persistence_->save_if_due(rules);
+}
+
+std::optional<std::chrono::milliseconds> Store::longest_sleep() const {
+  if (const auto expiry = keyspace_.next_expiry()) {
+    return std::chrono::milliseconds(
+        std::clamp<std::int64_t>(*expiry - keyspace_.now_ms(), 1, kMostSleepMs));
+  }
+  if (persistence_ != nullptr && persistence_->may_become_due()) {
+    return std::chrono::milliseconds(kMostSleepMs);
+  }
+  return std::nullopt;
+}
+
+void Store::begin_transaction() {
+  gate_.close();
+}
+
+Lsn Store::end_transaction() {
+  const Lsn lsn = persistence_ == nullptr ? 0 : persistence_->seal();
+  gate_.open();
+  return lsn;
+}
+
+/// Threads that hold promises of replies, or refer to what this owns, end first.
+Status Store::close() {
+  tasks_.close();
+  workers_.stop();
+  if (const auto persistence = std::exchange(persistence_, nullptr)) return persistence->close();
+  return {};
+}
+
+/// What waits in a collection holds the collection, and promises of replies, which look for their
+/// sessions.
+void Store::abandon_waiting_operations() {
+  gate_.abandon_waiting();
+  keyspace_.for_each([](std::string_view, const Value& value) {
+    if (const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value)) {
+      (*collection)->abandon_waiting();
+    }
+  });
+}
+
+}  // namespace engram

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine as a library: a keyspace, its workers, and the files that keep it. A store has no
+// thread of its own but workers, and does not know who turns it: the event loop of a server, a
+// thread behind a blocking facade, or the process that it is loaded into.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/result.h"
+#include "server/durability/file_system.h"
+#include "server/durability/journal.h"
+#include "server/engine/keyspace.h"
+#include "server/engine/transaction_gate.h"
+#include "server/runtime/loop_tasks.h"
+#include "server/runtime/worker_pool.h"
+
+namespace engram {
+
+class Persistence;
+struct SnapshotRules;
+
+struct StoreOptions {
+  std::string directory = {};  ///< of the journal and snapshots; empty: everything is in memory only
+  FsyncPolicy fsync = FsyncPolicy::kEverySec;
+  std::string kernel = "auto";  ///< as make_kernel takes it
+  std::size_t workers = 0;      ///< threads for searches and inserts; 0: one per core
+};
+
+/// The loop that turns a store. It outlives the store.
+class StoreLoop {
+ public:
+  virtual ~StoreLoop() = default;
+
+  /// Makes the loop take a turn soon. Thread-safe; does not block.
+  virtual void wake() = 0;
+  /// Returns after a wake(). Called while a store is opened, before its first turn.
+  virtual void wait() = 0;
+};
+
+/// Threads: all members belong to the loop's thread.
+class Store {
+ public:
+  /// Restores the data from `disk`, which outlives it. Errors: kInvalidArgument for an unknown
+  /// kernel; those of Persistence::open.
+  static Result<std::unique_ptr<Store>> open(StoreOptions options, StoreLoop& loop,
+                                             FileSystem& disk = posix_file_system());
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  Keyspace& keyspace() noexcept { return keyspace_; }
+  WorkerPool& workers() noexcept { return workers_; }
+  /// Null: the data is in memory only.
+  Persistence* persistence() noexcept { return persistence_.get(); }
+  [[nodiscard]] const std::string& kernel_name() const noexcept { return options_.kernel; }
+
+  // A turn of the loop: begin_turn(), collect(), then requests, then end_turn().
+
+  /// Sets the time by which keys expire, in unix milliseconds.
+  void begin_turn(std::int64_t now_ms) noexcept { keyspace_.set_now(now_ms); }
+  /// Runs what other threads have posted and what belongs to jobs that workers have finished. After
+  /// the loop's wake-up was drained, or the next one might be lost.
+  void collect();
+  /// Erases keys whose time has come, for a fraction of a millisecond.
+  void end_turn();
+  /// Takes a snapshot if a rule says so. To be called now and then.
+  void save_if_due(const SnapshotRules& rules);
+  /// How long the loop may sleep if nothing wakes it; nothing: for ever.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> longest_sleep() const;
+
+  // Transactions.
+
+  TransactionGate& gate() noexcept { return gate_; }
+  /// What is recorded from now on is one frame of the journal, and nobody else writes.
+  void begin_transaction();
+  /// Returns the LSN that the transaction's answer waits for, or 0.
+  Lsn end_transaction();
+
+  /// Ends the workers and has everything on disk, whatever the policy. No turn may follow. Errors:
+  /// kIo, kNoSpace if what was changed last may not be on disk.
+  Status close();
+
+  /// After close(): lets go of operations that have not started. They hold promises of replies.
+  void abandon_waiting_operations();
+
+ private:
+  Store(StoreOptions options, StoreLoop& loop);
+  Status restore(StoreLoop& loop, FileSystem& disk);
+
+  const StoreOptions options_;
+  Keyspace keyspace_;
+  WorkerPool workers_;
+  LoopTasks tasks_;
+  TransactionGate gate_;
+  std::unique_ptr<Persistence> persistence_;
+};
+
+}  // namespace engram
