@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/collection_load.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "primitives/slot_set_io.h"
+#include "server/durability/little_endian.h"
+#include "server/engine/collection_sections.h"
+
+namespace engram {
+namespace {
+
+tl::unexpected<Error> damaged(std::string message) {
+  return fail(ErrorCode::kDataLoss, std::move(message));
+}
+
+Status load_keys(SectionReader& reader, const SlotSet& stored, const LoadTarget& target) {
+  const auto section = reader.section(kKeysSection);
+  if (!section) return tl::unexpected(section.error());
+  FieldReader fields(as_text(*section));
+  std::vector<SlotEntry*> entries;
+  entries.reserve(stored.size());
+  while (!fields.rest().empty()) {
+    const Slot slot = fields.number<Slot>();
+    const std::string_view key = fields.string();
+    if (!fields.ok()) return damaged("the section of keys ends in the middle of a key");
+    SlotEntry* const entry = stored.contains(slot) ? target.slots.load_key(slot, key) : nullptr;
+    if (entry == nullptr) {
+      return damaged("slot " + std::to_string(slot) + " has a key, and no row or a key already");
+    }
+    entries.push_back(entry);
+  }
+  // Overwritten while it was saved, a key was found at both places; the journal has the last word.
+  target.keys.fill(std::move(entries),
+                   [&](const SlotEntry& former) { target.slots.make_former(former.slot); });
+  return {};
+}
+
+/// A collection that was never tuned has no such section, nor has one of an older engram.
+Status load_tuning(SectionReader& reader, Tuner& tuner) {
+  if (!reader.size(kTuningSection)) return {};
+  const auto section = reader.section(kTuningSection);
+  if (!section) return tl::unexpected(section.error());
+  return tuner.load(as_text(*section));
+}
+
+}  // namespace
+
+Status load_collection(SectionReader& reader, const LoadTarget& target) {
+  SlotSet stored;
+  ENGRAM_TRY(stored.reserve());
+  ENGRAM_TRY(load_slots(reader, kStoredSection, Slot{kMaxSlots}, stored));
+  ENGRAM_TRY(target.slots.load(reader, stored));
+  ENGRAM_TRY(load_keys(reader, stored, target));
+  if (target.traits.saves_structure) {
+    ENGRAM_TRY(target.index.load(reader, target.slots.current()));
+  }
+  ENGRAM_TRY(load_tuning(reader, target.tuner));
+  // Erased before the snapshot, or not committed yet: let go of like any other.
+  stored.for_each(0, target.slots.end(), [&](Slot slot) {
+    if (!target.slots.is_current(slot)) target.reclaimer.take_loaded(slot);
+  });
+  return {};
+}
+
+}  // namespace engram

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/item_writer.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "core/assert.h"
+#include "server/durability/change.h"
+
+namespace engram {
+
+/// What some puts still wait for.
+struct ItemWriter::Batch {
+  std::shared_ptr<void> owner;  // a put that waits for its key is no job yet
+  std::function<void(Result<std::size_t>)> done;
+  std::size_t unfinished;
+  CollectionChanges::InProgress change;
+  std::size_t added = 0;
+  std::optional<Error> error = std::nullopt;
+};
+
+struct ItemWriter::Write {
+  SlotEntry* entry;
+  Slot replaced;  // kNoSlot if the key is new
+  Status status;
+};
+
+void ItemWriter::run(Operations::Work work, std::function<void()> done) {
+  parts_.reclaimer.admit_write([this, owner = parts_.operations.owner(), work = std::move(work),
+                                done = std::move(done)] { parts_.operations.write(work, done); });
+}
+
+void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
+                     std::function<void(Result<std::size_t>)> done) {
+  ENGRAM_ASSERT(!entries.empty());
+  if (parts_.changes.are_recorded()) {
+    const std::size_t dim = vectors.size() / entries.size();
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      parts_.changes.record(PutVector{parts_.changes.id(), entries[i]->slot, entries[i]->key,
+                                      packed(vectors.subspan(i * dim, dim))});
+    }
+  }
+  const auto batch = std::make_shared<Batch>(
+      Batch{parts_.operations.owner(), std::move(done), entries.size(), parts_.changes.begin()});
+  // Jobs of several inserts: enough of them to keep every worker busy, few enough that a batch of
+  // thousands does not drown the queue. A key that is being written joins later, on its own.
+  constexpr std::size_t kLargestJob = 16;
+  const std::size_t jobs = parts_.operations.workers() * 4;
+  const std::size_t job_size = std::clamp<std::size_t>(entries.size() / jobs, 1, kLargestJob);
+  const auto ready = std::make_shared<std::vector<SlotEntry*>>();
+  for (SlotEntry* const entry : entries) {
+    const auto is_collecting = std::weak_ptr(ready);
+    parts_.key_order.begin(entry->key, [this, batch, entry, is_collecting] {
+      if (const auto collecting = is_collecting.lock()) {
+        collecting->push_back(entry);
+      } else {
+        start(batch, {entry});
+      }
+    });
+    if (ready->size() == job_size) start(batch, std::exchange(*ready, {}));
+  }
+  if (!ready->empty()) start(batch, std::exchange(*ready, {}));
+}
+
+void ItemWriter::start(const std::shared_ptr<Batch>& batch,
+                       const std::vector<SlotEntry*>& entries) {
+  const auto writes = std::make_shared<std::vector<Write>>();
+  for (SlotEntry* const entry : entries) {
+    const SlotEntry* const former = parts_.keys.find(entry->key);
+    writes->push_back({entry, former == nullptr ? kNoSlot : former->slot, {}});
+  }
+  run(
+      [this, writes](Scratch& scratch) {
+        for (Write& write : *writes) {
+          write.status = insert(*write.entry, write.replaced, scratch);
+        }
+      },
+      [this, batch, writes] { finish(batch, *writes); });
+}
+
+void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>& writes) {
+  std::vector<std::string> keys;
+  for (Write& write : writes) {
+    keys.push_back(write.entry->key);
+    if (write.status) {
+      batch->added += commit(*write.entry) ? 1 : 0;
+    } else {
+      if (!batch->error) batch->error = std::move(write.status.error());
+      record_failure(*write.entry);
+      parts_.reclaimer.discard(write.entry->slot);
+    }
+  }
+  batch->unfinished -= writes.size();
+  if (batch->unfinished == 0) {
+    batch->change.end();
+    if (batch->error) {
+      batch->done(tl::unexpected(std::move(*batch->error)));
+    } else {
+      batch->done(batch->added);
+    }
+  }
+  // Last, because it starts writes that waited, which may belong to this very batch.
+  for (const std::string& key : keys) parts_.key_order.finish(key);
+}
+
+/// Makes `entry` the one of its key. True if the key is new.
+bool ItemWriter::commit(SlotEntry& entry) {
+  const SlotEntry* const former = parts_.keys.replace(entry);
+  parts_.slots.make_current(entry.slot);
+  if (former == nullptr) return true;
+  parts_.reclaimer.retire(former->slot);
+  return false;
+}
+
+/// The put was recorded, and did not happen: what the key holds instead is recorded, unless a later
+/// write to it, which was recorded already, is about to replace that anyway. A former vector under
+/// cosine, or of codes, may come back different in the last place.
+void ItemWriter::record_failure(const SlotEntry& entry) {
+  const CollectionChanges& changes = parts_.changes;
+  if (!changes.are_recorded() || parts_.key_order.is_contended(entry.key)) return;
+  if (const SlotEntry* const former = parts_.keys.find(entry.key)) {
+    std::vector<float> vector(parts_.store.dim());
+    parts_.store.read(former->slot, vector);
+    changes.record(PutVector{changes.id(), former->slot, entry.key, packed(vector)});
+  } else {
+    changes.record(EraseVector{changes.id(), entry.key});
+  }
+}
+
+void ItemWriter::erase(std::string_view key, std::function<void(bool)> done) {
+  parts_.changes.record(EraseVector{parts_.changes.id(), key});
+  parts_.key_order.begin(key, [this, owner = parts_.operations.owner(), name = std::string(key),
+                               done = std::move(done), change = parts_.changes.begin()] {
+    start_erase(name, done, change);
+  });
+}
+
+void ItemWriter::start_erase(const std::string& key, const std::function<void(bool)>& done,
+                             const CollectionChanges::InProgress& change) {
+  const SlotEntry* const entry = parts_.keys.find(key);
+  if (entry == nullptr) {
+    change.end();
+    done(false);
+    parts_.key_order.finish(key);
+    return;
+  }
+  const Slot slot = entry->slot;
+  run([this, slot](Scratch& scratch) { remove(slot, scratch); },
+      [this, slot, key, done, change] {
+        parts_.keys.remove(key);
+        parts_.reclaimer.retire(slot);
+        change.end();
+        done(true);
+        parts_.key_order.finish(key);
+      });
+}
+
+Status ItemWriter::insert(const SlotEntry& entry, Slot replaced, Scratch& scratch) {
+  if (replaced == kNoSlot) return add_to_index(entry, scratch);
+  const Replacements::Mark mark(parts_.replacements);
+  ENGRAM_TRY(add_to_index(entry, scratch));
+  parts_.replacements.add(entry.slot);
+  parts_.index.erase(replaced, scratch);
+  return {};
+}
+
+/// An item's identity is a hash of its key that is the same on every machine.
+Status ItemWriter::add_to_index(const SlotEntry& entry, Scratch& scratch) {
+  return parts_.index.insert(entry.slot, XXH3_64bits(entry.key.data(), entry.key.size()), scratch);
+}
+
+void ItemWriter::remove(Slot slot, Scratch& scratch) {
+  // A search that has met the slot may go on to meet its key anew, stored by a later write.
+  const Replacements::Mark mark(parts_.replacements);
+  parts_.index.erase(slot, scratch);
+}
+
+void ItemWriter::rebuild(std::function<void(Status)> done) {
+  constexpr std::size_t kSlotsPerJob = 64;
+  struct Rebuild {
+    std::function<void(Status)> done;
+    std::size_t unfinished = 1;
+    Status status = {};
+
+    void finish(Status outcome) {
+      if (status) status = std::move(outcome);
+      if (--unfinished == 0) done(std::move(status));
+    }
+  };
+  const auto rebuild = std::make_shared<Rebuild>(Rebuild{std::move(done)});
+  std::vector<Slot> slots;
+  const auto submit = [&] {
+    const auto status = std::make_shared<Status>();
+    ++rebuild->unfinished;
+    run(
+        [this, slots = std::exchange(slots, {}), status](Scratch& scratch) {
+          for (const Slot slot : slots) {
+            if (*status) *status = add_to_index(*parts_.slots.entries()[slot], scratch);
+          }
+        },
+        [rebuild, status] { rebuild->finish(std::move(*status)); });
+  };
+  parts_.slots.current().for_each(0, parts_.slots.end(), [&](Slot slot) {
+    slots.push_back(slot);
+    if (slots.size() == kSlotsPerJob) submit();
+  });
+  if (!slots.empty()) submit();
+  rebuild->finish({});
+}
+
+}  // namespace engram

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// How keys come and go. The rule: writes to one key are carried out one at a time, in the order in
+// which they were recorded. Each is a job, and then a commit on the event loop:
+//
+//   put:    the index inserts the new slot, then erases the one it replaces; the key leads to the
+//           new slot, the old one is retired
+//   erase:  the index erases the slot; the key is removed, the slot retired
+//
+// So a search meets every key at all times, perhaps twice: see replacements.h.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/index.h"
+#include "core/make_index.h"
+#include "core/result.h"
+#include "server/engine/collection_changes.h"
+#include "server/engine/key_map.h"
+#include "server/engine/key_order.h"
+#include "server/engine/operations.h"
+#include "server/engine/replacements.h"
+#include "server/engine/slot_reclaimer.h"
+#include "server/engine/slot_table.h"
+
+namespace engram {
+
+/// Threads: the event loop's only.
+class ItemWriter {
+ public:
+  /// What it works on; all of it outlives this.
+  struct Parts {
+    const VectorStore& store;
+    Index& index;
+    KeyMap& keys;
+    KeyOrder& key_order;
+    SlotTable& slots;
+    SlotReclaimer& reclaimer;
+    Replacements& replacements;
+    Operations& operations;
+    CollectionChanges& changes;
+  };
+
+  explicit ItemWriter(const Parts& parts) : parts_(parts) {}
+
+  /// Puts staged entries, at least one, of which none waits for another. vectors: [n * dim], as
+  /// given, or empty if changes are not recorded. Calls `done` with how many keys are new, or with
+  /// the first error; the other entries are put nevertheless.
+  void put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
+           std::function<void(Result<std::size_t>)> done);
+
+  /// Removes `key`, then calls `done` with whether it was there.
+  void erase(std::string_view key, std::function<void(bool)> done);
+
+  /// Inserts every current slot into an empty index, then calls `done` with the first error.
+  void rebuild(std::function<void(Status)> done);
+
+ private:
+  struct Batch;
+  struct Write;
+
+  void run(Operations::Work work, std::function<void()> done);
+
+  void start(const std::shared_ptr<Batch>& batch, const std::vector<SlotEntry*>& entries);
+  void finish(const std::shared_ptr<Batch>& batch, std::vector<Write>& writes);
+  bool commit(SlotEntry& entry);
+  void record_failure(const SlotEntry& entry);
+  void start_erase(const std::string& key, const std::function<void(bool)>& done,
+                   const CollectionChanges::InProgress& change);
+
+  // On workers.
+  Status insert(const SlotEntry& entry, Slot replaced, Scratch& scratch);
+  Status add_to_index(const SlotEntry& entry, Scratch& scratch);
+  void remove(Slot slot, Scratch& scratch);
+
+  const Parts parts_;
+};
+
+}  // namespace engram

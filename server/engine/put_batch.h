@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/result.h"
+#include "server/engine/slot_entry.h"
+
+namespace engram {
+
+class Collection;
+
+/// Writes that are put as a whole: staged one by one, which may fail and then leaves nothing
+/// behind, and committed once. Threads: the event loop's only.
+class PutBatch {
+ public:
+  explicit PutBatch(std::shared_ptr<Collection> collection) : collection_(std::move(collection)) {}
+  ~PutBatch();
+  PutBatch(const PutBatch&) = delete;
+  PutBatch& operator=(const PutBatch&) = delete;
+
+  /// Stages `vector` ([dim], passed check_vector) under `key`, in `slot` if one is named, which
+  /// is_free(). Of two with one key the later wins. Errors: kResourceExhausted.
+  Status add(std::string_view key, std::span<const float> vector, Slot slot = kNoSlot);
+
+  /// Puts all that was added, at least one, then calls `done` with how many keys are new. Fails
+  /// with the first error if the index could not take some of them; the others are stored
+  /// nevertheless.
+  void commit(std::function<void(Result<std::size_t>)> done);
+
+ private:
+  const std::shared_ptr<Collection> collection_;
+  std::vector<SlotEntry*> entries_;
+  std::vector<float> vectors_;  // of entries_, as given; empty if changes are not recorded
+};
+
+}  // namespace engram

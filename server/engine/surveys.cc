@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/surveys.h"
+
+#include <utility>
+
+namespace engram {
+
+/// A survey on its way through the workers.
+struct Surveys::Run {
+  SurveyParams params;
+  std::shared_ptr<const SlotSet> items;
+  SurveyWork finish;
+  std::function<void(Status)> done;
+  GracePeriod::Ticket pin;
+  std::unique_ptr<Survey> survey = nullptr;  // made by the first step
+  bool has_ended = false;
+  Status status = {};
+};
+
+void Surveys::start(const SurveyParams& params, SurveyWork finish,
+                    std::function<void(Status)> done) {
+  auto items = slots_.current_items();
+  if (!items) return done(tl::unexpected(std::move(items.error())));
+  const auto run = std::make_shared<Run>(
+      Run{params, std::move(*items), std::move(finish), std::move(done), slots_.pin_rows()});
+  run->params.items = run->items.get();
+  step(run);
+}
+
+void Surveys::step(const std::shared_ptr<Run>& run) {
+  operations_.read(
+      Lane::kBulk, [this, run](Scratch& scratch) { advance(*run, scratch); },
+      [this, run] {
+        if (!run->has_ended) return step(run);
+        run->survey.reset();
+        run->done(std::move(run->status));
+        slots_.unpin_rows(run->pin);
+      });
+}
+
+/// On a worker.
+void Surveys::advance(Run& run, Scratch& scratch) const {
+  if (run.survey == nullptr) {
+    auto survey = view_.recaller().survey(run.params);
+    if (!survey) {
+      run.status = tl::unexpected(std::move(survey.error()));
+      run.has_ended = true;
+      return;
+    }
+    run.survey = std::move(*survey);
+  }
+  run.has_ended = !run.survey->step(scratch);
+  if (run.has_ended) run.finish(view_, *run.survey);
+}
+
+}  // namespace engram

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Surveys of a collection. The rule: a survey is of the items at its start, whose rows it pins to
+// its end; it runs in steps, each a job of its own, between which other jobs get their turn.
+//
+// Only rows are kept: the index may let go of erased slots meanwhile, because writers wait for
+// that.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "core/recall.h"
+#include "core/result.h"
+#include "server/engine/operations.h"
+#include "server/engine/read_view.h"
+#include "server/engine/slot_table.h"
+
+namespace engram {
+
+/// What to make of a survey, on a worker.
+using SurveyWork = std::function<void(const ReadView&, const Survey&)>;
+
+/// Threads: the event loop's only.
+class Surveys {
+ public:
+  /// All of it outlives this.
+  Surveys(const ReadView& view, SlotTable& slots, Operations& operations)
+      : view_(view), slots_(slots), operations_(operations) {}
+
+  /// See Collection::survey().
+  void start(const SurveyParams& params, SurveyWork finish, std::function<void(Status)> done);
+
+ private:
+  struct Run;
+
+  void step(const std::shared_ptr<Run>& run);
+  void advance(Run& run, Scratch& scratch) const;
+
+  const ReadView& view_;
+  SlotTable& slots_;
+  Operations& operations_;
+};
+
+}  // namespace engram
