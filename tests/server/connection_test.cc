@@ -245,7 +245,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: an HTTP request is closed witho
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: who does not read is not executed for ever") {
-  keyspace.set("k", std::string(100'000, 'x'));
+  store->keyspace().set("k", std::string(100'000, 'x'));
   std::string stream;
   for (int i = 0; i < 1000; ++i) stream += "get k\r\n";
   type(stream);
@@ -285,7 +285,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: promises in flight are bounded"
     return most;
   };
   CHECK(most_in_flight("slowwrite") == 1024);
-  CHECK(most_in_flight("slowread") == 8 * workers.size());  // others' reads queue behind them
+  CHECK(most_in_flight("slowread") == 8 * store->workers().size());  // others' reads queue behind them
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies in flight count as what they may be") {
