@@ -19,7 +19,7 @@ constexpr std::string_view kStoredSection = "slots.stored";
 constexpr std::string_view kKeysSection = "keys";
 constexpr std::string_view kTuningSection = "tuning";
 
-tl::unexpected<Error> damaged(std::string message) {
+tl::unexpected<Error> damaged_section(std::string message) {
   return fail(ErrorCode::kDataLoss, std::move(message));
 }
 
@@ -118,9 +118,10 @@ Status Collection::load_keys(SectionReader& reader, const SlotSet& stored) {
   while (!fields.rest().empty()) {
     const Slot slot = fields.number<Slot>();
     const std::string_view key = fields.string();
-    if (!fields.ok()) return damaged("the section of keys ends in the middle of a key");
+    if (!fields.ok()) return damaged_section("the section of keys ends in the middle of a key");
     if (!stored.contains(slot) || entries_[slot] != nullptr) {
-      return damaged("slot " + std::to_string(slot) + " has a key, and no row or a key already");
+      return damaged_section("slot " + std::to_string(slot) +
+                             " has a key, and no row or a key already");
     }
     entries_[slot] = new SlotEntry{std::string(key), slot};
     entries.push_back(entries_[slot]);
@@ -148,9 +149,11 @@ Status Collection::load_tuning(SectionReader& reader) {
   const auto change = decode(bytes);
   if (!change) return tl::unexpected(change.error());
   const auto* const tuning = std::get_if<TuneIndex>(&*change);
-  if (tuning == nullptr || !bytes.empty()) return damaged("the section of tuning is not one");
+  if (tuning == nullptr || !bytes.empty())
+    return damaged_section("the section of tuning is not one");
   tuning_.assign(tuning->numbers.begin(), tuning->numbers.end());
-  if (const Status sound = check_tuning(tuning_); !sound) return damaged(sound.error().message);
+  if (const Status sound = check_tuning(tuning_); !sound)
+    return damaged_section(sound.error().message);
   adopt(tuning_);
   return {};
 }
