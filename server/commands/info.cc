@@ -222,7 +222,7 @@ void info(CommandContext& context) {
 
 using namespace command_flag;
 
-constexpr std::array kCommands = {
+constexpr std::array kInfoCommands = {
     CommandSpec{.name = "info",
                 .handler = info,
                 .arity = -1,
@@ -235,7 +235,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> info_commands() {
-  return kCommands;
+  return kInfoCommands;
 }
 
 }  // namespace engram

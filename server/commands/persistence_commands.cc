@@ -53,7 +53,7 @@ void lastsave(CommandContext& context) {
 
 using namespace command_flag;
 
-constexpr std::array kCommands = {
+constexpr std::array kPersistenceCommands = {
     CommandSpec{.name = "save",
                 .handler = save,
                 .arity = 1,
@@ -86,7 +86,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> persistence_commands() {
-  return kCommands;
+  return kPersistenceCommands;
 }
 
 }  // namespace engram
