@@ -31,6 +31,7 @@ struct Client {
   const CommandSpec* container = nullptr;  ///< of which it is a subcommand, or null
   RespVersion resp = RespVersion::kResp2;
   ReplyMode reply_mode = ReplyMode::kOn;
+  std::int64_t queued = -1;  ///< commands that wait for EXEC; -1: no transaction is open
   bool no_evict = false;
   bool no_touch = false;
   bool close_after_reply = false;  ///< nothing further is executed; closes once all is sent

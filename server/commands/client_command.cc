@@ -24,14 +24,14 @@ namespace {
 std::string describe(const Client& client, std::int64_t now_ms) {
   return fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub=0 psub=0 ssub=0 "
-      "multi=-1 qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} "
+      "multi={} qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} "
       "tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
       client.id, client.address, client.local_address, client.fd, client.name,
       (now_ms - client.connected_ms) / 1000, (now_ms - client.active_ms) / 1000,
       client.no_evict   ? "e"
       : client.no_touch ? "T"
                         : "N",
-      client.input_bytes, client.input_capacity - client.input_bytes, client.output_bytes,
+      client.queued, client.input_bytes, client.input_capacity - client.input_bytes, client.output_bytes,
       client.input_capacity + client.output_bytes,
       client.command == nullptr ? "NULL" : full_name(client.container, *client.command),
       static_cast<int>(client.resp), client.library_name, client.library_version);

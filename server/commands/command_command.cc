@@ -19,7 +19,7 @@ namespace {
 
 using namespace command_flag;
 
-constexpr std::array<std::pair<std::uint32_t, std::string_view>, 10> kFlagNames = {
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 12> kFlagNames = {
     {{kWrite, "write"},
      {kReadonly, "readonly"},
      {kDenyOom, "denyoom"},
@@ -27,8 +27,10 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 10> kFlagNames 
      {kNoScript, "noscript"},
      {kLoading, "loading"},
      {kStale, "stale"},
+     {kSkipSlowlog, "skip_slowlog"},
      {kFast, "fast"},
      {kNoAuth, "no_auth"},
+     {kNoMulti, "no_multi"},
      {kAllowBusy, "allow_busy"}}};
 
 void reply_simple_set(ReplyWriter& reply, const std::vector<std::string>& words) {
@@ -52,6 +54,8 @@ std::vector<std::string> categories(const CommandSpec& spec) {
   if ((spec.flags & kAdmin) != 0) names.insert(names.end(), {"@admin", "@dangerous"});
   if (spec.group == "generic") {
     names.emplace_back("@keyspace");
+  } else if (spec.group == "transactions") {
+    names.emplace_back("@transaction");
   } else if (spec.group != "server") {
     names.emplace_back("@").append(spec.group);
   }

@@ -97,6 +97,7 @@ void hello(CommandContext& context) {
 }
 
 void reset(CommandContext& context) {
+  context.transaction.discard();
   Client& client = context.client;
   client.resp = RespVersion::kResp2;
   client.reply_mode = ReplyMode::kOn;
@@ -147,14 +148,14 @@ constexpr std::array kCommands = {
     CommandSpec{.name = "reset",
                 .handler = reset,
                 .arity = 1,
-                .flags = kAlways | kNoAuth | kAllowBusy,
+                .flags = kAlways | kNoAuth | kAllowBusy | kInMulti,
                 .group = kGroup,
                 .summary = "Makes the connection as it was when it was new",
                 .since = "6.2.0"},
     CommandSpec{.name = "quit",
                 .handler = quit,
                 .arity = -1,
-                .flags = kAlways | kNoAuth | kAllowBusy,
+                .flags = kAlways | kNoAuth | kAllowBusy | kInMulti,
                 .group = kGroup,
                 .summary = "Closes the connection after the replies that are due"},
 };

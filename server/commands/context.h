@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract between the front-end and a command handler.
+// The contract between a session and a command handler.
 //
 // A handler runs on the event loop and must not block. It either writes exactly one reply through
 // `reply`, or calls defer() and writes nothing: the reply is then given later, on the event loop's
-// thread, exactly once. Until it is, the connection executes only commands of the same kind (reads
+// thread, exactly once. Until it is, the session executes only commands of the same kind (reads
 // with reads, writes with writes), and replies leave in the order of the commands. If the client
 // has gone meanwhile, the reply is dropped.
 //
@@ -21,6 +21,8 @@
 #include "core/result.h"
 #include "server/commands/client.h"
 #include "server/commands/front_end.h"
+#include "server/commands/reply_places.h"
+#include "server/commands/transaction_control.h"
 #include "server/engine/store.h"
 #include "server/resp/reply_writer.h"
 
@@ -37,6 +39,7 @@ struct Services {
   ServerConfig& config;
   ServerStats& stats;
   FrontEnd& front_end;
+  ReplyPlaces& replies;
   const CommandTable& commands;
 };
 
@@ -46,19 +49,19 @@ using Arguments = std::span<const std::string_view>;
 /// error, so that a connection never waits for ever. Threads: the event loop's only.
 class Deferred {
  public:
-  Deferred(FrontEnd& front_end, ClientId client, RespVersion version, std::size_t expected_bytes)
-      : front_end_(&front_end),
+  Deferred(ReplyPlaces& places, ClientId client, RespVersion version, std::size_t expected_bytes)
+      : places_(&places),
         client_(client),
-        sequence_(front_end.defer_reply(client, expected_bytes)),
+        sequence_(places.defer(client, expected_bytes)),
         version_(version) {}
   Deferred(Deferred&& other) noexcept
-      : front_end_(std::exchange(other.front_end_, nullptr)),
+      : places_(std::exchange(other.places_, nullptr)),
         client_(other.client_),
         sequence_(other.sequence_),
         version_(other.version_) {}
   Deferred& operator=(Deferred&&) = delete;
   ~Deferred() {
-    if (front_end_ != nullptr) {
+    if (places_ != nullptr) {
       reply([](ReplyWriter& writer) { writer.error("ERR the command was abandoned unanswered"); });
     }
   }
@@ -75,17 +78,17 @@ class Deferred {
 
   /// As reply(), with bytes that a worker has rendered already for version().
   void reply_rendered(std::string bytes) {
-    std::exchange(front_end_, nullptr)->complete_reply(client_, sequence_, std::move(bytes));
+    std::exchange(places_, nullptr)->complete(client_, sequence_, std::move(bytes));
   }
 
   /// The reply does not leave before the journal may acknowledge `lsn`: for what is recorded after
   /// the handler has returned. Before reply().
-  void hold(Lsn lsn) { front_end_->hold_reply(client_, sequence_, lsn); }
+  void hold(Lsn lsn) { places_->hold(client_, sequence_, lsn); }
 
   [[nodiscard]] RespVersion version() const noexcept { return version_; }
 
  private:
-  FrontEnd* front_end_;  // null once the reply was given
+  ReplyPlaces* places_;  // null once the reply was given
   ClientId client_;
   std::uint64_t sequence_;
   RespVersion version_;
@@ -95,13 +98,19 @@ class Deferred {
 class CommandContext {
  public:
   CommandContext(Arguments arguments, const CommandSpec& command, ReplyWriter& writer,
-                 Client& sender, Services& shared)
-      : argv(arguments), spec(command), reply(writer), client(sender), services(shared) {}
+                 Client& sender, TransactionControl& control, Services& shared)
+      : argv(arguments),
+        spec(command),
+        reply(writer),
+        client(sender),
+        transaction(control),
+        services(shared) {}
 
   const Arguments argv;     ///< the command's name included
   const CommandSpec& spec;  ///< of the subcommand, if it is one
   ReplyWriter& reply;
   Client& client;
+  TransactionControl& transaction;  ///< of the client
   Services& services;
 
   /// Takes the reply out of this call's hands; see the head of this file. At most once per command.
@@ -109,7 +118,7 @@ class CommandContext {
   /// unsent output, and a client with much of that has to read before its next command is executed.
   /// Without an estimate, replies in flight are bounded in number only.
   [[nodiscard]] Deferred defer(std::size_t expected_bytes = 0) {
-    return {services.front_end, client.id, reply.version(), expected_bytes};
+    return {services.replies, client.id, reply.version(), expected_bytes};
   }
 };
 

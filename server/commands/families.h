@@ -18,5 +18,6 @@ std::span<const CommandSpec> info_commands();
 std::span<const CommandSpec> key_commands();
 std::span<const CommandSpec> persistence_commands();
 std::span<const CommandSpec> string_commands();
+std::span<const CommandSpec> transaction_commands();
 
 }  // namespace engram

@@ -3,6 +3,7 @@
 // subcommands and HELP all read it; nothing about a command is said twice.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -26,9 +27,15 @@ inline constexpr std::uint32_t kStale = 1U << 6;
 inline constexpr std::uint32_t kFast = 1U << 7;
 inline constexpr std::uint32_t kNoAuth = 1U << 8;
 inline constexpr std::uint32_t kAllowBusy = 1U << 9;
+inline constexpr std::uint32_t kNoMulti = 1U << 10;      ///< refused between MULTI and EXEC
+inline constexpr std::uint32_t kSkipSlowlog = 1U << 11;
+inline constexpr std::uint32_t kInMulti = 1U << 12;      ///< executed, not queued, after MULTI
+inline constexpr std::uint32_t kTransaction = 1U << 13;  ///< carries out other commands
 }  // namespace command_flag
 
-enum class CommandKind : std::uint8_t { kNeutral, kRead, kWrite };
+/// A transaction waits for everything and everything waits for it.
+enum class CommandKind : std::uint8_t { kNeutral, kRead, kWrite, kTransaction };
+inline constexpr std::size_t kCommandKinds = 4;
 
 /// Which arguments are keys, counted from the command's name at 0; `last` counts from the end when
 /// negative (-1: the last argument). All zero: none.
@@ -58,6 +65,7 @@ struct CommandSpec {
   std::span<const CommandSpec> subcommands = {};
 
   [[nodiscard]] constexpr CommandKind kind() const noexcept {
+    if ((flags & command_flag::kTransaction) != 0) return CommandKind::kTransaction;
     if ((flags & command_flag::kWrite) != 0) return CommandKind::kWrite;
     if ((flags & command_flag::kReadonly) != 0) return CommandKind::kRead;
     return CommandKind::kNeutral;

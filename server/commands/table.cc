@@ -85,7 +85,7 @@ const CommandTable& command_table() {
   static const std::array kFamilies = {
       connection_commands(), string_commands(), key_commands(),         expiry_commands(),
       admin_commands(),      info_commands(),   config_commands(),      client_commands(),
-      command_commands(),    vector_commands(), persistence_commands(),
+      command_commands(),    vector_commands(), persistence_commands(), transaction_commands(),
   };
   static const CommandTable kTable(kFamilies);
   return kTable;

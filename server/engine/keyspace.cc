@@ -61,6 +61,26 @@ void Keyspace::for_each(const Visitor& visit) const {
   });
 }
 
+std::uint64_t Keyspace::watch(std::string_view key) {
+  Watch& watch = watches_[std::string(key)];
+  ++watch.watchers;
+  return watch.changes;
+}
+
+void Keyspace::unwatch(std::string_view key) {
+  const auto watch = watches_.find(key);
+  if (--watch->second.watchers == 0) watches_.erase(watch);
+}
+
+std::uint64_t Keyspace::changes_of(std::string_view key) const {
+  return watches_.find(key)->second.changes;
+}
+
+void Keyspace::count_change(std::string_view key) {
+  if (watches_.empty()) return;
+  if (const auto watch = watches_.find(key); watch != watches_.end()) ++watch->second.changes;
+}
+
 Keyspace::Entry& Keyspace::add(std::string_view key, Value value) {
   auto entry = std::make_unique<Entry>(Entry{std::string(key), {}});
   Entry& added = *entry;
@@ -90,6 +110,7 @@ void Keyspace::set_deadline(Entry& entry, std::int64_t expires_ms) {
 
 /// Tells of what a key holds since set().
 void Keyspace::record_value(const Entry& entry) {
+  count_change(entry.key);
   if (sink_ == nullptr) return;
   if (const auto* const text = std::get_if<std::string>(&entry.value)) {
     sink_->record(SetString{entry.key, entry.expires_ms, *text});
@@ -100,6 +121,7 @@ void Keyspace::record_value(const Entry& entry) {
 }
 
 void Keyspace::remove(Entry& entry) {
+  count_change(entry.key);
   if (sink_ != nullptr) sink_->record(EraseKey{entry.key});
   set_deadline(entry, kNever);
   set_value(entry, {});
@@ -127,6 +149,7 @@ std::string& Keyspace::text_at(std::string_view key) {
 
 std::size_t Keyspace::append(std::string_view key, std::string_view suffix) {
   std::string& text = text_at(key);
+  count_change(key);
   if (sink_ != nullptr) sink_->record(AppendString{key, text.size(), suffix});
   return text.append(suffix).size();
 }
@@ -150,6 +173,7 @@ bool Keyspace::expire_at(std::string_view key, std::int64_t unix_ms) {
   if (entry == nullptr) return false;
   if (unix_ms <= now_ms_) return erase(key);
   set_deadline(*entry, unix_ms);
+  count_change(key);
   if (sink_ != nullptr) sink_->record(SetExpiry{key, unix_ms});
   return true;
 }
@@ -158,6 +182,7 @@ bool Keyspace::persist(std::string_view key) {
   Entry* const entry = live_entry(key);
   if (entry == nullptr || entry->expires_ms == kNever) return false;
   set_deadline(*entry, kNever);
+  count_change(key);
   if (sink_ != nullptr) sink_->record(SetExpiry{key, kNever});
   return true;
 }
@@ -173,6 +198,9 @@ std::size_t Keyspace::expire_due(std::size_t limit) {
 }
 
 void Keyspace::clear() {
+  for (auto& [key, watch] : watches_) {
+    if (table_.find(key) != nullptr) ++watch.changes;
+  }
   if (sink_ != nullptr) sink_->record(ClearKeys{});
   struct Cleared {
     Table table;

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -96,6 +97,16 @@ class Keyspace {
   /// Visits every key that has not expired, in no particular order.
   void for_each(const Visitor& visit) const;
 
+  // Watching: counts what changes a key, that it comes, goes or expires included. What changes
+  // inside a collection is counted there.
+
+  /// Begins to count the changes of `key` and returns how many there were, or goes on to.
+  std::uint64_t watch(std::string_view key);
+  /// Ends one watch() of `key`.
+  void unwatch(std::string_view key);
+  /// How many changes of a watched key there were.
+  [[nodiscard]] std::uint64_t changes_of(std::string_view key) const;
+
   // Changes.
 
   /// Makes `key` hold `value`, whatever it held. A deadline that it had is forgotten unless
@@ -125,6 +136,10 @@ class Keyspace {
     Value value;
     std::int64_t expires_ms = kNever;
   };
+  struct Watch {
+    std::size_t watchers = 0;
+    std::uint64_t changes = 0;
+  };
   using Table = KeyTable<std::unique_ptr<Entry>, 10>;
   using Deadlines = std::set<std::pair<std::int64_t, Entry*>>;
 
@@ -136,12 +151,14 @@ class Keyspace {
   std::string& text_at(std::string_view key);
   void set_deadline(Entry& entry, std::int64_t expires_ms);
   void remove(Entry& entry);
+  void count_change(std::string_view key);
 
   const std::uint64_t seed_;
   const Reaper reaper_;
   Table table_;
   Deadlines deadlines_;  // only the keys that expire, soonest first
   std::set<std::string_view> collection_names_;
+  std::map<std::string, Watch, std::less<>> watches_;
   std::int64_t now_ms_ = 0;
   std::uint64_t next_collection_id_ = 1;
   ChangeSink* sink_ = nullptr;

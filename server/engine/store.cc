@@ -105,12 +105,11 @@ std::optional<std::chrono::milliseconds> Store::longest_sleep() const {
 
 void Store::begin_transaction() {
   gate_.close();
+  if (persistence_ != nullptr) persistence_->begin_transaction();
 }
 
 Lsn Store::end_transaction() {
-  const Lsn lsn = persistence_ == nullptr ? 0 : persistence_->seal();
-  gate_.open();
-  return lsn;
+  return persistence_ == nullptr ? 0 : persistence_->end_transaction();
 }
 
 /// Threads that hold promises of replies, or refer to what this owns, end first.

@@ -76,9 +76,10 @@ class Store {
   // Transactions.
 
   TransactionGate& gate() noexcept { return gate_; }
-  /// What is recorded from now on is one frame of the journal, and nobody else writes.
+  /// What is recorded from now on is one frame of the journal, and the gate is closed.
   void begin_transaction();
-  /// Returns the LSN that the transaction's answer waits for, or 0.
+  /// Ends the frame. Returns the LSN that the transaction's answer waits for, or 0. The gate stays
+  /// closed: the caller opens it when it has said what waits for that LSN.
   Lsn end_transaction();
 
   /// Ends the workers and has everything on disk, whatever the policy. No turn may follow. Errors:

@@ -46,7 +46,7 @@ class Fixture : public FrontEnd, private StoreLoop {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
     peer = UniqueFd(ends[0]);
-    connection.emplace(7, UniqueFd(ends[1]), services);
+    connection.emplace(UniqueFd(ends[1]), sessions, services, [](Connection&) {});
   }
   ~Fixture() override { promises.clear(); }
 
@@ -86,14 +86,6 @@ class Fixture : public FrontEnd, private StoreLoop {
   void close_client(ClientId) override {}
   Result<int> listen(const std::vector<std::string>&, int port) override { return port; }
   void request_shutdown() override {}
-  std::uint64_t defer_reply(ClientId, std::size_t expected_bytes) override {
-    return connection->defer(expected_bytes);
-  }
-  void hold_reply(ClientId, std::uint64_t sequence, Lsn) override { connection->hold(sequence); }
-  void complete_reply(ClientId, std::uint64_t sequence, std::string bytes) override {
-    if (connection) connection->complete(sequence, std::move(bytes));
-  }
-
   void wake() override {}
   void wait() override {}
 
@@ -104,7 +96,8 @@ class Fixture : public FrontEnd, private StoreLoop {
       std::span<const CommandSpec>(kTestCommands), connection_commands(), string_commands(),
       client_commands()};
   CommandTable table{families};
-  Services services{*store, config, stats, *this, table};
+  Sessions sessions{*store, stats};
+  Services services{*store, config, stats, *this, sessions, table};
   UniqueFd peer;
   std::optional<Connection> connection;
 };
@@ -133,7 +126,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: a change of kind waits for what
   CHECK_FALSE(started("w3"));
   keep("r");
   REQUIRE(started("w3"));
-  CHECK(keyspace.contains("k"));  // a write beside a write
+  CHECK(store->keyspace().contains("k"));  // a write beside a write
   keep("w3");
   CHECK(replies() == "+w1\r\n+w2\r\n+r\r\n+w3\r\n+OK\r\n$1\r\nv\r\n");
 }
@@ -213,14 +206,14 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: QUIT waits for what is due and 
   keep("a");
   CHECK(replies() == "+a\r\n+OK\r\n");
   CHECK(connection->finished());
-  CHECK_FALSE(keyspace.contains("k"));
+  CHECK_FALSE(store->keyspace().contains("k"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: after a protocol error nothing is executed") {
   type("ping\r\n*1\r\n:1\r\nset k v\r\n");
   CHECK(replies() == "+PONG\r\n-ERR Protocol error: expected '$', got ':'\r\n");
   CHECK(connection->finished());
-  CHECK_FALSE(keyspace.contains("k"));
+  CHECK_FALSE(store->keyspace().contains("k"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: a half-closed client gets what it is owed") {
@@ -248,7 +241,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: an HTTP request is closed witho
   type("POST / HTTP/1.1\r\nHost: localhost\r\n\r\nset k v\r\n");
   CHECK(replies().empty());
   CHECK(connection->finished());
-  CHECK_FALSE(keyspace.contains("k"));
+  CHECK_FALSE(store->keyspace().contains("k"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: who does not read is not executed for ever") {
@@ -317,7 +310,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: an abandoned client's commands 
   connection->abandon();
   turn();
   CHECK(connection->finished());
-  CHECK_FALSE(keyspace.contains("k"));
+  CHECK_FALSE(store->keyspace().contains("k"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: a header of a huge bulk takes no memory") {

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "core/assert.h"
-#include "server/commands/errors.h"
 #include "server/commands/table.h"
 #include "server/engine/persistence.h"
 #include "server/net/socket.h"
@@ -79,7 +78,8 @@ Status Server::open_store(FileSystem& disk) {
   if (!store) return tl::unexpected(std::move(store.error()));
   store_ = std::move(*store);
   config_.workers = static_cast<int>(store_->workers().size());
-  services_.emplace(*store_, config_, stats_, *this, command_table());
+  sessions_.emplace(*store_, stats_);
+  services_.emplace(*store_, config_, stats_, *this, *sessions_, command_table());
   return {};
 }
 
@@ -101,7 +101,8 @@ void Server::request_shutdown() {
 Status Server::run() {
   name_this_thread("event-loop");
   prefer_latency();
-  while (!stop_.load()) turn();
+  // A transaction that runs is carried out to its end.
+  while (!stop_.load() || store_->gate().is_closed()) turn();
   Status stopped = stop();
   store_->abandon_waiting_operations();
   connections_.clear();
@@ -138,35 +139,11 @@ void Server::turn() {
   store_->begin_turn(unix_time_ms());
   for (const PollEvent& event : events) handle(event);
   store_->collect();
-  release_replies();
-  serve_queued();
+  sessions_->release_held();
+  if (!stop_.load()) serve_queued();
   store_->end_turn();
   tick();
-  release_replies();
-}
-
-/// Lets go of the replies whose changes the journal has by now; if it cannot keep them, of all,
-/// with an error in their place. Before connections are served, so that these send them; and after,
-/// so that what they have changed is on its way to the disk as one batch.
-void Server::release_replies() {
-  Persistence* const persistence = store_->persistence();
-  if (persistence == nullptr) return;
-  persistence->seal();                          // of keys that have expired
-  const Status health = persistence->health();  // first: what is durable by then is answered
-  const Lsn answerable = persistence->poll();
-  while (!held_.empty() && (held_.front().lsn <= answerable || !health)) {
-    const HeldReply held = held_.front();
-    held_.pop_front();
-    Connection* const connection = find(held.client);
-    if (connection == nullptr) continue;
-    std::string error;
-    if (held.lsn > answerable) {
-      ReplyWriter(error, RespVersion::kResp2).error(misconf_error(health.error()));
-      ++stats_.error_replies;
-    }
-    connection->release(held.sequence, error);
-    enqueue(*connection);
-  }
+  sessions_->release_held();
 }
 
 void Server::handle(const PollEvent& event) {
@@ -187,7 +164,7 @@ void Server::handle(const PollEvent& event) {
 
 void Server::enqueue(Connection& connection) {
   if (std::exchange(connection.queued, true)) return;
-  queued_.push_back(connection.client().id);
+  queued_.push_back(connection.id());
 }
 
 /// Every connection on the list executes its share and sends all its replies in one go. Those that
@@ -297,10 +274,13 @@ void Server::admit(UniqueFd fd) {
     return;
   }
   tune_connection(fd.get(), config_.tcp_keepalive);
-  const ClientId id = ++last_client_;
-  auto connection = std::make_unique<Connection>(id, std::move(fd), *services_);
+  auto connection =
+      std::make_unique<Connection>(std::move(fd), *sessions_, *services_,
+                                   [this](Connection& progressed) { enqueue(progressed); });
+  const ClientId id = connection->id();
   connection->watched = {.readable = true};
   if (!poller_->add(connection->fd(), id, connection->watched)) return;
+  connection->is_watched = true;
   ++stats_.connections;
   connections_.emplace(id, std::move(connection));
 }
@@ -315,9 +295,10 @@ Result<int> Server::listen(const std::vector<std::string>& addresses, int port) 
   return chosen;
 }
 
+/// Its session stays until a transaction that runs has ended, which looks at it then.
 void Server::close(Connection& connection) {
-  poller_->remove(connection.fd());
-  connections_.erase(connection.client().id);
+  if (std::exchange(connection.is_watched, false)) poller_->remove(connection.fd());
+  if (!connection.must_stay()) connections_.erase(connection.id());
 }
 
 Connection* Server::find(ClientId id) {
@@ -341,24 +322,6 @@ void Server::close_client(ClientId id) {
   Connection* const connection = find(id);
   if (connection == nullptr) return;
   connection->abandon();
-  enqueue(*connection);
-}
-
-std::uint64_t Server::defer_reply(ClientId id, std::size_t expected_bytes) {
-  return find(id)->defer(expected_bytes);
-}
-
-void Server::hold_reply(ClientId id, std::uint64_t sequence, Lsn lsn) {
-  Connection* const connection = find(id);
-  if (connection == nullptr) return;
-  connection->hold(sequence);
-  held_.push_back({lsn, id, sequence});
-}
-
-void Server::complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) {
-  Connection* const connection = find(id);
-  if (connection == nullptr) return;
-  connection->complete(sequence, std::move(bytes));
   enqueue(*connection);
 }
 

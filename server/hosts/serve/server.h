@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,6 +25,7 @@
 #include "server/net/unique_fd.h"
 #include "server/net/wake_up.h"
 #include "server/runtime/stats.h"
+#include "server/session/sessions.h"
 
 namespace engram {
 
@@ -55,24 +55,12 @@ class Server final : public FrontEnd, private StoreLoop {
   [[nodiscard]] std::size_t client_count() const override { return connections_.size(); }
   void close_client(ClientId id) override;
   Result<int> listen(const std::vector<std::string>& addresses, int port) override;
-  std::uint64_t defer_reply(ClientId id, std::size_t expected_bytes) override;
-  void hold_reply(ClientId id, std::uint64_t sequence, Lsn lsn) override;
-  void complete_reply(ClientId id, std::uint64_t sequence, std::string bytes) override;
-
  private:
   Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poller);
-
-  /// A reply that leaves once the journal may acknowledge `lsn`.
-  struct HeldReply {
-    Lsn lsn;
-    ClientId client;
-    std::uint64_t sequence;
-  };
 
   Status open_store(FileSystem& disk);
   void wake() override;
   void wait() override;
-  void release_replies();
   void save_if_due();
   Status stop();
   std::span<const PollEvent> next_events();
@@ -96,10 +84,9 @@ class Server final : public FrontEnd, private StoreLoop {
   std::unique_ptr<Poller> poller_;
   Listeners listeners_;
   std::unique_ptr<Store> store_;
-  std::optional<Services> services_;  // once there is a store
-  std::deque<HeldReply> held_;        // by LSN
+  std::optional<Sessions> sessions_;  // once there is a store
+  std::optional<Services> services_;  // likewise
   tsl::robin_map<ClientId, std::unique_ptr<Connection>> connections_;
-  ClientId last_client_ = 0;
   std::vector<ClientId> queued_;   // to be looked at in this turn
   std::vector<ClientId> serving_;  // keeps its capacity between turns
   std::int64_t next_tick_ms_ = 0;

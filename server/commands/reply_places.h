@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the reply of a command goes that is answered later. The room above implements it: it knows
+// which clients are still there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "server/commands/client.h"
+#include "server/durability/store_files.h"
+
+namespace engram {
+
+/// Threads: the event loop's only.
+class ReplyPlaces {
+ public:
+  virtual ~ReplyPlaces() = default;
+
+  /// Reserves the place of one reply in the client's order and returns its sequence number.
+  /// The command being executed by `id` is then answered by complete(), not by its writer.
+  /// Until then the reply counts as `expected_bytes` of unsent output, which hold back a client
+  /// that does not read.
+  virtual std::uint64_t defer(ClientId id, std::size_t expected_bytes) = 0;
+
+  /// A reserved place is not left before the journal may acknowledge `lsn`. If it never may, an
+  /// error takes the place of the reply. Does nothing if the client has gone.
+  virtual void hold(ClientId id, std::uint64_t sequence, Lsn lsn) = 0;
+
+  /// Fills a reserved place. Does nothing if the client has gone.
+  virtual void complete(ClientId id, std::uint64_t sequence, std::string bytes) = 0;
+};
+
+}  // namespace engram

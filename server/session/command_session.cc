@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/session/command_session.h"
+
+#include <numeric>
+#include <utility>
+
+#include "server/commands/errors.h"
+#include "server/engine/persistence.h"
+#include "server/runtime/stats.h"
+
+namespace engram {
+namespace {
+
+/// The sequence number of a step of a transaction, which has no place of its own.
+constexpr std::uint64_t kStep = ~std::uint64_t{0};
+
+std::size_t argument_bytes(Arguments argv) {
+  return std::accumulate(
+      argv.begin(), argv.end(), std::size_t{0},
+      [](std::size_t sum, std::string_view argument) { return sum + argument.size(); });
+}
+
+}  // namespace
+
+CommandSession::CommandSession(Sessions& sessions, Services& services, ClientSink& sink)
+    : Session(sessions, sink), services_(services), transaction_(*this, services) {}
+
+bool CommandSession::is_queued(const CommandTable::Resolution& resolution) const noexcept {
+  return transaction_.is_open() && (resolution.spec->flags & command_flag::kInMulti) == 0;
+}
+
+bool CommandSession::start(Arguments argv) {
+  const CommandTable::Resolution resolution = services_.commands.resolve(argv);
+  const bool is_executed = resolution.spec != nullptr && !is_queued(resolution);
+  if (must_wait(is_executed ? resolution.spec->kind() : CommandKind::kNeutral)) return false;
+  ++services_.stats.commands;
+  call(resolution, argv);
+  return true;
+}
+
+void CommandSession::refuse(std::string_view error_reply) {
+  ++services_.stats.error_replies;
+  if (client_.reply_mode == ReplyMode::kOn) order_.append(error_reply);
+}
+
+/// Executes one command. Its reply goes straight to the sink unless an earlier one is still due or
+/// the client does not want it.
+void CommandSession::call(const CommandTable::Resolution& resolution, Arguments argv) {
+  muted_ = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkip;
+  const bool may_be_held = holding_journal(kind_) != nullptr;
+  const bool is_direct = order_.empty() && !muted_ && !may_be_held;
+  std::string* const buffer = is_direct ? sink_.buffer() : nullptr;
+  std::string detour;
+  std::string& target = buffer != nullptr ? *buffer : detour;
+  const std::size_t begin = target.size();
+  const std::uint64_t place = order_.next();
+  ReplyWriter writer(target, client_.resp);
+  order_.set_kept_back(may_be_held);
+  executing_ = true;
+  execute(resolution, argv, writer);
+  executing_ = false;
+  if (target.size() > begin && target[begin] == '-') ++services_.stats.error_replies;
+  Persistence* const persistence = services_.store.persistence();
+  const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
+  if (lsn != 0 && may_be_held) hold_answer(place, lsn, argument_bytes(argv), detour);
+  order_.set_kept_back(false);
+  // CLIENT REPLY ON and RESET answer although their client was muted until now.
+  if (!muted_ || client_.reply_mode == ReplyMode::kOn) order_.append(detour);
+  advance_reply_mode();
+}
+
+void CommandSession::execute(const CommandTable::Resolution& resolution, Arguments argv,
+                             ReplyWriter& writer) {
+  if (resolution.spec == nullptr) {
+    if (transaction_.is_open()) transaction_.abort();
+    return writer.error(resolution.error);
+  }
+  if (is_queued(resolution)) return queue(resolution, argv, writer);
+  if (const Status health = write_health(kind_); !health) {
+    return writer.error(misconf_error(health.error()));
+  }
+  client_.command = resolution.spec;
+  client_.container = resolution.container;
+  CommandContext context(argv, *resolution.spec, writer, client_, transaction_, services_);
+  resolution.spec->handler(context);
+}
+
+void CommandSession::queue(const CommandTable::Resolution& resolution, Arguments argv,
+                           ReplyWriter& writer) {
+  if ((resolution.spec->flags & command_flag::kNoMulti) != 0) {
+    transaction_.abort();
+    return writer.error("ERR Command not allowed inside a transaction");
+  }
+  if (const Status health = write_health(resolution.spec->kind()); !health) {
+    transaction_.abort();
+    return writer.error(misconf_error(health.error()));
+  }
+  if (!transaction_.queue(resolution, argv)) return services_.front_end.close_client(client_.id);
+  writer.simple("QUEUED");
+}
+
+/// Makes the answer of the command that was just executed wait for the journal, whether it is there
+/// already, in `answer`, or was promised for `place`. Until then the journal may have the command's
+/// bytes in memory; they count as output, so that a client cannot fill it while the disk hangs.
+void CommandSession::hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes,
+                                 std::string& answer) {
+  const bool is_answered = order_.next() == place;
+  if (is_answered) order_.reserve(kind_, muted_, answer.size());
+  order_.hold(place, bytes);
+  sessions_.hold(client_.id, place, lsn);
+  if (is_answered) order_.fill(place, std::exchange(answer, {}));
+}
+
+/// After each command: SKIP begins with the command after the one that asked for it and lasts for
+/// one.
+void CommandSession::advance_reply_mode() noexcept {
+  if (client_.reply_mode == ReplyMode::kSkip) client_.reply_mode = ReplyMode::kOn;
+  if (client_.reply_mode == ReplyMode::kSkipNext) client_.reply_mode = ReplyMode::kSkip;
+}
+
+std::uint64_t CommandSession::defer(std::size_t expected_bytes) {
+  if (!transaction_.is_in_step()) return Session::defer(expected_bytes);
+  transaction_.await_reply();
+  return kStep;
+}
+
+void CommandSession::complete(std::uint64_t sequence, std::string bytes) {
+  if (sequence == kStep) return transaction_.complete_step(bytes);
+  if (bytes.starts_with('-')) ++services_.stats.error_replies;
+  Session::complete(sequence, std::move(bytes));
+}
+
+}  // namespace engram

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session whose client sends commands of the RESP table, singly or in transactions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "server/commands/context.h"
+#include "server/commands/table.h"
+#include "server/session/session.h"
+#include "server/session/transaction.h"
+
+namespace engram {
+
+/// Threads: the event loop's only.
+class CommandSession final : public Session {
+ public:
+  /// All outlive it.
+  CommandSession(Sessions& sessions, Services& services, ClientSink& sink);
+
+  /// Executes a command, whose reply goes to the sink now or later. False: nothing was done, it has
+  /// to wait for those in flight; the sink is told when it is worth another try.
+  bool start(Arguments argv);
+
+  /// Answers an error to what could not be read as a command.
+  void refuse(std::string_view error_reply);
+
+  std::uint64_t defer(std::size_t expected_bytes) override;
+  void complete(std::uint64_t sequence, std::string bytes) override;
+
+ private:
+  friend class Transaction;
+
+  /// The command that was found is to be queued by the open transaction.
+  [[nodiscard]] bool is_queued(const CommandTable::Resolution& resolution) const noexcept;
+  void call(const CommandTable::Resolution& resolution, Arguments argv);
+  void execute(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
+  void queue(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
+  void hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes, std::string& answer);
+  void advance_reply_mode() noexcept;
+
+  Services& services_;
+  Transaction transaction_;
+};
+
+}  // namespace engram

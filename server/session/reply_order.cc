@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/session/reply_order.h"
+
+#include <numeric>
+#include <utility>
+
+#include "core/assert.h"
+
+namespace engram {
+
+ReplyOrder::Place& ReplyOrder::at(std::uint64_t sequence) {
+  ENGRAM_ASSERT(sequence - first_ < places_.size());
+  return places_[sequence - first_];
+}
+
+std::uint64_t ReplyOrder::reserve(CommandKind kind, bool muted, std::size_t expected_bytes) {
+  places_.push_back({.kind = kind, .muted = muted, .expected_bytes = expected_bytes});
+  bytes_ += expected_bytes;
+  ++unanswered_[static_cast<std::size_t>(kind)];
+  return next() - 1;
+}
+
+void ReplyOrder::fill(std::uint64_t sequence, std::string bytes) {
+  Place& place = at(sequence);
+  ENGRAM_ASSERT(!place.answered);
+  place.answered = true;
+  bytes_ -= place.expected_bytes;
+  --unanswered_[static_cast<std::size_t>(place.kind)];
+  if (!place.muted) {
+    bytes_ += bytes.size();
+    place.reply = std::move(bytes);
+  }
+  leave();
+}
+
+void ReplyOrder::hold(std::uint64_t sequence, std::size_t bytes) {
+  Place& place = at(sequence);
+  place.held = true;
+  place.held_bytes += bytes;
+  bytes_ += bytes;
+}
+
+void ReplyOrder::release(std::uint64_t sequence, const Error* error) {
+  Place& place = at(sequence);
+  place.held = false;
+  bytes_ -= std::exchange(place.held_bytes, 0);
+  if (error != nullptr && !place.muted) place.error = sink_.refusal(*error);
+  leave();
+}
+
+void ReplyOrder::append(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (places_.empty()) return sink_.reply(bytes);
+  places_.back().following.append(bytes);
+  bytes_ += bytes.size();
+}
+
+void ReplyOrder::set_kept_back(bool kept_back) {
+  kept_back_ = kept_back;
+  if (!kept_back) leave();
+}
+
+std::size_t ReplyOrder::unanswered() const noexcept {
+  return std::accumulate(unanswered_.begin(), unanswered_.end(), std::size_t{0});
+}
+
+void ReplyOrder::leave() {
+  if (kept_back_) return;
+  while (!places_.empty() && places_.front().answered && !places_.front().held) {
+    const Place front = std::move(places_.front());
+    places_.pop_front();
+    ++first_;
+    bytes_ -= front.reply.size() + front.following.size();
+    if (!front.muted) sink_.reply(front.error.empty() ? front.reply : front.error);
+    if (!front.following.empty()) sink_.reply(front.following);
+  }
+}
+
+}  // namespace engram

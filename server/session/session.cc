@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/session/session.h"
+
+#include <utility>
+
+#include "server/engine/persistence.h"
+#include "server/runtime/stats.h"
+
+namespace engram {
+namespace {
+
+constexpr std::size_t kMostPending = 1024;
+constexpr std::size_t kMostReadsPerWorker = 8;  // in flight: enough to keep the workers busy
+
+}  // namespace
+
+Session::Session(Sessions& sessions, ClientSink& sink)
+    : sessions_(sessions), sink_(sink), order_(sink) {
+  client_.id = sessions.take_id();
+  client_.connected_ms = client_.active_ms = sessions.store().keyspace().now_ms();
+  sessions_.add(client_.id, *this);
+}
+
+Session::~Session() {
+  sessions_.remove(client_.id);
+}
+
+/// Neighbours of one kind may be in flight together. Of reads only as many as keep the workers
+/// busy, because those of other clients queue behind them.
+bool Session::may_start(CommandKind kind) const noexcept {
+  if (runs_transaction_ || order_.size() >= kMostPending) return false;
+  Store& store = sessions_.store();
+  switch (kind) {
+    case CommandKind::kNeutral:
+      return true;
+    case CommandKind::kRead:
+      return order_.unanswered(CommandKind::kWrite) == 0 &&
+             order_.unanswered(CommandKind::kRead) < kMostReadsPerWorker * store.workers().size();
+    case CommandKind::kWrite:
+      return order_.unanswered(CommandKind::kRead) == 0 && !store.gate().is_closed();
+    case CommandKind::kTransaction:
+      return order_.unanswered() == 0 && !store.gate().is_closed();
+  }
+  return false;
+}
+
+bool Session::must_wait(CommandKind kind) {
+  kind_ = kind;
+  if (may_start(kind)) return false;
+  const bool changes = kind == CommandKind::kWrite || kind == CommandKind::kTransaction;
+  const bool is_kept_out = changes && sessions_.store().gate().is_closed() && !runs_transaction_;
+  if (is_kept_out && !std::exchange(waits_for_gate_, true)) sessions_.wake_when_open(client_.id);
+  return true;
+}
+
+void Session::gate_opened() {
+  waits_for_gate_ = false;
+  sink_.progressed();
+}
+
+bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>& begin) {
+  if (must_wait(kind)) return false;
+  muted_ = false;
+  const std::uint64_t place = order_.next();
+  if (const Status health = write_health(kind); !health) {
+    order_.reserve(kind, false, 0);
+    order_.hold(place, 0);
+    order_.fill(place, {});
+    order_.release(place, &health.error());
+    return true;
+  }
+  const bool may_be_held = holding_journal(kind) != nullptr;
+  order_.set_kept_back(may_be_held);
+  executing_ = true;
+  begin(Deferred(sessions_, client_.id, client_.resp, 0));
+  executing_ = false;
+  Persistence* const persistence = sessions_.store().persistence();
+  const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
+  if (lsn != 0 && may_be_held) sessions_.hold(client_.id, place, lsn);
+  order_.set_kept_back(false);
+  return true;
+}
+
+Persistence* Session::holding_journal(CommandKind kind) const {
+  Persistence* const persistence = sessions_.store().persistence();
+  const bool may_hold =
+      kind == CommandKind::kWrite && persistence != nullptr && persistence->holds_answers();
+  return may_hold ? persistence : nullptr;
+}
+
+Status Session::write_health(CommandKind kind) const {
+  const Persistence* const persistence = sessions_.store().persistence();
+  if (kind != CommandKind::kWrite || persistence == nullptr) return {};
+  return persistence->health();
+}
+
+std::uint64_t Session::defer(std::size_t expected_bytes) {
+  return order_.reserve(kind_, muted_, expected_bytes);
+}
+
+void Session::complete(std::uint64_t sequence, std::string bytes) {
+  order_.fill(sequence, std::move(bytes));
+  if (!executing_) sink_.progressed();
+}
+
+void Session::release(std::uint64_t sequence, const Error* error) {
+  if (error != nullptr) ++sessions_.stats().error_replies;
+  order_.release(sequence, error);
+  sink_.progressed();
+}
+
+}  // namespace engram

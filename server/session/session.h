@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client is, whichever door it came through: who it says it is, the order of its requests
+// and replies, and which of them wait for the journal.
+//
+// The ordering rule: neighbouring requests of one kind (reads, or writes) may run in parallel, a
+// change of kind waits for what is in flight, a transaction waits for everything and everything
+// waits for it, and replies leave in the order of the requests. Sessions do not wait for each
+// other, except that nobody writes while a transaction runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "server/commands/client.h"
+#include "server/commands/context.h"
+#include "server/session/reply_order.h"
+#include "server/session/sessions.h"
+
+namespace engram {
+
+/// Threads: the event loop's only.
+class Session {
+ public:
+  /// Both outlive it.
+  Session(Sessions& sessions, ClientSink& sink);
+  virtual ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  [[nodiscard]] ClientId id() const noexcept { return client_.id; }
+  Client& client() noexcept { return client_; }
+  [[nodiscard]] const Client& client() const noexcept { return client_; }
+
+  /// Begins a request: `begin` gets the promise of its reply. False: nothing was done, it has to
+  /// wait for those in flight; the sink is told when it is worth another try.
+  bool start(CommandKind kind, const std::function<void(Deferred reply)>& begin);
+
+  /// Whether the request that was refused last may start now.
+  [[nodiscard]] bool may_resume() const noexcept { return may_start(kind_); }
+
+  /// Replies that are due, in bytes, as far as they are known.
+  [[nodiscard]] std::size_t pending_bytes() const noexcept { return order_.bytes(); }
+  /// No reply is due.
+  [[nodiscard]] bool quiet() const noexcept { return order_.empty(); }
+  /// A transaction runs, to its end, whether or not its client is there to see it.
+  [[nodiscard]] bool runs_transaction() const noexcept { return runs_transaction_; }
+
+  // What Sessions passes on.
+
+  virtual std::uint64_t defer(std::size_t expected_bytes);
+  virtual void complete(std::uint64_t sequence, std::string bytes);
+  /// The place is not left before release().
+  void hold(std::uint64_t sequence) { order_.hold(sequence, 0); }
+  /// The place may be left; with an error, that takes the reply's place.
+  void release(std::uint64_t sequence, const Error* error);
+  void gate_opened();
+
+ protected:
+  /// As may_start() for what is to be executed now. If not, the sink will be told.
+  bool must_wait(CommandKind kind);
+  /// The journal, if it may have to acknowledge a change of that kind before its answer leaves.
+  [[nodiscard]] Persistence* holding_journal(CommandKind kind) const;
+  /// Fails if requests of that kind change something and changes cannot be kept.
+  [[nodiscard]] Status write_health(CommandKind kind) const;
+
+  Sessions& sessions_;
+  ClientSink& sink_;
+  Client client_;
+  ReplyOrder order_;
+  CommandKind kind_ = CommandKind::kNeutral;  // of the request being executed, or refused last
+  bool muted_ = false;                        // so is its reply
+  bool executing_ = false;
+  bool runs_transaction_ = false;
+
+ private:
+  [[nodiscard]] bool may_start(CommandKind kind) const noexcept;
+
+  bool waits_for_gate_ = false;
+};
+
+}  // namespace engram

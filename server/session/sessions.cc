@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/session/sessions.h"
+
+#include <utility>
+
+#include "server/engine/persistence.h"
+#include "server/session/session.h"
+
+namespace engram {
+
+Session* Sessions::find(ClientId id) const {
+  const auto found = sessions_.find(id);
+  return found == sessions_.end() ? nullptr : found->second;
+}
+
+std::uint64_t Sessions::defer(ClientId id, std::size_t expected_bytes) {
+  return find(id)->defer(expected_bytes);
+}
+
+void Sessions::hold(ClientId id, std::uint64_t sequence, Lsn lsn) {
+  Session* const session = find(id);
+  if (session == nullptr) return;
+  session->hold(sequence);
+  held_.push_back({lsn, id, sequence});
+}
+
+void Sessions::complete(ClientId id, std::uint64_t sequence, std::string bytes) {
+  if (Session* const session = find(id)) session->complete(sequence, std::move(bytes));
+}
+
+void Sessions::wake_when_open(ClientId id) {
+  store_.gate().when_open([this, id] {
+    if (Session* const session = find(id)) session->gate_opened();
+  });
+}
+
+void Sessions::release_held() {
+  Persistence* const persistence = store_.persistence();
+  if (persistence == nullptr) return;
+  persistence->seal();                          // of keys that have expired
+  const Status health = persistence->health();  // first: what is durable by then is answered
+  const Lsn answerable = persistence->poll();
+  while (!held_.empty() && (held_.front().lsn <= answerable || !health)) {
+    const HeldReply held = held_.front();
+    held_.pop_front();
+    Session* const session = find(held.client);
+    if (session == nullptr) continue;
+    session->release(held.sequence, held.lsn <= answerable ? nullptr : &health.error());
+  }
+}
+
+}  // namespace engram

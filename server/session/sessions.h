@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sessions of one host, by id: where promised replies find their session again, and where
+// replies wait for the journal.
+#pragma once
+
+#include <deque>
+#include <functional>
+
+#include <tsl/robin_map.h>
+
+#include "server/commands/reply_places.h"
+#include "server/engine/store.h"
+#include "server/runtime/stats.h"
+
+namespace engram {
+
+class Session;
+
+/// Threads: the event loop's only.
+class Sessions final : public ReplyPlaces {
+ public:
+  /// Both outlive it.
+  Sessions(Store& store, ServerStats& stats) noexcept : store_(store), stats_(stats) {}
+
+  [[nodiscard]] Store& store() const noexcept { return store_; }
+  [[nodiscard]] ServerStats& stats() const noexcept { return stats_; }
+
+  /// An id that no session of this host has had.
+  [[nodiscard]] ClientId take_id() noexcept { return ++last_id_; }
+
+  // A session adds and removes itself.
+  void add(ClientId id, Session& session) { sessions_.emplace(id, &session); }
+  void remove(ClientId id) { sessions_.erase(id); }
+
+  /// Null if it has gone.
+  [[nodiscard]] Session* find(ClientId id) const;
+
+  std::uint64_t defer(ClientId id, std::size_t expected_bytes) override;
+  void hold(ClientId id, std::uint64_t sequence, Lsn lsn) override;
+  void complete(ClientId id, std::uint64_t sequence, std::string bytes) override;
+
+  /// Tells the session's sink that it may go on, once the gate of transactions is open.
+  void wake_when_open(ClientId id);
+
+  /// Lets go of the replies whose changes the journal has by now; if it cannot keep them, of all,
+  /// with an error in their place. To be called in each turn: before sessions execute, so that they
+  /// send what was held; and after, so that what they have changed is on its way to the disk as one
+  /// batch.
+  void release_held();
+
+ private:
+  /// A reply that leaves once the journal may acknowledge `lsn`.
+  struct HeldReply {
+    Lsn lsn;
+    ClientId client;
+    std::uint64_t sequence;
+  };
+
+  Store& store_;
+  ServerStats& stats_;
+  tsl::robin_map<ClientId, Session*> sessions_;
+  std::deque<HeldReply> held_;  // by LSN
+  ClientId last_id_ = 0;
+};
+
+}  // namespace engram

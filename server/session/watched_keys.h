@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/engine/keyspace.h"
+
+namespace engram {
+
+/// The keys that a client has asked to WATCH, and whether any of them has changed since: a string
+/// that was set, a key that expired, a collection whose content changes. Threads: the event loop's
+/// only.
+class WatchedKeys {
+ public:
+  /// `keyspace` outlives it.
+  explicit WatchedKeys(Keyspace& keyspace) noexcept : keyspace_(keyspace) {}
+  ~WatchedKeys() { clear(); }
+  WatchedKeys(const WatchedKeys&) = delete;
+  WatchedKeys& operator=(const WatchedKeys&) = delete;
+
+  /// A key that is watched already is watched from when it first was.
+  void add(std::string_view key);
+  void clear();
+  [[nodiscard]] bool any_changed();
+
+ private:
+  struct Watched {
+    std::string key;
+    std::uint64_t changes;                 // of the key, when it was added
+    std::weak_ptr<Collection> collection;  // that it held then
+    std::uint64_t version;                 // of the collection
+  };
+
+  [[nodiscard]] bool has_changed(const Watched& watched);
+
+  Keyspace& keyspace_;
+  std::vector<Watched> watched_;
+};
+
+}  // namespace engram
