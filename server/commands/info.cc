@@ -108,6 +108,15 @@ std::string_view verification_name(Verification verification) {
   return "";
 }
 
+/// Names of clients' choice, in one line.
+std::string comma_separated(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n'; }, ' ');
+  return text;
+}
+
 /// Redis's names where it has such a thing: what it calls rdb is the snapshot, aof is the journal.
 void persistence_section(Lines& out, const Services& services) {
   constexpr std::int64_t kMsPerSecond = 1000;
@@ -142,6 +151,9 @@ void persistence_section(Lines& out, const Services& services) {
   line(out, "snapshot_bytes", facts.snapshot_bytes);
   line(out, "snapshot_last_ms", facts.last_save_duration_ms);
   line(out, "snapshot_verification", verification_name(facts.verification));
+  if (!facts.damaged_collections.empty()) {
+    line(out, "damaged_indexes", comma_separated(facts.damaged_collections));
+  }
 }
 
 void stats_section(Lines& out, const Services& services) {

@@ -8,6 +8,7 @@
 #include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
+#include "server/engine/quarantine.h"
 #include "server/engine/recovery.h"
 #include "server/runtime/log.h"
 #include "server/runtime/process.h"
@@ -22,13 +23,18 @@ constexpr std::int64_t kMsPerSecond = 1000;
 constexpr std::int64_t kFirstRetryMs = 5 * kMsPerSecond;
 constexpr std::int64_t kLastRetryMs = 600 * kMsPerSecond;
 
-template <class Visit>
-void for_each_collection(const Keyspace& keyspace, Visit&& visit) {
-  keyspace.for_each([&](std::string_view name, const Value& value) {
-    if (const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value)) {
-      visit(name, **collection);
+using Collections = std::vector<std::pair<std::string, std::shared_ptr<Collection>>>;
+
+Collections collections_of(Keyspace& keyspace) {
+  const auto& all = keyspace.collection_names();
+  Collections collections;
+  for (const std::string& name : std::vector<std::string>(all.begin(), all.end())) {
+    const Value* const value = keyspace.peek(name);  // which may remove an expired one
+    if (value != nullptr) {
+      collections.emplace_back(name, std::get<std::shared_ptr<Collection>>(*value));
     }
-  });
+  }
+  return collections;
 }
 
 }  // namespace
@@ -62,9 +68,9 @@ Result<std::unique_ptr<Persistence>> Persistence::open(const PersistenceOptions&
   opened->last_save_lsn_ = recovered->next - 1 - recovered->frames;
   opened->replayed_frames_ = recovered->frames;
   keyspace.set_change_sink(opened.get());
-  for_each_collection(keyspace, [&](std::string_view, Collection& collection) {
-    collection.set_change_sink(opened.get());
-  });
+  for (const auto& [name, collection] : collections_of(keyspace)) {
+    collection->set_change_sink(opened.get());
+  }
   if (recovered->snapshot != nullptr) {
     opened->last_save_ms_ = recovered->snapshot->begun_ms();
     opened->snapshot_bytes_ = recovered->snapshot->bytes();
@@ -95,20 +101,19 @@ void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
   log_error(reason);
   verification_ = Verification::kFailed;
   if (owner == kStoreOwner) store_damage_ = reason;
-  for_each_collection(environment_.keyspace, [&](std::string_view, Collection& collection) {
-    if (collection.id() != owner) return;
-    collection.set_damage(reason);
-    damaged_.push_back(collection.weak_from_this());
-  });
+  for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
+    // In quarantine it says already why.
+    if (collection->id() != owner || !collection->damage().empty()) continue;
+    collection->set_damage(index_label(name) + ": " + reason);
+  }
 }
 
-/// Fails while there is damage that a snapshot would make look sound.
+/// Fails while there is damage that a snapshot would make look sound. What was dropped does no harm
+/// any more.
 Status Persistence::soundness() const {
   if (!store_damage_.empty()) return fail(ErrorCode::kDataLoss, store_damage_);
-  for (const auto& each : damaged_) {
-    if (const auto collection = each.lock()) {
-      return fail(ErrorCode::kDataLoss, collection->damage());
-    }
+  for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
+    if (!collection->damage().empty()) return fail(ErrorCode::kDataLoss, collection->damage());
   }
   return {};
 }
@@ -252,6 +257,10 @@ void Persistence::save_if_due(const SnapshotRules& rules) {
 }
 
 PersistenceFacts Persistence::facts() {
+  std::vector<std::string> damaged;
+  for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
+    if (!collection->damage().empty()) damaged.push_back(name);
+  }
   return {.policy = journal_->policy(),
           .journal_health = journal_->health(),
           .journal = journal_->stats(),
@@ -265,14 +274,15 @@ PersistenceFacts Persistence::facts() {
           .last_save_duration_ms = last_save_duration_ms_,
           .snapshot_bytes = snapshot_bytes_,
           .verification = verification_,
-          .replayed_frames = replayed_frames_};
+          .replayed_frames = replayed_frames_,
+          .damaged_collections = std::move(damaged)};
 }
 
 Status Persistence::close() {
   environment_.keyspace.set_change_sink(nullptr);
-  for_each_collection(environment_.keyspace, [](std::string_view, Collection& collection) {
-    collection.set_change_sink(nullptr);
-  });
+  for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
+    collection->set_change_sink(nullptr);
+  }
   return journal_->close();
 }
 

@@ -65,6 +65,7 @@ struct PersistenceFacts {
   std::uint64_t snapshot_bytes = 0;
   Verification verification = Verification::kNone;
   std::uint64_t replayed_frames = 0;
+  std::vector<std::string> damaged_collections = {};  ///< names; of a quarantine, too
 };
 
 /// Threads: the event loop's only.
@@ -149,8 +150,7 @@ class Persistence final : public ChangeSink {
   GracePeriod applying_;  // of recorded changes that workers carry out
   std::unique_ptr<SnapshotVerifier> verifier_;
   Verification verification_ = Verification::kNone;
-  std::string store_damage_;                        // of what belongs to no collection
-  std::vector<std::weak_ptr<Collection>> damaged_;  // those that were dropped do no harm any more
+  std::string store_damage_;  // of what belongs to no collection
   struct WaitingSync {
     Lsn lsn;
     std::function<void(const Result<Lsn>&)> done;

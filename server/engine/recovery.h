@@ -32,8 +32,10 @@ struct Recovered {
 };
 
 /// Brings the store's state into the keyspace. A torn tail of the journal is cut off and reported
-/// in the log. `files` gets the store's identity, a new one if there is nothing yet. Errors:
-/// kDataLoss for damage, kUnsupported for what this build cannot read, kIo, kResourceExhausted.
+/// in the log. A collection that cannot be restored, because it is damaged or this build does not
+/// know its primitive, has its damage() set and is empty; see restored_collections.h. `files` gets
+/// the store's identity, a new one if there is nothing yet. Errors: kDataLoss for damage of what
+/// belongs to no collection, kUnsupported for another version or store, kIo, kResourceExhausted.
 Result<Recovered> recover(StoreFiles& files, const RecoveryContext& context);
 
 }  // namespace engram

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/journal_replayer.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "core/row.h"
+#include "server/engine/collection.h"
+#include "server/engine/keyspace.h"
+#include "server/engine/keyspace_changes.h"
+
+namespace engram {
+namespace {
+
+/// Vectors being inserted while more of the journal is read.
+constexpr std::size_t kMostInFlight = 4096;
+
+tl::unexpected<Error> damaged(std::string message) {
+  return fail(ErrorCode::kDataLoss, std::move(message));
+}
+
+}  // namespace
+
+Status JournalReplayer::repeat_frame(Lsn lsn, std::string_view changes) {
+  if (Status repeated = repeat_all(changes); !repeated) {
+    Error& error = repeated.error();
+    error.message = "frame " + std::to_string(lsn) + " of the journal: " + error.message;
+    return repeated;
+  }
+  return work_.wait_until_at_most(kMostInFlight);
+}
+
+Status JournalReplayer::finish() {
+  ENGRAM_TRY(displaced_.put_all(collections_, work_));
+  ENGRAM_TRY(work_.wait_for_all());
+  collections_.report_skipped();
+  return {};
+}
+
+Status JournalReplayer::repeat_all(std::string_view changes) {
+  while (!changes.empty()) {
+    const auto change = decode(changes);
+    if (!change) return tl::unexpected(change.error());
+    ENGRAM_TRY(std::visit([this](const auto& it) { return apply(it); }, *change));
+  }
+  return {};
+}
+
+template <class KeyspaceChange>
+Status JournalReplayer::apply(const KeyspaceChange& change) {
+  repeat(keyspace_, change);
+  return {};
+}
+
+/// A collection that the snapshot knows already stays: what the journal puts into it is there, or
+/// comes.
+Status JournalReplayer::apply(const NewCollection& change) {
+  if (const Value* const value = keyspace_.peek(change.key)) {
+    const auto* const existing = std::get_if<std::shared_ptr<Collection>>(value);
+    if (existing != nullptr && (*existing)->id() == change.id) return {};
+  }
+  const auto restored = collections_.restore(change, nullptr);
+  if (!restored) return tl::unexpected(restored.error());
+  return {};
+}
+
+Status JournalReplayer::apply(const PutVector& change) {
+  const auto collection = collections_.find(change.id);
+  if (collection == nullptr) return {};
+  ENGRAM_TRY(read_vector(change, collection->spec().dim));
+  displaced_.forget(change.id, change.key);
+  if (collection->holds(change.key, vector_, change.slot)) return {};
+  ENGRAM_TRY(make_free(*collection, change.slot));
+  if (!collection->is_free(change.slot)) {
+    displaced_.add(change.id, change.key, change.slot, vector_);
+    return {};
+  }
+  return start_put(collection, change.key, vector_, change.slot, work_);
+}
+
+/// Fills vector_, and checks what else a put says.
+Status JournalReplayer::read_vector(const PutVector& change, std::size_t dim) {
+  vector_.resize(dim);
+  if (change.vector.size() != dim * sizeof(float)) {
+    return damaged("a vector of " + std::to_string(change.vector.size()) + " bytes, " +
+                   std::to_string(dim * sizeof(float)) + " were expected");
+  }
+  std::memcpy(vector_.data(), change.vector.data(), change.vector.size());
+  ENGRAM_TRY(check_vector(vector_));
+  if (change.slot < kMaxSlots) return {};
+  return damaged("there is no slot " + std::to_string(change.slot) + ", " +
+                 std::to_string(kMaxSlots) + " is the most");
+}
+
+/// When `slot` was chosen it was free. So it is now, once what went before has come to its end,
+/// unless the snapshot knows already what came to lie there later.
+Status JournalReplayer::make_free(Collection& collection, Slot slot) {
+  if (collection.is_free(slot)) return {};
+  ENGRAM_TRY(work_.wait_for_all());
+  if (collection.is_free(slot) || collection.is_held(slot)) return {};
+  collection.settle(work_.begin());
+  return work_.wait_for_all();
+}
+
+Status JournalReplayer::apply(const EraseVector& change) {
+  displaced_.forget(change.id, change.key);
+  if (const auto collection = collections_.find(change.id)) {
+    collection->erase(change.key, [done = work_.begin()](bool) { done({}); });
+  }
+  return {};
+}
+
+Status JournalReplayer::apply(const TuneIndex& change) {
+  const auto collection = collections_.find(change.id);
+  if (collection == nullptr) return {};
+  const auto done = work_.begin();
+  const Status tuned =
+      collection->tune({change.numbers.begin(), change.numbers.end()}, [done] { done({}); });
+  if (tuned) return {};
+  done({});
+  return damaged(tuned.error().message);
+}
+
+}  // namespace engram

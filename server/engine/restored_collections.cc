@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/restored_collections.h"
+
+#include <utility>
+
+#include "server/engine/keyspace.h"
+#include "server/engine/quarantine.h"
+#include "server/runtime/log.h"
+#include "server/runtime/process.h"
+
+namespace engram {
+
+Result<std::shared_ptr<Collection>> RestoredCollections::restore(const NewCollection& change,
+                                                                 const Load& load) {
+  auto collection = create(change);
+  Status restored;
+  if (!collection) {
+    restored = tl::unexpected(std::move(collection.error()));
+  } else if (load) {
+    restored = load(**collection);
+  }
+  if (restored) {
+    sound_[change.id] = *collection;
+    add(change, *collection);
+    return collection;
+  }
+  if (restored.error().code == ErrorCode::kResourceExhausted) {
+    return fail(ErrorCode::kResourceExhausted,
+                index_label(change.key) + ": " + restored.error().message);
+  }
+  ENGRAM_TRY(quarantine(change, load ? " of the snapshot" : "", restored.error()));
+  return std::shared_ptr<Collection>();
+}
+
+Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollection& change) const {
+  const auto metric = metric_from_name(change.metric);
+  if (!metric) {
+    return fail(ErrorCode::kUnsupported, "unknown metric '" + std::string(change.metric) + "'");
+  }
+  const auto primitive = find_primitive(change.primitive);
+  if (!primitive) return tl::unexpected(primitive.error());
+  auto options = Options::parse((*primitive)->create_options, change.options);
+  if (!options) return tl::unexpected(std::move(options.error()));
+  return Collection::create(
+      {.dim = change.dim,
+       .metric = *metric,
+       .primitive = *primitive,
+       .options = std::move(*options),
+       .kernel_name = context_.kernel_name},
+      {.workers = context_.workers, .id = change.id, .hash_seed = random_seed()});
+}
+
+Status RestoredCollections::quarantine(const NewCollection& change, const char* place,
+                                       const Error& reason) {
+  auto stand_in =
+      make_quarantined({.workers = context_.workers, .id = change.id, .hash_seed = random_seed()},
+                       index_label(change.key) + place + " cannot be restored: " + reason.message);
+  if (!stand_in) return tl::unexpected(std::move(stand_in.error()));
+  log_error((*stand_in)->damage() + "; the rest is served, VDROP removes it");
+  quarantined_[change.id].stand_in = *stand_in;
+  add(change, *stand_in);
+  return {};
+}
+
+void RestoredCollections::add(const NewCollection& change,
+                              const std::shared_ptr<Collection>& collection) {
+  context_.keyspace.reserve_collection_id(change.id);
+  context_.keyspace.set(change.key, collection);
+  if (change.expires_ms != kNeverExpires) {
+    context_.keyspace.expire_at(change.key, change.expires_ms);
+  }
+}
+
+std::shared_ptr<Collection> RestoredCollections::find(std::uint64_t id) {
+  if (const auto sound = sound_.find(id); sound != sound_.end()) return sound->second.lock();
+  if (const auto found = quarantined_.find(id); found != quarantined_.end()) {
+    ++found->second.skipped;
+  }
+  return nullptr;
+}
+
+void RestoredCollections::report_skipped() {
+  for (const auto& [id, quarantined] : quarantined_) {
+    const auto stand_in = quarantined.stand_in.lock();
+    if (stand_in == nullptr || quarantined.skipped == 0) continue;
+    stand_in->set_damage(stand_in->damage() + "; " + std::to_string(quarantined.skipped) +
+                         " later changes in the journal were skipped");
+    log_warning(stand_in->damage());
+  }
+}
+
+}  // namespace engram
