@@ -4,10 +4,10 @@
 #include <algorithm>
 
 #include "core/bound.h"
-#include "primitives/exact_scan.h"
+#include "core/exact_scan.h"
+#include "core/top_k.h"
 #include "primitives/flat/byte_product.h"
 #include "primitives/flat/coded_scan.h"
-#include "primitives/top_k.h"
 
 namespace engram::flat {
 namespace {

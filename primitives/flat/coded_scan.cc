@@ -134,7 +134,7 @@ class CodedScan {
   const std::span<const Query> queries_;
   const std::span<TopK> nearest_;
   CodedScratch& scratch_;
-  const Shape shape_;
+  const CodedShape shape_;
 };
 
 }  // namespace
