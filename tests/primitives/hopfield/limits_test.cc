@@ -16,20 +16,20 @@ namespace {
 
 using Given = std::vector<OptionText>;
 
-constexpr std::size_t kDim = 16;
+constexpr std::size_t kItemDim = 16;
 
-const Primitive& hopfield() {
+const Primitive& modern_hopfield() {
   return *find_primitive("hopfield").value();
 }
 
 TEST_CASE("primitives/hopfield: a beta that doubles cannot compute with is refused") {
-  TestCollection memory(hopfield(), Metric::kL2, 2);
+  TestCollection memory(modern_hopfield(), Metric::kL2, 2);
   memory.add(std::vector<float>{1, 2});
   memory.add(std::vector<float>{2, 1});
   const std::vector<float> cue{1, 1};
   const auto status_with = [&](OptionText option) {
     const Given given{option};
-    const Options options = Options::parse(hopfield().recall_options, given).value();
+    const Options options = Options::parse(modern_hopfield().recall_options, given).value();
     Recall recall;
     return memory.index().recaller()->recall({.vector = cue}, {.options = &options},
                                              memory.scratch(), recall);
@@ -51,19 +51,19 @@ TEST_CASE("primitives/hopfield: a beta that doubles cannot compute with is refus
 TEST_CASE(
     "primitives/hopfield: a damaged row has no weight, whether or not coordinates are hidden") {
   Rng rng = make_rng(15);
-  const Vectors items = uniform_vectors(rng, 20, kDim);
-  const std::vector<CoordinateRange> half{{0, kDim / 2}};
+  const Vectors items = uniform_vectors(rng, 20, kItemDim);
+  const std::vector<CoordinateRange> half{{0, kItemDim / 2}};
   const std::vector<CoordinateRange>* const all = nullptr;
   const Given given{{"BETA", "1"}};
-  const Options options = Options::parse(hopfield().recall_options, given).value();
+  const Options options = Options::parse(modern_hopfield().recall_options, given).value();
   for (const Metric metric : kMetrics) {
     CAPTURE(metric_name(metric));
-    TestCollection memory(hopfield(), metric, kDim);
+    TestCollection memory(modern_hopfield(), metric, kItemDim);
     memory.add_all(items);
     constexpr Slot kDamaged = 7;
     auto* const row =
         reinterpret_cast<float*>(const_cast<std::byte*>(memory.store().row(kDamaged)));
-    std::fill_n(row, kDim, std::nanf(""));
+    std::fill_n(row, kItemDim, std::nanf(""));
     for (const auto* const visible : {all, &half}) {
       const Recall recall = memory.recall_from({.vector = items[0], .visible = visible},
                                                {.options = &options, .top = items.count()});
