@@ -402,3 +402,23 @@ def test_links_lead_somewhere(document):
         if not path.exists() or (fragment and fragment not in anchors(path)):
             dead.append(link)
     assert not dead
+
+
+@pytest.fixture(scope="module")
+def tree():
+    """Paths of all sources, each behind a slash."""
+    return [
+        f"/{path.relative_to(ROOT)}"
+        for folder in (*FOLDERS, ".ci")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".cc", ".h", ".py", ".sh")
+    ]
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_exist(tree, document):
+    """A file may be named by the end of its path."""
+    text = document.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\.\./)*[\w./-]+\.(?:cc|h|py|sh))[` ]", text)
+    ends = {"/" + re.sub(r"^(\.\.?/)+", "", name) for name in named if "yours" not in name}
+    assert not [end for end in ends if not any(path.endswith(end) for path in tree)]
