@@ -8,7 +8,18 @@ import time
 import pytest
 
 import transactions
-from transactions import DISCARDED, NO_MULTI, QUEUED, Aborted, Caller
+from transactions import (  # noqa: F401: the fixtures
+    ABORTED,
+    DISCARDED,
+    NO_MULTI,
+    QUEUED,
+    Caller,
+    a,
+    b,
+    connect,
+    protocol,
+    run_all,
+)
 from wire import encode
 
 
@@ -17,34 +28,6 @@ def shared(request, tmp_path_factory):
     server = transactions.start(request.param, tmp_path_factory.mktemp(request.param))
     yield server
     server.end()
-
-
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture
-def connect(server, protocol):
-    callers = []
-
-    def connect_one():
-        callers.append(Caller(server, protocol))
-        return callers[-1]
-
-    yield connect_one
-    for caller in callers:
-        caller.wire.socket.close()
-
-
-@pytest.fixture
-def a(connect):
-    return connect()
-
-
-@pytest.fixture
-def b(connect):
-    return connect()
 
 
 def is_prevented(caller):
@@ -144,7 +127,7 @@ def test_a_change_while_commands_are_queued_counts(a, b):
     a.queue("SET x mine")
     b("SET x yours", "+OK")
     a("INCR y", QUEUED)
-    a("EXEC", Aborted)
+    a("EXEC", ABORTED)
     a("MGET x y", [b"yours", None])
 
 
@@ -176,7 +159,7 @@ def test_a_discarded_transaction_changes_nothing(a, b):
     b("WATCH y", "+OK")
     b("SET y 1", "+OK")
     b.queue("SET x 1")
-    b("EXEC", Aborted)
+    b("EXEC", ABORTED)
     assert not is_prevented(a)
 
 
@@ -232,7 +215,7 @@ def test_a_key_that_expires_while_commands_are_queued_is_changed(a):
     ttl_ms = a.ask("PTTL x")
     a.queue("SET x mine")
     time.sleep(ttl_ms / 1000 + 0.005)
-    a("EXEC", Aborted)
+    a("EXEC", ABORTED)
     a("GET x", None)
 
 
@@ -272,7 +255,7 @@ def test_unwatch_inside_comes_too_late(a, b):
     a("WATCH x", "+OK")
     b("SET x 1", "+OK")
     a.queue("UNWATCH")
-    a("EXEC", Aborted)
+    a("EXEC", ABORTED)
     a.queue("UNWATCH", "PING")
     a("EXEC", ["+OK", "+PONG"])
 
@@ -364,7 +347,7 @@ def test_of_two_who_want_the_same_the_first_wins(a, b):
         caller("GET x", None)
         caller.queue("INCR x")
     a("EXEC", [1])
-    b("EXEC", Aborted)
+    b("EXEC", ABORTED)
     a("GET x", b"1")
 
 
@@ -394,28 +377,10 @@ def test_a_thousand_keys_may_be_watched(a, b):
 def test_a_watched_transaction_may_be_one_packet(a):
     commands = ["SET x 1", "WATCH x", "SET x 2", "MULTI", "GET x", "EXEC", "WATCH x", "MULTI", "GET x", "EXEC"]
     a.wire.send_bytes(b"".join(encode(*words.split()) for words in commands))
-    a.expect("+OK", "+OK", "+OK", "+OK", QUEUED, Aborted, "+OK", "+OK", QUEUED, [b"2"])
+    a.expect("+OK", "+OK", "+OK", "+OK", QUEUED, ABORTED, "+OK", "+OK", QUEUED, [b"2"])
 
 
 # ---- what it is for
-
-
-def run_all(*functions):
-    failures = []
-
-    def guarded(function):
-        try:
-            function()
-        except BaseException as error:  # seen below
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def test_counting_by_reading_and_writing_loses_nothing(server, protocol):

@@ -5,7 +5,8 @@ against Redis 7, whose bytes engram must send."""
 import pytest
 
 import transactions
-from transactions import (
+from transactions import (  # noqa: F401: the fixtures
+    ABORTED,
     DISCARDED,
     NESTED,
     NO_INTEGER,
@@ -13,9 +14,11 @@ from transactions import (
     NOT_ALLOWED,
     QUEUED,
     WATCH_INSIDE,
-    Aborted,
-    Caller,
+    a,
+    b,
+    connect,
     field,
+    protocol,
 )
 from wire import encode
 
@@ -25,34 +28,6 @@ def shared(request, tmp_path_factory):
     server = transactions.start(request.param, tmp_path_factory.mktemp(request.param))
     yield server
     server.end()
-
-
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture
-def connect(server, protocol):
-    callers = []
-
-    def connect_one():
-        callers.append(Caller(server, protocol))
-        return callers[-1]
-
-    yield connect_one
-    for caller in callers:
-        caller.wire.socket.close()
-
-
-@pytest.fixture
-def a(connect):
-    return connect()
-
-
-@pytest.fixture
-def b(connect):
-    return connect()
 
 
 def wrong_arity(name):
@@ -66,7 +41,7 @@ def test_commands_wait_for_exec_and_are_answered_together(a, b):
     a.queue("SET x 1", "INCR x", "GET x", "GET none", "EXISTS x x", "DEL x", "TYPE x")
     b("EXISTS x", 0)
     a("EXEC", ["+OK", 2, b"2", None, 2, 1, "+none"])
-    a(("PING",), "+PONG")
+    a("PING", "+PONG")
 
 
 def test_a_transaction_may_be_empty(a):
@@ -268,15 +243,11 @@ def test_hello_takes_effect_where_it_stands(a):
         a(command, QUEUED)
     a.wire.send("EXEC")
     raw = a.wire.read_raw()
-    assert raw.startswith(b"*6\r\n" + encoded_null(a.protocol) + b"%")
+    assert raw.startswith(b"*6\r\n" + transactions.encoded(None, a.protocol) + b"%")
     assert b"\r\n_\r\n*" in raw
     assert raw.endswith(b"$-1\r\n-NOPROTO unsupported protocol version\r\n")
     a.protocol = 2
     a("GET x", None)
-
-
-def encoded_null(protocol):
-    return transactions.encoded(None, protocol)
 
 
 def test_the_reply_of_exec_is_in_the_protocol_of_its_time(a):
@@ -286,7 +257,7 @@ def test_the_reply_of_exec_is_in_the_protocol_of_its_time(a):
     a.ask(f"HELLO {other}")
     a.protocol = other
     a.queue("GET x")
-    a("EXEC", Aborted)
+    a("EXEC", ABORTED)
 
 
 def test_settings_of_the_client_are_made_in_their_turn(a):
@@ -375,6 +346,14 @@ def test_another_client_may_be_closed_from_inside(a, b):
     a("EXEC", [1, "+OK"])
     assert b.wire.is_closed()
     a("EXISTS x y", 1)
+
+
+def test_a_client_that_closes_itself_inside_has_its_transaction_executed(a, b):
+    number = a.ask("CLIENT ID")
+    a.queue("SET x 1", f"CLIENT KILL ID {number} SKIPME no", "SET y 1")
+    a.wire.send("EXEC")
+    a.wire.is_closed()
+    b("MGET x y", [b"1", b"1"])
 
 
 COMMANDS = {

@@ -2,6 +2,8 @@
 """What the tests of transactions share: clients that compare each reply byte for byte."""
 
 import shutil
+import struct
+import threading
 
 import pytest
 
@@ -26,8 +28,15 @@ SERVERS = [
 ]
 
 
-class Aborted:
-    """The reply of an EXEC that a watched key prevented."""
+NULL_ARRAY = object()
+ABORTED = NULL_ARRAY  # an EXEC that a watched key prevented
+
+
+def pack(*numbers):
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+EAST, NORTH, WEST = pack(1, 0), pack(0, 1), pack(-1, 0)
 
 
 def start(name, folder):
@@ -37,7 +46,7 @@ def start(name, folder):
 def encoded(reply, protocol):
     """The bytes of a reply: text is a line as it is sent, bytes are a bulk string, a list is an
     array."""
-    if reply is Aborted:
+    if reply is NULL_ARRAY:
         return b"_\r\n" if protocol == 3 else b"*-1\r\n"
     if reply is None:
         return b"_\r\n" if protocol == 3 else b"$-1\r\n"
@@ -88,3 +97,50 @@ class Caller:
 def field(line, name):
     text = line if isinstance(line, str) else line.decode()
     return dict(part.split("=", 1) for part in text.split())[name]
+
+
+@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture
+def connect(server, protocol):
+    callers = []
+
+    def connect_one():
+        callers.append(Caller(server, protocol))
+        return callers[-1]
+
+    yield connect_one
+    for caller in callers:
+        caller.wire.socket.close()
+
+
+@pytest.fixture
+def a(connect):
+    return connect()
+
+
+@pytest.fixture
+def b(connect):
+    return connect()
+
+
+def run_all(*functions):
+    """Runs each on a thread of its own; raises what one of them raised."""
+    failures = []
+
+    def guarded(function):
+        try:
+            function()
+        except BaseException as error:  # the caller's thread raises it
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
