@@ -15,11 +15,10 @@ from transactions import (  # noqa: F401: the fixtures
     b,
     connect,
     pack,
+    packet,
     protocol,
     run_all,
 )
-from wire import encode
-
 
 @pytest.fixture
 def busy(b):
@@ -48,7 +47,7 @@ def test_reads_go_on_and_writes_wait_while_a_transaction_works(connect, a, b, bu
     a.queue("INCR n", *busy, "INCR n")
     a.wire.send("EXEC")
     read_while_it_runs(b, a)
-    writer.wire.send_bytes(encode("INCR", "n") + encode("GET", "n"))
+    writer.wire.send_bytes(packet("INCR n", "GET n"))
     adder.wire.send("VADD", "busy", "new", pack(*[9.0] * 32))
     read_while_it_runs(b, a)
     assert not is_readable(writer) and not is_readable(adder)
@@ -56,6 +55,17 @@ def test_reads_go_on_and_writes_wait_while_a_transaction_works(connect, a, b, bu
     assert (first, last) == (1, 2)
     writer.expect(3, b"3")
     adder.expect(1)
+
+
+def test_a_survey_that_was_begun_before_changes_its_index_only_afterwards(connect, a, b, busy):
+    """VTUNE is a write whose change comes when all has been computed."""
+    tuner = connect()
+    tuner.wire.send(*busy[0])
+    a.queue("INCR n", *busy, "INCR n")
+    a.wire.send("EXEC")
+    read_while_it_runs(b, a)
+    tuner.wire.read()
+    assert select.select([a.wire.socket], [], [], 0.2)[0], "it was answered amid the transaction"
 
 
 def test_a_watched_key_is_looked_at_when_the_turn_has_come(connect, a, b, busy):
@@ -106,7 +116,7 @@ def test_many_writers_wait_for_their_turn(connect, a, b, busy):
     for number, writer in enumerate(writers):
         one = ("MULTI",), ("INCR", "n"), ("VADD", "busy", number, pack(*[1.0] * 32)), ("EXEC",)
         other = ("INCR", "n"), ("VGET", "busy", number), ("PING",), ("GET", "n")
-        writer.wire.send_bytes(b"".join(encode(*command) for command in one + other) * rounds)
+        writer.wire.send_bytes(packet(*one, *other) * rounds)
     read_while_it_runs(b, a)
     assert not any(map(is_readable, writers))
     last = 2
@@ -150,7 +160,7 @@ def test_a_transaction_may_have_twenty_thousand_steps(a, b):
         )
     ]
     a("MULTI", "+OK")
-    a.wire.send_bytes(b"".join(encode(*command) for command in commands))
+    a.wire.send_bytes(packet(*commands))
     a.expect(*[QUEUED] * steps)
     reply = a.ask("EXEC")
     assert len(reply) == steps

@@ -20,10 +20,12 @@ from transactions import (  # noqa: F401: the fixtures
     b,
     connect,
     pack,
+    packet,
     protocol,
+    receive,
     run_all,
 )
-from wire import ErrorReply, encode
+from wire import ErrorReply
 
 DIM = 8
 NO_INDEX = "-ERR no such index '{}', VNEW makes one"
@@ -183,8 +185,19 @@ def test_replies_of_vector_work_may_be_off(a, index):
     a(("VGET", index, "west"), WEST)
 
 
+def test_a_skip_amid_vector_work_concerns_what_follows_the_transaction(server, protocol, index):
+    with server.wire(protocol) as wire:
+        wire.send_bytes(
+            packet(
+                "MULTI", ("VADD", index, "west", WEST), "CLIENT REPLY SKIP", ("VADD", index, "west", WEST), "EXEC",
+                "PING skipped", "PING x",
+            )  # fmt: skip
+        )
+        receive(wire, ["+OK", *[QUEUED] * 3, "*3", 1, 0, b"x"], protocol)
+
+
 def test_packets_may_hold_many_transactions_or_parts_of_one(a, index):
-    def packet(numbers):
+    def rounds(numbers):
         commands, replies = [], []
         for number in numbers:
             vector = pack(number, number)
@@ -193,12 +206,12 @@ def test_packets_may_hold_many_transactions_or_parts_of_one(a, index):
                 ("VGET", index, "k"), ("GET", "n"), ("VDEL", index, "k"),
             ]  # fmt: skip
             replies += ["+OK", *[QUEUED] * 3, [1, number, vector], vector, b"%d" % number, 1]
-        return b"".join(encode(*command) for command in commands), replies
+        return packet(*commands), replies
 
-    data, replies = packet(range(1, 101))
+    data, replies = rounds(range(1, 101))
     a.wire.send_bytes(data)
     a.expect(*replies)
-    data, replies = packet(range(101, 104))
+    data, replies = rounds(range(101, 104))
     for byte in data:
         a.wire.send_bytes(bytes([byte]))
     a.expect(*replies)
@@ -206,13 +219,13 @@ def test_packets_may_hold_many_transactions_or_parts_of_one(a, index):
 
 def test_reset_after_exec_waits_for_the_vector_work(a, b, index):
     commands = [("MULTI",), ("VADD", index, "west", WEST), ("EXEC",), ("RESET",), ("VGET", index, "west")]
-    a.wire.send_bytes(b"".join(encode(*command) for command in commands))
+    a.wire.send_bytes(packet(*commands))
     a.expect("+OK", QUEUED, [1], "+RESET", WEST)
 
 
 def test_quit_after_exec_waits_for_the_vector_work(a, b, index):
     commands = [("MULTI",), ("VADD", index, "west", WEST), ("EXEC",), ("QUIT",), ("VDEL", index, "west")]
-    a.wire.send_bytes(b"".join(encode(*command) for command in commands))
+    a.wire.send_bytes(packet(*commands))
     a.expect("+OK", QUEUED, [1], "+OK")
     assert a.wire.is_closed()
     b(("VGET", index, "west"), WEST)

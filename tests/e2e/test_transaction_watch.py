@@ -17,10 +17,10 @@ from transactions import (  # noqa: F401: the fixtures
     a,
     b,
     connect,
+    packet,
     protocol,
     run_all,
 )
-from wire import encode
 
 
 @pytest.fixture(scope="module", params=transactions.SERVERS)
@@ -376,7 +376,7 @@ def test_a_thousand_keys_may_be_watched(a, b):
 
 def test_a_watched_transaction_may_be_one_packet(a):
     commands = ["SET x 1", "WATCH x", "SET x 2", "MULTI", "GET x", "EXEC", "WATCH x", "MULTI", "GET x", "EXEC"]
-    a.wire.send_bytes(b"".join(encode(*words.split()) for words in commands))
+    a.wire.send_bytes(packet(*commands))
     a.expect("+OK", "+OK", "+OK", "+OK", QUEUED, ABORTED, "+OK", "+OK", QUEUED, [b"2"])
 
 
@@ -407,10 +407,7 @@ def test_nobody_sees_half_a_transaction(server, protocol):
         caller = Caller(server, protocol)
         for number in range(300):
             caller.wire.send_bytes(
-                b"".join(
-                    encode(*words.split())
-                    for words in ("MULTI", f"SET x {number}", f"SET y {number}", "INCR x", "INCR y", "EXEC")
-                )
+                packet("MULTI", f"SET x {number}", f"SET y {number}", "INCR x", "INCR y", "EXEC")
             )
             caller.expect("+OK", *[QUEUED] * 4, ["+OK", "+OK", number + 1, number + 1])
         done.set()

@@ -18,9 +18,9 @@ from transactions import (  # noqa: F401: the fixtures
     b,
     connect,
     field,
+    packet,
     protocol,
 )
-from wire import encode
 
 
 @pytest.fixture(scope="module", params=transactions.SERVERS)
@@ -121,7 +121,7 @@ def test_arguments_are_kept_as_they_were_sent(a):
 def test_ten_thousand_commands_are_one_transaction(a, b):
     count = 10_000
     a("MULTI", "+OK")
-    a.wire.send_bytes(encode("INCR", "x") * count)
+    a.wire.send_bytes(packet("INCR x") * count)
     a.expect(*[QUEUED] * count)
     b("EXISTS x", 0)
     a("EXEC", list(range(1, count + 1)))
@@ -196,7 +196,7 @@ def test_a_command_that_fails_does_not_stop_those_after_it(a):
 
 def test_a_mistake_of_the_protocol_executes_nothing(a, b):
     a.queue("SET x 1")
-    a.wire.send_bytes(b"*1\r\n:1\r\n" + encode("EXEC"))
+    a.wire.send_bytes(b"*1\r\n:1\r\n" + packet("EXEC"))
     a.expect("-ERR Protocol error: expected '$', got ':'")
     assert a.wire.is_closed()
     b("EXISTS x", 0)
@@ -268,14 +268,14 @@ def test_settings_of_the_client_are_made_in_their_turn(a):
 
 def test_replies_may_be_switched_off_before_a_transaction(a):
     a.wire.send("CLIENT", "REPLY", "OFF")
-    a.wire.send_bytes(encode("MULTI") + encode("SET", "x", 1) + encode("EXEC"))
+    a.wire.send_bytes(packet("MULTI", "SET x 1", "EXEC"))
     a("CLIENT REPLY ON", "+OK")
     a("GET x", b"1")
 
 
 def test_replies_switched_on_while_queueing_stay_off_until_exec(a):
     a.wire.send("CLIENT", "REPLY", "OFF")
-    a.wire.send_bytes(encode("MULTI") + encode("SET", "x", 1) + encode("CLIENT", "REPLY", "ON"))
+    a.wire.send_bytes(packet("MULTI", "SET x 1", "CLIENT REPLY ON"))
     a("EXEC", "+OK")  # of CLIENT REPLY; the head of the array was sent before
     a("GET x", b"1")
 
@@ -305,17 +305,11 @@ def test_skip_skips_the_answer_to_multi(a):
     ],
     ids=["off and on", "skip", "off"],
 )
-def test_switching_replies_inside_leaves_holes_in_the_array(
-    server, protocol, commands, replies
-):
+def test_switching_replies_inside_leaves_holes_in_the_array(server, protocol, commands, replies):
     """The array's head counts all answers, those too that are then not sent."""
-    expected = b"".join(transactions.encoded(reply, protocol) for reply in replies)
     with server.wire(protocol) as wire:
-        wire.send_bytes(b"".join(encode(*words.split()) for words in ["MULTI", *commands]))
-        received = b""
-        while len(received) < len(expected):
-            received += wire.socket.recv(len(expected) - len(received))
-    assert received == expected
+        wire.send_bytes(packet("MULTI", *commands))
+        transactions.receive(wire, replies, protocol)
 
 
 def test_client_list_counts_what_is_queued(a, b):
@@ -398,18 +392,14 @@ REPLIES = [
 ]  # fmt: skip
 
 
-def packet(commands):
-    return b"".join(encode(*words.split()) for words in commands)
-
-
 def test_a_transaction_may_be_one_packet(a):
-    a.wire.send_bytes(packet(SENT) * 50)
+    a.wire.send_bytes(packet(*SENT) * 50)
     for _ in range(50):
         a.expect(*REPLIES)
 
 
 def test_a_transaction_may_be_cut_anywhere(a, b):
-    data = packet(SENT[:6])
+    data = packet(*SENT[:6])
     for cut in range(1, len(data)):
         a.wire.send_bytes(data[:cut])
         b("PING", "+PONG")
@@ -418,7 +408,7 @@ def test_a_transaction_may_be_cut_anywhere(a, b):
 
 
 def test_a_transaction_may_come_byte_by_byte(a):
-    for byte in packet(SENT):
+    for byte in packet(*SENT):
         a.wire.send_bytes(bytes([byte]))
     a.expect(*REPLIES)
 

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 import live
+from wire import encode
 
 QUEUED = "+QUEUED"
 NESTED = "-ERR MULTI calls can not be nested"
@@ -57,6 +58,19 @@ def encoded(reply, protocol):
     if isinstance(reply, bytes):
         return b"$%d\r\n%s\r\n" % (len(reply), reply)
     return b"*%d\r\n%s" % (len(reply), b"".join(encoded(part, protocol) for part in reply))
+
+
+def packet(*commands):
+    return b"".join(encode(*words_of(command)) for command in commands)
+
+
+def receive(wire, replies, protocol):
+    """As many bytes as the replies have, if they come; they need not be whole replies."""
+    expected = b"".join(encoded(reply, protocol) for reply in replies)
+    received = b""
+    while len(received) < len(expected):
+        received += wire.socket.recv(len(expected) - len(received))
+    assert received == expected
 
 
 def words_of(command):
