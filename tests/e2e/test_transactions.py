@@ -2,8 +2,11 @@
 """MULTI, EXEC, DISCARD: what is queued, what is executed, and what a mistake costs. The same tests run
 against Redis 7, whose bytes engram must send."""
 
+import subprocess
+
 import pytest
 
+import live
 import transactions
 from transactions import (  # noqa: F401: the fixtures
     ABORTED,
@@ -424,3 +427,15 @@ def test_watch_is_refused_inside_and_harms_nothing(a, b):
     a("GET x", QUEUED)
     b("SET x 1", "+OK")
     a("EXEC", [b"1"])
+
+
+def test_redis_cli_runs_a_transaction(server):
+    done = subprocess.run(
+        ["redis-cli", "-p", str(server.port)],
+        input="MULTI\nSET x 1\nINCR x\nEXEC\nEXEC\n",
+        capture_output=True,
+        text=True,
+        timeout=live.PATIENCE_SECONDS,
+    )
+    assert done.stdout.split("\n")[:5] == ["OK", "QUEUED", "QUEUED", "OK", "2"]
+    assert "EXEC without MULTI" in done.stdout
