@@ -20,6 +20,16 @@
 namespace engram {
 namespace {
 
+/// Redis's letters for what a client is in the middle of.
+std::string client_flags(const Client& client) {
+  std::string flags;
+  if (client.queued >= 0) flags += 'x';
+  if (client.watch_broken) flags += 'd';
+  if (client.no_evict) flags += 'e';
+  if (client.no_touch) flags += 'T';
+  return flags.empty() ? "N" : flags;
+}
+
 /// One line of CLIENT LIST, in Redis's order of fields.
 std::string describe(const Client& client, std::int64_t now_ms) {
   return fmt::format(
@@ -28,10 +38,7 @@ std::string describe(const Client& client, std::int64_t now_ms) {
       "tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
       client.id, client.address, client.local_address, client.fd, client.name,
       (now_ms - client.connected_ms) / 1000, (now_ms - client.active_ms) / 1000,
-      client.no_evict   ? "e"
-      : client.no_touch ? "T"
-                        : "N",
-      client.queued, client.input_bytes, client.input_capacity - client.input_bytes, client.output_bytes,
+      client_flags(client), client.queued, client.input_bytes, client.input_capacity - client.input_bytes, client.output_bytes,
       client.input_capacity + client.output_bytes,
       client.command == nullptr ? "NULL" : full_name(client.container, *client.command),
       static_cast<int>(client.resp), client.library_name, client.library_version);
@@ -66,6 +73,7 @@ void client_setinfo(CommandContext& context) {
 }
 
 void client_info(CommandContext& context) {
+  context.client.watch_broken = context.transaction.is_watch_broken();
   context.reply.verbatim(describe(context.client, context.services.store.keyspace().now_ms()) +
                          "\n");
 }
