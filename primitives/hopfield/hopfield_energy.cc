@@ -11,7 +11,7 @@
 namespace engram::hopfield {
 namespace {
 
-constexpr double kNone = -std::numeric_limits<double>::infinity();
+constexpr double kNoMass = -std::numeric_limits<double>::infinity();
 
 double squared_norm(const float* state, std::size_t dim) {
   double sum = 0;
@@ -57,7 +57,7 @@ double HopfieldEnergy::regularizer(const float* state) const noexcept {
 /// Of a similarity.
 double HopfieldEnergy::logit(double similarity) const noexcept {
   const double logit = beta_ * similarity;
-  return std::isfinite(logit) ? logit : kNone;
+  return std::isfinite(logit) ? logit : kNoMass;
 }
 
 /// Makes weights of the logits in `buffers`.
@@ -65,7 +65,7 @@ bool HopfieldEnergy::separate_logits(EnergyBuffers& buffers, Weighing& weighing,
                                      double regularizer) const {
   weighing.weights.resize(buffers.logits.size());
   const bool has_any = std::any_of(buffers.logits.begin(), buffers.logits.end(),
-                                   [](double logit) { return logit != kNone; });
+                                   [](double logit) { return logit != kNoMass; });
   if (!has_any) return false;
   weighing.conjugate = separation_.separate(buffers.logits, weighing.weights, buffers.separation);
   weighing.energy = regularizer - weighing.conjugate / beta_;
