@@ -12,7 +12,7 @@
 namespace engram {
 namespace {
 
-tl::unexpected<Error> damaged(std::string message) {
+tl::unexpected<Error> damaged_section(std::string message) {
   return fail(ErrorCode::kDataLoss, std::move(message));
 }
 
@@ -25,10 +25,11 @@ Status load_keys(SectionReader& reader, const SlotSet& stored, const LoadTarget&
   while (!fields.rest().empty()) {
     const Slot slot = fields.number<Slot>();
     const std::string_view key = fields.string();
-    if (!fields.ok()) return damaged("the section of keys ends in the middle of a key");
+    if (!fields.ok()) return damaged_section("the section of keys ends in the middle of a key");
     SlotEntry* const entry = stored.contains(slot) ? target.slots.load_key(slot, key) : nullptr;
     if (entry == nullptr) {
-      return damaged("slot " + std::to_string(slot) + " has a key, and no row or a key already");
+      return damaged_section("slot " + std::to_string(slot) +
+                             " has a key, and no row or a key already");
     }
     entries.push_back(entry);
   }
