@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs the packages of the named groups of packages.txt that are missing: install.sh run [test]
+# Installs the packages of the named groups of packages.txt that are missing: install.sh run [test] [all]
 # Does nothing, and asks for no rights, when nothing is missing.
 set -euo pipefail
 

@@ -124,4 +124,11 @@ struct IndexContext {
   const Kernel& kernel;
 };
 
+/// What a recaller sees of an index. All of it outlives the recaller.
+struct MemoryView {
+  IndexContext context;
+  const SlotSet& held;
+  const Index* graph = nullptr;  ///< a search for near items cheaper than a scan; null: none
+};
+
 }  // namespace engram

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "core/assert.h"
@@ -11,10 +13,34 @@
 namespace engram {
 namespace {
 
+struct Registry {
+  std::map<std::string_view, Primitive> primitives;
+  std::optional<DefaultRecaller> default_recaller;
+  std::once_flag completed;
+  bool is_complete = false;
+};
+
 /// Function-local, because registrations run before main in no particular order.
-std::map<std::string_view, Primitive>& registered() {
-  static std::map<std::string_view, Primitive> table;
-  return table;
+Registry& registry() {
+  static Registry registry;
+  return registry;
+}
+
+void complete(Primitive& primitive) {
+  if (primitive.complete != nullptr) primitive.complete(primitive);
+  const auto& recaller = registry().default_recaller;
+  if (!primitive.recalls_by_default || !recaller) return;
+  primitive.traits.recalls = true;
+  primitive.recall_options = recaller->recall_options();
+}
+
+const std::map<std::string_view, Primitive>& completed() {
+  Registry& all = registry();
+  std::call_once(all.completed, [&] {
+    all.is_complete = true;
+    for (auto& [name, primitive] : all.primitives) complete(primitive);
+  });
+  return all.primitives;
 }
 
 }  // namespace
@@ -25,13 +51,29 @@ Element stored_element(const Primitive& primitive, const Options& options) {
 
 Registration::Registration(const Primitive& primitive) {
   ENGRAM_ASSERT(primitive.create != nullptr);
-  const bool is_new = registered().emplace(primitive.name, primitive).second;
+  ENGRAM_ASSERT(!registry().is_complete);
+  const bool is_new = registry().primitives.emplace(primitive.name, primitive).second;
   ENGRAM_ASSERT(is_new);  // two primitives of one name
+}
+
+DefaultRecallerRegistration::DefaultRecallerRegistration(const DefaultRecaller& recaller) {
+  ENGRAM_ASSERT(!registry().is_complete && !registry().default_recaller);
+  registry().default_recaller = recaller;
+}
+
+Result<std::unique_ptr<Recaller>> make_default_recaller(const MemoryView& memory) {
+  const auto& recaller = registry().default_recaller;
+  if (!recaller) return nullptr;
+  return recaller->create(memory);
+}
+
+bool is_registered(std::string_view name) {
+  return registry().primitives.contains(name);
 }
 
 std::vector<const Primitive*> primitives() {
   std::vector<const Primitive*> all;
-  for (const auto& [name, primitive] : registered()) all.push_back(&primitive);
+  for (const auto& [name, primitive] : completed()) all.push_back(&primitive);
   return all;
 }
 

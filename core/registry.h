@@ -28,6 +28,12 @@ struct Primitive {
   std::size_t max_dimension = kMaxDimension;
   /// What the store of an index made with such options keeps, see IndexContext; null: float32.
   Element (*stored_element)(const Options& options) = nullptr;
+  /// Recalls as make_default_recaller() does: Traits::recalls and recall_options are filled in if
+  /// there is such a recaller.
+  bool recalls_by_default = false;
+  /// Fills in what depends on what else is registered. Called once, after the registrations and
+  /// before anyone sees the primitive; it may ask is_registered(). Null: nothing does.
+  void (*complete)(Primitive& primitive) = nullptr;
   /// Makes an empty index; `options` were parsed against create_options. Errors: kInvalidArgument
   /// for combinations that the schema cannot express, kResourceExhausted.
   Result<std::unique_ptr<Index>> (*create)(const IndexContext& context, const Options& options);
@@ -47,7 +53,25 @@ class Registration {
   explicit Registration(const Primitive& primitive);
 };
 
-/// Every primitive of this program, by name.
+/// How to recall from what any index holds. A program has at most one.
+struct DefaultRecaller {
+  std::span<const OptionSpec> (*recall_options)();
+  Result<std::unique_ptr<Recaller>> (*create)(const MemoryView& memory);
+};
+
+/// Registers it, at namespace scope of the source file of the primitive that it is of.
+class DefaultRecallerRegistration {
+ public:
+  explicit DefaultRecallerRegistration(const DefaultRecaller& recaller);
+};
+
+/// The default recaller over `memory`; null if the program has none. Errors: the recaller's.
+Result<std::unique_ptr<Recaller>> make_default_recaller(const MemoryView& memory);
+
+/// Whether there is a primitive of exactly that name.
+bool is_registered(std::string_view name);
+
+/// Every primitive of this program, by name. From the first call on, nothing more is registered.
 std::vector<const Primitive*> primitives();
 
 /// Errors: kInvalidArgument listing the names there are.

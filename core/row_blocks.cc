@@ -17,7 +17,7 @@ constexpr std::size_t kBlockBytes = kHugePage;
 constexpr std::size_t kChunkBlocks = 32;
 
 /// What is handed to a writer at once.
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 
 unsigned block_shift(std::size_t row_bytes) {
   const std::size_t rows = std::bit_floor(kBlockBytes / row_bytes);
@@ -73,7 +73,8 @@ std::size_t RowBlocks::section_bytes(Slot slot_end) const noexcept {
 Status RowBlocks::save(SectionWriter& writer, std::string_view name, const SlotSet& stored) const {
   ENGRAM_TRY(writer.begin(name));
   const Slot end = stored.end();
-  const std::size_t piece_rows = std::min(rows_per_block(), std::max(kPiece / row_bytes_, 1UL));
+  const std::size_t piece_rows =
+      std::min(rows_per_block(), std::max(kPieceBytes / row_bytes_, 1UL));
   const std::vector<std::byte> padding(block_bytes() - rows_per_block() * row_bytes_);
   std::vector<std::byte> piece;
   for (Slot begin = 0; begin < end;) {

@@ -20,7 +20,7 @@ constexpr std::string_view kRows = "store.rows";
 constexpr std::string_view kFactors = "store.factors";
 
 /// What is handed to the writer at once.
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kSectionPieceBytes = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -34,8 +34,8 @@ Status VectorStore::save_factors(SectionWriter& writer, const SlotSet& stored) c
   const Slot end = stored.end();
   std::vector<float> piece;
   for (Slot begin = 0; begin < end;) {
-    const Slot stop =
-        begin + static_cast<Slot>(std::min(kPiece / sizeof(float), std::size_t{end - begin}));
+    const Slot stop = begin + static_cast<Slot>(std::min(kSectionPieceBytes / sizeof(float),
+                                                         std::size_t{end - begin}));
     piece.assign(stop - begin, 0.0F);
     stored.for_each(begin, stop, [&](Slot slot) { piece[slot - begin] = factors_[slot]; });
     ENGRAM_TRY(writer.append(std::as_bytes(std::span(piece))));

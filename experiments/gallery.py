@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of recall: cues beside what became of them, and energies on their way down.
 
-  gallery.py                                   both, into the folder of results
+  gallery.py                                   all, into the folder of results
   gallery.py --output experiments/figures      those of the documentation
 
 Starts a server of its own and stores the first 10,000 Fashion-MNIST images under l2.
-completions.png: for some stored images the cue, what is recalled, and the nearest neighbour by the
+recall.png: three kinds of cue, what is recalled, the nearest neighbour and the original, for the
+README. completions.png: for some stored images the cue, what is recalled, and the nearest neighbour by the
 whole cue, for a hidden half with MASK, with noise on what is visible, and under noise; and lower
 halves of images that are not stored. descent.png: the energy at each update, over its value at
 rest, for separations and betas around the one that VTUNE finds.
@@ -30,6 +31,8 @@ from processes import ENGRAM, engram
 INDEX, FLAT = "gallery", "gallery-flat"
 COUNT = 10_000
 SHOWN = 8
+FRONT = {0: "stored, lower half hidden", 2: "stored, under noise", 4: "never seen, lower half hidden"}
+FRONT_SHOWN = 6
 TRACES = 8
 SEPARATIONS = ("softmax", "entmax15", "sparsemax")
 MULTIPLES = (0.05, 0.2, 1.0)  # of VTUNE's beta
@@ -84,19 +87,33 @@ def strips(memory: Memory, images: Images, seed: int) -> list[Strip]:
     ]
 
 
-def draw_sheet(pyplot: Any, sheet: list[Strip]) -> Any:
-    """One picture of all strips: a strip has four rows."""
-    names = ("cue", "recalled", "NN", "original")
-    figure, panels = pyplot.subplots(len(sheet), 1, figsize=(5.6, 2.75 * len(sheet)))
+def draw_strip(pyplot: Any, axes: Any, strip: Strip, shown: int, names: tuple[str, ...]) -> None:
+    """Four rows: cues, what is recalled, nearest neighbours, originals."""
     palette = pyplot.get_cmap("gray").with_extremes(bad="#7a94b8")
+    kinds = (strip.cues, strip.recalled, strip.nearest, strip.originals)
+    lines = [np.hstack([image.reshape(SIDE, SIDE) for image in kind[:shown]]) for kind in kinds]
+    axes.imshow(np.clip(np.vstack(lines), 0, 1), cmap=palette, interpolation="nearest")
+    axes.set_yticks([SIDE * (at + 0.5) for at in range(len(names))], names, fontsize=8)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+
+
+def draw_sheet(pyplot: Any, sheet: list[Strip]) -> Any:
+    """One picture of all strips, one below the other."""
+    figure, panels = pyplot.subplots(len(sheet), 1, figsize=(5.6, 2.75 * len(sheet)))
     for axes, strip in zip(panels, sheet):
-        kinds = (strip.cues, strip.recalled, strip.nearest, strip.originals)
-        lines = [np.hstack([image.reshape(SIDE, SIDE) for image in kind]) for kind in kinds]
-        axes.imshow(np.clip(np.vstack(lines), 0, 1), cmap=palette, interpolation="nearest")
-        axes.set_yticks([SIDE * (at + 0.5) for at in range(len(names))], names, fontsize=8)
-        axes.set_xticks([])
-        axes.tick_params(length=0)
+        draw_strip(pyplot, axes, strip, SHOWN, ("cue", "recalled", "NN", "original"))
         axes.set_title(strip.title, fontsize=9)
+    return figure
+
+
+def draw_front(pyplot: Any, sheet: list[Strip]) -> Any:
+    """Some strips side by side, small enough for a front page."""
+    figure, panels = pyplot.subplots(1, len(FRONT), figsize=(10.5, 2.8))
+    names = ("cue", "recalled", "nearest\nneighbour", "original")
+    for axes, (at, title) in zip(panels, FRONT.items()):
+        draw_strip(pyplot, axes, sheet[at], FRONT_SHOWN, names if axes is panels[0] else ())
+        axes.set_title(title, fontsize=10)
     return figure
 
 
@@ -159,11 +176,12 @@ def main() -> None:
         memory = Memory(server.port)
         memory.build(INDEX, images.stored, "l2")
         memory.build(FLAT, images.stored, "l2", "flat")
-        sheet = draw_sheet(pyplot, strips(memory, images, args.seed))
-        save_figure(sheet, args.seed, args.output / "completions.png")
+        sheet = strips(memory, images, args.seed)
+        save_figure(draw_front(pyplot, sheet), args.seed, args.output / "recall.png")
+        save_figure(draw_sheet(pyplot, sheet), args.seed, args.output / "completions.png")
         descents = draw_descents(pyplot, memory, images, args.seed)
         save_figure(descents, args.seed, args.output / "descent.png")
-    print(f"written: {args.output / 'completions.png'} and descent.png")
+    print(f"written: {args.output / 'recall.png'}, completions.png and descent.png")
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@
 #include "core/kernel.h"
 #include "core/reserved_memory.h"
 #include "core/row.h"
+#include "experiments/core_rates.h"
 #include "experiments/kernel_bench_peers.h"
 #include "experiments/kernel_bench_report.h"
-#include "experiments/kernel_bound.h"
 
 namespace engram::bench {
 namespace {

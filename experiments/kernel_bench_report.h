@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/metric.h"
-#include "experiments/kernel_bound.h"
+#include "experiments/core_rates.h"
 
 namespace engram::bench {
 

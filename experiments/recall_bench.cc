@@ -17,7 +17,7 @@
 
 #include "core/registry.h"
 #include "core/text.h"
-#include "experiments/kernel_bound.h"
+#include "experiments/core_rates.h"
 #include "experiments/peers/engram_index.h"
 #include "experiments/peers/machine.h"
 
@@ -47,9 +47,9 @@ double seconds(Work&& work) {
 }
 
 /// An index of random items, tuned.
-class Memory {
+class TunedIndex {
  public:
-  explicit Memory(const Arguments& arguments)
+  explicit TunedIndex(const Arguments& arguments)
       : random_(arguments.seed),
         hopfield_(peers::make_engram_index("hopfield", Metric::kL2, arguments.dim,
                                            std::vector<OptionText>{{"GRAPH", "none"}})) {
@@ -106,7 +106,7 @@ class Memory {
   std::vector<float> cue_;
 };
 
-void measure(Memory& memory, const Arguments& arguments, double beta) {
+void measure(TunedIndex& memory, const Arguments& arguments, double beta) {
   std::vector<double> reads;
   std::vector<double> weighings;
   std::vector<double> steps;
@@ -131,7 +131,7 @@ void measure(Memory& memory, const Arguments& arguments, double beta) {
 
 void run(const Arguments& arguments) {
   peers::pin_to(arguments.core);
-  Memory memory(arguments);
+  TunedIndex memory(arguments);
   std::printf("%zu items of %zu dimensions, softmax, l2, seed %llu, median of %zu\n",
               arguments.items, arguments.dim, static_cast<unsigned long long>(arguments.seed),
               arguments.rounds);

@@ -21,7 +21,7 @@ CommandLine parse_command_line(int argc, char** argv) {
       {"--port", "port", "TCP port; 0 lets the system choose (6380)"},
       {"--bind", "bind", "Addresses to listen on, separated by spaces (127.0.0.1)"},
       {"--maxclients", "maxclients", "Connections served at the same time (10000)"},
-      {"--dir", "dir", "Directory of the data (.)"},
+      {"--dir", "dir", "Directory of the data; without it everything is in memory only"},
       {"--appendonly", "appendonly",
        "yes keeps the data in the directory, no in memory only (yes)"},
       {"--fsync", "appendfsync", "An answer waits for the disk: always, everysec or no (everysec)"},

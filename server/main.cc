@@ -59,7 +59,8 @@ int serve(const engram::CommandLine& line) {
   if (!server) return complain(server.error().message);
   serving.store(server->get());
   install_signal_handlers();
-  engram::log_info("engram " + std::string(engram::kVersion) + " is ready");
+  engram::log_info("engram " + std::string(engram::kVersion) +
+                   " is ready: " + (*server)->description());
   const auto ended = (*server)->run();
   serving.store(nullptr);
   if (!ended) return complain(ended.error().message);

@@ -1,26 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs every test of engram, or the stages that are named:
+# Runs the tests of engram:
 #
-#   tests/run.sh [gcc] [asan] [tsan] [neon] [fuzz] [format] [lint]
+#   tests/run.sh            the quick ones, in a few minutes: what finds most faults
+#   tests/run.sh all        every test there is
+#   tests/run.sh rest       what `all` adds to the quick ones
+#   tests/run.sh STAGE...   the named stages:
 #
-#   gcc     release build with g++, all test suites
-#   asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all test suites
-#   tsan    clang++ with ThreadSanitizer, what has threads
-#   neon    the kernels for ARM, cross-compiled and run under emulation
-#   fuzz    every fuzzer for FUZZ_SECONDS (30)
-#   format  clang-format
-#   lint    clang-tidy
+#     quick   release build with g++; unit, conformance and end-to-end suites, rules of the house
+#     long    the same build with benchmarks; the suites marked 'long' in tests/*/meson.build
+#     asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all suites
+#     fuzz    every fuzzer for FUZZ_SECONDS (30), in the same build
+#     tsan    clang++ with ThreadSanitizer, the suites that have threads
+#     neon    the kernels for ARM, cross-compiled and run under emulation
+#     format  clang-format
+#     lint    clang-tidy
 #
-# It installs the Debian packages it misses. A stage that fails does not stop the next; the last line reads
-# "N passed, N failed", and the exit status says whether anything failed.
+# Missing Debian packages are installed. A stage that fails does not stop the next. The summary says
+# what each stage took and its budget; a stage fails if it takes `patience` times its budget. The last
+# line reads "N passed, N failed", and the exit status says whether anything failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 # Debian's tools, whatever else the caller has on the path.
 export PATH="/usr/bin:/bin:$PATH"
 export PYTHONDONTWRITEBYTECODE=1
 
-all_stages=(gcc asan tsan neon fuzz format lint)
+all_stages=(quick long asan fuzz tsan neon format lint)
+# Seconds on two fast cores.
+declare -A budget=([quick]=200 [long]=240 [asan]=240 [fuzz]=120 [tsan]=150 [neon]=50 [format]=20 [lint]=180)
+# Machines three times as slow, and busy, stay below this.
+patience=5
 fuzz_seconds="${FUZZ_SECONDS:-30}"
 results="$(mktemp -d)"
 current=
@@ -38,9 +47,6 @@ check() {
     return 1
   fi
 }
-
-# What a sanitizer's report needs of debug information is the lines; more takes an eighth longer to compile.
-lines=-Dcpp_args=-g1
 
 # configure DIRECTORY COMPILERS [OPTION]...; COMPILERS is gcc or clang.
 configure() {
@@ -77,15 +83,23 @@ test_in() {
   count_meson_tests "$directory" "$stage" >>"$results/checks" || check "$stage: tests ran" false
 }
 
-stage_gcc() {
-  check "gcc: configure" configure build-gcc gcc -Ddebug=false &&
-    check "gcc: build" build build-gcc &&
-    test_in build-gcc gcc
+stage_quick() {
+  check "quick: configure" configure build-gcc gcc -Ddebug=false -Dbenchmarks=false &&
+    check "quick: build" build build-gcc &&
+    test_in build-gcc quick --no-suite long
 }
 
+stage_long() {
+  check "long: configure" configure build-gcc gcc -Ddebug=false -Dbenchmarks=true &&
+    check "long: build" build build-gcc &&
+    test_in build-gcc long --suite long
+}
+
+# Assertions on, and of debug information the lines that a report names.
+sanitized=(-Dbuildtype=debug -Doptimization=1 -Dcpp_args=-g1 -Db_lundef=false -Dbenchmarks=false)
+
 configure_asan() {
-  configure build-asan clang -Dbuildtype=debugoptimized "$lines" -Db_sanitize=address,undefined \
-    -Db_lundef=false -Dbenchmarks=false -Dfuzzers=true
+  configure build-asan clang "${sanitized[@]}" -Db_sanitize=address,undefined -Dfuzzers=true
 }
 
 stage_asan() {
@@ -96,12 +110,37 @@ stage_asan() {
     test_in build-asan asan --timeout-multiplier 4
 }
 
+fuzzers() {
+  meson introspect build-asan --targets |
+    /usr/bin/python3 -c 'import json, os, sys
+for target in json.load(sys.stdin):
+    if target["type"] == "executable" and target["name"].endswith("_fuzz"):
+        print(os.path.relpath(target["filename"][0], "build-asan"))'
+}
+
+stage_fuzz() {
+  local names path name corpus
+  check "fuzz: configure" configure_asan || return
+  names="$(fuzzers)"
+  # shellcheck disable=SC2086
+  check "fuzz: build" build build-asan $names || return
+  for path in $names; do
+    name="$(basename "$path")"
+    corpus="$results/corpus/$name"
+    mkdir -p "$corpus/new"
+    tests/fuzz/corpus.py unpack "tests/fuzz/corpus/$name.tar.xz" "$corpus/kept"
+    check "fuzz: $name" "build-asan/$path" -max_total_time="$fuzz_seconds" -rss_limit_mb=2048 -timeout=10 \
+      -print_final_stats=1 -verbosity=0 -artifact_prefix="$results/" "$corpus/new" "$corpus/kept" &
+    while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n; done
+  done
+  wait
+}
+
 stage_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
   # ThreadSanitizer of clang 14 does not know the address layouts that newer kernels randomize into.
   setarch --addr-no-randomize true 2>/dev/null && launcher=(setarch --addr-no-randomize)
-  check "tsan: configure" configure build-tsan clang -Dbuildtype=debugoptimized "$lines" -Db_sanitize=thread \
-    -Db_lundef=false -Dbenchmarks=false &&
+  check "tsan: configure" configure build-tsan clang "${sanitized[@]}" -Db_sanitize=thread &&
     check "tsan: build" build build-tsan &&
     test_in build-tsan tsan --timeout-multiplier 6
 }
@@ -110,35 +149,10 @@ stage_neon() {
   check "neon: core tests" tests/core/neon.sh build-neon
 }
 
-fuzzers() {
-  meson introspect build-asan --targets |
-    /usr/bin/python3 -c 'import json, os, sys
-for target in json.load(sys.stdin):
-    if "/tests/fuzz/" in target["defined_in"] and target["type"] == "executable" and target["name"].endswith("_fuzz"):
-        print(os.path.relpath(target["filename"][0], "build-asan"))'
-}
-
-stage_fuzz() {
-  local names fuzzer kept
-  check "fuzz: configure" configure_asan || return
-  names="$(fuzzers)"
-  # shellcheck disable=SC2086
-  check "fuzz: build" build build-asan $names || return
-  for fuzzer in $names; do
-    mkdir -p "$results/corpus/$fuzzer"
-    kept="tests/fuzz/corpus/$(basename "$fuzzer")"
-    [[ -d "$kept" ]] || kept=
-    check "fuzz: $fuzzer" "build-asan/$fuzzer" -max_total_time="$fuzz_seconds" -rss_limit_mb=2048 -timeout=10 \
-      -print_final_stats=1 -verbosity=0 -artifact_prefix="$results/" "$results/corpus/$fuzzer" ${kept:+"$kept"} &
-    while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n; done
-  done
-  wait
-}
-
 sources() { git ls-files -- '*.cc' '*.h' '*.c'; }
 
 stage_format() {
-  check "format: clang-format" xargs clang-format --dry-run -Werror < <(sources)
+  check "format: clang-format" xargs -P "$(nproc)" -n 32 clang-format --dry-run -Werror < <(sources)
 }
 
 stage_lint() {
@@ -148,10 +162,20 @@ stage_lint() {
   check "lint: clang-tidy" run-clang-tidy -quiet "${effort[@]}" -p build-lint "$PWD/(core|primitives|server)/.*\.cc$"
 }
 
+# CPU seconds of the children that have been waited for.
+cpu_seconds() {
+  local hertz
+  hertz="$(getconf CLK_TCK)"
+  awk -v hertz="$hertz" '{ sub(/.*\) /, ""); print int(($14 + $15) / hertz) }' "/proc/$$/stat"
+}
+
+failures() { grep -c '^fail' "$results/checks"; }
+
 run_stage() {
-  local stage="$1" start="$SECONDS" failed_before failed_after
+  local stage="$1" start="$SECONDS" cpu_before failed_before took limit verdict=passed
   printf '\n=== %s\n' "$stage"
-  failed_before="$(grep -c '^fail' "$results/checks")"
+  failed_before="$(failures)"
+  cpu_before="$(cpu_seconds)"
   # In the background as a process group of its own, so that an interrupted run can end all of it.
   set -m
   "stage_$stage" </dev/null &
@@ -159,9 +183,12 @@ run_stage() {
   wait "$current"
   set +m
   current=
-  failed_after="$(grep -c '^fail' "$results/checks")"
-  printf '%-7s %4d s  %s\n' "$stage" "$((SECONDS - start))" \
-    "$(((failed_after > failed_before)) && echo FAILED || echo passed)" >>"$results/stages"
+  took="$((SECONDS - start))" limit="${budget[$stage]}"
+  ((took <= patience * limit)) || check "$stage: ends within $((patience * limit)) s" false
+  (($(failures) > failed_before)) && verdict=FAILED
+  ((took <= limit)) || verdict+=", OVER BUDGET"
+  printf '%-7s %4d s of %3d s, %4d CPU s  %s\n' "$stage" "$took" "$limit" \
+    "$(($(cpu_seconds) - cpu_before))" "$verdict" >>"$results/stages"
 }
 
 end() {
@@ -172,7 +199,7 @@ end() {
 summarize() {
   local passed failed
   passed="$(grep -c '^pass' "$results/checks")"
-  failed="$(grep -c '^fail' "$results/checks")"
+  failed="$(failures)"
   printf '\n=== summary\n'
   cat "$results/stages"
   sed -n 's/^fail /failed: /p' "$results/checks"
@@ -181,16 +208,23 @@ summarize() {
 }
 
 stages=("$@")
-((${#stages[@]})) || stages=("${all_stages[@]}")
+case "$*" in
+  "") stages=(quick) ;;
+  all) stages=("${all_stages[@]}") ;;
+  rest) stages=("${all_stages[@]:1}") ;;
+esac
+packages=(run test)
 for stage in "${stages[@]}"; do
-  [[ " ${all_stages[*]} " == *" $stage "* ]] && continue
-  echo "tests/run.sh: there is no stage '$stage'; the stages are ${all_stages[*]}" >&2
-  exit 2
+  if [[ " ${all_stages[*]} " != *" $stage "* ]]; then
+    echo "tests/run.sh: there is no stage '$stage'; the stages are ${all_stages[*]}" >&2
+    exit 2
+  fi
+  [[ "$stage" == quick ]] || packages=(run test all)
 done
 trap end EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 touch "$results/checks" "$results/stages"
-.ci/install.sh run test || exit 1
+.ci/install.sh "${packages[@]}" || exit 1
 for stage in "${stages[@]}"; do run_stage "$stage"; done
 summarize

@@ -17,7 +17,7 @@ CLEAN = {
     "tests/server/commands/d_test.cc": "",
     "tests/meson.build": "'core/a_test.cc', 'server/commands/d_test.cc'\n",
     "tests/primitives/example/lsh.cc": "int example;\n",
-    "README.md": "int example;\n",
+    "README.md": "```cpp\nint example;\n```\n",
 }
 
 
@@ -49,6 +49,7 @@ def test_a_tidy_tree_passes(tmp_path):
         ("core/a.h", "int x();\n", "#pragma once is missing"),
         ("core/p/p.cc", "", "no test is in a folder"),
         ("tests/core/b_test.cc", "", "no meson.build of tests/ names it"),
+        ("README.md", "```cpp\nint other;\n```\n", "shows a line that is not in"),
     ],
 )
 def test_each_breach_is_found(tmp_path, path, text, complaint):

@@ -5,4 +5,8 @@
 // machines.
 #pragma once
 
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#ifndef ENGRAM_DISABLED_TARGETS  // the build's option `simd`
+#define ENGRAM_DISABLED_TARGETS 0
+#endif
+#define HWY_DISABLED_TARGETS \
+  (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | ENGRAM_DISABLED_TARGETS)

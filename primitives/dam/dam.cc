@@ -4,13 +4,12 @@
 
 #include "core/registry.h"
 #include "primitives/dam/dam_recaller.h"
-#include "primitives/recall/associative_index.h"
+#include "primitives/shared/associative/associative_index.h"
 
 namespace engram {
 namespace {
 
-Result<std::unique_ptr<Recaller>> make_recaller(const recall::Memory& memory,
-                                                const Options& options) {
+Result<std::unique_ptr<Recaller>> make_recaller(const MemoryView& memory, const Options& options) {
   return std::make_unique<dam::DamRecaller>(memory, dam::read_settings(options, {}));
 }
 

@@ -3,28 +3,28 @@
 
 #include <limits>
 
-#include "primitives/recall/option_reading.h"
+#include "core/option_reading.h"
 
 namespace engram::dam {
 namespace {
 
-struct Buffers {
+struct DamBuffers {
   recall::SignBuffers signs;
   DenseBuffers dense;
 };
 
 }  // namespace
 
-Settings read_settings(const Options& options, Settings settings) {
-  recall::read_choice(options, "SHAPE", kShapeNames, settings.interaction.shape);
+DamSettings read_settings(const Options& options, DamSettings settings) {
+  read_choice(options, "SHAPE", kShapeNames, settings.interaction.shape);
   if (options.given("POWER")) {
     settings.interaction.power = static_cast<double>(options.integer("POWER"));
   }
-  recall::read_count(options, "STEPS", settings.steps);
+  read_count(options, "STEPS", settings.steps);
   return settings;
 }
 
-Settings DamRecaller::settings(const Options* options) const {
+DamSettings DamRecaller::settings(const Options* options) const {
   return options == nullptr ? defaults_ : read_settings(*options, defaults_);
 }
 
@@ -34,9 +34,9 @@ const SlotSet& DamRecaller::items(const SlotSet* among) const {
 
 Status DamRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                            Recall& recall) const {
-  const Settings settings = this->settings(params.options);
+  const DamSettings settings = this->settings(params.options);
   const VectorStore& store = memory_.context.store;
-  auto& buffers = scratch.get<Buffers>();
+  auto& buffers = scratch.get<DamBuffers>();
   buffers.signs.items.read(store, items(params.items));
   DenseDynamics dynamics(settings.interaction, buffers.signs.items, store.dim(), buffers.dense);
   recall_signs(memory_.context, cue, settings.steps, params.top, dynamics, buffers.signs, recall);
@@ -45,9 +45,9 @@ Status DamRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
 
 Result<double> DamRecaller::energy(std::span<const float> state, const RecallParams& params,
                                    Scratch& scratch) const {
-  const Settings settings = this->settings(params.options);
+  const DamSettings settings = this->settings(params.options);
   const VectorStore& store = memory_.context.store;
-  auto& buffers = scratch.get<Buffers>();
+  auto& buffers = scratch.get<DamBuffers>();
   buffers.signs.items.read(store, items(params.items));
   if (buffers.signs.items.count() == 0) return std::numeric_limits<double>::infinity();
   DenseDynamics dynamics(settings.interaction, buffers.signs.items, store.dim(), buffers.dense);

@@ -10,12 +10,12 @@
 #include "core/options.h"
 #include "core/recall.h"
 #include "primitives/dam/dense_dynamics.h"
-#include "primitives/recall/candidates.h"
-#include "primitives/recall/item_survey.h"
+#include "primitives/shared/candidates/candidates.h"
+#include "primitives/shared/surveys/item_survey.h"
 
 namespace engram::dam {
 
-struct Settings {
+struct DamSettings {
   Interaction interaction;
   std::size_t steps = 100;
 };
@@ -27,13 +27,13 @@ inline constexpr std::array kRecallOptions = {
 };
 
 /// `settings` with what `options`, whose schema has kRecallOptions, gives.
-Settings read_settings(const Options& options, Settings settings);
+DamSettings read_settings(const Options& options, DamSettings settings);
 
 /// Threads: every member beside every other.
 class DamRecaller final : public Recaller {
  public:
   /// defaults: where a command does not say.
-  DamRecaller(const recall::Memory& memory, const Settings& defaults)
+  DamRecaller(const MemoryView& memory, const DamSettings& defaults)
       : memory_(memory), defaults_(defaults) {}
 
   Status recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
@@ -45,11 +45,11 @@ class DamRecaller final : public Recaller {
   std::vector<Fact> describe() const override;
 
  private:
-  Settings settings(const Options* options) const;
+  DamSettings settings(const Options* options) const;
   const SlotSet& items(const SlotSet* among) const;
 
-  const recall::Memory memory_;
-  const Settings defaults_;
+  const MemoryView memory_;
+  const DamSettings defaults_;
   recall::SurveyedItems surveyed_;
 };
 

@@ -19,19 +19,19 @@ constexpr double kNegligible = 1e-22;
 
 double Interaction::value(double overlap, double scale) const {
   switch (shape) {
-    case Shape::kPower:
+    case InteractionShape::kPower:
       return std::pow(overlap / scale, power);
-    case Shape::kRectified:
+    case InteractionShape::kRectified:
       return std::pow(std::max(overlap, 0.0) / scale, power);
-    case Shape::kExponential:
+    case InteractionShape::kExponential:
       return std::exp(overlap - scale);
   }
   return 0;
 }
 
 double Interaction::log_value(double overlap) const {
-  if (shape == Shape::kExponential) return overlap;
-  const bool is_even = shape == Shape::kPower && std::fmod(power, 2) == 0;
+  if (shape == InteractionShape::kExponential) return overlap;
+  const bool is_even = shape == InteractionShape::kPower && std::fmod(power, 2) == 0;
   const double size = is_even ? std::abs(overlap) : std::max(overlap, 0.0);
   return power * std::log(size);
 }
@@ -42,7 +42,7 @@ std::optional<double> DenseDynamics::energy(const recall::SignState& state) {
   auto& counts = buffers_.counts;
   counts.assign(2 * dim_ + 1, 0);
   for (const std::int32_t overlap : buffers_.overlaps) ++counts[index_of(overlap)];
-  const bool is_exponential = interaction_.shape == Shape::kExponential;
+  const bool is_exponential = interaction_.shape == InteractionShape::kExponential;
   const auto greatest = *std::max_element(buffers_.overlaps.begin(), buffers_.overlaps.end());
   const double scale = static_cast<double>(is_exponential ? greatest : signed_dim());
   double sum = 0;
@@ -105,9 +105,10 @@ void DenseDynamics::fit_scale() {
   double greatest = -std::numeric_limits<double>::infinity();
   for (const std::int32_t overlap : buffers_.overlaps) {
     const auto value = static_cast<double>(overlap);
-    greatest = std::max(greatest, interaction_.shape == Shape::kPower ? std::abs(value) : value);
+    greatest = std::max(greatest,
+                        interaction_.shape == InteractionShape::kPower ? std::abs(value) : value);
   }
-  const bool is_exponential = interaction_.shape == Shape::kExponential;
+  const bool is_exponential = interaction_.shape == InteractionShape::kExponential;
   const double wanted = is_exponential ? greatest : std::max(greatest, 1.0);
   const bool fits = is_exponential ? std::abs(wanted - scale_) <= kExponentRange
                                    : wanted >= scale_ / 2 && wanted <= 2 * scale_;

@@ -15,18 +15,18 @@
 #include <string_view>
 #include <vector>
 
-#include "primitives/recall/sign_recall.h"
+#include "primitives/shared/signs/sign_recall.h"
 
 namespace engram::dam {
 
 /// F(z) = z^n, [z]+^n or exp(z), see Interaction.
-enum class Shape : std::uint8_t { kPower, kRectified, kExponential };
+enum class InteractionShape : std::uint8_t { kPower, kRectified, kExponential };
 inline constexpr std::string_view kShapeNames[] = {"power", "rectified", "exp"};
 
 /// F, of overlaps. n >= 2. An even power does not tell an item from its opposite, unless it is
 /// rectified.
 struct Interaction {
-  Shape shape = Shape::kExponential;
+  InteractionShape shape = InteractionShape::kExponential;
   double power = 3;
 
   /// F(overlap) up to a factor that depends on `scale`, which keeps it within what a double holds:

@@ -7,7 +7,7 @@
 #include "core/registry.h"
 #include "primitives/drdam/drdam_recaller.h"
 #include "primitives/drdam/random_features.h"
-#include "primitives/recall/superposed_index.h"
+#include "primitives/shared/superposed/superposed_index.h"
 
 namespace engram {
 namespace {
@@ -28,8 +28,9 @@ Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options
       options.real("BETA"), static_cast<std::uint64_t>(options.integer("SEED")));
   if (!features) return tl::unexpected(std::move(features.error()));
   return recall::SuperposedIndex<drdam::RandomFeatures>::create(
-      context, std::move(*features),
-      [&](const drdam::Memory& memory) { return drdam::DrdamRecaller::create(memory, options); });
+      context, std::move(*features), [&](const drdam::FeatureSum& memory) {
+        return drdam::DrdamRecaller::create(memory, options);
+      });
 }
 
 const Registration kRegistration({

@@ -5,20 +5,20 @@
 #include <cmath>
 #include <limits>
 
+#include "core/option_reading.h"
 #include "core/row.h"
 #include "core/text.h"
 #include "primitives/drdam/drdam_survey.h"
 #include "primitives/drdam/feature_energy.h"
-#include "primitives/recall/option_reading.h"
-#include "primitives/recall/rows.h"
-#include "primitives/recall/support.h"
+#include "primitives/shared/rows/rows.h"
+#include "primitives/shared/weights/support.h"
 
 namespace engram::drdam {
 namespace {
 
-Settings read_settings(const Options& options, Settings settings) {
-  recall::read_count(options, "STEPS", settings.steps);
-  recall::read_real(options, "TOL", settings.tolerance);
+DescentSettings read_settings(const Options& options, DescentSettings settings) {
+  read_count(options, "STEPS", settings.steps);
+  read_real(options, "TOL", settings.tolerance);
   return settings;
 }
 
@@ -28,29 +28,29 @@ Settings read_settings(const Options& options, Settings settings) {
 struct DrdamRecaller::Buffers {
   Superposition superposition;
   ItemBuffers items;
-  DescentBuffers descent;
+  GradientBuffers descent;
   std::vector<float> row;   // [padded dim], the state
   std::vector<float> mask;  // [padded dim], 1 where a coordinate counts
 };
 
-Result<std::unique_ptr<DrdamRecaller>> DrdamRecaller::create(const Memory& memory,
+Result<std::unique_ptr<DrdamRecaller>> DrdamRecaller::create(const FeatureSum& memory,
                                                              const Options& options) {
   const auto& [store, kernel] = memory.context();
   auto algebra = make_row_algebra(kernel.name(), store.dim());
   if (!algebra) return tl::unexpected(std::move(algebra.error()));
-  const Settings defaults{.steps = static_cast<std::size_t>(options.integer("STEPS")),
-                          .tolerance = options.real("TOL")};
+  const DescentSettings defaults{.steps = static_cast<std::size_t>(options.integer("STEPS")),
+                                 .tolerance = options.real("TOL")};
   return std::unique_ptr<DrdamRecaller>(new DrdamRecaller(memory, defaults, std::move(*algebra)));
 }
 
-Settings DrdamRecaller::settings(const Options* options) const {
+DescentSettings DrdamRecaller::settings(const Options* options) const {
   return options == nullptr ? defaults_ : read_settings(*options, defaults_);
 }
 
 /// Takes the sum and the items with it. What follows needs no lock: the caller leaves rows alone.
 Status DrdamRecaller::read(const SlotSet* items, Scratch& scratch, Buffers& buffers) const {
   memory_.among(items).list(buffers.items.slots);
-  return Memory::View(memory_, items, scratch).read([&](std::span<const std::int64_t> sum) {
+  return FeatureSum::View(memory_, items, scratch).read([&](std::span<const std::int64_t> sum) {
     buffers.superposition.read(memory_.trace(), sum);
   });
 }
@@ -96,7 +96,7 @@ Status DrdamRecaller::recall(const Cue& cue, const RecallParams& params, Scratch
 }
 
 /// Descends from the state in `buffers`, and says what it was and what it has become.
-void DrdamRecaller::settle(const Cue& cue, const Settings& settings, std::size_t top,
+void DrdamRecaller::settle(const Cue& cue, const DescentSettings& settings, std::size_t top,
                            Buffers& buffers, Recall& recall) const {
   const IndexContext& context = memory_.context();
   const std::size_t dim = context.store.dim();
@@ -105,7 +105,7 @@ void DrdamRecaller::settle(const Cue& cue, const Settings& settings, std::size_t
     describe_cue(weights.support(), recall);
   }
   const FeatureEnergy energy(memory_.trace(), buffers.superposition);
-  Descent(energy, settings, cue, buffers.descent).run(recall);
+  GradientDescent(energy, settings, cue, buffers.descent).run(recall);
   const auto& state = buffers.descent.here.state;
   std::transform(state.begin(), state.end(), buffers.row.begin(),
                  [](double value) { return static_cast<float>(value); });

@@ -4,7 +4,7 @@
 //   E(q) = -1/beta ln sum_i exp(-beta/2 ||q - x_i||^2)
 //
 // read off one sum T = sum_i phi(x_i) instead of the items: E(q) = -1/beta ln max(phi(q).T, floor).
-// Descent needs T alone; the items are looked at to say which of them a state is.
+// GradientDescent needs T alone; the items are looked at to say which of them a state is.
 //
 // Unlike the released code, the floor is not 1e-5 but what noise reaches, and the steps are not of
 // one length but as long as the energy falls; README.md says why.
@@ -21,15 +21,15 @@
 #include "core/options.h"
 #include "core/recall.h"
 #include "core/row_algebra.h"
-#include "primitives/drdam/descent.h"
+#include "primitives/drdam/gradient_descent.h"
 #include "primitives/drdam/item_weights.h"
 #include "primitives/drdam/random_features.h"
-#include "primitives/recall/item_survey.h"
-#include "primitives/recall/superposed_memory.h"
+#include "primitives/shared/superposed/superposed_memory.h"
+#include "primitives/shared/surveys/item_survey.h"
 
 namespace engram::drdam {
 
-using Memory = recall::SuperposedMemory<RandomFeatures>;
+using FeatureSum = recall::SuperposedMemory<RandomFeatures>;
 
 inline constexpr std::array kRecallOptions = {
     integer_option("STEPS", 32, 0, 10'000, "at most so many updates of the state"),
@@ -52,7 +52,7 @@ class DrdamRecaller final : public Recaller {
  public:
   /// options: of a schema that has kRecallOptions. The memory outlives the recaller. Errors: those
   /// of make_row_algebra().
-  static Result<std::unique_ptr<DrdamRecaller>> create(const Memory& memory,
+  static Result<std::unique_ptr<DrdamRecaller>> create(const FeatureSum& memory,
                                                        const Options& options);
 
   Status recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
@@ -71,18 +71,19 @@ class DrdamRecaller final : public Recaller {
  private:
   struct Buffers;
 
-  DrdamRecaller(const Memory& memory, const Settings& defaults, std::unique_ptr<RowAlgebra> algebra)
+  DrdamRecaller(const FeatureSum& memory, const DescentSettings& defaults,
+                std::unique_ptr<RowAlgebra> algebra)
       : memory_(memory), defaults_(defaults), algebra_(std::move(algebra)) {}
 
-  Settings settings(const Options* options) const;
+  DescentSettings settings(const Options* options) const;
   Status read(const SlotSet* items, Scratch& scratch, Buffers& buffers) const;
   void prepare(const Cue& cue, Buffers& buffers) const;
-  void settle(const Cue& cue, const Settings& settings, std::size_t top, Buffers& buffers,
+  void settle(const Cue& cue, const DescentSettings& settings, std::size_t top, Buffers& buffers,
               Recall& recall) const;
   std::optional<double> usual_energy() const;
 
-  const Memory& memory_;
-  const Settings defaults_;
+  const FeatureSum& memory_;
+  const DescentSettings defaults_;
   const std::unique_ptr<RowAlgebra> algebra_;
   recall::SurveyedItems surveyed_;
   mutable std::mutex mutex_;            // guards the following

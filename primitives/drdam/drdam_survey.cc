@@ -8,12 +8,11 @@
 #include "core/row.h"
 #include "core/text.h"
 #include "primitives/drdam/feature_energy.h"
-#include "primitives/recall/candidates.h"
-#include "primitives/recall/gaps.h"
+#include "primitives/shared/statistics/statistics.h"
 
 namespace engram::drdam {
-DrdamSurvey::DrdamSurvey(const DrdamRecaller& recaller, const Memory& memory, const SlotSet& items,
-                         const SurveyParams& params)
+DrdamSurvey::DrdamSurvey(const DrdamRecaller& recaller, const FeatureSum& memory,
+                         const SlotSet& items, const SurveyParams& params)
     : recaller_(recaller),
       memory_(memory),
       params_(params),

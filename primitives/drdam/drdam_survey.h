@@ -6,7 +6,7 @@
 
 #include "core/recall.h"
 #include "primitives/drdam/drdam_recaller.h"
-#include "primitives/recall/item_survey.h"
+#include "primitives/shared/surveys/item_survey.h"
 
 namespace engram::drdam {
 
@@ -14,7 +14,7 @@ namespace engram::drdam {
 class DrdamSurvey final : public Survey {
  public:
   /// items: all of those to draw from. Recaller and memory outlive the survey.
-  DrdamSurvey(const DrdamRecaller& recaller, const Memory& memory, const SlotSet& items,
+  DrdamSurvey(const DrdamRecaller& recaller, const FeatureSum& memory, const SlotSet& items,
               const SurveyParams& params);
 
   bool step(Scratch& scratch) override;
@@ -25,7 +25,7 @@ class DrdamSurvey final : public Survey {
   Status measure(Slot slot, Scratch& scratch);
 
   const DrdamRecaller& recaller_;
-  const Memory& memory_;
+  const FeatureSum& memory_;
   const SurveyParams params_;
   recall::ItemSurvey recalls_;
   std::size_t next_ = 0;

@@ -5,7 +5,8 @@
 #include <limits>
 #include <span>
 
-#include "primitives/recall/rows.h"
+#include "primitives/shared/rows/rows.h"
+#include "primitives/shared/separation/softmax.h"
 
 namespace engram::drdam {
 
@@ -30,7 +31,7 @@ bool ItemWeights::weigh(const float* state, const float* mask) {
     has_any |= is_sound;
   }
   if (!has_any) return false;
-  kernels_ = std::exp(separate({}, logits, weights, buffers_.separation));
+  kernels_ = std::exp(softmax(logits, weights));
   return true;
 }
 

@@ -8,8 +8,7 @@
 #include "core/row_algebra.h"
 #include "core/slot.h"
 #include "core/vector_store.h"
-#include "primitives/recall/separation.h"
-#include "primitives/recall/support.h"
+#include "primitives/shared/weights/support.h"
 
 namespace engram::drdam {
 
@@ -19,7 +18,6 @@ struct ItemBuffers {
   std::vector<float> squares;
   std::vector<double> logits;
   std::vector<double> weights;
-  SeparationBuffers separation;
   AlignedBuffer decoded;
 };
 

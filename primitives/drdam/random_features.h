@@ -23,9 +23,9 @@ namespace engram::drdam {
 /// so that phi(q).phi(x) estimates k = exp(-beta/2 ||q - x||^2) with a variance of (1 - k^2)^2 /
 /// 2Y.
 ///
-/// A trace of primitives/recall/superposed_memory.h: 2Y numbers, first the cosines and then the
-/// sines, in units of 2^-30, without the factor Y^-1/2. A feature of a damaged row that has no
-/// angle leaves nothing.
+/// A trace of primitives/shared/superposed/superposed_memory.h: 2Y numbers, first the cosines and
+/// then the sines, in units of 2^-30, without the factor Y^-1/2. A feature of a damaged row that
+/// has no angle leaves nothing.
 ///
 /// S is drawn from the seed by SplitMix64 [Steele2014] and the transform of Box and Muller, alike
 /// on all machines as far as their logarithms and cosines are. Who needs it first draws it, some 20

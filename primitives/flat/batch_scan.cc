@@ -4,22 +4,22 @@
 #include <algorithm>
 
 #include "core/bound.h"
-#include "primitives/exact_scan.h"
+#include "core/exact_scan.h"
+#include "core/top_k.h"
 #include "primitives/flat/byte_product.h"
 #include "primitives/flat/coded_scan.h"
-#include "primitives/top_k.h"
 
 namespace engram::flat {
 namespace {
 
 /// Bytes of rows that stay in the second-level cache while all queries meet them.
-constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
+constexpr std::size_t kRowBlockBytes = std::size_t{256} << 10;
 
 void scan_blocks(const IndexContext& context, const SlotSet& held, std::span<const Query> queries,
                  std::span<TopK> nearest) {
   const Slot end = context.store.slot_end();
   const auto rows =
-      static_cast<Slot>(std::max<std::size_t>(16, kBlockBytes / context.store.row_bytes()));
+      static_cast<Slot>(std::max<std::size_t>(16, kRowBlockBytes / context.store.row_bytes()));
   for (Slot begin = 0; begin < end; begin += rows) {
     const Slot stop = std::min<Slot>(begin + rows, end);
     for (std::size_t i = 0; i < queries.size(); ++i) {

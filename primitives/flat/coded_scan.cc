@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kGroup = 1024;
 
 /// Bytes of codes that stay in the second-level cache while all queries meet them.
-constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
+constexpr std::size_t kCodeBlockBytes = std::size_t{256} << 10;
 
 /// The first block is small and the next ones grow, because until k rows have been scored all
 /// survive, and soon after that few do.
@@ -74,7 +74,7 @@ class CodedScan {
   /// Only held rows are read: others may be in the middle of being written.
   void run(const SlotSet& held) {
     const std::size_t most =
-        std::clamp(kBlockBytes / (shape_.words() * kWordBytes), kLeastBlock, kMostBlock);
+        std::clamp(kCodeBlockBytes / (shape_.words() * kWordBytes), kLeastBlock, kMostBlock);
     std::size_t size = kLeastBlock;
     auto& block = scratch_.block;
     block.clear();
@@ -134,7 +134,7 @@ class CodedScan {
   const std::span<const Query> queries_;
   const std::span<TopK> nearest_;
   CodedScratch& scratch_;
-  const Shape shape_;
+  const CodedShape shape_;
 };
 
 }  // namespace

@@ -6,8 +6,8 @@
 
 #include "core/index.h"
 #include "core/slot_set.h"
+#include "core/top_k.h"
 #include "primitives/flat/byte_product.h"
-#include "primitives/top_k.h"
 
 namespace engram::flat {
 

@@ -37,7 +37,7 @@ void place(std::span<const std::uint8_t> codes, std::size_t words, std::size_t m
 
 }  // namespace
 
-void CodedQueries::assign(const ByteProduct& product, const Shape& shape,
+void CodedQueries::assign(const ByteProduct& product, const CodedShape& shape,
                           std::span<const Query> queries) {
   is_l2_ = shape.metric == Metric::kL2;
   tile_queries_ = product.tile_queries;
@@ -106,8 +106,8 @@ QueryTile CodedQueries::tile(std::size_t begin) const noexcept {
           .cut = &cut_[begin]};
 }
 
-void CodedRows::assign(const ByteProduct& product, const Shape& shape, const VectorStore& store,
-                       std::span<const Slot> slots) {
+void CodedRows::assign(const ByteProduct& product, const CodedShape& shape,
+                       const VectorStore& store, std::span<const Slot> slots) {
   words_ = shape.words();
   const std::size_t count = round_up(slots.size(), product.panel_rows);
   scale_.assign(count, 0);

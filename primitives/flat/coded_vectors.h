@@ -14,7 +14,7 @@
 namespace engram::flat {
 
 /// What coded queries and rows have in common. Borrows the centre: [floats of a row].
-struct Shape {
+struct CodedShape {
   Metric metric;
   std::size_t dim;
   std::span<const float> centre;
@@ -31,7 +31,7 @@ struct Extent {
 /// The queries of a batch. Memory is kept from batch to batch.
 class CodedQueries {
  public:
-  void assign(const ByteProduct& product, const Shape& shape, std::span<const Query> queries);
+  void assign(const ByteProduct& product, const CodedShape& shape, std::span<const Query> queries);
 
   /// Makes the cut of query i such that all rows of a block pass whose score, as the kernel
   /// computes it, may be at most `threshold`.
@@ -69,7 +69,7 @@ class CodedQueries {
 /// A block of rows. Memory is kept from block to block.
 class CodedRows {
  public:
-  void assign(const ByteProduct& product, const Shape& shape, const VectorStore& store,
+  void assign(const ByteProduct& product, const CodedShape& shape, const VectorStore& store,
               std::span<const Slot> slots);
 
   const Extent& extent() const noexcept { return extent_; }

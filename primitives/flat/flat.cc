@@ -6,13 +6,12 @@
 #include <utility>
 
 #include "core/assert.h"
+#include "core/exact_scan.h"
 #include "core/index.h"
 #include "core/registry.h"
 #include "core/slot_set.h"
-#include "primitives/exact_scan.h"
+#include "core/slot_set_io.h"
 #include "primitives/flat/batch_scan.h"
-#include "primitives/recall/hopfield_recaller.h"
-#include "primitives/slot_set_io.h"
 
 namespace engram {
 namespace {
@@ -25,7 +24,7 @@ class Flat final : public Index {
 
   Status prepare() {
     ENGRAM_TRY(held_.reserve());
-    auto recaller = recall::HopfieldRecaller::create({.context = context_, .held = held_}, {});
+    auto recaller = make_default_recaller({.context = context_, .held = held_});
     if (!recaller) return tl::unexpected(std::move(recaller.error()));
     recaller_ = std::move(*recaller);
     return {};
@@ -98,10 +97,10 @@ const Registration kRegistration({
     .name = "flat",
     .summary = "Exact search: compares the query with every vector",
     .source = "exhaustive scan",
-    .traits = {.exact = true, .concurrent = true, .saves_structure = true, .recalls = true},
+    .traits = {.exact = true, .concurrent = true, .saves_structure = true},
     .create_options = kCreateOptions,
-    .recall_options = recall::kRecallOptions,
     .stored_element = stored_element,
+    .recalls_by_default = true,
     .create = create,
 });
 

@@ -4,7 +4,7 @@
 
 #include "core/registry.h"
 #include "primitives/hebb/hebb_recaller.h"
-#include "primitives/recall/superposed_index.h"
+#include "primitives/shared/superposed/superposed_index.h"
 
 namespace engram {
 namespace {
@@ -15,7 +15,7 @@ constexpr std::size_t kMaxHebbDimension = 4096;
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {
   return recall::SuperposedIndex<hebb::OuterProduct>::create(
       context, hebb::OuterProduct(context.store.dim()),
-      [&](const hebb::Memory& memory) -> Result<std::unique_ptr<Recaller>> {
+      [&](const hebb::Correlations& memory) -> Result<std::unique_ptr<Recaller>> {
         return std::make_unique<hebb::HebbRecaller>(memory, options);
       });
 }

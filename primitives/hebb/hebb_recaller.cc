@@ -7,9 +7,9 @@
 #include <optional>
 #include <utility>
 
+#include "core/option_reading.h"
 #include "core/text.h"
-#include "primitives/recall/option_reading.h"
-#include "primitives/recall/sign_recall.h"
+#include "primitives/shared/signs/sign_recall.h"
 
 namespace engram::hebb {
 namespace {
@@ -18,7 +18,7 @@ namespace {
 /// rounded.
 class HebbDynamics final : public recall::SignDynamics {
  public:
-  HebbDynamics(Memory::View view, std::size_t dim) : view_(std::move(view)), dim_(dim) {}
+  HebbDynamics(Correlations::View view, std::size_t dim) : view_(std::move(view)), dim_(dim) {}
 
   /// Of reading the memory; after an error states are of no use.
   const Status& status() const noexcept { return status_; }
@@ -79,7 +79,7 @@ class HebbDynamics final : public recall::SignDynamics {
     pulls_[i] = own;
   }
 
-  Memory::View view_;
+  Correlations::View view_;
   const std::size_t dim_;
   Status status_;
   std::vector<std::int64_t> pulls_;  // d times what pulls at each sign
@@ -87,7 +87,7 @@ class HebbDynamics final : public recall::SignDynamics {
 
 }  // namespace
 
-HebbRecaller::HebbRecaller(const Memory& memory, const Options& options)
+HebbRecaller::HebbRecaller(const Correlations& memory, const Options& options)
     : memory_(memory), steps_(static_cast<std::size_t>(options.integer("STEPS"))) {}
 
 Status HebbRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
@@ -96,8 +96,7 @@ Status HebbRecaller::recall(const Cue& cue, const RecallParams& params, Scratch&
   auto& buffers = scratch.get<recall::SignBuffers>();
   buffers.items.read(context.store, memory_.among(params.items));
   HebbDynamics dynamics({memory_, params.items, scratch}, context.store.dim());
-  recall_signs(context, cue, recall::steps_of(params, steps_), params.top, dynamics, buffers,
-               recall);
+  recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, buffers, recall);
   return dynamics.status();
 }
 

@@ -18,12 +18,12 @@
 #include "core/options.h"
 #include "core/recall.h"
 #include "primitives/hebb/outer_product.h"
-#include "primitives/recall/item_survey.h"
-#include "primitives/recall/superposed_memory.h"
+#include "primitives/shared/superposed/superposed_memory.h"
+#include "primitives/shared/surveys/item_survey.h"
 
 namespace engram::hebb {
 
-using Memory = recall::SuperposedMemory<OuterProduct>;
+using Correlations = recall::SuperposedMemory<OuterProduct>;
 
 inline constexpr std::array kRecallOptions = {
     integer_option("STEPS", 100, 0, 10'000, "at most so many turns of all signs"),
@@ -33,7 +33,7 @@ inline constexpr std::array kRecallOptions = {
 class HebbRecaller final : public Recaller {
  public:
   /// options: of a schema that has kRecallOptions. The memory outlives the recaller.
-  HebbRecaller(const Memory& memory, const Options& options);
+  HebbRecaller(const Correlations& memory, const Options& options);
 
   Status recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                 Recall& recall) const override;
@@ -44,7 +44,7 @@ class HebbRecaller final : public Recaller {
   std::vector<Fact> describe() const override;
 
  private:
-  const Memory& memory_;
+  const Correlations& memory_;
   const std::size_t steps_;
   recall::SurveyedItems surveyed_;
 };

@@ -8,12 +8,13 @@
 
 #include "core/recall.h"
 #include "core/scratch.h"
-#include "primitives/recall/signs.h"
+#include "primitives/shared/signs/signs.h"
 
 namespace engram::hebb {
 
 /// What an item leaves in the matrix of correlations: the outer product of its signs with
-/// themselves, x x^T [dim, dim] row by row. A trace of primitives/recall/superposed_memory.h.
+/// themselves, x x^T [dim, dim] row by row. A trace of
+/// primitives/shared/superposed/superposed_memory.h.
 class OuterProduct {
  public:
   using Number = std::int32_t;

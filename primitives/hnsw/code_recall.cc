@@ -2,8 +2,8 @@
 // What codes cost: how many of a node's nearest they let one see.
 #include <algorithm>
 
+#include "core/exact_scan.h"
 #include "core/hash.h"
-#include "primitives/exact_scan.h"
 #include "primitives/hnsw/hnsw.h"
 
 namespace engram::hnsw {

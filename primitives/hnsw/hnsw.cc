@@ -8,7 +8,6 @@
 
 #include "core/hash.h"
 #include "core/registry.h"
-#include "primitives/recall/hopfield_recaller.h"
 
 namespace engram::hnsw {
 namespace {
@@ -61,11 +60,10 @@ const Registration kRegistration({
     .name = "hnsw",
     .summary = "Approximate search: walks a layered graph of near neighbours",
     .source = "Malkov & Yashunin 2018",
-    .traits =
-        {.concurrent = true, .deferred_reclaim = true, .saves_structure = true, .recalls = true},
+    .traits = {.concurrent = true, .deferred_reclaim = true, .saves_structure = true},
     .create_options = kCreateOptions,
-    .recall_options = recall::kRecallOptions,
     .stored_element = stored_element,
+    .recalls_by_default = true,
     .create = create_index,
 });
 
@@ -94,8 +92,7 @@ Status Hnsw::prepare_codes() {
 }
 
 Status Hnsw::prepare_recaller() {
-  auto recaller =
-      recall::HopfieldRecaller::create({.context = context_, .held = held_, .graph = this}, {});
+  auto recaller = make_default_recaller({.context = context_, .held = held_, .graph = this});
   if (!recaller) return tl::unexpected(std::move(recaller.error()));
   recaller_ = std::move(*recaller);
   return {};

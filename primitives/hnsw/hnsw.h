@@ -46,7 +46,7 @@ struct Repair {
 struct StructureCopy;  // save.cc
 
 /// What a worker keeps between operations.
-struct Working {
+struct HnswBuffers {
   Beam beam;
   std::vector<Hit> starts;
   Plan plan;
@@ -102,14 +102,14 @@ class Hnsw final : public Index {
     return {compares_codes() ? *estimator_ : context_.kernel,
             codes_ != nullptr ? *codes_ : context_.store.rows()};
   }
-  Bound bound_to(Slot slot, Working& working) const {
+  Bound bound_to(Slot slot, HnswBuffers& working) const {
     return walk_rows().to_slot(slot, working.query);
   }
   double mean_degree() const;
 
   // search.cc
-  Bound walk_bound(Query query, Working& working) const;
-  void rank_again(const Bound& bound, std::span<Rank> found, Working& working) const;
+  Bound walk_bound(Query query, HnswBuffers& working) const;
+  void rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
 
   // code_recall.cc
   std::vector<Slot> neighborhood(Slot slot) const;
@@ -119,14 +119,14 @@ class Hnsw final : public Index {
   unsigned draw_level(std::uint64_t identity) const noexcept;
   Status encode(Slot slot);
   Status add_node(Slot slot, unsigned level);
-  bool plan_neighbors(Slot slot, unsigned level, Entry entry, Working& working) const;
-  bool plan_by_scan(Slot slot, Working& working) const;
-  void connect(Slot slot, Working& working);
-  void add_link(Slot node, unsigned level, const Hit& neighbor, Working& working);
+  bool plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& working) const;
+  bool plan_by_scan(Slot slot, HnswBuffers& working) const;
+  void connect(Slot slot, HnswBuffers& working);
+  void add_link(Slot node, unsigned level, const Hit& neighbor, HnswBuffers& working);
 
   // reclaim.cc
-  void forget_erased(Working& working);
-  void repair(Slot node, unsigned level, Working& working);
+  void forget_erased(HnswBuffers& working);
+  void repair(Slot node, unsigned level, HnswBuffers& working);
   void replace_entry();
 
   // save.cc

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "core/assert.h"
+#include "core/exact_scan.h"
 #include "core/hash.h"
-#include "primitives/exact_scan.h"
 #include "primitives/hnsw/hnsw.h"
 
 namespace engram::hnsw {
@@ -45,7 +45,7 @@ Status Hnsw::insert(Slot slot, std::uint64_t identity, Scratch& scratch) {
   const unsigned level = draw_level(identity);
   ENGRAM_TRY(encode(slot));
   ENGRAM_TRY(add_node(slot, level));
-  auto& working = scratch.get<Working>();
+  auto& working = scratch.get<HnswBuffers>();
 
   const Entry seen = graph_.entry();
   if (level <= seen.level && plan_neighbors(slot, level, seen, working)) {
@@ -64,7 +64,7 @@ Status Hnsw::insert(Slot slot, std::uint64_t identity, Scratch& scratch) {
 }
 
 /// Leaves in working.plan the neighbours of `slot`; false if there are none at level 0.
-bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& working) const {
+bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& working) const {
   if (entry.slot == kNoSlot) return false;
   Plan& plan = working.plan;
   Beam& beam = working.beam;
@@ -91,7 +91,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, Working& worki
 }
 
 /// The same by looking at every held node, on level 0 alone.
-bool Hnsw::plan_by_scan(Slot slot, Working& working) const {
+bool Hnsw::plan_by_scan(Slot slot, HnswBuffers& working) const {
   auto& candidates = working.candidates;
   scan_nearest(bound_to(slot, working), held_, config_.ef_construction + 1, candidates);
   std::erase_if(candidates, [slot](const Hit& hit) { return hit.slot == slot; });
@@ -103,7 +103,7 @@ bool Hnsw::plan_by_scan(Slot slot, Working& working) const {
 }
 
 /// Carries out the plan: first the node's own lists, then, upwards, those of its neighbours.
-void Hnsw::connect(Slot slot, Working& working) {
+void Hnsw::connect(Slot slot, HnswBuffers& working) {
   const Plan& plan = working.plan;
   for (unsigned level = 0; level <= plan.top; ++level) {
     for (const Hit& neighbor : plan.neighbors[level]) add_link(slot, level, neighbor, working);
@@ -116,7 +116,7 @@ void Hnsw::connect(Slot slot, Working& working) {
 }
 
 /// Adds a neighbour to a node's list; if the list is full, the best of it and the new one stay.
-void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Working& working) {
+void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, HnswBuffers& working) {
   auto& slots = working.slots;
   auto& candidates = working.candidates;
   const std::lock_guard lock(graph_.lock(node));

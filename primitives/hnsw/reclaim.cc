@@ -26,13 +26,13 @@ Status Hnsw::reclaim(std::span<const Slot> erased, Scratch& scratch) {
     ENGRAM_ASSERT(!held_.contains(slot));
     lost_any |= nodes_.erase(slot);
   }
-  if (lost_any) forget_erased(scratch.get<Working>());
+  if (lost_any) forget_erased(scratch.get<HnswBuffers>());
   return {};
 }
 
 /// Makes sure that nothing refers to a slot that is no node any more. Nodes that inserts add
 /// meanwhile need no look: they link to held slots only, none of which these are.
-void Hnsw::forget_erased(Working& working) {
+void Hnsw::forget_erased(HnswBuffers& working) {
   nodes_.for_each(0, Slot{kMaxSlots}, [&](Slot node) {
     for (unsigned level = 0; level <= graph_.level(node); ++level) repair(node, level, working);
   });
@@ -45,7 +45,7 @@ void Hnsw::forget_erased(Working& working) {
 /// The source selects the whole list anew each time. Of a list that has lost little, what is kept
 /// was selected once already: leaving it alone, and choosing as many as were lost from the nearest,
 /// costs a tenth (README.md, "Deviations").
-void Hnsw::repair(Slot node, unsigned level, Working& working) {
+void Hnsw::repair(Slot node, unsigned level, HnswBuffers& working) {
   VisitedSet& visited = working.beam.visited;
   auto& kept = working.repair.kept;
   auto& replacements = working.repair.replacements;

@@ -2,20 +2,20 @@
 // Alg. 5 of [Malkov2018].
 #include <algorithm>
 
-#include "primitives/exact_scan.h"
+#include "core/exact_scan.h"
 #include "primitives/hnsw/hnsw.h"
 
 namespace engram::hnsw {
 
 /// A search's query for walks: as it is, or coded.
-Bound Hnsw::walk_bound(Query query, Working& working) const {
+Bound Hnsw::walk_bound(Query query, HnswBuffers& working) const {
   if (!compares_codes()) return walk_rows().to(query);
   const auto* const vector = reinterpret_cast<const float*>(query.data);
   return walk_rows().to(estimator_->prepare({vector, context_.store.dim()}, working.query));
 }
 
 /// Gives what a walk by codes found its true scores.
-void Hnsw::rank_again(const Bound& bound, std::span<Rank> found, Working& working) const {
+void Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const {
   auto& slots = working.slots;
   slots.clear();
   for (const Rank rank : found) slots.push_back(BySlot::hit(rank).slot);
@@ -35,7 +35,7 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
     return {};
   }
 
-  auto& working = scratch.get<Working>();
+  auto& working = scratch.get<HnswBuffers>();
   const Bound walk_query = walk_bound(query, working);
   Hit start = score_one(walk_query, entry.slot);
   for (unsigned level = entry.level; level > 0; --level) {

@@ -1,26 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// `hopfield`: a modern Hopfield network whose stored patterns are the items [Ramsauer2021]. The
-// network is primitives/recall, which other indexes have over what they hold, too.
+// `hopfield`: a modern Hopfield network whose stored patterns are the items [Ramsauer2021]. It is
+// also the default recaller: other primitives recall by it from what they hold.
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "core/registry.h"
-#include "primitives/recall/associative_index.h"
-#include "primitives/recall/hopfield_recaller.h"
+#include "primitives/hopfield/hopfield_recaller.h"
+#include "primitives/shared/associative/associative_index.h"
 
 namespace engram {
 namespace {
 
-constexpr auto kCreateOptions = recall::with_graph_options(recall::kRecallOptions);
+Result<std::unique_ptr<Recaller>> make_recaller(const MemoryView& memory, const Options& options) {
+  return hopfield::HopfieldRecaller::create(memory, hopfield::read_settings(options, {}));
+}
 
-Result<std::unique_ptr<Recaller>> make_recaller(const recall::Memory& memory,
-                                                const Options& options) {
-  return recall::HopfieldRecaller::create(memory, recall::read_settings(options, {}));
+Result<std::unique_ptr<Recaller>> make_default(const MemoryView& memory) {
+  return hopfield::HopfieldRecaller::create(memory, {});
 }
 
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {
-  const recall::Settings settings = recall::read_settings(options, {});
+  const hopfield::HopfieldSettings settings = hopfield::read_settings(options, {});
   return recall::AssociativeIndex::create(context, options, settings.candidates, make_recaller);
+}
+
+/// The separations and the graph that this program has become choices of options.
+void complete(Primitive& primitive) {
+  static const auto kCreateOptions = recall::with_graph_options(hopfield::recall_options());
+  primitive.create_options = kCreateOptions;
+  primitive.recall_options = hopfield::recall_options();
 }
 
 const Registration kRegistration({
@@ -28,9 +37,13 @@ const Registration kRegistration({
     .summary = "Associative recall: falls from a cue into the wells of an energy",
     .source = "Ramsauer et al. 2021",
     .traits = recall::kAssociativeTraits,
-    .create_options = kCreateOptions,
-    .recall_options = recall::kRecallOptions,
+    .complete = complete,
     .create = create,
+});
+
+const DefaultRecallerRegistration kDefaultRecaller({
+    .recall_options = hopfield::recall_options,
+    .create = make_default,
 });
 
 }  // namespace

@@ -6,21 +6,24 @@
 
 #include "core/registry.h"
 #include "primitives/lsr/lsr_recaller.h"
-#include "primitives/recall/associative_index.h"
+#include "primitives/shared/associative/associative_index.h"
 
 namespace engram {
 namespace {
 
-constexpr auto kCreateOptions = recall::with_graph_options(lsr::kRecallOptions);
-
-Result<std::unique_ptr<Recaller>> make_recaller(const recall::Memory& memory,
-                                                const Options& options) {
+Result<std::unique_ptr<Recaller>> make_recaller(const MemoryView& memory, const Options& options) {
   return lsr::LsrRecaller::create(memory, lsr::read_settings(options, {}));
 }
 
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {
-  const lsr::Settings settings = lsr::read_settings(options, {});
+  const lsr::LsrSettings settings = lsr::read_settings(options, {});
   return recall::AssociativeIndex::create(context, options, settings.candidates, make_recaller);
+}
+
+/// The graph that this program has becomes a choice of an option.
+void complete(Primitive& primitive) {
+  static const auto kCreateOptions = recall::with_graph_options(lsr::kRecallOptions);
+  primitive.create_options = kCreateOptions;
 }
 
 const Registration kRegistration({
@@ -28,8 +31,8 @@ const Registration kRegistration({
     .summary = "Associative recall by the items within a radius: abstains, and blends",
     .source = "Hoover et al. 2025",
     .traits = recall::kAssociativeTraits,
-    .create_options = kCreateOptions,
     .recall_options = lsr::kRecallOptions,
+    .complete = complete,
     .create = create,
 });
 

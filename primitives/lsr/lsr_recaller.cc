@@ -6,23 +6,21 @@
 #include <limits>
 #include <string>
 
+#include "core/option_reading.h"
 #include "core/row.h"
 #include "core/text.h"
-#include "primitives/lsr/lsr_descent.h"
 #include "primitives/lsr/lsr_survey.h"
+#include "primitives/lsr/mean_shift.h"
 #include "primitives/lsr/neighborhood.h"
-#include "primitives/recall/option_reading.h"
-#include "primitives/recall/rows.h"
+#include "primitives/shared/rows/rows.h"
+#include "primitives/shared/statistics/statistics.h"
 
 namespace engram::lsr {
-using recall::read_choice;
-using recall::read_count;
-using recall::read_real;
 
 namespace {
 
 /// Makes buffers.state the row of `vector`, and buffers.mask count what is visible.
-void prepare(const VectorStore& store, const Cue& cue, Buffers& buffers) {
+void prepare(const VectorStore& store, const Cue& cue, LsrBuffers& buffers) {
   const std::size_t padded = row_bytes(store.dim()) / sizeof(float);
   buffers.state.resize(padded);
   encode_row(store.metric(), cue.vector, reinterpret_cast<std::byte*>(buffers.state.data()));
@@ -31,7 +29,7 @@ void prepare(const VectorStore& store, const Cue& cue, Buffers& buffers) {
 
 /// What `settings` say of it, or 0. Errors: kInvalidArgument where they say two things, or one that
 /// is too small or great to compute with.
-Result<double> given_radius(const Settings& settings) {
+Result<double> given_radius(const LsrSettings& settings) {
   constexpr double kLeastBeta = 1e-40;
   constexpr double kMostBeta = 1e100;
   if (settings.radius > 0 && settings.beta > 0) {
@@ -50,7 +48,7 @@ Result<double> given_radius(const Settings& settings) {
 
 }  // namespace
 
-Settings read_settings(const Options& options, Settings settings) {
+LsrSettings read_settings(const Options& options, LsrSettings settings) {
   // The later word counts: a RADIUS takes back the BETA of the index, and the other way round.
   if (options.given("RADIUS")) settings.beta = 0;
   if (options.given("BETA")) settings.radius = 0;
@@ -63,24 +61,24 @@ Settings read_settings(const Options& options, Settings settings) {
   return settings;
 }
 
-Result<std::unique_ptr<LsrRecaller>> LsrRecaller::create(const recall::Memory& memory,
-                                                         const Settings& defaults) {
+Result<std::unique_ptr<LsrRecaller>> LsrRecaller::create(const MemoryView& memory,
+                                                         const LsrSettings& defaults) {
   ENGRAM_TRY(given_radius(defaults));
   auto algebra = make_row_algebra(memory.context.kernel.name(), memory.context.store.dim());
   if (!algebra) return tl::unexpected(std::move(algebra.error()));
   return std::unique_ptr<LsrRecaller>(new LsrRecaller(memory, defaults, std::move(*algebra)));
 }
 
-Settings LsrRecaller::settings(const Options* options) const {
+LsrSettings LsrRecaller::settings(const Options* options) const {
   return options == nullptr ? defaults_ : read_settings(*options, defaults_);
 }
 
-LsrRecaller::Tuned LsrRecaller::tuned() const {
+LsrRecaller::LsrTuning LsrRecaller::tuned() const {
   const std::lock_guard lock(mutex_);
   return tuned_;
 }
 
-Result<double> LsrRecaller::radius(const Settings& settings) const {
+Result<double> LsrRecaller::radius(const LsrSettings& settings) const {
   auto given = given_radius(settings);
   if (!given || *given > 0) return given;
   const double found = tuned().radius;
@@ -91,7 +89,7 @@ Result<double> LsrRecaller::radius(const Settings& settings) const {
 
 Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                            Recall& recall) const {
-  const Settings settings = this->settings(params.options);
+  const LsrSettings settings = this->settings(params.options);
   const auto radius = this->radius(settings);
   if (!radius) return tl::unexpected(radius.error());
   ENGRAM_TRY(recall::check_candidates(memory_, settings.candidates, cue.visible != nullptr));
@@ -109,9 +107,9 @@ Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
     recall.converged = true;
     return {};
   }
-  auto& buffers = scratch.get<Buffers>();
+  auto& buffers = scratch.get<LsrBuffers>();
   prepare(memory_.context.store, cue, buffers);
-  ENGRAM_TRY(Descent(memory_, *algebra_, settings, *radius, items, scratch, buffers)
+  ENGRAM_TRY(MeanShift(memory_, *algebra_, settings, *radius, items, scratch, buffers)
                  .run(cue, params.top, recall));
   if (*radius == tuned().radius && cue.visible == nullptr) recall.novel = recall.outside;
   return {};
@@ -119,12 +117,12 @@ Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
 
 Result<double> LsrRecaller::energy(std::span<const float> state, const RecallParams& params,
                                    Scratch& scratch) const {
-  const Settings settings = this->settings(params.options);
+  const LsrSettings settings = this->settings(params.options);
   const auto radius = this->radius(settings);
   if (!radius) return tl::unexpected(radius.error());
   const recall::Items items = recall::items_of(memory_, params.items, recall::Candidates::kScan);
   if (items.count == 0) return std::numeric_limits<double>::infinity();
-  auto& buffers = scratch.get<Buffers>();
+  auto& buffers = scratch.get<LsrBuffers>();
   prepare(memory_.context.store, {.vector = state}, buffers);
   Neighborhood neighborhood(memory_, *algebra_, items, scratch, buffers);
   ENGRAM_TRY(neighborhood.look(*radius, settings.candidate_count, buffers.near));
@@ -132,7 +130,7 @@ Result<double> LsrRecaller::energy(std::span<const float> state, const RecallPar
 }
 
 Result<std::unique_ptr<Survey>> LsrRecaller::survey(const SurveyParams& params) const {
-  const Settings settings = this->settings(params.options);
+  const LsrSettings settings = this->settings(params.options);
   double radius = 0;
   if (!params.tunes) {
     const auto known = this->radius(settings);
@@ -140,12 +138,12 @@ Result<std::unique_ptr<Survey>> LsrRecaller::survey(const SurveyParams& params) 
     radius = *known;
   }
   const recall::Items items = recall::items_of(memory_, params.items, settings.candidates);
-  recall::GapSample sample(memory_, *algebra_, items, params.sample, params.seed);
+  recall::NeighborGaps sample(memory_, *algebra_, items, params.sample, params.seed);
   return std::make_unique<LsrSurvey>(std::move(sample), radius, settings.candidate_count);
 }
 
 void LsrRecaller::adopt(const Tuning& tuning) {
-  Tuned tuned;
+  LsrTuning tuned;
   for (const auto& [name, number] : tuning) {
     if (!std::isfinite(number)) continue;
     if (name == "radius") tuned.radius = number;
@@ -153,11 +151,11 @@ void LsrRecaller::adopt(const Tuning& tuning) {
     if (name == "items") tuned.items = number;
   }
   const std::lock_guard lock(mutex_);
-  tuned_ = tuned.radius > 0 && tuned.items > 0 ? tuned : Tuned{};
+  tuned_ = tuned.radius > 0 && tuned.items > 0 ? tuned : LsrTuning{};
 }
 
 std::vector<Fact> LsrRecaller::describe() const {
-  const Tuned tuned = this->tuned();
+  const LsrTuning tuned = this->tuned();
   std::vector<Fact> facts;
   if (const auto radius = this->radius(defaults_)) {
     const bool is_given = defaults_.radius > 0 || defaults_.beta > 0;

@@ -22,7 +22,7 @@
 #include "core/options.h"
 #include "core/recall.h"
 #include "core/row_algebra.h"
-#include "primitives/recall/candidates.h"
+#include "primitives/shared/candidates/candidates.h"
 
 namespace engram::lsr {
 
@@ -36,7 +36,7 @@ constexpr double beta_of(double radius) noexcept {
   return 2 / (radius * radius);
 }
 
-struct Settings {
+struct LsrSettings {
   double radius = 0;  ///< 0: given by beta, or what VTUNE found
   double beta = 0;    ///< 2 / radius^2; 0: not said
   Outside outside = Outside::kNearest;
@@ -56,15 +56,15 @@ inline constexpr std::array kRecallOptions = {
 };
 
 /// `settings` with what `options`, whose schema has kRecallOptions, gives.
-Settings read_settings(const Options& options, Settings settings);
+LsrSettings read_settings(const Options& options, LsrSettings settings);
 
 /// Threads: every member beside every other.
 class LsrRecaller final : public Recaller {
  public:
   /// defaults: where a command does not say. Errors: kInvalidArgument where they give no radius
   /// that can be used, though they try; those of make_row_algebra().
-  static Result<std::unique_ptr<LsrRecaller>> create(const recall::Memory& memory,
-                                                     const Settings& defaults);
+  static Result<std::unique_ptr<LsrRecaller>> create(const MemoryView& memory,
+                                                     const LsrSettings& defaults);
 
   Status recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                 Recall& recall) const override;
@@ -76,25 +76,25 @@ class LsrRecaller final : public Recaller {
 
  private:
   /// What VTUNE found.
-  struct Tuned {
+  struct LsrTuning {
     double radius = 0;  // 0: nothing yet
     double gap = 0;
     double items = 0;
   };
 
-  LsrRecaller(const recall::Memory& memory, const Settings& defaults,
+  LsrRecaller(const MemoryView& memory, const LsrSettings& defaults,
               std::unique_ptr<RowAlgebra> algebra)
       : memory_(memory), defaults_(defaults), algebra_(std::move(algebra)) {}
 
-  Settings settings(const Options* options) const;
-  Result<double> radius(const Settings& settings) const;
-  Tuned tuned() const;
+  LsrSettings settings(const Options* options) const;
+  Result<double> radius(const LsrSettings& settings) const;
+  LsrTuning tuned() const;
 
-  const recall::Memory memory_;
-  const Settings defaults_;
+  const MemoryView memory_;
+  const LsrSettings defaults_;
   const std::unique_ptr<RowAlgebra> algebra_;
   mutable std::mutex mutex_;  // guards the following
-  Tuned tuned_;
+  LsrTuning tuned_;
 };
 
 }  // namespace engram::lsr

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/text.h"
+#include "primitives/shared/statistics/statistics.h"
 
 namespace engram::lsr {
 

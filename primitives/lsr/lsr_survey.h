@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "core/recall.h"
-#include "primitives/recall/gaps.h"
+#include "primitives/shared/surveys/neighbor_gaps.h"
 
 namespace engram::lsr {
 
@@ -13,7 +13,7 @@ namespace engram::lsr {
 class LsrSurvey final : public Survey {
  public:
   /// radius: to diagnose; 0: to be found.
-  LsrSurvey(recall::GapSample sample, double radius, std::size_t candidates)
+  LsrSurvey(recall::NeighborGaps sample, double radius, std::size_t candidates)
       : sample_(std::move(sample)), radius_(radius), candidates_(candidates) {}
 
   bool step(Scratch& scratch) override;
@@ -21,7 +21,7 @@ class LsrSurvey final : public Survey {
   std::vector<Fact> diagnosis() const override;
 
  private:
-  recall::GapSample sample_;
+  recall::NeighborGaps sample_;
   const double radius_;
   const std::size_t candidates_;
   std::size_t next_ = 0;

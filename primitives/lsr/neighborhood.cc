@@ -5,7 +5,7 @@
 #include <span>
 
 #include "core/row.h"
-#include "primitives/recall/rows.h"
+#include "primitives/shared/rows/rows.h"
 
 namespace engram::lsr {
 

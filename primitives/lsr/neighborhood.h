@@ -7,7 +7,7 @@
 #include "core/aligned_buffer.h"
 #include "core/recall.h"
 #include "core/row_algebra.h"
-#include "primitives/recall/candidates.h"
+#include "primitives/shared/candidates/candidates.h"
 
 namespace engram::lsr {
 
@@ -18,7 +18,7 @@ struct Near {
 };
 
 /// What a worker keeps between recalls.
-struct Buffers {
+struct LsrBuffers {
   std::vector<Slot> slots;
   std::vector<float> squares;
   std::vector<Hit> hits;
@@ -36,8 +36,8 @@ struct Buffers {
 /// given.
 class Neighborhood {
  public:
-  Neighborhood(const recall::Memory& memory, const RowAlgebra& algebra, const recall::Items& items,
-               Scratch& scratch, Buffers& buffers)
+  Neighborhood(const MemoryView& memory, const RowAlgebra& algebra, const recall::Items& items,
+               Scratch& scratch, LsrBuffers& buffers)
       : memory_(memory), algebra_(algebra), items_(items), scratch_(scratch), buffers_(buffers) {}
 
   /// Fills `near` with the items nearer than `radius`, by slot, and sets nearest(). candidates:
@@ -58,11 +58,11 @@ class Neighborhood {
   Status ask_graph(std::size_t count);
   void measure();
 
-  const recall::Memory& memory_;
+  const MemoryView& memory_;
   const RowAlgebra& algebra_;
   const recall::Items items_;
   Scratch& scratch_;
-  Buffers& buffers_;
+  LsrBuffers& buffers_;
   Near nearest_{kNoSlot, 0};
   bool is_exact_ = true;
 };

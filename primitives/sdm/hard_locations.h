@@ -8,14 +8,14 @@
 
 #include "core/recall.h"
 #include "core/scratch.h"
-#include "primitives/recall/signs.h"
+#include "primitives/shared/signs/signs.h"
 
 namespace engram::sdm {
 
 /// The hard locations of a sparse distributed memory [Kanerva1988]: random addresses of `dim`
 /// signs, each with a counter for every sign. An item is its own address: it adds its signs to the
 /// counters of every location within `radius` of it. Counters are [locations, dim], row by row. A
-/// trace of primitives/recall/superposed_memory.h.
+/// trace of primitives/shared/superposed/superposed_memory.h.
 class HardLocations {
  public:
   using Number = std::int32_t;

@@ -5,9 +5,9 @@
 #include <string>
 
 #include "core/registry.h"
-#include "primitives/recall/superposed_index.h"
 #include "primitives/sdm/activation.h"
 #include "primitives/sdm/sdm_recaller.h"
+#include "primitives/shared/superposed/superposed_index.h"
 
 namespace engram {
 namespace {
@@ -49,7 +49,7 @@ Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options
       context,
       sdm::HardLocations(dim, locations, radius == 0 ? sdm::choose_radius(dim, locations) : radius,
                          static_cast<std::uint64_t>(options.integer("SEED"))),
-      [&](const sdm::Memory& memory) -> Result<std::unique_ptr<Recaller>> {
+      [&](const sdm::Counters& memory) -> Result<std::unique_ptr<Recaller>> {
         return std::make_unique<sdm::SdmRecaller>(memory, options);
       });
 }

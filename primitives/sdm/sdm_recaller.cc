@@ -5,11 +5,11 @@
 #include <optional>
 #include <utility>
 
+#include "core/option_reading.h"
 #include "core/text.h"
-#include "primitives/recall/option_reading.h"
-#include "primitives/recall/sign_recall.h"
 #include "primitives/sdm/activation.h"
 #include "primitives/sdm/sdm_survey.h"
+#include "primitives/shared/signs/sign_recall.h"
 
 namespace engram::sdm {
 namespace {
@@ -18,7 +18,7 @@ class SdmDynamics final : public recall::SignDynamics {
  public:
   /// counters: of [locations, dim]. Shares as of log_joint_activation(): shares where all signs are
   /// known, shares_at_cue where only those of the cue are.
-  SdmDynamics(const HardLocations& locations, Memory::View counters,
+  SdmDynamics(const HardLocations& locations, Counters::View counters,
               const std::vector<double>& shares, const std::vector<double>& shares_at_cue)
       : locations_(locations),
         counters_(std::move(counters)),
@@ -73,7 +73,7 @@ class SdmDynamics final : public recall::SignDynamics {
   }
 
   const HardLocations& locations_;
-  Memory::View counters_;
+  Counters::View counters_;
   const std::vector<double>& shares_;
   const std::vector<double>& shares_at_cue_;
   std::vector<std::int64_t> sums_;  // [dim]
@@ -97,7 +97,7 @@ std::size_t visible_count(const Cue& cue) {
 
 }  // namespace
 
-SdmRecaller::SdmRecaller(const Memory& memory, const Options& options)
+SdmRecaller::SdmRecaller(const Counters& memory, const Options& options)
     : memory_(memory),
       steps_(static_cast<std::size_t>(options.integer("STEPS"))),
       shares_(log_joint_activation(memory.context().store.dim(), 0, memory.trace().radius())) {}
@@ -109,8 +109,7 @@ Status SdmRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   buffers.items.read(context.store, memory_.among(params.items));
   SdmDynamics dynamics(memory_.trace(), {memory_, params.items, scratch}, shares_,
                        shares_at(cue, scratch));
-  recall_signs(context, cue, recall::steps_of(params, steps_), params.top, dynamics, buffers,
-               recall);
+  recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, buffers, recall);
   return dynamics.status();
 }
 

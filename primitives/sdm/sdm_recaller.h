@@ -17,13 +17,13 @@
 
 #include "core/options.h"
 #include "core/recall.h"
-#include "primitives/recall/item_survey.h"
-#include "primitives/recall/superposed_memory.h"
 #include "primitives/sdm/hard_locations.h"
+#include "primitives/shared/superposed/superposed_memory.h"
+#include "primitives/shared/surveys/item_survey.h"
 
 namespace engram::sdm {
 
-using Memory = recall::SuperposedMemory<HardLocations>;
+using Counters = recall::SuperposedMemory<HardLocations>;
 
 inline constexpr OptionSpec kStepsOption =
     integer_option("STEPS", 30, 0, 10'000, "at most so many readings, each where the last one led");
@@ -33,7 +33,7 @@ inline constexpr std::array kRecallOptions = {kStepsOption};
 class SdmRecaller final : public Recaller {
  public:
   /// options: of a schema that has kRecallOptions. The memory outlives the recaller.
-  SdmRecaller(const Memory& memory, const Options& options);
+  SdmRecaller(const Counters& memory, const Options& options);
 
   Status recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                 Recall& recall) const override;
@@ -47,7 +47,7 @@ class SdmRecaller final : public Recaller {
  private:
   const std::vector<double>& shares_at(const Cue& cue, Scratch& scratch) const;
 
-  const Memory& memory_;
+  const Counters& memory_;
   const std::size_t steps_;
   const std::vector<double> shares_;  // log_joint_activation() where all signs are known
   recall::SurveyedItems surveyed_;

@@ -2,12 +2,13 @@
 #include "primitives/sdm/sdm_survey.h"
 
 #include "core/text.h"
-#include "primitives/recall/gaps.h"
-#include "primitives/recall/signs.h"
+#include "primitives/shared/signs/signs.h"
+#include "primitives/shared/statistics/statistics.h"
 
 namespace engram::sdm {
 
-SdmSurvey::SdmSurvey(const SdmRecaller& recaller, const Memory& memory, const SurveyParams& params)
+SdmSurvey::SdmSurvey(const SdmRecaller& recaller, const Counters& memory,
+                     const SurveyParams& params)
     : memory_(memory),
       items_(recaller, memory.context().store, memory.among(params.items), params) {}
 

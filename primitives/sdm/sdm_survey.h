@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/recall.h"
-#include "primitives/recall/item_survey.h"
 #include "primitives/sdm/sdm_recaller.h"
+#include "primitives/shared/surveys/item_survey.h"
 
 namespace engram::sdm {
 
@@ -15,7 +15,7 @@ namespace engram::sdm {
 class SdmSurvey final : public Survey {
  public:
   /// The recaller and its memory outlive the survey.
-  SdmSurvey(const SdmRecaller& recaller, const Memory& memory, const SurveyParams& params);
+  SdmSurvey(const SdmRecaller& recaller, const Counters& memory, const SurveyParams& params);
 
   bool step(Scratch& scratch) override;
   Result<Tuning> tuning() const override { return items_.tuning(); }
@@ -24,7 +24,7 @@ class SdmSurvey final : public Survey {
  private:
   double activated_by(Slot slot) const;
 
-  const Memory& memory_;
+  const Counters& memory_;
   recall::ItemSurvey items_;
   std::vector<double> activated_;  // by each item so far
 };

@@ -70,7 +70,7 @@ void shutdown(CommandContext& context) {
 
 using namespace command_flag;
 
-constexpr std::array kCommands = {
+constexpr std::array kAdminCommands = {
     CommandSpec{.name = "time",
                 .handler = time,
                 .arity = 1,
@@ -90,7 +90,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> admin_commands() {
-  return kCommands;
+  return kAdminCommands;
 }
 
 }  // namespace engram

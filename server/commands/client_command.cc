@@ -20,6 +20,16 @@
 namespace engram {
 namespace {
 
+/// Redis's letters for what a client is in the middle of.
+std::string client_flags(const Client& client) {
+  std::string flags;
+  if (client.queued >= 0) flags += 'x';
+  if (client.watch_broken) flags += 'd';
+  if (client.no_evict) flags += 'e';
+  if (client.no_touch) flags += 'T';
+  return flags.empty() ? "N" : flags;
+}
+
 /// One line of CLIENT LIST, in Redis's order of fields.
 std::string describe(const Client& client, std::int64_t now_ms) {
   return fmt::format(
@@ -28,10 +38,7 @@ std::string describe(const Client& client, std::int64_t now_ms) {
       "tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
       client.id, client.address, client.local_address, client.fd, client.name,
       (now_ms - client.connected_ms) / 1000, (now_ms - client.active_ms) / 1000,
-      client.no_evict   ? "e"
-      : client.no_touch ? "T"
-                        : "N",
-      client.queued, client.input_bytes, client.input_capacity - client.input_bytes, client.output_bytes,
+      client_flags(client), client.queued, client.input_bytes, client.input_capacity - client.input_bytes, client.output_bytes,
       client.input_capacity + client.output_bytes,
       client.command == nullptr ? "NULL" : full_name(client.container, *client.command),
       static_cast<int>(client.resp), client.library_name, client.library_version);
@@ -66,7 +73,9 @@ void client_setinfo(CommandContext& context) {
 }
 
 void client_info(CommandContext& context) {
-  context.reply.verbatim(describe(context.client, context.services.store.keyspace().now_ms()) + "\n");
+  context.client.watch_broken = context.transaction.is_watch_broken();
+  context.reply.verbatim(describe(context.client, context.services.store.keyspace().now_ms()) +
+                         "\n");
 }
 
 /// Which clients CLIENT LIST shows and CLIENT KILL closes; every criterion given must hold.
@@ -222,60 +231,64 @@ void client_reply(CommandContext& context) {
 }
 
 using namespace command_flag;
-constexpr std::uint32_t kFlags = kNoScript | kLoading | kStale;
+constexpr std::uint32_t kClientFlags = kNoScript | kLoading | kStale;
 
-constexpr CommandSpec subcommand(std::string_view name, Handler handler, int arity,
-                                 std::string_view summary, std::string_view syntax,
-                                 std::string_view since, std::uint32_t more_flags = 0) {
+constexpr CommandSpec client_subcommand(std::string_view name, Handler handler, int arity,
+                                        std::string_view summary, std::string_view syntax,
+                                        std::string_view since, std::uint32_t more_flags = 0) {
   return {.name = name,
           .handler = handler,
           .arity = arity,
-          .flags = kFlags | more_flags,
+          .flags = kClientFlags | more_flags,
           .group = "connection",
           .summary = summary,
           .syntax = syntax,
           .since = since};
 }
 
-constexpr std::array kSubcommands = {
-    subcommand("id", client_id, 2, "Returns the number of this connection", "", "5.0.0"),
-    subcommand("getname", client_getname, 2, "Returns the name of this connection", "", "2.6.9"),
-    subcommand("setname", client_setname, 3, "Names this connection", "connection-name", "2.6.9"),
-    subcommand("setinfo", client_setinfo, 4, "Tells which library the client uses",
-               "<LIB-NAME libname | LIB-VER libver>", "7.2.0"),
-    subcommand("info", client_info, 2, "Describes this connection", "", "6.2.0"),
-    subcommand("list", client_list, -2, "Describes every connection, one per line",
-               "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id...]", "2.4.0", kAdmin),
-    subcommand("kill", client_kill, -3, "Closes connections",
-               "<ip:port | [ID client-id] [TYPE type] [USER username] [ADDR address] [LADDR "
-               "address] [SKIPME yes/no]>",
-               "2.4.0", kAdmin),
-    subcommand("no-evict", client_switch<&Client::no_evict>, 3,
-               "Accepted for compatibility: clients are never evicted", "<ON | OFF>", "7.0.0",
-               kAdmin),
-    subcommand("no-touch", client_switch<&Client::no_touch>, 3,
-               "Accepted for compatibility: there is no idle time to touch", "<ON | OFF>", "7.2.0"),
-    subcommand("reply", client_reply, 3, "Switches replies on or off, or skips the next one",
-               "<ON | OFF | SKIP>", "3.2.0"),
-    subcommand("tracking", client_tracking, -3,
-               "Accepts OFF for compatibility: no keys are tracked", "<ON | OFF>", "6.0.0"),
-    subcommand("help", reply_help, 2, "Prints this help", "", "5.0.0"),
+constexpr std::array kClientSubcommands = {
+    client_subcommand("id", client_id, 2, "Returns the number of this connection", "", "5.0.0"),
+    client_subcommand("getname", client_getname, 2, "Returns the name of this connection", "",
+                      "2.6.9"),
+    client_subcommand("setname", client_setname, 3, "Names this connection", "connection-name",
+                      "2.6.9"),
+    client_subcommand("setinfo", client_setinfo, 4, "Tells which library the client uses",
+                      "<LIB-NAME libname | LIB-VER libver>", "7.2.0"),
+    client_subcommand("info", client_info, 2, "Describes this connection", "", "6.2.0"),
+    client_subcommand("list", client_list, -2, "Describes every connection, one per line",
+                      "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id...]", "2.4.0",
+                      kAdmin),
+    client_subcommand("kill", client_kill, -3, "Closes connections",
+                      "<ip:port | [ID client-id] [TYPE type] [USER username] [ADDR address] [LADDR "
+                      "address] [SKIPME yes/no]>",
+                      "2.4.0", kAdmin),
+    client_subcommand("no-evict", client_switch<&Client::no_evict>, 3,
+                      "Accepted for compatibility: clients are never evicted", "<ON | OFF>",
+                      "7.0.0", kAdmin),
+    client_subcommand("no-touch", client_switch<&Client::no_touch>, 3,
+                      "Accepted for compatibility: there is no idle time to touch", "<ON | OFF>",
+                      "7.2.0"),
+    client_subcommand("reply", client_reply, 3, "Switches replies on or off, or skips the next one",
+                      "<ON | OFF | SKIP>", "3.2.0"),
+    client_subcommand("tracking", client_tracking, -3,
+                      "Accepts OFF for compatibility: no keys are tracked", "<ON | OFF>", "6.0.0"),
+    client_subcommand("help", reply_help, 2, "Prints this help", "", "5.0.0"),
 };
 
-constexpr std::array kCommands = {
+constexpr std::array kClientCommands = {
     CommandSpec{.name = "client",
                 .arity = -2,
                 .group = "connection",
                 .summary = "Reads and changes what the server knows about connections",
                 .complexity = "Depends on subcommand",
                 .since = "2.4.0",
-                .subcommands = kSubcommands},
+                .subcommands = kClientSubcommands},
 };
 
 }  // namespace
 
 std::span<const CommandSpec> client_commands() {
-  return kCommands;
+  return kClientCommands;
 }
 
 }  // namespace engram

@@ -260,9 +260,9 @@ void command_list(CommandContext& context) {
   for (const std::string_view name : names) context.reply.bulk(name);
 }
 
-constexpr CommandSpec subcommand(std::string_view name, Handler handler, int arity,
-                                 std::string_view summary, std::string_view syntax,
-                                 std::string_view since) {
+constexpr CommandSpec command_subcommand(std::string_view name, Handler handler, int arity,
+                                         std::string_view summary, std::string_view syntax,
+                                         std::string_view since) {
   return {.name = name,
           .handler = handler,
           .arity = arity,
@@ -274,18 +274,19 @@ constexpr CommandSpec subcommand(std::string_view name, Handler handler, int ari
           .since = since};
 }
 
-constexpr std::array kSubcommands = {
-    subcommand("count", command_count, 2, "Returns the number of commands", "", "2.8.13"),
-    subcommand("list", command_list, -2, "Returns the names of the commands",
-               "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]", "7.0.0"),
-    subcommand("info", command_info, -2, "Returns arity, flags and keys of commands",
-               "[command-name...]", "2.8.13"),
-    subcommand("docs", command_docs, -2, "Returns summaries and arguments of commands",
-               "[command-name...]", "7.0.0"),
-    subcommand("help", reply_help, 2, "Prints this help", "", "5.0.0"),
+constexpr std::array kCommandSubcommands = {
+    command_subcommand("count", command_count, 2, "Returns the number of commands", "", "2.8.13"),
+    command_subcommand("list", command_list, -2, "Returns the names of the commands",
+                       "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+                       "7.0.0"),
+    command_subcommand("info", command_info, -2, "Returns arity, flags and keys of commands",
+                       "[command-name...]", "2.8.13"),
+    command_subcommand("docs", command_docs, -2, "Returns summaries and arguments of commands",
+                       "[command-name...]", "7.0.0"),
+    command_subcommand("help", reply_help, 2, "Prints this help", "", "5.0.0"),
 };
 
-constexpr std::array kCommands = {
+constexpr std::array kCommandCommands = {
     CommandSpec{.name = "command",
                 .handler = command,
                 .arity = -1,
@@ -294,13 +295,13 @@ constexpr std::array kCommands = {
                 .summary = "Returns arity, flags and keys of every command",
                 .complexity = "O(N) in the number of commands",
                 .since = "2.8.13",
-                .subcommands = kSubcommands},
+                .subcommands = kCommandSubcommands},
 };
 
 }  // namespace
 
 std::span<const CommandSpec> command_commands() {
-  return kCommands;
+  return kCommandCommands;
 }
 
 }  // namespace engram

@@ -137,13 +137,13 @@ void config_rewrite(CommandContext& context) {
 }
 
 using namespace command_flag;
-constexpr std::uint32_t kFlags = kAdmin | kNoScript | kLoading | kStale;
+constexpr std::uint32_t kConfigFlags = kAdmin | kNoScript | kLoading | kStale;
 
-constexpr std::array kSubcommands = {
+constexpr std::array kConfigSubcommands = {
     CommandSpec{.name = "get",
                 .handler = config_get,
                 .arity = -3,
-                .flags = kFlags,
+                .flags = kConfigFlags,
                 .group = "server",
                 .summary = "Returns the parameters whose names match a pattern, with their values",
                 .syntax = "pattern...",
@@ -152,7 +152,7 @@ constexpr std::array kSubcommands = {
     CommandSpec{.name = "set",
                 .handler = config_set,
                 .arity = -4,
-                .flags = kFlags,
+                .flags = kConfigFlags,
                 .group = "server",
                 .summary = "Changes parameters while the server runs: all of them or none",
                 .syntax = "<parameter value>...",
@@ -161,14 +161,14 @@ constexpr std::array kSubcommands = {
     CommandSpec{.name = "resetstat",
                 .handler = config_resetstat,
                 .arity = 2,
-                .flags = kFlags,
+                .flags = kConfigFlags,
                 .group = "server",
                 .summary = "Sets the counters of INFO to zero",
                 .since = "2.0.0"},
     CommandSpec{.name = "rewrite",
                 .handler = config_rewrite,
                 .arity = 2,
-                .flags = kFlags,
+                .flags = kConfigFlags,
                 .group = "server",
                 .summary = "Answers an error: the configuration file is never written",
                 .since = "2.8.0"},
@@ -181,20 +181,20 @@ constexpr std::array kSubcommands = {
                 .since = "5.0.0"},
 };
 
-constexpr std::array kCommands = {
+constexpr std::array kConfigCommands = {
     CommandSpec{.name = "config",
                 .arity = -2,
                 .group = "server",
                 .summary = "Reads and changes the configuration",
                 .complexity = "Depends on subcommand",
                 .since = "2.0.0",
-                .subcommands = kSubcommands},
+                .subcommands = kConfigSubcommands},
 };
 
 }  // namespace
 
 std::span<const CommandSpec> config_commands() {
-  return kCommands;
+  return kConfigCommands;
 }
 
 }  // namespace engram

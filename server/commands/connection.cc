@@ -113,28 +113,28 @@ void quit(CommandContext& context) {
 
 using namespace command_flag;
 constexpr std::uint32_t kAlways = kLoading | kStale | kFast | kNoScript;
-constexpr std::string_view kGroup = "connection";
+constexpr std::string_view kConnectionGroup = "connection";
 
-constexpr std::array kCommands = {
+constexpr std::array kConnectionCommands = {
     CommandSpec{.name = "ping",
                 .handler = ping,
                 .arity = -1,
                 .flags = kFast,
-                .group = kGroup,
+                .group = kConnectionGroup,
                 .summary = "Returns PONG, or the message",
                 .syntax = "[message]"},
     CommandSpec{.name = "echo",
                 .handler = echo,
                 .arity = 2,
                 .flags = kLoading | kStale | kFast,
-                .group = kGroup,
+                .group = kConnectionGroup,
                 .summary = "Returns the message",
                 .syntax = "message"},
     CommandSpec{.name = "hello",
                 .handler = hello,
                 .arity = -1,
                 .flags = kAlways | kNoAuth | kAllowBusy,
-                .group = kGroup,
+                .group = kConnectionGroup,
                 .summary = "Chooses the protocol version and returns what the server is",
                 .syntax = "[protover [AUTH username password] [SETNAME clientname]]",
                 .since = "6.0.0"},
@@ -142,28 +142,28 @@ constexpr std::array kCommands = {
                 .handler = select,
                 .arity = 2,
                 .flags = kLoading | kStale | kFast,
-                .group = kGroup,
+                .group = kConnectionGroup,
                 .summary = "Chooses the database; there is one, 0",
                 .syntax = "index"},
     CommandSpec{.name = "reset",
                 .handler = reset,
                 .arity = 1,
                 .flags = kAlways | kNoAuth | kAllowBusy | kInMulti,
-                .group = kGroup,
+                .group = kConnectionGroup,
                 .summary = "Makes the connection as it was when it was new",
                 .since = "6.2.0"},
     CommandSpec{.name = "quit",
                 .handler = quit,
                 .arity = -1,
                 .flags = kAlways | kNoAuth | kAllowBusy | kInMulti,
-                .group = kGroup,
+                .group = kConnectionGroup,
                 .summary = "Closes the connection after the replies that are due"},
 };
 
 }  // namespace
 
 std::span<const CommandSpec> connection_commands() {
-  return kCommands;
+  return kConnectionCommands;
 }
 
 }  // namespace engram

@@ -85,8 +85,6 @@ void persist(CommandContext& context) {
 }
 
 using namespace command_flag;
-constexpr KeyRange kOneKey = {1, 1, 1};
-
 constexpr CommandSpec expire_spec(std::string_view name, Handler handler, std::string_view summary,
                                   std::string_view syntax, std::string_view since) {
   return {.name = name,
@@ -99,7 +97,7 @@ constexpr CommandSpec expire_spec(std::string_view name, Handler handler, std::s
           .since = since};
 }
 
-constexpr std::array kCommands = {
+constexpr std::array kExpiryCommands = {
     expire_spec("expire", expire<1000, false>, "Sets a key's time to live in seconds",
                 "key seconds [NX | XX | GT | LT]", "1.0.0"),
     expire_spec("pexpire", expire<1, false>, "Sets a key's time to live in milliseconds",
@@ -139,7 +137,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> expiry_commands() {
-  return kCommands;
+  return kExpiryCommands;
 }
 
 }  // namespace engram

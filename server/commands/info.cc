@@ -234,7 +234,7 @@ void info(CommandContext& context) {
 
 using namespace command_flag;
 
-constexpr std::array kCommands = {
+constexpr std::array kInfoCommands = {
     CommandSpec{.name = "info",
                 .handler = info,
                 .arity = -1,
@@ -247,7 +247,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> info_commands() {
-  return kCommands;
+  return kInfoCommands;
 }
 
 }  // namespace engram

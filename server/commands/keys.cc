@@ -114,11 +114,10 @@ void flush(CommandContext& context) {
 }
 
 using namespace command_flag;
-constexpr KeyRange kOneKey = {1, 1, 1};
 constexpr KeyRange kAllKeys = {1, -1, 1};
 constexpr std::string_view kPerKey = "O(N) in the number of keys";
 
-constexpr std::array kCommands = {
+constexpr std::array kKeyCommands = {
     CommandSpec{.name = "del",
                 .handler = del,
                 .arity = -2,
@@ -197,7 +196,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> key_commands() {
-  return kCommands;
+  return kKeyCommands;
 }
 
 }  // namespace engram

@@ -15,7 +15,7 @@ namespace engram {
 namespace {
 
 constexpr std::string_view kOffError =
-    "ERR persistence is off: this server keeps its data in memory only (appendonly no)";
+    "ERR this server keeps its data in memory only; start it with --dir DIR to have it on disk";
 
 void save(CommandContext& context) {
   Persistence* const persistence = context.services.store.persistence();
@@ -39,7 +39,9 @@ void bgsave(CommandContext& context) {
   if (persistence == nullptr) return context.reply.error(kOffError);
   const Status started = persistence->save([](const Status&) {});
   if (!started) return write_error(context.reply, started.error());
-  context.reply.simple("Background saving started");
+  // One that is asked for amid a transaction begins after it.
+  context.reply.simple(context.services.store.gate().is_closed() ? "Background saving scheduled"
+                                                                 : "Background saving started");
 }
 
 void lastsave(CommandContext& context) {
@@ -53,7 +55,7 @@ void lastsave(CommandContext& context) {
 
 using namespace command_flag;
 
-constexpr std::array kCommands = {
+constexpr std::array kPersistenceCommands = {
     CommandSpec{.name = "save",
                 .handler = save,
                 .arity = 1,
@@ -86,7 +88,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> persistence_commands() {
-  return kCommands;
+  return kPersistenceCommands;
 }
 
 }  // namespace engram

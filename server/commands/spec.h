@@ -44,6 +44,7 @@ struct KeyRange {
   int last = 0;
   int step = 0;
 };
+inline constexpr KeyRange kOneKey = {1, 1, 1};  ///< the first argument
 
 /// A command or a subcommand. All text is static.
 struct CommandSpec {

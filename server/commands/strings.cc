@@ -204,9 +204,7 @@ void mset(CommandContext& context) {
 
 using namespace command_flag;
 constexpr std::uint32_t kChange = kWrite | kDenyOom;
-constexpr KeyRange kOneKey = {1, 1, 1};
-
-constexpr std::array kCommands = {
+constexpr std::array kStringCommands = {
     CommandSpec{.name = "set",
                 .handler = set,
                 .arity = -3,
@@ -306,7 +304,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> string_commands() {
-  return kCommands;
+  return kStringCommands;
 }
 
 }  // namespace engram

@@ -41,40 +41,40 @@ void unwatch(CommandContext& context) {
 }
 
 using namespace command_flag;
-constexpr std::uint32_t kFlags = kNoScript | kLoading | kStale;
-constexpr std::string_view kGroup = "transactions";
+constexpr std::uint32_t kTransactionFlags = kNoScript | kLoading | kStale;
+constexpr std::string_view kTransactionGroup = "transactions";
 
-constexpr std::array kCommands = {
+constexpr std::array kTransactionCommands = {
     CommandSpec{.name = "multi",
                 .handler = multi,
                 .arity = 1,
-                .flags = kFlags | kFast | kAllowBusy | kInMulti,
-                .group = kGroup,
+                .flags = kTransactionFlags | kFast | kAllowBusy | kInMulti,
+                .group = kTransactionGroup,
                 .summary = "Begins a transaction: commands are queued until EXEC",
                 .since = "1.2.0"},
     CommandSpec{.name = "exec",
                 .handler = exec,
                 .arity = 1,
-                .flags = kFlags | kSkipSlowlog | kInMulti | kTransaction,
-                .group = kGroup,
+                .flags = kTransactionFlags | kSkipSlowlog | kInMulti | kTransaction,
+                .group = kTransactionGroup,
                 .summary = "Carries out the queued commands and returns their replies",
                 .complexity = "that of the commands",
                 .since = "1.2.0"},
     CommandSpec{.name = "discard",
                 .handler = discard,
                 .arity = 1,
-                .flags = kFlags | kFast | kAllowBusy | kInMulti,
-                .group = kGroup,
+                .flags = kTransactionFlags | kFast | kAllowBusy | kInMulti,
+                .group = kTransactionGroup,
                 .summary = "Forgets the queued commands and the watched keys",
                 .complexity = "O(N) in the number of queued commands",
                 .since = "2.0.0"},
     CommandSpec{.name = "watch",
                 .handler = watch,
                 .arity = -2,
-                .flags = kFlags | kFast | kAllowBusy | kInMulti,
+                .flags = kTransactionFlags | kFast | kAllowBusy | kInMulti,
                 .keys = {1, -1, 1},
                 .key_flags = "RO",
-                .group = kGroup,
+                .group = kTransactionGroup,
                 .summary = "Has EXEC do nothing if one of the keys changes before it",
                 .syntax = "key...",
                 .complexity = "O(1) for every key",
@@ -82,8 +82,8 @@ constexpr std::array kCommands = {
     CommandSpec{.name = "unwatch",
                 .handler = unwatch,
                 .arity = 1,
-                .flags = kFlags | kFast | kAllowBusy,
-                .group = kGroup,
+                .flags = kTransactionFlags | kFast | kAllowBusy,
+                .group = kTransactionGroup,
                 .summary = "Forgets the watched keys",
                 .complexity = "O(1)",
                 .since = "2.2.0"},
@@ -92,7 +92,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> transaction_commands() {
-  return kCommands;
+  return kTransactionCommands;
 }
 
 }  // namespace engram

@@ -24,6 +24,8 @@ class TransactionControl {
 
   virtual void watch(std::span<const std::string_view> keys) = 0;
   virtual void unwatch() = 0;
+  /// Whether a watched key has changed, so that EXEC would do nothing.
+  [[nodiscard]] virtual bool is_watch_broken() = 0;
 };
 
 }  // namespace engram

@@ -11,7 +11,7 @@ namespace {
 using namespace command_flag;
 
 constexpr KeyRange kIndex = {1, 1, 1};
-constexpr std::string_view kGroup = "vector";
+constexpr std::string_view kVectorGroup = "vector";
 constexpr std::string_view kSince = "0.1.0";
 
 constexpr CommandSpec spec(std::string_view name, Handler handler, int arity, std::uint32_t flags,
@@ -22,14 +22,14 @@ constexpr CommandSpec spec(std::string_view name, Handler handler, int arity, st
           .arity = arity,
           .flags = flags,
           .keys = keys,
-          .group = kGroup,
+          .group = kVectorGroup,
           .summary = summary,
           .syntax = syntax,
           .complexity = complexity,
           .since = kSince};
 }
 
-constexpr std::array kCommands = {
+constexpr std::array kVectorCommands = {
     spec("vnew", vnew, -3, kWrite | kDenyOom, kIndex,
          "Makes an empty vector index with a metric and a retrieval primitive",
          "index dim [METRIC <cosine | l2 | dot>] [PRIMITIVE primitive] [option value ...]", "O(1)"),
@@ -80,7 +80,7 @@ constexpr std::array kCommands = {
 }  // namespace
 
 std::span<const CommandSpec> vector_commands() {
-  return kCommands;
+  return kVectorCommands;
 }
 
 }  // namespace engram

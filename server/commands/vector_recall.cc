@@ -215,10 +215,10 @@ std::size_t expected_bytes(const Question& question) {
          2 * question.vector.size() * sizeof(float);
 }
 
-using Answer = void (*)(const ReadView& view, const Question& question, const SlotSet* items,
-                        Scratch& scratch, ReplyWriter& writer);
+using Answerer = void (*)(const ReadView& view, const Question& question, const SlotSet* items,
+                          Scratch& scratch, ReplyWriter& writer);
 
-void ask(CommandContext& context, Question question, Answer answer) {
+void ask(CommandContext& context, Question question, Answerer answer) {
   struct Pending {
     Question question;
     Deferred reply;

@@ -16,7 +16,7 @@ struct ServerConfig {
   std::vector<std::string> bind = {"127.0.0.1"};
   int port = 6380;  ///< 0: the kernel chooses, and then this is what it chose
   std::int64_t maxclients = 10'000;
-  std::string dir = ".";
+  std::string dir = {};  ///< of the data; empty: everything is in memory only
   std::int64_t timeout = 0;  ///< seconds of silence after which a client is dropped; 0: never
   int tcp_keepalive = 300;   ///< seconds; 0: off
   int tcp_backlog = 511;
@@ -25,7 +25,7 @@ struct ServerConfig {
   std::string loglevel = "info";
   int workers = 0;  ///< 0 at start-up: one per core
   std::string kernel = "auto";
-  bool appendonly = true;                ///< keeps its data in `dir`; false: in memory only
+  bool appendonly = true;                ///< keeps its data in `dir`, if there is one
   std::string appendfsync = "everysec";  ///< or always, or no
   /// Snapshots by age: after so many seconds, if at least so many changes were made.
   std::vector<std::pair<std::int64_t, std::int64_t>> save = {{3600, 1}};

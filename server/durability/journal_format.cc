@@ -12,12 +12,6 @@ namespace {
 
 constexpr std::string_view kSegmentMagic = "ENGRAMJL";
 
-constexpr std::size_t kChecksumBytes = 4;
-
-std::uint32_t checksum_of(std::string_view text) {
-  return crc32c(as_span(text));
-}
-
 }  // namespace
 
 std::string encode_segment_header(const StoreId& id, Lsn first) {

@@ -15,11 +15,6 @@ constexpr std::string_view kHeaderMagic = "ENGRAMSN";
 constexpr std::string_view kFooterMagic = "ENGRAMTC";
 constexpr std::size_t kEntryBytes = 64;
 constexpr std::size_t kFooterBytes = 64;
-constexpr std::size_t kChecksumBytes = 4;
-
-std::uint32_t checksum_of(std::string_view text) {
-  return crc32c(as_span(text));
-}
 
 /// Whether the last four bytes are the checksum of those before.
 bool is_intact(std::string_view block) {

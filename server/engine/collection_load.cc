@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "primitives/slot_set_io.h"
+#include "core/slot_set_io.h"
 #include "server/durability/little_endian.h"
 #include "server/engine/collection_sections.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "primitives/slot_set_io.h"
+#include "core/slot_set_io.h"
 #include "server/durability/little_endian.h"
 #include "server/engine/collection_sections.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/session/command_session.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -66,15 +67,12 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   order_.set_kept_back(false);
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
   if (!muted_ || client_.reply_mode == ReplyMode::kOn) order_.append(detour);
-  advance_reply_mode();
+  if (!runs_transaction_) advance_reply_mode();
 }
 
 void CommandSession::execute(const CommandTable::Resolution& resolution, Arguments argv,
                              ReplyWriter& writer) {
-  if (resolution.spec == nullptr) {
-    if (transaction_.is_open()) transaction_.abort();
-    return writer.error(resolution.error);
-  }
+  if (resolution.spec == nullptr) return reject(resolution.error, argv[0], writer);
   if (is_queued(resolution)) return queue(resolution, argv, writer);
   if (const Status health = write_health(kind_); !health) {
     return writer.error(misconf_error(health.error()));
@@ -83,6 +81,18 @@ void CommandSession::execute(const CommandTable::Resolution& resolution, Argumen
   client_.container = resolution.container;
   CommandContext context(argv, *resolution.spec, writer, client_, transaction_, services_);
   resolution.spec->handler(context);
+}
+
+/// What cannot be queued spoils the transaction; an EXEC that cannot be read ends it.
+void CommandSession::reject(std::string_view error, std::string_view name, ReplyWriter& writer) {
+  const CommandSpec* const command = services_.commands.find(name);
+  if (command != nullptr && command->kind() == CommandKind::kTransaction) {
+    transaction_.discard();
+    error.remove_prefix(std::min(error.find(' ') + 1, error.size()));  // ERR
+    return writer.error("EXECABORT Transaction discarded because of: " + std::string(error));
+  }
+  if (transaction_.is_open()) transaction_.abort();
+  writer.error(error);
 }
 
 void CommandSession::queue(const CommandTable::Resolution& resolution, Arguments argv,
@@ -119,7 +129,11 @@ void CommandSession::advance_reply_mode() noexcept {
 }
 
 std::uint64_t CommandSession::defer(std::size_t expected_bytes) {
-  if (!transaction_.is_in_step()) return Session::defer(expected_bytes);
+  if (!transaction_.is_in_step()) {
+    // What a transaction answers depends on its steps, which may end the silence.
+    const bool is_muted = muted_ && kind_ != CommandKind::kTransaction;
+    return order_.reserve(kind_, is_muted, expected_bytes);
+  }
   transaction_.await_reply();
   return kStep;
 }

@@ -26,6 +26,9 @@ class CommandSession final : public Session {
   /// Answers an error to what could not be read as a command.
   void refuse(std::string_view error_reply);
 
+  /// Brings what client() tells of the transaction up to date.
+  void refresh() { client_.watch_broken = transaction_.is_watch_broken(); }
+
   std::uint64_t defer(std::size_t expected_bytes) override;
   void complete(std::uint64_t sequence, std::string bytes) override;
 
@@ -36,6 +39,7 @@ class CommandSession final : public Session {
   [[nodiscard]] bool is_queued(const CommandTable::Resolution& resolution) const noexcept;
   void call(const CommandTable::Resolution& resolution, Arguments argv);
   void execute(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
+  void reject(std::string_view error, std::string_view name, ReplyWriter& writer);
   void queue(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
   void hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes, std::string& answer);
   void advance_reply_mode() noexcept;

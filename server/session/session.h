@@ -37,8 +37,8 @@ class Session {
   /// wait for those in flight; the sink is told when it is worth another try.
   bool start(CommandKind kind, const std::function<void(Deferred reply)>& begin);
 
-  /// Whether the request that was refused last may start now.
-  [[nodiscard]] bool may_resume() const noexcept { return may_start(kind_); }
+  /// Whether the request that was refused last may start now; if not, the sink will be told.
+  [[nodiscard]] bool may_resume() { return !must_wait(kind_); }
 
   /// Replies that are due, in bytes, as far as they are known.
   [[nodiscard]] std::size_t pending_bytes() const noexcept { return order_.bytes(); }

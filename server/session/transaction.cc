@@ -52,6 +52,7 @@ void Transaction::execute(CommandContext& context) {
   std::vector<Step> steps = std::exchange(queued_, {});
   const std::size_t bytes = queued_bytes_;
   discard();
+  Client& client = session_.client();
   if (!health) {
     return context.reply.error("EXECABORT Transaction discarded because of: " +
                                misconf_error(health.error()));
@@ -60,7 +61,10 @@ void Transaction::execute(CommandContext& context) {
     return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
   }
   if (has_changed) return context.reply.null_array();
-  run_.emplace(Run{.steps = std::move(steps), .reply = context.defer(bytes)});
+  client.queued = static_cast<std::int64_t>(steps.size());
+  run_.emplace(Run{.steps = std::move(steps),
+                   .reply = context.defer(bytes),
+                   .is_muted = client.reply_mode != ReplyMode::kOn});
   session_.runs_transaction_ = true;
   services_.store.begin_transaction();
   run_steps();
@@ -92,7 +96,8 @@ void Transaction::run_step(const Step& step) {
 
 void Transaction::reply(std::string_view bytes) {
   if (bytes.starts_with('-')) ++services_.stats.error_replies;
-  if (session_.client().reply_mode != ReplyMode::kOff) run_->replies.append(bytes);
+  const ReplyMode mode = session_.client().reply_mode;
+  if (mode != ReplyMode::kOff && mode != ReplyMode::kSkip) run_->replies.append(bytes);
 }
 
 void Transaction::complete_step(std::string_view bytes) {
@@ -109,12 +114,14 @@ void Transaction::finish() {
   Run run = std::move(*run_);
   run_.reset();
   session_.runs_transaction_ = false;
+  session_.client().queued = -1;
   const Lsn lsn = services_.store.end_transaction();
   const Persistence* const persistence = services_.store.persistence();
   if (lsn != 0 && persistence->holds_answers()) run.reply.hold(lsn);
   services_.store.gate().open();
+  if (!session_.executing_) session_.advance_reply_mode();
   std::string bytes;
-  ReplyWriter(bytes, run.reply.version()).array(run.steps.size());
+  if (!run.is_muted) ReplyWriter(bytes, run.reply.version()).array(run.steps.size());
   bytes += run.replies;
   run.reply.reply_rendered(std::move(bytes));
 }

@@ -35,6 +35,7 @@ class Transaction final : public TransactionControl, private ReplySink {
   void execute(CommandContext& context) override;
   void watch(std::span<const std::string_view> keys) override;
   void unwatch() override { watched_.clear(); }
+  [[nodiscard]] bool is_watch_broken() override { return watched_.any_changed(); }
 
   /// Queues a command. False, and it is not, if the client has queued more than it may.
   [[nodiscard]] bool queue(const CommandTable::Resolution& resolution, Arguments argv);
@@ -57,6 +58,7 @@ class Transaction final : public TransactionControl, private ReplySink {
   struct Run {
     std::vector<Step> steps;
     Deferred reply;  // to EXEC
+    bool is_muted = false;  // the head of the reply
     std::string replies = {};
     std::size_t next = 0;  // of steps
     bool in_step = false;

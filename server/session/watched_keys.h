@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "server/engine/keyspace.h"
 
@@ -29,16 +30,15 @@ class WatchedKeys {
 
  private:
   struct Watched {
-    std::string key;
     std::uint64_t changes;                 // of the key, when it was added
     std::weak_ptr<Collection> collection;  // that it held then
     std::uint64_t version;                 // of the collection
   };
 
-  [[nodiscard]] bool has_changed(const Watched& watched);
+  [[nodiscard]] bool has_changed(const std::string& key, const Watched& watched);
 
   Keyspace& keyspace_;
-  std::vector<Watched> watched_;
+  std::map<std::string, Watched, std::less<>> watched_;
 };
 
 }  // namespace engram

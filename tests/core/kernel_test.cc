@@ -182,7 +182,7 @@ TEST_CASE("core/kernel: the targets compiled in are tested if the machine has th
     MESSAGE(std::string(compiled), fate);
   }
   CHECK(!run.empty());
-#if defined(__x86_64__) && !defined(__AVX2__)
+#if defined(__x86_64__) && !defined(__AVX2__) && !defined(ENGRAM_DISABLED_TARGETS)
   const auto compiled = kernels::compiled_targets();
   for (const std::string_view wanted : {"AVX3", "AVX2", "SSE4", "SSSE3", "portable"}) {
     CAPTURE(std::string(wanted));

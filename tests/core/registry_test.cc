@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <span>
 #include <string>
 
 namespace engram {
@@ -22,11 +23,39 @@ const Registration kFirst({.name = "alpha",
                            .traits = {.exact = true},
                            .create = refuse});
 
+constexpr OptionSpec kOptions[] = {integer_option("STEPS", 1, 0, 9, "of recalls")};
+
+// Before the recaller that it recalls by, and before what its options depend on.
+const Registration kThird({.name = "middle",
+                           .summary = "",
+                           .source = "",
+                           .traits = {},
+                           .recalls_by_default = true,
+                           .complete =
+                               [](Primitive& primitive) {
+                                 if (is_registered("zeta")) primitive.create_options = kOptions;
+                               },
+                           .create = refuse});
+const DefaultRecallerRegistration kRecaller(
+    {.recall_options = [] { return std::span<const OptionSpec>(kOptions); },
+     .create = [](const MemoryView&) -> Result<std::unique_ptr<Recaller>> {
+       return fail(ErrorCode::kUnsupported, "only a name");
+     }});
+
 TEST_CASE("core/registry: primitives that registered before main are listed by name") {
   const auto all = primitives();
-  REQUIRE(all.size() == 2);
+  REQUIRE(all.size() == 3);
   CHECK(all[0]->name == "alpha");
-  CHECK(all[1]->name == "zeta");
+  CHECK(all[1]->name == "middle");
+  CHECK(all[2]->name == "zeta");
+}
+
+TEST_CASE("core/registry: what depends on other registrations is filled in, whatever their order") {
+  const Primitive& primitive = **find_primitive("middle");
+  CHECK(primitive.traits.recalls);
+  CHECK(primitive.recall_options.data() == kOptions);
+  CHECK(primitive.create_options.data() == kOptions);
+  CHECK(!(*find_primitive("zeta"))->traits.recalls);
 }
 
 TEST_CASE("core/registry: a primitive is found in any letter case, with what it declared") {
@@ -41,7 +70,7 @@ TEST_CASE("core/registry: an unknown name is refused with the names there are") 
   const auto found = find_primitive("omega");
   REQUIRE(!found.has_value());
   CHECK(found.error().code == ErrorCode::kInvalidArgument);
-  CHECK(found.error().message == "unknown primitive 'omega', this server has alpha, zeta");
+  CHECK(found.error().message == "unknown primitive 'omega', this server has alpha, middle, zeta");
   CHECK(find_primitive(std::string(100'000, 'x')).error().message.size() < 200);
 }
 

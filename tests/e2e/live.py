@@ -136,7 +136,7 @@ class Redis(Process):
         folder.mkdir(exist_ok=True)
         program = folder / "redis-server"
         program.symlink_to(shutil.which("redis-check-rdb"))
-        port = _free_port()
+        port = free_port()
         super().__init__(
             [program, "--port", str(port), "--save", "", "--dir", folder], folder
         )
@@ -151,7 +151,7 @@ class Redis(Process):
             return False
 
 
-def _free_port():
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

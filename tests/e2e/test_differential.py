@@ -6,11 +6,14 @@ Redis's other data types, negative cursors (which engram refuses), and commands 
 arguments (Redis 7 takes them)."""
 
 import contextlib
+import os
+import random
 import shutil
 
 import pytest
 
 import live
+from random_transactions import Dialogue, Talk
 from wire import Closed, encode
 
 pytestmark = pytest.mark.skipif(
@@ -172,3 +175,30 @@ def test_commands(both, name, protocol):
 @pytest.mark.parametrize("name", INLINE)
 def test_framing(both, name):
     assert_same(both, INLINE[name])
+
+
+CLIENTS = 3
+TRANSACTIONS = 600 if live.SANITIZED else 4_000
+
+
+def test_random_transactions(both, capsys):
+    """ENGRAM_TEST_SEED=<seed> repeats a run."""
+    seed = int(os.environ.get("ENGRAM_TEST_SEED", random.SystemRandom().getrandbits(32)))
+    with capsys.disabled():
+        print(f"ENGRAM_TEST_SEED={seed}", flush=True)
+    rng = random.Random(seed)
+    protocols = [rng.choice([2, 3]) for _ in range(CLIENTS)]
+    talks = [Talk(server, protocols) for server in both]
+    dialogue = Dialogue(rng, CLIENTS)
+    number = 0
+    while dialogue.execs < TRANSACTIONS:
+        client, commands = dialogue.next_packet()
+        for talk in talks:
+            talk.send(client, commands)
+        engram, redis = (talk.read(client, commands) for talk in talks)
+        if engram != redis:
+            wrong = [triple for triple in zip(commands, engram, redis) if triple[1] != triple[2]]
+            raise AssertionError(f"seed {seed}, packet {number} of client {client}: {wrong[0]}")
+        number += 1
+    for talk in talks:
+        talk.end()

@@ -245,11 +245,11 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: an HTTP request is closed witho
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: who does not read is not executed for ever") {
-  keyspace.set("k", std::string(100'000, 'x'));
+  store->keyspace().set("k", std::string(100'000, 'x'));
   std::string stream;
   for (int i = 0; i < 1000; ++i) stream += "get k\r\n";
   type(stream);
-  connection->refresh_sizes();
+  connection->refresh_client();
   CHECK(connection->client().output_bytes < 2'000'000);
   CHECK(connection->wanted_interest().writable);
   CHECK(connection->client().input_bytes > 0);
@@ -270,7 +270,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: commands that must wait stop th
   for (int i = 0; i < 1000; ++i) stream += "get k\r\n";
   for (int i = 0; i < 20 && connection->wanted_interest().readable; ++i) type(stream);
   CHECK_FALSE(connection->wanted_interest().readable);
-  connection->refresh_sizes();
+  connection->refresh_client();
   CHECK(connection->client().input_bytes < 200'000);
   keep("w");
   CHECK(connection->wanted_interest().readable);
@@ -285,7 +285,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: promises in flight are bounded"
     return most;
   };
   CHECK(most_in_flight("slowwrite") == 1024);
-  CHECK(most_in_flight("slowread") == 8 * workers.size());  // others' reads queue behind them
+  CHECK(most_in_flight("slowread") == 8 * store->workers().size());  // others' reads queue behind them
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies in flight count as what they may be") {
@@ -300,7 +300,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies in flight count as what
   keep("c");
   keep("d");
   CHECK(replies() == "+a\r\n+b\r\n+c\r\n+d\r\n");
-  connection->refresh_sizes();
+  connection->refresh_client();
   CHECK(connection->client().output_bytes == 0);
 }
 
@@ -315,10 +315,10 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: an abandoned client's commands 
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: a header of a huge bulk takes no memory") {
   type("*2\r\n$4\r\nECHO\r\n$500000000\r\nabc");
-  connection->refresh_sizes();
+  connection->refresh_client();
   CHECK(connection->client().input_capacity < 2'000'000);
   type("*1\r\n");
-  connection->refresh_sizes();
+  connection->refresh_client();
   CHECK(connection->client().input_capacity < 4'000'000);
 }
 

@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "core/registry.h"
-#include "primitives/slot_set_io.h"
-#include "primitives/top_k.h"
+#include "core/slot_set_io.h"
+#include "core/top_k.h"
 
 namespace engram {
 namespace {

@@ -130,7 +130,8 @@ bool RespDoor::finished() const noexcept {
   return ended && quiet();
 }
 
-void RespDoor::refresh_sizes() noexcept {
+void RespDoor::refresh_client() {
+  session_.refresh();
   Client& client = session_.client();
   client.input_bytes = input_.size();
   client.input_capacity = input_.capacity();

@@ -63,8 +63,8 @@ class RespDoor final : private ClientSink {
   /// Nobody waits for anything: neither a command nor the peer.
   [[nodiscard]] bool quiet() const noexcept { return session_.quiet() && unsent().empty(); }
 
-  /// Brings the sizes that the session's client() tells up to date.
-  void refresh_sizes() noexcept;
+  /// Brings what the session's client() tells up to date.
+  void refresh_client();
 
  private:
   enum class Stall : std::uint8_t { kNone, kOrder, kOutput };

@@ -43,8 +43,8 @@ class Connection {
   /// Nobody waits for anything: neither a command nor the socket.
   [[nodiscard]] bool quiet() const noexcept { return door_.quiet(); }
 
-  /// Brings the sizes that client() tells up to date.
-  void refresh_sizes() noexcept { door_.refresh_sizes(); }
+  /// Brings what client() tells up to date.
+  void refresh_client() { door_.refresh_client(); }
 
   Interest watched;         ///< what the poller has been told
   bool is_watched = false;  ///< the poller knows the socket

@@ -30,6 +30,7 @@ constexpr std::chrono::microseconds kNap{200};  // the longest that an answer wa
 constexpr int kAcceptsPerTurn = 64;
 
 Status enter_directory(ServerConfig& config) {
+  if (config.dir.empty()) return {};
   const auto path = directory_path(config.dir);
   if (!path) {
     return fail(ErrorCode::kIo, "cannot use dir " + config.dir + ": " + path.error().message);
@@ -285,6 +286,22 @@ void Server::admit(UniqueFd fd) {
   connections_.emplace(id, std::move(connection));
 }
 
+std::string Server::description() {
+  const Persistence* const persistence = store_->persistence();
+  std::string text = "everything is in memory only, without --dir";
+  if (persistence != nullptr) {
+    const Keyspace& keyspace = store_->keyspace();
+    text = config_.dir + " holds " + std::to_string(keyspace.size()) + " keys, " +
+           std::to_string(keyspace.collection_names().size()) + " of them indexes, " +
+           std::to_string(store_->persistence()->facts().replayed_frames) +
+           " changes from the journal";
+  }
+  for (const std::string& address : config_.bind) {
+    text.append("; ").append(address).append(":").append(std::to_string(port()));
+  }
+  return text;
+}
+
 Result<int> Server::listen(const std::vector<std::string>& addresses, int port) {
   auto chosen = listeners_.change(addresses, port, config_.tcp_backlog);
   if (chosen) {
@@ -313,7 +330,7 @@ void Server::for_each_client(const std::function<void(Client&)>& visit) {
   std::sort(ids.begin(), ids.end());
   for (const ClientId id : ids) {
     Connection& connection = *find(id);
-    connection.refresh_sizes();
+    connection.refresh_client();
     visit(connection.client());
   }
 }

@@ -51,6 +51,9 @@ class Server final : public FrontEnd, private StoreLoop {
   /// The port it listens on. Thread-safe.
   [[nodiscard]] int port() const noexcept { return port_.load(); }
 
+  /// What it serves and where, for the log. Before run().
+  [[nodiscard]] std::string description();
+
   void for_each_client(const std::function<void(Client&)>& visit) override;
   [[nodiscard]] std::size_t client_count() const override { return connections_.size(); }
   void close_client(ClientId id) override;

@@ -59,8 +59,21 @@ inline std::uint64_t environment_number(const char* name, std::uint64_t otherwis
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-/// ENGRAM_VARIANT_STEP, or 1: only every so many-th is to be tried, where they take long.
+/// The primitives under test: all, or the one that ENGRAM_PRIMITIVE names.
+inline std::vector<const Primitive*> tested_primitives() {
+  std::vector<const Primitive*> tested;
+  const char* const only = std::getenv("ENGRAM_PRIMITIVE");
+  for (const Primitive* const primitive : primitives()) {
+    if (only == nullptr || primitive->name == only) tested.push_back(primitive);
+  }
+  if (tested.empty()) FAIL("no primitive is named ENGRAM_PRIMITIVE=" << only);
+  return tested;
+}
+
+/// ENGRAM_VARIANT_STEP, or 1: only every so many-th is to be tried, where they take long. A
+/// primitive that is tested alone is tested in all its variants.
 inline std::uint64_t variant_step() {
+  if (std::getenv("ENGRAM_PRIMITIVE") != nullptr) return 1;
   return std::max<std::uint64_t>(1, environment_number("ENGRAM_VARIANT_STEP", 1));
 }
 
@@ -74,7 +87,7 @@ inline std::uint64_t variant_turn() {
 template <class Test>
 void on_every_primitive(Test&& test) {
   std::uint64_t turn = variant_turn();
-  for (const Primitive* const primitive : primitives()) {
+  for (const Primitive* const primitive : tested_primitives()) {
     for (const Variant& variant : variants_of(*primitive)) {
       for (const Metric metric : kMetrics) {
         if (turn++ % variant_step() != 0) continue;

@@ -8,7 +8,7 @@
 #include <random>
 
 #include "core/registry.h"
-#include "primitives/top_k.h"
+#include "core/top_k.h"
 
 namespace engram {
 namespace {

@@ -168,7 +168,8 @@ TEST_CASE("hnsw/hnsw: levels are geometric, and drawn from identities") {
   CHECK(different > 0);
 }
 
-TEST_CASE("hnsw/hnsw: nearly everything can be reached, in uniform, clustered and equal data") {
+TEST_CASE("hnsw/hnsw: nearly everything can be reached, in uniform, clustered and equal data" *
+          doctest::test_suite("long")) {
   Rng rng = test::make_rng(83);
   for (const Metric metric : kMetrics) {
     CAPTURE(metric_name(metric));
@@ -187,7 +188,8 @@ TEST_CASE("hnsw/hnsw: nearly everything can be reached, in uniform, clustered an
   }
 }
 
-TEST_CASE("hnsw/hnsw: rounds of replacing half change recall by less than 0.01") {
+TEST_CASE("hnsw/hnsw: rounds of replacing half change recall by less than 0.01" *
+          doctest::test_suite("long")) {
   Rng rng = test::make_rng(84);
   const Vectors vectors = uniform_vectors(rng, 4000, 24);
   const Vectors queries = uniform_vectors(rng, 1000, 24);

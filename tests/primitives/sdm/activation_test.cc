@@ -7,8 +7,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "primitives/recall/signs.h"
 #include "primitives/sdm/hard_locations.h"
+#include "primitives/shared/signs/signs.h"
 #include "tests/support/vectors.h"
 
 namespace engram::test {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The exact answer by looking at every held slot: what `flat` is, and what approximate primitives
+// fall back to when their structure cannot give a complete answer.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "core/bound.h"
+#include "core/slot.h"
+#include "core/slot_set.h"
+#include "core/top_k.h"
+
+namespace engram {
+
+/// Offers every member of `held` in [begin, end) to `nearest`. Long runs of slots are scanned; what
+/// lies between holes is gathered, so that a collection full of holes costs no call per slot.
+/// Threads: any number; members may come and go meanwhile.
+inline void scan_into(const Bound& query, const SlotSet& held, Slot begin, Slot end,
+                      TopK& nearest) {
+  constexpr std::size_t kShortRun = 16;
+  std::array<Slot, 64> slots;
+  std::array<float, slots.size()> scores;
+  std::size_t pending = 0;
+  const auto flush = [&] {
+    query.gather({slots.data(), pending}, {scores.data(), pending});
+    for (std::size_t i = 0; i < pending; ++i) {
+      if (scores[i] <= nearest.threshold()) nearest.offer({scores[i], slots[i]});
+    }
+    pending = 0;
+  };
+  held.for_each_run(begin, end, [&](Slot first, std::size_t count) {
+    if (count >= kShortRun) {
+      query.scan(first, first + static_cast<Slot>(count),
+                 [&](Slot slot, std::span<const float> run) { nearest.offer_run(slot, run); });
+      return;
+    }
+    if (pending + count > slots.size()) flush();
+    for (std::size_t i = 0; i < count; ++i) slots[pending++] = first + static_cast<Slot>(i);
+  });
+  flush();
+}
+
+/// Fills `hits` with the min(k, held.size()) members nearest to `query`, ascending.
+inline void scan_nearest(const Bound& query, const SlotSet& held, std::size_t k,
+                         std::vector<Hit>& hits) {
+  TopK nearest(k, hits);
+  if (k > 0) scan_into(query, held, 0, Slot{kMaxSlots}, nearest);
+  nearest.finish();
+}
+
+}  // namespace engram

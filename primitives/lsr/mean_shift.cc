@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/lsr/mean_shift.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/row.h"
+#include "primitives/shared/rows/rows.h"
+#include "primitives/shared/weights/support.h"
+
+namespace engram::lsr {
+namespace {
+
+/// OUTSIDE expand: the nearest item is just within.
+constexpr double kExpansion = 1.0001;
+
+bool has_same_slots(const std::vector<Near>& a, const std::vector<Near>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Near& x, const Near& y) { return x.slot == y.slot; });
+}
+
+}  // namespace
+
+double energy_of(const std::vector<Near>& near, double radius) {
+  double sum = 0;
+  for (const Near& item : near) sum += 1 - item.square / (radius * radius);
+  return sum > 0 ? -std::log(sum) / beta_of(radius) : std::numeric_limits<double>::infinity();
+}
+
+Status MeanShift::run(const Cue& cue, std::size_t top, Recall& recall) {
+  auto& near = buffers_.near;
+  ENGRAM_TRY(look(near));
+  recall.energies.push_back(energy_of(near, radius_));
+  if (!near.empty()) {
+    describe_cue(support(), recall);
+  } else {
+    recall.outside = true;
+    ENGRAM_TRY(step_inside(recall));
+  }
+  if (near.empty()) {
+    recall.converged = true;
+  } else if (cue.visible != nullptr) {
+    fill_hidden();
+    recall.steps = 1;
+    recall.converged = true;
+  } else {
+    ENGRAM_TRY(settle(recall));
+  }
+  describe(top, recall);
+  return {};
+}
+
+/// What OUTSIDE says of a cue that no item is near enough to.
+Status MeanShift::step_inside(Recall& recall) {
+  const Near nearest = neighborhood_.nearest();
+  if (settings_.outside == Outside::kAbstain || nearest.slot == kNoSlot) return {};
+  if (settings_.outside == Outside::kExpand) {
+    radius_ = std::max(kExpansion * std::sqrt(nearest.square), radius_);
+    ENGRAM_TRY(look(buffers_.near));
+    recall.energies = {energy_of(buffers_.near, radius_)};
+    return {};
+  }
+  buffers_.near = {nearest};
+  return {};
+}
+
+/// buffers.near is S of the state, or what it is to be replaced by.
+Status MeanShift::settle(Recall& recall) {
+  const std::size_t dim = memory_.context.store.dim();
+  while (recall.steps < settings_.steps && !recall.converged) {
+    neighborhood_.average(buffers_.near);
+    for (std::size_t i = 0; i < dim; ++i) {
+      buffers_.state[i] = static_cast<float>(buffers_.sum[i]);
+    }
+    ++recall.steps;
+    ENGRAM_TRY(look(buffers_.next_near));
+    recall.energies.push_back(energy_of(buffers_.next_near, radius_));
+    recall.converged = has_same_slots(buffers_.near, buffers_.next_near);
+    std::swap(buffers_.near, buffers_.next_near);
+    if (buffers_.near.empty()) break;  // rows that are damaged
+  }
+  return {};
+}
+
+/// A step from the visible coordinates alone: the others are the mean of what is near by those.
+void MeanShift::fill_hidden() {
+  neighborhood_.average(buffers_.near);
+  for (std::size_t i = 0; i < memory_.context.store.dim(); ++i) {
+    if (buffers_.mask[i] == 0) buffers_.state[i] = static_cast<float>(buffers_.sum[i]);
+  }
+}
+
+/// The items within the radius, weighted by their terms of the energy's sum; equally if there are
+/// no such terms.
+recall::Support MeanShift::support() {
+  auto& slots = buffers_.near_slots;
+  auto& weights = buffers_.factors;
+  slots.clear();
+  weights.clear();
+  double sum = 0;
+  for (const Near& item : buffers_.near) {
+    slots.push_back(item.slot);
+    weights.push_back(std::max(0.0, 1 - item.square / (radius_ * radius_)));
+    sum += weights.back();
+  }
+  for (double& weight : weights) {
+    weight = sum > 0 ? weight / sum : 1 / static_cast<double>(weights.size());
+  }
+  return {slots, weights};
+}
+
+void MeanShift::describe(std::size_t top, Recall& recall) {
+  const VectorStore& store = memory_.context.store;
+  recall.state.assign(buffers_.state.begin(),
+                      buffers_.state.begin() + static_cast<std::ptrdiff_t>(store.dim()));
+  recall.exact = neighborhood_.is_exact();
+  recall.beta = beta_of(radius_);
+  if (buffers_.near.empty()) return;
+  describe_state(support(), items_, top, recall);
+  if (recall.kind != RecallKind::kPattern) recall.kind = RecallKind::kEmergent;
+  // Under cosine the state is no unit vector.
+  recall.distance = recall::distance_to(memory_.context, recall.state, recall.attractor->slot);
+}
+
+}  // namespace engram::lsr

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The index of primitives that are made for recall: it holds items, perhaps in a graph as well, and
+// leaves what is special to a Recaller.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/index.h"
+#include "core/options.h"
+#include "core/slot_set.h"
+#include "primitives/shared/candidates/candidates.h"
+
+namespace engram::recall {
+
+/// Options of VNEW for the graph, and after them those of recalls, which VNEW takes as defaults. To
+/// be asked for when all primitives have registered, see Primitive::complete: without `hnsw` there
+/// is no graph.
+std::vector<OptionSpec> with_graph_options(std::span<const OptionSpec> recall_options);
+
+/// Searches rank by similarity to the query, as one step from it ranks weights. Concurrent like the
+/// graph; saves its structure.
+class AssociativeIndex final : public Index {
+ public:
+  /// Makes the recaller of an index; the memory outlives it.
+  using MakeRecaller = Result<std::unique_ptr<Recaller>> (*)(const MemoryView& memory,
+                                                             const Options& options);
+
+  /// options: of a schema that with_graph_options() made, or without a graph. candidates: of
+  /// searches. Errors: kInvalidArgument where these do not go together; kResourceExhausted; those
+  /// of `make`.
+  static Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options,
+                                               Candidates candidates, MakeRecaller make);
+
+  Status insert(Slot slot, std::uint64_t identity, Scratch& scratch) override;
+  void erase(Slot slot, Scratch& scratch) override;
+  Status reclaim(std::span<const Slot> erased, Scratch& scratch) override;
+  Status search(Query query, const SearchParams& params, Scratch& scratch,
+                std::vector<Hit>& hits) const override;
+  std::size_t size() const noexcept override { return held_.size(); }
+  std::size_t memory_bytes() const noexcept override;
+  std::vector<Fact> describe() const override;
+  Recaller* recaller() noexcept override { return recaller_.get(); }
+  Status save(SectionWriter& writer, const SlotSet& items) const override;
+  Status load(SectionReader& reader, const SlotSet& items) override;
+
+ private:
+  AssociativeIndex(const IndexContext& context, Candidates candidates)
+      : context_(context), candidates_(candidates) {}
+
+  const IndexContext context_;
+  const Candidates candidates_;
+  std::unique_ptr<Index> graph_;  // of the same items; null: none is kept
+  SlotSet held_;
+  std::unique_ptr<Recaller> recaller_;
+};
+
+/// What such a primitive can do.
+inline constexpr Traits kAssociativeTraits = {
+    .concurrent = true, .deferred_reclaim = true, .saves_structure = true, .recalls = true};
+
+}  // namespace engram::recall

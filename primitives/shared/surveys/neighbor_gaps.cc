@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "primitives/shared/surveys/neighbor_gaps.h"
+
+#include <cmath>
+#include <limits>
+
+#include "core/bound.h"
+#include "core/row.h"
+#include "primitives/shared/rows/rows.h"
+#include "primitives/shared/statistics/statistics.h"
+
+namespace engram::recall {
+
+/// What a worker keeps between measurements.
+struct NeighborGaps::Buffers {
+  std::vector<Hit> hits;
+  std::vector<float> scores;
+  AlignedBuffer own_row;
+  AlignedBuffer decoded;
+};
+
+double scale_of(const std::vector<double>& gaps) {
+  for (int decile = 1; decile <= 9 && !gaps.empty(); ++decile) {
+    const double gap = quantile(gaps, decile / 10.0);
+    if (gap > 0) return gap;
+  }
+  return 0;
+}
+
+NeighborGaps::NeighborGaps(const MemoryView& memory, const RowAlgebra& algebra, const Items& items,
+                           std::size_t count, std::uint64_t seed)
+    : memory_(memory), algebra_(algebra), graph_(items.graph) {
+  items.among->list(all_);
+  if (all_.size() >= 2) slots_ = draw_sample(all_, count, seed);
+}
+
+const float* NeighborGaps::row(Slot slot, AlignedBuffer& buffer) const {
+  const float* values = nullptr;
+  for_each_piece(memory_.context.store, {&slot, 1}, buffer,
+                 [&](std::span<const std::byte* const> rows, std::size_t) {
+                   values = reinterpret_cast<const float*>(rows[0]);
+                 });
+  return values;
+}
+
+/// Fills buffers.hits with `slot` and the item nearest to it, and perhaps others, in any order.
+Status NeighborGaps::find_nearest(Slot slot, const float* state, std::size_t candidates,
+                                  Scratch& scratch, Buffers& buffers) const {
+  const Query query{reinterpret_cast<const std::byte*>(state)};
+  const Bound bound(memory_.context.kernel, query, memory_.context.store);
+  if (graph_ != nullptr) {
+    constexpr std::size_t kNeighbors = 16;
+    ENGRAM_TRY(
+        graph_->search(query, {.k = kNeighbors, .ef = 2 * candidates}, scratch, buffers.hits));
+    buffers.hits.push_back({bound.score(slot), slot});
+    return {};
+  }
+  buffers.scores.resize(all_.size());
+  score_all(bound, all_, buffers.scores);
+  buffers.hits.clear();
+  Hit nearest{std::numeric_limits<float>::infinity(), kNoSlot};
+  for (std::size_t i = 0; i < all_.size(); ++i) {
+    const Hit hit{buffers.scores[i], all_[i]};
+    if (hit.slot == slot) buffers.hits.push_back(hit);
+    if (hit.slot != slot && hit < nearest) nearest = hit;
+  }
+  buffers.hits.push_back(nearest);
+  return {};
+}
+
+Status NeighborGaps::measure(Slot slot, std::size_t candidates, Scratch& scratch) {
+  auto& buffers = scratch.get<Buffers>();
+  const float* const state = row(slot, buffers.own_row);
+  ENGRAM_TRY(find_nearest(slot, state, candidates, scratch, buffers));
+  float own = 0;
+  float nearest = std::numeric_limits<float>::infinity();
+  for (const Hit& hit : buffers.hits) {
+    if (hit.slot == slot) {
+      own = hit.score;
+    } else {
+      nearest = std::min(nearest, hit.score);
+    }
+  }
+  const Metric metric = memory_.context.store.metric();
+  const double gap = (metric == Metric::kL2 ? 0.5 : 1.0) * (double{nearest} - double{own});
+  if (std::isfinite(gap)) gaps_.push_back(gap);
+  if (metric == Metric::kDot) measure_square(slot, state, buffers);
+  return {};
+}
+
+/// Under dot a longer item may be more similar to one than that is to itself; how far apart they
+/// are is then what there is to go by.
+void NeighborGaps::measure_square(Slot slot, const float* state, Buffers& buffers) {
+  const VectorStore& store = memory_.context.store;
+  std::vector<float> ones(row_bytes(store.dim()) / sizeof(float));
+  std::fill_n(ones.begin(), store.dim(), 1.0F);
+  double nearest = std::numeric_limits<double>::infinity();
+  std::vector<float> squares;
+  for_each_piece(store, all_, buffers.decoded,
+                 [&](std::span<const std::byte* const> rows, std::size_t first) {
+                   squares.resize(rows.size());
+                   algebra_.weighted_squares(state, ones.data(), rows, squares);
+                   for (std::size_t i = 0; i < rows.size(); ++i) {
+                     if (all_[first + i] != slot) nearest = std::min(nearest, 0.5 * squares[i]);
+                   }
+                 });
+  if (std::isfinite(nearest)) halved_squares_.push_back(nearest);
+}
+
+}  // namespace engram::recall

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// engram in a process of one's own: the typed requests, each as a function that returns the answer.
+//
+//   auto store = EmbeddedStore::open({.store = {.directory = "memory"}}).value();
+//   store->create_index("notes", 3, {{"METRIC", "l2"}, {"PRIMITIVE", "flat"}}).value();
+//   store->put("notes", "a", vector).value();
+//   store->search("notes", query, 10).value().front().key;
+//
+// The directory is that of a server: either may open it after the other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/options.h"
+#include "core/recall.h"
+#include "core/result.h"
+#include "server/engine/persistence.h"
+#include "server/engine/store.h"
+
+namespace engram {
+
+class StoreThread;
+
+/// Threads: any. Calls of different threads run beside each other, as those of different clients of
+/// a server do. A vector is [dim] float32. Options are given by name, as commands take them:
+/// {{"EF", "100"}}. Errors are those of the requests (server/requests), and kIo or kNoSpace where a
+/// change cannot be kept.
+class EmbeddedStore {
+ public:
+  struct Settings {
+    StoreOptions store = {};
+    SnapshotRules snapshots = {  ///< as a server's
+        .ages = {{3600, 1}},
+        .journal_percent = 100,
+        .journal_bytes = std::uint64_t{64} << 20};
+  };
+  using OptionList = std::vector<OptionText>;
+
+  struct Item {
+    std::string_view key;
+    std::span<const float> vector;
+  };
+  struct Match {
+    std::string key;
+    float distance;
+  };
+  /// A Recall with the names of its items.
+  struct Recollection {
+    Recall recall;
+    std::optional<std::string> attractor;  ///< the key of recall.attractor
+    std::optional<std::string> onestep;    ///< the key of recall.onestep
+    std::vector<std::string> support;      ///< the keys of recall.support
+  };
+
+  /// Has restored its data when it returns. Errors: those of Store::open.
+  static Result<std::unique_ptr<EmbeddedStore>> open(const Settings& settings);
+  /// As close(), its outcome ignored.
+  ~EmbeddedStore();
+  EmbeddedStore(const EmbeddedStore&) = delete;
+  EmbeddedStore& operator=(const EmbeddedStore&) = delete;
+
+  /// VNEW: METRIC, PRIMITIVE and the primitive's options.
+  Status create_index(std::string_view index, std::size_t dim, const OptionList& options = {});
+  Status drop_index(std::string_view index);
+  Result<std::vector<std::string>> list_indexes();
+  Result<std::vector<Fact>> describe_index(std::string_view index);
+
+  /// Stores a vector; true if the key is new.
+  Result<bool> put(std::string_view index, std::string_view key, std::span<const float> vector);
+  /// Stores several, on all workers; how many keys are new.
+  Result<std::size_t> put(std::string_view index, std::span<const Item> items);
+  /// True if the key was there.
+  Result<bool> erase(std::string_view index, std::string_view key);
+  Result<std::optional<std::vector<float>>> get(std::string_view index, std::string_view key);
+
+  /// The min(k, size) nearest, closest first; EF, STEPS and the primitive's options.
+  Result<std::vector<Match>> search(std::string_view index, std::span<const float> query,
+                                    std::size_t k, const OptionList& options = {});
+  /// The same for several queries ([n * dim]), on all workers.
+  Result<std::vector<std::vector<Match>>> search_batch(std::string_view index,
+                                                       std::span<const float> queries,
+                                                       std::size_t k,
+                                                       const OptionList& options = {});
+
+  /// MASK, TOP and the primitive's options.
+  Result<Recollection> recall(std::string_view index, std::span<const float> cue,
+                              const OptionList& options = {});
+  Result<double> energy(std::string_view index, std::span<const float> state,
+                        const OptionList& options = {});
+  /// SAMPLE, SEED and the primitive's options.
+  Result<Tuning> tune(std::string_view index, const OptionList& options = {});
+  Result<std::vector<Fact>> diagnose(std::string_view index, const OptionList& options = {});
+
+  /// Takes a snapshot and returns when it is in its place.
+  Status save();
+  /// Ends the store once all calls have returned. Errors: those of Store::close. Idempotent.
+  Status close();
+
+ private:
+  explicit EmbeddedStore(std::unique_ptr<StoreThread> thread);
+
+  const std::unique_ptr<StoreThread> thread_;
+};
+
+}  // namespace engram

@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Deletes each primitive in turn, in a copy of the tree: the rest must do without it.
+
+  tests/primitives/deletable.py [--build NAME]...
+
+A primitive is its folder and its name in Meson's list. For each, the copy is searched for includes of the
+deleted folder and configured; without those that --build names (by default hopfield, by which others
+recall, and hnsw, which others search by) it is also built, and the suites of primitives run. CC and CXX
+choose the compilers. Exits with 1 if anything fails."""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# Where the list of names may be.
+LISTS = ("meson_options.txt", "primitives/meson.build")
+SUITES = ("conformance_test", "primitives_test")
+OPTIONS = ("-Dbuildtype=plain", "-Doptimization=1", "-Dbenchmarks=false")
+# A sample of the variants: the same code as elsewhere, all of which runs there.
+ENVIRONMENT = {"ENGRAM_VARIANT_STEP": "11"}
+
+
+def names():
+    """A primitive's folder is the one in which it registers itself."""
+    folders = sorted(path for path in (ROOT / "primitives").iterdir() if path.is_dir())
+    return [path.name for path in folders if path.name != "shared"]
+
+
+def copy_tree(target):
+    tracked = subprocess.check_output(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+    )
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+def delete(tree, name):
+    shutil.rmtree(tree / "primitives" / name)
+    entry = re.compile(rf"'{name}',?\s*")
+    count = 0
+    for path in (tree / list_path for list_path in LISTS):
+        text, found = entry.subn("", path.read_text(encoding="utf-8"), count=1)
+        path.write_text(text, encoding="utf-8")
+        count += found
+    return count
+
+
+def users_of(tree, name):
+    """Files outside of a primitive's own tests that include from its folder."""
+    for folder in ("core", "primitives", "server", "experiments", "tests"):
+        for path in sorted((tree / folder).rglob("*")):
+            if path.suffix not in (".cc", ".h") or path.is_relative_to(tree / "tests/primitives" / name):
+                continue
+            if f'"primitives/{name}/' in path.read_text(encoding="utf-8"):
+                yield path.relative_to(tree)
+
+
+def run(command, tree, **environment):
+    done = subprocess.run(
+        command, cwd=tree, env={**os.environ, **environment}, text=True, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        print(done.stdout[-4000:], done.stderr[-4000:], sep="\n")
+    return done.returncode == 0
+
+
+def stands_without(name, builds):
+    with tempfile.TemporaryDirectory(prefix="engram-deletable-") as directory:
+        tree = Path(directory)
+        copy_tree(tree)
+        if delete(tree, name) != 1:
+            print(f"{name} is not in exactly one of {', '.join(LISTS)}")
+            return False
+        users = list(users_of(tree, name))
+        for user in users:
+            print(f"{user} includes from primitives/{name}/")
+        if users or not run(["meson", "setup", "build", *OPTIONS], tree):
+            return False
+        if not builds:
+            return True
+        programs = [f"tests/primitives/{suite}" for suite in SUITES]
+        return run(["ninja", "-C", "build", *programs], tree) and all(
+            run([f"build/{program}"], tree, **ENVIRONMENT) for program in programs
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--build", action="append", choices=names(), metavar="NAME")
+    built = parser.parse_args().build or ["hopfield", "hnsw"]
+    failed = 0
+    for name in names():
+        stands = stands_without(name, name in built)
+        how = "built and tested" if name in built else "configured"
+        print(f"without {name}: {how if stands else 'FAILED'}", flush=True)
+        failed += not stands
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
