@@ -17,7 +17,7 @@ namespace {
 /// Vectors being inserted while more of the journal is read.
 constexpr std::size_t kMostInFlight = 4096;
 
-tl::unexpected<Error> impossible_change(std::string message) {
+tl::unexpected<Error> wrong_change(std::string message) {
   return fail(ErrorCode::kDataLoss, std::move(message));
 }
 
@@ -84,14 +84,14 @@ Status JournalReplayer::apply(const PutVector& change) {
 Status JournalReplayer::read_vector(const PutVector& change, std::size_t dim) {
   vector_.resize(dim);
   if (change.vector.size() != dim * sizeof(float)) {
-    return impossible_change("a vector of " + std::to_string(change.vector.size()) + " bytes, " +
-                             std::to_string(dim * sizeof(float)) + " were expected");
+    return wrong_change("a vector of " + std::to_string(change.vector.size()) + " bytes, " +
+                        std::to_string(dim * sizeof(float)) + " were expected");
   }
   std::memcpy(vector_.data(), change.vector.data(), change.vector.size());
   ENGRAM_TRY(check_vector(vector_));
   if (change.slot < kMaxSlots) return {};
-  return impossible_change("there is no slot " + std::to_string(change.slot) + ", " +
-                           std::to_string(kMaxSlots) + " is the most");
+  return wrong_change("there is no slot " + std::to_string(change.slot) + ", " +
+                      std::to_string(kMaxSlots) + " is the most");
 }
 
 /// When `slot` was chosen it was free. So it is now, once what went before has come to its end,
@@ -120,7 +120,7 @@ Status JournalReplayer::apply(const TuneIndex& change) {
       collection->tune({change.numbers.begin(), change.numbers.end()}, [done] { done({}); });
   if (tuned) return {};
   done({});
-  return impossible_change(tuned.error().message);
+  return wrong_change(tuned.error().message);
 }
 
 }  // namespace engram

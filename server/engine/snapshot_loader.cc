@@ -34,8 +34,8 @@ Status for_each_change(SectionReader& sections, std::string_view name, Visit&& v
   return {};
 }
 
-Status load_collection(const SnapshotFile& snapshot, const NewCollection& change,
-                       RestoredCollections& collections, PendingWork& work) {
+Status restore_collection(const SnapshotFile& snapshot, const NewCollection& change,
+                          RestoredCollections& collections, PendingWork& work) {
   const auto sections = snapshot.sections_of(change.id);
   const auto restored = collections.restore(
       change, [&](Collection& collection) { return collection.load(*sections); });
@@ -58,7 +58,7 @@ Result<Lsn> load_snapshot(const SnapshotFile& snapshot, Keyspace& keyspace,
                                         }));
   ENGRAM_TRY(for_each_change<NewCollection>(
       *sections, kCollectionsSection, [&](const NewCollection& change) {
-        return load_collection(snapshot, change, collections, work);
+        return restore_collection(snapshot, change, collections, work);
       }));
   const auto counters = read_counters(*sections);
   if (!counters) return tl::unexpected(counters.error());
