@@ -13,6 +13,10 @@ import live  # noqa: E402
 import words  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: left to `tests/run.sh all`")
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts servers with the given flags; those still running when the test ends must end

@@ -67,6 +67,7 @@ def memory_bytes(client, index, size):
     return info[b"memory-bytes"]
 
 
+@pytest.mark.long
 def test_deleting_and_adding_again(shared, loaded):
     """Half of the words go and come back several times: recall stays that of a fresh index, a deleted
     word is never found, and memory is bounded (the place of an erased word is free again only when its
