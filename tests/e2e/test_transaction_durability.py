@@ -12,7 +12,7 @@ import pytest
 
 import live
 from transactions import DISCARDED, EAST, NO_MULTI, NORTH, NULL_ARRAY, QUEUED, WEST, Caller, pack
-from wire import ErrorReply
+from wire import Closed, ErrorReply
 
 
 def persistence(wire):
@@ -127,12 +127,11 @@ def test_a_queue_is_bounded_by_the_limit_of_a_query(server):
     caller, other = Caller(server, 2), Caller(server, 2)
     other("CONFIG SET client-query-buffer-limit 1048576", "+OK")
     before = server.resident_bytes()
-    caller.queue("SET x 1")
-    for number in range(100):
-        caller.wire.send("SET", number, b"x" * 100_000)
-        if number >= 5 and caller.wire.is_closed():
-            break
-    assert number < 12
+    caller("MULTI", "+OK")
+    with pytest.raises(Closed):
+        for number in range(20):
+            caller(("SET", number, b"x" * 100_000), QUEUED)
+    assert 5 <= number <= 10
     other("DBSIZE", 0)
     assert server.resident_bytes() - before < 20 << 20
     other("CONFIG SET client-query-buffer-limit 1gb", "+OK")
@@ -178,7 +177,7 @@ def test_a_journal_that_fails_discards_transactions_that_write(tmp_path):
         open_before.queue("GET x", ("VADD", "index", "east", EAST), "SET y 1")
         reading.queue("GET x", ("VGET", "index", "east"))
         server.limit(os.path.getsize(next(server.folder.glob("journal-*.log"))))
-        misconf = other.ask(("SET", "x", b"x" * 10_000))
+        misconf = other.ask(("SET", "in doubt", b"x" * 10_000))
         assert isinstance(misconf, ErrorReply) and misconf.startswith("MISCONF ")
         assert open_before.ask("EXEC") == f"EXECABORT Transaction discarded because of: {misconf}"
         open_before("EXEC", NO_MULTI)
@@ -191,7 +190,8 @@ def test_a_journal_that_fails_discards_transactions_that_write(tmp_path):
         other.queue("GET x", ("VGET", "index", "east"))
         other("EXEC", [None, None])
     finally:
-        server.end()
+        server.process.kill()
+        server.wait()
 
 
 def test_a_transaction_that_cannot_be_written_is_not_acknowledged(tmp_path, reopen):
