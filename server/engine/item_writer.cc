@@ -94,16 +94,17 @@ void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>&
     }
   }
   batch->unfinished -= writes.size();
-  if (batch->unfinished == 0) {
-    batch->change.end();
-    if (batch->error) {
-      batch->done(tl::unexpected(std::move(*batch->error)));
-    } else {
-      batch->done(batch->added);
-    }
-  }
-  // Last, because it starts writes that waited, which may belong to this very batch.
+  const bool is_finished = batch->unfinished == 0;
+  if (is_finished) batch->change.end();
+  // Starts writes that waited, perhaps of this very batch. Before done(), which may begin another
+  // write to these keys.
   for (const std::string& key : keys) parts_.key_order.finish(key);
+  if (!is_finished) return;
+  if (batch->error) {
+    batch->done(tl::unexpected(std::move(*batch->error)));
+  } else {
+    batch->done(batch->added);
+  }
 }
 
 /// Makes `entry` the one of its key. True if the key is new.
@@ -131,6 +132,8 @@ void ItemWriter::record_failure(const SlotEntry& entry) {
 }
 
 void ItemWriter::erase(std::string_view key, std::function<void(bool)> done) {
+  // Nothing to remove, now or when what waits has been carried out: no change.
+  if (parts_.keys.find(key) == nullptr && !parts_.key_order.is_busy(key)) return done(false);
   parts_.changes.record(EraseVector{parts_.changes.id(), key});
   parts_.key_order.begin(key, [this, owner = parts_.operations.owner(), name = std::string(key),
                                done = std::move(done), change = parts_.changes.begin()] {
@@ -143,9 +146,8 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
   const SlotEntry* const entry = parts_.keys.find(key);
   if (entry == nullptr) {
     change.end();
-    done(false);
     parts_.key_order.finish(key);
-    return;
+    return done(false);
   }
   const Slot slot = entry->slot;
   run([this, slot](Scratch& scratch) { remove(slot, scratch); },
@@ -153,8 +155,8 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
         parts_.keys.remove(key);
         parts_.reclaimer.retire(slot);
         change.end();
-        done(true);
         parts_.key_order.finish(key);
+        done(true);
       });
 }
 

@@ -33,7 +33,7 @@ bool RespDoor::wants_input() const noexcept {
 
 bool RespDoor::takes_input() const noexcept {
   const bool reads_ahead = stall_ != Stall::kNone || more_;
-  return !input_ended_ && !failed_ && !(reads_ahead && input_.size() >= kReadAheadBytes);
+  return !input_ended_ && !abandoned_ && !(reads_ahead && input_.size() >= kReadAheadBytes);
 }
 
 std::span<char> RespDoor::input_room() {
@@ -49,7 +49,7 @@ bool RespDoor::output_full() const noexcept {
 void RespDoor::execute() {
   // A killed client's commands are not executed any more. A request that still has to wait for
   // those in flight is not parsed again: it may be a large one, and each of them ends here.
-  if (failed_ || (stall_ == Stall::kOrder && !session_.may_resume())) return;
+  if (abandoned_ || (stall_ == Stall::kOrder && !session_.may_resume())) return;
   stall_ = Stall::kNone;
   parser_.set_limits({.max_bulk_bytes = services_.config.proto_max_bulk_len});
   const Client& client = session_.client();
@@ -124,7 +124,7 @@ bool RespDoor::can_continue() const noexcept {
 }
 
 bool RespDoor::finished() const noexcept {
-  if (failed_) return true;
+  if (abandoned_) return true;
   const bool ended = session_.client().close_after_reply ||
                      (input_ended_ && stall_ == Stall::kNone && !more_);
   return ended && quiet();

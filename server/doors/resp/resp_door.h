@@ -45,7 +45,8 @@ class RespDoor final : private ClientSink {
   /// No more input will come.
   void end_input() noexcept { input_ended_ = true; }
   /// Nothing more is executed or sent: the peer has gone, or is to go.
-  void abandon() noexcept { failed_ = true; }
+  void abandon() noexcept { abandoned_ = true; }
+  [[nodiscard]] bool is_abandoned() const noexcept { return abandoned_; }
 
   /// Executes what may be executed now, at most one turn's share.
   void execute();
@@ -88,7 +89,7 @@ class RespDoor final : private ClientSink {
   Stall stall_ = Stall::kNone;   // why a whole request is not executed
   bool more_ = false;            // the turn's share ended before the input did
   bool input_ended_ = false;
-  bool failed_ = false;
+  bool abandoned_ = false;
   CommandSession session_;
 };
 

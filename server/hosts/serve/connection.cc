@@ -24,11 +24,6 @@ Connection::Connection(UniqueFd fd, Sessions& sessions, Services& services,
   client().local_address = local_name(fd_.get());
 }
 
-void Connection::abandon() noexcept {
-  failed_ = true;
-  door_.abandon();
-}
-
 void Connection::receive() {
   if (!door_.takes_input()) return;
   const std::span<char> room = door_.input_room();
@@ -50,7 +45,7 @@ void Connection::receive() {
 }
 
 void Connection::send() {
-  while (!door_.unsent().empty() && !failed_) {
+  while (!door_.unsent().empty() && !door_.is_abandoned()) {
     const std::string_view bytes = door_.unsent();
     const ssize_t taken = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (taken < 0) {

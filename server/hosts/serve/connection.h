@@ -38,7 +38,7 @@ class Connection {
   [[nodiscard]] bool finished() const noexcept { return door_.finished(); }
   /// A transaction runs that has to come to its end, although the connection may be finished.
   [[nodiscard]] bool must_stay() const noexcept { return door_.session().runs_transaction(); }
-  void abandon() noexcept;
+  void abandon() noexcept { door_.abandon(); }
 
   /// Nobody waits for anything: neither a command nor the socket.
   [[nodiscard]] bool quiet() const noexcept { return door_.quiet(); }
@@ -53,7 +53,6 @@ class Connection {
  private:
   const UniqueFd fd_;
   Services& services_;
-  bool failed_ = false;
   RespDoor door_;
 };
 

@@ -193,7 +193,7 @@ void Server::serve_queued() {
 
 /// How long the loop may sleep. An idle server whose keys do not expire sleeps for ever.
 std::chrono::milliseconds Server::longest_wait() const {
-  if (!queued_.empty()) return kNoTime;
+  if (!queued_.empty() && !stop_.load()) return kNoTime;
   const std::int64_t now_ms = store_->keyspace().now_ms();
   const bool ticking = stats_.commands != sampled_commands_ || stats_.commands_per_second != 0 ||
                        !listeners_.accepting() || (config_.timeout > 0 && !connections_.empty());
