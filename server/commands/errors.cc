@@ -3,11 +3,6 @@
 
 namespace engram {
 
-std::string shown(std::string_view text) {
-  constexpr std::size_t kMostBytes = 128;
-  return std::string(text.substr(0, kMostBytes));
-}
-
 std::string misconf_error(const Error& error) {
   const std::string remedy = error.code == ErrorCode::kNoSpace
                                  ? "writes are accepted again when there is space"

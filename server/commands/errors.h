@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/result.h"
+#include "server/requests/shown.h"
 #include "server/resp/reply_writer.h"
 
 namespace engram {
@@ -15,10 +16,6 @@ inline constexpr std::string_view kWrongTypeError =
     "WRONGTYPE Operation against a key holding the wrong kind of value";
 inline constexpr std::string_view kSyntaxError = "ERR syntax error";
 inline constexpr std::string_view kNotIntegerError = "ERR value is not an integer or out of range";
-
-/// As much of a client's own words as an error repeats: 128 bytes, as Redis does of an unknown
-/// command's name. Without a bound, an argument of many megabytes would be answered with its like.
-std::string shown(std::string_view text);
 
 /// The line that refuses a write, or takes the place of its answer, while the journal cannot keep
 /// it.

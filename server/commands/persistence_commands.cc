@@ -2,42 +2,31 @@
 // Commands that take snapshots. VSAVE and SAVE answer when the snapshot is in its place, BGSAVE at
 // once; none of them keeps another client waiting.
 #include <array>
-#include <memory>
 
 #include "core/text.h"
 #include "server/commands/context.h"
 #include "server/commands/errors.h"
 #include "server/commands/families.h"
+#include "server/commands/respond.h"
 #include "server/engine/persistence.h"
+#include "server/requests/snapshot.h"
 #include "server/runtime/stats.h"
 
 namespace engram {
 namespace {
 
-constexpr std::string_view kOffError =
-    "ERR this server keeps its data in memory only; start it with --dir DIR to have it on disk";
-
 void save(CommandContext& context) {
-  Persistence* const persistence = context.services.store.persistence();
-  if (persistence == nullptr) return context.reply.error(kOffError);
-  if (persistence->is_saving()) {
-    return context.reply.error("ERR Background save already in progress");
-  }
-  const auto reply = std::make_shared<Deferred>(context.defer());
-  const auto answer = [reply](const Status& status) {
-    reply->reply(
-        [&](ReplyWriter& writer) { status ? writer.ok() : write_error(writer, status.error()); });
-  };
-  if (const Status started = persistence->save(answer); !started) answer(started);
+  const auto responder = respond<void>(context, 0, [](ReplyWriter& writer) { writer.ok(); });
+  const Status started = start_snapshot(context.services.store, responder);
+  if (!started) responder.refuse(started.error());
 }
 
 void bgsave(CommandContext& context) {
-  Persistence* const persistence = context.services.store.persistence();
   const bool schedule =
       context.argv.size() == 2 && equal_ignoring_case(context.argv[1], "SCHEDULE");
   if (context.argv.size() > 1 && !schedule) return context.reply.error(kSyntaxError);
-  if (persistence == nullptr) return context.reply.error(kOffError);
-  const Status started = persistence->save([](const Status&) {});
+  const Status started =
+      start_snapshot(context.services.store, {.take = [](const Status&) {}, .finish = [](Lsn) {}});
   if (!started) return write_error(context.reply, started.error());
   // One that is asked for amid a transaction begins after it.
   context.reply.simple(context.services.store.gate().is_closed() ? "Background saving scheduled"

@@ -1,65 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What there is: VINFO of an index, VPRIMITIVES of the program.
-#include <algorithm>
-#include <memory>
-#include <string>
+#include <cstdint>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/registry.h"
-#include "core/text.h"
 #include "server/commands/errors.h"
-#include "server/commands/vector_arguments.h"
+#include "server/commands/respond.h"
+#include "server/commands/vector_facts.h"
 #include "server/commands/vector_handlers.h"
-#include "server/commands/vector_replies.h"
-#include "server/engine/keyspace.h"
+#include "server/requests/index_info.h"
 
 namespace engram {
 namespace {
-
-std::string fact_or(const std::vector<Fact>& facts, std::string_view name, std::string fallback) {
-  for (const Fact& fact : facts) {
-    if (fact.name == name) return fact.value;
-  }
-  return fallback;
-}
-
-/// EF_CONSTRUCTION as ef-construction, the way VINFO spells names.
-std::string fact_name(std::string_view option) {
-  std::string name = to_lower(option);
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
-/// The names that Redis's vector sets have come first and in their order; 0 where this index has no
-/// such thing. Then what engram knows, how the index recalls (its beta comes before the option's,
-/// which may be 0), the primitive's options, and its own facts.
-InfoMap describe(const Collection& collection, const std::vector<Fact>& facts,
-                 const std::vector<Fact>& recaller_facts, std::size_t index_bytes) {
-  const CollectionSpec& spec = collection.spec();
-  InfoMap map;
-  map.add("quant-type", fact_or(facts, "quant-type", "f32"));
-  map.add("hnsw-m", fact_or(facts, "hnsw-m", "0"));
-  map.add("vector-dim", spec.dim);
-  map.add("projection-input-dim", std::size_t{0});
-  map.add("size", collection.size());
-  map.add("max-level", fact_or(facts, "max-level", "0"));
-  map.add("attributes-count", std::size_t{0});
-  map.add("vset-uid", collection.id());
-  map.add("hnsw-max-node-uid", collection.slots());
-  map.add("primitive", std::string(spec.primitive->name));
-  map.add("metric", std::string(metric_name(spec.metric)));
-  map.add("kernel", std::string(collection.kernel_name()));
-  const std::size_t bytes = collection.memory_bytes() + index_bytes;
-  map.add("memory-bytes", bytes);
-  map.add("index-bytes", index_bytes);
-  map.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
-  for (const Fact& fact : recaller_facts) map.add(fact.name, fact.value);
-  for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
-    map.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));
-  }
-  for (const Fact& fact : facts) map.add(fact.name, fact.value);
-  return map;
-}
 
 void write_option(ReplyWriter& writer, const OptionSpec& option, std::string_view command) {
   writer.map(6);
@@ -114,28 +68,11 @@ void write_primitive(ReplyWriter& writer, const Primitive& primitive) {
 }  // namespace
 
 void vinfo(CommandContext& context) {
-  if (!context.services.store.keyspace().contains(context.argv[1])) return context.reply.null_array();
-  const auto found = find_collection(context, context.argv[1]);
-  if (!found) return write_error(context.reply, found.error());
-  struct Pending {
-    std::shared_ptr<Collection> collection;
-    Deferred reply;
-    std::vector<Fact> facts;
-    std::vector<Fact> recaller_facts;
-    std::size_t index_bytes;
-  };
-  const auto pending = std::make_shared<Pending>(Pending{*found, context.defer(), {}, {}, 0});
-  pending->collection->read(
-      [pending](const ReadView& view, Scratch&) {
-        pending->facts = view.index().describe();
-        pending->recaller_facts = view.describe_recaller();
-        pending->index_bytes = view.index().memory_bytes();
-      },
-      [pending] {
-        const InfoMap map = describe(*pending->collection, pending->facts, pending->recaller_facts,
-                                     pending->index_bytes);
-        pending->reply.reply([&](ReplyWriter& writer) { map.write(writer); });
-      });
+  Store& store = context.services.store;
+  if (!store.keyspace().contains(context.argv[1])) return context.reply.null_array();
+  auto index = find_index(store, context.argv[1]);
+  if (!index) return write_error(context.reply, index.error());
+  start(store, InfoRequest{std::move(*index)}, respond<std::vector<Fact>>(context, 0, write_facts));
 }
 
 void vprimitives(CommandContext& context) {

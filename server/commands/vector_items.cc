@@ -1,56 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands over single vectors.
-#include <memory>
-#include <string>
+#include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
-#include "core/row.h"
 #include "server/commands/errors.h"
-#include "server/commands/vector_arguments.h"
+#include "server/commands/respond.h"
 #include "server/commands/vector_handlers.h"
+#include "server/durability/change.h"
+#include "server/requests/put.h"
 
 namespace engram {
 namespace {
 
-/// Bounds what a reply that names many keys can take.
-constexpr std::size_t kMaxKeyBytes = 65'536;
-
-Status check_key(std::string_view key) {
-  if (!key.empty() && key.size() <= kMaxKeyBytes) return {};
-  return fail(ErrorCode::kInvalidArgument, "a vector's key must have 1 to " +
-                                               std::to_string(kMaxKeyBytes) + " bytes, got " +
-                                               std::to_string(key.size()));
-}
-
-/// items: key vector [key vector ...]. All are checked before any is staged, and staged before any
-/// is put, so that a bad one leaves nothing behind.
-Status stage(Arguments items, std::string_view index, std::size_t dim,
-             Collection::PutBatch& batch) {
-  std::vector<float> vector(dim);
+/// items: key vector [key vector ...]
+Result<PutRequest> read_put(CommandContext& context, Arguments items) {
+  auto index = find_index(context.services.store, context.argv[1]);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  PutRequest request(std::move(*index));
+  request.reserve(items.size() / 2);
   for (std::size_t i = 0; i < items.size(); i += 2) {
-    ENGRAM_TRY(check_key(items[i]));
-    ENGRAM_TRY(read_vector(items[i + 1], index, vector));
-    ENGRAM_TRY(batch.add(items[i], vector));
+    ENGRAM_TRY(request.add(items[i], items[i + 1]));
   }
-  return {};
+  return request;
 }
 
 /// Answers with the number of keys that are new.
 void put(CommandContext& context, Arguments items) {
-  const auto collection = find_collection(context, context.argv[1]);
-  if (!collection) return write_error(context.reply, collection.error());
-  Collection::PutBatch batch(*collection);
-  const Status staged = stage(items, context.argv[1], (*collection)->spec().dim, batch);
-  if (!staged) return write_error(context.reply, staged.error());
-  // What is in flight holds a copy of the vectors.
-  const std::size_t bytes = items.size() / 2 * row_bytes((*collection)->spec().dim);
-  const auto reply = std::make_shared<Deferred>(context.defer(bytes));
-  batch.commit([reply](Result<std::size_t> added) {
-    reply->reply([&](ReplyWriter& writer) {
-      if (!added) return write_error(writer, added.error());
-      writer.integer(static_cast<std::int64_t>(*added));
-    });
-  });
+  const auto request = read_put(context, items);
+  if (!request) return write_error(context.reply, request.error());
+  start(context.services.store, *request,
+        respond<std::size_t>(context, expected_bytes(*request),
+                             [](ReplyWriter& writer, std::size_t added) {
+                               writer.integer(static_cast<std::int64_t>(added));
+                             }));
 }
 
 }  // namespace
@@ -68,20 +52,17 @@ void vmadd(CommandContext& context) {
 }
 
 void vdel(CommandContext& context) {
-  const auto collection = find_collection(context, context.argv[1]);
-  if (!collection) return write_error(context.reply, collection.error());
-  (*collection)
-      ->erase(context.argv[2], [reply = std::make_shared<Deferred>(context.defer())](bool erased) {
-        reply->reply([erased](ReplyWriter& writer) { writer.integer(erased ? 1 : 0); });
-      });
+  auto index = find_index(context.services.store, context.argv[1]);
+  if (!index) return write_error(context.reply, index.error());
+  start(context.services.store, EraseRequest{std::move(*index), context.argv[2]},
+        respond<bool>(context, 0,
+                      [](ReplyWriter& writer, bool erased) { writer.integer(erased ? 1 : 0); }));
 }
 
 void vget(CommandContext& context) {
-  const auto collection = find_collection(context, context.argv[1]);
-  if (!collection) return write_error(context.reply, collection.error());
-  const auto vector = (*collection)->get(context.argv[2]);
-  if (!vector) return context.reply.null();
-  context.reply.bulk(packed(*vector));
+  const auto vector = get_vector(context.services.store, context.argv[1], context.argv[2]);
+  if (!vector) return write_error(context.reply, vector.error());
+  *vector ? context.reply.bulk(packed(**vector)) : context.reply.null();
 }
 
 }  // namespace engram

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/commands/vector_arguments.h"
+#include "server/requests/mask.h"
 #include "server/durability/change.h"
 #include "server/durability/journal.h"
 #include "server/durability/store_files.h"

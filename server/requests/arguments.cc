@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/requests/arguments.h"
+
+#include <string>
+#include <utility>
+
+#include "core/text.h"
+#include "server/requests/shown.h"
+
+namespace engram {
+namespace {
+
+tl::unexpected<Error> out_of_range(const CountArgument& argument, std::string_view got) {
+  return fail(ErrorCode::kInvalidArgument, std::string(argument.name) + " must be an integer in " +
+                                               std::to_string(argument.minimum) + ".." +
+                                               std::to_string(argument.maximum) + ", got '" +
+                                               shown(got) + "'");
+}
+
+}  // namespace
+
+Status CountArgument::check(std::size_t count) const {
+  if (count >= minimum && count <= maximum) return {};
+  return out_of_range(*this, std::to_string(count));
+}
+
+Result<std::size_t> CountArgument::read(std::string_view text) const {
+  const auto count = parse_number<std::size_t>(text);
+  if (!count || !check(*count)) return out_of_range(*this, text);
+  return *count;
+}
+
+Result<std::optional<std::string_view>> take_option(std::vector<OptionText>& options,
+                                                    std::string_view name) {
+  std::optional<std::string_view> value;
+  bool is_repeated = false;
+  std::erase_if(options, [&](const OptionText& option) {
+    if (!equal_ignoring_case(option.first, name)) return false;
+    is_repeated = value.has_value();
+    value = option.second;
+    return true;
+  });
+  if (is_repeated) {
+    return fail(ErrorCode::kInvalidArgument, "option " + std::string(name) + " is given twice");
+  }
+  return value;
+}
+
+Result<std::size_t> take_count(std::vector<OptionText>& options, const CountArgument& argument,
+                               std::size_t fallback) {
+  const auto text = take_option(options, argument.name);
+  if (!text) return tl::unexpected(text.error());
+  return *text ? argument.read(**text) : fallback;
+}
+
+Result<std::optional<Options>> read_schema(std::span<const OptionSpec> schema,
+                                           std::span<const OptionText> options) {
+  if (options.empty() && schema.empty()) return std::nullopt;
+  auto parsed = Options::parse(schema, options);
+  if (!parsed) return tl::unexpected(parsed.error());
+  return std::move(*parsed);
+}
+
+}  // namespace engram

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/requests/index_info.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/text.h"
+#include "server/requests/facts.h"
+
+namespace engram {
+namespace {
+
+/// What only a worker may look at.
+struct IndexFacts {
+  std::vector<Fact> index;
+  std::vector<Fact> recaller;
+  std::size_t index_bytes = 0;
+};
+
+std::string fact_or(const std::vector<Fact>& facts, std::string_view name, std::string fallback) {
+  for (const Fact& fact : facts) {
+    if (fact.name == name) return fact.value;
+  }
+  return fallback;
+}
+
+/// EF_CONSTRUCTION as ef-construction.
+std::string fact_name(std::string_view option) {
+  std::string name = to_lower(option);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+/// The recaller's beta comes before the option's, which may be 0.
+std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
+  const IndexSpec& spec = collection.spec();
+  FactList facts;
+  facts.add("quant-type", fact_or(found.index, "quant-type", "f32"));
+  facts.add("hnsw-m", fact_or(found.index, "hnsw-m", "0"));
+  facts.add("vector-dim", spec.dim);
+  facts.add("projection-input-dim", std::size_t{0});
+  facts.add("size", collection.size());
+  facts.add("max-level", fact_or(found.index, "max-level", "0"));
+  facts.add("attributes-count", std::size_t{0});
+  facts.add("vset-uid", collection.id());
+  facts.add("hnsw-max-node-uid", collection.slots());
+  facts.add("primitive", std::string(spec.primitive->name));
+  facts.add("metric", std::string(metric_name(spec.metric)));
+  facts.add("kernel", std::string(collection.kernel_name()));
+  const std::size_t bytes = collection.memory_bytes() + found.index_bytes;
+  facts.add("memory-bytes", bytes);
+  facts.add("index-bytes", found.index_bytes);
+  facts.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
+  facts.add(std::move(found.recaller));
+  for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
+    facts.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));
+  }
+  facts.add(std::move(found.index));
+  return std::move(facts).take();
+}
+
+}  // namespace
+
+void start(Store&, InfoRequest request, Responder<std::vector<Fact>> responder) {
+  struct Run {
+    InfoRequest request;
+    Responder<std::vector<Fact>> responder;
+    IndexFacts found;
+  };
+  const auto run = std::make_shared<Run>(Run{std::move(request), std::move(responder), {}});
+  run->request.index.collection->read(
+      [run](const ReadView& view, Scratch&) {
+        run->found = {.index = view.index().describe(),
+                      .recaller = view.describe_recaller(),
+                      .index_bytes = view.index().memory_bytes()};
+      },
+      [run] {
+        run->responder.take(describe(*run->request.index.collection, std::move(run->found)));
+        run->responder.finish(0);
+      });
+}
+
+}  // namespace engram

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/requests/index_ref.h"
+
+#include <variant>
+
+#include "core/registry.h"
+#include "server/requests/shown.h"
+
+namespace engram {
+namespace {
+
+std::string recalling_primitives() {
+  std::string names;
+  for (const Primitive* const primitive : primitives()) {
+    if (!primitive->traits.recalls) continue;
+    names += (names.empty() ? "" : ", ") + std::string(primitive->name);
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<IndexRef> find_any_index(Store& store, std::string_view name) {
+  const Value* const value = store.keyspace().find(name);
+  if (value == nullptr) {
+    return fail(ErrorCode::kNotFound, "no such index '" + shown(name) + "', VNEW makes one");
+  }
+  const auto* const collection = std::get_if<std::shared_ptr<Collection>>(value);
+  if (collection == nullptr) return fail(ErrorCode::kWrongType, "the key holds a string");
+  return IndexRef{std::string(name), *collection};
+}
+
+Result<IndexRef> find_index(Store& store, std::string_view name) {
+  auto index = find_any_index(store, name);
+  if (index && !index->collection->damage().empty()) {
+    return fail(ErrorCode::kDataLoss, index->collection->damage());
+  }
+  return index;
+}
+
+Result<IndexRef> find_recalling_index(Store& store, std::string_view name) {
+  auto index = find_index(store, name);
+  if (!index || index->spec().primitive->traits.recalls) return index;
+  const std::string able = recalling_primitives();
+  return fail(ErrorCode::kUnsupported,
+              "primitive '" + std::string(index->spec().primitive->name) + "' of index '" +
+                  shown(name) + "' cannot recall, " +
+                  (able.empty() ? "nor can any other of this server" : "those that can: " + able));
+}
+
+}  // namespace engram

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/requests/index_requests.h"
+
+#include <utility>
+#include <variant>
+
+#include "core/registry.h"
+#include "server/engine/collection.h"
+#include "server/requests/index_ref.h"
+#include "server/requests/shown.h"
+#include "server/runtime/process.h"
+
+namespace engram {
+namespace {
+
+Result<Metric> read_metric(std::string_view name) {
+  const auto metric = metric_from_name(name);
+  if (metric) return *metric;
+  return fail(ErrorCode::kInvalidArgument,
+              "unknown metric '" + shown(name) + "', expected cosine, l2 or dot");
+}
+
+Result<IndexSpec> spec_of(const NewIndexRequest& request, const std::string& kernel_name) {
+  ENGRAM_TRY(kIndexDimension.check(request.dim));
+  const auto metric = read_metric(request.metric);
+  if (!metric) return tl::unexpected(metric.error());
+  const auto primitive = find_primitive(request.primitive);
+  if (!primitive) return tl::unexpected(primitive.error());
+  auto options = Options::parse((*primitive)->create_options, request.options);
+  if (!options) return tl::unexpected(options.error());
+  return IndexSpec{request.dim, *metric, *primitive, std::move(*options), kernel_name};
+}
+
+}  // namespace
+
+Status read_options(std::vector<OptionText> options, NewIndexRequest& request) {
+  const auto metric = take_option(options, "METRIC");
+  if (!metric) return tl::unexpected(metric.error());
+  const auto primitive = take_option(options, "PRIMITIVE");
+  if (!primitive) return tl::unexpected(primitive.error());
+  request.metric = metric->value_or(request.metric);
+  request.primitive = primitive->value_or(request.primitive);
+  request.options = std::move(options);
+  return {};
+}
+
+Status check_index_name(Store& store, std::string_view name) {
+  const Value* const existing = store.keyspace().peek(name);
+  if (existing == nullptr) return {};
+  if (std::holds_alternative<std::string>(*existing)) {
+    return fail(ErrorCode::kWrongType, "the key holds a string");
+  }
+  return fail(ErrorCode::kAlreadyExists, "index '" + shown(name) + "' already exists");
+}
+
+Status create_index(Store& store, const NewIndexRequest& request) {
+  ENGRAM_TRY(check_index_name(store, request.name));
+  auto spec = spec_of(request, store.kernel_name());
+  if (!spec) return tl::unexpected(std::move(spec.error()));
+  Keyspace& keyspace = store.keyspace();
+  auto collection = Collection::create(std::move(*spec), {.workers = store.workers(),
+                                                          .id = keyspace.take_collection_id(),
+                                                          .hash_seed = random_seed(),
+                                                          .sink = keyspace.change_sink()});
+  if (!collection) return tl::unexpected(std::move(collection.error()));
+  keyspace.set(request.name, std::move(*collection));
+  return {};
+}
+
+Status drop_index(Store& store, std::string_view name) {
+  const auto index = find_any_index(store, name);
+  if (!index) return tl::unexpected(index.error());
+  store.keyspace().erase(name);
+  return {};
+}
+
+std::vector<std::string> list_indexes(Store& store) {
+  Keyspace& keyspace = store.keyspace();
+  const auto& all = keyspace.collection_names();
+  std::vector<std::string> names(all.begin(), all.end());  // asking may remove an expired one
+  std::erase_if(names, [&](const std::string& name) { return !keyspace.contains(name); });
+  return names;
+}
+
+}  // namespace engram

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single vectors: put, erase, get.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "server/requests/checked_vectors.h"
+#include "server/requests/index_ref.h"
+#include "server/requests/responder.h"
+
+namespace engram {
+
+/// Vectors to be stored under their keys, as a whole: all are checked before the first is put. Keys
+/// are borrowed until start() returns.
+class PutRequest {
+ public:
+  explicit PutRequest(IndexRef index) : index_(std::move(index)) {}
+
+  /// Makes room for `count` items.
+  void reserve(std::size_t count);
+
+  /// Errors: kInvalidArgument for a key that is empty or too long; those of CheckedVectors::add.
+  Status add(std::string_view key, std::span<const float> vector);
+  Status add(std::string_view key, std::string_view packed);
+
+  [[nodiscard]] const IndexRef& index() const noexcept { return index_; }
+  [[nodiscard]] std::span<const std::string_view> keys() const noexcept { return keys_; }
+  /// [keys().size() * dim]
+  [[nodiscard]] std::span<const float> vectors() const noexcept { return vectors_.values(); }
+
+ private:
+  IndexRef index_;
+  std::vector<std::string_view> keys_;
+  CheckedVectors vectors_;
+};
+
+/// What the vectors take until they are stored.
+std::size_t expected_bytes(const PutRequest& request);
+
+/// Answers how many keys are new. Errors: kResourceExhausted; those of Index::insert, and then the
+/// other vectors are stored nevertheless.
+void start(Store& store, const PutRequest& request, Responder<std::size_t> responder);
+
+struct EraseRequest {
+  IndexRef index;
+  std::string_view key;  ///< borrowed until start() returns
+};
+
+/// Answers whether the key was there.
+void start(Store& store, const EraseRequest& request, Responder<bool> responder);
+
+/// The vector of `key` as it was given (row.h says how exactly), or nothing. Errors: those of
+/// find_index().
+Result<std::optional<std::vector<float>>> get_vector(Store& store, std::string_view index,
+                                                     std::string_view key);
+
+}  // namespace engram

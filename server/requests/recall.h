@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recalling: what the memory makes of a cue, and how well a state fits it. Both need an index of
+// find_recalling_index().
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/options.h"
+#include "core/recall.h"
+#include "core/result.h"
+#include "server/requests/arguments.h"
+#include "server/requests/checked_vectors.h"
+#include "server/requests/index_ref.h"
+#include "server/requests/responder.h"
+
+namespace engram {
+
+struct RecallRequest {
+  IndexRef index;
+  CheckedVectors cue = {};  ///< one
+  /// The coordinates of the cue that are known, in any order; nothing: all are.
+  std::optional<std::vector<CoordinateRange>> visible = {};
+  std::size_t top = RecallParams{}.top;  ///< items of the support to name
+  std::optional<Options> options =
+      {};  ///< of Primitive::recall_options; none: as the index was made
+};
+
+/// Takes as the cue what the index holds under `key`. Errors: kNotFound.
+Status read_stored_cue(std::string_view key, RecallRequest& request);
+
+/// Takes MASK, TOP and the primitive's recall options by name. Errors: kInvalidArgument.
+Status read_options(std::vector<OptionText> options, RecallRequest& request);
+
+/// About what the answer will hold, and what the cue takes meanwhile.
+std::size_t expected_bytes(const RecallRequest& request);
+
+/// A Recall with the names of its items.
+struct RecallAnswer {
+  const Recall& recall;
+  std::optional<std::string_view> attractor;  ///< the key of recall.attractor
+  std::optional<std::string_view> onestep;    ///< the key of recall.onestep
+  std::vector<std::string_view> support;      ///< the keys of recall.support
+};
+
+/// Errors: kInvalidArgument; those of Collection::recall and Recaller::recall.
+void start(Store& store, RecallRequest request, Responder<RecallAnswer> responder);
+
+struct EnergyRequest {
+  IndexRef index;
+  CheckedVectors state = {};            ///< one
+  std::optional<Options> options = {};  ///< as RecallRequest::options
+};
+
+/// Takes the primitive's recall options by name. Errors: kInvalidArgument.
+Status read_options(std::vector<OptionText> options, EnergyRequest& request);
+
+/// About what the answer and the state take.
+std::size_t expected_bytes(const EnergyRequest& request);
+
+/// Answers the energy of the state. Errors: kInvalidArgument; those of Collection::recall and
+/// Recaller::energy.
+void start(Store& store, EnergyRequest request, Responder<double> responder);
+
+}  // namespace engram

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/requests/search.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "server/requests/answer_size.h"
+
+namespace engram {
+namespace {
+
+constexpr CountArgument kEf = {"EF", 1, kMaxSlots};
+constexpr CountArgument kSteps = {"STEPS", 0, 10'000};
+
+std::size_t neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
+  return queries * std::min(k, index.collection->size());
+}
+
+/// How to recall before the search; nothing if it is not asked for.
+Result<std::optional<Options>> relaxation_of(const SearchRequest& request) {
+  ENGRAM_TRY(kSteps.check(request.steps));
+  if (request.steps == 0) return std::nullopt;
+  const Primitive& primitive = *request.index.spec().primitive;
+  if (!primitive.traits.recalls) {
+    return fail(ErrorCode::kInvalidArgument, "STEPS needs a primitive that recalls, " +
+                                                 std::string(primitive.name) + " does not");
+  }
+  const std::string steps = std::to_string(request.steps);
+  return read_schema(primitive.recall_options, std::vector<OptionText>{{kSteps.name, steps}});
+}
+
+Status check(const SearchRequest& request) {
+  if (request.queries.empty()) return fail(ErrorCode::kInvalidArgument, "there is no query");
+  ENGRAM_TRY(kNeighborCount.check(request.k));
+  if (request.ef != 0) ENGRAM_TRY(kEf.check(request.ef));
+  return check_neighbor_count(request.index, query_count(request), request.k);
+}
+
+/// A search on its way. Few of its parts are on theirs at a time, one for each worker, so that the
+/// searches of other clients get their turn between them.
+struct SearchRun {
+  SearchRequest request;
+  std::optional<Options> relaxation;
+  Responder<SearchAnswer> responder;
+  std::size_t queries;
+  std::size_t part_size;  // in queries; the last part may be smaller
+  std::size_t next = 0;   // the first query that no part has
+  std::size_t under_way = 0;
+  std::optional<Error> error = std::nullopt;  // the first
+
+  [[nodiscard]] bool has_more() const noexcept { return !error && next < queries; }
+};
+
+struct Part {
+  std::shared_ptr<SearchRun> run;
+  std::size_t first;
+  std::size_t count;
+  Status status = {};
+};
+
+/// A batch is worth a matrix product in some primitives; but a part delays others for its length,
+/// and a few parts for each worker keep them all busy to the end.
+std::size_t part_size(std::size_t queries, std::size_t workers) {
+  constexpr std::size_t kLargestPart = 64;
+  return std::clamp<std::size_t>(queries / (workers * 2), 1, kLargestPart);
+}
+
+/// On a worker: the states that the queries become.
+Result<std::vector<float>> relax(const ReadView& view, const SlotSet* items, const Options& how,
+                                 std::span<const float> queries, Scratch& scratch) {
+  const std::size_t dim = view.spec().dim;
+  std::vector<float> states;
+  states.reserve(queries.size());
+  for (; !queries.empty(); queries = queries.subspan(dim)) {
+    Recall recall;
+    ENGRAM_TRY(view.recaller().recall({.vector = queries.first(dim)},
+                                      {.options = &how, .top = 0, .items = items}, scratch,
+                                      recall));
+    states.insert(states.end(), recall.state.begin(), recall.state.end());
+  }
+  return states;
+}
+
+/// On a worker.
+Status search(const ReadView& view, const SlotSet* items, const Part& part, Scratch& scratch) {
+  const SearchRun& run = *part.run;
+  const SearchRequest& request = run.request;
+  const std::size_t dim = view.spec().dim;
+  std::span<const float> queries =
+      request.queries.values().subspan(part.first * dim, part.count * dim);
+  Result<std::vector<float>> states;
+  if (run.relaxation) {
+    states = relax(view, items, *run.relaxation, queries, scratch);
+    if (!states) return tl::unexpected(std::move(states.error()));
+    queries = *states;
+  }
+  const SearchParams params = {
+      .k = request.k, .ef = request.ef, .options = request.options ? &*request.options : nullptr};
+  const auto neighbors = view.search(queries, params, scratch);
+  if (!neighbors) return tl::unexpected(neighbors.error());
+  run.responder.take(SearchAnswer{part.first, *neighbors});
+  return {};
+}
+
+void start_part(const std::shared_ptr<SearchRun>& run);
+
+void end_part(Part& part) {
+  SearchRun& run = *part.run;
+  --run.under_way;
+  if (!part.status && !run.error) run.error = std::move(part.status.error());
+  if (run.has_more()) return start_part(part.run);
+  if (run.under_way > 0) return;
+  if (run.error) return run.responder.refuse(*run.error);
+  run.responder.finish(0);
+}
+
+void start_part(const std::shared_ptr<SearchRun>& run) {
+  const std::size_t count = std::min(run->part_size, run->queries - run->next);
+  const auto part = std::make_shared<Part>(Part{run, run->next, count});
+  run->next += count;
+  ++run->under_way;
+  Collection& collection = *run->request.index.collection;
+  const auto done = [part] { end_part(*part); };
+  if (!run->relaxation) {
+    return collection.read(
+        [part](const ReadView& view, Scratch& scratch) {
+          part->status = search(view, nullptr, *part, scratch);
+        },
+        done);
+  }
+  Status begun = collection.recall(
+      [part](const ReadView& view, const SlotSet* items, Scratch& scratch) {
+        part->status = search(view, items, *part, scratch);
+      },
+      done);
+  if (begun) return;
+  part->status = std::move(begun);
+  done();
+}
+
+}  // namespace
+
+Status read_options(std::vector<OptionText> options, SearchRequest& request) {
+  const auto steps = take_count(options, kSteps, 0);
+  if (!steps) return tl::unexpected(steps.error());
+  request.steps = *steps;
+  if (const auto relaxation = relaxation_of(request); !relaxation) {
+    return tl::unexpected(relaxation.error());
+  }
+  const auto ef = take_count(options, kEf, 0);
+  if (!ef) return tl::unexpected(ef.error());
+  request.ef = *ef;
+  auto rest = read_schema(request.index.spec().primitive->search_options, options);
+  if (!rest) return tl::unexpected(rest.error());
+  request.options = std::move(*rest);
+  return {};
+}
+
+Status check_neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
+  return check_result_count(neighbor_count(index, queries, k));
+}
+
+std::size_t query_count(const SearchRequest& request) {
+  return request.queries.values().size() / request.index.spec().dim;
+}
+
+std::size_t expected_bytes(const SearchRequest& request) {
+  return neighbor_count(request.index, query_count(request), request.k) *
+             result_bytes(*request.index.collection) +
+         request.queries.values().size_bytes();
+}
+
+void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder) {
+  if (const Status checked = check(request); !checked) return responder.refuse(checked.error());
+  auto relaxation = relaxation_of(request);
+  if (!relaxation) return responder.refuse(relaxation.error());
+  const std::size_t workers = store.workers().size();
+  const std::size_t queries = query_count(request);
+  const auto run = std::make_shared<SearchRun>(SearchRun{.request = std::move(request),
+                                                         .relaxation = std::move(*relaxation),
+                                                         .responder = std::move(responder),
+                                                         .queries = queries,
+                                                         .part_size = part_size(queries, workers)});
+  while (run->has_more() && run->under_way < workers) start_part(run);
+}
+
+}  // namespace engram

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Searching: the keys nearest to each of some queries.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/options.h"
+#include "core/result.h"
+#include "server/requests/arguments.h"
+#include "server/requests/checked_vectors.h"
+#include "server/requests/index_ref.h"
+#include "server/requests/responder.h"
+
+namespace engram {
+
+inline constexpr CountArgument kNeighborCount = {"k", 1, kMaxSlots};
+
+struct SearchRequest {
+  IndexRef index;
+  CheckedVectors queries = {};
+  std::size_t k = 10;     ///< kNeighborCount
+  std::size_t ef = 0;     ///< candidates to keep while looking; 0: the index's own default
+  std::size_t steps = 0;  ///< updates of recall that each query goes through first
+  std::optional<Options> options = {};  ///< of Primitive::search_options; none: the defaults
+};
+
+/// Takes EF, STEPS and the primitive's search options by name. Errors: kInvalidArgument.
+Status read_options(std::vector<OptionText> options, SearchRequest& request);
+
+/// Refuses to name `k` neighbors for each of `queries` queries if they are too many for one answer.
+/// start() asks this, too; a door may before it reads the queries.
+Status check_neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k);
+
+/// How many queries it has.
+std::size_t query_count(const SearchRequest& request);
+
+/// About what the answer will hold, and what the queries take meanwhile.
+std::size_t expected_bytes(const SearchRequest& request);
+
+/// The neighbors of some of the queries, one after the other.
+struct SearchAnswer {
+  std::size_t first;  ///< the query that neighbors[0] is of
+  std::span<const std::vector<Neighbor>> neighbors;
+};
+
+/// Searches on all workers: a large batch is answered in parts, in any order, so that take() is
+/// called for each, perhaps on several workers at once. An error comes once, on the loop, and makes
+/// the parts void. Errors: kInvalidArgument; those of Index::search and Recaller::recall.
+void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder);
+
+}  // namespace engram

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/requests/snapshot.h"
+
+#include <utility>
+
+#include "server/engine/persistence.h"
+
+namespace engram {
+
+Status start_snapshot(Store& store, Responder<void> responder) {
+  if (store.persistence() == nullptr) {
+    return fail(ErrorCode::kUnsupported,
+                "this server keeps its data in memory only; start it with --dir DIR to have it on "
+                "disk");
+  }
+  return store.persistence()->save([responder = std::move(responder)](const Status& saved) {
+    responder.take(saved);
+    responder.finish(0);
+  });
+}
+
+}  // namespace engram
