@@ -38,6 +38,23 @@ struct Traits {
   bool saves_structure = false;
   /// There is a recaller().
   bool recalls = false;
+  /// Recalls depend on the order of inserts, and an erased item may leave a trace.
+  /// RecallParams::items are then those that may be named, not those that recalls are made of, and
+  /// load() keeps all that was saved of them. The caller inserts and erases one at a time, in the
+  /// order in which it recorded them. Goes with saves_structure, and not with concurrent.
+  bool order_dependent = false;
+};
+
+/// An item that an index is given.
+struct Insertion {
+  Slot slot;
+  /// A hash of the item's key, the same on every machine and run: whatever an index draws at random
+  /// for the item it draws from this.
+  std::uint64_t identity;
+  /// Ascends from 1 by the order of inserts; 0: the caller keeps none.
+  std::uint64_t sequence = 0;
+  /// When the insert was recorded, in milliseconds since 1970; 0: not known.
+  std::int64_t unix_ms = 0;
 };
 
 /// What a search is asked for.
@@ -60,10 +77,8 @@ class Index {
  public:
   virtual ~Index() = default;
 
-  /// Adds a written slot that is not held. `identity` is a hash of the item's key, the same on
-  /// every machine and run: whatever an index draws at random for the item it draws from this.
-  /// Errors: kResourceExhausted; the slot is not held then.
-  virtual Status insert(Slot slot, std::uint64_t identity, Scratch& scratch) = 0;
+  /// Adds a written slot that is not held. Errors: kResourceExhausted; the slot is not held then.
+  virtual Status insert(const Insertion& item, Scratch& scratch) = 0;
 
   /// Removes a held slot: no search that begins after this returns will answer it. Cannot fail.
   virtual void erase(Slot slot, Scratch& scratch) = 0;

@@ -52,6 +52,8 @@ Element stored_element(const Primitive& primitive, const Options& options) {
 Registration::Registration(const Primitive& primitive) {
   ENGRAM_ASSERT(primitive.create != nullptr);
   ENGRAM_ASSERT(!registry().is_complete);
+  const Traits& traits = primitive.traits;
+  ENGRAM_ASSERT(!traits.order_dependent || (traits.saves_structure && !traits.concurrent));
   const bool is_new = registry().primitives.emplace(primitive.name, primitive).second;
   ENGRAM_ASSERT(is_new);  // two primitives of one name
 }

@@ -56,7 +56,7 @@ class TunedIndex {
     for (std::size_t i = 0; i < arguments.items; ++i) {
       const Slot slot = *hopfield_.store->allocate();
       hopfield_.store->write(slot, draw());
-      if (!hopfield_.index->insert(slot, slot, scratch_)) std::abort();
+      if (!hopfield_.index->insert({slot, slot}, scratch_)) std::abort();
     }
     const auto survey = hopfield_.index->recaller()->survey({.sample = 32}).value();
     while (survey->step(scratch_)) {

@@ -19,7 +19,7 @@ class EngramExact final : public ExactSystem {
     for (; !rows.empty(); rows = rows.subspan(dim_)) {
       const Slot slot = *flat_.store->allocate();
       flat_.store->write(slot, rows.first(dim_));
-      ENGRAM_ASSERT(flat_.index->insert(slot, mix(slot), scratch_).has_value());
+      ENGRAM_ASSERT(flat_.index->insert({slot, mix(slot)}, scratch_).has_value());
     }
   }
 

@@ -25,7 +25,7 @@ class EngramSystem final : public System {
     std::vector<Scratch> scratches(threads);
     parallel_for(0, count, threads, [&](std::size_t i, std::size_t thread) {
       const auto slot = static_cast<Slot>(i);
-      ENGRAM_ASSERT(hnsw_.index->insert(slot, mix(slot), scratches[thread]).has_value());
+      ENGRAM_ASSERT(hnsw_.index->insert({slot, mix(slot)}, scratches[thread]).has_value());
     });
   }
 

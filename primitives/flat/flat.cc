@@ -30,8 +30,8 @@ class Flat final : public Index {
     return {};
   }
 
-  Status insert(Slot slot, std::uint64_t /*identity*/, Scratch& /*scratch*/) override {
-    auto added = held_.insert(slot);
+  Status insert(const Insertion& item, Scratch& /*scratch*/) override {
+    auto added = held_.insert(item.slot);
     if (!added) return tl::unexpected(std::move(added.error()));
     ENGRAM_ASSERT(*added);
     return {};

@@ -74,7 +74,7 @@ class Hnsw final : public Index {
  public:
   static Result<std::unique_ptr<Hnsw>> create(const IndexContext& context, const Config& config);
 
-  Status insert(Slot slot, std::uint64_t identity, Scratch& scratch) override;
+  Status insert(const Insertion& item, Scratch& scratch) override;
   void erase(Slot slot, Scratch& scratch) override;
   Status reclaim(std::span<const Slot> erased, Scratch& scratch) override;
   Status search(Query query, const SearchParams& params, Scratch& scratch,

@@ -41,8 +41,9 @@ Status Hnsw::encode(Slot slot) {
   return {};
 }
 
-Status Hnsw::insert(Slot slot, std::uint64_t identity, Scratch& scratch) {
-  const unsigned level = draw_level(identity);
+Status Hnsw::insert(const Insertion& item, Scratch& scratch) {
+  const Slot slot = item.slot;
+  const unsigned level = draw_level(item.identity);
   ENGRAM_TRY(encode(slot));
   ENGRAM_TRY(add_node(slot, level));
   auto& working = scratch.get<HnswBuffers>();

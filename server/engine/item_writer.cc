@@ -171,7 +171,8 @@ Status ItemWriter::insert(const SlotEntry& entry, Slot replaced, Scratch& scratc
 
 /// An item's identity is a hash of its key that is the same on every machine.
 Status ItemWriter::add_to_index(const SlotEntry& entry, Scratch& scratch) {
-  return parts_.index.insert(entry.slot, XXH3_64bits(entry.key.data(), entry.key.size()), scratch);
+  return parts_.index.insert(
+      {.slot = entry.slot, .identity = XXH3_64bits(entry.key.data(), entry.key.size())}, scratch);
 }
 
 void ItemWriter::remove(Slot slot, Scratch& scratch) {

@@ -10,7 +10,7 @@ namespace {
 /// Holds nothing.
 class EmptyIndex final : public Index {
  public:
-  Status insert(Slot, std::uint64_t, Scratch&) override {
+  Status insert(const Insertion&, Scratch&) override {
     return fail(ErrorCode::kDataLoss, "an index in quarantine takes no vectors");
   }
   void erase(Slot, Scratch&) override {}

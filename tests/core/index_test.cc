@@ -12,7 +12,7 @@ namespace {
 /// Answers the number in its query as a slot, and refuses 0: enough to see what the defaults call.
 class EchoIndex final : public Index {
  public:
-  Status insert(Slot, std::uint64_t, Scratch&) override { return {}; }
+  Status insert(const Insertion&, Scratch&) override { return {}; }
   void erase(Slot, Scratch&) override {}
   Status search(Query query, const SearchParams&, Scratch&, std::vector<Hit>& hits) const override {
     const auto number = static_cast<Slot>(*query.data);

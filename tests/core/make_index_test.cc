@@ -15,7 +15,7 @@ class Reader final : public Index {
   explicit Reader(const IndexContext& context) : context_(context) {}
   ~Reader() override { dims_at_the_end.push_back(context_.store.dim()); }
 
-  Status insert(Slot, std::uint64_t, Scratch&) override { return {}; }
+  Status insert(const Insertion&, Scratch&) override { return {}; }
   void erase(Slot, Scratch&) override {}
   Status search(Query, const SearchParams&, Scratch&, std::vector<Hit>&) const override {
     return {};

@@ -28,7 +28,8 @@ class Mean final : public Index, private Recaller {
   explicit Mean(const IndexContext& context) : context_(context) {}
   Status prepare() { return held_.reserve(); }
 
-  Status insert(Slot slot, std::uint64_t, Scratch&) override {
+  Status insert(const Insertion& item, Scratch&) override {
+    const Slot slot = item.slot;
     const auto added = held_.insert(slot);
     return added ? Status() : tl::unexpected(added.error());
   }

@@ -9,6 +9,8 @@
 namespace engram::test {
 namespace {
 
+constexpr std::uint64_t kFirstInsertMs = 1'700'000'000'000;  // any time: nothing reads a clock
+
 /// That a part did what the test takes for granted.
 template <class T>
 void must(const Result<T>& result) {
@@ -32,7 +34,12 @@ std::unique_ptr<Index> TestCollection::make_index() const {
 Slot TestCollection::add(std::span<const float> vector) {
   const Slot slot = made_.store->allocate().value();
   made_.store->write(slot, vector);
-  must(made_.index->insert(slot, mix(inserts_++), scratch_));
+  ++inserts_;
+  must(made_.index->insert({.slot = slot,
+                            .identity = mix(inserts_ - 1),
+                            .sequence = inserts_,
+                            .unix_ms = static_cast<std::int64_t>(kFirstInsertMs + inserts_)},
+                           scratch_));
   held_.insert(slot);
   return slot;
 }

@@ -34,7 +34,8 @@ class TestCollection {
   TestCollection(const Primitive& primitive, Metric metric, std::size_t dim,
                  std::vector<OptionText> options = {});
 
-  /// Inserts a vector at the slot that the store gives. The n-th insert has the n-th identity.
+  /// Inserts a vector at the slot that the store gives. The n-th insert has the n-th identity,
+  /// sequence number and millisecond.
   Slot add(std::span<const float> vector);
   void add_all(const Vectors& vectors);
 

@@ -69,10 +69,10 @@ Result<std::unique_ptr<Index>> AssociativeIndex::create(const IndexContext& cont
   return index;
 }
 
-Status AssociativeIndex::insert(Slot slot, std::uint64_t identity, Scratch& scratch) {
-  ENGRAM_TRY(held_.ensure(std::size_t{slot} + 1));
-  if (graph_ != nullptr) ENGRAM_TRY(graph_->insert(slot, identity, scratch));
-  held_.add(slot);
+Status AssociativeIndex::insert(const Insertion& item, Scratch& scratch) {
+  ENGRAM_TRY(held_.ensure(std::size_t{item.slot} + 1));
+  if (graph_ != nullptr) ENGRAM_TRY(graph_->insert(item, scratch));
+  held_.add(item.slot);
   return {};
 }
 

@@ -34,7 +34,7 @@ class AssociativeIndex final : public Index {
   static Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options,
                                                Candidates candidates, MakeRecaller make);
 
-  Status insert(Slot slot, std::uint64_t identity, Scratch& scratch) override;
+  Status insert(const Insertion& item, Scratch& scratch) override;
   void erase(Slot slot, Scratch& scratch) override;
   Status reclaim(std::span<const Slot> erased, Scratch& scratch) override;
   Status search(Query query, const SearchParams& params, Scratch& scratch,

@@ -34,8 +34,8 @@ class SuperposedIndex final : public Index {
     return index;
   }
 
-  Status insert(Slot slot, std::uint64_t /*identity*/, Scratch& scratch) override {
-    return memory_.insert(slot, scratch);
+  Status insert(const Insertion& item, Scratch& scratch) override {
+    return memory_.insert(item.slot, scratch);
   }
   void erase(Slot slot, Scratch& scratch) override { memory_.erase(slot, scratch); }
   Status search(Query query, const SearchParams& params, Scratch& /*scratch*/,

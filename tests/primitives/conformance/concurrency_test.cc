@@ -60,7 +60,7 @@ class Storm {
       for (std::size_t i = 0; i < kInserts; ++i) {
         const Vectors vector = uniform_vectors(rng, 1, kDim);
         const Slot slot = place(vector[0]);
-        if (!index().insert(slot, mix(slot), scratch)) sound_ = false;
+        if (!index().insert({slot, mix(slot)}, scratch)) sound_ = false;
         own.emplace_back(slot, vector.values);
         if (i < kErases) erase_one(own, rng, scratch);
       }

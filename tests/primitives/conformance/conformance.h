@@ -53,6 +53,11 @@ inline std::vector<Variant> variants_of(const Primitive& primitive) {
   return variants;
 }
 
+/// Whether what it recalls depends on nothing but the items it holds.
+inline bool recalls_by_items_alone(const Primitive& primitive) {
+  return primitive.traits.recalls && !primitive.traits.order_dependent;
+}
+
 /// A whole number from the environment.
 inline std::uint64_t environment_number(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);

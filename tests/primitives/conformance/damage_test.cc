@@ -60,7 +60,7 @@ void exercise(Index& index, Specimen& specimen, Rng& rng) {
   for (int i = 0; i < 3; ++i) {
     const Slot slot = collection.store().allocate().value();  // never one that it may hold already
     collection.store().write(slot, uniform_vectors(rng, 1, kDim)[0]);
-    if (const Status inserted = index.insert(slot, rng(), scratch)) index.erase(slot, scratch);
+    if (const Status inserted = index.insert({slot, rng()}, scratch)) index.erase(slot, scratch);
   }
   if (collection.primitive().traits.deferred_reclaim) {
     const std::vector<Slot> erased{0, 2, 4, 58};

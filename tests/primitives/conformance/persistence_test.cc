@@ -39,7 +39,7 @@ struct Recalled {
 Recalled recall_among(TestCollection& collection, const Vectors& cues, const SlotSet& items,
                       Tuning tuning) {
   Recalled recalled{std::move(tuning), {}};
-  if (!collection.primitive().traits.recalls) return recalled;
+  if (!recalls_by_items_alone(collection.primitive())) return recalled;
   for (std::size_t i = 0; i < cues.count(); ++i) {
     recalled.recalls.push_back(collection.recall_from({cues[i]}, {.items = &items}));
   }
@@ -53,7 +53,7 @@ Tuning tune(TestCollection& collection) {
 
 /// That a fresh collection recalls the same to the bit.
 void check_recalls(TestCollection& collection, const Vectors& cues, const Recalled& before) {
-  if (!collection.primitive().traits.recalls) return;
+  if (!recalls_by_items_alone(collection.primitive())) return;
   collection.index().recaller()->adopt(before.tuning);
   for (std::size_t i = 0; i < cues.count(); ++i) {
     check_same(collection.recall_from({cues[i]}), before.recalls[i]);
@@ -101,6 +101,41 @@ TEST_CASE("primitives/conformance: a loaded index gives the answers of the saved
       collection.add_all(uniform_vectors(rng, 200, kDim));
       check_search(collection, queries[0], 10);
       CHECK(saved->index == source);  // what was placed is a copy
+    }
+  });
+}
+
+TEST_CASE(
+    "primitives/conformance: a loaded index recalls as the saved one, and goes on as it would") {
+  on_every_saving_primitive([](const Variant& variant, Metric metric) {
+    if (!variant.primitive.traits.recalls) return;
+    Rng rng = make_rng(27);
+    TestCollection collection = make_collection(variant, metric, kDim);
+    fill(collection, rng, 200);
+    const Tuning tuning = tune(collection);
+    const Vectors cues = uniform_vectors(rng, 5, kDim);
+    const auto recall_all = [&] {
+      std::vector<Recall> recalls;
+      for (std::size_t i = 0; i < 5; ++i) recalls.push_back(collection.recall_from({cues[i]}));
+      return recalls;
+    };
+    const Vectors later = uniform_vectors(rng, 20, kDim);
+    const std::vector<Recall> before = recall_all();
+    collection.reclaim();
+    const auto saved = collection.save();
+    std::vector<std::vector<Recall>> after;
+    for (const bool is_loaded : {false, true}) {
+      if (is_loaded) {
+        REQUIRE(collection.restore(*saved).has_value());
+        collection.index().recaller()->adopt(tuning);
+        const std::vector<Recall> loaded = recall_all();
+        for (std::size_t i = 0; i < 5; ++i) check_same(loaded[i], before[i]);
+      }
+      collection.add_all(later);
+      after.push_back(recall_all());
+    }
+    for (std::size_t i = 0; i < 5; ++i) {
+      if (variant.primitive.traits.exact) check_same(after[0][i], after[1][i]);
     }
   });
 }
@@ -186,7 +221,7 @@ TEST_CASE("primitives/conformance: a save beside inserts, erases and searches ha
             const Slot slot = collection.store().allocate().value();
             collection.store().write(slot, vector[0]);
             lock.unlock();
-            if (!collection.index().insert(slot, mix(slot), scratch)) sound = false;
+            if (!collection.index().insert({slot, mix(slot)}, scratch)) sound = false;
             collection.index().erase(item % 3 == 0 ? slot : item, scratch);
             ++changes;
           }

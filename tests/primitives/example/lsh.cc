@@ -20,8 +20,8 @@ class Lsh final : public Index {
     std::normal_distribution<float> normal;
     for (float& component : planes_) component = normal(random);
   }
-  Status insert(Slot slot, std::uint64_t /*identity*/, Scratch& /*scratch*/) override {
-    signatures_[slot] = sign(context_.store.row(slot));
+  Status insert(const Insertion& item, Scratch& /*scratch*/) override {
+    signatures_[item.slot] = sign(context_.store.row(item.slot));
     return {};
   }
   void erase(Slot slot, Scratch& /*scratch*/) override { signatures_.erase(slot); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `normmax`: a separation whose W is the norm, W(p) = ||p||_2 - 1 [Santos2024, Section 3.2]. With u
+// `normmax`: a separation whose W is the norm, W(p) = ||p||_2 - 1 [Blondel2020]. With u
 // = [l - tau]+ of unit length, weights are u / sum u, and W* is tau + 1.
 #include <algorithm>
 #include <cmath>
@@ -52,7 +52,7 @@ class Normmax final : public Separation {
 };
 
 const SeparationRegistration kRegistration({.name = "normmax",
-                                            .source = "Santos et al. 2024",
+                                            .source = "Blondel, Martins & Niculae 2020",
                                             .make = make_separation<Normmax>});
 
 }  // namespace
