@@ -178,10 +178,11 @@ def test_framing(both, name):
 
 
 CLIENTS = 3
-TRANSACTIONS = 600 if live.SANITIZED else 4_000
+TRANSACTIONS = 500 if live.SANITIZED else 2_000
 
 
-def test_random_transactions(both, capsys):
+@pytest.mark.parametrize("count", [TRANSACTIONS, pytest.param(5 * TRANSACTIONS, marks=pytest.mark.long)])
+def test_random_transactions(both, capsys, count):
     """ENGRAM_TEST_SEED=<seed> repeats a run."""
     seed = int(os.environ.get("ENGRAM_TEST_SEED", random.SystemRandom().getrandbits(32)))
     with capsys.disabled():
@@ -191,14 +192,13 @@ def test_random_transactions(both, capsys):
     talks = [Talk(server, protocols) for server in both]
     dialogue = Dialogue(rng, CLIENTS)
     number = 0
-    while dialogue.execs < TRANSACTIONS:
+    while dialogue.execs < count:
         client, commands = dialogue.next_packet()
         for talk in talks:
             talk.send(client, commands)
         engram, redis = (talk.read(client, commands) for talk in talks)
-        if engram != redis:
-            wrong = [triple for triple in zip(commands, engram, redis) if triple[1] != triple[2]]
-            raise AssertionError(f"seed {seed}, packet {number} of client {client}: {wrong[0]}")
+        for command, one, other in zip(commands, engram, redis):
+            assert one == other, f"seed {seed}, packet {number} of client {client}: {command}"
         number += 1
     for talk in talks:
         talk.end()

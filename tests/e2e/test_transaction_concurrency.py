@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transactions with vector work beside other clients: their reads go on, their writes wait."""
 
-import random
 import select
 
+import numpy as np
 import pytest
 
 from transactions import (  # noqa: F401: the fixtures
@@ -16,17 +16,20 @@ from transactions import (  # noqa: F401: the fixtures
     connect,
     pack,
     packet,
-    protocol,
     run_all,
 )
+
+@pytest.fixture
+def protocol():
+    return 2
+
 
 @pytest.fixture
 def busy(b):
     """Commands that keep a worker busy for a good while."""
     b("VNEW busy 32 METRIC l2 PRIMITIVE flat", "+OK")
-    rng = random.Random(6)
-    items = [part for key in range(4096) for part in (key, pack(*(rng.gauss(0, 1) for _ in range(32))))]
-    b(("VMADD", "busy", *items), 4096)
+    vectors = np.random.default_rng(6).normal(size=(4096, 32)).astype("<f4")
+    b(("VMADD", "busy", *(part for key, row in enumerate(vectors) for part in (key, row.tobytes()))), 4096)
     return [("VTUNE", "busy", "SAMPLE", 700, "SEED", seed) for seed in range(3)]
 
 

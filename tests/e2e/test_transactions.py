@@ -23,6 +23,7 @@ from transactions import (  # noqa: F401: the fixtures
     field,
     packet,
     protocol,
+    text,
 )
 
 
@@ -380,7 +381,7 @@ def test_command_info_says_what_is_not_allowed_inside(a):
 def test_a_snapshot_that_is_asked_for_inside_is_taken_afterwards(a):
     a.queue("SET x 1", "BGSAVE", "SET y 1")
     a("EXEC", ["+OK", "+Background saving scheduled", "+OK"])
-    a("PING", "+PONG")
+    live.wait_until(lambda: "rdb_bgsave_in_progress:0" in text(a.ask("INFO persistence")), "it is saved")
 
 
 # ---- packets

@@ -108,9 +108,13 @@ class Caller:
         return lambda other: field(other.ask(f"CLIENT LIST ID {number}"), name)
 
 
+def text(reply):
+    """A bulk string, or the verbatim string that RESP3 has for it."""
+    return reply if isinstance(reply, str) else reply.decode()
+
+
 def field(line, name):
-    text = line if isinstance(line, str) else line.decode()
-    return dict(part.split("=", 1) for part in text.split())[name]
+    return dict(part.split("=", 1) for part in text(line).split())[name]
 
 
 @pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
