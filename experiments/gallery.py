@@ -109,7 +109,7 @@ def draw_sheet(pyplot: Any, sheet: list[Strip]) -> Any:
 
 def draw_front(pyplot: Any, sheet: list[Strip]) -> Any:
     """Some strips side by side, small enough for a front page."""
-    figure, panels = pyplot.subplots(1, len(FRONT), figsize=(10.5, 2.8))
+    figure, panels = pyplot.subplots(1, len(FRONT), figsize=(10.5, 3))
     names = ("cue", "recalled", "nearest\nneighbour", "original")
     for axes, (at, title) in zip(panels, FRONT.items()):
         draw_strip(pyplot, axes, sheet[at], FRONT_SHOWN, names if axes is panels[0] else ())

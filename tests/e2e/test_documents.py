@@ -260,6 +260,7 @@ def wait_for_server(port):
     return f"for _ in {{1..400}}; do redis-cli -p {port} PING >/dev/null 2>&1 && break; sleep 0.05; done"
 
 
+@pytest.mark.skipif(live.SANITIZED, reason="a sanitizer makes building a graph twenty times slower")
 @pytest.mark.parametrize("block", examples("console"))
 def test_examples_of_the_shell(tmp_path, block):
     port = str(live.free_port())
