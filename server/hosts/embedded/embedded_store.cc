@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/hosts/embedded/embedded_store.h"
 
-#include <algorithm>
+#include <memory>
+#include <type_traits>
 
 #include "server/hosts/embedded/store_thread.h"
 #include "server/requests/index_info.h"
@@ -15,10 +16,17 @@
 namespace engram {
 namespace {
 
-/// The answer of a request that is done when it returns.
-template <class Answer, class Ask>
-Result<Answer> ask_at_once(StoreThread& thread, CommandKind kind, Ask ask) {
-  Result<Answer> answer;
+using Match = EmbeddedStore::Match;
+using OptionList = EmbeddedStore::OptionList;
+using Recollection = EmbeddedStore::Recollection;
+
+constexpr auto kRead = CommandKind::kRead;
+constexpr auto kWrite = CommandKind::kWrite;
+
+/// What `ask(Store&)` returns, a Result or a Status, asked on the store's thread.
+template <class Ask>
+std::invoke_result_t<Ask, Store&> answer_at_once(StoreThread& thread, CommandKind kind, Ask ask) {
+  std::invoke_result_t<Ask, Store&> answer;
   ENGRAM_TRY(thread.call(kind, [&](Store& store, Deferred reply) {
     answer = ask(store);
     reply.reply_rendered({});
@@ -26,16 +34,16 @@ Result<Answer> ask_at_once(StoreThread& thread, CommandKind kind, Ask ask) {
   return answer;
 }
 
-/// The answer of a request that a Responder gets. `ask` begins it, or fails; `copy` makes the
-/// answer one's own, where it is given.
-template <class Answer, class Borrowed, class Ask, class Copy>
-Result<Answer> ask_later(StoreThread& thread, CommandKind kind, Ask ask, Copy copy) {
+/// What `copy(given, answer)` makes of what the request that `begin(Store&, Responder)` starts is
+/// answered with. If begin() fails nothing was started.
+template <class Answer, class Given, class Begin, class Copy>
+Result<Answer> answer_later(StoreThread& thread, CommandKind kind, Begin begin, Copy copy) {
   Result<Answer> answer;
   ENGRAM_TRY(thread.call(kind, [&](Store& store, Deferred reply) {
     const auto promise = std::make_shared<Deferred>(std::move(reply));
-    const Responder<Borrowed> responder = {
+    const Responder<Given> responder = {
         .take =
-            [&answer, &copy](const Result<Borrowed>& given) {
+            [&answer, &copy](const Result<Given>& given) {
               if (!given) {
                 answer = tl::unexpected(given.error());
               } else {
@@ -47,26 +55,48 @@ Result<Answer> ask_later(StoreThread& thread, CommandKind kind, Ask ask, Copy co
               if (lsn != 0) promise->hold(lsn);
               promise->reply_rendered({});
             }};
-    if (const Status begun = ask(store, responder); !begun) responder.refuse(begun.error());
+    if (const Status begun = begin(store, responder); !begun) responder.refuse(begun.error());
   }));
   return answer;
 }
 
-/// Of an answer that borrows nothing.
-constexpr auto kWhole = [](const auto& given, auto& answer) { answer = given; };
+/// The same where what is given is the answer.
+template <class Answer, class Begin>
+Result<Answer> answer_later(StoreThread& thread, CommandKind kind, Begin begin) {
+  return answer_later<Answer, Answer>(
+      thread, kind, begin,
+      [](const Answer& given, Result<Answer>& answer) { answer = given; });
+}
 
-/// Reads a request of `index` and begins it.
-template <class Request, class Answer, class Read>
-Status begin(Store& store, Result<IndexRef> index, const Responder<Answer>& responder, Read read) {
+/// Begins what `read(Request&)` makes of a request about an index.
+template <class Request, class Given, class Read>
+Status begin_on(Store& store, Result<IndexRef> index, const Responder<Given>& responder,
+                Read read) {
   if (!index) return tl::unexpected(std::move(index.error()));
-  Request request{std::move(*index)};
+  Request request = {};
+  request.index = std::move(*index);
   ENGRAM_TRY(read(request));
-  engram::start(store, std::move(request), responder);
+  start(store, std::move(request), responder);
   return {};
 }
 
-std::optional<std::string> owned(const std::optional<std::string_view>& key) {
-  return key ? std::optional<std::string>(*key) : std::nullopt;
+std::vector<Match> owned(const std::vector<Neighbor>& neighbors) {
+  std::vector<Match> matches;
+  matches.reserve(neighbors.size());
+  for (const Neighbor& neighbor : neighbors) {
+    matches.push_back({std::string(neighbor.key), neighbor.distance});
+  }
+  return matches;
+}
+
+Recollection owned(const RecallAnswer& given) {
+  Recollection recollection = {.recall = given.recall,
+                               .attractor = {},
+                               .onestep = {},
+                               .support = {given.support.begin(), given.support.end()}};
+  if (given.attractor) recollection.attractor = *given.attractor;
+  if (given.onestep) recollection.onestep = *given.onestep;
+  return recollection;
 }
 
 }  // namespace
@@ -81,6 +111,177 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(const Settings& setti
   return std::unique_ptr<EmbeddedStore>(new EmbeddedStore(std::move(*thread)));
 }
 
+Status EmbeddedStore::create_index(std::string_view index, std::size_t dim,
+                                   const OptionList& options) {
+  return answer_at_once(*thread_, kWrite, [&](Store& store) -> Status {
+    NewIndexRequest request{.name = index, .dim = dim};
+    ENGRAM_TRY(read_options(options, request));
+    return engram::create_index(store, request);
+  });
+}
+
+Status EmbeddedStore::drop_index(std::string_view index) {
+  return answer_at_once(*thread_, kWrite,
+                        [&](Store& store) { return engram::drop_index(store, index); });
+}
+
+Result<std::vector<std::string>> EmbeddedStore::list_indexes() {
+  return answer_at_once(*thread_, kRead, [](Store& store) -> Result<std::vector<std::string>> {
+    return engram::list_indexes(store);
+  });
+}
+
+Result<std::vector<Fact>> EmbeddedStore::describe_index(std::string_view index) {
+  return answer_later<std::vector<Fact>>(*thread_, kRead, [&](Store& store, const auto& responder) {
+    return begin_on<InfoRequest>(store, find_index(store, index), responder,
+                                 [](InfoRequest&) { return Status(); });
+  });
+}
+
+Result<bool> EmbeddedStore::put(std::string_view index, std::string_view key,
+                                std::span<const float> vector) {
+  const Item item = {key, vector};
+  const auto added = put(index, std::span(&item, 1));
+  if (!added) return tl::unexpected(added.error());
+  return *added == 1;
+}
+
+Result<std::size_t> EmbeddedStore::put(std::string_view index, std::span<const Item> items) {
+  if (items.empty()) return 0;
+  const auto begin = [&](Store& store, const Responder<std::size_t>& responder) -> Status {
+    auto found = find_index(store, index);
+    if (!found) return tl::unexpected(std::move(found.error()));
+    PutRequest request(std::move(*found));
+    request.reserve(items.size());
+    for (const Item& item : items) ENGRAM_TRY(request.add(item.key, item.vector));
+    start(store, request, responder);
+    return {};
+  };
+  return answer_later<std::size_t>(*thread_, kWrite, begin);
+}
+
+Result<bool> EmbeddedStore::erase(std::string_view index, std::string_view key) {
+  return answer_later<bool>(*thread_, kWrite, [&](Store& store, const auto& responder) {
+    return begin_on<EraseRequest>(store, find_index(store, index), responder,
+                                  [&](EraseRequest& request) {
+                                    request.key = key;
+                                    return Status();
+                                  });
+  });
+}
+
+Result<std::optional<std::vector<float>>> EmbeddedStore::get(std::string_view index,
+                                                             std::string_view key) {
+  return answer_at_once(*thread_, kRead,
+                        [&](Store& store) { return get_vector(store, index, key); });
+}
+
+Result<std::vector<Match>> EmbeddedStore::search(std::string_view index,
+                                                 std::span<const float> query, std::size_t k,
+                                                 const OptionList& options) {
+  const auto begin = [&](Store& store, const Responder<SearchAnswer>& responder) {
+    return begin_on<SearchRequest>(store, find_index(store, index), responder,
+                                   [&](SearchRequest& request) -> Status {
+                                     ENGRAM_TRY(request.queries.add(request.index, query));
+                                     request.k = k;
+                                     return read_options(options, request);
+                                   });
+  };
+  return answer_later<std::vector<Match>, SearchAnswer>(
+      *thread_, kRead, begin, [](const SearchAnswer& given, auto& answer) {
+        answer = owned(given.neighbors.front());
+      });
+}
+
+Result<std::vector<std::vector<Match>>> EmbeddedStore::search_batch(std::string_view index,
+                                                                    std::span<const float> queries,
+                                                                    std::size_t k,
+                                                                    const OptionList& options) {
+  using Matches = std::vector<std::vector<Match>>;
+  if (queries.empty()) return Matches();
+  Matches matches;  // filled by several workers at once, each its own part
+  const auto begin = [&](Store& store, const Responder<SearchAnswer>& responder) {
+    return begin_on<SearchRequest>(
+        store, find_index(store, index), responder, [&](SearchRequest& request) -> Status {
+          const std::size_t dim = request.index.spec().dim;
+          for (std::span<const float> rest = queries; !rest.empty();) {
+            const auto query = rest.first(std::min(dim, rest.size()));
+            ENGRAM_TRY(request.queries.add(request.index, query));
+            rest = rest.subspan(query.size());
+          }
+          matches.resize(query_count(request));
+          request.k = k;
+          return read_options(options, request);
+        });
+  };
+  const auto answered = answer_later<bool, SearchAnswer>(
+      *thread_, kRead, begin, [&matches](const SearchAnswer& given, auto&) {
+        for (std::size_t i = 0; i < given.neighbors.size(); ++i) {
+          matches[given.first + i] = owned(given.neighbors[i]);
+        }
+      });
+  if (!answered) return tl::unexpected(answered.error());
+  return matches;
+}
+
+Result<Recollection> EmbeddedStore::recall(std::string_view index, std::span<const float> cue,
+                                           const OptionList& options) {
+  const auto begin = [&](Store& store, const Responder<RecallAnswer>& responder) {
+    return begin_on<RecallRequest>(store, find_recalling_index(store, index), responder,
+                                   [&](RecallRequest& request) -> Status {
+                                     ENGRAM_TRY(request.cue.add(request.index, cue));
+                                     return read_options(options, request);
+                                   });
+  };
+  return answer_later<Recollection, RecallAnswer>(
+      *thread_, kRead, begin,
+      [](const RecallAnswer& given, auto& answer) { answer = owned(given); });
+}
+
+Result<double> EmbeddedStore::energy(std::string_view index, std::span<const float> state,
+                                     const OptionList& options) {
+  return answer_later<double>(*thread_, kRead, [&](Store& store, const auto& responder) {
+    return begin_on<EnergyRequest>(store, find_recalling_index(store, index), responder,
+                                   [&](EnergyRequest& request) -> Status {
+                                     ENGRAM_TRY(request.state.add(request.index, state));
+                                     return read_options(options, request);
+                                   });
+  });
+}
+
+Result<Tuning> EmbeddedStore::tune(std::string_view index, const OptionList& options) {
+  return answer_later<Tuning>(*thread_, kWrite, [&](Store& store, const auto& responder) {
+    return begin_on<TuneRequest>(
+        store, find_recalling_index(store, index), responder,
+        [&](TuneRequest& request) { return read_options(options, request); });
+  });
+}
+
+Result<std::vector<Fact>> EmbeddedStore::diagnose(std::string_view index,
+                                                  const OptionList& options) {
+  return answer_later<std::vector<Fact>>(*thread_, kRead, [&](Store& store, const auto& responder) {
+    return begin_on<DiagnoseRequest>(
+        store, find_recalling_index(store, index), responder,
+        [&](DiagnoseRequest& request) { return read_options(options, request); });
+  });
+}
+
+Status EmbeddedStore::save() {
+  Status outcome;
+  ENGRAM_TRY(thread_->call(CommandKind::kNeutral, [&](Store& store, Deferred reply) {
+    const auto promise = std::make_shared<Deferred>(std::move(reply));
+    const Responder<void> responder = {
+        .take = [&outcome](const Status& saved) { outcome = saved; },
+        .finish = [promise](Lsn) { promise->reply_rendered({}); }};
+    if (const Status begun = start_snapshot(store, responder); !begun) {
+      responder.refuse(begun.error());
+    }
+  }));
+  return outcome;
+}
+
 Status EmbeddedStore::close() {
   return thread_->close();
 }
+
+}  // namespace engram

@@ -26,7 +26,8 @@ class StoreThread::Call final : private ClientSink {
   /// Begins, or waits until it is told to try again. On the store's thread.
   void start(Store& store, Sessions& sessions) {
     store_ = &store;
-    session_.emplace(sessions, *this);
+    ClientSink& sink = *this;
+    session_.emplace(sessions, sink);
     progressed();
   }
   [[nodiscard]] bool has_ended() const noexcept { return ended_; }

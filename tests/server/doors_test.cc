@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// One engine, many doors: every request, sent over RESP, inside MULTI and through the in-process
+// facade, gets the same answer.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/hosts/embedded/embedded_store.h"
+#include "server/resp/reply_writer.h"
+#include "tests/server/store_server.h"
+
+namespace engram::test {
+namespace {
+
+using Vector = std::vector<float>;
+using Words = std::vector<std::string>;
+using Options = EmbeddedStore::OptionList;
+
+std::string bytes_of(const Vector& vector) {
+  std::string bytes(vector.size() * sizeof(float), '\0');
+  std::memcpy(bytes.data(), vector.data(), bytes.size());
+  return bytes;
+}
+
+// What the facade answers, as RESP says it.
+
+template <class Render>
+std::string rendered(Render render) {
+  std::string bytes;
+  ReplyWriter writer(bytes, RespVersion::kResp2);
+  render(writer);
+  return bytes;
+}
+
+void write(ReplyWriter& writer, const std::vector<EmbeddedStore::Match>& matches) {
+  writer.array(2 * matches.size());
+  for (const auto& match : matches) {
+    writer.bulk(match.key);
+    writer.number(match.distance);
+  }
+}
+
+void write(ReplyWriter& writer, const std::vector<std::vector<EmbeddedStore::Match>>& answers) {
+  writer.array(answers.size());
+  for (const auto& matches : answers) write(writer, matches);
+}
+
+void write(ReplyWriter& writer, std::size_t count) {
+  writer.integer(static_cast<std::int64_t>(count));
+}
+
+void write(ReplyWriter& writer, bool value) {
+  writer.integer(value ? 1 : 0);
+}
+
+void write(ReplyWriter& writer, double value) {
+  writer.number(value);
+}
+
+void write(ReplyWriter& writer, const std::optional<Vector>& vector) {
+  vector ? writer.bulk(bytes_of(*vector)) : writer.null();
+}
+
+void write(ReplyWriter& writer, const std::vector<std::string>& names) {
+  writer.array(names.size());
+  for (const std::string& name : names) writer.bulk(name);
+}
+
+void write(ReplyWriter& writer, const Tuning& tuning) {
+  writer.map(tuning.size());
+  for (const auto& [name, value] : tuning) {
+    writer.simple(name);
+    writer.number(value);
+  }
+}
+
+/// The fields by which two recalls differ if anything does.
+std::string digest_of(const EmbeddedStore::Recollection& recollection) {
+  std::string bytes = bytes_of(recollection.recall.state) + *recollection.attractor;
+  for (const std::string& key : recollection.support) bytes += key;
+  return bytes;
+}
+
+void write_error(ReplyWriter& writer, const Error& error) {
+  if (error.code == ErrorCode::kWrongType) {
+    return writer.error("WRONGTYPE Operation against a key holding the wrong kind of value");
+  }
+  writer.error("ERR " + error.message);
+}
+
+template <class Answer>
+std::string reply_of(const Result<Answer>& answer) {
+  return rendered([&](ReplyWriter& writer) {
+    answer ? write(writer, *answer) : write_error(writer, answer.error());
+  });
+}
+
+std::string reply_of(const Status& status) {
+  return rendered([&](ReplyWriter& writer) {
+    status ? writer.ok() : write_error(writer, status.error());
+  });
+}
+
+struct Case {
+  Words command;
+  std::function<std::string(EmbeddedStore&)> call;
+};
+
+const Vector kA = {1, 0, 0};
+const Vector kB = {0, 1, 0};
+const Vector kC = {0, 0.5F, 1};
+const Vector kQuery = {0.9F, 0.2F, 0.1F};
+const Vector kShort = {1, 2};
+
+/// All kinds of requests, in an order in which each finds something, and what is refused.
+std::vector<Case> cases() {
+  using Store = EmbeddedStore;
+  const Options hopfield = {{"METRIC", "l2"}, {"PRIMITIVE", "hopfield"}, {"BETA", "4"}};
+  return {
+      {{"VNEW", "memory", "3", "METRIC", "l2", "PRIMITIVE", "hopfield", "BETA", "4"},
+       [=](Store& store) { return reply_of(store.create_index("memory", 3, hopfield)); }},
+      {{"VNEW", "memory", "3"},
+       [](Store& store) { return reply_of(store.create_index("memory", 3)); }},
+      {{"VNEW", "wrong", "0"},
+       [](Store& store) { return reply_of(store.create_index("wrong", 0)); }},
+      {{"VNEW", "wrong", "3", "PRIMITIVE", "none"},
+       [](Store& store) {
+         return reply_of(store.create_index("wrong", 3, {{"PRIMITIVE", "none"}}));
+       }},
+      {{"VADD", "memory", "a", bytes_of(kA)},
+       [](Store& store) { return reply_of(store.put("memory", "a", kA)); }},
+      {{"VADD", "memory", "a", bytes_of(kA)},
+       [](Store& store) { return reply_of(store.put("memory", "a", kA)); }},
+      {{"VADD", "memory", "a", bytes_of(kShort)},
+       [](Store& store) { return reply_of(store.put("memory", "a", kShort)); }},
+      {{"VADD", "memory", "", bytes_of(kA)},
+       [](Store& store) { return reply_of(store.put("memory", "", kA)); }},
+      {{"VADD", "nowhere", "a", bytes_of(kA)},
+       [](Store& store) { return reply_of(store.put("nowhere", "a", kA)); }},
+      {{"VMADD", "memory", "b", bytes_of(kB), "c", bytes_of(kC), "a", bytes_of(kA)},
+       [](Store& store) {
+         const std::array<Store::Item, 3> items = {{{"b", kB}, {"c", kC}, {"a", kA}}};
+         return reply_of(store.put("memory", items));
+       }},
+      {{"VGET", "memory", "c"}, [](Store& store) { return reply_of(store.get("memory", "c")); }},
+      {{"VGET", "memory", "z"}, [](Store& store) { return reply_of(store.get("memory", "z")); }},
+      {{"VSEARCH", "memory", bytes_of(kQuery), "2"},
+       [](Store& store) { return reply_of(store.search("memory", kQuery, 2)); }},
+      {{"VSEARCH", "memory", bytes_of(kQuery), "9", "EF", "50"},
+       [](Store& store) { return reply_of(store.search("memory", kQuery, 9, {{"EF", "50"}})); }},
+      {{"VSEARCH", "memory", bytes_of(kQuery), "1", "STEPS", "3"},
+       [](Store& store) { return reply_of(store.search("memory", kQuery, 1, {{"STEPS", "3"}})); }},
+      {{"VSEARCH", "memory", bytes_of(kQuery), "0"},
+       [](Store& store) { return reply_of(store.search("memory", kQuery, 0)); }},
+      {{"VSEARCH", "memory", bytes_of(kShort), "1"},
+       [](Store& store) { return reply_of(store.search("memory", kShort, 1)); }},
+      {{"VSEARCH", "memory", bytes_of(kQuery), "1", "EF", "0"},
+       [](Store& store) { return reply_of(store.search("memory", kQuery, 1, {{"EF", "0"}})); }},
+      {{"VMSEARCH", "memory", "2", bytes_of(kA), bytes_of(kQuery), bytes_of(kC)},
+       [](Store& store) {
+         Vector queries = kA;
+         queries.insert(queries.end(), kQuery.begin(), kQuery.end());
+         queries.insert(queries.end(), kC.begin(), kC.end());
+         return reply_of(store.search_batch("memory", queries, 2));
+       }},
+      {{"VENERGY", "memory", bytes_of(kQuery)},
+       [](Store& store) { return reply_of(store.energy("memory", kQuery)); }},
+      {{"VENERGY", "memory", bytes_of(kQuery), "BETA", "-1"},
+       [](Store& store) { return reply_of(store.energy("memory", kQuery, {{"BETA", "-1"}})); }},
+      {{"VTUNE", "memory", "SAMPLE", "3", "SEED", "7"},
+       [](Store& store) {
+         return reply_of(store.tune("memory", {{"SAMPLE", "3"}, {"SEED", "7"}}));
+       }},
+      {{"VTUNE", "memory", "SAMPLE", "1"},
+       [](Store& store) { return reply_of(store.tune("memory", {{"SAMPLE", "1"}})); }},
+      {{"VDEL", "memory", "b"}, [](Store& store) { return reply_of(store.erase("memory", "b")); }},
+      {{"VDEL", "memory", "b"}, [](Store& store) { return reply_of(store.erase("memory", "b")); }},
+      {{"VLIST"}, [](Store& store) { return reply_of(store.list_indexes()); }},
+      {{"VDROP", "memory"}, [](Store& store) { return reply_of(store.drop_index("memory")); }},
+      {{"VDROP", "memory"}, [](Store& store) { return reply_of(store.drop_index("memory")); }},
+  };
+}
+
+std::string request_of(const Words& words) {
+  std::string bytes = "*" + std::to_string(words.size()) + "\r\n";
+  for (const std::string& word : words) {
+    bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+  }
+  return bytes;
+}
+
+std::string ask(RespClient& client, const Words& words) {
+  client.send(request_of(words));
+  return client.reply();
+}
+
+std::unique_ptr<StoreServer> start_server() {
+  return std::move(StoreServer::start("", posix_file_system()).value());
+}
+
+std::unique_ptr<EmbeddedStore> open_store() {
+  return std::move(EmbeddedStore::open({.store = {.workers = 2}}).value());
+}
+
+TEST_CASE("server/doors: a request gets the same answer over RESP, inside MULTI and in process") {
+  const auto plain = start_server();
+  const auto transactional = start_server();
+  RespClient direct = plain->connect();
+  RespClient multi = transactional->connect();
+  const auto store = open_store();
+  for (const Case& each : cases()) {
+    CAPTURE(each.command.front());
+    CAPTURE(each.command.back());
+    const std::string expected = ask(direct, each.command);
+    CHECK(each.call(*store) == expected);
+    REQUIRE(ask(multi, {"MULTI"}) == "+OK\r\n");
+    REQUIRE(ask(multi, each.command) == "+QUEUED\r\n");
+    CHECK(ask(multi, {"EXEC"}) == "*1\r\n" + expected);
+  }
+}
+
+TEST_CASE("server/doors: one transaction answers as its commands do one by one") {
+  const auto plain = start_server();
+  const auto transactional = start_server();
+  RespClient direct = plain->connect();
+  RespClient multi = transactional->connect();
+  std::string expected = "*" + std::to_string(cases().size()) + "\r\n";
+  REQUIRE(ask(multi, {"MULTI"}) == "+OK\r\n");
+  for (const Case& each : cases()) {
+    expected += ask(direct, each.command);
+    REQUIRE(ask(multi, each.command) == "+QUEUED\r\n");
+  }
+  CHECK(ask(multi, {"EXEC"}) == expected);
+}
+
+TEST_CASE("server/doors: a recall is the same over RESP and in process") {
+  const auto server = start_server();
+  RespClient client = server->connect();
+  const auto store = open_store();
+  const Options options = {{"METRIC", "l2"}, {"PRIMITIVE", "hopfield"}, {"BETA", "4"}};
+  REQUIRE(store->create_index("memory", 3, options));
+  REQUIRE(ask(client, {"VNEW", "memory", "3", "METRIC", "l2", "PRIMITIVE", "hopfield", "BETA",
+                       "4"}) == "+OK\r\n");
+  for (const auto& [key, vector] : {std::pair("a", kA), std::pair("b", kB), std::pair("c", kC)}) {
+    REQUIRE(store->put("memory", key, vector));
+    REQUIRE(ask(client, {"VADD", "memory", key, bytes_of(vector)}) == ":1\r\n");
+  }
+  const auto recollection = store->recall("memory", kQuery, {{"MASK", "0-1"}, {"TOP", "2"}});
+  REQUIRE(recollection);
+  const std::string reply =
+      ask(client, {"VRECALL", "memory", "VEC", bytes_of(kQuery), "MASK", "0-1", "TOP", "2"});
+  CHECK(reply.find(bytes_of(recollection->recall.state)) != std::string::npos);
+  CHECK(reply.find("+attractor\r\n$1\r\n" + *recollection->attractor) != std::string::npos);
+  CHECK(recollection->support.size() == 2);
+  CHECK(digest_of(*recollection) ==
+        digest_of(*store->recall("memory", kQuery, {{"TOP", "2"}, {"MASK", "0-1"}})));
+  const auto refused = store->recall("memory", kQuery, {{"MASK", "7"}});
+  REQUIRE_FALSE(refused);
+  CHECK(ask(client, {"VRECALL", "memory", "VEC", bytes_of(kQuery), "MASK", "7"}) ==
+        "-ERR " + refused.error().message + "\r\n");
+}
+
+TEST_CASE("server/doors: VINFO and VDIAG say in process what they say over RESP") {
+  const auto server = start_server();
+  RespClient client = server->connect();
+  const auto store = open_store();
+  REQUIRE(store->create_index("memory", 3, {{"PRIMITIVE", "hopfield"}}));
+  ask(client, {"VNEW", "memory", "3", "PRIMITIVE", "hopfield"});
+  for (const auto& [key, vector] : {std::pair("a", kA), std::pair("b", kB), std::pair("c", kC)}) {
+    REQUIRE(store->put("memory", key, vector));
+    ask(client, {"VADD", "memory", key, bytes_of(vector)});
+  }
+  const auto info = store->describe_index("memory");
+  const auto diagnosis = store->diagnose("memory", {{"SAMPLE", "3"}});
+  REQUIRE(info);
+  REQUIRE(diagnosis);
+  const std::string info_reply = ask(client, {"VINFO", "memory"});
+  for (const Fact& fact : *info) {
+    CAPTURE(fact.name);
+    CHECK(info_reply.find("+" + fact.name + "\r\n") != std::string::npos);
+  }
+  const std::string diagnosis_reply = ask(client, {"VDIAG", "memory", "SAMPLE", "3"});
+  for (const Fact& fact : *diagnosis) {
+    CAPTURE(fact.name);
+    CHECK(diagnosis_reply.find("+" + fact.name + "\r\n") != std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace engram::test

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/hosts/embedded/embedded_store.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/server/store_server.h"
+#include "tests/support/temporary_directory.h"
+
+namespace engram::test {
+namespace {
+
+using Vector = std::vector<float>;
+
+const EmbeddedStore::OptionList kFlat = {{"METRIC", "l2"}, {"PRIMITIVE", "flat"}};
+
+std::unique_ptr<EmbeddedStore> open(const std::string& directory) {
+  return std::move(
+      EmbeddedStore::open(
+          {.store = {.directory = directory, .fsync = FsyncPolicy::kAlways, .workers = 2}})
+          .value());
+}
+
+TEST_CASE("hosts/embedded: what was put is there when the directory is opened again") {
+  const TemporaryDirectory folder;
+  {
+    const auto store = open(folder.path());
+    REQUIRE(store->create_index("notes", 2, kFlat));
+    REQUIRE(store->put("notes", "a", Vector{1, 2}).value());
+    REQUIRE(store->save());
+    REQUIRE(store->put("notes", "b", Vector{3, 4}).value());
+    CHECK(store->close());
+  }
+  const auto store = open(folder.path());
+  CHECK(store->get("notes", "a").value() == Vector{1, 2});
+  CHECK(store->get("notes", "b").value() == Vector{3, 4});
+}
+
+TEST_CASE("hosts/embedded: a server opens the directory after a process, and the reverse") {
+  const TemporaryDirectory folder;
+  {
+    const auto store = open(folder.path());
+    REQUIRE(store->create_index("notes", 4, kFlat));
+    REQUIRE(store->put("notes", "a", Vector{1, 2, 3, 4}));
+  }
+  {
+    const auto server = std::move(StoreServer::start(folder.path(), posix_file_system()).value());
+    RespClient client = server->connect();
+    CHECK(client.ask({"VLIST"}) == "*1\r\n$5\r\nnotes\r\n");
+    CHECK(client.ask({"VADD", "notes", "b", packed_vector(1)}) == ":1\r\n");
+    CHECK_FALSE(EmbeddedStore::open({.store = {.directory = folder.path()}}));
+  }
+  const auto store = open(folder.path());
+  CHECK(store->search("notes", Vector{1, 2, 3, 4}, 5).value().size() == 2);
+}
+
+TEST_CASE("hosts/embedded: calls of many threads run beside each other") {
+  const TemporaryDirectory folder;
+  const auto store = open(folder.path());
+  REQUIRE(store->create_index("notes", 2, kFlat));
+  constexpr int kThreads = 6;
+  constexpr int kItems = 40;
+  std::vector<std::thread> threads;
+  std::vector<int> failures(kThreads, 0);
+  for (int number = 0; number < kThreads; ++number) {
+    threads.emplace_back([&, number] {
+      for (int i = 0; i < kItems; ++i) {
+        const std::string key = std::to_string(number) + ":" + std::to_string(i);
+        const Vector vector = {static_cast<float>(number), static_cast<float>(i)};
+        const auto put = store->put("notes", key, vector);
+        const auto found = store->search("notes", vector, 1);
+        const bool is_right = put && *put && found && found->front().key == key;
+        failures[static_cast<std::size_t>(number)] += is_right ? 0 : 1;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failures == std::vector<int>(kThreads, 0));
+  const auto size = store->search("notes", Vector{0, 0}, 1000);
+  CHECK(size.value().size() == kThreads * kItems);
+}
+
+TEST_CASE("hosts/embedded: a closed store refuses calls") {
+  const auto store = open("");
+  CHECK(store->close());
+  CHECK(store->close());
+  CHECK(store->list_indexes().error().code == ErrorCode::kUnsupported);
+}
+
+TEST_CASE("hosts/embedded: a store in memory only cannot be saved, and says so") {
+  const auto store = open("");
+  const Status saved = store->save();
+  REQUIRE_FALSE(saved);
+  CHECK(saved.error().message.find("in memory only") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace engram::test
