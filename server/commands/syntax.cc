@@ -118,7 +118,11 @@ class Parser {
   SyntaxNode group(bool optional) {
     std::vector<SyntaxNode> alternatives;
     do {
-      alternatives.push_back(block(sequence()));
+      std::vector<SyntaxNode> nodes = sequence();
+      // Dots at the end of a group repeat all of it: [key vector ...].
+      const bool repeats = nodes.size() > 1 && std::exchange(nodes.back().multiple, false);
+      alternatives.push_back(block(std::move(nodes)));
+      alternatives.back().multiple = alternatives.back().multiple || repeats;
     } while (peek() == "|" && ++at_ != tokens_.size());
     ENGRAM_ASSERT(peek() == (optional ? "]" : ">"));
     ++at_;

@@ -79,6 +79,11 @@ TEST_CASE("commands/syntax: the structure behind the notation") {
   CHECK(nodes[3].multiple);
   CHECK(parse_syntax("").empty());
   CHECK(parse_syntax("[key ...]")[0].multiple);
+  const auto pairs = parse_syntax("key vector [key vector ...]");
+  REQUIRE(pairs.size() == 3);
+  CHECK(pairs[2].type == "block");
+  CHECK(pairs[2].multiple);
+  CHECK_FALSE(pairs[2].children[1].multiple);
 }
 
 }  // namespace
