@@ -84,19 +84,19 @@ test_in() {
 }
 
 stage_quick() {
-  check "quick: configure" configure build-gcc gcc -Ddebug=false -Dbenchmarks=false &&
+  check "quick: configure" configure build-gcc gcc -Dbenchmarks=false &&
     check "quick: build" build build-gcc &&
     test_in build-gcc quick --no-suite long
 }
 
 stage_long() {
-  check "long: configure" configure build-gcc gcc -Ddebug=false -Dbenchmarks=true &&
+  check "long: configure" configure build-gcc gcc -Dsimd=all -Dbenchmarks=true &&
     check "long: build" build build-gcc &&
     test_in build-gcc long --suite long
 }
 
 # Assertions on, and of debug information the lines that a report names.
-sanitized=(-Dbuildtype=debug -Doptimization=1 -Dcpp_args=-g1 -Db_lundef=false -Dbenchmarks=false)
+sanitized=(-Dsimd=all -Dbuildtype=debug -Doptimization=1 -Dcpp_args=-g1 -Db_lundef=false -Dbenchmarks=false)
 
 configure_asan() {
   configure build-asan clang "${sanitized[@]}" -Db_sanitize=address,undefined -Dfuzzers=true
@@ -158,7 +158,7 @@ stage_format() {
 stage_lint() {
   # How far the static analyzer follows the paths of a function. By default it is three times as far, which takes twice the time.
   local effort=(-extra-arg=-Xclang -extra-arg=-analyzer-config -extra-arg=-Xclang -extra-arg=max-nodes=75000)
-  check "lint: configure" configure build-lint clang || return
+  check "lint: configure" configure build-lint clang -Dmerge=false || return
   check "lint: clang-tidy" run-clang-tidy -quiet "${effort[@]}" -p build-lint "$PWD/(core|primitives|server)/.*\.cc$"
 }
 
