@@ -11,7 +11,7 @@ namespace {
 
 /// [Peters2019, Alg. 1], until no double lies between the bounds of tau. `leads` loses those that
 /// turn out to have no weight.
-double find_tau(double alpha, std::vector<double>& leads) {
+double entmax_tau(double alpha, std::vector<double>& leads) {
   const double exponent = 1 / (alpha - 1);
   double low = -1;
   double high = -std::pow(static_cast<double>(leads.size()), 1 - alpha);
@@ -39,7 +39,7 @@ class Entmax final : public Separation {
                   SeparationBuffers& buffers) const override {
     return tsallis::separate(
         alpha_, logits, weights, buffers.values,
-        [this](std::vector<double>& leads) { return find_tau(alpha_, leads); },
+        [this](std::vector<double>& leads) { return entmax_tau(alpha_, leads); },
         [this](double x) { return std::pow(x, 1 / (alpha_ - 1)); });
   }
   double margin() const noexcept override { return 1 / (alpha_ - 1); }
@@ -48,14 +48,14 @@ class Entmax final : public Separation {
   double alpha_;
 };
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kEntmaxOptions[] = {
     real_option("ALPHA", 1.5, 1.01, 4, "of SEP entmax: 1 would be softmax, 2 is sparsemax"),
 };
 
-const SeparationRegistration kRegistration({
+const SeparationRegistration kEntmax({
     .name = "entmax",
     .source = "Peters, Niculae & Martins 2019",
-    .options = kOptions,
+    .options = kEntmaxOptions,
     .make = make_separation<Entmax>,
 });
 

@@ -7,7 +7,7 @@ namespace engram {
 namespace {
 
 /// [Peters2019, Alg. 2]. O(c + s log c) if s of the c leads have weight.
-double find_tau(std::vector<double>& leads) {
+double entmax15_tau(std::vector<double>& leads) {
   tsallis::Descending descending(leads);
   double sum = 0;
   double squares = 0;
@@ -29,13 +29,13 @@ class Entmax15 final : public Separation {
  public:
   double separate(std::span<const double> logits, std::span<double> weights,
                   SeparationBuffers& buffers) const override {
-    return tsallis::separate(1.5, logits, weights, buffers.values, find_tau,
+    return tsallis::separate(1.5, logits, weights, buffers.values, entmax15_tau,
                              [](double x) { return x * x; });
   }
   double margin() const noexcept override { return 2; }
 };
 
-const SeparationRegistration kRegistration({
+const SeparationRegistration kEntmax15({
     .name = "entmax15",
     .source = "Peters, Niculae & Martins 2019",
     .make = make_separation<Entmax15>,

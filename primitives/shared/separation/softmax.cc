@@ -49,7 +49,7 @@ class Softmax final : public Separation {
   }
 };
 
-const SeparationRegistration kRegistration({
+const SeparationRegistration kSoftmax({
     .name = "softmax",
     .source = "Ramsauer et al. 2021",
     .make = make_separation<Softmax>,

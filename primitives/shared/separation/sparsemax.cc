@@ -7,7 +7,7 @@ namespace engram {
 namespace {
 
 /// [Martins2016, Alg. 1]. O(c + s log c) if s of the c leads have weight.
-double find_tau(std::vector<double>& leads) {
+double sparsemax_tau(std::vector<double>& leads) {
   tsallis::Descending descending(leads);
   double sum = 0;
   double tau = -1;
@@ -24,13 +24,13 @@ class Sparsemax final : public Separation {
  public:
   double separate(std::span<const double> logits, std::span<double> weights,
                   SeparationBuffers& buffers) const override {
-    return tsallis::separate(2, logits, weights, buffers.values, find_tau,
+    return tsallis::separate(2, logits, weights, buffers.values, sparsemax_tau,
                              [](double x) { return x; });
   }
   double margin() const noexcept override { return 1; }
 };
 
-const SeparationRegistration kRegistration({
+const SeparationRegistration kSparsemax({
     .name = "sparsemax",
     .source = "Martins & Astudillo 2016",
     .make = make_separation<Sparsemax>,

@@ -43,14 +43,14 @@ class TopKSoftmax final : public Separation {
   std::size_t k_;
 };
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kTopkOptions[] = {
     integer_option("TOPK", 8, 1, 1'000'000, "of SEP topk: how many items have a weight"),
 };
 
-const SeparationRegistration kRegistration({
+const SeparationRegistration kTopk({
     .name = "topk",
     .source = "softmax of the k nearest",
-    .options = kOptions,
+    .options = kTopkOptions,
     .make = make_separation<TopKSoftmax>,
 });
 
