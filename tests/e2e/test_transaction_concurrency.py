@@ -71,6 +71,46 @@ def test_a_survey_that_was_begun_before_changes_its_index_only_afterwards(connec
     assert select.select([a.wire.socket], [], [], 0.2)[0], "it was answered amid the transaction"
 
 
+@pytest.fixture
+def slow(b):
+    """A command that takes a good while and overwrites the last vector of an index at its end."""
+    b("VNEW slow 32 PRIMITIVE hnsw METRIC l2", "+OK")
+    b(("VADD", "slow", "last", OLD), 1)
+    vectors = np.random.default_rng(8).normal(size=(3000, 32)).astype("<f4")
+    items = [part for key, row in enumerate(vectors) for part in (key, row.tobytes())]
+    return ("VMADD", "slow", *items, "last", NEW)
+
+
+OLD, NEW, MINE = (pack(*[number] * 32) for number in (1.0, 2.0, 3.0))
+
+
+def test_a_write_that_was_begun_before_does_not_end_between_two_steps(connect, a, b, busy, slow):
+    writer = connect()
+    writer.wire.send(*slow)
+    a.queue("VGET slow last", *busy, "VGET slow last")
+    before, *_, after = a.ask("EXEC")
+    writer.expect(3000)
+    assert before == after
+
+
+def test_a_write_that_is_on_its_way_is_not_lost_under_watch(connect, a, b, slow):
+    """Either the transaction follows it and knows its value, or it follows the transaction."""
+    writer = connect()
+    writer.wire.send(*slow)
+    a("WATCH slow", "+OK")
+    seen = a.ask("VGET slow last")
+    a.queue(("VADD", "slow", "last", MINE))
+    done = a.ask("EXEC")
+    writer.expect(3000)
+    b("VGET slow last", MINE if done and seen == NEW else NEW)
+
+
+def test_a_watch_begins_after_the_writes_before_it(a, b, slow):
+    """Those of the same client that are not answered yet, too."""
+    a.wire.send_bytes(packet(slow, "WATCH slow", "MULTI", "VGET slow last", "EXEC"))
+    a.expect(3000, "+OK", "+OK", QUEUED, [NEW])
+
+
 def test_a_watched_key_is_looked_at_when_the_turn_has_come(connect, a, b, busy):
     b("WATCH n", "+OK")
     b.queue("SET n 5")
