@@ -14,6 +14,8 @@ import live
 from transactions import DISCARDED, EAST, NO_MULTI, NORTH, NULL_ARRAY, QUEUED, WEST, Caller
 from wire import Closed, ErrorReply
 
+SAMPLE = 100 if live.SANITIZED else 700
+
 
 def persistence(wire):
     text = wire.call("INFO", "persistence").decode()
@@ -62,7 +64,7 @@ def working(start):
     caller(("VMADD", "busy", *items), 4096)
     caller.queue(
         "SET first 1", "VNEW made 2", ("VADD", "made", "east", EAST), ("VDEL", "busy", 0),
-        *[("VTUNE", "busy", "SAMPLE", 700, "SEED", seed) for seed in range(4)], ("VADD", "made", "west", WEST), "SET last 1",
+        *[("VTUNE", "busy", "SAMPLE", SAMPLE, "SEED", seed) for seed in range(4)], ("VADD", "made", "west", WEST), "SET last 1",
     )  # fmt: skip
     caller.wire.send("EXEC")
     with server.wire() as other:

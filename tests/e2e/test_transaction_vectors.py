@@ -2,12 +2,14 @@
 """Transactions over vector commands: each step runs after the last one's answer, and what it answers is
 what it answers outside."""
 
+import os
 import random
 import re
 
 import pytest
 import redis
 
+import live
 from transactions import (  # noqa: F401: the fixtures
     ABORTED,
     DISCARDED,
@@ -119,6 +121,51 @@ def test_steps_answer_as_the_commands_do_outside(start, protocol):
                 assert inside[at : at + len(part)] == part, f"{primitive}: {command[0]}"
                 at += len(part)
             assert at == len(inside)
+
+
+class RandomWork:
+    """Draws commands over few indexes and keys, right and wrong ones."""
+
+    def __init__(self, seed, primitives):
+        self.rng = random.Random(seed)
+        self.primitives = primitives
+
+    def next(self):
+        index, key, vector = f"i{self.rng.randrange(3)}", self._key(), self._vector()
+        few = [
+            ("VNEW", index, DIM, "METRIC", self.rng.choice(["l2", "cosine", "dot"]), "PRIMITIVE", self.rng.choice(self.primitives)),
+            ("VDROP", index), ("DEL", index), ("FLUSHALL",), ("SET", index, "text"), ("EXPIRE", index, -1),
+            ("VADD", index, key, vector[4:]), ("VLIST",), ("TYPE", index), ("DBSIZE",), ("INCR", "n"), ("GET", index),
+        ]  # fmt: skip
+        many = [part for _ in range(self.rng.randint(1, 20)) for part in (self._key(), self._vector())]
+        often = [
+            ("VADD", index, key, vector), ("VMADD", index, *many), ("VDEL", index, key), ("VGET", index, key),
+            ("VSEARCH", index, vector, self.rng.randint(1, 9)), ("VMSEARCH", index, 3, vector, self._vector()),
+        ]  # fmt: skip
+        return self.rng.choice(few if self.rng.random() < 0.15 else often)
+
+    def _key(self):
+        return f"k{self.rng.randrange(40)}"
+
+    def _vector(self):
+        return pack(*(self.rng.gauss(0, 1) for _ in range(DIM)))
+
+
+def test_random_steps_answer_as_the_commands_do_outside(start, capsys):
+    """ENGRAM_TEST_SEED=<seed> repeats a run."""
+    seed = int(os.environ.get("ENGRAM_TEST_SEED", random.SystemRandom().getrandbits(32)))
+    with capsys.disabled():
+        print(f"ENGRAM_TEST_SEED={seed}", flush=True)
+    with start("--workers", 1).wire() as outside, start("--workers", 1).wire() as inside:
+        names = [entry[1].decode() for entry in outside.call("VPRIMITIVES")]
+        work = RandomWork(seed, names)
+        for number in range(50 if live.SANITIZED else 250):
+            commands = [work.next() for _ in range(work.rng.randint(1, 30))]
+            replies = [outside.call_raw(*command) for command in commands]
+            inside.send_bytes(packet("MULTI", *commands, "EXEC"))
+            receive(inside, ["+OK", *[QUEUED] * len(commands), f"*{len(commands)}"], 2)
+            for command, reply in zip(commands, replies):
+                assert inside.read_raw() == reply, f"seed {seed}, transaction {number}: {command[:2]}"
 
 
 def test_each_step_sees_those_before_it(a, protocol):
