@@ -31,6 +31,8 @@ inline constexpr std::uint32_t kNoMulti = 1U << 10;      ///< refused between MU
 inline constexpr std::uint32_t kSkipSlowlog = 1U << 11;
 inline constexpr std::uint32_t kInMulti = 1U << 12;      ///< executed, not queued, after MULTI
 inline constexpr std::uint32_t kTransaction = 1U << 13;  ///< carries out other commands
+inline constexpr std::uint32_t kOrderedAsRead = 1U << 14;
+inline constexpr std::uint32_t kWritesLater = 1U << 15;  ///< reads for long first
 }  // namespace command_flag
 
 /// A transaction waits for everything and everything waits for it.
@@ -68,7 +70,8 @@ struct CommandSpec {
   [[nodiscard]] constexpr CommandKind kind() const noexcept {
     if ((flags & command_flag::kTransaction) != 0) return CommandKind::kTransaction;
     if ((flags & command_flag::kWrite) != 0) return CommandKind::kWrite;
-    if ((flags & command_flag::kReadonly) != 0) return CommandKind::kRead;
+    constexpr std::uint32_t kReads = command_flag::kReadonly | command_flag::kOrderedAsRead;
+    if ((flags & kReads) != 0) return CommandKind::kRead;
     return CommandKind::kNeutral;
   }
 };

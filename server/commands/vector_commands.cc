@@ -67,7 +67,7 @@ constexpr std::array kVectorCommands = {
     spec("venergy", venergy, -3, kReadonly, kIndex,
          "Returns the energy of a state: the lower, the better it fits what is stored",
          "index vector [option value ...]", "the primitive's; O(N) for a scan"),
-    spec("vtune", vtune, -2, kWrite, kIndex,
+    spec("vtune", vtune, -2, kWrite | kWritesLater, kIndex,
          "Finds the numbers that an index recalls by in a sample of its vectors, and keeps them",
          "index [SAMPLE count] [SEED seed] [option value ...]",
          "as VRECALL for each of the sample"),

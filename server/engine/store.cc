@@ -104,7 +104,6 @@ std::optional<std::chrono::milliseconds> Store::longest_sleep() const {
 }
 
 void Store::begin_transaction() {
-  gate_.close();
   if (persistence_ != nullptr) persistence_->begin_transaction();
 }
 

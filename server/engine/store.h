@@ -7,9 +7,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/result.h"
 #include "server/durability/file_system.h"
@@ -66,6 +68,8 @@ class Store {
   /// Runs what other threads have posted and what belongs to jobs that workers have finished. After
   /// the loop's wake-up was drained, or the next one might be lost.
   void collect();
+  /// Has `task` run by the next collect(), when what calls this has come to its end.
+  void run_soon(std::function<void()> task) { tasks_.post(std::move(task)); }
   /// Erases keys whose time has come, for a fraction of a millisecond.
   void end_turn();
   /// Takes a snapshot if a rule says so. To be called now and then.
@@ -76,7 +80,7 @@ class Store {
   // Transactions.
 
   TransactionGate& gate() noexcept { return gate_; }
-  /// What is recorded from now on is one frame of the journal, and the gate is closed.
+  /// What is recorded from now on is one frame of the journal. The gate is closed.
   void begin_transaction();
   /// Ends the frame. Returns the LSN that the transaction's answer waits for, or 0. The gate stays
   /// closed: the caller opens it when it has said what waits for that LSN.

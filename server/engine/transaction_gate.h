@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -16,9 +17,22 @@ class TransactionGate {
  public:
   [[nodiscard]] bool is_closed() const noexcept { return closed_; }
 
+  /// A write passes the open gate, and is done.
+  void enter() noexcept { ++writes_; }
+  void leave() {
+    if (--writes_ == 0 && when_empty_) std::exchange(when_empty_, {})();
+  }
+
   void close() noexcept {
     ENGRAM_ASSERT(!closed_);
     closed_ = true;
+  }
+
+  /// Calls `action` as soon as the writes that have passed the gate, which is closed, are done: now,
+  /// or in some later leave().
+  void when_empty(std::function<void()> action) {
+    if (writes_ == 0) return action();
+    when_empty_ = std::move(action);
   }
 
   /// Opens the gate and calls what waits, in order, as long as nothing closes it again.
@@ -39,10 +53,15 @@ class TransactionGate {
   }
 
   /// Forgets what waits; for shutdown.
-  void abandon_waiting() { std::exchange(waiting_, {}); }
+  void abandon_waiting() {
+    std::exchange(waiting_, {});
+    std::exchange(when_empty_, {});
+  }
 
  private:
   bool closed_ = false;
+  std::size_t writes_ = 0;  // under way
+  std::function<void()> when_empty_;
   std::vector<std::function<void()>> waiting_;
 };
 

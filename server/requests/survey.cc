@@ -42,11 +42,14 @@ Lsn seal(const TuneRun& run) {
 }
 
 void adopt(const std::shared_ptr<TuneRun>& run) {
-  const Status begun = run->request.index.collection->tune(*run->tuning, [run] {
+  TransactionGate& gate = run->store.gate();
+  const Status begun = run->request.index.collection->tune(*run->tuning, [run, &gate] {
     run->responder.take(run->tuning);
     run->responder.finish(run->lsn);
+    if (!run->is_step) gate.leave();
   });
   if (!begun) return run->responder.refuse(begun.error());
+  if (!run->is_step) gate.enter();  // the survey was no write yet, this is
   run->lsn = seal(*run);
 }
 

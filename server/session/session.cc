@@ -61,6 +61,7 @@ void Session::gate_opened() {
 bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>& begin) {
   if (must_wait(kind)) return false;
   muted_ = false;
+  writes_ = kind == CommandKind::kWrite;
   const std::uint64_t place = order_.next();
   if (const Status health = write_health(kind); !health) {
     order_.reserve(kind, false, 0);

@@ -47,6 +47,9 @@ class Session {
   /// A transaction runs, to its end, whether or not its client is there to see it.
   [[nodiscard]] bool runs_transaction() const noexcept { return runs_transaction_; }
 
+  /// What is being executed writes at once, and not as a step of a transaction.
+  [[nodiscard]] bool is_writing() const noexcept { return writes_; }
+
   // What Sessions passes on.
 
   virtual std::uint64_t defer(std::size_t expected_bytes);
@@ -71,6 +74,7 @@ class Session {
   ReplyOrder order_;
   CommandKind kind_ = CommandKind::kNeutral;  // of the request being executed, or refused last
   bool muted_ = false;                        // so is its reply
+  bool writes_ = false;                       // it writes, and at once
   bool executing_ = false;
   bool runs_transaction_ = false;
 

@@ -7,6 +7,13 @@
 #include "server/session/session.h"
 
 namespace engram {
+namespace {
+
+/// Whether a command writes is remembered by its sequence number: its client may have gone when the
+/// write is done.
+constexpr std::uint64_t kWrites = std::uint64_t{1} << 63;
+
+}  // namespace
 
 Session* Sessions::find(ClientId id) const {
   const auto found = sessions_.find(id);
@@ -14,18 +21,23 @@ Session* Sessions::find(ClientId id) const {
 }
 
 std::uint64_t Sessions::defer(ClientId id, std::size_t expected_bytes) {
-  return find(id)->defer(expected_bytes);
+  Session& session = *find(id);
+  const std::uint64_t sequence = session.defer(expected_bytes);
+  if (!session.is_writing()) return sequence;
+  store_.gate().enter();
+  return sequence | kWrites;
 }
 
 void Sessions::hold(ClientId id, std::uint64_t sequence, Lsn lsn) {
   Session* const session = find(id);
   if (session == nullptr) return;
-  session->hold(sequence);
-  held_.push_back({lsn, id, sequence});
+  session->hold(sequence & ~kWrites);
+  held_.push_back({lsn, id, sequence & ~kWrites});
 }
 
 void Sessions::complete(ClientId id, std::uint64_t sequence, std::string bytes) {
-  if (Session* const session = find(id)) session->complete(sequence, std::move(bytes));
+  if (Session* const session = find(id)) session->complete(sequence & ~kWrites, std::move(bytes));
+  if ((sequence & kWrites) != 0) store_.gate().leave();
 }
 
 void Sessions::wake_when_open(ClientId id) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/session/transaction.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/commands/errors.h"
@@ -46,28 +47,52 @@ bool Transaction::queue(const CommandTable::Resolution& resolution, Arguments ar
 }
 
 void Transaction::execute(CommandContext& context) {
-  const Status health = writes_ ? session_.write_health(CommandKind::kWrite) : Status();
-  const bool was_aborted = aborted_;
-  const bool has_changed = watched_.any_changed();
-  std::vector<Step> steps = std::exchange(queued_, {});
-  const std::size_t bytes = queued_bytes_;
-  discard();
   Client& client = session_.client();
-  if (!health) {
-    return context.reply.error("EXECABORT Transaction discarded because of: " +
-                               misconf_error(health.error()));
-  }
-  if (was_aborted) {
-    return context.reply.error("EXECABORT Transaction discarded because of previous errors.");
-  }
-  if (has_changed) return context.reply.null_array();
-  client.queued = static_cast<std::int64_t>(steps.size());
-  run_.emplace(Run{.steps = std::move(steps),
-                   .reply = context.defer(bytes),
+  open_ = false;
+  run_.emplace(Run{.steps = std::exchange(queued_, {}),
+                   .writes = std::exchange(writes_, false),
+                   .was_aborted = std::exchange(aborted_, false),
+                   .reply = context.defer(std::exchange(queued_bytes_, 0)),
                    .is_muted = client.reply_mode != ReplyMode::kOn});
   session_.runs_transaction_ = true;
+  TransactionGate& gate = services_.store.gate();
+  gate.close();
+  if (!concerns_collections()) return begin();
+  gate.when_empty([this] {
+    // Later, unless that is now: outside of the completion of the last write.
+    session_.executing_ ? begin() : services_.store.run_soon([this] { begin(); });
+  });
+}
+
+/// A write to a collection may be under way for long; strings are changed at once.
+bool Transaction::concerns_collections() const {
+  return watched_.any_collection() ||
+         std::any_of(run_->steps.begin(), run_->steps.end(),
+                     [](const Step& step) { return step.command.spec->group == "vector"; });
+}
+
+/// Looks at what was watched now: a write that was under way has changed it by its end.
+void Transaction::begin() {
+  std::string refused = obstacle();
+  unwatch();
+  if (!refused.empty()) return end(run_->is_muted ? std::string() : std::move(refused), 0);
   services_.store.begin_transaction();
   run_steps();
+}
+
+/// The reply of a transaction that is not carried out; empty if nothing is in its way.
+std::string Transaction::obstacle() {
+  std::string reply;
+  ReplyWriter writer(reply, run_->reply.version());
+  const Status health = run_->writes ? session_.write_health(CommandKind::kWrite) : Status();
+  if (!health) {
+    writer.error("EXECABORT Transaction discarded because of: " + misconf_error(health.error()));
+  } else if (run_->was_aborted) {
+    writer.error("EXECABORT Transaction discarded because of previous errors.");
+  } else if (watched_.any_changed()) {
+    writer.null_array();
+  }
+  return reply;
 }
 
 void Transaction::run_steps() {
@@ -100,30 +125,35 @@ void Transaction::reply(std::string_view bytes) {
   if (mode != ReplyMode::kOff && mode != ReplyMode::kSkip) run_->replies.append(bytes);
 }
 
+/// The next step begins when what completed this one has come to its end, so that it finds the
+/// collection as a client would who has read the reply.
 void Transaction::complete_step(std::string_view bytes) {
   reply(bytes);
   run_->awaits_reply = false;
   if (run_->in_step) return;  // answered within its own execution
   ++run_->next;
-  run_steps();
+  services_.store.run_soon([this] { run_steps(); });
+}
+
+void Transaction::finish() {
+  std::string bytes;
+  if (!run_->is_muted) ReplyWriter(bytes, run_->reply.version()).array(run_->steps.size());
+  bytes += run_->replies;
+  end(std::move(bytes), services_.store.end_transaction());
 }
 
 /// The answer waits for the journal like that of any other write. Others go on only after that, so
 /// that their frames come later.
-void Transaction::finish() {
+void Transaction::end(std::string reply, Lsn lsn) {
   Run run = std::move(*run_);
   run_.reset();
   session_.runs_transaction_ = false;
   session_.client().queued = -1;
-  const Lsn lsn = services_.store.end_transaction();
   const Persistence* const persistence = services_.store.persistence();
   if (lsn != 0 && persistence->holds_answers()) run.reply.hold(lsn);
   services_.store.gate().open();
   if (!session_.executing_) session_.advance_reply_mode();
-  std::string bytes;
-  if (!run.is_muted) ReplyWriter(bytes, run.reply.version()).array(run.steps.size());
-  bytes += run.replies;
-  run.reply.reply_rendered(std::move(bytes));
+  run.reply.reply_rendered(std::move(reply));
 }
 
 }  // namespace engram

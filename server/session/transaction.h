@@ -2,8 +2,8 @@
 // MULTI ... EXEC of one session: commands are queued, then carried out one after the other, each
 // after the reply to the one before, as a single frame of the journal.
 //
-// While a transaction runs nobody else writes (TransactionGate), so what it records is whole and
-// nothing comes between its steps. A transaction whose steps are all answered at once runs in one
+// While a transaction runs nobody else writes (TransactionGate), and it begins when the writes that
+// to collections that were under way have ended, if it concerns any; so what it records is whole and nothing comes between its steps. A transaction whose steps are all answered at once runs in one
 // go, as in Redis. One with steps for the workers lets the reads of other clients pass meanwhile,
 // which may see a part of it.
 #pragma once
@@ -57,6 +57,8 @@ class Transaction final : public TransactionControl, private ReplySink {
   /// What execute() has begun.
   struct Run {
     std::vector<Step> steps;
+    bool writes;
+    bool was_aborted;
     Deferred reply;  // to EXEC
     bool is_muted = false;  // the head of the reply
     std::string replies = {};
@@ -66,9 +68,13 @@ class Transaction final : public TransactionControl, private ReplySink {
   };
 
   void reply(std::string_view bytes) override;
+  [[nodiscard]] bool concerns_collections() const;
+  void begin();
+  [[nodiscard]] std::string obstacle();
   void run_steps();
   void run_step(const Step& step);
   void finish();
+  void end(std::string reply, Lsn lsn);
 
   CommandSession& session_;
   Services& services_;

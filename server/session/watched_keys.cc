@@ -33,6 +33,11 @@ bool WatchedKeys::any_changed() {
   });
 }
 
+bool WatchedKeys::any_collection() const {
+  return std::any_of(watched_.begin(), watched_.end(),
+                     [](const auto& entry) { return !entry.second.collection.expired(); });
+}
+
 bool WatchedKeys::has_changed(const std::string& key, const Watched& watched) {
   keyspace_.peek(key);  // to have expired is to have changed
   if (keyspace_.changes_of(key) != watched.changes) return true;

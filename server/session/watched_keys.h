@@ -27,6 +27,8 @@ class WatchedKeys {
   void add(std::string_view key);
   void clear();
   [[nodiscard]] bool any_changed();
+  /// Whether one of them held a collection.
+  [[nodiscard]] bool any_collection() const;
 
  private:
   struct Watched {

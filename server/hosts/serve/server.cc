@@ -155,6 +155,7 @@ void Server::handle(const PollEvent& event) {
   if (Listeners::is_token(event.token)) return accept_from(Listeners::descriptor(event.token));
   Connection* const connection = find(event.token);
   if (connection == nullptr) return;
+  if (stop_.load()) return unwatch(*connection);
   if (event.hung_up) {
     connection->abandon();
   } else if (event.readable) {
@@ -312,9 +313,13 @@ Result<int> Server::listen(const std::vector<std::string>& addresses, int port) 
   return chosen;
 }
 
+void Server::unwatch(Connection& connection) {
+  if (std::exchange(connection.is_watched, false)) poller_->remove(connection.fd());
+}
+
 /// Its session stays until a transaction that runs has ended, which looks at it then.
 void Server::close(Connection& connection) {
-  if (std::exchange(connection.is_watched, false)) poller_->remove(connection.fd());
+  unwatch(connection);
   if (!connection.must_stay()) connections_.erase(connection.id());
 }
 

@@ -78,6 +78,7 @@ class Server final : public FrontEnd, private StoreLoop {
   void admit(UniqueFd fd);
   void enqueue(Connection& connection);
   void serve_queued();
+  void unwatch(Connection& connection);
   void close(Connection& connection);
   Connection* find(ClientId id);
 
