@@ -15,8 +15,8 @@
 
 namespace engram {
 
-/// Offers every member of `held` in [begin, end) to `nearest`. Long runs of slots are scanned; what
-/// lies between holes is gathered, so that a collection full of holes costs no call per slot.
+/// Offers every member of `held` in [begin, end) to `nearest`. Long runs of slots are scanned, the
+/// others are gathered, so that a collection full of holes does not cost one call per slot.
 /// Threads: any number; members may come and go meanwhile.
 inline void scan_into(const Bound& query, const SlotSet& held, Slot begin, Slot end,
                       TopK& nearest) {

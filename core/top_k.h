@@ -11,9 +11,9 @@
 
 namespace engram {
 
-/// The k least Hits of a stream, by (score, slot): a max-heap whose top is the one to beat, so that
-/// most of a scan costs one comparison per score. Builds in the caller's vector, which keeps its
-/// memory from query to query.
+/// The k least Hits of a stream, by (score, slot): a max-heap whose top is the one to beat, so most
+/// scores cost one comparison. Builds in the caller's vector, which keeps its memory between
+/// queries.
 class TopK {
  public:
   TopK(std::size_t k, std::vector<Hit>& hits)
@@ -21,7 +21,7 @@ class TopK {
     hits.clear();
   }
 
-  /// Scores above this are of no interest.
+  /// A higher score is not among the k least.
   float threshold() const noexcept { return threshold_; }
 
   void offer(Hit hit) {

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LIST = "primitives/meson.build"
 SUITES = ("conformance_test", "primitives_test")
-OPTIONS = ("-Dbuildtype=plain", "-Doptimization=1", "-Dbenchmarks=false")
+OPTIONS = ("-Doptimization=1", "-Ddebug=false", "-Dbenchmarks=false")
 # A sample of the variants: the same code as elsewhere, all of which runs there.
 ENVIRONMENT = {"ENGRAM_VARIANT_STEP": "11"}
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index of primitives that are made for recall: it holds items, perhaps in a graph as well, and
-// leaves what is special to a Recaller.
+// An index for primitives made for recall: a set of items, an optional graph over them, and a
+// Recaller that does the rest.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +15,8 @@
 
 namespace engram::recall {
 
-/// Options of VNEW for the graph, and after them those of recalls, which VNEW takes as defaults. To
-/// be asked for when all primitives have registered, see Primitive::complete: without `hnsw` there
-/// is no graph.
+/// The graph's options of VNEW, followed by `recall_options`, which VNEW takes as defaults. Call
+/// from Primitive::complete, when all primitives have registered: without `hnsw` there is no graph.
 std::vector<OptionSpec> with_graph_options(std::span<const OptionSpec> recall_options);
 
 /// Searches rank by similarity to the query, as one step from it ranks weights. Concurrent like the

@@ -13,38 +13,38 @@
 
 namespace engram::recall {
 
-/// All of them; the nearest ones, which a graph finds; or that where there are many.
+/// All items; the nearest, found by a graph; or auto: the graph beyond kAutoScan items.
 enum class Candidates : std::uint8_t { kAuto, kScan, kGraph };
 inline constexpr std::string_view kCandidatesNames[] = {"auto", "scan", "graph"};
 
-/// Up to so many items a scan takes less than a millisecond (100 dimensions).
+/// A scan of this many items takes less than a millisecond (100 dimensions).
 inline constexpr std::size_t kAutoScan = 20'000;
 
-/// Whether a graph is to be asked, if there is one.
+/// Whether to use a graph, if there is one.
 constexpr bool walks(Candidates candidates, std::size_t items) noexcept {
   return candidates == Candidates::kGraph || (candidates == Candidates::kAuto && items > kAutoScan);
 }
 
-/// Whether a graph is to be asked for `count` of the items, rather than all looked at. first: what
-/// it was asked for at first, which the user has chosen; more only as long as that is cheaper: a
-/// walk takes some 2.4 us for each candidate, a scan some 0.045 us for each item (glove-100).
+/// Whether to ask a graph for `count` of the items instead of scanning all. `first` is the user's
+/// choice and honoured up to half the items; more candidates only while that is cheaper: a walk
+/// takes 2.4 us per candidate, a scan 0.045 us per item (glove-100).
 constexpr bool is_worth_a_walk(std::size_t count, std::size_t first, std::size_t items) noexcept {
   constexpr std::size_t kShare = 64;
   return count < items / (count <= first ? 2 : kShare);
 }
 
-/// The items of a recall. They may come and go meanwhile, if it was not told which they are.
+/// The items of a recall. Unless the recall was given a set, they may come and go meanwhile.
 struct Items {
   const SlotSet* among;
-  std::size_t count;   ///< how many there were in the beginning
-  const Index* graph;  ///< finds the nearest of them and perhaps others; null: scan
+  std::size_t count;   ///< when the recall began
+  const Index* graph;  ///< finds the nearest, perhaps others too; null: scan
 };
 
-/// Those in `among`, or all that are held if that is null.
+/// The items in `among`, or all held ones if it is null.
 Items items_of(const MemoryView& memory, const SlotSet* among, Candidates candidates);
 
-/// Errors: kInvalidArgument where `candidates` asks for a graph that is not there, or one for a cue
-/// that is partly hidden, of which it would know nothing.
+/// Errors: kInvalidArgument if `candidates` asks for a graph that does not exist, or for a graph
+/// with a masked cue: a graph knows only distances of whole vectors.
 Status check_candidates(const MemoryView& memory, Candidates candidates, bool is_masked);
 
 }  // namespace engram::recall

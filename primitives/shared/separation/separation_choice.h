@@ -12,11 +12,11 @@
 
 namespace engram {
 
-/// SEP with the names of all separations, followed by the options of each. To be asked for when all
-/// have registered: see Primitive::complete.
+/// SEP with the names of all separations, followed by the options of each. Call from
+/// Primitive::complete, when all have registered.
 std::span<const OptionSpec> separation_options();
 
-/// A value: softmax, and every parameter at its default, until something is read.
+/// A separation and parameters; by default softmax, and every parameter at its default.
 class SeparationChoice {
  public:
   SeparationChoice();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A survey for memories that may lose what they are given: does an item come back if it is the cue?
+// A survey for memories that may lose items: does an item come back when it is the cue?
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace engram::recall {
 
-/// Recalls by each item of a sample. VTUNE gets two numbers of it, by which nothing is recalled:
-/// they say how full the memory is.
+/// Recalls each item of a sample. Its numbers do not change recalls: they say how full the memory
+/// is.
 class ItemSurvey final : public Survey {
  public:
   /// items: all of those to draw from. `recaller` and the store outlive the survey.

@@ -26,10 +26,11 @@ struct Support {
   Share greatest() const;
 };
 
-/// What a recall says of the weights at its cue.
+/// Fills in what a recall reports of the weights at its cue.
 void describe_cue(const Support& support, Recall& recall);
 
-/// What it says of those at its state. items: how many there are at all; top: how many to name.
+/// Fills in what it reports of the weights at its state. items: how many exist; top: how many to
+/// name.
 void describe_state(const Support& support, std::size_t items, std::size_t top, Recall& recall);
 
 }  // namespace engram::recall

@@ -213,6 +213,7 @@ TestCollection with_graph(Metric metric, const Vectors& items) {
 }
 
 TEST_CASE("primitives/hopfield: sparse separations lose nothing by looking at candidates") {
+  if (!is_registered("hnsw")) return;  // there is no graph then
   Rng rng = make_rng(6);
   const Vectors items = clustered_vectors(rng, 1500, kDim, 40);
   for (const Metric metric : kMetrics) {
@@ -239,6 +240,7 @@ TEST_CASE("primitives/hopfield: sparse separations lose nothing by looking at ca
 }
 
 TEST_CASE("primitives/hopfield: softmax over candidates is as far off as its certificate says") {
+  if (!is_registered("hnsw")) return;  // there is no graph then
   Rng rng = make_rng(7);
   const Vectors items = clustered_vectors(rng, 1500, kDim, 40);
   for (const Metric metric : kMetrics) {
@@ -410,6 +412,7 @@ TEST_CASE(
 }
 
 TEST_CASE("primitives/hopfield: the graph answers as the scan where nearly all weight is near") {
+  if (!is_registered("hnsw")) return;  // there is no graph then
   Rng rng = make_rng(13);
   const Vectors items = clustered_vectors(rng, 3000, kDim, 60);
   for (const Metric metric : {Metric::kCosine, Metric::kL2}) {
