@@ -148,14 +148,14 @@ TEST_CASE("primitives/flat: batches tell apart what has the same codes") {
 TEST_CASE("primitives/flat: damaged rows do no harm to the answers of batches") {
   Rng rng = make_rng(49);
   const Primitive& flat = *find_primitive("flat").value();
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
   for (const Metric metric : kMetrics) {
     CAPTURE(metric_name(metric));
     TestCollection collection(flat, metric, 20);
     collection.add_all(uniform_vectors(rng, 1500, 20));
     for (Slot slot = 0; slot < 1500; slot += 1 + static_cast<Slot>(rng() % 99)) {
       std::vector<float> damaged(20, 0.5F);
-      damaged[rng() % 20] = rng() % 2 == 0 ? std::nanf("") : kInfinity;
+      damaged[rng() % 20] = rng() % 2 == 0 ? std::nanf("") : kInfinite;
       collection.store().write(slot, damaged);
     }
     check_batch(collection, uniform_vectors(rng, kBatch, 20), 10);
