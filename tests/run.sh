@@ -9,6 +9,7 @@
 #
 #     quick   release build with g++; unit, conformance and end-to-end suites, rules of the house
 #     long    the same build with benchmarks; the suites marked 'long' in tests/*/meson.build
+#     simd    the kernels for every instruction set of this architecture, not only that of this machine
 #     asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all suites
 #     fuzz    every fuzzer for FUZZ_SECONDS (30), in the same build
 #     tsan    clang++ with ThreadSanitizer, the suites that have threads
@@ -25,9 +26,9 @@ cd "$(dirname "$0")/.."
 export PATH="/usr/bin:/bin:$PATH"
 export PYTHONDONTWRITEBYTECODE=1
 
-all_stages=(quick long asan fuzz tsan neon format lint)
+all_stages=(quick long simd asan fuzz tsan neon format lint)
 # Seconds on two fast cores.
-declare -A budget=([quick]=200 [long]=240 [asan]=240 [fuzz]=120 [tsan]=150 [neon]=50 [format]=20 [lint]=180)
+declare -A budget=([quick]=200 [long]=240 [simd]=60 [asan]=240 [fuzz]=120 [tsan]=150 [neon]=50 [format]=20 [lint]=180)
 # Machines three times as slow, and busy, stay below this.
 patience=5
 fuzz_seconds="${FUZZ_SECONDS:-30}"
@@ -83,17 +84,24 @@ test_in() {
   count_meson_tests "$directory" "$stage" >>"$results/checks" || check "$stage: tests ran" false
 }
 
-# Kernels for every instruction set are tested, not only for that of this machine.
 stage_quick() {
-  check "quick: configure" configure build-gcc gcc -Dsimd=all -Dbenchmarks=false &&
+  check "quick: configure" configure build-gcc gcc -Dbenchmarks=false &&
     check "quick: build" build build-gcc &&
     test_in build-gcc quick --no-suite long
 }
 
 stage_long() {
-  check "long: configure" configure build-gcc gcc -Dsimd=all -Dbenchmarks=true &&
+  check "long: configure" configure build-gcc gcc -Dbenchmarks=true &&
     check "long: build" build build-gcc &&
     test_in build-gcc long --suite long
+}
+
+stage_simd() {
+  local primitives_test=tests/primitives/primitives_test
+  check "simd: configure" configure build-simd gcc -Dsimd=all -Dbenchmarks=false -Dprimitives=flat &&
+    check "simd: build" build build-simd tests/core/core_test "$primitives_test" &&
+    check "simd: core tests" build-simd/tests/core/core_test &&
+    check "simd: byte products" "build-simd/$primitives_test" '--source-file=*byte_product_test.cc'
 }
 
 # Assertions on, and of debug information the lines that a report names.
