@@ -169,10 +169,14 @@ Status ItemWriter::insert(const SlotEntry& entry, Slot replaced, Scratch& scratc
   return {};
 }
 
-/// An item's identity is a hash of its key that is the same on every machine.
+/// An item's identity is a hash of its key that is the same on every machine. Where order counts,
+/// inserts run alone, so they can be counted.
 Status ItemWriter::add_to_index(const SlotEntry& entry, Scratch& scratch) {
-  return parts_.index.insert(
-      {.slot = entry.slot, .identity = XXH3_64bits(entry.key.data(), entry.key.size())}, scratch);
+  const std::uint64_t sequence = parts_.traits.order_dependent ? ++last_sequence_ : 0;
+  return parts_.index.insert({.slot = entry.slot,
+                              .identity = XXH3_64bits(entry.key.data(), entry.key.size()),
+                              .sequence = sequence},
+                             scratch);
 }
 
 void ItemWriter::remove(Slot slot, Scratch& scratch) {

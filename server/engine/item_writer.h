@@ -35,6 +35,7 @@ class ItemWriter {
  public:
   /// What it works on; all of it outlives this.
   struct Parts {
+    const Traits& traits;
     const VectorStore& store;
     Index& index;
     KeyMap& keys;
@@ -79,6 +80,7 @@ class ItemWriter {
   void remove(Slot slot, Scratch& scratch);
 
   const Parts parts_;
+  std::uint64_t last_sequence_ = 0;  // workers; of Insertion, since the collection was loaded
 };
 
 }  // namespace engram

@@ -310,6 +310,7 @@ TEST_CASE("requests/survey: what is tuned waits for the transaction of another")
   fixture.create_pair("mean");
   Outcome<Tuning> tuning;
   start(*fixture.store, TuneRequest{{.index = fixture.index("mean")}}, keep(tuning));
+  fixture.store->gate().close();
   fixture.store->begin_transaction();
   for (int i = 0; i < 2; ++i) {
     const DiagnoseRequest request = {{.index = fixture.index("mean")}};
@@ -323,6 +324,7 @@ TEST_CASE("requests/survey: what is tuned waits for the transaction of another")
 
 TEST_CASE_FIXTURE(Fixture, "requests/survey: a step of a transaction does not wait for itself") {
   create_pair("mean");
+  store->gate().close();
   store->begin_transaction();
   CHECK(ask<Tuning>(TuneRequest{{.index = index("mean")}}).has_value());
   store->end_transaction();
