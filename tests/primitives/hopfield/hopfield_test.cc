@@ -431,6 +431,7 @@ TEST_CASE("primitives/hopfield: the graph answers as the scan where nearly all w
 
 TEST_CASE(
     "primitives/hopfield: a search is a flat one, a recall without steps finds its first answer") {
+  if (!is_registered("flat")) return;  // with which it is compared
   Rng rng = make_rng(15);
   const Vectors items = uniform_vectors(rng, 500, kDim);
   for (const Metric metric : kMetrics) {
