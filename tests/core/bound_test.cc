@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram {
+namespace engram::bound_test {
 namespace {
 
 constexpr std::size_t kDim = 512;  // a block of 1,024 rows
@@ -77,4 +77,4 @@ TEST_CASE("core/bound: scan covers its slots once, in order, across blocks") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::bound_test

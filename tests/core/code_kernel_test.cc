@@ -19,7 +19,7 @@
 #include "core/kernel.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::code_kernel_test {
 namespace {
 
 constexpr Element kCodes[] = {Element::kSq8, Element::kSq4};
@@ -220,4 +220,4 @@ TEST_CASE("core/code_kernel: sums of the greatest codes do not overflow at any d
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::code_kernel_test

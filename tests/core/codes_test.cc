@@ -12,7 +12,7 @@
 
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::codes_test {
 namespace {
 
 constexpr Element kCodes[] = {Element::kSq8, Element::kSq4};
@@ -117,4 +117,4 @@ TEST_CASE("core/codes: rows of a hundred components of 4 bits fit in a cache lin
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::codes_test

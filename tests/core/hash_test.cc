@@ -5,7 +5,7 @@
 
 #include <limits>
 
-namespace engram {
+namespace engram::hash_test {
 namespace {
 
 TEST_CASE("core/hash: mix is SplitMix64, on every machine") {
@@ -20,4 +20,4 @@ TEST_CASE("core/hash: unit_interval never gives 0, and reaches 1") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::hash_test

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace engram {
+namespace engram::index_test {
 namespace {
 
 /// Answers the number in its query as a slot, and refuses 0: enough to see what the defaults call.
@@ -77,4 +77,4 @@ TEST_CASE("core/slot: hits are ordered by score, and equal scores by slot") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::index_test

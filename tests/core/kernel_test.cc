@@ -18,7 +18,7 @@
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::kernel_test {
 namespace {
 
 using test::random_vector;
@@ -287,4 +287,4 @@ TEST_CASE("core/kernel: under cosine a zero vector is at distance 1 from all, it
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::kernel_test

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-namespace engram {
+namespace engram::make_index_test {
 namespace {
 
 /// Reads its store until its end.
@@ -78,4 +78,4 @@ TEST_CASE("core/make_index: an index that is replaced goes before its store") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::make_index_test

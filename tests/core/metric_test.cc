@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace engram {
+namespace engram::metric_test {
 namespace {
 
 TEST_CASE("core/metric: a metric is found by its name in any letter case") {
@@ -30,4 +30,4 @@ TEST_CASE("core/metric: dot scores are distances already") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::metric_test

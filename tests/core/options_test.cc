@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace engram {
+namespace engram::options_test {
 namespace {
 
 constexpr std::string_view kOrders[] = {"near", "far"};
@@ -114,4 +114,4 @@ TEST_CASE("core/options: a schema describes itself") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::options_test

@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-namespace engram {
+namespace engram::registry_test {
 namespace {
 
 Result<std::unique_ptr<Index>> refuse(const IndexContext& /*context*/, const Options& /*options*/) {
@@ -75,4 +75,4 @@ TEST_CASE("core/registry: an unknown name is refused with the names there are") 
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::registry_test

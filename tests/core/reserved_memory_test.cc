@@ -15,7 +15,7 @@
 
 #include "tests/support/memory_sections.h"
 
-namespace engram {
+namespace engram::reserved_memory_test {
 namespace {
 
 TEST_CASE("core/reserved_memory: mappings are zeroed, and large ones lie on huge pages' bounds") {
@@ -239,4 +239,4 @@ TEST_CASE("core/reserved_memory: writers grow the array while readers walk it") 
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::reserved_memory_test

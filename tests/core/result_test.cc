@@ -5,7 +5,7 @@
 
 #include <memory>
 
-namespace engram {
+namespace engram::result_test {
 namespace {
 
 Status fails(bool really) {
@@ -37,4 +37,4 @@ TEST_CASE("core/result: ENGRAM_TRY goes on after a success, and values that only
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::result_test

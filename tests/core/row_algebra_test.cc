@@ -17,7 +17,7 @@
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::row_algebra_test {
 namespace {
 
 using test::random_vector;
@@ -232,4 +232,4 @@ TEST_CASE("core/row_algebra: names are those of kernels, and an unknown one is r
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::row_algebra_test

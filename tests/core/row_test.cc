@@ -12,7 +12,7 @@
 
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::row_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -135,4 +135,4 @@ TEST_CASE("core/row: under cosine a unit vector is stored bit for bit, and zero 
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::row_test

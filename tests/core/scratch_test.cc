@@ -9,7 +9,7 @@
 
 #include "core/aligned_buffer.h"
 
-namespace engram {
+namespace engram::scratch_test {
 namespace {
 
 struct Beam {
@@ -57,4 +57,4 @@ TEST_CASE("core/aligned_buffer: memory is aligned, and kept until more is needed
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::scratch_test

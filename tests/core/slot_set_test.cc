@@ -13,7 +13,7 @@
 
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::slot_set_test {
 namespace {
 
 std::vector<Slot> members(const SlotSet& set, Slot begin, Slot end) {
@@ -159,4 +159,4 @@ TEST_CASE("core/slot_set: concurrent inserts and erases lose nothing") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::slot_set_test

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace engram {
+namespace engram::text_test {
 namespace {
 
 TEST_CASE("core/text: letter case folds ASCII letters and nothing else") {
@@ -36,4 +36,4 @@ TEST_CASE("core/text: parse_number refuses what the type cannot hold") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::text_test

@@ -5,7 +5,7 @@
 
 #include "tests/support/seed.h"
 
-namespace engram::test {
+namespace engram::test::top_k_test {
 namespace {
 
 TEST_CASE("core/top_k: keeps what sorting and cutting would, ties to the lower slot") {
@@ -39,4 +39,4 @@ TEST_CASE("core/top_k: the threshold admits everything until there are k") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::top_k_test

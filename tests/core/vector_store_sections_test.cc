@@ -13,7 +13,7 @@
 #include "tests/support/seed.h"
 #include "tests/support/vectors.h"
 
-namespace engram {
+namespace engram::vector_store_sections_test {
 namespace {
 
 using test::MemorySectionReader;
@@ -178,4 +178,4 @@ TEST_CASE("core/vector_store: a store is saved while its owner writes other slot
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::vector_store_sections_test

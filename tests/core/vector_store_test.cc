@@ -14,7 +14,7 @@
 
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::vector_store_test {
 namespace {
 
 std::unique_ptr<VectorStore> make_store(std::size_t dim, Metric metric = Metric::kL2) {
@@ -223,4 +223,4 @@ TEST_CASE("core/vector_store: readers see whole rows while the owner adds blocks
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::vector_store_test

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace engram {
+namespace engram::visited_set_test {
 namespace {
 
 TEST_CASE("core/visited_set: a slot is new once per traversal") {
@@ -40,4 +40,4 @@ TEST_CASE("core/visited_set: marks of 65,536 traversals ago do not look current"
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::visited_set_test

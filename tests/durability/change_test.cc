@@ -15,7 +15,7 @@
 #include "server/durability/little_endian.h"
 #include "tests/support/seed.h"
 
-namespace engram::test {
+namespace engram::test::change_test {
 namespace {
 
 using Rng = std::mt19937_64;
@@ -194,4 +194,4 @@ TEST_CASE("durability/change: counts and lengths are not believed") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::change_test

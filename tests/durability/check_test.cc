@@ -15,7 +15,7 @@
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
 
-namespace engram::test {
+namespace engram::test::check_test {
 namespace {
 
 std::string joined(const CheckReport& report) {
@@ -321,4 +321,4 @@ TEST_CASE("durability/check: a repair that dies at any operation can be done aga
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::check_test

@@ -13,7 +13,7 @@
 #include "server/durability/store_files.h"
 #include "tests/durability/store_fixture.h"
 
-namespace engram::test {
+namespace engram::test::file_system_test {
 namespace {
 
 FileSystem& disk = posix_file_system();
@@ -168,4 +168,4 @@ TEST_CASE("support/faulty_file_system: a flipped bit is reported as success") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::file_system_test

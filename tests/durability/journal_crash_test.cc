@@ -8,7 +8,7 @@
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
 
-namespace engram::test {
+namespace engram::test::journal_crash_test {
 namespace {
 
 constexpr int kFrames = 24;
@@ -115,4 +115,4 @@ TEST_CASE("durability/crash: under everysec and no, what is left is a prefix of 
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::journal_crash_test

@@ -12,7 +12,7 @@
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
 
-namespace engram::test {
+namespace engram::test::journal_reader_test {
 namespace {
 
 using Keys = std::vector<std::string>;
@@ -292,4 +292,4 @@ TEST_CASE("durability/journal_reader: files of other names are not read") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::journal_reader_test

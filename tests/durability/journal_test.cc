@@ -12,7 +12,7 @@
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
 
-namespace engram::test {
+namespace engram::test::journal_test {
 namespace {
 
 using Keys = std::vector<std::string>;
@@ -492,4 +492,4 @@ TEST_CASE("durability/journal: a loop that records, asks and changes its mind lo
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::journal_test

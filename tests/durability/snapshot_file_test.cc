@@ -16,7 +16,7 @@
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
 
-namespace engram::test {
+namespace engram::test::snapshot_file_test {
 namespace {
 
 using Section = std::pair<SectionOwner, std::string>;
@@ -250,4 +250,4 @@ TEST_CASE("durability/snapshot: a crash at any operation leaves the old one or t
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::snapshot_file_test

@@ -8,7 +8,7 @@
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram {
+namespace engram::answers_test {
 namespace {
 
 using test::FaultyFileSystem;
@@ -58,4 +58,4 @@ TEST_CASE_FIXTURE(Fixture, "server/answers: what is kept in memory only is not s
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::answers_test

@@ -9,7 +9,7 @@
 #include "tests/server/collection_fixture.h"
 #include "tests/support/memory_sections.h"
 
-namespace engram {
+namespace engram::collection_recall_test {
 namespace {
 
 using test::MemorySectionReader;
@@ -272,4 +272,4 @@ TEST_CASE("engine/collection_recall: a tuning that is not finite changes nothing
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::collection_recall_test

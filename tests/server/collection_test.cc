@@ -13,7 +13,7 @@
 #include "tests/server/collection_fixture.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::collection_test {
 namespace {
 
 using test::Vector;
@@ -226,4 +226,4 @@ TEST_CASE("engine/collection: a collection dropped in mid-work lives until its w
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::collection_test

@@ -9,7 +9,7 @@
 #include "server/config/config_file.h"
 #include "server/config/parameters.h"
 
-namespace engram {
+namespace engram::config_test {
 namespace {
 
 std::string set(ServerConfig& config, std::string_view name, std::string_view value) {
@@ -89,4 +89,4 @@ TEST_CASE("config/config_file: errors name the line") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::config_test

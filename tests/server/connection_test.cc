@@ -18,7 +18,7 @@
 #include "server/runtime/stats.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::connection_test {
 namespace {
 
 /// The promises that the commands of this test have made, by their argument.
@@ -285,7 +285,8 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: promises in flight are bounded"
     return most;
   };
   CHECK(most_in_flight("slowwrite") == 1024);
-  CHECK(most_in_flight("slowread") == 8 * store->workers().size());  // others' reads queue behind them
+  CHECK(most_in_flight("slowread") ==
+        8 * store->workers().size());  // others' reads queue behind them
 }
 
 TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies in flight count as what they may be") {
@@ -323,4 +324,4 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: a header of a huge bulk takes n
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::connection_test

@@ -18,7 +18,7 @@
 #include "tests/support/seed.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram {
+namespace engram::crash_test {
 namespace {
 
 using test::Command;
@@ -299,4 +299,4 @@ TEST_CASE("server/crash: a disk that fails makes it read-only until it is starte
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::crash_test

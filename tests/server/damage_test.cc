@@ -13,7 +13,7 @@
 #include "tests/support/seed.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram {
+namespace engram::damage_test {
 namespace {
 
 using test::Digest;
@@ -225,4 +225,4 @@ TEST_CASE("server/damage: a file that is gone is missed") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::damage_test

@@ -16,7 +16,7 @@
 #include "server/resp/reply_writer.h"
 #include "tests/server/store_server.h"
 
-namespace engram::test {
+namespace engram::test::doors_test {
 namespace {
 
 using Vector = std::vector<float>;
@@ -103,9 +103,8 @@ std::string reply_of(const Result<Answer>& answer) {
 }
 
 std::string reply_of(const Status& status) {
-  return rendered([&](ReplyWriter& writer) {
-    status ? writer.ok() : write_error(writer, status.error());
-  });
+  return rendered(
+      [&](ReplyWriter& writer) { status ? writer.ok() : write_error(writer, status.error()); });
 }
 
 struct Case {
@@ -154,15 +153,21 @@ std::vector<Case> cases() {
       {{"VSEARCH", "memory", bytes_of(kQuery), "2"},
        [](Store& store) { return reply_of(store.search("memory", kQuery, 2)); }},
       {{"VSEARCH", "memory", bytes_of(kQuery), "9", "EF", "50"},
-       [](Store& store) { return reply_of(store.search("memory", kQuery, 9, {{"EF", "50"}})); }},
+       [](Store& store) {
+         return reply_of(store.search("memory", kQuery, 9, {{"EF", "50"}}));
+       }},
       {{"VSEARCH", "memory", bytes_of(kQuery), "1", "STEPS", "3"},
-       [](Store& store) { return reply_of(store.search("memory", kQuery, 1, {{"STEPS", "3"}})); }},
+       [](Store& store) {
+         return reply_of(store.search("memory", kQuery, 1, {{"STEPS", "3"}}));
+       }},
       {{"VSEARCH", "memory", bytes_of(kQuery), "0"},
        [](Store& store) { return reply_of(store.search("memory", kQuery, 0)); }},
       {{"VSEARCH", "memory", bytes_of(kShort), "1"},
        [](Store& store) { return reply_of(store.search("memory", kShort, 1)); }},
       {{"VSEARCH", "memory", bytes_of(kQuery), "1", "EF", "0"},
-       [](Store& store) { return reply_of(store.search("memory", kQuery, 1, {{"EF", "0"}})); }},
+       [](Store& store) {
+         return reply_of(store.search("memory", kQuery, 1, {{"EF", "0"}}));
+       }},
       {{"VMSEARCH", "memory", "2", bytes_of(kA), bytes_of(kQuery), bytes_of(kC)},
        [](Store& store) {
          Vector queries = kA;
@@ -173,13 +178,17 @@ std::vector<Case> cases() {
       {{"VENERGY", "memory", bytes_of(kQuery)},
        [](Store& store) { return reply_of(store.energy("memory", kQuery)); }},
       {{"VENERGY", "memory", bytes_of(kQuery), "BETA", "-1"},
-       [](Store& store) { return reply_of(store.energy("memory", kQuery, {{"BETA", "-1"}})); }},
+       [](Store& store) {
+         return reply_of(store.energy("memory", kQuery, {{"BETA", "-1"}}));
+       }},
       {{"VTUNE", "memory", "SAMPLE", "3", "SEED", "7"},
        [](Store& store) {
          return reply_of(store.tune("memory", {{"SAMPLE", "3"}, {"SEED", "7"}}));
        }},
       {{"VTUNE", "memory", "SAMPLE", "1"},
-       [](Store& store) { return reply_of(store.tune("memory", {{"SAMPLE", "1"}})); }},
+       [](Store& store) {
+         return reply_of(store.tune("memory", {{"SAMPLE", "1"}}));
+       }},
       {{"VDEL", "memory", "b"}, [](Store& store) { return reply_of(store.erase("memory", "b")); }},
       {{"VDEL", "memory", "b"}, [](Store& store) { return reply_of(store.erase("memory", "b")); }},
       {{"VLIST"}, [](Store& store) { return reply_of(store.list_indexes()); }},
@@ -294,4 +303,4 @@ TEST_CASE("server/doors: VINFO and VDIAG say in process what they say over RESP"
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::doors_test

@@ -10,7 +10,7 @@
 #include "tests/server/store_server.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram::test {
+namespace engram::test::embedded_store_test {
 namespace {
 
 using Vector = std::vector<float>;
@@ -98,4 +98,4 @@ TEST_CASE("hosts/embedded: a store in memory only cannot be saved, and says so")
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::embedded_store_test

@@ -8,7 +8,7 @@
 
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::glob_test {
 namespace {
 
 TEST_CASE("commands/glob: the elements of a pattern") {
@@ -68,4 +68,4 @@ TEST_CASE("commands/glob: stars and question marks agree with their definition")
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::glob_test

@@ -12,7 +12,7 @@
 
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::keyspace_test {
 namespace {
 
 class Fixture {
@@ -203,4 +203,4 @@ TEST_CASE_FIXTURE(Fixture, "engine/keyspace: SCAN answers any cursor") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::keyspace_test

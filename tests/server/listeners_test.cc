@@ -10,7 +10,7 @@
 #include "server/net/socket.h"
 #include "tests/support/resp_client.h"
 
-namespace engram {
+namespace engram::listeners_test {
 namespace {
 
 constexpr int kBacklog = 16;
@@ -84,4 +84,4 @@ TEST_CASE_FIXTURE(Fixture, "frontend/listeners: without any address nothing chan
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::listeners_test

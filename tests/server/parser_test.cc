@@ -12,7 +12,7 @@
 #include "server/net/byte_buffer.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::parser_test {
 namespace {
 
 using Request = std::vector<std::string>;
@@ -185,4 +185,4 @@ TEST_CASE("net/byte_buffer: bytes come out as they went in, and memory follows w
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::parser_test

@@ -7,7 +7,7 @@
 
 #include "server/net/wake_up.h"
 
-namespace engram {
+namespace engram::poller_test {
 namespace {
 
 TEST_CASE("net/poller: a wait takes its time, or ends with what is ready") {
@@ -32,4 +32,4 @@ TEST_CASE("net/poller: a wait takes its time, or ends with what is ready") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::poller_test

@@ -18,7 +18,7 @@
 #include "tests/support/files.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram {
+namespace engram::quarantine_test {
 namespace {
 
 using test::Command;
@@ -314,4 +314,4 @@ TEST_CASE("server/quarantine: damage of what belongs to no collection still refu
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::quarantine_test

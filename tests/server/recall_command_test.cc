@@ -9,14 +9,14 @@
 #include <thread>
 #include <vector>
 
-#include "server/requests/mask.h"
 #include "server/durability/change.h"
 #include "server/durability/journal.h"
 #include "server/durability/store_files.h"
+#include "server/requests/mask.h"
 #include "tests/server/store_server.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram {
+namespace engram::recall_command_test {
 namespace {
 
 using test::request;
@@ -294,4 +294,4 @@ TEST_CASE("commands/vector_tune: tunes while clients write, recall and save") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::recall_command_test

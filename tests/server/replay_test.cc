@@ -19,7 +19,7 @@
 #include "tests/support/seed.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram {
+namespace engram::replay_test {
 namespace {
 
 using test::Command;
@@ -262,4 +262,4 @@ TEST_CASE("server/replay: after a repair that loses frames every key is there") 
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::replay_test

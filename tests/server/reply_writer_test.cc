@@ -12,7 +12,7 @@
 
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::reply_writer_test {
 namespace {
 
 template <class Write>
@@ -83,4 +83,4 @@ TEST_CASE("resp/reply_writer: every finite float survives the wire") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::reply_writer_test

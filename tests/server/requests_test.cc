@@ -21,7 +21,7 @@
 #include "tests/server/request_fixture.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram {
+namespace engram::requests_test {
 namespace {
 
 using test::Found;
@@ -355,4 +355,4 @@ TEST_CASE_FIXTURE(Fixture, "requests: without a directory there are no snapshots
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::requests_test

@@ -12,7 +12,7 @@
 #include "server/engine/key_table.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::scheduling_test {
 namespace {
 
 using Access = AccessGate::Access;
@@ -196,4 +196,4 @@ TEST_CASE("engine/key_table: agrees with a model under random changes") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::scheduling_test

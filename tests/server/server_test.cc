@@ -16,7 +16,7 @@
 #include "tests/support/resp_client.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::server_test {
 namespace {
 
 using test::request;
@@ -394,4 +394,4 @@ TEST_CASE("net/socket: IPv4 and IPv6 share a port, and '-' makes an address opti
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::server_test

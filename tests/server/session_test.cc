@@ -14,7 +14,7 @@
 #include "server/session/reply_order.h"
 #include "server/session/watched_keys.h"
 
-namespace engram {
+namespace engram::session_test {
 namespace {
 
 class CollectingSink final : public ClientSink {
@@ -162,7 +162,8 @@ TEST_CASE_FIXTURE(Fixture, "doors/resp: a web page's request ends the door witho
   CHECK(type("PING\r\n").empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "session/watched_keys: what changes a key is noticed, reading it is not") {
+TEST_CASE_FIXTURE(Fixture,
+                  "session/watched_keys: what changes a key is noticed, reading it is not") {
   Keyspace& keyspace = store->keyspace();
   keyspace.set_now(1000);
   keyspace.set("text", std::string("1"));
@@ -197,4 +198,4 @@ TEST_CASE_FIXTURE(Fixture, "session/transaction: a queue is bounded like the inp
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::session_test

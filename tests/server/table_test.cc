@@ -9,7 +9,7 @@
 #include "server/commands/errors.h"
 #include "server/commands/syntax.h"
 
-namespace engram {
+namespace engram::table_test {
 namespace {
 
 std::string resolve_error(const std::vector<std::string_view>& argv) {
@@ -87,4 +87,4 @@ TEST_CASE("commands/syntax: the structure behind the notation") {
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::table_test

@@ -17,7 +17,7 @@
 #include "tests/support/files.h"
 #include "tests/support/temporary_directory.h"
 
-namespace engram {
+namespace engram::transaction_frame_test {
 namespace {
 
 class TestLoop final : public StoreLoop {
@@ -192,4 +192,4 @@ TEST_CASE("engine/collection: the version rises when a change begins and when it
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::transaction_frame_test

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <thread>
 
-namespace engram {
+namespace engram::worker_pool_test {
 namespace {
 
 /// What the event loop's descriptor is to the server: something to wait for.
@@ -197,4 +197,4 @@ TEST_CASE("runtime/worker_pool: stopping lets running jobs end and drops the oth
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::worker_pool_test

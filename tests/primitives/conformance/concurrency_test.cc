@@ -9,7 +9,7 @@
 #include "core/hash.h"
 #include "tests/primitives/conformance/conformance.h"
 
-namespace engram::test {
+namespace engram::test::concurrency_test {
 namespace {
 
 constexpr std::size_t kDim = 8;
@@ -207,4 +207,4 @@ TEST_CASE("primitives/conformance: searches run beside each other, whatever the 
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::concurrency_test

@@ -8,7 +8,7 @@
 
 #include "tests/primitives/conformance/conformance.h"
 
-namespace engram::test {
+namespace engram::test::damage_test {
 namespace {
 
 constexpr std::size_t kDim = 6;
@@ -179,4 +179,4 @@ TEST_CASE("primitives/conformance: rows may hold anything, infinities and NaN am
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::damage_test

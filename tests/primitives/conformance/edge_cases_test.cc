@@ -5,7 +5,7 @@
 
 #include "tests/primitives/conformance/conformance.h"
 
-namespace engram::test {
+namespace engram::test::edge_cases_test {
 namespace {
 
 TEST_CASE("primitives/conformance: an empty index answers nothing") {
@@ -213,4 +213,4 @@ TEST_CASE("primitives/conformance: memory is told and grows with the collection"
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::edge_cases_test

@@ -5,7 +5,7 @@
 
 #include "tests/primitives/conformance/conformance.h"
 
-namespace engram::test {
+namespace engram::test::operations_test {
 namespace {
 
 Slot any_of(const std::set<Slot>& slots, Rng& rng) {
@@ -149,4 +149,4 @@ TEST_CASE("primitives/conformance: a batch answers as its queries one by one") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::operations_test

@@ -8,7 +8,7 @@
 #include "core/hash.h"
 #include "tests/primitives/conformance/conformance.h"
 
-namespace engram::test {
+namespace engram::test::persistence_test {
 namespace {
 
 constexpr std::size_t kDim = 10;
@@ -283,4 +283,4 @@ TEST_CASE("primitives/conformance: who saves no structure says so") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::persistence_test

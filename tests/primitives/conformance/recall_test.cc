@@ -7,7 +7,7 @@
 
 #include "tests/primitives/conformance/conformance.h"
 
-namespace engram::test {
+namespace engram::test::recall_test {
 namespace {
 
 /// Energies are sums of float32 products.
@@ -266,4 +266,4 @@ TEST_CASE("primitives/conformance: what a survey found can be adopted again, and
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::recall_test

@@ -10,7 +10,7 @@
 #include "tests/support/signs.h"
 #include "tests/support/test_collection.h"
 
-namespace engram::test {
+namespace engram::test::dam_test {
 namespace {
 
 using Given = std::vector<OptionText>;
@@ -162,4 +162,4 @@ TEST_CASE("primitives/dam: choices that make no difference are not made for ever
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::dam_test

@@ -14,7 +14,7 @@
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
 
-namespace engram::test {
+namespace engram::test::drdam_test {
 namespace {
 
 using drdam::FeatureEnergy;
@@ -344,4 +344,4 @@ TEST_CASE("primitives/drdam: options that cannot be kept are refused with a sent
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::drdam_test

@@ -13,7 +13,7 @@
 #include "tests/support/seed.h"
 #include "tests/support/vectors.h"
 
-namespace engram::test {
+namespace engram::test::byte_product_test {
 namespace {
 
 using flat::ByteProduct;
@@ -178,4 +178,4 @@ TEST_CASE("primitives/flat: what has no number is coded within the limit and sur
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::byte_product_test

@@ -11,7 +11,7 @@
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
 
-namespace engram::test {
+namespace engram::test::flat_test {
 namespace {
 
 constexpr std::size_t kBatch = flat::kCodedQueries + 70;  // some tiles and a bit
@@ -174,4 +174,4 @@ TEST_CASE("primitives/flat: batches leave holes out") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::flat_test

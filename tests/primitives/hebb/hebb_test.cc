@@ -10,7 +10,7 @@
 #include "tests/support/signs.h"
 #include "tests/support/test_collection.h"
 
-namespace engram::test {
+namespace engram::test::hebb_test {
 namespace {
 
 TestCollection memory_of(std::string_view primitive, const Vectors& items,
@@ -133,4 +133,4 @@ TEST_CASE("primitives/hebb: a survey tells a memory that keeps from one that is 
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::hebb_test

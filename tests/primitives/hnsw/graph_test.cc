@@ -8,7 +8,7 @@
 
 #include "tests/support/memory_sections.h"
 
-namespace engram::hnsw {
+namespace engram::hnsw::graph_test {
 namespace {
 
 std::vector<Slot> slots_of(const LinkList& links) {
@@ -162,4 +162,4 @@ TEST_CASE("hnsw/graph: at M = 16 a list of level 0 is two cache lines") {
 }
 
 }  // namespace
-}  // namespace engram::hnsw
+}  // namespace engram::hnsw::graph_test

@@ -16,7 +16,7 @@
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
 
-namespace engram::hnsw {
+namespace engram::hnsw::hnsw_test {
 namespace {
 
 using test::clustered_vectors;
@@ -368,4 +368,4 @@ TEST_CASE("hnsw/hnsw: describes itself") {
 }
 
 }  // namespace
-}  // namespace engram::hnsw
+}  // namespace engram::hnsw::hnsw_test

@@ -14,7 +14,7 @@
 #include "primitives/hnsw/rank_heap.h"
 #include "tests/support/seed.h"
 
-namespace engram::hnsw {
+namespace engram::hnsw::order_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -112,4 +112,4 @@ TEST_CASE("hnsw/rank_heap: has the smallest on top, whatever is done") {
 }
 
 }  // namespace
-}  // namespace engram::hnsw
+}  // namespace engram::hnsw::order_test

@@ -5,7 +5,7 @@
 
 #include "tests/primitives/hnsw/fixture.h"
 
-namespace engram::hnsw {
+namespace engram::hnsw::search_layer_test {
 namespace {
 
 using test::Rows;
@@ -127,4 +127,4 @@ TEST_CASE("hnsw/search_layer: the greedy walk ends at the best of its way") {
 }
 
 }  // namespace
-}  // namespace engram::hnsw
+}  // namespace engram::hnsw::search_layer_test

@@ -14,7 +14,7 @@
 #include "tests/primitives/hnsw/fixture.h"
 #include "tests/support/seed.h"
 
-namespace engram::hnsw {
+namespace engram::hnsw::select_neighbors_test {
 namespace {
 
 using test::equal_vectors;
@@ -184,4 +184,4 @@ TEST_CASE("hnsw/select_neighbors: equal vectors choose different copies of thems
 }
 
 }  // namespace
-}  // namespace engram::hnsw
+}  // namespace engram::hnsw::select_neighbors_test

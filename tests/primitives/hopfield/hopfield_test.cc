@@ -13,7 +13,7 @@
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
 
-namespace engram::test {
+namespace engram::test::hopfield_test {
 namespace {
 
 using Given = std::vector<OptionText>;
@@ -486,4 +486,4 @@ TEST_CASE("primitives/hopfield: tuning gives stored items nearly all of their ow
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::hopfield_test

@@ -11,7 +11,7 @@
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
 
-namespace engram::test {
+namespace engram::test::limits_test {
 namespace {
 
 using Given = std::vector<OptionText>;
@@ -77,4 +77,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::limits_test

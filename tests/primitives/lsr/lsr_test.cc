@@ -10,7 +10,7 @@
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
 
-namespace engram::test {
+namespace engram::test::lsr_test {
 namespace {
 
 constexpr std::size_t kDim = 12;
@@ -191,4 +191,4 @@ TEST_CASE("primitives/lsr: a tuned radius preserves nine items of ten") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::lsr_test

@@ -11,7 +11,7 @@
 #include "primitives/shared/signs/signs.h"
 #include "tests/support/vectors.h"
 
-namespace engram::test {
+namespace engram::test::activation_test {
 namespace {
 
 /// Kanerva 1988: of 2^1000 addresses about a thousandth lie within 451 of each.
@@ -116,4 +116,4 @@ TEST_CASE("primitives/sdm: shares fall with the distance, whatever the sizes") {
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::activation_test

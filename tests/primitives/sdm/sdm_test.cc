@@ -11,7 +11,7 @@
 #include "tests/support/signs.h"
 #include "tests/support/test_collection.h"
 
-namespace engram::test {
+namespace engram::test::sdm_test {
 namespace {
 
 const Primitive& sdm_primitive() {
@@ -184,4 +184,4 @@ TEST_CASE("primitives/sdm: addresses are the same on any machine, and others wit
 }
 
 }  // namespace
-}  // namespace engram::test
+}  // namespace engram::test::sdm_test

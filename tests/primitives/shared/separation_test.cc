@@ -18,7 +18,7 @@
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
-namespace engram {
+namespace engram::separation_test {
 namespace {
 
 using test::same_bits;
@@ -410,4 +410,4 @@ TEST_CASE("primitives/separation: entropy and effective count of one-hot and of 
 }
 
 }  // namespace
-}  // namespace engram
+}  // namespace engram::separation_test
