@@ -51,8 +51,8 @@ struct Insertion {
   /// A hash of the item's key, the same on every machine and run: whatever an index draws at random
   /// for the item it draws from this.
   std::uint64_t identity;
-  /// With Traits::order_dependent: ascends from 1 by the order of inserts since the index was made or
-  /// loaded. 0: not counted.
+  /// With Traits::order_dependent: ascends from 1 by the order of inserts since the index was made
+  /// or loaded. 0: not counted.
   std::uint64_t sequence = 0;
   /// When the insert was recorded, in milliseconds since 1970; 0: not known.
   std::int64_t unix_ms = 0;

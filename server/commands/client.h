@@ -31,7 +31,7 @@ struct Client {
   const CommandSpec* container = nullptr;  ///< of which it is a subcommand, or null
   RespVersion resp = RespVersion::kResp2;
   ReplyMode reply_mode = ReplyMode::kOn;
-  std::int64_t queued = -1;  ///< commands of its transaction; -1: there is none
+  std::int64_t queued = -1;   ///< commands of its transaction; -1: there is none
   bool watch_broken = false;  ///< a watched key has changed, when it was last looked at
   bool no_evict = false;
   bool no_touch = false;

@@ -38,7 +38,8 @@ std::string describe(const Client& client, std::int64_t now_ms) {
       "tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
       client.id, client.address, client.local_address, client.fd, client.name,
       (now_ms - client.connected_ms) / 1000, (now_ms - client.active_ms) / 1000,
-      client_flags(client), client.queued, client.input_bytes, client.input_capacity - client.input_bytes, client.output_bytes,
+      client_flags(client), client.queued, client.input_bytes,
+      client.input_capacity - client.input_bytes, client.output_bytes,
       client.input_capacity + client.output_bytes,
       client.command == nullptr ? "NULL" : full_name(client.container, *client.command),
       static_cast<int>(client.resp), client.library_name, client.library_version);

@@ -12,12 +12,11 @@
 namespace engram {
 
 void CollectionSave::begin(std::function<void()> ready) {
-  parts_.reclaimer.pause(
-      [this, owner = parts_.operations.owner(), ready = std::move(ready)] {
-        pin_ = parts_.slots.pin_rows();
-        tuning_ = parts_.tuner.encoded();
-        parts_.operations.begin_reading(ready);
-      });
+  parts_.reclaimer.pause([this, owner = parts_.operations.owner(), ready = std::move(ready)] {
+    pin_ = parts_.slots.pin_rows();
+    tuning_ = parts_.tuner.encoded();
+    parts_.operations.begin_reading(ready);
+  });
 }
 
 void CollectionSave::end() {

@@ -27,7 +27,8 @@ class Persistence;
 struct SnapshotRules;
 
 struct StoreOptions {
-  std::string directory = {};  ///< of the journal and snapshots; empty: everything is in memory only
+  std::string directory =
+      {};  ///< of the journal and snapshots; empty: everything is in memory only
   FsyncPolicy fsync = FsyncPolicy::kEverySec;
   std::string kernel = "auto";  ///< as make_kernel takes it
   std::size_t workers = 0;      ///< threads for searches and inserts; 0: one per core

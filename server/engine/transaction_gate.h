@@ -28,8 +28,8 @@ class TransactionGate {
     closed_ = true;
   }
 
-  /// Calls `action` as soon as the writes that have passed the gate, which is closed, are done: now,
-  /// or in some later leave().
+  /// Calls `action` as soon as the writes that have passed the gate, which is closed, are done:
+  /// now, or in some later leave().
   void when_empty(std::function<void()> action) {
     if (writes_ == 0) return action();
     when_empty_ = std::move(action);

@@ -48,8 +48,8 @@ void CommandSession::refuse(std::string_view error_reply) {
 /// the client does not want it.
 void CommandSession::call(const CommandTable::Resolution& resolution, Arguments argv) {
   muted_ = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkip;
-  writes_ = kind_ == CommandKind::kWrite &&
-            (resolution.spec->flags & command_flag::kWritesLater) == 0;
+  writes_ =
+      kind_ == CommandKind::kWrite && (resolution.spec->flags & command_flag::kWritesLater) == 0;
   const bool may_be_held = holding_journal(kind_) != nullptr;
   const bool is_direct = order_.empty() && !muted_ && !may_be_held;
   std::string* const buffer = is_direct ? sink_.buffer() : nullptr;

@@ -3,9 +3,10 @@
 // after the reply to the one before, as a single frame of the journal.
 //
 // While a transaction runs nobody else writes (TransactionGate), and it begins when the writes that
-// to collections that were under way have ended, if it concerns any; so what it records is whole and nothing comes between its steps. A transaction whose steps are all answered at once runs in one
-// go, as in Redis. One with steps for the workers lets the reads of other clients pass meanwhile,
-// which may see a part of it.
+// to collections that were under way have ended, if it concerns any; so what it records is whole
+// and nothing comes between its steps. A transaction whose steps are all answered at once runs in
+// one go, as in Redis. One with steps for the workers lets the reads of other clients pass
+// meanwhile, which may see a part of it.
 #pragma once
 
 #include <cstddef>
@@ -59,7 +60,7 @@ class Transaction final : public TransactionControl, private ReplySink {
     std::vector<Step> steps;
     bool writes;
     bool was_aborted;
-    Deferred reply;  // to EXEC
+    Deferred reply;         // to EXEC
     bool is_muted = false;  // the head of the reply
     std::string replies = {};
     std::size_t next = 0;  // of steps

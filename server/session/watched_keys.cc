@@ -28,9 +28,8 @@ void WatchedKeys::clear() {
 }
 
 bool WatchedKeys::any_changed() {
-  return std::any_of(watched_.begin(), watched_.end(), [this](const auto& entry) {
-    return has_changed(entry.first, entry.second);
-  });
+  return std::any_of(watched_.begin(), watched_.end(),
+                     [this](const auto& entry) { return has_changed(entry.first, entry.second); });
 }
 
 bool WatchedKeys::any_collection() const {

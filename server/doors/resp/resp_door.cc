@@ -125,8 +125,8 @@ bool RespDoor::can_continue() const noexcept {
 
 bool RespDoor::finished() const noexcept {
   if (abandoned_) return true;
-  const bool ended = session_.client().close_after_reply ||
-                     (input_ended_ && stall_ == Stall::kNone && !more_);
+  const bool ended =
+      session_.client().close_after_reply || (input_ended_ && stall_ == Stall::kNone && !more_);
   return ended && quiet();
 }
 

@@ -85,9 +85,9 @@ class RespDoor final : private ClientSink {
   ByteBuffer input_;
   RequestParser parser_;
   std::string output_;
-  std::size_t sent_ = 0;         // of output_
-  Stall stall_ = Stall::kNone;   // why a whole request is not executed
-  bool more_ = false;            // the turn's share ended before the input did
+  std::size_t sent_ = 0;        // of output_
+  Stall stall_ = Stall::kNone;  // why a whole request is not executed
+  bool more_ = false;           // the turn's share ended before the input did
   bool input_ended_ = false;
   bool abandoned_ = false;
   CommandSession session_;

@@ -41,20 +41,19 @@ Result<Answer> answer_later(StoreThread& thread, CommandKind kind, Begin begin, 
   Result<Answer> answer;
   ENGRAM_TRY(thread.call(kind, [&](Store& store, Deferred reply) {
     const auto promise = std::make_shared<Deferred>(std::move(reply));
-    const Responder<Given> responder = {
-        .take =
-            [&answer, &copy](const Result<Given>& given) {
-              if (!given) {
-                answer = tl::unexpected(given.error());
-              } else {
-                copy(*given, answer);
-              }
-            },
-        .finish =
-            [promise](Lsn lsn) {
-              if (lsn != 0) promise->hold(lsn);
-              promise->reply_rendered({});
-            }};
+    const Responder<Given> responder = {.take =
+                                            [&answer, &copy](const Result<Given>& given) {
+                                              if (!given) {
+                                                answer = tl::unexpected(given.error());
+                                              } else {
+                                                copy(*given, answer);
+                                              }
+                                            },
+                                        .finish =
+                                            [promise](Lsn lsn) {
+                                              if (lsn != 0) promise->hold(lsn);
+                                              promise->reply_rendered({});
+                                            }};
     if (const Status begun = begin(store, responder); !begun) responder.refuse(begun.error());
   }));
   return answer;
@@ -64,8 +63,7 @@ Result<Answer> answer_later(StoreThread& thread, CommandKind kind, Begin begin, 
 template <class Answer, class Begin>
 Result<Answer> answer_later(StoreThread& thread, CommandKind kind, Begin begin) {
   return answer_later<Answer, Answer>(
-      thread, kind, begin,
-      [](const Answer& given, Result<Answer>& answer) { answer = given; });
+      thread, kind, begin, [](const Answer& given, Result<Answer>& answer) { answer = given; });
 }
 
 /// Begins what `read(Request&)` makes of a request about an index.
@@ -188,9 +186,8 @@ Result<std::vector<Match>> EmbeddedStore::search(std::string_view index,
                                    });
   };
   return answer_later<std::vector<Match>, SearchAnswer>(
-      *thread_, kRead, begin, [](const SearchAnswer& given, auto& answer) {
-        answer = owned(given.neighbors.front());
-      });
+      *thread_, kRead, begin,
+      [](const SearchAnswer& given, auto& answer) { answer = owned(given.neighbors.front()); });
 }
 
 Result<std::vector<std::vector<Match>>> EmbeddedStore::search_batch(std::string_view index,
@@ -201,18 +198,18 @@ Result<std::vector<std::vector<Match>>> EmbeddedStore::search_batch(std::string_
   if (queries.empty()) return Matches();
   Matches matches;  // filled by several workers at once, each its own part
   const auto begin = [&](Store& store, const Responder<SearchAnswer>& responder) {
-    return begin_on<SearchRequest>(
-        store, find_index(store, index), responder, [&](SearchRequest& request) -> Status {
-          const std::size_t dim = request.index.spec().dim;
-          for (std::span<const float> rest = queries; !rest.empty();) {
-            const auto query = rest.first(std::min(dim, rest.size()));
-            ENGRAM_TRY(request.queries.add(request.index, query));
-            rest = rest.subspan(query.size());
-          }
-          matches.resize(query_count(request));
-          request.k = k;
-          return read_options(options, request);
-        });
+    return begin_on<SearchRequest>(store, find_index(store, index), responder,
+                                   [&](SearchRequest& request) -> Status {
+                                     const std::size_t dim = request.index.spec().dim;
+                                     for (std::span<const float> rest = queries; !rest.empty();) {
+                                       const auto query = rest.first(std::min(dim, rest.size()));
+                                       ENGRAM_TRY(request.queries.add(request.index, query));
+                                       rest = rest.subspan(query.size());
+                                     }
+                                     matches.resize(query_count(request));
+                                     request.k = k;
+                                     return read_options(options, request);
+                                   });
   };
   const auto answered = answer_later<bool, SearchAnswer>(
       *thread_, kRead, begin, [&matches](const SearchAnswer& given, auto&) {
@@ -270,9 +267,8 @@ Status EmbeddedStore::save() {
   Status outcome;
   ENGRAM_TRY(thread_->call(CommandKind::kNeutral, [&](Store& store, Deferred reply) {
     const auto promise = std::make_shared<Deferred>(std::move(reply));
-    const Responder<void> responder = {
-        .take = [&outcome](const Status& saved) { outcome = saved; },
-        .finish = [promise](Lsn) { promise->reply_rendered({}); }};
+    const Responder<void> responder = {.take = [&outcome](const Status& saved) { outcome = saved; },
+                                       .finish = [promise](Lsn) { promise->reply_rendered({}); }};
     if (const Status begun = start_snapshot(store, responder); !begun) {
       responder.refuse(begun.error());
     }

@@ -45,8 +45,7 @@ class StoreThread::Call final : private ClientSink {
   }
   void progressed() override {
     if (begun_) return;
-    begun_ = session_->start(
-        kind_, [this](Deferred reply) { begin_(*store_, std::move(reply)); });
+    begun_ = session_->start(kind_, [this](Deferred reply) { begin_(*store_, std::move(reply)); });
   }
 
   const CommandKind kind_;

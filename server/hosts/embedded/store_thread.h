@@ -61,10 +61,10 @@ class StoreThread final : private StoreLoop {
 
   SnapshotRules snapshots_;
   std::mutex mutex_;
-  std::condition_variable changed_;              // woken_
-  std::atomic<bool> woken_ = false;              // set under mutex_
-  bool closing_ = false;                         // mutex_
-  std::vector<std::unique_ptr<Call>> posted_;    // mutex_
+  std::condition_variable changed_;            // woken_
+  std::atomic<bool> woken_ = false;            // set under mutex_
+  bool closing_ = false;                       // mutex_
+  std::vector<std::unique_ptr<Call>> posted_;  // mutex_
 
   // The thread's.
   std::unique_ptr<Store> store_;

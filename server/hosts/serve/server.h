@@ -58,6 +58,7 @@ class Server final : public FrontEnd, private StoreLoop {
   [[nodiscard]] std::size_t client_count() const override { return connections_.size(); }
   void close_client(ClientId id) override;
   Result<int> listen(const std::vector<std::string>& addresses, int port) override;
+
  private:
   Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poller);
 
