@@ -7,7 +7,7 @@
 // so W*, the convex conjugate of W, is all that the energy of a network needs. A file adds one:
 //
 //   class Normmax final : public Separation { ... };
-//   const SeparationRegistration kRegistration({.name = "normmax", ...});
+//   const SeparationRegistration kNormmax({.name = "normmax", ...});
 //
 // From its name come the choice of the option SEP, the help of VPRIMITIVES and the property tests.
 #pragma once
