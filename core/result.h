@@ -11,7 +11,7 @@
 
 namespace engram {
 
-/// What kind of failure it was. Front-ends map codes to their protocol's vocabulary in one table.
+/// What kind of failure it was. Doors map codes to their protocol's vocabulary in one table.
 enum class ErrorCode {
   kInvalidArgument,    ///< the caller's input is wrong; the message says what was expected
   kNotFound,           ///< the named thing does not exist

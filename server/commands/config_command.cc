@@ -80,7 +80,7 @@ std::optional<Failure> apply(ServerConfig& config, Services& services) {
   if (config.dir != former.dir && services.store.persistence() != nullptr) {
     return Failure{"dir", "the server keeps its data there"};
   }
-  if (config.dir != former.dir) {
+  if (config.dir != former.dir && !config.dir.empty()) {
     const auto path = directory_path(config.dir);
     if (!path) return Failure{"dir", path.error().message};
     config.dir = *path;

@@ -46,7 +46,7 @@ struct Services {
 using Arguments = std::span<const std::string_view>;
 
 /// The promise of one reply. Move-only, so that it is kept once; dropping it unkept answers an
-/// error, so that a connection never waits for ever. Threads: the event loop's only.
+/// error, so that a client never waits for ever. Threads: the event loop's only.
 class Deferred {
  public:
   Deferred(ReplyPlaces& places, ClientId client, RespVersion version, std::size_t expected_bytes)
@@ -82,8 +82,8 @@ class Deferred {
   }
 
   /// The reply does not leave before the journal may acknowledge `lsn`: for what is recorded after
-  /// the handler has returned. Before reply().
-  void hold(Lsn lsn) { places_->hold(client_, sequence_, lsn); }
+  /// the handler has returned, `bytes` or so. Before reply().
+  void hold(Lsn lsn, std::size_t bytes = 0) { places_->hold(client_, sequence_, lsn, bytes); }
 
   [[nodiscard]] RespVersion version() const noexcept { return version_; }
 

@@ -24,8 +24,9 @@ class ReplyPlaces {
   virtual std::uint64_t defer(ClientId id, std::size_t expected_bytes) = 0;
 
   /// A reserved place is not left before the journal may acknowledge `lsn`. If it never may, an
-  /// error takes the place of the reply. Does nothing if the client has gone.
-  virtual void hold(ClientId id, std::uint64_t sequence, Lsn lsn) = 0;
+  /// error takes the place of the reply. Until then it counts as `bytes` more of unsent output:
+  /// what the journal may have in memory. Does nothing if the client has gone.
+  virtual void hold(ClientId id, std::uint64_t sequence, Lsn lsn, std::size_t bytes) = 0;
 
   /// Fills a reserved place. Does nothing if the client has gone.
   virtual void complete(ClientId id, std::uint64_t sequence, std::string bytes) = 0;

@@ -108,8 +108,8 @@ Status set_bind(ServerConfig& config, std::string_view text) {
   return {};
 }
 
+/// Empty: none, and everything is in memory only.
 Status set_dir(ServerConfig& config, std::string_view text) {
-  if (text.empty()) return fail(ErrorCode::kInvalidArgument, "No such file or directory");
   config.dir = text;
   return {};
 }

@@ -23,6 +23,7 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
       changes_(context.id, context.sink),
       operations_(context.workers, !traits().concurrent),
       keys_(context.hash_seed),
+      key_order_(traits().order_dependent),
       slots_(*made_.store),
       reclaimer_(traits(), slots_, *made_.index, operations_),
       view_({.spec = spec_,

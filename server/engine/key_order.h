@@ -12,31 +12,33 @@
 namespace engram {
 
 /// Lets one write per key run at a time, in the order in which they came; writes to different keys
-/// do not wait for each other. Threads: the event loop's only.
+/// do not wait for each other, unless all stand in one line. Threads: the event loop's only.
 class KeyOrder {
  public:
+  /// one_line: every write waits for all before it, whatever its key.
+  explicit KeyOrder(bool one_line = false) noexcept : one_line_(one_line) {}
+
   /// Calls `start` when no earlier write to `key` is unfinished: now, or in some later finish(key).
   void begin(std::string_view key, std::function<void()> start) {
-    Turn& turn = turns_[std::string(key)];
+    const std::string line = line_of(key);
+    Turn& turn = turns_[line];
     turn.waiting.push_back(std::move(start));
-    if (!turn.is_taken) run(std::string(key));
+    if (!turn.is_taken) run(line);
   }
 
   /// The write to `key` that was started has ended. It may have ended inside its own start.
   void finish(std::string_view key) {
-    const std::string name(key);
-    turns_.find(name).value().is_taken = false;
-    run(name);
+    const std::string line = line_of(key);
+    turns_.find(line).value().is_taken = false;
+    run(line);
   }
 
   /// A write to `key` is unfinished.
-  [[nodiscard]] bool is_busy(std::string_view key) const {
-    return turns_.contains(std::string(key));
-  }
+  [[nodiscard]] bool is_busy(std::string_view key) const { return turns_.contains(line_of(key)); }
 
   /// A write to `key` waits for another.
   [[nodiscard]] bool is_contended(std::string_view key) const {
-    const auto turn = turns_.find(std::string(key));
+    const auto turn = turns_.find(line_of(key));
     return turn != turns_.end() && !turn->second.waiting.empty();
   }
 
@@ -50,10 +52,14 @@ class KeyOrder {
     std::deque<std::function<void()>> waiting;
   };
 
+  [[nodiscard]] std::string line_of(std::string_view key) const {
+    return one_line_ ? std::string() : std::string(key);
+  }
+
   /// Starts what may start. A loop, not a recursion: any number of writes may end in their starts.
-  void run(const std::string& key) {
+  void run(const std::string& line) {
     // Looked up anew each time, because a start may begin writes to other keys and move the table.
-    const auto turn = [&]() -> Turn& { return turns_.find(key).value(); };
+    const auto turn = [&]() -> Turn& { return turns_.find(line).value(); };
     if (std::exchange(turn().is_running, true)) return;
     while (!turn().is_taken && !turn().waiting.empty()) {
       const std::function<void()> start = std::move(turn().waiting.front());
@@ -62,10 +68,11 @@ class KeyOrder {
       start();
     }
     turn().is_running = false;
-    if (!turn().is_taken) turns_.erase(key);
+    if (!turn().is_taken) turns_.erase(line);
   }
 
-  tsl::robin_map<std::string, Turn> turns_;  // the keys being written
+  const bool one_line_;
+  tsl::robin_map<std::string, Turn> turns_;  // by line, those with a write
 };
 
 }  // namespace engram

@@ -100,7 +100,6 @@ class Persistence final : public ChangeSink {
   void begin_transaction();
   /// Returns the LSN that the answer of the transaction waits for, or 0 if nothing was changed.
   Lsn end_transaction();
-  [[nodiscard]] bool in_transaction() const noexcept { return in_transaction_; }
 
   /// To be called once in each turn of the loop: commands up to this LSN may be answered.
   Lsn poll();

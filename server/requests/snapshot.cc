@@ -9,9 +9,10 @@ namespace engram {
 
 Status start_snapshot(Store& store, Responder<void> responder) {
   if (store.persistence() == nullptr) {
-    return fail(ErrorCode::kUnsupported,
-                "this server keeps its data in memory only; start it with --dir DIR to have it on "
-                "disk");
+    return fail(
+        ErrorCode::kUnsupported,
+        "the data is in memory only; start the server with --dir DIR, or open the store with "
+        "a directory, to have it on disk");
   }
   return store.persistence()->save([responder = std::move(responder)](const Status& saved) {
     responder.take(saved);

@@ -12,7 +12,8 @@ namespace engram {
 
 /// Lets other threads have things done by the event loop, which owns most of what there is.
 ///
-/// Threads: run() and close() belong to the loop; the rest is for any other thread.
+/// Threads: run() and close() belong to the loop, wait_for() and call() to any other thread; post()
+/// is for all.
 class LoopTasks {
  public:
   using Task = std::function<void()>;

@@ -62,7 +62,9 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   executing_ = true;
   execute(resolution, argv, writer);
   executing_ = false;
-  if (target.size() > begin && target[begin] == '-') ++services_.stats.error_replies;
+  // A reply that was deferred has been counted where it was given.
+  const bool is_error = target.size() > begin && target[begin] == '-';
+  if (is_error && order_.next() == place) ++services_.stats.error_replies;
   Persistence* const persistence = services_.store.persistence();
   const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
   if (lsn != 0 && may_be_held) hold_answer(place, lsn, argument_bytes(argv), detour);
@@ -107,7 +109,10 @@ void CommandSession::queue(const CommandTable::Resolution& resolution, Arguments
     transaction_.abort();
     return writer.error(misconf_error(health.error()));
   }
-  if (!transaction_.queue(resolution, argv)) return services_.front_end.close_client(client_.id);
+  if (!transaction_.queue(resolution, argv)) {
+    transaction_.abort();
+    return services_.front_end.close_client(client_.id);
+  }
   writer.simple("QUEUED");
 }
 
@@ -118,8 +123,7 @@ void CommandSession::hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes
                                  std::string& answer) {
   const bool is_answered = order_.next() == place;
   if (is_answered) order_.reserve(kind_, muted_, answer.size());
-  order_.hold(place, bytes);
-  sessions_.hold(client_.id, place, lsn);
+  sessions_.hold(client_.id, place, lsn, bytes);
   if (is_answered) order_.fill(place, std::exchange(answer, {}));
 }
 

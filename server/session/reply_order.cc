@@ -35,8 +35,9 @@ void ReplyOrder::fill(std::uint64_t sequence, std::string bytes) {
 
 void ReplyOrder::hold(std::uint64_t sequence, std::size_t bytes) {
   Place& place = at(sequence);
+  ENGRAM_ASSERT(!place.held);  // it is released once
   place.held = true;
-  place.held_bytes += bytes;
+  place.held_bytes = bytes;
   bytes_ += bytes;
 }
 

@@ -77,7 +77,7 @@ bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>&
   executing_ = false;
   Persistence* const persistence = sessions_.store().persistence();
   const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
-  if (lsn != 0 && may_be_held) sessions_.hold(client_.id, place, lsn);
+  if (lsn != 0 && may_be_held) sessions_.hold(client_.id, place, lsn, 0);
   order_.set_kept_back(false);
   return true;
 }

@@ -55,7 +55,7 @@ class Session {
   virtual std::uint64_t defer(std::size_t expected_bytes);
   virtual void complete(std::uint64_t sequence, std::string bytes);
   /// The place is not left before release().
-  void hold(std::uint64_t sequence) { order_.hold(sequence, 0); }
+  void hold(std::uint64_t sequence, std::size_t bytes) { order_.hold(sequence, bytes); }
   /// The place may be left; with an error, that takes the reply's place.
   void release(std::uint64_t sequence, const Error* error);
   void gate_opened();

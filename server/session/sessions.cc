@@ -28,10 +28,10 @@ std::uint64_t Sessions::defer(ClientId id, std::size_t expected_bytes) {
   return sequence | kWrites;
 }
 
-void Sessions::hold(ClientId id, std::uint64_t sequence, Lsn lsn) {
+void Sessions::hold(ClientId id, std::uint64_t sequence, Lsn lsn, std::size_t bytes) {
   Session* const session = find(id);
   if (session == nullptr) return;
-  session->hold(sequence & ~kWrites);
+  session->hold(sequence & ~kWrites, bytes);
   held_.push_back({lsn, id, sequence & ~kWrites});
 }
 

@@ -36,7 +36,7 @@ class Sessions final : public ReplyPlaces {
   [[nodiscard]] Session* find(ClientId id) const;
 
   std::uint64_t defer(ClientId id, std::size_t expected_bytes) override;
-  void hold(ClientId id, std::uint64_t sequence, Lsn lsn) override;
+  void hold(ClientId id, std::uint64_t sequence, Lsn lsn, std::size_t bytes) override;
   void complete(ClientId id, std::uint64_t sequence, std::string bytes) override;
 
   /// Tells the session's sink that it may go on, once the gate of transactions is open.

@@ -2,11 +2,13 @@
 #include "server/session/transaction.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "server/commands/errors.h"
 #include "server/config/config.h"
 #include "server/engine/persistence.h"
+#include "server/runtime/log.h"
 #include "server/session/command_session.h"
 
 namespace engram {
@@ -14,6 +16,9 @@ namespace {
 
 /// What a queued argument takes beside its bytes.
 constexpr std::size_t kArgumentBytes = sizeof(std::string);
+/// Steps that are answered at once run in one go up to here, and go on in the next turn of the
+/// loop: a queue may hold millions.
+constexpr int kStepsPerTurn = 10'000;
 
 }  // namespace
 
@@ -38,6 +43,7 @@ void Transaction::watch(std::span<const std::string_view> keys) {
 }
 
 bool Transaction::queue(const CommandTable::Resolution& resolution, Arguments argv) {
+  queued_bytes_ += sizeof(Step);
   for (const std::string_view word : argv) queued_bytes_ += word.size() + kArgumentBytes;
   if (queued_bytes_ > services_.config.client_query_buffer_limit) return false;
   queued_.push_back({resolution, {argv.begin(), argv.end()}});
@@ -49,10 +55,12 @@ bool Transaction::queue(const CommandTable::Resolution& resolution, Arguments ar
 void Transaction::execute(CommandContext& context) {
   Client& client = session_.client();
   open_ = false;
+  const std::size_t bytes = std::exchange(queued_bytes_, 0);
   run_.emplace(Run{.steps = std::exchange(queued_, {}),
                    .writes = std::exchange(writes_, false),
                    .was_aborted = std::exchange(aborted_, false),
-                   .reply = context.defer(std::exchange(queued_bytes_, 0)),
+                   .bytes = bytes,
+                   .reply = context.defer(bytes),
                    .is_muted = client.reply_mode != ReplyMode::kOn});
   session_.runs_transaction_ = true;
   TransactionGate& gate = services_.store.gate();
@@ -96,7 +104,8 @@ std::string Transaction::obstacle() {
 }
 
 void Transaction::run_steps() {
-  while (run_->next < run_->steps.size()) {
+  for (int left = kStepsPerTurn; run_->next < run_->steps.size(); --left) {
+    if (left == 0) return services_.store.run_soon([this] { run_steps(); });
     run_step(run_->steps[run_->next]);
     if (run_->awaits_reply) return;
     ++run_->next;
@@ -122,7 +131,17 @@ void Transaction::run_step(const Step& step) {
 void Transaction::reply(std::string_view bytes) {
   if (bytes.starts_with('-')) ++services_.stats.error_replies;
   const ReplyMode mode = session_.client().reply_mode;
-  if (mode != ReplyMode::kOff && mode != ReplyMode::kSkip) run_->replies.append(bytes);
+  if (mode == ReplyMode::kOff || mode == ReplyMode::kSkip) return;
+  if (run_->replies.size() + bytes.size() <= services_.config.client_query_buffer_limit) {
+    run_->replies.append(bytes);
+    return;
+  }
+  // Steps are never left out, so only the client can be.
+  log_warning("client " + std::to_string(session_.id()) +
+              " is closed: the replies of its transaction exceed client-query-buffer-limit");
+  run_->replies.clear();
+  run_->is_muted = true;
+  services_.front_end.close_client(session_.id());
 }
 
 /// The next step begins when what completed this one has come to its end, so that it finds the
@@ -150,7 +169,7 @@ void Transaction::end(std::string reply, Lsn lsn) {
   session_.runs_transaction_ = false;
   session_.client().queued = -1;
   const Persistence* const persistence = services_.store.persistence();
-  if (lsn != 0 && persistence->holds_answers()) run.reply.hold(lsn);
+  if (lsn != 0 && persistence->holds_answers()) run.reply.hold(lsn, run.bytes);
   services_.store.gate().open();
   if (!session_.executing_) session_.advance_reply_mode();
   run.reply.reply_rendered(std::move(reply));

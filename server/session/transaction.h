@@ -2,11 +2,11 @@
 // MULTI ... EXEC of one session: commands are queued, then carried out one after the other, each
 // after the reply to the one before, as a single frame of the journal.
 //
-// While a transaction runs nobody else writes (TransactionGate), and it begins when the writes that
-// to collections that were under way have ended, if it concerns any; so what it records is whole
-// and nothing comes between its steps. A transaction whose steps are all answered at once runs in
-// one go, as in Redis. One with steps for the workers lets the reads of other clients pass
-// meanwhile, which may see a part of it.
+// While a transaction runs nobody else writes (TransactionGate). One that concerns collections
+// begins when the writes to them that are under way have ended. So what it records is whole, and
+// nothing comes between its steps. One whose steps are all answered at once runs in one go, as in
+// Redis, up to some thousands of steps. Otherwise the reads of other clients pass meanwhile, and
+// may see a part of it.
 #pragma once
 
 #include <cstddef>
@@ -60,6 +60,7 @@ class Transaction final : public TransactionControl, private ReplySink {
     std::vector<Step> steps;
     bool writes;
     bool was_aborted;
+    std::size_t bytes;      // of the steps
     Deferred reply;         // to EXEC
     bool is_muted = false;  // the head of the reply
     std::string replies = {};

@@ -29,12 +29,22 @@ bool is_refusal(const std::string& reply) {
 
 TEST_CASE_FIXTURE(Fixture,
                   "server/answers: one for a command that ends at once, and not too soon") {
-  REQUIRE(client.ask({"VNEW", "index", "4"}) == "+OK\r\n");
   disk.fail_syncs(true);
-  client.send(request({"VDEL", "index", "nobody"}) + request({"PING"}));
+  client.send(request({"MULTI"}) + request({"SET", "key", "value"}) + request({"EXEC"}) +
+              request({"PING"}));
+  CHECK(client.reply() == "+OK\r\n");
+  CHECK(client.reply() == "+QUEUED\r\n");
   CHECK(is_refusal(client.reply()));
   CHECK(client.reply() == "+PONG\r\n");
   CHECK(client.ask({"PING"}) == "+PONG\r\n");
+}
+
+TEST_CASE_FIXTURE(Fixture, "server/answers: to delete what is not there waits for no disk") {
+  REQUIRE(client.ask({"VNEW", "index", "4"}) == "+OK\r\n");
+  REQUIRE(client.ask({"VADD", "index", "key", test::packed_vector(1)}) == ":1\r\n");
+  REQUIRE(client.ask({"VDEL", "index", "key"}) == ":1\r\n");
+  disk.fail_syncs(true);
+  CHECK(client.ask({"VDEL", "index", "key"}) == ":0\r\n");
 }
 
 TEST_CASE_FIXTURE(Fixture, "server/answers: a stricter policy holds from the next command on") {

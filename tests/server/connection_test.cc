@@ -102,7 +102,7 @@ class Fixture : public FrontEnd, private StoreLoop {
   std::optional<Connection> connection;
 };
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: neighbours of a kind run together, in order") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: neighbours of a kind run together, in order") {
   type("slowread a\r\nslowread b\r\nping\r\nslowread c\r\n");
   CHECK(started("a"));
   CHECK(started("b"));
@@ -115,7 +115,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: neighbours of a kind run togeth
   CHECK(replies() == "+c\r\n");
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: a change of kind waits for what is in flight") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: a change of kind waits for what is in flight") {
   type("slowwrite w1\r\nslowwrite w2\r\nslowread r\r\nslowwrite w3\r\nset k v\r\nget k\r\n");
   CHECK(started("w2"));
   CHECK_FALSE(started("r"));
@@ -131,7 +131,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: a change of kind waits for what
   CHECK(replies() == "+w1\r\n+w2\r\n+r\r\n+w3\r\n+OK\r\n$1\r\nv\r\n");
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: any order of completion gives the order sent") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: any order of completion gives the order sent") {
   auto rng = test::make_rng(7);
   for (int round = 0; round < 50; ++round) {
     std::string stream;
@@ -169,14 +169,14 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: any order of completion gives t
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: a promise that is dropped answers an error") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: a promise that is dropped answers an error") {
   type("slowread a\r\nping\r\n");
   promises.clear();
   turn();
   CHECK(replies() == "-ERR the command was abandoned unanswered\r\n+PONG\r\n");
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies speak the protocol of their command") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: replies speak the protocol of their command") {
   type("slowread a\r\nhello 3\r\nget none\r\n");
   promises.at("a").reply([](ReplyWriter& writer) { writer.null(); });
   turn();
@@ -187,7 +187,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies speak the protocol of t
   CHECK(replies().ends_with("range\r\n_\r\n"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: CLIENT REPLY mutes, deferred replies too") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: CLIENT REPLY mutes, deferred replies too") {
   type("client reply skip\r\nslowread a\r\nslowread b\r\n");
   keep("a");
   keep("b");
@@ -200,7 +200,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: CLIENT REPLY mutes, deferred re
   CHECK(replies() == "$1\r\n2\r\n");
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: QUIT waits for what is due and drops the rest") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: QUIT waits for what is due and drops the rest") {
   type("slowread a\r\nquit\r\nset k v\r\n");
   CHECK_FALSE(connection->finished());
   keep("a");
@@ -209,14 +209,14 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: QUIT waits for what is due and 
   CHECK_FALSE(store->keyspace().contains("k"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: after a protocol error nothing is executed") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: after a protocol error nothing is executed") {
   type("ping\r\n*1\r\n:1\r\nset k v\r\n");
   CHECK(replies() == "+PONG\r\n-ERR Protocol error: expected '$', got ':'\r\n");
   CHECK(connection->finished());
   CHECK_FALSE(store->keyspace().contains("k"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: a half-closed client gets what it is owed") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: a half-closed client gets what it is owed") {
   type("slowread a\r\nslowwrite b\r\n");
   ::shutdown(peer.get(), SHUT_WR);
   connection->receive();
@@ -228,7 +228,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: a half-closed client gets what 
   CHECK(connection->finished());
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: a half-sent request ends with its client") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: a half-sent request ends with its client") {
   type("*2\r\n$4\r\nECHO\r\n$5\r\nab");
   CHECK_FALSE(connection->finished());
   peer.reset();
@@ -237,14 +237,14 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: a half-sent request ends with i
   CHECK(connection->finished());
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: an HTTP request is closed without a reply") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: an HTTP request is closed without a reply") {
   type("POST / HTTP/1.1\r\nHost: localhost\r\n\r\nset k v\r\n");
   CHECK(replies().empty());
   CHECK(connection->finished());
   CHECK_FALSE(store->keyspace().contains("k"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: who does not read is not executed for ever") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: who does not read is not executed for ever") {
   store->keyspace().set("k", std::string(100'000, 'x'));
   std::string stream;
   for (int i = 0; i < 1000; ++i) stream += "get k\r\n";
@@ -264,7 +264,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: who does not read is not execut
   CHECK(got == 1000 * (100'000 + 11));
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: commands that must wait stop the reading") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: commands that must wait stop the reading") {
   type("slowwrite w\r\n");
   std::string stream;
   for (int i = 0; i < 1000; ++i) stream += "get k\r\n";
@@ -276,7 +276,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: commands that must wait stop th
   CHECK(connection->wanted_interest().readable);
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: promises in flight are bounded") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: promises in flight are bounded") {
   const auto most_in_flight = [&](const std::string& command) {
     for (int i = 0; i < 3000; ++i) type(command + " " + std::to_string(i) + "\r\n");
     const std::size_t most = promises.size();
@@ -289,7 +289,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: promises in flight are bounded"
         8 * store->workers().size());  // others' reads queue behind them
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies in flight count as what they may be") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: replies in flight count as what they may be") {
   type("bigread a\r\nbigread b\r\nbigread c\r\nslowread d\r\n");
   CHECK(started("b"));
   CHECK_FALSE(started("c"));  // two of them are more than a client may leave unread
@@ -305,7 +305,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: replies in flight count as what
   CHECK(connection->client().output_bytes == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: an abandoned client's commands are not executed") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: an abandoned client's commands are not executed") {
   REQUIRE(::send(peer.get(), "set k v\r\n", 9, 0) == 9);
   connection->receive();
   connection->abandon();
@@ -314,7 +314,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/connection: an abandoned client's commands 
   CHECK_FALSE(store->keyspace().contains("k"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/connection: a header of a huge bulk takes no memory") {
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: a header of a huge bulk takes no memory") {
   type("*2\r\n$4\r\nECHO\r\n$500000000\r\nabc");
   connection->refresh_client();
   CHECK(connection->client().input_capacity < 2'000'000);

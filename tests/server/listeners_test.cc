@@ -41,7 +41,7 @@ class Fixture {
   int port = 0;
 };
 
-TEST_CASE_FIXTURE(Fixture, "frontend/listeners: who waits survives a change that is refused") {
+TEST_CASE_FIXTURE(Fixture, "hosts/listeners: who waits survives a change that is refused") {
   const test::RespClient client(port);
   CHECK_FALSE(listeners.change({"203.0.113.1"}, port, kBacklog));
   CHECK_FALSE(listeners.change({"127.0.0.1", "203.0.113.1"}, port, kBacklog));
@@ -50,7 +50,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/listeners: who waits survives a change that
   CHECK(accept());
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/listeners: who waits at an address that stays is kept") {
+TEST_CASE_FIXTURE(Fixture, "hosts/listeners: who waits at an address that stays is kept") {
   const test::RespClient client(port);
   CHECK(listeners.change({"127.0.0.2", "127.0.0.1", "-203.0.113.1"}, port, kBacklog) == port);
   CHECK(accept());
@@ -58,8 +58,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/listeners: who waits at an address that sta
   CHECK_FALSE(reachable());
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "frontend/listeners: a wildcard takes the place of an address, and back") {
+TEST_CASE_FIXTURE(Fixture, "hosts/listeners: a wildcard takes the place of an address, and back") {
   CHECK(listeners.change({"*"}, port, kBacklog) == port);
   CHECK(reachable());
   CHECK(listeners.change({"127.0.0.1"}, port, kBacklog) == port);
@@ -69,7 +68,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(reachable());
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/listeners: a pause holds for new sockets too") {
+TEST_CASE_FIXTURE(Fixture, "hosts/listeners: a pause holds for new sockets too") {
   listeners.set_accepting(false);
   CHECK(listeners.change({"127.0.0.1", "127.0.0.2"}, port, kBacklog));
   const test::RespClient client(port);
@@ -78,7 +77,7 @@ TEST_CASE_FIXTURE(Fixture, "frontend/listeners: a pause holds for new sockets to
   CHECK(accept());
 }
 
-TEST_CASE_FIXTURE(Fixture, "frontend/listeners: without any address nothing changes") {
+TEST_CASE_FIXTURE(Fixture, "hosts/listeners: without any address nothing changes") {
   CHECK_FALSE(listeners.change({"-203.0.113.1"}, port, kBacklog));
   CHECK(reachable());
 }

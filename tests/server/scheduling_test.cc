@@ -122,6 +122,22 @@ TEST_CASE("engine/access_gate: shared operations run together, an exclusive one 
   gate.leave(Access::kShared);
 }
 
+TEST_CASE("engine/key_order: in one line, writes to all keys run in the order they came") {
+  KeyOrder order(true);
+  std::string log;
+  order.begin("a", [&] { log += "a1"; });
+  order.begin("a", [&] { log += "a2"; });
+  order.begin("b", [&] { log += "b"; });
+  CHECK(log == "a1");
+  CHECK(order.is_busy("c"));
+  order.finish("a");
+  CHECK(log == "a1a2");
+  order.finish("a");
+  CHECK(log == "a1a2b");
+  order.finish("b");
+  CHECK_FALSE(order.is_busy("a"));
+}
+
 TEST_CASE("engine/key_order: writes to one key run one at a time and in order, others beside it") {
   KeyOrder order;
   std::string log;

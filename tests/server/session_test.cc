@@ -193,8 +193,9 @@ TEST_CASE_FIXTURE(Fixture,
 TEST_CASE_FIXTURE(Fixture, "session/transaction: a queue is bounded like the input it came from") {
   config.client_query_buffer_limit = 1000;
   CHECK(type("MULTI\r\nSET k v\r\n") == "+OK\r\n+QUEUED\r\n");
-  type("SET k " + std::string(1000, 'x') + "\r\n");
+  type("SET k " + std::string(1000, 'x') + "\r\nEXEC\r\n");
   CHECK(door->is_abandoned());
+  CHECK_FALSE(store->keyspace().contains("k"));  // not even what was queued before
 }
 
 }  // namespace

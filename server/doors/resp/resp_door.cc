@@ -54,7 +54,10 @@ void RespDoor::execute() {
   parser_.set_limits({.max_bulk_bytes = services_.config.proto_max_bulk_len});
   const Client& client = session_.client();
   int left = kCommandsPerTurn;
-  while (left > 0 && input_.size() != 0 && !client.close_after_reply && execute_next()) --left;
+  while (left > 0 && input_.size() != 0 && !client.close_after_reply && !abandoned_ &&
+         execute_next()) {
+    --left;
+  }
   more_ = left == 0 && input_.size() != 0;
   if (client.close_after_reply) input_.consume(input_.size());
   input_.shrink(kKeptBytes);

@@ -78,6 +78,16 @@ Status begin_on(Store& store, Result<IndexRef> index, const Responder<Given>& re
   return {};
 }
 
+/// To no items, or no queries: an empty answer, if there is such an index.
+template <class Answer>
+Result<Answer> answer_to_nothing(StoreThread& thread, std::string_view index) {
+  return answer_at_once(thread, kRead, [&](Store& store) -> Result<Answer> {
+    auto found = find_index(store, index);
+    if (!found) return tl::unexpected(std::move(found.error()));
+    return Answer{};
+  });
+}
+
 std::vector<Match> owned(const std::vector<Neighbor>& neighbors) {
   std::vector<Match> matches;
   matches.reserve(neighbors.size());
@@ -145,7 +155,7 @@ Result<bool> EmbeddedStore::put(std::string_view index, std::string_view key,
 }
 
 Result<std::size_t> EmbeddedStore::put(std::string_view index, std::span<const Item> items) {
-  if (items.empty()) return 0;
+  if (items.empty()) return answer_to_nothing<std::size_t>(*thread_, index);
   const auto begin = [&](Store& store, const Responder<std::size_t>& responder) -> Status {
     auto found = find_index(store, index);
     if (!found) return tl::unexpected(std::move(found.error()));
@@ -195,7 +205,7 @@ Result<std::vector<std::vector<Match>>> EmbeddedStore::search_batch(std::string_
                                                                     std::size_t k,
                                                                     const OptionList& options) {
   using Matches = std::vector<std::vector<Match>>;
-  if (queries.empty()) return Matches();
+  if (queries.empty()) return answer_to_nothing<Matches>(*thread_, index);
   Matches matches;  // filled by several workers at once, each its own part
   const auto begin = [&](Store& store, const Responder<SearchAnswer>& responder) {
     return begin_on<SearchRequest>(store, find_index(store, index), responder,

@@ -80,6 +80,7 @@ Status StoreThread::close() {
     closing_ = true;
   }
   wake();
+  const std::lock_guard lock(joining_);
   if (thread_.joinable()) thread_.join();
   return closed_;
 }

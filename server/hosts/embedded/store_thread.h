@@ -72,9 +72,10 @@ class StoreThread final : private StoreLoop {
   std::unique_ptr<Sessions> sessions_;
   std::list<std::unique_ptr<Call>> calls_;  // begun, or waiting for their turn
   std::int64_t next_tick_ms_ = 0;
-  Status closed_;
+  Status closed_;  // set by the thread's end
 
-  std::thread thread_;
+  std::mutex joining_;
+  std::thread thread_;  // joining_
 };
 
 }  // namespace engram
