@@ -19,7 +19,8 @@ struct HopfieldTuning {
 };
 
 /// How many gaps a beta spans: the margin, at which the greater of two weights is one; where there
-/// is none 2 ln 100: an item with a hundred others that far away keeps 0.99 of the weight at itself.
+/// is none 2 ln 100: an item with a hundred others that far away keeps 0.99 of the weight at
+/// itself.
 double kappa(const Separation& separation) noexcept;
 
 /// The beta that the gap found means for a separation; 0 if nothing was found yet.
