@@ -202,7 +202,7 @@ def messages(
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
     except OSError as error:
         raise UserError(
-            f"cannot run {command[0]}: {error.strerror}; tests/run.sh gcc builds it, with "
+            f"cannot run {command[0]}: {error.strerror}; tests/run.sh long builds it, with "
             "libhnswlib-dev, libfaiss-dev and libopenblas-pthread-dev"
         ) from error
     with process:
