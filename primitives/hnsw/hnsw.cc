@@ -128,11 +128,11 @@ std::vector<Fact> Hnsw::describe() const {
 
 /// Of a thousand nodes at level 0, the same ones each time: VINFO must not cost a pass over all.
 double Hnsw::mean_degree() const {
-  constexpr std::uint64_t kSample = 1000;
+  constexpr std::uint64_t kNodes = 1000;
   const std::size_t end = graph_.node_end();
   std::size_t nodes = 0;
   std::size_t links = 0;
-  for (std::uint64_t i = 0; i < kSample && end > 0; ++i) {
+  for (std::uint64_t i = 0; i < kNodes && end > 0; ++i) {
     const auto slot = static_cast<Slot>(mix(i) % end);
     if (!nodes_.contains(slot)) continue;
     ++nodes;

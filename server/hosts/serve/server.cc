@@ -80,7 +80,7 @@ Status Server::open_store(FileSystem& disk) {
   store_ = std::move(*store);
   config_.workers = static_cast<int>(store_->workers().size());
   sessions_.emplace(*store_, stats_);
-  services_.emplace(*store_, config_, stats_, *this, *sessions_, command_table());
+  services_.emplace(Services{*store_, config_, stats_, *this, *sessions_, command_table()});
   return {};
 }
 
