@@ -145,6 +145,7 @@ TEST_CASE("engine/persistence: a snapshot that is being taken waits for the tran
   OpenStore store(directory.path());
   Persistence& persistence = store.persistence();
   store.set("a");
+  const Lsn first = persistence.seal();
   std::optional<Status> saved;
   REQUIRE(persistence.save([&](const Status& status) { saved = status; }).has_value());
   persistence.begin_transaction();
@@ -154,6 +155,7 @@ TEST_CASE("engine/persistence: a snapshot that is being taken waits for the tran
     std::this_thread::yield();
     REQUIRE_FALSE(saved.has_value());
   }
+  store.turn_until([&] { return persistence.poll() >= first; });
   store.set("c");
   CHECK(keys_after_crash(directory.path()) == "a");
   persistence.end_transaction();
