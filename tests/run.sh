@@ -172,7 +172,7 @@ stage_lint() {
   local included=(-extra-arg=-Xclang -extra-arg=-analyzer-opt-analyze-headers)
   check "lint: configure" configure build-lint clang -Dtests=false -Dbenchmarks=false || return
   check "lint: files compiled as one" \
-    run-clang-tidy -quiet "${effort[@]}" "${included[@]}" -p build-lint '-unity[0-9]+\.cpp$'
+    run-clang-tidy -quiet "${effort[@]}" "${included[@]}" -p build-lint '.*-unity[0-9]+\.cpp$'
   check "lint: other files" \
     run-clang-tidy -quiet "${effort[@]}" -p build-lint "$PWD/(core|primitives|server)/.*\.cc$"
 }

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import redis
 
 import live
 
@@ -191,7 +192,7 @@ class Hosts:
 
     def get(self, durable):
         server = self.servers.get(durable)
-        if server is None or server.process.poll() is not None:
+        if server is None or has_ended(server):
             self.started += 1
             folder = self.folder / f"{self.started}"
             server = live.Server(folder) if durable else InMemory(folder)
@@ -203,6 +204,16 @@ class Hosts:
     def end(self):
         for server in self.servers.values():
             server.end()
+
+
+def has_ended(server):
+    """Waits for a server that an example has told to end."""
+    try:
+        with server.redis() as client:
+            return not client.ping()
+    except redis.ConnectionError:
+        server.wait()
+        return True
 
 
 class InMemory(live.Server):
