@@ -109,7 +109,7 @@ void StoreThread::wait() {
   woken_.store(false);
 }
 
-void StoreThread::run(const StoreOptions& options, std::function<void(Status)> opened) {
+void StoreThread::run(const StoreOptions& options, const std::function<void(Status)>& opened) {
   name_this_thread("store");
   auto store = Store::open(options, *this);
   if (!store) return opened(tl::unexpected(std::move(store.error())));

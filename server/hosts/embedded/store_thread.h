@@ -52,7 +52,7 @@ class StoreThread final : private StoreLoop {
   void wake() override;
   void wait() override;
 
-  void run(const StoreOptions& options, std::function<void(Status)> opened);
+  void run(const StoreOptions& options, const std::function<void(Status)>& opened);
   void serve();
   void turn();
   void sleep();
