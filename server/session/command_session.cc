@@ -50,15 +50,15 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   muted_ = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkip;
   writes_ =
       kind_ == CommandKind::kWrite && (resolution.spec->flags & command_flag::kWritesLater) == 0;
-  const bool may_be_held = holding_journal(kind_) != nullptr;
-  const bool is_direct = order_.empty() && !muted_ && !may_be_held;
+  const bool is_kept_back = may_be_held(kind_);
+  const bool is_direct = order_.empty() && !muted_ && !is_kept_back;
   std::string* const buffer = is_direct ? sink_.buffer() : nullptr;
   std::string detour;
   std::string& target = buffer != nullptr ? *buffer : detour;
   const std::size_t begin = target.size();
   const std::uint64_t place = order_.next();
   ReplyWriter writer(target, client_.resp);
-  order_.set_kept_back(may_be_held);
+  order_.set_kept_back(is_kept_back);
   executing_ = true;
   execute(resolution, argv, writer);
   executing_ = false;
@@ -67,7 +67,7 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   if (is_error && order_.next() == place) ++services_.stats.error_replies;
   Persistence* const persistence = services_.store.persistence();
   const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
-  if (lsn != 0 && may_be_held) hold_answer(place, lsn, argument_bytes(argv), detour);
+  if (lsn != 0 && is_kept_back) hold_answer(place, lsn, argument_bytes(argv), detour);
   order_.set_kept_back(false);
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
   if (!muted_ || client_.reply_mode == ReplyMode::kOn) order_.append(detour);

@@ -70,23 +70,21 @@ bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>&
     order_.release(place, &health.error());
     return true;
   }
-  const bool may_be_held = holding_journal(kind) != nullptr;
-  order_.set_kept_back(may_be_held);
+  const bool is_kept_back = may_be_held(kind);
+  order_.set_kept_back(is_kept_back);
   executing_ = true;
   begin(Deferred(sessions_, client_.id, client_.resp, 0));
   executing_ = false;
   Persistence* const persistence = sessions_.store().persistence();
   const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
-  if (lsn != 0 && may_be_held) sessions_.hold(client_.id, place, lsn, 0);
+  if (lsn != 0 && is_kept_back) sessions_.hold(client_.id, place, lsn, 0);
   order_.set_kept_back(false);
   return true;
 }
 
-Persistence* Session::holding_journal(CommandKind kind) const {
-  Persistence* const persistence = sessions_.store().persistence();
-  const bool may_hold =
-      kind == CommandKind::kWrite && persistence != nullptr && persistence->holds_answers();
-  return may_hold ? persistence : nullptr;
+bool Session::may_be_held(CommandKind kind) const {
+  const Persistence* const persistence = sessions_.store().persistence();
+  return kind == CommandKind::kWrite && persistence != nullptr && persistence->holds_answers();
 }
 
 Status Session::write_health(CommandKind kind) const {

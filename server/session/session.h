@@ -63,8 +63,8 @@ class Session {
  protected:
   /// As may_start() for what is to be executed now. If not, the sink will be told.
   bool must_wait(CommandKind kind);
-  /// The journal, if it may have to acknowledge a change of that kind before its answer leaves.
-  [[nodiscard]] Persistence* holding_journal(CommandKind kind) const;
+  /// Whether the journal may have to acknowledge a change of that kind before its answer leaves.
+  [[nodiscard]] bool may_be_held(CommandKind kind) const;
   /// Fails if requests of that kind change something and changes cannot be kept.
   [[nodiscard]] Status write_health(CommandKind kind) const;
 

@@ -288,14 +288,14 @@ void Server::admit(UniqueFd fd) {
 }
 
 std::string Server::description() {
-  const Persistence* const persistence = store_->persistence();
-  std::string text = "everything is in memory only, without --dir";
+  Persistence* const persistence = store_->persistence();
+  std::string text = "everything is in memory only, ";
+  text += config_.dir.empty() ? "without --dir" : "with appendonly no";
   if (persistence != nullptr) {
     const Keyspace& keyspace = store_->keyspace();
     text = config_.dir + " holds " + std::to_string(keyspace.size()) + " keys, " +
            std::to_string(keyspace.collection_names().size()) + " of them indexes, " +
-           std::to_string(store_->persistence()->facts().replayed_frames) +
-           " changes from the journal";
+           std::to_string(persistence->facts().replayed_frames) + " changes from the journal";
   }
   for (const std::string& address : config_.bind) {
     text.append("; ").append(address).append(":").append(std::to_string(port()));
