@@ -81,7 +81,7 @@ void Keyspace::count_change(std::string_view key) {
   if (const auto watch = watches_.find(key); watch != watches_.end()) ++watch->second.changes;
 }
 
-Keyspace::Entry& Keyspace::add(std::string_view key, Value value) {
+Keyspace::Entry& Keyspace::add(std::string_view key, Value&& value) {
   auto entry = std::make_unique<Entry>(Entry{std::string(key), {}});
   Entry& added = *entry;
   table_.replace(std::move(entry));
@@ -90,7 +90,13 @@ Keyspace::Entry& Keyspace::add(std::string_view key, Value value) {
 }
 
 /// Freeing a large collection takes long and is the reaper's; a string is freed here.
-void Keyspace::set_value(Entry& entry, Value value) {
+void Keyspace::set_value(Entry& entry, Value&& value) {
+  auto* const text = std::get_if<std::string>(&value);
+  auto* const former_text = std::get_if<std::string>(&entry.value);
+  if (text != nullptr && former_text != nullptr) {
+    *former_text = std::move(*text);
+    return;
+  }
   Value former = std::exchange(entry.value, std::move(value));
   if (std::holds_alternative<std::shared_ptr<Collection>>(entry.value)) {
     collection_names_.insert(entry.key);
@@ -128,7 +134,7 @@ void Keyspace::remove(Entry& entry) {
   table_.take(entry.key);
 }
 
-void Keyspace::set(std::string_view key, Value value, bool keep_ttl) {
+void Keyspace::set(std::string_view key, Value&& value, bool keep_ttl) {
   Entry* entry = live_entry(key);
   if (entry == nullptr) {
     entry = &add(key, std::move(value));

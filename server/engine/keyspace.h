@@ -111,7 +111,7 @@ class Keyspace {
 
   /// Makes `key` hold `value`, whatever it held. A deadline that it had is forgotten unless
   /// `keep_ttl`.
-  void set(std::string_view key, Value value, bool keep_ttl = false);
+  void set(std::string_view key, Value&& value, bool keep_ttl = false);
   /// Appends to the string at `key`, made empty if missing; the value must not be a collection.
   /// Returns the new length in bytes.
   std::size_t append(std::string_view key, std::string_view suffix);
@@ -145,8 +145,8 @@ class Keyspace {
 
   [[nodiscard]] bool expired(const Entry& entry) const noexcept;
   Entry* live_entry(std::string_view key);
-  Entry& add(std::string_view key, Value value);
-  void set_value(Entry& entry, Value value);
+  Entry& add(std::string_view key, Value&& value);
+  void set_value(Entry& entry, Value&& value);
   void record_value(const Entry& entry);
   std::string& text_at(std::string_view key);
   void set_deadline(Entry& entry, std::int64_t expires_ms);

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "server/commands/errors.h"
-#include "server/engine/persistence.h"
 #include "server/runtime/stats.h"
 
 namespace engram {
@@ -58,17 +57,12 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   const std::size_t begin = target.size();
   const std::uint64_t place = order_.next();
   ReplyWriter writer(target, client_.resp);
-  order_.set_kept_back(is_kept_back);
-  executing_ = true;
-  execute(resolution, argv, writer);
-  executing_ = false;
+  const Lsn lsn = execute_and_seal(is_kept_back, [&] { execute(resolution, argv, writer); });
   // A reply that was deferred has been counted where it was given.
   const bool is_error = target.size() > begin && target[begin] == '-';
   if (is_error && order_.next() == place) ++services_.stats.error_replies;
-  Persistence* const persistence = services_.store.persistence();
-  const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
   if (lsn != 0 && is_kept_back) hold_answer(place, lsn, argument_bytes(argv), detour);
-  order_.set_kept_back(false);
+  if (is_kept_back) order_.set_kept_back(false);
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
   if (!muted_ || client_.reply_mode == ReplyMode::kOn) order_.append(detour);
   if (!runs_transaction_) advance_reply_mode();

@@ -71,15 +71,16 @@ bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>&
     return true;
   }
   const bool is_kept_back = may_be_held(kind);
-  order_.set_kept_back(is_kept_back);
-  executing_ = true;
-  begin(Deferred(sessions_, client_.id, client_.resp, 0));
-  executing_ = false;
-  Persistence* const persistence = sessions_.store().persistence();
-  const Lsn lsn = persistence == nullptr ? 0 : persistence->seal();
+  const Lsn lsn = execute_and_seal(
+      is_kept_back, [&] { begin(Deferred(sessions_, client_.id, client_.resp, 0)); });
   if (lsn != 0 && is_kept_back) sessions_.hold(client_.id, place, lsn, 0);
-  order_.set_kept_back(false);
+  if (is_kept_back) order_.set_kept_back(false);
   return true;
+}
+
+Lsn Session::seal() {
+  Persistence* const persistence = sessions_.store().persistence();
+  return persistence == nullptr ? 0 : persistence->seal();
 }
 
 bool Session::may_be_held(CommandKind kind) const {

@@ -65,6 +65,17 @@ class Session {
   bool must_wait(CommandKind kind);
   /// Whether the journal may have to acknowledge a change of that kind before its answer leaves.
   [[nodiscard]] bool may_be_held(CommandKind kind) const;
+  /// Executes `body`, and asks the journal for what it changed: the LSN that its answer has to wait
+  /// for, or 0. Until the caller has held the answer back and called order_.set_kept_back(false),
+  /// no reply leaves if `is_kept_back`.
+  template <typename Body>
+  Lsn execute_and_seal(bool is_kept_back, const Body& body) {
+    if (is_kept_back) order_.set_kept_back(true);
+    executing_ = true;
+    body();
+    executing_ = false;
+    return seal();
+  }
   /// Fails if requests of that kind change something and changes cannot be kept.
   [[nodiscard]] Status write_health(CommandKind kind) const;
 
@@ -80,6 +91,7 @@ class Session {
 
  private:
   [[nodiscard]] bool may_start(CommandKind kind) const noexcept;
+  Lsn seal();
 
   bool waits_for_gate_ = false;
 };
