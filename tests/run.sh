@@ -105,10 +105,10 @@ stage_simd() {
 }
 
 # Assertions on, and of debug information the lines that a report names.
-sanitized=(-Dsimd=all -Dbuildtype=debug -Doptimization=1 -Dcpp_args=-g1 -Db_lundef=false -Dbenchmarks=false)
+sanitized=(-Dbuildtype=debug -Doptimization=1 -Dcpp_args=-g1 -Db_lundef=false -Dbenchmarks=false)
 
 configure_asan() {
-  configure build-asan clang "${sanitized[@]}" -Db_sanitize=address,undefined -Dfuzzers=true
+  configure build-asan clang "${sanitized[@]}" -Dsimd=all -Db_sanitize=address,undefined -Dfuzzers=true
 }
 
 stage_asan() {

@@ -10,6 +10,7 @@ hnsw, by which others find candidates) it is also built, and the suites of primi
 the compilers. Exits with 1 if anything fails."""
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -42,12 +43,19 @@ def copy_tree(target):
             shutil.copy2(ROOT / name, target / name)
 
 
-def delete(tree, name):
-    shutil.rmtree(tree / "primitives" / name)
-    names_file = tree / LIST
-    text, count = re.subn(rf"'{name}',?\s*", "", names_file.read_text(encoding="utf-8"), count=1)
+@contextlib.contextmanager
+def deleted(tree, name, aside):
+    """Within, the tree is without the primitive. What does not know of it is not built again for the next."""
+    folder, names_file = tree / "primitives" / name, tree / LIST
+    text = names_file.read_text(encoding="utf-8")
+    without, count = re.subn(rf"'{name}',?\s*", "", text, count=1)
+    if count != 1:
+        raise ValueError(f"{LIST} does not list {name}")
+    names_file.write_text(without, encoding="utf-8")
+    folder.rename(aside / name)
+    yield
+    (aside / name).rename(folder)
     names_file.write_text(text, encoding="utf-8")
-    return count == 1
 
 
 def users_of(tree, name):
@@ -69,24 +77,20 @@ def run(command, tree, **environment):
     return done.returncode == 0
 
 
-def stands_without(name, builds):
-    with tempfile.TemporaryDirectory(prefix="engram-deletable-") as directory:
-        tree = Path(directory)
-        copy_tree(tree)
-        if not delete(tree, name):
-            print(f"{LIST} does not list {name}")
-            return False
-        users = list(users_of(tree, name))
-        for user in users:
-            print(f"{user} includes from primitives/{name}/")
-        if users or not run(["meson", "setup", "build", *OPTIONS], tree):
-            return False
-        if not builds:
-            return True
-        programs = [f"tests/primitives/{suite}" for suite in SUITES]
-        return run(["ninja", "-C", "build", *programs], tree) and all(
-            run([f"build/{program}"], tree, **ENVIRONMENT) for program in programs
-        )
+def stands(tree, name, builds):
+    """Whether the tree, without the primitive, is one that others can work with."""
+    users = list(users_of(tree, name))
+    for user in users:
+        print(f"{user} includes from primitives/{name}/")
+    again = ["--reconfigure"] if (tree / "build/build.ninja").exists() else []
+    if users or not run(["meson", "setup", "build", *again, *OPTIONS], tree):
+        return False
+    if not builds:
+        return True
+    programs = [f"tests/primitives/{suite}" for suite in SUITES]
+    return run(["ninja", "-C", "build", *programs], tree) and all(
+        run([f"build/{program}"], tree, **ENVIRONMENT) for program in programs
+    )
 
 
 def main():
@@ -94,11 +98,16 @@ def main():
     parser.add_argument("--build", nargs="*", default=["hopfield", "hnsw"], metavar="NAME")
     built = parser.parse_args().build
     failed = 0
-    for name in names():
-        stands = stands_without(name, name in built)
-        how = "built and tested" if name in built else "configured"
-        print(f"without {name}: {how if stands else 'FAILED'}", flush=True)
-        failed += not stands
+    with tempfile.TemporaryDirectory(prefix="engram-deletable-") as directory:
+        tree, aside = Path(directory, "tree"), Path(directory, "aside")
+        aside.mkdir()
+        copy_tree(tree)
+        for name in names():
+            with deleted(tree, name, aside):
+                stands_without = stands(tree, name, name in built)
+            how = "built and tested" if name in built else "configured"
+            print(f"without {name}: {how if stands_without else 'FAILED'}", flush=True)
+            failed += not stands_without
     sys.exit(failed > 0)
 
 
