@@ -53,6 +53,7 @@ Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
 
 MappedMemory::~MappedMemory() {
   if (data_ == nullptr) return;
+  placement_.reset();
   ::munmap(data_, size_);
   all_reserved.fetch_sub(size_, std::memory_order_relaxed);
   all_committed.fetch_sub(committed_, std::memory_order_relaxed);
@@ -79,7 +80,10 @@ Status MappedMemory::place(SectionReader& reader, std::string_view name) {
   if (!bytes) return tl::unexpected(bytes.error());
   if (*bytes == 0) return {};
   ENGRAM_TRY(commit(*bytes));
-  return reader.place(name, data_);
+  auto placement = reader.place(name, data_);
+  if (!placement) return tl::unexpected(std::move(placement.error()));
+  placement_ = std::move(*placement);
+  return {};
 }
 
 void MappedMemory::prefer_huge_pages() noexcept {

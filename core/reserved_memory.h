@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -41,11 +42,13 @@ class MappedMemory {
   MappedMemory(MappedMemory&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
-        committed_(std::exchange(other.committed_, 0)) {}
+        committed_(std::exchange(other.committed_, 0)),
+        placement_(std::move(other.placement_)) {}
   MappedMemory& operator=(MappedMemory&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(committed_, other.committed_);
+    std::swap(placement_, other.placement_);
     return *this;
   }
   ~MappedMemory();
@@ -72,6 +75,7 @@ class MappedMemory {
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t committed_ = 0;  // readable and writable, from the start
+  std::unique_ptr<Placement> placement_;
 };
 
 /// An array of up to `capacity` T, zero-initialised, whose elements never move.

@@ -9,8 +9,10 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/reserved_memory.h"
 #include "core/result.h"
 
 namespace engram {
@@ -37,18 +39,51 @@ class WritableFile {
   [[nodiscard]] virtual std::uint64_t size() const noexcept = 0;
 };
 
-/// The content of a file as it was when it was opened for reading. Any thread.
+/// A file that is open for reading. Any thread.
 class ReadableFile {
  public:
-  virtual ~ReadableFile() = default;  // unmaps; what was placed stays
+  ReadableFile(std::string path, std::uint64_t size) : path_(std::move(path)), size_(size) {}
+  virtual ~ReadableFile() = default;  // what was placed stays
+  ReadableFile(const ReadableFile&) = delete;
+  ReadableFile& operator=(const ReadableFile&) = delete;
 
-  /// All of it, mapped read-only.
-  [[nodiscard]] virtual std::span<const std::byte> bytes() const noexcept = 0;
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+  /// Bytes it had when it was opened. It may have become shorter since.
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+
+  /// Fills `bytes` with those from `offset` on. Errors: kIo.
+  [[nodiscard]] Status read(std::uint64_t offset, std::span<std::byte> bytes) const;
+
+  /// As read(), for signal handlers: returns 0 or the system's number of the error; ENODATA if the
+  /// file ends before.
+  [[nodiscard]] virtual int try_read(std::uint64_t offset,
+                                     std::span<std::byte> bytes) const noexcept = 0;
 
   /// Maps bytes [offset, offset + length) at `address`, privately: they may be changed there,
-  /// which changes neither the file nor bytes(). `offset` and `address` are multiples of a page;
-  /// the memory was committed by the caller. What lies beyond in the last page is as in the file.
+  /// which does not change the file. `offset` and `address` are multiples of a page; the memory was
+  /// committed by the caller. What lies beyond in the last page is as in the file. Touching a page
+  /// that the file has not, or cannot give, is a SIGBUS: see verified_pages.h.
   virtual Status place(std::uint64_t offset, std::size_t length, std::byte* address) const = 0;
+
+ private:
+  const std::string path_;
+  const std::uint64_t size_;
+};
+
+/// The whole content of a file.
+class FileContent {
+ public:
+  /// Errors: kIo; kResourceExhausted.
+  static Result<FileContent> read(const ReadableFile& file);
+
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
+    return {memory_.data(), size_};
+  }
+
+ private:
+  MappedMemory memory_;
+  std::size_t size_ = 0;
 };
 
 /// A lock on a directory, held until destruction or the end of the process.

@@ -51,7 +51,9 @@ Result<JournalFindings> examine_journal(const StoreFiles& files, StoreId& id, Ls
     const bool newest = i + 1 == firsts->size();
     const auto file = files.disk().open_for_reading(files.segment_path(first));
     if (!file) return tl::unexpected(file.error());
-    const std::string_view bytes = as_text((*file)->bytes());
+    const auto content = FileContent::read(**file);
+    if (!content) return tl::unexpected(content.error());
+    const std::string_view bytes = as_text(content->bytes());
     auto end = scan_segment(bytes, first, newest, id, decode_all);
     if (!end) {
       return fail(end.error().code, files.segment_path(first) + " " + end.error().message);

@@ -45,7 +45,9 @@ Result<JournalEnd> read_journal(const StoreFiles& files, StoreId& id, Lsn from,
     const std::string path = files.segment_path(*segment);
     const auto file = files.disk().open_for_reading(path);
     if (!file) return tl::unexpected(file.error());
-    const std::string_view bytes = as_text((*file)->bytes());
+    const auto content = FileContent::read(**file);
+    if (!content) return tl::unexpected(content.error());
+    const std::string_view bytes = as_text(content->bytes());
     const auto next_segment = std::next(segment);
     const bool newest = next_segment == firsts->end();
     auto scanned = scan_segment(bytes, *segment, newest, id, visit_wanted);

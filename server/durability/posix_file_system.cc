@@ -90,31 +90,34 @@ class PosixWritableFile final : public WritableFile {
 
 class PosixReadableFile final : public ReadableFile {
  public:
-  PosixReadableFile(UniqueFd fd, std::string path, std::span<const std::byte> bytes)
-      : fd_(std::move(fd)), path_(std::move(path)), bytes_(bytes) {}
-  PosixReadableFile(const PosixReadableFile&) = delete;
-  PosixReadableFile& operator=(const PosixReadableFile&) = delete;
-  ~PosixReadableFile() override {
-    if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  PosixReadableFile(UniqueFd fd, std::string path, std::uint64_t size)
+      : ReadableFile(std::move(path), size), fd_(std::move(fd)) {}
+
+  int try_read(std::uint64_t offset, std::span<std::byte> bytes) const noexcept override {
+    while (!bytes.empty()) {
+      const ssize_t count = repeat_when_interrupted([&] {
+        return ::pread(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      });
+      if (count <= 0) return count < 0 ? errno : ENODATA;
+      offset += static_cast<std::uint64_t>(count);
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
+    }
+    return 0;
   }
 
-  std::span<const std::byte> bytes() const noexcept override { return bytes_; }
-
   Status place(std::uint64_t offset, std::size_t length, std::byte* address) const override {
-    if (offset > bytes_.size() || length > bytes_.size() - offset) {
-      return fail(ErrorCode::kIo, "cannot map " + path_ + ": it ends before what was asked for");
+    if (offset > size() || length > size() - offset) {
+      return fail(ErrorCode::kIo, "cannot map " + path() + ": it ends before what was asked for");
     }
     if (length == 0) return {};
     void* const placed = ::mmap(address, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
                                 fd_.get(), static_cast<off_t>(offset));
-    if (placed == MAP_FAILED) return system_failure("map", path_, errno);
+    if (placed == MAP_FAILED) return system_failure("map", path(), errno);
     return {};
   }
 
  private:
   const UniqueFd fd_;
-  const std::string path_;
-  const std::span<const std::byte> bytes_;
 };
 
 class PosixDirectoryLock final : public DirectoryLock {
@@ -154,13 +157,7 @@ class PosixFileSystem final : public FileSystem {
     if (!fd.valid()) return system_failure("open", path, errno);
     const auto size = size_of(fd.get(), path);
     if (!size) return tl::unexpected(size.error());
-    std::span<const std::byte> bytes;
-    if (*size != 0) {  // nothing cannot be mapped
-      void* const mapped = ::mmap(nullptr, *size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-      if (mapped == MAP_FAILED) return system_failure("map", path, errno);
-      bytes = {static_cast<const std::byte*>(mapped), *size};
-    }
-    return std::make_unique<PosixReadableFile>(std::move(fd), path, bytes);
+    return std::make_unique<PosixReadableFile>(std::move(fd), path, *size);
   }
 
   Status rename(const std::string& from, const std::string& to) override {
@@ -219,6 +216,26 @@ class PosixFileSystem final : public FileSystem {
 };
 
 }  // namespace
+
+Status ReadableFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
+  const int error = try_read(offset, bytes);
+  if (error == 0) return {};
+  if (error != ENODATA)
+    return fail(ErrorCode::kIo, "cannot read " + path_ + ": " + std::strerror(error));
+  return fail(ErrorCode::kIo, "cannot read " + path_ + ": it ends before byte " +
+                                  std::to_string(offset + bytes.size()));
+}
+
+Result<FileContent> FileContent::read(const ReadableFile& file) {
+  FileContent content;
+  if (file.size() == 0) return content;
+  auto memory = MappedMemory::map(file.size(), MappedMemory::Access::kReadWrite);
+  if (!memory) return tl::unexpected(std::move(memory.error()));
+  ENGRAM_TRY(file.read(0, {memory->data(), file.size()}));
+  content.memory_ = std::move(*memory);
+  content.size_ = file.size();
+  return content;
+}
 
 FileSystem& posix_file_system() {
   static PosixFileSystem instance;

@@ -49,7 +49,9 @@ Status copy_tail(const StoreFiles& files, const std::string& path, std::uint64_t
   if (!cut) return tl::unexpected(cut.error());
   const auto source = files.disk().open_for_reading(path);
   if (!source) return tl::unexpected(source.error());
-  const auto tail = (*source)->bytes().subspan(offset);
+  const auto content = FileContent::read(**source);
+  if (!content) return tl::unexpected(content.error());
+  const auto tail = content->bytes().subspan(offset);
   const auto copy = files.disk().create(*cut);
   if (!copy) return tl::unexpected(copy.error());
   ENGRAM_TRY((*copy)->append(tail));

@@ -35,7 +35,7 @@ Status SegmentWriter::adopt_segments() {
     if (first == next_) continue;  // it has no frames, and is begun afresh
     const auto file = files_.disk().open_for_reading(files_.segment_path(first));
     if (!file) return tl::unexpected(file.error());
-    segments_.push_back({first, (*file)->bytes().size()});
+    segments_.push_back({first, (*file)->size()});
   }
   return segments_.empty() ? Status{} : secure_newest();
 }
@@ -53,7 +53,9 @@ Status SegmentWriter::secure_newest() {
     if (!source) return tl::unexpected(source.error());
     const auto copy = disk.create(unfinished);
     if (!copy) return tl::unexpected(copy.error());
-    ENGRAM_TRY((*copy)->append((*source)->bytes()));
+    const auto content = FileContent::read(**source);
+    if (!content) return tl::unexpected(content.error());
+    ENGRAM_TRY((*copy)->append(content->bytes()));
     ENGRAM_TRY(sync_file(**copy));
     return disk.rename(unfinished, path);  // start_segment() syncs the directory
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/durability/snapshot_check.h"
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -32,7 +33,10 @@ Result<std::uint64_t> count_changes(SectionReader& sections, std::string_view na
 }  // namespace
 
 Result<SnapshotContents> examine_snapshot(const SnapshotFile& snapshot) {
-  for (const SnapshotEntry& entry : snapshot.entries()) ENGRAM_TRY(snapshot.verify(entry));
+  const std::atomic<bool> cancelled = false;
+  for (const SnapshotEntry& entry : snapshot.entries()) {
+    ENGRAM_TRY(snapshot.verify(entry, cancelled));
+  }
   const auto sections = snapshot.sections_of(kStoreOwner);
   const auto strings = count_changes<SetString>(*sections, kStringsSection);
   if (!strings) return tl::unexpected(strings.error());

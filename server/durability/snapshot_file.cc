@@ -1,109 +1,174 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/durability/snapshot_file.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "core/aligned_buffer.h"
+#include "core/reserved_memory.h"
 #include "server/durability/checksum.h"
-#include "server/durability/little_endian.h"
 
 namespace engram {
+namespace {
+
+const std::atomic<bool> kNeverCancelled = false;
+
+/// Keeps pages watched until their memory is given up.
+class Watch final : public Placement {
+ public:
+  explicit Watch(std::shared_ptr<VerifiedPages> pages) : pages_(std::move(pages)) {}
+  ~Watch() override { pages_->detach(); }
+
+ private:
+  const std::shared_ptr<VerifiedPages> pages_;
+};
+
+Status outcome_of(const SnapshotSource& source, const SnapshotEntry& entry, int outcome) {
+  if (outcome == 0) return {};
+  return fail(ErrorCode::kDataLoss, describe_damage(source, entry, outcome));
+}
+
+}  // namespace
 
 class SnapshotFile::Reader final : public SectionReader {
  public:
   Reader(const SnapshotFile& snapshot, SectionOwner owner) : snapshot_(snapshot), owner_(owner) {}
 
+  /// What is large is placed, not copied: read once, it need not be in memory as a whole.
   Result<std::span<const std::byte>> section(std::string_view name) override {
-    const auto place = snapshot_.find(owner_, name);
-    if (!place) return tl::unexpected(place.error());
-    ENGRAM_TRY(snapshot_.verify_once(*place));
-    const Entry& entry = snapshot_.entries()[*place];
-    return snapshot_.file_->bytes().subspan(entry.offset, entry.length);
+    const auto found = snapshot_.find(owner_, name);
+    if (!found) return tl::unexpected(found.error());
+    const Entry& entry = **found;
+    const std::size_t bytes = padded(entry.length);
+    Section& section = sections_[&entry];
+    if (section.bytes == nullptr && bytes > kSnapshotBlockBytes) {
+      auto memory = MappedMemory::map(bytes, MappedMemory::Access::kReadWrite);
+      if (!memory) return tl::unexpected(std::move(memory.error()));
+      ENGRAM_TRY(memory->place(*this, name));
+      ENGRAM_TRY(snapshot_.verify(entry, kNeverCancelled));
+      section.placed = std::move(*memory);
+      section.bytes = section.placed.data();
+    } else if (section.bytes == nullptr) {
+      std::byte* const copy = section.copied.reserve(bytes);
+      ENGRAM_TRY(read_block(entry, {copy, bytes}));
+      section.bytes = copy;
+    }
+    return std::span<const std::byte>(section.bytes, entry.length);
   }
 
   Result<std::size_t> size(std::string_view name) override {
-    const auto place = snapshot_.find(owner_, name);
-    if (!place) return tl::unexpected(place.error());
-    return snapshot_.entries()[*place].length;
+    const auto entry = snapshot_.find(owner_, name);
+    if (!entry) return tl::unexpected(entry.error());
+    return (*entry)->length;
   }
 
-  Status place(std::string_view name, std::byte* address) override {
-    const auto place = snapshot_.find(owner_, name);
-    if (!place) return tl::unexpected(place.error());
-    const Entry& entry = snapshot_.entries()[*place];
-    return snapshot_.file_->place(entry.offset, padded(entry.length), address);
+  /// A single block is read and verified at once: to watch it would cost more.
+  Result<std::unique_ptr<Placement>> place(std::string_view name, std::byte* address) override {
+    const auto found = snapshot_.find(owner_, name);
+    if (!found) return tl::unexpected(found.error());
+    const Entry& entry = **found;
+    const std::size_t bytes = padded(entry.length);
+    if (bytes <= kSnapshotBlockBytes) {
+      ENGRAM_TRY(read_block(entry, {address, bytes}));
+      return nullptr;
+    }
+    ENGRAM_TRY(snapshot_.source_->file->place(entry.offset, bytes, address));
+    auto pages =
+        VerifiedPages::close(snapshot_.source_, entry, address, snapshot_.soundness(owner_));
+    if (!pages) return tl::unexpected(std::move(pages.error()));
+    const std::lock_guard lock(snapshot_.mutex_);
+    snapshot_.placed_[static_cast<std::size_t>(&entry - snapshot_.entries().data())].push_back(
+        *pages);
+    return std::make_unique<Watch>(std::move(*pages));
   }
 
  private:
+  struct Section {
+    AlignedBuffer copied;
+    MappedMemory placed;
+    const std::byte* bytes = nullptr;  // null: it has not been asked for
+  };
+
+  /// All of a section that is one block.
+  Status read_block(const Entry& entry, std::span<std::byte> bytes) const {
+    const SnapshotSource& source = *snapshot_.source_;
+    const int error = source.file->try_read(entry.offset, bytes);
+    if (error != 0) return outcome_of(source, entry, error);
+    const bool is_sound = bytes.empty() || crc32c(bytes) == entry.checksums.front();
+    return outcome_of(source, entry, is_sound ? 0 : kDamagedBlock);
+  }
+
   const SnapshotFile& snapshot_;
   const SectionOwner owner_;
+  std::map<const Entry*, Section> sections_;
 };
 
 Result<std::unique_ptr<SnapshotFile>> SnapshotFile::open(const StoreFiles& files, StoreId& id) {
-  const std::string path = files.snapshot_path();
-  auto file = files.disk().open_for_reading(path);
+  auto file = files.disk().open_for_reading(files.snapshot_path());
   if (!file) return tl::unexpected(std::move(file.error()));
-  auto summary = parse_snapshot(as_text((*file)->bytes()), id);
-  if (!summary) return fail(summary.error().code, path + " " + summary.error().message);
+  auto summary = read_summary(**file, id);
+  if (!summary) return tl::unexpected(std::move(summary.error()));
   return std::unique_ptr<SnapshotFile>(
-      new SnapshotFile(path, std::move(*file), std::move(*summary)));
+      new SnapshotFile({.file = std::move(*file), .summary = std::move(*summary)}));
 }
 
-SnapshotFile::SnapshotFile(std::string path, std::unique_ptr<ReadableFile> file,
-                           SnapshotSummary summary)
-    : path_(std::move(path)),
-      file_(std::move(file)),
-      summary_(std::move(summary)),
-      verified_(summary_.entries.size()) {
-  for (std::size_t i = 0; i < summary_.entries.size(); ++i) {
-    const Entry& entry = summary_.entries[i];
+SnapshotFile::SnapshotFile(SnapshotSource source)
+    : source_(std::make_shared<const SnapshotSource>(std::move(source))),
+      placed_(entries().size()) {
+  for (std::size_t i = 0; i < entries().size(); ++i) {
+    const Entry& entry = entries()[i];
     places_.emplace(std::pair{entry.owner, std::string_view(entry.name)}, i);
   }
-}
-
-Lsn SnapshotFile::replay_from() const noexcept {
-  return summary_.replay_from;
-}
-
-std::int64_t SnapshotFile::begun_ms() const noexcept {
-  return summary_.begun_ms;
-}
-
-std::uint64_t SnapshotFile::bytes() const noexcept {
-  return file_->bytes().size();
-}
-
-const std::vector<SnapshotFile::Entry>& SnapshotFile::entries() const noexcept {
-  return summary_.entries;
 }
 
 std::unique_ptr<SectionReader> SnapshotFile::sections_of(SectionOwner owner) const {
   return std::make_unique<Reader>(*this, owner);
 }
 
-Result<std::size_t> SnapshotFile::find(SectionOwner owner, std::string_view name) const {
+std::shared_ptr<const Soundness> SnapshotFile::soundness_of(SectionOwner owner) const {
+  return soundness(owner);
+}
+
+std::shared_ptr<Soundness> SnapshotFile::soundness(SectionOwner owner) const {
+  const std::lock_guard lock(mutex_);
+  auto& soundness = soundness_[owner];
+  if (soundness == nullptr) soundness = std::make_shared<Soundness>(source_);
+  return soundness;
+}
+
+Result<const SnapshotEntry*> SnapshotFile::find(SectionOwner owner, std::string_view name) const {
   const auto found = places_.find({owner, name});
   if (found == places_.end()) {
     return fail(ErrorCode::kDataLoss,
-                path_ + " has no section '" + std::string(name) + "' of " +
+                source_->file->path() + " has no section '" + std::string(name) + "' of " +
                     (owner == 0 ? "the store" : "collection " + std::to_string(owner)));
   }
-  return found->second;
+  return &entries()[found->second];
 }
 
-Status SnapshotFile::verify_once(std::size_t entry) const {
-  if (verified_[entry].load(std::memory_order_relaxed) != 0) return {};
-  ENGRAM_TRY(verify(summary_.entries[entry]));
-  verified_[entry].store(1, std::memory_order_relaxed);
+/// Where it is placed it is opened as well.
+Status SnapshotFile::verify(const Entry& entry, const std::atomic<bool>& cancelled) const {
+  std::vector<std::weak_ptr<VerifiedPages>> placed;
+  {
+    const std::lock_guard lock(mutex_);
+    placed = placed_[static_cast<std::size_t>(&entry - entries().data())];
+  }
+  if (placed.empty()) return verify_bytes(entry, cancelled);
+  int outcome = 0;
+  for (const auto& place : placed) {
+    const auto pages = place.lock();
+    if (pages == nullptr) continue;
+    if (const int found = pages->open_all(cancelled); found != 0) outcome = found;
+  }
+  return outcome_of(*source_, entry, outcome);
+}
+
+Status SnapshotFile::verify_bytes(const Entry& entry, const std::atomic<bool>& cancelled) const {
+  for (std::size_t block = 0; block < entry.checksums.size() && !cancelled.load(); ++block) {
+    ENGRAM_TRY(outcome_of(*source_, entry, check_block(*source_, entry, block)));
+  }
   return {};
-}
-
-Status SnapshotFile::verify(const Entry& entry) const {
-  const auto bytes = file_->bytes().subspan(entry.offset, padded(entry.length));
-  if (crc32c(bytes) == entry.checksum) return {};
-  return fail(ErrorCode::kDataLoss, path_ + " is damaged in section '" + entry.name + "', " +
-                                        std::to_string(entry.length) + " bytes at offset " +
-                                        std::to_string(entry.offset));
 }
 
 }  // namespace engram

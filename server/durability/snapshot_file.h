@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,7 +18,9 @@
 #include "core/sections.h"
 #include "server/durability/file_system.h"
 #include "server/durability/snapshot_format.h"
+#include "server/durability/soundness.h"
 #include "server/durability/store_files.h"
+#include "server/durability/verified_pages.h"
 
 namespace engram {
 
@@ -53,11 +56,12 @@ class SnapshotWriter final : public SectionWriter {
   SectionOwner owner_ = 0;
   bool in_section_ = false;
   std::vector<SnapshotEntry> entries_;  // the last is being written if in_section_
+  BlockChecksums checksums_;            // of the section that is being written
   std::string buffer_;                  // of the section that is being written
   std::uint64_t synced_bytes_ = 0;
 };
 
-/// A snapshot that is open. Any thread. Pages that were placed stay when it is closed.
+/// A snapshot that is open. Any thread. What was placed stays when it is closed.
 class SnapshotFile {
  public:
   /// Checks header, footer and table of contents. `id` is the store's; all zero: it is taken from
@@ -65,35 +69,39 @@ class SnapshotFile {
   /// version or another store; kIo.
   static Result<std::unique_ptr<SnapshotFile>> open(const StoreFiles& files, StoreId& id);
 
-  [[nodiscard]] Lsn replay_from() const noexcept;
-  [[nodiscard]] std::int64_t begun_ms() const noexcept;
-  [[nodiscard]] std::uint64_t bytes() const noexcept;
+  [[nodiscard]] Lsn replay_from() const noexcept { return source_->summary.replay_from; }
+  [[nodiscard]] std::int64_t begun_ms() const noexcept { return source_->summary.begun_ms; }
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return source_->file->size(); }
 
-  /// The sections of one owner. section() checks the checksum first; place() leaves it to verify().
-  /// Valid while this file is open.
+  /// The sections of one owner. Valid while this file is open.
   [[nodiscard]] std::unique_ptr<SectionReader> sections_of(SectionOwner owner) const;
 
-  using Entry = SnapshotEntry;
-  [[nodiscard]] const std::vector<Entry>& entries() const noexcept;
+  /// Of what was read and placed of one owner. The same for every call, and outlives the file.
+  [[nodiscard]] std::shared_ptr<const Soundness> soundness_of(SectionOwner owner) const;
 
-  /// Compares a section's checksum with its bytes. Errors: kDataLoss naming file, section and
-  /// place.
-  [[nodiscard]] Status verify(const Entry& entry) const;
+  using Entry = SnapshotEntry;
+  [[nodiscard]] const std::vector<Entry>& entries() const noexcept {
+    return source_->summary.entries;
+  }
+
+  /// Compares a section's checksums with its bytes, and opens it where it was placed. Ends early
+  /// when `cancelled`. Errors: kDataLoss naming file, section and place.
+  [[nodiscard]] Status verify(const Entry& entry, const std::atomic<bool>& cancelled) const;
 
  private:
   class Reader;
 
-  SnapshotFile(std::string path, std::unique_ptr<ReadableFile> file, SnapshotSummary summary);
+  explicit SnapshotFile(SnapshotSource source);
 
-  [[nodiscard]] Result<std::size_t> find(SectionOwner owner, std::string_view name) const;
-  [[nodiscard]] Status verify_once(std::size_t entry) const;
+  [[nodiscard]] Result<const Entry*> find(SectionOwner owner, std::string_view name) const;
+  [[nodiscard]] Status verify_bytes(const Entry& entry, const std::atomic<bool>& cancelled) const;
+  [[nodiscard]] std::shared_ptr<Soundness> soundness(SectionOwner owner) const;
 
-  const std::string path_;
-  const std::unique_ptr<ReadableFile> file_;
-  const SnapshotSummary summary_;
-  std::map<std::pair<SectionOwner, std::string_view>, std::size_t> places_;  // in entries
-  // By entry: 1 if its checksum is known to be right.
-  mutable std::vector<std::atomic<std::uint8_t>> verified_;
+  const std::shared_ptr<const SnapshotSource> source_;
+  std::map<std::pair<SectionOwner, std::string_view>, std::size_t> places_;  // in entries()
+  mutable std::mutex mutex_;                                                 // guards what follows
+  mutable std::map<SectionOwner, std::shared_ptr<Soundness>> soundness_;
+  mutable std::vector<std::vector<std::weak_ptr<VerifiedPages>>> placed_;  // by entry
 };
 
 }  // namespace engram

@@ -51,7 +51,7 @@ Status SnapshotWriter::begin(std::string_view name) {
     }
   }
   ENGRAM_TRY(end_section());
-  entries_.push_back({owner_, std::string(name), file_->size(), 0, 0});
+  entries_.push_back({owner_, std::string(name), file_->size(), 0, {}});
   in_section_ = true;
   return {};
 }
@@ -74,6 +74,7 @@ Status SnapshotWriter::end_section() {
   const std::uint64_t length = entries_.back().length;
   buffer_.append(padded(length) - length, '\0');
   ENGRAM_TRY(flush());
+  entries_.back().checksums = checksums_.take();
   in_section_ = false;
   return {};
 }
@@ -87,7 +88,7 @@ Status SnapshotWriter::flush() {
 Status SnapshotWriter::write_out(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const auto piece = bytes.first(std::min<std::size_t>(bytes.size(), kSyncEvery));
-    entries_.back().checksum = crc32c(piece, entries_.back().checksum);
+    checksums_.add(piece);
     ENGRAM_TRY(file_->append(piece));
     bytes = bytes.subspan(piece.size());
     if (file_->size() - synced_bytes_ >= kSyncEvery) {

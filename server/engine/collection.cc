@@ -3,6 +3,8 @@
 
 #include "server/durability/change.h"
 #include "server/engine/collection_load.h"
+#include "server/engine/quarantine.h"
+#include "server/runtime/log.h"
 
 namespace engram {
 
@@ -41,7 +43,8 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
                .reclaimer = reclaimer_,
                .replacements = replacements_,
                .operations = operations_,
-               .changes = changes_}),
+               .changes = changes_,
+               .soundness = soundness_}),
       surveys_(view_, slots_, operations_),
       tuner_(*made_.index, key_order_, operations_, changes_),
       save_({.traits = traits(),
@@ -90,13 +93,31 @@ void Collection::abandon_waiting() {
   key_order_.abandon_waiting();
 }
 
-Status Collection::load(SectionReader& reader) {
-  return load_collection(reader, {.traits = traits(),
-                                  .index = *made_.index,
-                                  .keys = keys_,
-                                  .slots = slots_,
-                                  .reclaimer = reclaimer_,
-                                  .tuner = tuner_});
+const std::string& Collection::damage(std::string_view name) {
+  if (damage_.empty()) {
+    if (const Status sound = check_soundness(name); !sound) {
+      damage_ = sound.error().message;
+      log_error(damage_);
+    }
+  }
+  return damage_;
+}
+
+Status Collection::check_soundness(std::string_view name) const {
+  if (soundness_ == nullptr || soundness_->holds()) return {};
+  return fail(ErrorCode::kDataLoss, index_label(name) + ": " + soundness_->reason());
+}
+
+Status Collection::load(SectionReader& reader, std::shared_ptr<const Soundness> soundness) {
+  soundness_ = std::move(soundness);
+  ENGRAM_TRY(load_collection(reader, {.traits = traits(),
+                                      .index = *made_.index,
+                                      .keys = keys_,
+                                      .slots = slots_,
+                                      .reclaimer = reclaimer_,
+                                      .tuner = tuner_}));
+  if (soundness_ == nullptr || soundness_->holds()) return {};
+  return fail(ErrorCode::kDataLoss, soundness_->reason());
 }
 
 bool Collection::holds(std::string_view key, std::span<const float> vector, Slot slot) const {

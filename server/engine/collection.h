@@ -34,6 +34,7 @@
 #include "core/result.h"
 #include "core/scratch.h"
 #include "core/slot_set.h"
+#include "server/durability/soundness.h"
 #include "server/engine/change_sink.h"
 #include "server/engine/collection_changes.h"
 #include "server/engine/collection_save.h"
@@ -79,9 +80,13 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::uint64_t id() const noexcept { return changes_.id(); }
   std::string_view kernel_name() const noexcept { return made_.kernel->name(); }
 
-  /// Why the content cannot be trusted; empty if it can.
-  const std::string& damage() const noexcept { return damage_; }
+  /// Why the content cannot be trusted; empty if it can. `name` is what it is called.
+  const std::string& damage(std::string_view name);
   void set_damage(std::string reason) { damage_ = std::move(reason); }
+
+  /// Fails if what was read until now may have been damaged: to be asked before an answer that
+  /// depends on it is given. Any thread. Errors: kDataLoss.
+  [[nodiscard]] Status check_soundness(std::string_view name) const;
 
   // Reading.
 
@@ -156,8 +161,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   // Repeating what a journal says.
 
   /// Fills a new collection with what save() wrote. An index that saves no structure is left empty:
-  /// rebuild() fills it. Errors: kDataLoss, kResourceExhausted; the collection is of no use then.
-  Status load(SectionReader& reader);
+  /// rebuild() fills it. What is placed is verified later: `soundness` says whether it was sound so
+  /// far. Errors: kDataLoss, kResourceExhausted; the collection is of no use then.
+  Status load(SectionReader& reader, std::shared_ptr<const Soundness> soundness = nullptr);
   /// Inserts every loaded vector into the index, on the workers, then calls `done` with the first
   /// error.
   void rebuild(std::function<void(Status)> done) { writer_.rebuild(std::move(done)); }
@@ -182,6 +188,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   const CollectionSpec spec_;
   std::string damage_;
+  std::shared_ptr<const Soundness> soundness_;  // null: nothing was loaded
   const OwnedIndex made_;
   CollectionChanges changes_;
   Operations operations_;

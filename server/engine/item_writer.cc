@@ -125,6 +125,8 @@ void ItemWriter::record_failure(const SlotEntry& entry) {
   if (const SlotEntry* const former = parts_.keys.find(entry.key)) {
     std::vector<float> vector(parts_.store.dim());
     parts_.store.read(former->slot, vector);
+    // Zeros in the place of a vector that could not be read would outlast the damage.
+    if (parts_.soundness != nullptr && !parts_.soundness->holds()) return;
     changes.record(PutVector{changes.id(), former->slot, entry.key, packed(vector)});
   } else {
     changes.record(EraseVector{changes.id(), entry.key});

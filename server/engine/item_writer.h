@@ -20,6 +20,7 @@
 #include "core/index.h"
 #include "core/make_index.h"
 #include "core/result.h"
+#include "server/durability/soundness.h"
 #include "server/engine/collection_changes.h"
 #include "server/engine/key_map.h"
 #include "server/engine/key_order.h"
@@ -45,6 +46,7 @@ class ItemWriter {
     Replacements& replacements;
     Operations& operations;
     CollectionChanges& changes;
+    const std::shared_ptr<const Soundness>& soundness;  // null: nothing was loaded
   };
 
   explicit ItemWriter(const Parts& parts) : parts_(parts) {}

@@ -98,13 +98,16 @@ void Persistence::verify(std::unique_ptr<SnapshotFile> snapshot) {
 
 /// What is damaged is not served any more, and no snapshot makes it look sound.
 void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
-  log_error(reason);
   verification_ = Verification::kFailed;
-  if (owner == kStoreOwner) store_damage_ = reason;
+  if (owner == kStoreOwner) {
+    log_error(reason);
+    store_damage_ = reason;
+  }
   for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
-    // In quarantine it says already why.
-    if (collection->id() != owner || !collection->damage().empty()) continue;
+    // In quarantine, or met by somebody before, it has said already why.
+    if (collection->id() != owner || !collection->damage(name).empty()) continue;
     collection->set_damage(index_label(name) + ": " + reason);
+    log_error(collection->damage(name));
   }
 }
 
@@ -113,7 +116,8 @@ void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
 Status Persistence::soundness() const {
   if (!store_damage_.empty()) return fail(ErrorCode::kDataLoss, store_damage_);
   for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
-    if (!collection->damage().empty()) return fail(ErrorCode::kDataLoss, collection->damage());
+    const std::string& damage = collection->damage(name);
+    if (!damage.empty()) return fail(ErrorCode::kDataLoss, damage);
   }
   return {};
 }
@@ -259,7 +263,7 @@ void Persistence::save_if_due(const SnapshotRules& rules) {
 PersistenceFacts Persistence::facts() {
   std::vector<std::string> damaged;
   for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
-    if (!collection->damage().empty()) damaged.push_back(name);
+    if (!collection->damage(name).empty()) damaged.push_back(name);
   }
   return {.policy = journal_->policy(),
           .journal_health = journal_->health(),

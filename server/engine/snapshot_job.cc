@@ -78,7 +78,7 @@ void SnapshotJob::list_collections() {
     const Value* const value = context_.keyspace.peek(name);
     if (value == nullptr) continue;
     const auto& collection = std::get<std::shared_ptr<Collection>>(*value);
-    collections_.push_back(collection);
+    collections_.emplace_back(name, collection);
     record_creation(changes, name, context_.keyspace.expires_at(name).value_or(kNeverExpires),
                     *collection);
   }
@@ -89,8 +89,8 @@ SnapshotJob::Outcome SnapshotJob::write() {
   auto writer = SnapshotWriter::create(context_.files);
   if (!writer) return {.status = tl::unexpected(std::move(writer.error()))};
   Status status = save_strings(**writer);
-  for (const auto& collection : collections_) {
-    if (status) status = save_collection(*collection, **writer);
+  for (const Named& named : collections_) {
+    if (status) status = save_collection(named, **writer);
   }
   (*writer)->set_owner(kStoreOwner);
   if (status) status = save_text(**writer, kCollectionsSection, collection_changes_);
@@ -129,7 +129,8 @@ std::uint64_t SnapshotJob::take_strings(std::uint64_t cursor, std::string& out) 
   return cursor;
 }
 
-Status SnapshotJob::save_collection(Collection& collection, SnapshotWriter& writer) {
+Status SnapshotJob::save_collection(const Named& named, SnapshotWriter& writer) {
+  Collection& collection = *named.second;
   if (!context_.loop.wait_for(
           [&](LoopTasks::Task ready) { collection.begin_save(std::move(ready)); })) {
     return cancelled();
@@ -137,6 +138,7 @@ Status SnapshotJob::save_collection(Collection& collection, SnapshotWriter& writ
   writer.set_owner(collection.id());
   StoppableWriter stoppable(writer, cancelled_);
   Status status = collection.save(stoppable);
+  if (status) status = collection.check_soundness(named.first);
   context_.loop.call([&] { collection.end_save(); });
   return status;
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -52,11 +53,13 @@ class SnapshotJob {
   SnapshotJob& operator=(const SnapshotJob&) = delete;
 
  private:
+  using Named = std::pair<std::string, std::shared_ptr<Collection>>;
+
   void list_collections();
   Outcome write();
   Status save_strings(SnapshotWriter& writer);
   std::uint64_t take_strings(std::uint64_t cursor, std::string& out);
-  Status save_collection(Collection& collection, SnapshotWriter& writer);
+  Status save_collection(const Named& named, SnapshotWriter& writer);
   void erase_expired();
   Result<Lsn> sync_journal();
   Status save_counters(SnapshotWriter& writer);
@@ -64,7 +67,7 @@ class SnapshotJob {
 
   const Context context_;
   const std::int64_t begun_ms_;
-  std::vector<std::shared_ptr<Collection>> collections_;
+  std::vector<Named> collections_;
   std::string collection_changes_;  // that make them
   std::uint64_t next_collection_id_ = 0;
   std::atomic<bool> cancelled_ = false;

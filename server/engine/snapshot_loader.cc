@@ -37,8 +37,9 @@ Status for_each_change(SectionReader& sections, std::string_view name, Visit&& v
 Status restore_collection(const SnapshotFile& snapshot, const NewCollection& change,
                           RestoredCollections& collections, PendingWork& work) {
   const auto sections = snapshot.sections_of(change.id);
-  const auto restored = collections.restore(
-      change, [&](Collection& collection) { return collection.load(*sections); });
+  const auto restored = collections.restore(change, [&](Collection& collection) {
+    return collection.load(*sections, snapshot.soundness_of(change.id));
+  });
   if (!restored) return tl::unexpected(restored.error());
   if (*restored != nullptr && !(*restored)->spec().primitive->traits.saves_structure) {
     (*restored)->rebuild(work.begin());
@@ -66,6 +67,8 @@ Result<Lsn> load_snapshot(const SnapshotFile& snapshot, Keyspace& keyspace,
     keyspace.reserve_collection_id(next_id - 1);
   }
   ENGRAM_TRY(work.wait_for_all());
+  const auto soundness = snapshot.soundness_of(kStoreOwner);
+  if (!soundness->holds()) return fail(ErrorCode::kDataLoss, soundness->reason());
   return counters->journal_reaches;
 }
 

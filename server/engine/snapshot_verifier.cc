@@ -17,7 +17,7 @@ SnapshotVerifier::SnapshotVerifier(
         prefer_background();
         for (const SnapshotFile::Entry& entry : snapshot_->entries()) {
           if (cancelled_.load()) return;
-          const Status status = snapshot_->verify(entry);
+          const Status status = snapshot_->verify(entry, cancelled_);
           if (status) continue;
           loop.post([damaged, owner = entry.owner, reason = status.error().message] {
             damaged(owner, reason);

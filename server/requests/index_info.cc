@@ -79,6 +79,8 @@ void start(Store&, InfoRequest request, Responder<std::vector<Fact>> responder) 
                       .index_bytes = view.index().memory_bytes()};
       },
       [run] {
+        const Status sound = run->request.index.check_soundness();
+        if (!sound) return run->responder.refuse(sound.error());
         run->responder.take(describe(*run->request.index.collection, std::move(run->found)));
         run->responder.finish(0);
       });

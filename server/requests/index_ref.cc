@@ -32,9 +32,9 @@ Result<IndexRef> find_any_index(Store& store, std::string_view name) {
 
 Result<IndexRef> find_index(Store& store, std::string_view name) {
   auto index = find_any_index(store, name);
-  if (index && !index->collection->damage().empty()) {
-    return fail(ErrorCode::kDataLoss, index->collection->damage());
-  }
+  if (!index) return index;
+  const std::string& damage = index->collection->damage(name);
+  if (!damage.empty()) return fail(ErrorCode::kDataLoss, damage);
   return index;
 }
 

@@ -18,6 +18,9 @@ struct IndexRef {
   std::shared_ptr<Collection> collection;
 
   [[nodiscard]] const IndexSpec& spec() const noexcept { return collection->spec(); }
+
+  /// See Collection::check_soundness(). Any thread.
+  [[nodiscard]] Status check_soundness() const { return collection->check_soundness(name); }
 };
 
 /// Errors: kNotFound, kWrongType for a string, kDataLoss if the index is damaged.

@@ -79,7 +79,9 @@ Result<std::optional<std::vector<float>>> get_vector(Store& store, std::string_v
                                                      std::string_view key) {
   const auto found = find_index(store, index);
   if (!found) return tl::unexpected(found.error());
-  return found->collection->get(key);
+  auto vector = found->collection->get(key);
+  ENGRAM_TRY(found->check_soundness());
+  return vector;
 }
 
 }  // namespace engram

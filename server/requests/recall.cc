@@ -73,7 +73,8 @@ void answer(const RecallRequest& request, const Responder<RecallAnswer>& respond
   const RecallParams params = {
       .options = request.options ? &*request.options : nullptr, .top = request.top, .items = items};
   Recall recall;
-  const Status recalled = view.recaller().recall(cue, params, scratch, recall);
+  Status recalled = view.recaller().recall(cue, params, scratch, recall);
+  if (recalled) recalled = request.index.check_soundness();
   if (!recalled) return responder.take(tl::unexpected(recalled.error()));
   responder.take(named(view, recall));
 }
@@ -83,7 +84,9 @@ void answer(const EnergyRequest& request, const Responder<double>& responder, co
             const SlotSet* items, Scratch& scratch) {
   const RecallParams params = {.options = request.options ? &*request.options : nullptr,
                                .items = items};
-  responder.take(view.recaller().energy(request.state.values(), params, scratch));
+  const auto energy = view.recaller().energy(request.state.values(), params, scratch);
+  const Status sound = request.index.check_soundness();
+  responder.take(sound ? energy : tl::unexpected(sound.error()));
 }
 
 /// Has a worker answer a request that is in order.

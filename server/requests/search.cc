@@ -100,6 +100,7 @@ Status search(const ReadView& view, const SlotSet* items, const Part& part, Scra
       .k = request.k, .ef = request.ef, .options = request.options ? &*request.options : nullptr};
   const auto neighbors = view.search(queries, params, scratch);
   if (!neighbors) return tl::unexpected(neighbors.error());
+  ENGRAM_TRY(request.index.check_soundness());
   run.responder.take(SearchAnswer{part.first, *neighbors});
   return {};
 }

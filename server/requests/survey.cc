@@ -83,7 +83,8 @@ void start(Store& store, TuneRequest request, Responder<Tuning> responder) {
   run->request.index.collection->survey(
       params_of(run->request, true),
       [run](const ReadView&, const Survey& survey) { run->tuning = survey.tuning(); },
-      [run](const Status& surveyed) {
+      [run](Status surveyed) {
+        if (surveyed) surveyed = run->request.index.check_soundness();
         if (!surveyed) return run->responder.refuse(surveyed.error());
         if (!run->tuning) return run->responder.refuse(run->tuning.error());
         if (run->is_step) return adopt(run);
@@ -99,7 +100,8 @@ void start(Store&, DiagnoseRequest request, Responder<std::vector<Fact>> respond
   run->request.index.collection->survey(
       params_of(run->request, false),
       [run](const ReadView&, const Survey& survey) { run->facts.add(survey.diagnosis()); },
-      [run](const Status& surveyed) {
+      [run](Status surveyed) {
+        if (surveyed) surveyed = run->request.index.check_soundness();
         if (!surveyed) return run->responder.refuse(surveyed.error());
         run->responder.take(std::move(run->facts).take());
         run->responder.finish(0);

@@ -32,7 +32,9 @@ class NoSections final : public SectionWriter, public SectionReader {
     return std::span<const std::byte>();
   }
   Result<std::size_t> size(std::string_view) override { return 0; }
-  Status place(std::string_view, std::byte*) override { return {}; }
+  Result<std::unique_ptr<Placement>> place(std::string_view, std::byte*) override {
+    return nullptr;
+  }
 };
 
 TEST_CASE("core/index: a batch is searched query by query unless a primitive knows better") {

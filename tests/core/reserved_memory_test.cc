@@ -136,11 +136,11 @@ class FileSection final : public SectionReader {
     return fail(ErrorCode::kUnsupported, "placed only");
   }
   Result<std::size_t> size(std::string_view /*name*/) override { return bytes_; }
-  Status place(std::string_view /*name*/, std::byte* address) override {
+  Result<std::unique_ptr<Placement>> place(std::string_view /*name*/, std::byte* address) override {
     void* const mapped =
         ::mmap(address, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd_, 0);
     if (mapped != address) return fail(ErrorCode::kIo, "mmap");
-    return {};
+    return nullptr;
   }
 
   std::vector<std::uint32_t> content() const {

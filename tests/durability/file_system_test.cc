@@ -6,7 +6,9 @@
 
 #include <csignal>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/durability/little_endian.h"
@@ -17,6 +19,12 @@ namespace engram::test::file_system_test {
 namespace {
 
 FileSystem& disk = posix_file_system();
+
+std::string content_of(const std::string& path) {
+  const auto file = std::move(*disk.open_for_reading(path));
+  const auto content = std::move(*FileContent::read(*file));
+  return std::string(as_text(content.bytes()));
+}
 
 TEST_CASE("durability/file_system: bytes are appended, cut off and read") {
   const TemporaryDirectory directory;
@@ -30,13 +38,13 @@ TEST_CASE("durability/file_system: bytes are appended, cut off and read") {
     REQUIRE(file->append(as_span("!")));
     REQUIRE(file->sync());
   }
-  CHECK(as_text((*disk.open_for_reading(path))->bytes()) == "hello!");
+  CHECK(content_of(path) == "hello!");
   const auto again = std::move(*disk.open_for_append(path));
   CHECK(again->size() == 6);
   REQUIRE(again->append(as_span("?")));
   CHECK(read_file(path) == "hello!?");
   CHECK((*disk.create(path))->size() == 0);
-  CHECK((*disk.open_for_reading(path))->bytes().empty());
+  CHECK(content_of(path).empty());
 }
 
 TEST_CASE("durability/file_system: a mapped file stays as it was when another takes its name") {
@@ -48,11 +56,27 @@ TEST_CASE("durability/file_system: a mapped file stays as it was when another ta
   const auto old = std::move(*disk.open_for_reading(old_path));
   REQUIRE(disk.rename(new_path, old_path));
   REQUIRE(disk.sync_directory(directory.path()));
-  CHECK(as_text(old->bytes()) == "old");
+  CHECK(as_text(FileContent::read(*old)->bytes()) == "old");
   CHECK(read_file(old_path) == "new");
   REQUIRE(disk.remove(old_path));
   REQUIRE(disk.remove(old_path));
   CHECK(disk.list(directory.path())->empty());
+}
+
+TEST_CASE("durability/file_system: a file that became shorter while it was open is an error") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() + "/file";
+  write_file(path, std::string(10'000, 'x'));
+  const auto file = std::move(*disk.open_for_reading(path));
+  std::filesystem::resize_file(path, 5'000);
+  std::string bytes(1'000, '\0');
+  const std::span<std::byte> room = std::as_writable_bytes(std::span(bytes));
+  CHECK(file->read(4'000, room).has_value());
+  const Status beyond = file->read(4'500, room);
+  REQUIRE_FALSE(beyond);
+  CHECK(beyond.error().code == ErrorCode::kIo);
+  CHECK(beyond.error().message == "cannot read " + path + ": it ends before byte 5500");
+  CHECK_FALSE(FileContent::read(*file));
 }
 
 TEST_CASE("durability/file_system: regular files are listed, in order") {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -40,9 +41,10 @@ Result<std::uint64_t> write(const StoreFiles& files, const Sections& sections, L
 Result<Sections> read(const StoreFiles& files, StoreId id = some_id()) {
   const auto snapshot = SnapshotFile::open(files, id);
   if (!snapshot) return tl::unexpected(snapshot.error());
+  const std::atomic<bool> never = false;
   Sections sections;
   for (const SnapshotEntry& entry : (*snapshot)->entries()) {
-    ENGRAM_TRY((*snapshot)->verify(entry));
+    ENGRAM_TRY((*snapshot)->verify(entry, never));
     const auto reader = (*snapshot)->sections_of(entry.owner);
     const auto section = reader->section(entry.name);
     if (!section) return tl::unexpected(section.error());

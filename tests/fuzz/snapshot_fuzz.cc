@@ -3,6 +3,7 @@
 // are, or as entries of a table of contents around which the rest of a file is made, with checksums
 // that fit, so that the fuzzer comes past those.
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -13,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "server/durability/checksum.h"
 #include "server/durability/little_endian.h"
 #include "server/durability/snapshot_check.h"
 #include "server/durability/snapshot_file.h"
@@ -56,10 +56,13 @@ std::string signed_snapshot(std::string_view input) {
     content.remove_prefix(length);
     file.resize(padded(file.size()));
     const auto section = as_span(std::string_view(file).substr(offset));
-    SnapshotEntry entry{wish.owner % 3U, kNames[wish.name % 4], offset, length, crc32c(section)};
+    BlockChecksums checksums;
+    checksums.add(section);
+    SnapshotEntry entry{wish.owner % 3U, kNames[wish.name % 4], offset, length, checksums.take()};
     if ((wish.mischief & 3) == 3) entry.offset = wish.number << (wish.shift % 64);
     if ((wish.mischief & 12) == 12) entry.length = wish.number << (wish.shift % 64);
-    if ((wish.mischief & 48) == 48) entry.checksum ^= 1;
+    if ((wish.mischief & 48) == 48 && !entry.checksums.empty()) entry.checksums.front() ^= 1;
+    if ((wish.mischief & 192) == 192) entry.checksums.push_back(0);
     summary.entries.push_back(std::move(entry));
   }
   return file + encode_snapshot_end(id, summary, file.size());
@@ -69,16 +72,17 @@ void read(const StoreFiles& files) {
   StoreId id = {};
   const auto snapshot = SnapshotFile::open(files, id);
   if (!snapshot) return;
+  const std::atomic<bool> never = false;
   const std::unique_ptr<std::byte[]> memory(new std::byte[kMostPages * kSnapshotPageBytes]);
   for (const SnapshotEntry& entry : (*snapshot)->entries()) {
     const auto reader = (*snapshot)->sections_of(entry.owner);
-    const bool good = (*snapshot)->verify(entry).has_value();
+    const bool good = (*snapshot)->verify(entry, never).has_value();
     const auto section = reader->section(entry.name);
     if (section.has_value() != good) std::abort();
     if (good && section->size() != entry.length) std::abort();
     if (*reader->size(entry.name) != entry.length) std::abort();
     if (padded(entry.length) <= kMostPages * kSnapshotPageBytes &&
-        !reader->place(entry.name, memory.get())) {
+        reader->place(entry.name, memory.get()).has_value() != good) {
       std::abort();
     }
   }

@@ -7,15 +7,16 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "server/durability/checksum.h"
 #include "server/durability/journal.h"
 #include "server/durability/snapshot_format.h"
 #include "server/durability/store_sections.h"
 #include "server/runtime/process.h"
 #include "tests/server/store_server.h"
 #include "tests/support/files.h"
+#include "tests/support/snapshot_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace engram::quarantine_test {
@@ -79,12 +80,10 @@ struct TwoCollections {
 
   /// Those that have bytes.
   [[nodiscard]] std::vector<SnapshotEntry> entries_of(std::uint64_t owner) const {
-    StoreId id{};
-    auto summary = parse_snapshot(snapshot(), id);
-    REQUIRE(summary.has_value());
-    std::erase_if(summary->entries,
+    SnapshotSummary summary = test::parts_of(snapshot()).summary;
+    std::erase_if(summary.entries,
                   [&](const SnapshotEntry& it) { return it.owner != owner || it.length == 0; });
-    return summary->entries;
+    return summary.entries;
   }
 
   [[nodiscard]] Files with_snapshot(std::string snapshot) const {
@@ -97,25 +96,23 @@ struct TwoCollections {
 /// The snapshot with another content of one section, and checksums that are right.
 std::string edited(std::string snapshot, std::uint64_t owner, std::string_view name,
                    const std::function<void(SnapshotEntry&, std::string& content)>& edit) {
-  StoreId id{};
-  auto summary = parse_snapshot(snapshot, id);
-  REQUIRE(summary.has_value());
+  test::SnapshotParts parts = test::parts_of(snapshot);
   bool found = false;
-  for (SnapshotEntry& entry : summary->entries) {
+  for (SnapshotEntry& entry : parts.summary.entries) {
     if (entry.owner != owner || entry.name != name) continue;
     const std::size_t room = padded(entry.length);
     std::string content = snapshot.substr(entry.offset, entry.length);
     edit(entry, content);
     REQUIRE(padded(entry.length) == room);
     content.resize(room, '\0');
-    entry.checksum = crc32c(std::as_bytes(std::span(content)));
+    BlockChecksums checksums;
+    checksums.add(std::as_bytes(std::span(content)));
+    entry.checksums = checksums.take();
     snapshot.replace(entry.offset, room, content);
     found = true;
   }
   REQUIRE(found);
-  const SnapshotEntry& last = summary->entries.back();
-  const std::uint64_t table = last.offset + padded(last.length);
-  return snapshot.substr(0, table) + encode_snapshot_end(id, *summary, table);
+  return test::with_parts(snapshot, parts);
 }
 
 /// A server over files that are kept from life to life.

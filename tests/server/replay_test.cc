@@ -17,6 +17,7 @@
 #include "tests/support/files.h"
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"
+#include "tests/support/snapshot_text.h"
 #include "tests/support/temporary_directory.h"
 
 namespace engram::replay_test {
@@ -180,14 +181,10 @@ struct Store {
 
 /// The same snapshot, from which the journal is to be replayed as of its first frame.
 std::string replayed_from_the_start(const std::string& snapshot) {
-  StoreId id{};
-  auto summary = parse_snapshot(snapshot, id);
-  REQUIRE(summary.has_value());
-  REQUIRE(summary->replay_from > 1);
-  summary->replay_from = 1;
-  const SnapshotEntry& last = summary->entries.back();
-  const std::uint64_t table = last.offset + padded(last.length);
-  return snapshot.substr(0, table) + encode_snapshot_end(id, *summary, table);
+  test::SnapshotParts parts = test::parts_of(snapshot);
+  REQUIRE(parts.summary.replay_from > 1);
+  parts.summary.replay_from = 1;
+  return test::with_parts(snapshot, parts);
 }
 
 TEST_CASE("server/replay: a journal, alone or after a snapshot, gives every reply to the bit") {

@@ -242,8 +242,7 @@ FaultyFileSystem::NodePtr FaultyFileSystem::node_of(const std::string& path) {
   const auto file = real_.open_for_reading(path);
   NodePtr node;
   if (file)
-    node = std::make_shared<Node>(
-        Node{.kept = (*file)->bytes().size(), .on_disk = {}, .last_bytes = {}});
+    node = std::make_shared<Node>(Node{.kept = (*file)->size(), .on_disk = {}, .last_bytes = {}});
   names_[path] = on_disk_[path] = node;
   return node;
 }
@@ -263,7 +262,9 @@ void FaultyFileSystem::note_cut(const std::string& path, Node& node, std::uint64
 std::string FaultyFileSystem::read(const std::string& path) {
   const auto file = real_.open_for_reading(path);
   ENGRAM_ASSERT(file.has_value());
-  const auto bytes = (*file)->bytes();
+  const auto content = FileContent::read(**file);
+  ENGRAM_ASSERT(content.has_value());
+  const auto bytes = content->bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cerrno>
 #include <cstring>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,7 +22,7 @@ class MemoryFileSystem final : public FileSystem {
   Result<std::unique_ptr<ReadableFile>> open_for_reading(const std::string& path) override {
     const auto found = files_.find(path);
     if (found == files_.end()) return fail(ErrorCode::kNotFound, "there is no " + path);
-    return std::make_unique<File>(found->second);
+    return std::make_unique<File>(path, found->second);
   }
 
   Result<std::vector<std::string>> list(const std::string&) override {
@@ -44,9 +46,12 @@ class MemoryFileSystem final : public FileSystem {
  private:
   class File final : public ReadableFile {
    public:
-    explicit File(const std::string& content) : content_(content) {}
-    std::span<const std::byte> bytes() const noexcept override {
-      return std::as_bytes(std::span(content_));
+    File(std::string path, const std::string& content)
+        : ReadableFile(std::move(path), content.size()), content_(content) {}
+    int try_read(std::uint64_t offset, std::span<std::byte> bytes) const noexcept override {
+      if (offset > content_.size() || bytes.size() > content_.size() - offset) return ENODATA;
+      std::memcpy(bytes.data(), content_.data() + offset, bytes.size());
+      return 0;
     }
     Status place(std::uint64_t offset, std::size_t length, std::byte* address) const override {
       std::memcpy(address, content_.data() + offset, length);

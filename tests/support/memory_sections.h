@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -61,14 +62,14 @@ class MemorySectionReader final : public SectionReader {
     return bytes->size();
   }
 
-  Status place(std::string_view name, std::byte* address) override {
+  Result<std::unique_ptr<Placement>> place(std::string_view name, std::byte* address) override {
     const auto bytes = section(name);
     if (!bytes) return tl::unexpected(bytes.error());
     placed_.emplace(name);
     const std::size_t whole_pages = round_up(bytes->size(), kPageBytes);
     std::fill(std::copy(bytes->begin(), bytes->end(), address), address + whole_pages,
               std::byte{0});
-    return {};
+    return nullptr;
   }
 
   /// The sections that were placed: a reader of files would not have verified them.

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/durability/verified_pages.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <map>
+#include <string>
+#include <utility>
+
+namespace engram {
+namespace {
+
+/// What is opened between closed pages makes up to two mappings of the process more, of which it
+/// may have 65,530 by default. So many are opened block by block, so many more in larger spans;
+/// then whole sections are. The verifier makes them one again.
+constexpr std::size_t kMostBlocks = 8192;
+constexpr std::size_t kMostTouched = 24'576;
+constexpr std::size_t kSpanBlocks = 16;
+constexpr std::size_t kSpansOfSection = 4096;
+
+/// What the verifier opens at once.
+constexpr std::size_t kBackgroundBytes = std::size_t{1} << 20;
+
+std::atomic<std::size_t> all_touched{0};
+
+/// The pages that are watched, and the handler of their faults. The lock is never held where memory
+/// of a snapshot is touched, so the handler may take it.
+class FaultTable {
+ public:
+  static FaultTable& instance() {
+    static auto* const table = new FaultTable;  // faults may come until the very end
+    return *table;
+  }
+
+  void add(std::uintptr_t begin, VerifiedPages& pages) {
+    const std::lock_guard lock(mutex_);
+    install(SIGSEGV, former_segv_);
+    install(SIGBUS, former_bus_);
+    pages_[begin] = &pages;
+  }
+
+  void remove(std::uintptr_t begin) {
+    const std::lock_guard lock(mutex_);
+    pages_.erase(begin);
+  }
+
+  /// What contains `address` lives on: whoever touched it sees to that.
+  VerifiedPages* find(std::uintptr_t address) {
+    const std::lock_guard lock(mutex_);
+    auto next = pages_.upper_bound(address);
+    if (next == pages_.begin()) return nullptr;
+    VerifiedPages* const pages = std::prev(next)->second;
+    return pages->contains(address) ? pages : nullptr;
+  }
+
+ private:
+  static void handle(int signal, siginfo_t* info, void* context);
+  static void install(int signal, struct sigaction& former);
+  void pass_on(int signal, siginfo_t* info, void* context) const;
+
+  std::mutex mutex_;
+  std::map<std::uintptr_t, VerifiedPages*> pages_;  // by their begin
+  struct sigaction former_segv_ {};
+  struct sigaction former_bus_ {};
+};
+
+/// Every time: whoever else is in the process may have put a handler over this one.
+void FaultTable::install(int signal, struct sigaction& former) {
+  struct sigaction current {};
+  ::sigaction(signal, nullptr, &current);
+  if ((current.sa_flags & SA_SIGINFO) != 0 && current.sa_sigaction == handle) return;
+  former = current;
+  struct sigaction action {};
+  action.sa_sigaction = handle;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  ::sigaction(signal, &action, nullptr);
+}
+
+void FaultTable::handle(int signal, siginfo_t* info, void* context) {
+  const int saved_errno = errno;
+  FaultTable& table = instance();
+  const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
+  // A signal that was sent, by kill() say, has no address.
+  VerifiedPages* const pages = info->si_code > 0 ? table.find(address) : nullptr;
+  if (pages != nullptr) {
+    pages->touch(address, signal == SIGBUS);
+  } else {
+    table.pass_on(signal, info, context);
+  }
+  errno = saved_errno;
+}
+
+void FaultTable::pass_on(int signal, siginfo_t* info, void* context) const {
+  const struct sigaction& former = signal == SIGSEGV ? former_segv_ : former_bus_;
+  if ((former.sa_flags & SA_SIGINFO) != 0) return former.sa_sigaction(signal, info, context);
+  if (former.sa_handler != SIG_DFL && former.sa_handler != SIG_IGN) {
+    return former.sa_handler(signal);
+  }
+  // The instruction is tried again, or the signal sent again, and ends the process.
+  ::sigaction(signal, &former, nullptr);
+  if (info->si_code <= 0) ::raise(signal);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<VerifiedPages>> VerifiedPages::close(
+    std::shared_ptr<const SnapshotSource> source, const SnapshotEntry& entry, std::byte* address,
+    std::shared_ptr<Soundness> soundness) {
+  std::shared_ptr<VerifiedPages> pages(
+      new VerifiedPages(std::move(source), entry, address, std::move(soundness)));
+  if (::mprotect(address, pages->bytes_, PROT_NONE) != 0) {
+    return fail(ErrorCode::kResourceExhausted, "cannot protect " + std::to_string(pages->bytes_) +
+                                                   " bytes of memory: " + std::strerror(errno));
+  }
+  FaultTable::instance().add(pages->begin_, *pages);
+  return pages;
+}
+
+VerifiedPages::VerifiedPages(std::shared_ptr<const SnapshotSource> source,
+                             const SnapshotEntry& entry, std::byte* address,
+                             std::shared_ptr<Soundness> soundness)
+    : source_(std::move(source)),
+      entry_(entry),
+      begin_(reinterpret_cast<std::uintptr_t>(address)),
+      bytes_(padded(entry.length)),
+      soundness_(std::move(soundness)),
+      is_open_(entry.checksums.size()) {}
+
+void VerifiedPages::detach() {
+  FaultTable::instance().remove(begin_);
+  forget_touched();
+  const std::lock_guard lock(mutex_);
+  is_attached_ = false;
+}
+
+/// Another thread may have opened or condemned the block meanwhile: then the load is tried again.
+void VerifiedPages::touch(std::uintptr_t address, bool is_lost) noexcept {
+  const std::size_t block = (address - begin_) / entry_.block_bytes;
+  if (is_lost) {
+    const int outcome = check_block(*source_, entry_, block);
+    return condemn(outcome != 0 ? outcome : EIO);
+  }
+  if (is_open_[block].load(std::memory_order_acquire)) return;
+  const Blocks blocks = blocks_around(block);
+  if (const int outcome = verify(blocks); outcome != 0) return condemn(outcome);
+  if (open(blocks)) return;
+  // No room for one more mapping: one for all needs none.
+  const Blocks all = {0, is_open_.size()};
+  if (const int outcome = verify(all); outcome != 0) return condemn(outcome);
+  if (!open(all)) condemn(ENOMEM);
+}
+
+VerifiedPages::Blocks VerifiedPages::blocks_around(std::size_t block) noexcept {
+  const std::size_t touched = all_touched.fetch_add(1, std::memory_order_relaxed);
+  touched_.fetch_add(1, std::memory_order_relaxed);
+  if (touched < kMostBlocks) return {block, block + 1};
+  const std::size_t count = is_open_.size();
+  const std::size_t span =
+      touched < kMostTouched ? std::max(kSpanBlocks, count / kSpansOfSection) : count;
+  const std::size_t begin = block / span * span;
+  return {begin, std::min(begin + span, count)};
+}
+
+/// What was opened bit by bit is one mapping now, or none.
+void VerifiedPages::forget_touched() noexcept {
+  all_touched.fetch_sub(touched_.exchange(0), std::memory_order_relaxed);
+}
+
+int VerifiedPages::verify(Blocks blocks) const noexcept {
+  for (std::size_t block = blocks.begin; block < blocks.end; ++block) {
+    if (is_open_[block].load(std::memory_order_acquire)) continue;
+    if (const int outcome = check_block(*source_, entry_, block); outcome != 0) return outcome;
+  }
+  return 0;
+}
+
+bool VerifiedPages::open(Blocks blocks) noexcept {
+  const std::size_t begin = blocks.begin * entry_.block_bytes;
+  const std::size_t end = std::min<std::size_t>(blocks.end * entry_.block_bytes, bytes_);
+  if (::mprotect(reinterpret_cast<void*>(begin_ + begin), end - begin, PROT_READ | PROT_WRITE) !=
+      0) {
+    return false;
+  }
+  for (std::size_t block = blocks.begin; block < blocks.end; ++block) {
+    is_open_[block].store(true, std::memory_order_release);
+  }
+  return true;
+}
+
+/// All of the section: damage seldom comes alone, and the collection is lost either way.
+void VerifiedPages::condemn(int outcome) noexcept {
+  soundness_->condemn(entry_, outcome);
+  outcome_.store(outcome);
+  void* const zeros = ::mmap(reinterpret_cast<void*>(begin_), bytes_, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+  if (zeros == MAP_FAILED) std::abort();
+  for (auto& block : is_open_) block.store(true, std::memory_order_release);
+  forget_touched();
+}
+
+int VerifiedPages::open_all(const std::atomic<bool>& cancelled) {
+  const std::size_t step = std::max<std::size_t>(kBackgroundBytes / entry_.block_bytes, 1);
+  for (std::size_t begin = 0; begin < is_open_.size() && !cancelled.load(); begin += step) {
+    const Blocks blocks = {begin, std::min(begin + step, is_open_.size())};
+    int outcome = verify(blocks);
+    const std::lock_guard lock(mutex_);
+    if (!is_attached_ || outcome_.load() != 0) break;
+    if (outcome == 0 && !open(blocks)) outcome = ENOMEM;
+    if (outcome != 0) condemn(outcome);
+  }
+  if (!cancelled.load()) forget_touched();
+  return outcome_.load();
+}
+
+}  // namespace engram
