@@ -14,6 +14,13 @@ constexpr std::size_t round_up(std::size_t value, std::size_t multiple) noexcept
   return (value + multiple - 1) / multiple * multiple;
 }
 
+/// Frees bytes that were allocated on a kRowAlignment boundary.
+struct FreeAligned {
+  void operator()(std::byte* bytes) const noexcept {
+    ::operator delete (bytes, std::align_val_t{kRowAlignment});
+  }
+};
+
 /// Scratch bytes on a kRowAlignment boundary that grow and never shrink, so that a worker allocates
 /// only for the largest query it has met. Contents are lost on growth. Not thread-safe.
 class AlignedBuffer {
@@ -30,13 +37,7 @@ class AlignedBuffer {
   }
 
  private:
-  struct Free {
-    void operator()(std::byte* bytes) const noexcept {
-      ::operator delete (bytes, std::align_val_t{kRowAlignment});
-    }
-  };
-
-  std::unique_ptr<std::byte, Free> data_;
+  std::unique_ptr<std::byte, FreeAligned> data_;
   std::size_t capacity_ = 0;
 };
 

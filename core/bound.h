@@ -27,7 +27,7 @@ class Bound {
     std::array<const std::byte*, kBatch> rows;
     for (std::size_t begin = 0; begin < slots.size(); begin += kBatch) {
       const std::size_t count = std::min(kBatch, slots.size() - begin);
-      for (std::size_t i = 0; i < count; ++i) rows[i] = rows_->row(slots[begin + i]);
+      rows_->rows(slots.subspan(begin, count), rows.data());
       kernel_->gather(query_, {rows.data(), count}, scores.subspan(begin, count));
     }
   }

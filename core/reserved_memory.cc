@@ -3,9 +3,14 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <string>
+
+#include "core/assert.h"
 
 namespace engram {
 namespace {
@@ -31,9 +36,9 @@ Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
   const std::size_t size = round_up(bytes, kPageBytes);
   const std::size_t slack = size >= kHugePage ? kHugePage : 0;
   if (all_reserved.load(std::memory_order_relaxed) + size > kMostReserved) {
-    return fail(ErrorCode::kResourceExhausted,
-                "no address space for another index: this process has reserved 64 TiB, which is "
-                "1,600 indexes of M = 16");
+    return fail(ErrorCode::kResourceExhausted, "no address space for another " +
+                                                   std::to_string(size) +
+                                                   " bytes: this process has reserved 64 TiB");
   }
   const int protection = access == Access::kNone ? PROT_NONE : PROT_READ | PROT_WRITE;
   void* const mapped =
@@ -88,6 +93,42 @@ Status MappedMemory::place(SectionReader& reader, std::string_view name) {
 
 void MappedMemory::prefer_huge_pages() noexcept {
   ::madvise(data_, size_, MADV_HUGEPAGE);
+}
+
+Result<FixedMemory> FixedMemory::allocate(std::size_t bytes) {
+  FixedMemory memory;
+  memory.size_ = bytes;
+  if (bytes == 0) return memory;
+  if (bytes > kLargestOnHeap) {
+    auto pages = MappedMemory::map(bytes, MappedMemory::Access::kReadWrite);
+    if (!pages) return tl::unexpected(std::move(pages.error()));
+    memory.pages_ = std::move(*pages);
+    return memory;
+  }
+  const std::size_t size = round_up(bytes, kRowAlignment);
+  void* const heap = ::operator new (size, std::align_val_t{kRowAlignment}, std::nothrow);
+  if (heap == nullptr) {
+    return fail(ErrorCode::kResourceExhausted,
+                "cannot allocate " + std::to_string(bytes) + " bytes of memory");
+  }
+  std::memset(heap, 0, size);
+  memory.heap_.reset(static_cast<std::byte*>(heap));
+  return memory;
+}
+
+Status FixedMemory::fill(SectionReader& reader, std::string_view name) {
+  const auto bytes = reader.size(name);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (*bytes != size_) {
+    return fail(ErrorCode::kDataLoss, "section '" + std::string(name) + "' has " +
+                                          std::to_string(*bytes) + " bytes, " +
+                                          std::to_string(size_) + " were expected");
+  }
+  if (heap_ == nullptr) return pages_.place(reader, name);
+  const auto section = reader.section(name);
+  if (!section) return tl::unexpected(section.error());
+  std::memcpy(heap_.get(), section->data(), size_);
+  return {};
 }
 
 }  // namespace engram

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory that grows without moving: address space is reserved at once, pages are committed as they
-// are needed. This is what lets readers walk an array, lock-free, while a writer extends it.
+// Pages straight from the system, and memory of a fixed size.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <memory>
-#include <mutex>
-#include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 #include "core/aligned_buffer.h"
-#include "core/assert.h"
 #include "core/result.h"
 #include "core/sections.h"
 
@@ -78,102 +71,33 @@ class MappedMemory {
   std::unique_ptr<Placement> placement_;
 };
 
-/// An array of up to `capacity` T, zero-initialised, whose elements never move.
-///
-/// Threads: ensure() may be called by several threads at once. An element may be used by any thread
-/// that has learnt, through a synchronising operation, that an ensure() covering it has returned.
-template <class T>
-class ReservedArray {
-  static_assert(std::is_trivially_destructible_v<T>, "pages are given back without destructors");
-
+/// Zeroed bytes of a size that does not change, 64-byte aligned: of the heap if they are few, else
+/// pages of their own. So small indexes hold no mappings, of which a process may have 65,530.
+class FixedMemory {
  public:
-  /// Reserves address space only. Errors: kResourceExhausted.
-  Status reserve(std::size_t capacity) {
-    auto memory = MappedMemory::map(capacity * sizeof(T), MappedMemory::Access::kNone);
-    if (!memory) return tl::unexpected(std::move(memory.error()));
-    memory_ = std::move(*memory);
-    return {};
-  }
+  /// Errors: kResourceExhausted.
+  static Result<FixedMemory> allocate(std::size_t bytes);
 
-  /// Makes elements [0, count) usable; new ones are all zero bytes. Errors: kResourceExhausted when
-  /// memory, or the reserved capacity, runs out.
-  Status ensure(std::size_t count) {
-    if (count <= committed_.load(std::memory_order_acquire)) return {};
-    return grow(count);
-  }
+  FixedMemory() = default;
 
-  /// Fills an array of which nothing was used yet with the `count` elements of section `name`, by
-  /// placing it: see SectionReader::place. It grows behind them as ever. Elements from `count` to
-  /// committed() are zero unless the file is damaged. On an error the array is to be discarded.
-  /// Errors: kDataLoss unless the section has exactly `count` elements; kResourceExhausted.
-  Status adopt(SectionReader& reader, std::string_view name, std::size_t count) {
-    const auto section_bytes = reader.size(name);
-    if (!section_bytes) return tl::unexpected(section_bytes.error());
-    if (*section_bytes % sizeof(T) != 0 || *section_bytes / sizeof(T) != count) {
-      return fail(ErrorCode::kDataLoss, "section '" + std::string(name) + "' has " +
-                                            std::to_string(*section_bytes) + " bytes, " +
-                                            std::to_string(count) + " entries of " +
-                                            std::to_string(sizeof(T)) + " were expected");
-    }
-    if (count > capacity()) return exhausted(count);
-    const std::lock_guard lock(mutex_);
-    ENGRAM_ASSERT(bytes_ == 0);
-    if (*section_bytes >= kLargestStep) memory_.prefer_huge_pages();
-    ENGRAM_TRY(memory_.place(reader, name));
-    publish(round_up(*section_bytes, kPageBytes));
-    return {};
-  }
+  std::byte* data() const noexcept { return heap_ != nullptr ? heap_.get() : pages_.data(); }
+  std::size_t size() const noexcept { return size_; }
 
-  T& operator[](std::size_t i) noexcept {
-    ENGRAM_DASSERT(i < committed_.load(std::memory_order_relaxed));
-    return data()[i];
-  }
-  const T& operator[](std::size_t i) const noexcept {
-    ENGRAM_DASSERT(i < committed_.load(std::memory_order_relaxed));
-    return data()[i];
-  }
+  /// Takes the bytes of the section `name`: places them, see SectionReader::place, or copies them
+  /// if they are few. Errors: kDataLoss unless it has size() bytes; those of the reader.
+  Status fill(SectionReader& reader, std::string_view name);
 
-  T* data() noexcept { return reinterpret_cast<T*>(memory_.data()); }
-  const T* data() const noexcept { return reinterpret_cast<const T*>(memory_.data()); }
-
-  std::size_t capacity() const noexcept { return memory_.size() / sizeof(T); }
-  std::size_t committed() const noexcept { return committed_.load(std::memory_order_acquire); }
-  std::size_t committed_bytes() const noexcept { return committed() * sizeof(T); }
+  /// See MappedMemory::prefer_huge_pages.
+  void prefer_huge_pages() noexcept {
+    if (size_ >= kHugePage) pages_.prefer_huge_pages();
+  }
 
  private:
-  static constexpr std::size_t kFirstStep = std::size_t{64} << 10;
-  static constexpr std::size_t kLargestStep = std::size_t{8} << 20;
+  static constexpr std::size_t kLargestOnHeap = std::size_t{256} << 10;
 
-  Status grow(std::size_t count) {
-    const std::lock_guard lock(mutex_);
-    if (count > capacity()) return exhausted(count);
-    const std::size_t old_bytes = bytes_;
-    if (count * sizeof(T) <= old_bytes) return {};
-    // Steps double up to a limit: small indexes stay small, large ones do not call often.
-    const std::size_t step = std::clamp(old_bytes, kFirstStep, kLargestStep);
-    const std::size_t wanted = (count * sizeof(T) + step - 1) / step * step;
-    const std::size_t bytes = std::min(wanted, memory_.size());
-    ENGRAM_TRY(memory_.commit(bytes));
-    if (bytes >= kLargestStep && old_bytes < kLargestStep) memory_.prefer_huge_pages();
-    publish(bytes);
-    return {};
-  }
-
-  void publish(std::size_t bytes) noexcept {
-    bytes_ = bytes;
-    committed_.store(bytes / sizeof(T), std::memory_order_release);
-  }
-
-  tl::unexpected<Error> exhausted(std::size_t count) const {
-    return fail(ErrorCode::kResourceExhausted, "reserved address space holds " +
-                                                   std::to_string(capacity()) + " entries, " +
-                                                   std::to_string(count) + " needed");
-  }
-
-  MappedMemory memory_;
-  std::mutex mutex_;                       // guards growth, not elements
-  std::size_t bytes_ = 0;                  // committed; guarded by mutex_
-  std::atomic<std::size_t> committed_{0};  // in elements
+  std::unique_ptr<std::byte, FreeAligned> heap_;
+  MappedMemory pages_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace engram

@@ -4,69 +4,217 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <new>
 #include <string>
+#include <vector>
+
+#include "core/slot_set.h"
 
 namespace engram {
+
+/// What a RowBlocks owns. Nothing is given back before the end: readers may still look at it.
+struct RowBlocks::Memory {
+  std::vector<FixedMemory> heap;
+  std::vector<std::unique_ptr<Block[]>> tables;  // the last is blocks_
+  std::vector<MappedMemory> chunks;              // of mapped blocks
+  std::size_t given = 0;                         // bytes of chunks.back() that are blocks
+  std::size_t blocks = 0;
+  std::size_t block_capacity = 0;  // of blocks_
+  std::size_t room = 0;            // rows that blocks have, ready or not
+  bool last_is_mapped = false;     // the last block
+};
+
 namespace {
 
-/// At most a huge page: large enough that a scan seldom changes blocks, small enough to be given
-/// out lazily.
-constexpr std::size_t kBlockBytes = kHugePage;
+/// Of rows of a few bytes.
+constexpr std::size_t kRowsOfSmallBlock = 16;
 
-/// Blocks of one mapping: address space, of which memory is taken as blocks are.
-constexpr std::size_t kChunkBlocks = 32;
+/// What is taken from the heap at once: as much as there is already, and no more than this.
+constexpr std::size_t kLargestSlab = std::size_t{8} << 10;
+
+/// Mapped blocks come in chunks: address space, of which memory is taken as blocks are. The first
+/// chunk is a huge page or what was placed, and is taken in steps that double, on small pages: most
+/// stores never fill it.
+constexpr std::size_t kLargerChunk = 32;
+constexpr std::size_t kFirstStep = std::size_t{64} << 10;
+
+/// A section of at most so many bytes is copied. A placed one costs two mappings.
+constexpr std::size_t kCopiedBytes = std::size_t{64} << 10;
 
 /// What is handed to a writer at once.
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 
-unsigned block_shift(std::size_t row_bytes) {
-  const std::size_t rows = std::bit_floor(kBlockBytes / row_bytes);
-  return static_cast<unsigned>(std::countr_zero(rows));
+unsigned log2_floor(std::size_t value) {
+  return static_cast<unsigned>(std::bit_width(value)) - 1;
+}
+
+/// A block's rows fill whole pages where they can, so that sections are rows without gaps.
+unsigned block_shift(std::size_t row_bytes, const RowLayout& layout) {
+  if (layout.block_bytes == 0) return log2_floor(kRowsOfSmallBlock);
+  const unsigned wanted = log2_floor(std::max(layout.block_bytes / row_bytes, std::size_t{1}));
+  const unsigned whole_pages =
+      log2_floor(std::max(kPageBytes >> std::countr_zero(row_bytes), std::size_t{1}));
+  const unsigned most = log2_floor(kHugePage / row_bytes);
+  return std::min(std::max(wanted, whole_pages), most);
+}
+
+tl::unexpected<Error> out_of_heap(std::size_t bytes) {
+  return fail(ErrorCode::kResourceExhausted,
+              "cannot allocate " + std::to_string(bytes) + " bytes of memory");
 }
 
 }  // namespace
 
-RowBlocks::RowBlocks(std::size_t row_bytes)
-    : row_bytes_(row_bytes), shift_(block_shift(row_bytes)), mask_((Slot{1} << shift_) - 1) {}
+RowBlocks::RowBlocks(std::size_t row_bytes, const RowLayout& layout)
+    : row_bytes_(row_bytes),
+      shift_(block_shift(row_bytes, layout)),
+      mask_((std::size_t{1} << shift_) - 1),
+      heap_rows_(layout.heap_bytes / row_bytes),
+      moves_(layout.moves) {
+  ENGRAM_ASSERT(row_bytes > 0 && row_bytes <= kHugePage);
+}
+
+RowBlocks::~RowBlocks() = default;
+
+RowBlocks::Memory& RowBlocks::memory() {
+  if (memory_ == nullptr) memory_ = std::make_unique<Memory>();
+  return *memory_;
+}
 
 Status RowBlocks::grow(std::size_t slot_end) {
   const std::lock_guard lock(mutex_);
-  while (slot_end > block_count_.load(std::memory_order_relaxed) << shift_) {
-    ENGRAM_TRY(add_block());
+  if (slot_end > kMaxSlots) {
+    return fail(ErrorCode::kResourceExhausted, "an index has room for " +
+                                                   std::to_string(kMaxSlots) + " rows, " +
+                                                   std::to_string(slot_end) + " needed");
+  }
+  Memory& mine = memory();
+  for (std::size_t ready = ready_.load(); ready < slot_end; ready = ready_.load()) {
+    if (ready == mine.room) ENGRAM_TRY(add_room(slot_end));
+    std::size_t end = mine.room;
+    if (mine.last_is_mapped) {
+      if (mine.chunks.size() == 1) {
+        const std::size_t step = std::max(ready * row_bytes_, kFirstStep) / row_bytes_ + 1;
+        end = std::min(end, std::max(slot_end, ready + step));
+      }
+      ENGRAM_TRY(commit_block(end));
+    }
+    ready_.store(end, std::memory_order_release);
   }
   return {};
 }
 
-Status RowBlocks::add_block() {
-  const std::size_t count = block_count_.load(std::memory_order_relaxed);
-  if (memory_.empty() || given_ + block_bytes() > memory_.back().size()) {
-    ENGRAM_TRY(add_chunk());
+/// Makes room for one row more at least, and for those below `slot_end` if that is cheap.
+Status RowBlocks::add_room(std::size_t slot_end) {
+  Memory& mine = memory();
+  if (moves_) {
+    const bool is_on_heap = mine.chunks.empty();
+    if (is_on_heap && slot_end <= heap_rows_) return move_on_heap(slot_end);
+    return map_block();
   }
-  ENGRAM_TRY(blocks_.ensure(count + 1));
-  MappedMemory& chunk = memory_.back();
-  const std::size_t end = given_ + block_bytes();
-  ENGRAM_TRY(chunk.commit(std::min(chunk.size(), round_up(end, kHugePage))));
-  blocks_[count] = chunk.data() + given_;
-  given_ = end;
-  block_count_.store(count + 1, std::memory_order_release);
+  return mine.room < heap_rows_ ? add_heap_blocks(slot_end) : map_block();
+}
+
+/// Copies the first block to a place twice as large. The former place stays, for those who are
+/// reading there.
+Status RowBlocks::move_on_heap(std::size_t slot_end) {
+  Memory& mine = memory();
+  const std::size_t wanted = std::max(slot_end, 2 * mine.room);
+  const std::size_t rows = std::min({wanted, heap_rows_, rows_per_block()});
+  auto place = FixedMemory::allocate(rows * row_bytes_);
+  if (!place) return tl::unexpected(std::move(place.error()));
+  if (!mine.heap.empty()) {
+    std::memcpy(place->data(), mine.heap.back().data(), mine.room * row_bytes_);
+  }
+  ENGRAM_TRY(set_block(0, place->data()));
+  mine.heap.push_back(std::move(*place));
+  mine.room = rows;
+  return {};
+}
+
+Status RowBlocks::add_heap_blocks(std::size_t slot_end) {
+  Memory& mine = memory();
+  const std::size_t slab_rows = std::min(mine.room, kLargestSlab / row_bytes_);
+  const std::size_t rows =
+      round_up(std::max({slot_end - mine.room, slab_rows, std::size_t{1}}), rows_per_block());
+  auto slab = FixedMemory::allocate(rows / rows_per_block() * block_bytes());
+  if (!slab) return tl::unexpected(std::move(slab.error()));
+  for (std::size_t i = 0; i < rows / rows_per_block(); ++i) {
+    ENGRAM_TRY(set_block(mine.blocks, slab->data() + i * block_bytes()));
+  }
+  mine.heap.push_back(std::move(*slab));
+  mine.room = mine.blocks << shift_;
+  mine.last_is_mapped = false;
   return {};
 }
 
 /// A block is seldom as long as a huge page, but the blocks of a chunk together are as long as
 /// many.
-Status RowBlocks::add_chunk() {
-  const bool is_first = memory_.empty();
-  const std::size_t blocks = is_first ? 1 : kChunkBlocks;
-  auto memory = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kNone);
-  if (!memory) return tl::unexpected(std::move(memory.error()));
-  // The first block stays on small pages: a collection of ten vectors should not take 2 MiB.
-  if (!is_first) memory->prefer_huge_pages();
-  memory_.push_back(std::move(*memory));
-  given_ = 0;
+Status RowBlocks::map_block() {
+  Memory& mine = memory();
+  if (mine.chunks.empty() || mine.given + block_bytes() > mine.chunks.back().size()) {
+    const bool is_first = mine.chunks.empty();
+    const std::size_t blocks =
+        std::max(kHugePage / block_bytes(), std::size_t{1}) * (is_first ? 1 : kLargerChunk);
+    auto chunk = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kNone);
+    if (!chunk) return tl::unexpected(std::move(chunk.error()));
+    if (!is_first) chunk->prefer_huge_pages();
+    mine.chunks.push_back(std::move(*chunk));
+    mine.given = 0;
+  }
+  std::byte* const address = mine.chunks.back().data() + mine.given;
+  const bool takes_over = moves_ && mine.blocks == 1 && mine.room < rows_per_block();
+  if (takes_over) {  // from the heap
+    ENGRAM_TRY(mine.chunks.back().commit(mine.room * row_bytes_));
+    std::memcpy(address, mine.heap.back().data(), mine.room * row_bytes_);
+  }
+  ENGRAM_TRY(set_block(takes_over ? 0 : mine.blocks, address));
+  mine.given += block_bytes();
+  mine.room = mine.blocks << shift_;
+  mine.last_is_mapped = true;
   return {};
 }
 
-std::size_t RowBlocks::section_bytes(Slot slot_end) const noexcept {
+/// Makes the last block, which is mapped, usable up to the row before `slot_end`.
+Status RowBlocks::commit_block(std::size_t slot_end) {
+  Memory& mine = memory();
+  MappedMemory& chunk = mine.chunks.back();
+  const std::size_t begin = (mine.blocks - 1) << shift_;
+  const std::size_t end = mine.given - block_bytes() + (slot_end - begin) * row_bytes_;
+  const bool is_first = mine.chunks.size() == 1;
+  return chunk.commit(is_first ? end : std::min(chunk.size(), round_up(end, kHugePage)));
+}
+
+/// Says where a block is: a new one, or the first, which has moved. A table that is full is
+/// replaced: what it says stays true for those who are reading it.
+Status RowBlocks::set_block(std::size_t block, std::byte* address) {
+  Memory& mine = memory();
+  Block* table = blocks_.load(std::memory_order_relaxed);
+  if (block >= mine.block_capacity) {
+    const std::size_t capacity = std::max(std::size_t{1}, 2 * mine.block_capacity);
+    std::unique_ptr<Block[]> larger(new (std::nothrow) Block[capacity]);
+    if (larger == nullptr) return out_of_heap(capacity * sizeof(Block));
+    for (std::size_t i = 0; i < mine.blocks; ++i) {
+      larger[i].store(table[i].load(std::memory_order_relaxed), std::memory_order_relaxed);
+    }
+    table = larger.get();
+    blocks_.store(table, std::memory_order_release);
+    mine.tables.push_back(std::move(larger));
+    mine.block_capacity = capacity;
+  }
+  table[block].store(address, std::memory_order_release);
+  mine.blocks = std::max(mine.blocks, block + 1);
+  return {};
+}
+
+std::size_t RowBlocks::bookkeeping_bytes() const noexcept {
+  const std::lock_guard lock(mutex_);
+  if (memory_ == nullptr) return 0;
+  return sizeof(Memory) + memory_->block_capacity * sizeof(Block) +
+         memory_->heap.capacity() * sizeof(FixedMemory);
+}
+
+std::size_t RowBlocks::section_bytes(std::size_t slot_end) const noexcept {
   return (slot_end >> shift_) * block_bytes() + (slot_end & mask_) * row_bytes_;
 }
 
@@ -74,7 +222,7 @@ Status RowBlocks::save(SectionWriter& writer, std::string_view name, const SlotS
   ENGRAM_TRY(writer.begin(name));
   const Slot end = stored.end();
   const std::size_t piece_rows =
-      std::min(rows_per_block(), std::max(kPieceBytes / row_bytes_, 1UL));
+      std::min(rows_per_block(), std::max(kPieceBytes / row_bytes_, std::size_t{1}));
   const std::vector<std::byte> padding(block_bytes() - rows_per_block() * row_bytes_);
   std::vector<std::byte> piece;
   for (Slot begin = 0; begin < end;) {
@@ -90,28 +238,51 @@ Status RowBlocks::save(SectionWriter& writer, std::string_view name, const SlotS
   return {};
 }
 
-/// One mapping for all blocks, the last of which is whole in memory: what follows its last stored
-/// row is free for new ones.
-Status RowBlocks::load(SectionReader& reader, std::string_view name, Slot slot_end) {
-  ENGRAM_ASSERT(block_count_.load() == 0);
+Status RowBlocks::load(SectionReader& reader, std::string_view name, std::size_t slot_end) {
+  ENGRAM_ASSERT(ready() == 0);
   const auto bytes = reader.size(name);
   if (!bytes) return tl::unexpected(bytes.error());
-  if (*bytes != section_bytes(slot_end)) {
+  if (slot_end > kMaxSlots || *bytes != section_bytes(slot_end)) {
     return fail(ErrorCode::kDataLoss,
                 "section '" + std::string(name) + "' has " + std::to_string(*bytes) + " bytes, " +
                     std::to_string(section_bytes(slot_end)) + " were expected for " +
                     std::to_string(slot_end) + " slots");
   }
   if (slot_end == 0) return {};
+  const bool is_small = *bytes <= kCopiedBytes && slot_end <= heap_rows_;
+  return is_small ? copy_section(reader, name, slot_end) : place_section(reader, name, slot_end);
+}
+
+Status RowBlocks::copy_section(SectionReader& reader, std::string_view name, std::size_t slot_end) {
+  const auto bytes = reader.section(name);
+  if (!bytes) return tl::unexpected(bytes.error());
+  ENGRAM_TRY(ensure(slot_end));
+  for (std::size_t begin = 0; begin < slot_end; begin += rows_per_block()) {
+    const std::size_t count = std::min(slot_end - begin, rows_per_block());
+    std::memcpy(row(static_cast<Slot>(begin)), bytes->data() + begin * row_bytes_,
+                count * row_bytes_);
+  }
+  return {};
+}
+
+/// One mapping for all blocks, with room for the last to be whole: what follows its last stored row
+/// is free for new ones.
+Status RowBlocks::place_section(SectionReader& reader, std::string_view name,
+                                std::size_t slot_end) {
+  const std::lock_guard lock(mutex_);
+  Memory& mine = memory();
   const std::size_t blocks = ((slot_end - 1) >> shift_) + 1;
-  auto memory = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kReadWrite);
-  if (!memory) return tl::unexpected(std::move(memory.error()));
-  ENGRAM_TRY(memory->place(reader, name));
-  ENGRAM_TRY(blocks_.ensure(blocks));
-  for (std::size_t i = 0; i < blocks; ++i) blocks_[i] = memory->data() + i * block_bytes();
-  given_ = memory->size();
-  memory_.push_back(std::move(*memory));
-  block_count_.store(blocks, std::memory_order_release);
+  auto chunk = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kNone);
+  if (!chunk) return tl::unexpected(std::move(chunk.error()));
+  ENGRAM_TRY(chunk->place(reader, name));
+  for (std::size_t i = 0; i < blocks; ++i) {
+    ENGRAM_TRY(set_block(i, chunk->data() + i * block_bytes()));
+  }
+  mine.given = blocks * block_bytes();
+  mine.chunks.push_back(std::move(*chunk));
+  mine.room = blocks << shift_;
+  mine.last_is_mapped = true;
+  ready_.store(slot_end, std::memory_order_release);
   return {};
 }
 

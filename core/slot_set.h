@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/assert.h"
-#include "core/reserved_memory.h"
+#include "core/growing_array.h"
 #include "core/slot.h"
 
 namespace engram {
@@ -18,17 +18,14 @@ namespace engram {
 /// was written before the slot was inserted.
 class SlotSet {
  public:
-  /// Errors: kResourceExhausted. To be called once, before anything else.
-  Status reserve() { return words_.reserve(kMaxSlots / kBits); }
-
   /// Makes this set the same as `other`, which may be changed meanwhile: each of its slots is taken
   /// as it was at some moment of the call. Nobody else may use this one meanwhile.
   /// Errors: kResourceExhausted.
   Status assign(const SlotSet& other) {
-    const std::size_t words = other.words_.committed();
+    const std::size_t words = other.words_.ready();
     ENGRAM_TRY(words_.ensure(words));
     std::size_t size = 0;
-    for (std::size_t i = 0; i < words_.committed(); ++i) {
+    for (std::size_t i = 0; i < words_.ready(); ++i) {
       const auto bits = i < words ? other.words_[i].load(std::memory_order_acquire) : 0;
       words_[i].store(bits, std::memory_order_release);
       size += static_cast<std::size_t>(std::popcount(bits));
@@ -39,11 +36,16 @@ class SlotSet {
 
   /// Makes room for slots below `slot_end`: their insert() cannot fail then. Errors:
   /// kResourceExhausted.
-  Status ensure(std::size_t slot_end) { return words_.ensure((slot_end + kBits - 1) / kBits); }
+  Status ensure(std::size_t slot_end) {
+    if (slot_end > kMaxSlots) {
+      return fail(ErrorCode::kResourceExhausted, "there are no more than 268,435,456 slots");
+    }
+    return words_.ensure((slot_end + kBits - 1) / kBits);
+  }
 
   /// Adds `slot`; true if it was not there. Errors: kResourceExhausted.
   Result<bool> insert(Slot slot) {
-    ENGRAM_TRY(words_.ensure(slot / kBits + 1));
+    ENGRAM_TRY(ensure(std::size_t{slot} + 1));
     const bool added =
         (words_[slot / kBits].fetch_or(bit(slot), std::memory_order_acq_rel) & bit(slot)) == 0;
     if (added) size_.fetch_add(1, std::memory_order_relaxed);
@@ -58,7 +60,7 @@ class SlotSet {
 
   /// Removes `slot`; true if it was there.
   bool erase(Slot slot) noexcept {
-    if (slot / kBits >= words_.committed()) return false;
+    if (slot / kBits >= words_.ready()) return false;
     const bool removed =
         (words_[slot / kBits].fetch_and(~bit(slot), std::memory_order_acq_rel) & bit(slot)) != 0;
     if (removed) size_.fetch_sub(1, std::memory_order_relaxed);
@@ -66,7 +68,7 @@ class SlotSet {
   }
 
   bool contains(Slot slot) const noexcept {
-    if (slot / kBits >= words_.committed()) return false;
+    if (slot / kBits >= words_.ready()) return false;
     return (words_[slot / kBits].load(std::memory_order_acquire) & bit(slot)) != 0;
   }
 
@@ -74,7 +76,7 @@ class SlotSet {
 
   /// One past the highest member, 0 if there is none.
   Slot end() const noexcept {
-    for (std::size_t i = words_.committed(); i-- > 0;) {
+    for (std::size_t i = words_.ready(); i-- > 0;) {
       const auto bits = words_[i].load(std::memory_order_acquire);
       if (bits != 0) return static_cast<Slot>(i * kBits + std::bit_width(bits));
     }
@@ -84,7 +86,7 @@ class SlotSet {
   /// Calls visit(slot) for the members in [begin, end), in ascending order.
   template <class Visit>
   void for_each(Slot begin, Slot end, Visit&& visit) const {
-    const std::size_t covered = words_.committed() * kBits;
+    const std::size_t covered = words_.ready() * kBits;
     const std::size_t stop = end < covered ? end : covered;
     for (std::size_t slot = begin; slot < stop;) {
       const std::size_t word = slot / kBits;
@@ -107,8 +109,8 @@ class SlotSet {
   /// Calls visit(slot) for the members that `other` has not, in ascending order.
   template <class Visit>
   void for_each_not_in(const SlotSet& other, Visit&& visit) const {
-    const std::size_t others = other.words_.committed();
-    for (std::size_t word = 0; word < words_.committed(); ++word) {
+    const std::size_t others = other.words_.ready();
+    for (std::size_t word = 0; word < words_.ready(); ++word) {
       std::uint64_t bits = words_[word].load(std::memory_order_acquire);
       if (word < others) bits &= ~other.words_[word].load(std::memory_order_acquire);
       for (; bits != 0; bits &= bits - 1) {
@@ -135,7 +137,7 @@ class SlotSet {
     if (count > 0) visit(first, count);
   }
 
-  std::size_t memory_bytes() const noexcept { return words_.committed_bytes(); }
+  std::size_t memory_bytes() const noexcept { return words_.ready_bytes(); }
 
  private:
   static constexpr std::size_t kBits = 64;
@@ -144,7 +146,7 @@ class SlotSet {
     return std::uint64_t{1} << (slot % kBits);
   }
 
-  ReservedArray<std::atomic<std::uint64_t>> words_;
+  GrowingArray<std::atomic<std::uint64_t>> words_;
   std::atomic<std::size_t> size_{0};
 };
 

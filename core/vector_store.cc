@@ -13,7 +13,7 @@ VectorStore::VectorStore(std::size_t dim, Metric metric, Element element)
     : dim_(dim),
       metric_(metric),
       element_(element),
-      rows_(engram::row_bytes(element, metric, dim)) {}
+      rows_(engram::row_bytes(element, metric, dim), kVectorRows) {}
 
 Result<std::unique_ptr<VectorStore>> VectorStore::create(std::size_t dim, Metric metric,
                                                          Element element) {
@@ -22,15 +22,7 @@ Result<std::unique_ptr<VectorStore>> VectorStore::create(std::size_t dim, Metric
                                                  std::to_string(kMaxDimension) + ", got " +
                                                  std::to_string(dim));
   }
-  std::unique_ptr<VectorStore> store(new VectorStore(dim, metric, element));
-  ENGRAM_TRY(store->reserve_address_space());
-  return store;
-}
-
-Status VectorStore::reserve_address_space() {
-  ENGRAM_TRY(rows_.reserve());
-  ENGRAM_TRY(free_.reserve());
-  return factors_.reserve(kMaxSlots);
+  return std::unique_ptr<VectorStore>(new VectorStore(dim, metric, element));
 }
 
 /// Makes room for slots below `slot_end`, none of which is allocated thereby.

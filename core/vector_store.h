@@ -10,8 +10,8 @@
 
 #include "core/codes.h"
 #include "core/element.h"
+#include "core/growing_array.h"
 #include "core/metric.h"
-#include "core/reserved_memory.h"
 #include "core/result.h"
 #include "core/row_blocks.h"
 #include "core/sections.h"
@@ -100,7 +100,6 @@ class VectorStore {
  private:
   VectorStore(std::size_t dim, Metric metric, Element element);
 
-  Status reserve_address_space();
   Status extend(Slot slot_end);
   float encode(std::span<const float> vector, std::byte* row) const;
 
@@ -112,9 +111,9 @@ class VectorStore {
   const Element element_;
 
   RowBlocks rows_;
-  ReservedArray<float> factors_;  // by slot, what decode_row needs
-  SlotSet free_;                  // below slot_end_
-  std::vector<Slot> released_;    // all of free_, and some that are not free any more
+  GrowingArray<float> factors_;  // by slot, what decode_row needs
+  SlotSet free_;                 // below slot_end_
+  std::vector<Slot> released_;   // all of free_, and some that are not free any more
   std::atomic<Slot> slot_end_{0};
 };
 

@@ -23,7 +23,6 @@ class Flat final : public Index {
   explicit Flat(const IndexContext& context) : context_(context) {}
 
   Status prepare() {
-    ENGRAM_TRY(held_.reserve());
     auto recaller = make_default_recaller({.context = context_, .held = held_});
     if (!recaller) return tl::unexpected(std::move(recaller.error()));
     recaller_ = std::move(*recaller);

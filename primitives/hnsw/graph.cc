@@ -23,16 +23,11 @@ Graph::~Graph() {
   for (std::size_t slot = 0; slot < node_end_; ++slot) drop_upper(nodes_[slot]);
 }
 
-Status Graph::reserve() {
-  ENGRAM_TRY(base_.reserve(kMaxSlots * 2 * m_));
-  return nodes_.reserve(kMaxSlots);
-}
-
 Status Graph::add_node(Slot slot, unsigned level) {
   ENGRAM_ASSERT(level <= kMaxLevel);
   const std::size_t count = std::size_t{slot} + 1;
   ENGRAM_TRY(nodes_.ensure(count));
-  ENGRAM_TRY(base_.ensure(count * 2 * m_));
+  ENGRAM_TRY(base_.ensure(count));
   std::size_t end = node_end_.load(std::memory_order_relaxed);
   while (end < count && !node_end_.compare_exchange_weak(end, count)) {
   }
@@ -45,10 +40,10 @@ Status Graph::add_node(Slot slot, unsigned level) {
 Status Graph::adopt(SectionReader& reader, std::string_view base, std::span<const std::byte> levels,
                     std::span<const std::byte> upper, std::size_t node_end) {
   ENGRAM_ASSERT(node_end_ == 0 && node_end <= levels.size());
-  ENGRAM_TRY(base_.adopt(reader, base, levels.size() * 2 * m_));
+  ENGRAM_TRY(base_.load(reader, base, levels.size()));
   ENGRAM_TRY(nodes_.ensure(node_end));
   if (!upper.empty()) {
-    auto memory = MappedMemory::map(upper.size(), MappedMemory::Access::kReadWrite);
+    auto memory = FixedMemory::allocate(upper.size());
     if (!memory) return tl::unexpected(std::move(memory.error()));
     adopted_upper_ = std::move(*memory);
     std::memcpy(adopted_upper_.data(), upper.data(), upper.size());
@@ -95,7 +90,8 @@ bool Graph::is_adopted(const std::atomic<Slot>* upper) const noexcept {
 }
 
 std::size_t Graph::memory_bytes() const noexcept {
-  return base_.committed_bytes() + nodes_.committed_bytes() + adopted_upper_.size() + upper_bytes_;
+  return base_.ready() * base_.row_bytes() + nodes_.ready_bytes() + adopted_upper_.size() +
+         upper_bytes_;
 }
 
 }  // namespace engram::hnsw

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <thread>
 
+#include "core/growing_array.h"
 #include "core/prefetch.h"
 #include "core/reserved_memory.h"
 #include "core/result.h"
@@ -138,13 +139,10 @@ class NodeLock {
 /// move.
 class Graph {
  public:
-  explicit Graph(std::size_t m) : m_(m) {}
+  explicit Graph(std::size_t m) : m_(m), base_(2 * m * sizeof(Slot), kSharedRows) {}
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
   ~Graph();
-
-  /// Errors: kResourceExhausted. To be called once, before anything else.
-  Status reserve();
 
   /// The paper's M, and M_max of the levels above 0.
   std::size_t m() const noexcept { return m_; }
@@ -221,8 +219,7 @@ class Graph {
   }
 
   std::atomic<Slot>* base(Slot slot) const noexcept {
-    // The array grows in place; constness is that of the graph's shape, not of its links.
-    return const_cast<std::atomic<Slot>*>(base_.data()) + std::size_t{slot} * 2 * m_;
+    return reinterpret_cast<std::atomic<Slot>*>(base_.row(slot));
   }
 
   Status resize_upper(Node& node, unsigned level);
@@ -230,10 +227,10 @@ class Graph {
   bool is_adopted(const std::atomic<Slot>* upper) const noexcept;
 
   const std::size_t m_;
-  ReservedArray<std::atomic<Slot>> base_;  // [slot][2m]
-  ReservedArray<Node> nodes_;              // [slot]
+  RowBlocks base_;            // [slot][2m] of links
+  GrowingArray<Node> nodes_;  // [slot]
   std::atomic<std::size_t> node_end_{0};
-  MappedMemory adopted_upper_;
+  FixedMemory adopted_upper_;
   std::atomic<std::size_t> upper_bytes_{0};  // of those not adopted
   std::atomic<std::uint64_t> entry_{pack({})};
 };

@@ -71,9 +71,6 @@ const Registration kRegistration({
 
 Result<std::unique_ptr<Hnsw>> Hnsw::create(const IndexContext& context, const Config& config) {
   std::unique_ptr<Hnsw> index(new Hnsw(context, config));
-  ENGRAM_TRY(index->graph_.reserve());
-  ENGRAM_TRY(index->nodes_.reserve());
-  ENGRAM_TRY(index->held_.reserve());
   ENGRAM_TRY(index->prepare_codes());
   ENGRAM_TRY(index->prepare_recaller());
   return index;
@@ -87,8 +84,9 @@ Status Hnsw::prepare_codes() {
   if (!estimator) return tl::unexpected(std::move(estimator.error()));
   estimator_ = std::move(*estimator);
   if (store.element() == config_.quant) return {};
-  codes_ = std::make_unique<RowBlocks>(row_bytes(config_.quant, store.metric(), store.dim()));
-  return codes_->reserve();
+  codes_ =
+      std::make_unique<RowBlocks>(row_bytes(config_.quant, store.metric(), store.dim()), kCodeRows);
+  return {};
 }
 
 Status Hnsw::prepare_recaller() {
@@ -101,7 +99,8 @@ Status Hnsw::prepare_recaller() {
 std::size_t Hnsw::memory_bytes() const noexcept {
   const std::size_t code_bytes =
       codes_ == nullptr ? 0 : graph_.node_end() * codes_->row_bytes() + codes_->bookkeeping_bytes();
-  return sizeof(*this) + graph_.memory_bytes() + code_bytes + nodes_.memory_bytes() +
+  const std::size_t level_bytes = has_graph() ? 0 : context_.store.slot_end();
+  return sizeof(*this) + graph_.memory_bytes() + code_bytes + level_bytes + nodes_.memory_bytes() +
          held_.memory_bytes();
 }
 

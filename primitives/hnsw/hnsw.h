@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,13 +21,18 @@
 
 namespace engram::hnsw {
 
-/// The paper's parameters.
+/// An index of fewer items has no graph: it takes no memory, inserts cost nothing, and a scan of so
+/// few rows is faster than a walk (README.md, "Small indexes").
+inline constexpr std::size_t kGraphFrom = 256;
+
+/// The paper's parameters, and from how many items on there is a graph.
 struct Config {
   std::size_t m = 16;
   std::size_t ef_construction = 200;
   std::size_t ef_search = 64;
   std::uint64_t seed = 42;
   Element quant = Element::kF32;  ///< what walks compare
+  std::size_t graph_from = kGraphFrom;
 };
 
 /// The neighbours that a new node will have on each of its levels, found before any of them is told
@@ -68,8 +74,13 @@ struct HnswBuffers {
 /// itself, or, where the store has nothing but codes, those. What was found by codes is ranked
 /// again by the store's kernel, so every score that is answered is the kernel's.
 ///
+/// As long as it holds fewer than Config::graph_from items an index has no graph and no nodes, only
+/// the levels that they will have. The insert that reaches that number makes nodes of all of them;
+/// searches scan until it has done so. There is no way back.
+///
 /// Threads: everything at once, without a lock that all share (graph.h). Only an insert that must
-/// become the entry point, which is seldom, waits for others of its kind.
+/// become the entry point, which is seldom, waits for others of its kind, and so do those before
+/// there is a graph.
 class Hnsw final : public Index {
  public:
   static Result<std::unique_ptr<Hnsw>> create(const IndexContext& context, const Config& config);
@@ -115,10 +126,16 @@ class Hnsw final : public Index {
   std::vector<Slot> neighborhood(Slot slot) const;
   std::optional<double> code_recall() const;
 
+  bool has_graph() const noexcept { return has_graph_.load(std::memory_order_acquire); }
+  bool scan_is_cheaper(std::size_t ef) const noexcept;
+
   // insert.cc
   unsigned draw_level(std::uint64_t identity) const noexcept;
+  Status hold(Slot slot, unsigned level, Scratch& scratch);
+  Status build_graph(Scratch& scratch);
   Status encode(Slot slot);
   Status add_node(Slot slot, unsigned level);
+  void link_node(Slot slot, unsigned level, HnswBuffers& working);
   bool plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& working) const;
   bool plan_by_scan(Slot slot, HnswBuffers& working) const;
   void connect(Slot slot, HnswBuffers& working);
@@ -130,11 +147,13 @@ class Hnsw final : public Index {
   void replace_entry();
 
   // save.cc
+  std::optional<std::vector<std::uint8_t>> levels_without_graph(const SlotSet& items) const;
   std::vector<std::uint8_t> levels_of_nodes() const;
   void copy_links(StructureCopy& copy) const;
   Entry entry_to_save(const StructureCopy& copy, const SlotSet& items) const;
 
   // load.cc
+  Status load_levels(std::span<const std::byte> levels, const SlotSet& items);
   Status load_nodes(std::span<const std::byte> levels, const SlotSet& items);
   Status check_upper_links(std::span<const std::byte> levels) const;
   void forget_strangers();
@@ -147,6 +166,9 @@ class Hnsw final : public Index {
   std::unique_ptr<RowBlocks> codes_;   // null unless they are the index's own
   SlotSet nodes_;
   SlotSet held_;
+  std::atomic<bool> has_graph_{false};
+  mutable std::mutex small_mutex_;    // taken to change what has no graph, or to copy it
+  std::vector<std::uint8_t> levels_;  // by slot: of those held, until there is a graph
   std::unique_ptr<Recaller> recaller_;
   std::mutex entry_mutex_;  // taken to change the entry point
 };

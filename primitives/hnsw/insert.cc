@@ -19,16 +19,13 @@ unsigned Hnsw::draw_level(std::uint64_t identity) const noexcept {
   return static_cast<unsigned>(std::min(level, double{kMaxLevel}));
 }
 
+/// Makes a node of a slot that is held, or will be.
 Status Hnsw::add_node(Slot slot, unsigned level) {
   ENGRAM_ASSERT(!nodes_.contains(slot));
+  ENGRAM_TRY(encode(slot));
   ENGRAM_TRY(graph_.add_node(slot, level));
-  ENGRAM_TRY(nodes_.insert(slot));
-  auto held = held_.insert(slot);
-  if (!held) {
-    nodes_.erase(slot);
-    return tl::unexpected(std::move(held.error()));
-  }
-  return {};
+  const auto added = nodes_.insert(slot);
+  return added ? Status() : tl::unexpected(added.error());
 }
 
 /// Codes the slot's row, if the index keeps codes of its own.
@@ -44,14 +41,50 @@ Status Hnsw::encode(Slot slot) {
 Status Hnsw::insert(const Insertion& item, Scratch& scratch) {
   const Slot slot = item.slot;
   const unsigned level = draw_level(item.identity);
-  ENGRAM_TRY(encode(slot));
+  if (!has_graph()) {
+    const std::lock_guard lock(small_mutex_);
+    if (!has_graph()) return hold(slot, level, scratch);
+  }
+  ENGRAM_TRY(held_.ensure(std::size_t{slot} + 1));
   ENGRAM_TRY(add_node(slot, level));
-  auto& working = scratch.get<HnswBuffers>();
+  held_.add(slot);
+  link_node(slot, level, scratch.get<HnswBuffers>());
+  return {};
+}
 
+/// Inserts while there is no graph. Caller holds small_mutex_.
+Status Hnsw::hold(Slot slot, unsigned level, Scratch& scratch) {
+  if (slot >= levels_.size()) levels_.resize(std::size_t{slot} + 1, kNoNode);
+  levels_[slot] = static_cast<std::uint8_t>(level);
+  const auto added = held_.insert(slot);
+  if (!added) return tl::unexpected(added.error());
+  if (held_.size() < config_.graph_from) return {};
+  Status built = build_graph(scratch);
+  if (!built) held_.erase(slot);
+  return built;
+}
+
+/// Makes nodes of all that are held. An item that is erased meanwhile is a node that is not held,
+/// as one that is erased later. After an error the next insert goes on. Caller holds small_mutex_.
+Status Hnsw::build_graph(Scratch& scratch) {
+  std::vector<Slot> slots;
+  held_.list(slots);
+  for (const Slot slot : slots) {
+    if (nodes_.contains(slot)) continue;
+    ENGRAM_TRY(add_node(slot, levels_[slot]));
+    link_node(slot, levels_[slot], scratch.get<HnswBuffers>());
+  }
+  levels_ = {};
+  has_graph_.store(true, std::memory_order_release);
+  return {};
+}
+
+/// Connects a new node with others.
+void Hnsw::link_node(Slot slot, unsigned level, HnswBuffers& working) {
   const Entry seen = graph_.entry();
   if (level <= seen.level && plan_neighbors(slot, level, seen, working)) {
     connect(slot, working);
-    return {};
+    return;
   }
   // It becomes the entry point: it is higher than all, or no held node can be reached. Two such
   // nodes must not miss each other. Held nodes that no walk reaches must be found from the new
@@ -61,7 +94,6 @@ Status Hnsw::insert(const Insertion& item, Scratch& scratch) {
   const bool reached = plan_neighbors(slot, level, entry, working);
   if (reached || plan_by_scan(slot, working)) connect(slot, working);
   if (!reached || level > entry.level) graph_.set_entry({slot, level});
-  return {};
 }
 
 /// Leaves in working.plan the neighbours of `slot`; false if there are none at level 0.
@@ -91,11 +123,14 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& w
   return !plan.neighbors[0].empty();
 }
 
-/// The same by looking at every held node, on level 0 alone.
+/// The same by looking at every held node, on level 0 alone. While a graph is built there are
+/// others that are held, and no nodes yet.
 bool Hnsw::plan_by_scan(Slot slot, HnswBuffers& working) const {
   auto& candidates = working.candidates;
-  scan_nearest(bound_to(slot, working), held_, config_.ef_construction + 1, candidates);
-  std::erase_if(candidates, [slot](const Hit& hit) { return hit.slot == slot; });
+  const SlotSet& nodes = has_graph() ? held_ : nodes_;
+  scan_nearest(bound_to(slot, working), nodes, config_.ef_construction + 1, candidates);
+  std::erase_if(candidates,
+                [&](const Hit& hit) { return hit.slot == slot || !held_.contains(hit.slot); });
   std::sort(candidates.begin(), candidates.end(), ByPairHash{slot});
   select_neighbors(walk_rows(), candidates, config_.m, working.selection);
   working.plan.neighbors[0] = working.selection.chosen;

@@ -31,8 +31,9 @@ Result<Header> read_structure_header(SectionReader& reader, std::size_t m, Eleme
   if (!bytes) return tl::unexpected(bytes.error());
   Header header;
   std::memcpy(&header, bytes->data(), sizeof header);
-  if (header.version != kStructureVersion) {
+  if (header.version < kOldestStructureVersion || header.version > kStructureVersion) {
     return damaged("version " + std::to_string(header.version) + ", this build reads " +
+                   std::to_string(kOldestStructureVersion) + " to " +
                    std::to_string(kStructureVersion));
   }
   if (header.m != m) {
@@ -74,6 +75,7 @@ Status Hnsw::load(SectionReader& reader, const SlotSet& items) {
   if (!levels) return tl::unexpected(levels.error());
   const auto upper_lists = count_upper_lists(*levels);
   if (!upper_lists) return tl::unexpected(upper_lists.error());
+  if (header->entry_slot == kNoSlot) return load_levels(*levels, items);
   const std::size_t upper_bytes = *upper_lists * config_.m * sizeof(Slot);
   const auto upper = read_section(reader, kUpperSection, upper_bytes);
   if (!upper) return tl::unexpected(upper.error());
@@ -83,7 +85,27 @@ Status Hnsw::load(SectionReader& reader, const SlotSet& items) {
   if (codes_ != nullptr) ENGRAM_TRY(codes_->load(reader, kCodesSection, header->slot_end));
   ENGRAM_TRY(check_upper_links(*levels));
   ENGRAM_TRY(load_nodes(*levels, items));
-  return load_entry({header->entry_slot, header->entry_level}, *levels);
+  ENGRAM_TRY(load_entry({header->entry_slot, header->entry_level}, *levels));
+  has_graph_.store(true, std::memory_order_release);
+  return {};
+}
+
+/// Of an index that has no graph.
+Status Hnsw::load_levels(std::span<const std::byte> levels, const SlotSet& items) {
+  const auto* const begin = reinterpret_cast<const std::uint8_t*>(levels.data());
+  levels_.assign(begin, begin + levels.size());
+  Slot without = kNoSlot;
+  items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    if (slot >= levels_.size() || levels_[slot] == kNoNode) without = slot;
+  });
+  context_.store.for_each_free([&](Slot slot) {
+    if (items.contains(slot)) without = slot;
+  });
+  if (without != kNoSlot || items.end() > context_.store.slot_end()) {
+    return damaged("slot " + std::to_string(without == kNoSlot ? items.end() - 1 : without) +
+                   " has no level or no vector");
+  }
+  return held_.assign(items);
 }
 
 /// That links of level l lead to nodes that have it: no walk looks for a list that is not there.

@@ -34,11 +34,11 @@ struct StructureCopy {
   std::size_t m;
   std::vector<std::uint8_t> levels;  // [slot_end], kNoNode for those not saved
   std::size_t upper_lists;
-  MappedMemory base;   // [slot_end][2m]
-  MappedMemory upper;  // [upper_lists][m]
+  FixedMemory base;   // [slot_end][2m]
+  FixedMemory upper;  // [upper_lists][m]
 
  private:
-  static std::atomic<Slot>* links_of(const MappedMemory& memory) noexcept {
+  static std::atomic<Slot>* links_of(const FixedMemory& memory) noexcept {
     return reinterpret_cast<std::atomic<Slot>*>(memory.data());
   }
   std::size_t base_bytes() const noexcept { return levels.size() * 2 * m * sizeof(Slot); }
@@ -49,10 +49,9 @@ namespace {
 
 /// `bytes` of memory that holds kNoSlot everywhere. Its pages are all there: no node is locked
 /// while the system finds one.
-Result<MappedMemory> map_empty_lists(std::size_t bytes) {
-  if (bytes == 0) return MappedMemory();
-  auto memory = MappedMemory::map(bytes, MappedMemory::Access::kReadWrite);
-  if (!memory) return memory;
+Result<FixedMemory> make_empty_lists(std::size_t bytes) {
+  auto memory = FixedMemory::allocate(bytes);
+  if (!memory || bytes == 0) return memory;
   memory->prefer_huge_pages();
   static_assert(kNoSlot == 0xFFFFFFFF);
   std::memset(memory->data(), 0xFF, bytes);
@@ -65,9 +64,9 @@ Result<StructureCopy> StructureCopy::make(std::vector<std::uint8_t> levels, std:
   StructureCopy copy{
       .m = m, .levels = std::move(levels), .upper_lists = 0, .base = {}, .upper = {}};
   for (const std::uint8_t level : copy.levels) copy.upper_lists += level == kNoNode ? 0 : level;
-  auto base = map_empty_lists(copy.base_bytes());
+  auto base = make_empty_lists(copy.base_bytes());
   if (!base) return tl::unexpected(std::move(base.error()));
-  auto upper = map_empty_lists(copy.upper_bytes());
+  auto upper = make_empty_lists(copy.upper_bytes());
   if (!upper) return tl::unexpected(std::move(upper.error()));
   copy.base = std::move(*base);
   copy.upper = std::move(*upper);
@@ -85,7 +84,6 @@ void StructureCopy::forget_strangers() {
 
 /// Makes `nodes`, a new set, those that are saved.
 Status StructureCopy::collect_nodes(SlotSet& nodes) const {
-  ENGRAM_TRY(nodes.reserve());
   ENGRAM_TRY(nodes.ensure(levels.size()));
   for (std::size_t slot = 0; slot < levels.size(); ++slot) {
     if (has(static_cast<Slot>(slot))) nodes.add(static_cast<Slot>(slot));
@@ -104,6 +102,7 @@ Status StructureCopy::write(SectionWriter& writer, Entry entry, Element quant) c
   ENGRAM_TRY(writer.append(std::as_bytes(std::span(&header, 1))));
   ENGRAM_TRY(writer.begin(kLevelsSection));
   ENGRAM_TRY(writer.append(std::as_bytes(std::span(levels))));
+  if (entry.slot == kNoSlot) return {};
   ENGRAM_TRY(writer.begin(kUpperSection));
   ENGRAM_TRY(writer.append({upper.data(), upper_bytes()}));
   ENGRAM_TRY(writer.begin(kBaseSection));
@@ -111,15 +110,34 @@ Status StructureCopy::write(SectionWriter& writer, Entry entry, Element quant) c
 }
 
 Status Hnsw::save(SectionWriter& writer, const SlotSet& items) const {
+  if (auto levels = levels_without_graph(items)) {
+    auto copy = StructureCopy::make({}, config_.m);
+    if (!copy) return tl::unexpected(std::move(copy.error()));
+    copy->levels = std::move(*levels);
+    return copy->write(writer, {}, config_.quant);
+  }
   auto copy = StructureCopy::make(levels_of_nodes(), config_.m);
   if (!copy) return tl::unexpected(std::move(copy.error()));
   copy_links(*copy);
   copy->forget_strangers();
-  ENGRAM_TRY(copy->write(writer, entry_to_save(*copy, items), config_.quant));
-  if (codes_ == nullptr) return {};
+  const Entry entry = entry_to_save(*copy, items);
+  ENGRAM_TRY(copy->write(writer, entry, config_.quant));
+  if (codes_ == nullptr || entry.slot == kNoSlot) return {};
   SlotSet nodes;
   ENGRAM_TRY(copy->collect_nodes(nodes));
   return codes_->save(writer, kCodesSection, nodes);
+}
+
+/// The section of levels of an index that has no graph; nothing if it has one.
+std::optional<std::vector<std::uint8_t>> Hnsw::levels_without_graph(const SlotSet& items) const {
+  const std::lock_guard lock(small_mutex_);
+  if (has_graph()) return std::nullopt;
+  std::vector<std::uint8_t> levels;
+  items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    levels.resize(std::size_t{slot} + 1, kNoNode);
+    levels[slot] = levels_[slot];
+  });
+  return levels;
 }
 
 /// What the section of levels has.

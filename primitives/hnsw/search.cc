@@ -23,14 +23,18 @@ void Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& wo
   for (std::size_t i = 0; i < found.size(); ++i) found[i] = BySlot::rank({scores[i], slots[i]});
 }
 
-/// An exact scan where the walk could not give a complete answer or would look at everything
-/// anyway.
+/// Whether looking at every row costs less than a walk.
+bool Hnsw::scan_is_cheaper(std::size_t ef) const noexcept {
+  return ef >= size();
+}
+
+/// An exact scan where it costs less than the walk, or the walk could not give a complete answer.
 Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
                     std::vector<Hit>& hits) const {
   const Bound bound(context_.kernel, query, context_.store);
   const std::size_t ef = std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
   const Entry entry = graph_.entry();
-  if (params.k == 0 || ef >= size() || entry.slot == kNoSlot) {
+  if (params.k == 0 || !has_graph() || entry.slot == kNoSlot || scan_is_cheaper(ef)) {
     scan_nearest(bound, held_, params.k, hits);
     return {};
   }

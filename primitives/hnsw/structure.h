@@ -5,6 +5,8 @@
 //   hnsw.upper   [M] slots for each level above 0 of each node, by slot and level
 //   hnsw.base    [slot_end][2M] slots: level 0, for other slots than nodes unused
 //   hnsw.codes   the codes that the index keeps itself, if it does: see RowBlocks::save
+// Without an entry point there is no graph: hnsw.levels has the levels that the items will have as
+// nodes, and the sections after it are missing. Version 2 differs in that it has them, empty.
 // Unused places are kNoSlot and come last. hnsw.base and hnsw.codes are placed, the others are
 // read.
 #pragma once
@@ -25,12 +27,13 @@ inline constexpr std::string_view kUpperSection = "hnsw.upper";
 inline constexpr std::string_view kBaseSection = "hnsw.base";
 inline constexpr std::string_view kCodesSection = "hnsw.codes";
 
-inline constexpr std::uint32_t kStructureVersion = 2;
+inline constexpr std::uint32_t kStructureVersion = 3;
+inline constexpr std::uint32_t kOldestStructureVersion = 2;
 
 struct Header {
   std::uint32_t version;
   std::uint32_t m;
-  std::uint32_t slot_end;  // one past the highest node
+  std::uint32_t slot_end;  // one past the highest node, or level
   std::uint32_t entry_slot;
   std::uint32_t entry_level;
   std::uint32_t quant;  // an Element

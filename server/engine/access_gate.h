@@ -3,9 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <utility>
+
+#include "server/engine/fifo.h"
 
 namespace engram {
 
@@ -18,7 +19,7 @@ class AccessGate {
 
   /// Calls `start` once `access` is granted: now, or in some later leave().
   void enter(Access access, std::function<void()> start) {
-    waiting_.push_back({access, std::move(start)});
+    waiting_.push({access, std::move(start)});
     admit();
   }
 
@@ -47,8 +48,7 @@ class AccessGate {
 
   void admit() {
     while (!waiting_.empty() && may_start(waiting_.front().access)) {
-      const Waiting next = std::move(waiting_.front());
-      waiting_.pop_front();
+      const Waiting next = waiting_.pop();
       if (next.access == Access::kShared) {
         ++shared_;
       } else {
@@ -58,7 +58,7 @@ class AccessGate {
     }
   }
 
-  std::deque<Waiting> waiting_;
+  Fifo<Waiting> waiting_;
   std::size_t shared_ = 0;  // running
   bool exclusive_ = false;  // one runs
 };

@@ -14,7 +14,6 @@ Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
   if (!made) return tl::unexpected(std::move(made.error()));
   std::shared_ptr<Collection> collection(
       new Collection(std::move(spec), context, std::move(*made)));
-  ENGRAM_TRY(collection->slots_.reserve());
   collection->operations_.set_owner(collection);
   return collection;
 }

@@ -51,7 +51,6 @@ Status load_tuning(SectionReader& reader, Tuner& tuner) {
 
 Status load_collection(SectionReader& reader, const LoadTarget& target) {
   SlotSet stored;
-  ENGRAM_TRY(stored.reserve());
   ENGRAM_TRY(load_slots(reader, kStoredSection, Slot{kMaxSlots}, stored));
   ENGRAM_TRY(target.slots.load(reader, stored));
   ENGRAM_TRY(load_keys(reader, stored, target));

@@ -27,12 +27,10 @@ void CollectionSave::end() {
 
 Status CollectionSave::write(SectionWriter& writer) const {
   SlotSet items;
-  ENGRAM_TRY(items.reserve());
   ENGRAM_TRY(items.assign(parts_.slots.current()));
   if (parts_.traits.saves_structure) ENGRAM_TRY(parts_.index.save(writer, items));
   // After the index: its nodes all have rows by now, those that were inserted meanwhile too.
   SlotSet stored;
-  ENGRAM_TRY(stored.reserve());
   ENGRAM_TRY(stored.assign(parts_.slots.stored()));
   ENGRAM_TRY(save_slots(writer, kStoredSection, stored));
   ENGRAM_TRY(write_keys(writer, items));

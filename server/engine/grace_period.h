@@ -3,10 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <utility>
 #include <vector>
+
+#include "server/engine/fifo.h"
 
 namespace engram {
 
@@ -16,6 +17,8 @@ namespace engram {
 /// suffices: readers pay nothing. Threads: the event loop's only.
 class GracePeriod {
  public:
+  GracePeriod() { epochs_.push({}); }
+
   using Ticket = std::uint64_t;
 
   /// An operation starts. Its ticket is to be given back by leave(), once.
@@ -33,7 +36,7 @@ class GracePeriod {
   /// Runs `action` as soon as every operation that has entered so far has left: now, if none runs.
   void after(std::function<void()> action) {
     epochs_.back().actions.push_back(std::move(action));
-    epochs_.emplace_back();
+    epochs_.push({});
     run_due();
   }
 
@@ -46,14 +49,13 @@ class GracePeriod {
   void run_due() {
     // The newest epoch is open: operations may still enter it.
     while (epochs_.size() > 1 && epochs_.front().running == 0) {
-      const std::vector<std::function<void()>> actions = std::move(epochs_.front().actions);
-      epochs_.pop_front();
+      const std::vector<std::function<void()>> actions = epochs_.pop().actions;
       ++first_;
       for (const auto& action : actions) action();  // may enter, leave and defer more
     }
   }
 
-  std::deque<Epoch> epochs_ = std::deque<Epoch>(1);
+  Fifo<Epoch> epochs_;
   Ticket first_ = 0;  // the ticket of epochs_.front()
 };
 

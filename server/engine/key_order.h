@@ -68,7 +68,9 @@ class KeyOrder {
       start();
     }
     turn().is_running = false;
-    if (!turn().is_taken) turns_.erase(line);
+    if (turn().is_taken) return;
+    turns_.erase(line);
+    if (turns_.empty()) turns_.rehash(0);  // an index at rest keeps no memory for this
   }
 
   const bool one_line_;

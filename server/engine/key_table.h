@@ -24,8 +24,8 @@ namespace engram {
 ///
 /// A key's 64-bit hash (XXH3, seeded, so that keys cannot be chosen to collide) picks one of many
 /// small tables by its top bits, so growing rehashes one at a time and no growth stalls the event
-/// loop. The top 48 bits are the key's *position*, which growth does not change: scan() walks them
-/// in ascending order. Not thread-safe.
+/// loop. The first entries share one table. The top 48 bits are the key's *position*, which growth
+/// does not change: scan() walks them in ascending order. Not thread-safe.
 template <class Pointer, int kShardBits>
 class KeyTable {
  public:
@@ -34,7 +34,7 @@ class KeyTable {
   static constexpr int kPositionBits = 48;  // a client may hold a cursor in a double
   static constexpr std::size_t kShards = std::size_t{1} << kShardBits;
 
-  explicit KeyTable(std::uint64_t seed) : seed_(seed), shards_(kShards) {}
+  explicit KeyTable(std::uint64_t seed) : seed_(seed), shards_(1) {}
 
   /// The entry of `key`, or null.
   Entry* find(std::string_view key) const {
@@ -48,7 +48,7 @@ class KeyTable {
   Pointer replace(Pointer entry) {
     const Probe probe = make_probe(entry->key);
     Pointer former = put(shards_[shard_of(probe.hash)], probe, std::move(entry));
-    if (former == nullptr) ++size_;
+    if (former == nullptr && ++size_ > kLargestAlone && shard_bits_ == 0) split();
     return former;
   }
 
@@ -90,7 +90,7 @@ class KeyTable {
   std::size_t memory_bytes() const noexcept {
     std::size_t buckets = 0;
     for (const Shard& shard : shards_) buckets += shard.bucket_count();
-    return kShards * sizeof(Shard) + buckets * (sizeof(Item) + sizeof(std::uint64_t));
+    return shards_.size() * sizeof(Shard) + buckets * (sizeof(Item) + sizeof(std::uint64_t));
   }
 
  private:
@@ -130,34 +130,53 @@ class KeyTable {
   Probe make_probe(std::string_view key) const noexcept {
     return {XXH3_64bits_withSeed(key.data(), key.size(), seed_), key};
   }
-  static std::size_t shard_of(std::uint64_t hash) noexcept { return hash >> (64 - kShardBits); }
+  std::size_t shard_of(std::uint64_t hash) const noexcept {
+    return shard_bits_ == 0 ? 0 : hash >> (64 - kShardBits);
+  }
   static std::uint64_t position_of(std::uint64_t hash) noexcept {
     return hash >> (64 - kPositionBits);
   }
 
+  /// So many entries are moved in some tens of microseconds.
+  static constexpr std::size_t kLargestAlone = 1024;
+
+  void split();
+
   std::uint64_t seed_;
+  int shard_bits_ = 0;  // or kShardBits
   std::vector<Shard> shards_;
   std::size_t size_ = 0;
 };
+
+/// Distributes the entries of the one shard.
+template <class Pointer, int kShardBits>
+void KeyTable<Pointer, kShardBits>::split() {
+  const std::vector<Shard> former = std::exchange(shards_, std::vector<Shard>(kShards));
+  shard_bits_ = kShardBits;
+  for (const Item& item : former.front()) {
+    shards_[shard_of(item.hash)].insert(Item{item.hash, std::move(item.entry)});
+  }
+}
 
 template <class Pointer, int kShardBits>
 template <class Dropped>
 void KeyTable<Pointer, kShardBits>::fill(std::vector<Pointer> entries, Dropped&& dropped) {
   ENGRAM_ASSERT(size_ == 0);
+  if (entries.size() > kLargestAlone) split();
   // A counting sort by shard; entries keep their order within one.
   std::vector<std::uint64_t> hashes(entries.size());
-  std::vector<std::size_t> ends(kShards + 1);
+  std::vector<std::size_t> ends(shards_.size() + 1);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     hashes[i] = make_probe(entries[i]->key).hash;
     ++ends[shard_of(hashes[i]) + 1];
   }
-  for (std::size_t shard = 0; shard < kShards; ++shard) ends[shard + 1] += ends[shard];
+  for (std::size_t shard = 0; shard < shards_.size(); ++shard) ends[shard + 1] += ends[shard];
   std::vector<Item> items(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
     items[ends[shard_of(hashes[i])]++] = {hashes[i], std::move(entries[i])};
   }
   std::size_t begin = 0;
-  for (std::size_t shard = 0; shard < kShards; ++shard) {
+  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
     shards_[shard].reserve(ends[shard] - begin);
     for (; begin < ends[shard]; ++begin) {
       Item& item = items[begin];
@@ -173,18 +192,18 @@ template <class Visit>
 std::uint64_t KeyTable<Pointer, kShardBits>::scan(std::uint64_t cursor, std::size_t count,
                                                   Visit&& visit) const {
   constexpr std::uint64_t kEnd = std::uint64_t{1} << kPositionBits;
-  constexpr int kPositionsInShardBits = kPositionBits - kShardBits;
+  const int position_bits_in_shard = kPositionBits - shard_bits_;
   ENGRAM_ASSERT(count >= 1);
   std::size_t visited = 0;
   std::vector<std::pair<std::uint64_t, Entry*>> page;
   while (cursor < kEnd && visited < count) {
-    const std::uint64_t shard = cursor >> kPositionsInShardBits;
+    const std::uint64_t shard = cursor >> position_bits_in_shard;
     page.clear();
     for (const Item& item : shards_[static_cast<std::size_t>(shard)]) {
       const std::uint64_t position = position_of(item.hash);
       if (position >= cursor) page.emplace_back(position, &*item.entry);
     }
-    cursor = (shard + 1) << kPositionsInShardBits;
+    cursor = (shard + 1) << position_bits_in_shard;
     if (const std::size_t wanted = count - visited; page.size() > wanted) {
       // Entries of one position stay together, because a cursor cannot point between them.
       const auto last = page.begin() + static_cast<std::ptrdiff_t>(wanted) - 1;

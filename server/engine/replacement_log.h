@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -25,7 +26,8 @@ class ReplacementLog {
   void add(Slot slot) {
     const std::lock_guard lock(mutex_);
     const Position position = next_.load();
-    slots_[position % kKept] = slot;
+    if (slots_ == nullptr) slots_ = std::make_unique<std::array<Slot, kKept>>();
+    (*slots_)[position % kKept] = slot;
     next_.store(position + 1);
   }
 
@@ -35,7 +37,7 @@ class ReplacementLog {
     const Position end = next_.load();
     if (end - begin > kKept) return false;
     for (Position position = begin; position < end; ++position) {
-      slots.push_back(slots_[position % kKept]);
+      slots.push_back((*slots_)[position % kKept]);
     }
     return true;
   }
@@ -44,7 +46,7 @@ class ReplacementLog {
   static constexpr std::size_t kKept = 1024;
 
   mutable std::mutex mutex_;  // held for a few stores, or for the copy of what is recent
-  std::array<Slot, kKept> slots_{};
+  std::unique_ptr<std::array<Slot, kKept>> slots_;  // made by the first replacement
   std::atomic<Position> next_{0};
 };
 

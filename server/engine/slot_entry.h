@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/reserved_memory.h"
+#include "core/growing_array.h"
 #include "core/slot.h"
 
 namespace engram {
@@ -16,6 +16,6 @@ struct SlotEntry {
 };
 
 /// By slot; null where nothing lies.
-using SlotEntries = ReservedArray<SlotEntry*>;
+using SlotEntries = GrowingArray<SlotEntry*>;
 
 }  // namespace engram

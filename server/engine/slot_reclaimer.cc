@@ -42,7 +42,7 @@ bool SlotReclaimer::is_behind() const noexcept {
 
 void SlotReclaimer::admit_write(std::function<void()> start) {
   if (is_behind()) {
-    delayed_writes_.push_back(std::move(start));
+    delayed_writes_.push(std::move(start));
   } else {
     start();
   }
@@ -94,7 +94,8 @@ void SlotReclaimer::finish(const Slots& slots, Status status, const Done& done) 
   }
   for (const auto& next : std::exchange(after_reclaim_, {})) next();
   if (is_done) reclaim_if_worthwhile();
-  for (const auto& write : std::exchange(delayed_writes_, {})) write();
+  auto delayed = std::exchange(delayed_writes_, {});
+  while (!delayed.empty()) delayed.pop()();
 }
 
 void SlotReclaimer::pause(std::function<void()> ready) {

@@ -8,13 +8,13 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "core/index.h"
 #include "core/result.h"
+#include "server/engine/fifo.h"
 #include "server/engine/operations.h"
 #include "server/engine/slot_table.h"
 
@@ -64,7 +64,7 @@ class SlotReclaimer {
   Index& index_;
   Operations& operations_;
   std::vector<Slot> erased_;  // await reclaim
-  std::deque<std::function<void()>> delayed_writes_;
+  Fifo<std::function<void()>> delayed_writes_;
   std::vector<std::function<void()>> after_reclaim_;
   bool is_reclaiming_ = false;
   bool is_paused_ = false;

@@ -8,14 +8,8 @@
 namespace engram {
 
 SlotTable::~SlotTable() {
-  const std::size_t slots = std::min<std::size_t>(store_.slot_end(), entries_.committed());
+  const std::size_t slots = std::min<std::size_t>(store_.slot_end(), entries_.ready());
   for (std::size_t slot = 0; slot < slots; ++slot) delete entries_[slot];
-}
-
-Status SlotTable::reserve() {
-  ENGRAM_TRY(stored_.reserve());
-  ENGRAM_TRY(current_.reserve());
-  return entries_.reserve(kMaxSlots);
 }
 
 Result<Slot> SlotTable::take(Slot wanted) {
@@ -77,10 +71,7 @@ void SlotTable::reuse_released() {
 Result<std::shared_ptr<const SlotSet>> SlotTable::current_items() {
   if (!is_copy_stale_) return copy_;
   if (copy_ == nullptr || copy_.use_count() > 1) {
-    copy_.reset();
-    auto fresh = std::make_shared<SlotSet>();
-    ENGRAM_TRY(fresh->reserve());
-    copy_ = std::move(fresh);
+    copy_ = std::make_shared<SlotSet>();
   }
   ENGRAM_TRY(copy_->assign(current_));
   is_copy_stale_ = false;

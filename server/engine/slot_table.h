@@ -34,9 +34,6 @@ class SlotTable {
   SlotTable(const SlotTable&) = delete;
   SlotTable& operator=(const SlotTable&) = delete;
 
-  /// To be called first. Errors: kResourceExhausted.
-  Status reserve();
-
   /// Takes `wanted`, which is_free(), or any slot for kNoSlot, and writes the row.
   /// Errors: kResourceExhausted.
   Result<SlotEntry*> stage(std::string_view key, std::span<const float> vector, Slot wanted);

@@ -26,7 +26,6 @@ double rounded(double value) {
 class Mean final : public Index, private Recaller {
  public:
   explicit Mean(const IndexContext& context) : context_(context) {}
-  Status prepare() { return held_.reserve(); }
 
   Status insert(const Insertion& item, Scratch&) override {
     const Slot slot = item.slot;
@@ -50,7 +49,6 @@ class Mean final : public Index, private Recaller {
   }
   Status load(SectionReader& reader, const SlotSet& items) override {
     SlotSet saved;
-    ENGRAM_TRY(saved.reserve());
     ENGRAM_TRY(load_slots(reader, "mean.items", Slot{kMaxSlots}, saved));
     return held_.assign(items);
   }
@@ -196,7 +194,6 @@ Result<std::unique_ptr<Survey>> Mean::survey(const SurveyParams& params) const {
 
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options&) {
   auto mean = std::make_unique<Mean>(context);
-  ENGRAM_TRY(mean->prepare());
   return mean;
 }
 

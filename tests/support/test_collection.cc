@@ -74,8 +74,6 @@ std::unique_ptr<Saved> TestCollection::save() {
 
 std::unique_ptr<Saved> TestCollection::save_items() const {
   auto saved = std::make_unique<Saved>();
-  must(saved->items.reserve());
-  must(saved->stored.reserve());
   for (const Slot slot : held_) must(saved->items.insert(slot));
   return saved;
 }

@@ -61,7 +61,6 @@ Result<std::unique_ptr<Index>> AssociativeIndex::create(const IndexContext& cont
     return fail(ErrorCode::kInvalidArgument, "CAND graph needs a graph, GRAPH must not be none");
   }
   index->graph_ = std::move(*graph);
-  ENGRAM_TRY(index->held_.reserve());
   auto recaller =
       make({.context = context, .held = index->held_, .graph = index->graph_.get()}, options);
   if (!recaller) return tl::unexpected(std::move(recaller.error()));

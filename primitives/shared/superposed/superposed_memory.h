@@ -2,9 +2,8 @@
 // Memory whose size does not depend on how many items there are: one sum over all of them.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <memory>
+#include <cstring>
 #include <mutex>
 #include <shared_mutex>
 #include <span>
@@ -46,16 +45,13 @@ class SuperposedMemory {
       : context_(context), trace_(std::move(trace)) {}
 
   /// To be called once, before anything else. Errors: kResourceExhausted.
-  Status prepare() {
-    ENGRAM_TRY(held_.reserve());
-    return make_sum(sum_);
-  }
+  Status prepare() { return make_sum(sum_); }
 
   const IndexContext& context() const noexcept { return context_; }
   const Trace& trace() const noexcept { return trace_; }
   const SlotSet& held() const noexcept { return held_; }
   std::size_t memory_bytes() const noexcept {
-    return sizeof(*this) + held_.memory_bytes() + sum_.committed_bytes() + trace_.memory_bytes();
+    return sizeof(*this) + held_.memory_bytes() + sum_.size() + trace_.memory_bytes();
   }
 
   /// Those that an operation is to be about: `items`, or all that are held if that is null.
@@ -101,11 +97,10 @@ class SuperposedMemory {
     const Slot slot_end = context_.store.slot_end();
     ENGRAM_TRY(hold_items(items, slot_end, held_));
     SlotSet saved;
-    ENGRAM_TRY(saved.reserve());
     ENGRAM_TRY(load_slots(reader, kItemsSection, slot_end, saved));
     Sum sum;
-    ENGRAM_TRY(sum.reserve(trace_.count()));
-    ENGRAM_TRY(sum.adopt(reader, kSumSection, trace_.count()));
+    ENGRAM_TRY(make_sum(sum));
+    ENGRAM_TRY(sum.fill(reader, kSumSection));
     Difference difference = this->difference(&saved);
     std::swap(difference.missing, difference.surplus);  // from the saved to the held
     bool has_rows = true;
@@ -125,25 +120,8 @@ class SuperposedMemory {
   static constexpr std::string_view kSumSection = "sum";
   using Unsigned = std::make_unsigned_t<Number>;
 
-  /// Numbers on pages of their own, so that a snapshot's can take their place.
-  class Sum {
-   public:
-    Status reserve(std::size_t count) {
-      auto array = std::make_unique<ReservedArray<Number>>();
-      ENGRAM_TRY(array->reserve(round_up(count, kPageBytes)));
-      array_ = std::move(array);
-      return {};
-    }
-    Status ensure(std::size_t count) { return array_->ensure(count); }
-    Status adopt(SectionReader& reader, std::string_view name, std::size_t count) {
-      return array_->adopt(reader, name, count);
-    }
-    Number* data() const noexcept { return array_->data(); }
-    std::size_t committed_bytes() const noexcept { return array_->committed_bytes(); }
-
-   private:
-    std::unique_ptr<ReservedArray<Number>> array_;
-  };
+  /// Many numbers lie on pages of their own, so that a snapshot's can take their place.
+  using Sum = FixedMemory;
 
   /// Readers that come while a writer waits let it go first: recalls without a pause would keep it
   /// out for ever.
@@ -162,12 +140,14 @@ class SuperposedMemory {
   }
 
   Status make_sum(Sum& sum) const {
-    ENGRAM_TRY(sum.reserve(trace_.count()));
-    return sum.ensure(trace_.count());
+    auto memory = Sum::allocate(trace_.count() * sizeof(Number));
+    if (!memory) return tl::unexpected(std::move(memory.error()));
+    sum = std::move(*memory);
+    return {};
   }
 
   std::span<const Number> numbers(const Sum& sum) const noexcept {
-    return {sum.data(), trace_.count()};
+    return {reinterpret_cast<const Number*>(sum.data()), trace_.count()};
   }
   std::span<Unsigned> unsigned_numbers(Sum& sum) const noexcept {
     return {reinterpret_cast<Unsigned*>(sum.data()), trace_.count()};
@@ -242,7 +222,7 @@ class SuperposedMemory<Trace>::View {
       const auto lock = memory_.read_lock();
       difference = memory_.difference(items_);
       if (difference.size() <= memory_.among(items_).size()) {
-        std::copy_n(memory_.sum_.data(), memory_.trace_.count(), copy_.data());
+        std::memcpy(copy_.data(), memory_.sum_.data(), copy_.size());
       } else {  // sooner added up anew
         difference.surplus.clear();
         items_->list(difference.missing);

@@ -162,7 +162,6 @@ TEST_CASE("primitives/conformance: a recall among some items is one of a memory 
     some.add_all(vectors);
     some.tune();
     SlotSet items;
-    REQUIRE(items.reserve().has_value());
     for (Slot slot = 0; slot < 400; ++slot) {
       if (slot % 3 == 0) {
         REQUIRE(items.insert(slot).has_value());
@@ -187,7 +186,6 @@ TEST_CASE(
     collection.add_all(vectors);
     collection.tune();
     SlotSet items;
-    REQUIRE(items.reserve().has_value());
     for (Slot slot = 0; slot < 120; ++slot) REQUIRE(items.insert(slot).has_value());
     const Vectors cues = uniform_vectors(rng, 10, 10);
     std::vector<Recall> before;

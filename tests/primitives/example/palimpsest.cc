@@ -114,8 +114,6 @@ class Palimpsest final : public Index, public Recaller {
         steps_(static_cast<std::size_t>(options.integer("STEPS"))),
         synapses_(context.store.dim(), static_cast<int>(options.integer("BOUND"))) {}
 
-  Status prepare() { return held_.reserve(); }
-
   Status insert(const Insertion& item, Scratch& /*scratch*/) override {
     ENGRAM_TRY(held_.ensure(std::size_t{item.slot} + 1));
     synapses_.learn(reinterpret_cast<const float*>(context_.store.row(item.slot)));
@@ -181,7 +179,6 @@ class Palimpsest final : public Index, public Recaller {
 
 Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options& options) {
   auto index = std::make_unique<Palimpsest>(context, options);
-  ENGRAM_TRY(index->prepare());
   return index;
 }
 

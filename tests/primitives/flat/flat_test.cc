@@ -22,7 +22,6 @@ using Answers = std::vector<std::vector<Hit>>;
 Answers scan_coded(TestCollection& collection, const flat::ByteProduct& product,
                    std::span<const Query> queries, std::size_t k) {
   SlotSet held;
-  REQUIRE(held.reserve());
   REQUIRE(held.ensure(collection.store().slot_end()));
   for (const Slot slot : collection.held()) held.add(slot);
   Answers hits(queries.size());

@@ -19,7 +19,6 @@ std::vector<Slot> slots_of(const LinkList& links) {
 
 TEST_CASE("hnsw/graph: a new node has empty lists of the right size on all of its levels") {
   Graph graph(4);
-  REQUIRE(graph.reserve());
   REQUIRE(graph.add_node(1000, 3));
   CHECK(graph.level(1000) == 3);
   CHECK(graph.node_end() == 1001);
@@ -30,7 +29,6 @@ TEST_CASE("hnsw/graph: a new node has empty lists of the right size on all of it
 
 TEST_CASE("hnsw/graph: lists grow by append, shrink by assign, and end when full") {
   Graph graph(2);
-  REQUIRE(graph.reserve());
   REQUIRE(graph.add_node(5, 1));
   REQUIRE(graph.add_node(20, 0));
   LinkList links = graph.links(5, 0);
@@ -45,7 +43,6 @@ TEST_CASE("hnsw/graph: lists grow by append, shrink by assign, and end when full
 
 TEST_CASE("hnsw/graph: a slot that is used again gets empty lists of its new levels") {
   Graph graph(2);
-  REQUIRE(graph.reserve());
   REQUIRE(graph.add_node(0, 2));
   graph.links(0, 2).append(0, 1);
   const std::size_t with_levels = graph.memory_bytes();
@@ -59,7 +56,6 @@ TEST_CASE("hnsw/graph: a slot that is used again gets empty lists of its new lev
 
 TEST_CASE("hnsw/graph: a list is marked as selected level by level, until its slot is used again") {
   Graph graph(2);
-  REQUIRE(graph.reserve());
   REQUIRE(graph.add_node(3, kMaxLevel));
   for (const unsigned level : {0U, 5U, kMaxLevel}) {
     CHECK_FALSE(graph.is_selected(3, level));
@@ -76,7 +72,6 @@ TEST_CASE("hnsw/graph: a list is marked as selected level by level, until its sl
 
 TEST_CASE("hnsw/graph: links beyond the last node are passed over, and keep their places") {
   Graph graph(2);
-  REQUIRE(graph.reserve());
   REQUIRE(graph.add_node(5, 0));
   LinkList links = graph.links(5, 0);
   for (const Slot slot : {Slot{6}, Slot{3}, Slot{kNoSlot - 1}}) links.append(links.size(), slot);
@@ -88,7 +83,6 @@ TEST_CASE("hnsw/graph: links beyond the last node are passed over, and keep thei
 
 TEST_CASE("hnsw/graph: retain keeps the order of what stays") {
   Graph graph(3);
-  REQUIRE(graph.reserve());
   REQUIRE(graph.add_node(20, 0));
   LinkList links = graph.links(20, 0);
   for (Slot slot = 0; slot < 6; ++slot) links.append(slot, slot);
@@ -119,7 +113,6 @@ TEST_CASE("hnsw/graph: adopted lists are as they were saved, and are replaced li
   test::MemorySectionReader reader(sections);
 
   Graph graph(2);
-  REQUIRE(graph.reserve());
   REQUIRE(graph.adopt(reader, "base", levels, upper, 4));
   CHECK(graph.node_end() == 4);
   CHECK(graph.level(0) == 1);
@@ -143,7 +136,6 @@ TEST_CASE("hnsw/graph: adopted lists are as they were saved, and are replaced li
   CHECK(slots_of(graph.links(0, 1)) == std::vector<Slot>{2, 0});
 
   Graph other(2);
-  REQUIRE(other.reserve());
   CHECK(other.adopt(reader, "base", std::span(levels).first(3), upper, 3).error().code ==
         ErrorCode::kDataLoss);
 }

@@ -141,6 +141,90 @@ TEST_CASE("hnsw/hnsw: recall on a fixed seed lies where it was measured") {
   CHECK(at_256 > 0.999);
 }
 
+TEST_CASE("hnsw/hnsw: few items have no graph, and a scan answers; one more, and all are nodes") {
+  Rng rng = test::make_rng(93);
+  for (const char* const quant : {"f32", "sq8"}) {
+    TestCollection collection(hnsw(), Metric::kL2, 8, {{"QUANT", quant}});
+    const Vectors vectors = uniform_vectors(rng, kGraphFrom + 50, 8);
+    const Vectors queries = uniform_vectors(rng, 20, 8);
+    for (std::size_t i = 0; i < vectors.count(); ++i) {
+      if (i == 100) {
+        for (Slot slot = 0; slot < 20; ++slot) collection.erase(slot);
+        collection.reclaim();
+      }
+      collection.add(vectors[i]);
+      const bool has_graph = collection.held().size() >= kGraphFrom;
+      CHECK(graph_of(collection).node_end() == (has_graph ? kGraphFrom : 0));
+      if (has_graph) break;
+    }
+    CHECK(collection.index().memory_bytes() < 100'000);
+    CHECK(unreachable(collection) == 0);
+    check_lists(collection);
+    CHECK(collection.recall(queries, {.k = 10, .ef = 64}) > 0.99);
+    collection.erase(collection.add(vectors[0]));
+    while (collection.held().size() > 5) collection.erase(*collection.held().begin());
+    collection.reclaim();
+    CHECK(graph_of(collection).node_end() > kGraphFrom);  // there is no way back
+    CHECK(collection.recall(queries, {.k = 5, .ef = 1}) == 1);
+  }
+}
+
+TEST_CASE("hnsw/hnsw: an index without a graph is saved, and has the same graph later") {
+  Rng rng = test::make_rng(94);
+  const Vectors vectors = uniform_vectors(rng, kGraphFrom, 8);
+  TestCollection collection(hnsw(), Metric::kL2, 8);
+  TestCollection loaded(hnsw(), Metric::kL2, 8);
+  for (std::size_t i = 0; i + 1 < vectors.count(); ++i) {
+    collection.add(vectors[i]);
+    loaded.add(vectors[i]);
+  }
+  const auto saved = loaded.save();
+  CHECK(saved->index.size() == 2);  // neither links nor codes
+  REQUIRE(loaded.restore(*saved).has_value());
+  CHECK(loaded.recall(uniform_vectors(rng, 20, 8), {.k = 10, .ef = 1}) == 1);
+  collection.add(vectors[kGraphFrom - 1]);
+  loaded.add(vectors[kGraphFrom - 1]);
+  const auto with_graph = collection.save();
+  CHECK(with_graph->index.size() == 4);
+  CHECK(loaded.save()->index == with_graph->index);
+}
+
+TEST_CASE("hnsw/hnsw: an item without a level is refused") {
+  Rng rng = test::make_rng(95);
+  TestCollection collection(hnsw(), Metric::kL2, 8);
+  collection.add_all(uniform_vectors(rng, 20, 8));
+  const auto refused = [&](std::string_view section, std::vector<std::byte> bytes) {
+    const auto saved = collection.save();
+    saved->index[std::string(section)] = std::move(bytes);
+    const auto index = collection.make_index();
+    test::MemorySectionReader reader(saved->index);
+    const Status loaded = index->load(reader, saved->items);
+    return !loaded && loaded.error().code == ErrorCode::kDataLoss;
+  };
+  std::vector<std::byte> levels(20, std::byte{0});
+  CHECK_FALSE(refused("hnsw.levels", levels));
+  levels[7] = std::byte{kNoNode};
+  CHECK(refused("hnsw.levels", levels));
+  levels[7] = std::byte{kMaxLevel + 1};
+  CHECK(refused("hnsw.levels", levels));
+  CHECK(refused("hnsw.levels", std::vector<std::byte>(19)));
+  CHECK(refused("hnsw.header", std::vector<std::byte>(24)));
+}
+
+TEST_CASE("hnsw/hnsw: small graphs of version 2 are read") {
+  Rng rng = test::make_rng(96);
+  TestCollection collection(hnsw(), Metric::kL2, 8);
+  collection.add_all(uniform_vectors(rng, kGraphFrom, 8));
+  while (collection.held().size() > 10) collection.erase(*collection.held().begin());
+  collection.reclaim();
+  const auto saved = collection.save();
+  saved->index["hnsw.header"][0] = std::byte{2};
+  REQUIRE(collection.restore(*saved).has_value());
+  CHECK(graph_of(collection).entry().slot != kNoSlot);
+  collection.add_all(uniform_vectors(rng, 10, 8));
+  CHECK(unreachable(collection) == 0);
+}
+
 TEST_CASE("hnsw/hnsw: an ef of the collection's size gives the exact answer") {
   Rng rng = test::make_rng(81);
   TestCollection collection(hnsw(), Metric::kCosine, 8);
@@ -160,7 +244,7 @@ TEST_CASE("hnsw/hnsw: levels are geometric, and drawn from identities") {
 
   TestCollection reseeded(hnsw(), Metric::kL2, 2,
                           {{"M", "4"}, {"EF_CONSTRUCTION", "10"}, {"SEED", "43"}});
-  reseeded.add_all(uniform_vectors(rng, 200, 2));
+  reseeded.add_all(uniform_vectors(rng, 300, 2));
   std::size_t different = 0;
   for (const Slot slot : reseeded.held()) {
     different += graph.level(slot) != graph_of(reseeded).level(slot);
@@ -252,7 +336,9 @@ TEST_CASE("hnsw/hnsw: the entry point moves on when it is erased") {
 TEST_CASE("hnsw/hnsw: an insert that no walk leads to held nodes finds them all the same") {
   Rng rng = test::make_rng(88);
   TestCollection collection(hnsw(), Metric::kL2, 4);
-  collection.add_all(uniform_vectors(rng, 9, 4));
+  collection.add_all(uniform_vectors(rng, kGraphFrom, 4));
+  for (Slot slot = 9; slot < kGraphFrom; ++slot) collection.erase(slot);
+  collection.reclaim();
   const auto saved = collection.save();
   for (const char* const name : {"hnsw.base", "hnsw.upper"}) {  // no node has a link
     std::fill(saved->index[name].begin(), saved->index[name].end(), std::byte{0xFF});

@@ -21,7 +21,6 @@ struct CountingProbe {
 /// The numbers 0..count-1, each linked with the next and the one before.
 struct Chain {
   explicit Chain(Slot count) : graph(2), rows(numbers(count), Metric::kL2) {
-    REQUIRE(graph.reserve());
     for (Slot slot = 0; slot < count; ++slot) {
       REQUIRE(graph.add_node(slot, 0));
       std::vector<Hit> links;
@@ -89,7 +88,6 @@ TEST_CASE("hnsw/search_layer: steps over full lists, on any level, find what a s
   constexpr unsigned kTop = 1;
   Graph graph(29);  // a node has room for all others but one, and above for half of those
   Rows rows(Chain::numbers(kCount), Metric::kL2);
-  REQUIRE(graph.reserve());
   for (Slot slot = 0; slot < kCount; ++slot) REQUIRE(graph.add_node(slot, kTop));
   for (Slot slot = 0; slot < kCount; ++slot) {
     for (unsigned level = 0; level <= kTop; ++level) {
