@@ -36,6 +36,7 @@ struct Client {
   bool no_evict = false;
   bool no_touch = false;
   bool close_after_reply = false;  ///< nothing further is executed; closes once all is sent
+  bool is_heard_out = false;       ///< then what it still sends is taken first, and dropped
   std::int64_t connected_ms = 0;   ///< unix time
   std::int64_t active_ms = 0;      ///< unix time of the last bytes received
   std::size_t input_bytes = 0;     ///< received and not yet executed

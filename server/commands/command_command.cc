@@ -235,9 +235,10 @@ void command_docs(CommandContext& context) {
 }
 
 /// Whether `spec` passes FILTERBY `kind` `value`; nothing if there is no such kind.
-std::optional<bool> passes(const CommandSpec& spec, std::string_view kind, std::string_view value) {
+std::optional<bool> passes(const CommandSpec& spec, std::string_view kind, std::string_view value,
+                           GlobPattern& pattern) {
   if (equal_ignoring_case(kind, "MODULE")) return false;
-  if (equal_ignoring_case(kind, "PATTERN")) return glob_match(value, spec.name, true);
+  if (equal_ignoring_case(kind, "PATTERN")) return pattern.matches(spec.name);
   if (!equal_ignoring_case(kind, "ACLCAT")) return std::nullopt;
   const auto names = categories(spec);
   return std::any_of(names.begin(), names.end(), [value](const std::string& name) {
@@ -250,9 +251,10 @@ void command_list(CommandContext& context) {
   if (!filter.empty() && (filter.size() != 3 || !equal_ignoring_case(filter[0], "FILTERBY"))) {
     return context.reply.error(kSyntaxError);
   }
+  GlobPattern pattern(filter.empty() ? "*" : filter[2], /*ignore_case=*/true);
   std::vector<std::string_view> names;
   for (const CommandSpec* const spec : context.services.commands.commands()) {
-    const auto listed = filter.empty() ? true : passes(*spec, filter[1], filter[2]);
+    const auto listed = filter.empty() ? true : passes(*spec, filter[1], filter[2], pattern);
     if (!listed) return context.reply.error(kSyntaxError);
     if (*listed) names.push_back(spec->name);
   }

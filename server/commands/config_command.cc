@@ -24,14 +24,16 @@ namespace engram {
 namespace {
 
 void config_get(CommandContext& context) {
-  const Arguments patterns = context.argv.subspan(2);
-  std::vector<const Parameter*> found;
-  for (const Parameter& parameter : parameters()) {
-    if (std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {
-          return glob_match(pattern, parameter.name, /*ignore_case=*/true);
-        })) {
-      found.push_back(&parameter);
+  std::vector<bool> is_asked_for(parameters().size());
+  for (const std::string_view text : context.argv.subspan(2)) {
+    GlobPattern pattern(text, /*ignore_case=*/true);
+    for (std::size_t i = 0; i < is_asked_for.size(); ++i) {
+      is_asked_for[i] = is_asked_for[i] || pattern.matches(parameters()[i].name);
     }
+  }
+  std::vector<const Parameter*> found;
+  for (std::size_t i = 0; i < is_asked_for.size(); ++i) {
+    if (is_asked_for[i]) found.push_back(&parameters()[i]);
   }
   context.reply.map(found.size());
   for (const Parameter* const parameter : found) {

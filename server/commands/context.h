@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -80,6 +81,17 @@ class Deferred {
   void reply_rendered(std::string bytes) {
     std::exchange(places_, nullptr)->complete(client_, sequence_, std::move(bytes));
   }
+
+  /// A part of the reply, in order, whole elements of it or none; reply_rendered() ends it. What
+  /// was given leaves when its turn has come.
+  void give_part(std::string bytes) { places_->extend(client_, sequence_, std::move(bytes)); }
+  /// Whether another part is wanted now; if not, `resume` is called once it is. It is not, and is
+  /// destroyed, if the client goes meanwhile.
+  [[nodiscard]] bool takes_part(std::function<void()> resume) {
+    return places_->takes_part(client_, sequence_, std::move(resume));
+  }
+  /// Whether there is still somebody to answer.
+  [[nodiscard]] bool is_awaited() const { return places_->is_there(client_); }
 
   /// The reply does not leave before the journal may acknowledge `lsn`: for what is recorded after
   /// the handler has returned, `bytes` or so. Before reply().

@@ -10,7 +10,7 @@
 #include "server/commands/context.h"
 #include "server/commands/errors.h"
 #include "server/commands/families.h"
-#include "server/commands/glob.h"
+#include "server/commands/key_walk.h"
 #include "server/engine/keyspace.h"
 #include "server/resp/integer.h"
 
@@ -42,23 +42,13 @@ void type(CommandContext& context) {
   context.reply.simple(value == nullptr ? "none" : type_name(*value));
 }
 
-void reply_keys(ReplyWriter& reply, const std::vector<std::string_view>& keys) {
-  reply.array(keys.size());
-  for (const std::string_view key : keys) reply.bulk(key);
-}
-
 void keys(CommandContext& context) {
-  std::vector<std::string_view> found;
-  context.services.store.keyspace().for_each([&](std::string_view key, const Value&) {
-    if (glob_match(context.argv[1], key)) found.push_back(key);
-  });
-  reply_keys(context.reply, found);
+  reply_keys(context, {.pattern = context.argv[1]});
 }
 
 struct ScanOptions {
-  std::string_view pattern = "*";
+  KeyQuery query = {};
   std::size_t count = 10;
-  std::optional<std::string_view> type;
 };
 
 /// The options of SCAN from argv[2] on, or the error line.
@@ -72,9 +62,9 @@ tl::expected<ScanOptions, std::string_view> parse_scan_options(Arguments argv) {
       if (*count < 1) return tl::unexpected(kSyntaxError);
       options.count = static_cast<std::size_t>(*count);
     } else if (equal_ignoring_case(argv[i], "MATCH")) {
-      options.pattern = argv[i + 1];
+      options.query.pattern = argv[i + 1];
     } else if (equal_ignoring_case(argv[i], "TYPE")) {
-      options.type = argv[i + 1];
+      options.query.type = argv[i + 1];
     } else {
       return tl::unexpected(kSyntaxError);
     }
@@ -87,15 +77,7 @@ void scan(CommandContext& context) {
   if (!cursor) return context.reply.error("ERR invalid cursor");
   const auto options = parse_scan_options(context.argv);
   if (!options) return context.reply.error(options.error());
-  std::vector<std::string_view> found;
-  const auto visit = [&](std::string_view key, const Value& value) {
-    if (options->type && !equal_ignoring_case(*options->type, type_name(value))) return;
-    if (glob_match(options->pattern, key)) found.push_back(key);
-  };
-  const std::uint64_t next = context.services.store.keyspace().scan(*cursor, options->count, visit);
-  context.reply.array(2);
-  context.reply.bulk(std::to_string(next));
-  reply_keys(context.reply, found);
+  reply_page(context, options->query, *cursor, options->count);
 }
 
 void dbsize(CommandContext& context) {
@@ -158,7 +140,7 @@ constexpr std::array kKeyCommands = {
                 .handler = keys,
                 .arity = 2,
                 .flags = kReadonly,
-                .summary = "Returns every key that matches a pattern; SCAN does not block others",
+                .summary = "Returns every key that matches a pattern",
                 .syntax = "pattern",
                 .complexity = "O(N) in the number of keys of the server"},
     CommandSpec{.name = "scan",

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "server/commands/client.h"
@@ -27,6 +28,17 @@ class ReplyPlaces {
   /// error takes the place of the reply. Until then it counts as `bytes` more of unsent output:
   /// what the journal may have in memory. Does nothing if the client has gone.
   virtual void hold(ClientId id, std::uint64_t sequence, Lsn lsn, std::size_t bytes) = 0;
+
+  /// Adds `bytes` to the reply in a reserved place; what is there leaves as soon as its turn has
+  /// come. complete() gives the last part. Does nothing if the client has gone.
+  virtual void extend(ClientId id, std::uint64_t sequence, std::string bytes) = 0;
+
+  /// Whether the client takes another part of that reply. If not, `resume` is called when it does,
+  /// later; never, and destroyed, if the client goes before.
+  virtual bool takes_part(ClientId id, std::uint64_t sequence, std::function<void()> resume) = 0;
+
+  /// Whether the client is still there.
+  [[nodiscard]] virtual bool is_there(ClientId id) const = 0;
 
   /// Fills a reserved place. Does nothing if the client has gone.
   virtual void complete(ClientId id, std::uint64_t sequence, std::string bytes) = 0;

@@ -180,10 +180,12 @@ std::size_t total_size(Keyspace& keyspace, Arguments keys) {
 
 void mget(CommandContext& context) {
   // One large value named a thousand times would be copied as often.
-  if (total_size(context.services.store.keyspace(), context.argv.subspan(1)) >
-      context.services.config.proto_max_bulk_len) {
+  constexpr std::size_t kFraming = 16;
+  const std::size_t bytes = total_size(context.services.store.keyspace(), context.argv.subspan(1));
+  if (bytes > context.services.config.proto_max_bulk_len) {
     return context.reply.error("ERR the values together exceed proto-max-bulk-len; ask for fewer");
   }
+  context.reply.expect(bytes + context.argv.size() * kFraming);
   context.reply.array(context.argv.size() - 1);
   for (const std::string_view key : context.argv.subspan(1)) {
     const Value* const value = context.services.store.keyspace().find(key);

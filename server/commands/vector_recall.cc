@@ -14,10 +14,14 @@
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
 #include "server/durability/change.h"
+#include "server/requests/answer_size.h"
 #include "server/requests/recall.h"
 
 namespace engram {
 namespace {
+
+/// Beside a key of the support.
+constexpr std::size_t kNumberAndFraming = 48;
 
 /// VEC vector | KEY key
 Status read_cue(std::string_view kind, std::string_view value, RecallRequest& request) {
@@ -120,7 +124,14 @@ void write_course(ReplyWriter& writer, const Recall& recall) {
   writer.number(recall.beta);
 }
 
+/// Or an error, if it is too large.
 void write_recall(ReplyWriter& writer, const RecallAnswer& answer, bool with_trace) {
+  std::size_t bytes = answer.recall.state.size() * sizeof(float);
+  for (const std::string_view key : answer.support) bytes += key.size() + kNumberAndFraming;
+  if (const Status checked = check_answer_bytes(bytes, "TOP"); !checked) {
+    return write_error(writer, checked.error());
+  }
+  writer.expect(bytes);
   constexpr std::size_t kFields = 18;
   writer.map(kFields);
   writer.simple("state");

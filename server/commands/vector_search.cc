@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // VSEARCH and VMSEARCH. Workers render what they have found, so that a large reply costs other
 // clients nothing.
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,12 +13,23 @@
 #include "server/commands/respond.h"
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
+#include "server/requests/answer_size.h"
 #include "server/requests/search.h"
 
 namespace engram {
 namespace {
 
+/// Beside a key of an answer.
+constexpr std::size_t kDistanceAndFraming = 48;
+
+/// Or an error, if they are too large.
 void write_neighbors(ReplyWriter& writer, const std::vector<Neighbor>& neighbors) {
+  std::size_t bytes = 0;
+  for (const Neighbor& neighbor : neighbors) bytes += neighbor.key.size() + kDistanceAndFraming;
+  if (const Status checked = check_answer_bytes(bytes, "k"); !checked) {
+    return write_error(writer, checked.error());
+  }
+  writer.expect(bytes);
   writer.array(neighbors.size() * 2);
   for (const Neighbor& neighbor : neighbors) {
     writer.bulk(neighbor.key);
@@ -61,10 +73,15 @@ Result<SearchRequest> read_vmsearch(CommandContext& context) {
   return request;
 }
 
-/// The reply to a batch in the making.
+/// The reply to a batch in the making. It leaves in parts, each when those before it have left, as
+/// fast as the client reads.
 struct BatchReply {
   Deferred reply;
-  std::vector<std::string> parts;  // rendered, each where its first query is
+  std::vector<std::string> parts;   // rendered, each where its first query is
+  std::vector<std::size_t> counts;  // of queries in the parts that have ended; 0: none begins there
+  std::size_t next = 0;             // the first query whose part has not joined
+  std::string joined = {};          // parts in order, not given yet
+  bool is_given = false;            // something was
   std::optional<Error> error = std::nullopt;
 };
 
@@ -78,16 +95,29 @@ void render_part(BatchReply& batch, const Result<SearchAnswer>& answer) {
   for (const auto& neighbors : answer->neighbors) write_neighbors(writer, neighbors);
 }
 
-void reply(BatchReply& batch) {
-  std::string bytes;
-  ReplyWriter writer(bytes, batch.reply.version());
-  if (batch.error) {
-    write_error(writer, *batch.error);
-  } else {
-    writer.array(batch.parts.size());
-    for (const std::string& part : batch.parts) bytes += part;
+/// Gives what has ended, unless it is so little that it had better wait for more.
+void end_part(BatchReply& batch, std::size_t first, std::size_t count) {
+  constexpr std::size_t kLeastGiven = 64UL * 1024;
+  batch.counts[first] = count;
+  while (batch.next < batch.counts.size() && batch.counts[batch.next] != 0) {
+    if (batch.next == 0) ReplyWriter(batch.joined, batch.reply.version()).array(batch.parts.size());
+    batch.joined += std::exchange(batch.parts[batch.next], {});
+    batch.next += batch.counts[batch.next];
+    if (batch.joined.size() < kLeastGiven) continue;
+    batch.reply.give_part(std::exchange(batch.joined, {}));
+    batch.is_given = true;
   }
-  batch.reply.reply_rendered(std::move(bytes));
+}
+
+/// An error takes the place of the reply; or, when a part of it has left, of each array that has
+/// not.
+void end(BatchReply& batch) {
+  if (batch.error && !batch.is_given) {
+    return batch.reply.reply([&](ReplyWriter& writer) { write_error(writer, *batch.error); });
+  }
+  ReplyWriter writer(batch.joined, batch.reply.version());
+  for (; batch.next < batch.parts.size(); ++batch.next) write_error(writer, *batch.error);
+  batch.reply.reply_rendered(std::move(batch.joined));
 }
 
 }  // namespace
@@ -106,13 +136,21 @@ void vsearch(CommandContext& context) {
 void vmsearch(CommandContext& context) {
   auto request = read_vmsearch(context);
   if (!request) return write_error(context.reply, request.error());
-  const auto batch = std::make_shared<BatchReply>(
-      BatchReply{.reply = context.defer(expected_bytes(*request)),
-                 .parts = std::vector<std::string>(query_count(*request))});
+  const std::size_t queries = query_count(*request);
+  const auto batch =
+      std::make_shared<BatchReply>(BatchReply{.reply = context.defer(expected_bytes(*request)),
+                                              .parts = std::vector<std::string>(queries),
+                                              .counts = std::vector<std::size_t>(queries)});
   start(context.services.store, std::move(*request),
         Responder<SearchAnswer>{
             .take = [batch](const Result<SearchAnswer>& answer) { render_part(*batch, answer); },
-            .finish = [batch](Lsn) { reply(*batch); }});
+            .finish = [batch](Lsn) { end(*batch); }},
+        PartFlow{.ended = [batch](std::size_t first,
+                                  std::size_t count) { end_part(*batch, first, count); },
+                 .admits =
+                     [batch](std::function<void()> resume) {
+                       return batch->reply.takes_part(std::move(resume));
+                     }});
 }
 
 }  // namespace engram

@@ -50,6 +50,7 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options, StoreLoop& loop
 
 Store::Store(StoreOptions options, StoreLoop& loop)
     : options_(std::move(options)),
+      loop_(loop),
       keyspace_(random_seed(),
                 [this](std::shared_ptr<void> garbage) {
                   workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
@@ -79,6 +80,8 @@ Status Store::restore(StoreLoop& loop, FileSystem& disk) {
 void Store::collect() {
   tasks_.run();
   workers_.poll_completions();
+  slices_.run();
+  if (!slices_.empty()) loop_.wake();
 }
 
 void Store::end_turn() {
@@ -114,6 +117,7 @@ Lsn Store::end_transaction() {
 /// Threads that hold promises of replies, or refer to what this owns, end first.
 Status Store::close() {
   tasks_.close();
+  slices_.clear();
   workers_.stop();
   if (const auto persistence = std::exchange(persistence_, nullptr)) return persistence->close();
   return {};

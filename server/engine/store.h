@@ -18,6 +18,7 @@
 #include "server/durability/journal.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/transaction_gate.h"
+#include "server/runtime/loop_slices.h"
 #include "server/runtime/loop_tasks.h"
 #include "server/runtime/worker_pool.h"
 
@@ -71,6 +72,8 @@ class Store {
   void collect();
   /// Has `task` run by the next collect(), when what calls this has come to its end.
   void run_soon(std::function<void()> task) { tasks_.post(std::move(task)); }
+  /// Work in slices: collect() gives it a share of each turn.
+  LoopSlices& slices() noexcept { return slices_; }
   /// Erases keys whose time has come, for a fraction of a millisecond.
   void end_turn();
   /// Takes a snapshot if a rule says so. To be called now and then.
@@ -99,9 +102,11 @@ class Store {
   Status restore(StoreLoop& loop, FileSystem& disk);
 
   const StoreOptions options_;
+  StoreLoop& loop_;
   Keyspace keyspace_;
   WorkerPool workers_;
   LoopTasks tasks_;
+  LoopSlices slices_;
   TransactionGate gate_;
   std::unique_ptr<Persistence> persistence_;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "core/assert.h"
 
@@ -41,6 +42,17 @@ void ByteBuffer::shrink(std::size_t bytes) noexcept {
   std::free(data_);
   data_ = nullptr;
   capacity_ = head_ = tail_ = 0;
+}
+
+void ByteBuffer::fit() noexcept {
+  if (size() == 0) return shrink(0);
+  if (capacity_ == size()) return;
+  std::memmove(data_, data_ + head_, size());
+  tail_ -= std::exchange(head_, 0);
+  auto* const fitted = static_cast<char*>(std::realloc(data_, tail_));
+  if (fitted == nullptr) return;
+  data_ = fitted;
+  capacity_ = tail_;
 }
 
 }  // namespace engram

@@ -30,6 +30,8 @@ class ByteBuffer {
 
   /// Gives memory beyond `bytes` back if the buffer is empty.
   void shrink(std::size_t bytes) noexcept;
+  /// Gives all memory back that holds no bytes.
+  void fit() noexcept;
 
  private:
   char* data_ = nullptr;  // malloc'd: realloc moves pages of large buffers instead of bytes

@@ -13,6 +13,15 @@ Status check_result_count(std::size_t results) {
                                                " are given at once");
 }
 
+Status check_answer_bytes(std::size_t bytes, std::string_view count) {
+  constexpr std::size_t kMostBytes = std::size_t{512} << 20;
+  if (bytes <= kMostBytes) return {};
+  return fail(ErrorCode::kInvalidArgument, "the answer has " + std::to_string(bytes) +
+                                               " bytes, at most " + std::to_string(kMostBytes) +
+                                               " are given at once: ask for a smaller " +
+                                               std::string(count));
+}
+
 std::size_t result_bytes(const Collection& collection) {
   constexpr std::size_t kNumberAndFraming = 32;
   return collection.mean_key_bytes() + kNumberAndFraming;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "core/result.h"
 #include "server/engine/collection.h"
@@ -11,6 +12,10 @@ namespace engram {
 /// Refuses more results (keys with a number each) than one request may ask for, which bounds the
 /// memory of its answer. Errors: kInvalidArgument.
 Status check_result_count(std::size_t results);
+
+/// Refuses an answer, or an element of a batch's, of more bytes than are given at once, which are
+/// known when it is there. Errors: kInvalidArgument; it advises to ask for a smaller `count`.
+Status check_answer_bytes(std::size_t bytes, std::string_view count);
 
 /// About what one result takes in an answer: its key, a number, and what frames them.
 std::size_t result_bytes(const Collection& collection);

@@ -44,10 +44,13 @@ struct SearchRun {
   SearchRequest request;
   std::optional<Options> relaxation;
   Responder<SearchAnswer> responder;
+  PartFlow flow;
+  std::size_t workers;
   std::size_t queries;
   std::size_t part_size;  // in queries; the last part may be smaller
   std::size_t next = 0;   // the first query that no part has
   std::size_t under_way = 0;
+  bool waits = false;                         // for the flow
   std::optional<Error> error = std::nullopt;  // the first
 
   [[nodiscard]] bool has_more() const noexcept { return !error && next < queries; }
@@ -61,10 +64,15 @@ struct Part {
 };
 
 /// A batch is worth a matrix product in some primitives; but a part delays others for its length,
-/// and a few parts for each worker keep them all busy to the end.
-std::size_t part_size(std::size_t queries, std::size_t workers) {
+/// and a few parts for each worker keep them all busy to the end. Nor is its answer to be large.
+std::size_t part_size(const SearchRequest& request, std::size_t queries, std::size_t workers) {
   constexpr std::size_t kLargestPart = 64;
-  return std::clamp<std::size_t>(queries / (workers * 2), 1, kLargestPart);
+  constexpr std::size_t kLargestAnswer = 1UL << 20;  // in bytes
+  const std::size_t bytes =
+      neighbor_count(request.index, 1, request.k) * result_bytes(*request.index.collection);
+  const std::size_t most =
+      std::clamp<std::size_t>(kLargestAnswer / std::max<std::size_t>(bytes, 1), 1, kLargestPart);
+  return std::clamp<std::size_t>(queries / (workers * 2), 1, most);
 }
 
 /// On a worker: the states that the queries become.
@@ -105,13 +113,17 @@ Status search(const ReadView& view, const SlotSet* items, const Part& part, Scra
   return {};
 }
 
-void start_part(const std::shared_ptr<SearchRun>& run);
+void start_parts(const std::shared_ptr<SearchRun>& run);
 
 void end_part(Part& part) {
   SearchRun& run = *part.run;
   --run.under_way;
-  if (!part.status && !run.error) run.error = std::move(part.status.error());
-  if (run.has_more()) return start_part(part.run);
+  if (!part.status) {
+    if (!run.error) run.error = std::move(part.status.error());
+  } else if (run.flow.ended) {
+    run.flow.ended(part.first, part.count);
+  }
+  if (run.has_more()) return start_parts(part.run);
   if (run.under_way > 0) return;
   if (run.error) return run.responder.refuse(*run.error);
   run.responder.finish(0);
@@ -139,6 +151,17 @@ void start_part(const std::shared_ptr<SearchRun>& run) {
   if (begun) return;
   part->status = std::move(begun);
   done();
+}
+
+void start_parts(const std::shared_ptr<SearchRun>& run) {
+  const auto resume = [run] {
+    run->waits = false;
+    start_parts(run);
+  };
+  while (run->has_more() && run->under_way < run->workers && !run->waits) {
+    run->waits = run->flow.admits && !run->flow.admits(resume);
+    if (!run->waits) start_part(run);
+  }
 }
 
 }  // namespace
@@ -173,18 +196,20 @@ std::size_t expected_bytes(const SearchRequest& request) {
          request.queries.values().size_bytes();
 }
 
-void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder) {
+void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder, PartFlow flow) {
   if (const Status checked = check(request); !checked) return responder.refuse(checked.error());
   auto relaxation = relaxation_of(request);
   if (!relaxation) return responder.refuse(relaxation.error());
   const std::size_t workers = store.workers().size();
   const std::size_t queries = query_count(request);
-  const auto run = std::make_shared<SearchRun>(SearchRun{.request = std::move(request),
-                                                         .relaxation = std::move(*relaxation),
-                                                         .responder = std::move(responder),
-                                                         .queries = queries,
-                                                         .part_size = part_size(queries, workers)});
-  while (run->has_more() && run->under_way < workers) start_part(run);
+  const std::size_t size = part_size(request, queries, workers);
+  start_parts(std::make_shared<SearchRun>(SearchRun{.request = std::move(request),
+                                                    .relaxation = std::move(*relaxation),
+                                                    .responder = std::move(responder),
+                                                    .flow = std::move(flow),
+                                                    .workers = workers,
+                                                    .queries = queries,
+                                                    .part_size = size}));
 }
 
 }  // namespace engram

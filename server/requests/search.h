@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -46,9 +47,19 @@ struct SearchAnswer {
   std::span<const std::vector<Neighbor>> neighbors;
 };
 
+/// How fast the parts of a batch are wanted, on the loop. Left out: all as soon as they are there.
+struct PartFlow {
+  /// take() has had the part of `count` queries that begins with `first`.
+  std::function<void(std::size_t first, std::size_t count)> ended = {};
+  /// Whether another part may begin. If not, `resume` is called when it may, later; or destroyed,
+  /// and then nobody wants the rest.
+  std::function<bool(std::function<void()> resume)> admits = {};
+};
+
 /// Searches on all workers: a large batch is answered in parts, in any order, so that take() is
 /// called for each, perhaps on several workers at once. An error comes once, on the loop, and makes
 /// the parts void. Errors: kInvalidArgument; those of Index::search and Recaller::recall.
-void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder);
+void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder,
+           PartFlow flow = {});
 
 }  // namespace engram

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/resp/parser.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/assert.h"
@@ -97,6 +98,10 @@ RequestParser::Outcome RequestParser::parse_bulk(std::string_view input) {
       return reject("invalid bulk length");
     }
     bulk_size_ = static_cast<std::size_t>(*size);
+    if (bulk_size_ > limits_.max_request_bytes - std::min(position_, limits_.max_request_bytes)) {
+      return reject("too big request, the most is " + std::to_string(limits_.max_request_bytes) +
+                    " bytes");
+    }
     in_bulk_ = true;
   }
   const std::size_t end = position_ + bulk_size_ + 2;  // the two bytes are not looked at
@@ -146,6 +151,13 @@ RequestParser::Outcome RequestParser::reject(std::string_view what) {
 void RequestParser::skip(std::size_t bytes) {
   skipped_ += bytes;
   position_ = searched_ = 0;
+}
+
+void RequestParser::release_memory() {
+  if (!ranges_.empty()) return;
+  arguments_ = {};
+  ranges_ = {};
+  unescaped_ = {};
 }
 
 std::size_t RequestParser::consume() {

@@ -20,6 +20,8 @@ struct ParserLimits {
   std::size_t max_arguments = 1024UL * 1024;
   std::size_t max_bulk_bytes = 512UL * 1024 * 1024;
   std::size_t max_line_bytes = 64UL * 1024;  ///< inline commands and the header lines of bulks
+  /// A whole request with its headers. The journal counts the bytes of a command in 32 bits.
+  std::size_t max_request_bytes = 3UL * 1024 * 1024 * 1024;
 };
 
 class RequestParser {
@@ -47,6 +49,12 @@ class RequestParser {
 
   /// How many bytes of `input` are done with and to be dropped by the caller; they count no more.
   std::size_t consume();
+
+  /// How many bytes of `input` are done with, or whole arguments of the request being received.
+  [[nodiscard]] std::size_t parsed_bytes() const noexcept { return skipped_ + position_; }
+
+  /// Gives memory back that the next request may ask for again. Between requests.
+  void release_memory();
 
   /// How many more bytes the bulk being received needs; 0 when that is unknown.
   [[nodiscard]] std::size_t bytes_missing() const noexcept { return missing_; }

@@ -50,6 +50,12 @@ class ReplyWriter {
   /// An array in RESP2.
   void set(std::size_t elements);
 
+  /// So many bytes are about to be written: room for them is made at once.
+  void expect(std::size_t bytes) { out_.reserve(out_.size() + bytes); }
+
+  /// One reply or several that were rendered for version() already.
+  void rendered(std::string_view replies) { out_.append(replies); }
+
   /// Text for people: a bulk in RESP2, `=txt:` in RESP3.
   void verbatim(std::string_view text);
 

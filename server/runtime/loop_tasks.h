@@ -68,9 +68,10 @@ class LoopTasks {
 
   /// Ends all waiting; what was posted and has not run never will.
   void close() {
+    std::vector<Task> dropped;  // outside of the lock: its end may post
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    tasks_.clear();
+    tasks_.swap(dropped);
     changed_.notify_all();
   }
 

@@ -18,6 +18,9 @@ namespace engram {
 
 #ifdef ENGRAM_JEMALLOC
 
+#define ENGRAM_TEXT_OF(value) #value
+#define ENGRAM_TEXT(value) ENGRAM_TEXT_OF(value)
+
 std::size_t allocated_bytes() {
   // jemalloc answers from a snapshot that advancing the epoch takes anew.
   std::uint64_t epoch = 1;
@@ -29,8 +32,11 @@ std::size_t allocated_bytes() {
   return allocated + mapped_bytes();
 }
 
-#define ENGRAM_TEXT_OF(value) #value
-#define ENGRAM_TEXT(value) ENGRAM_TEXT_OF(value)
+void return_free_memory() {
+  constexpr const char* kAllArenas = "arena." ENGRAM_TEXT(MALLCTL_ARENAS_ALL) ".purge";
+  mallctl(kAllArenas, nullptr, nullptr, nullptr, 0);
+}
+
 std::string_view allocator_name() {
   return "jemalloc-" ENGRAM_TEXT(JEMALLOC_VERSION_MAJOR) "." ENGRAM_TEXT(
       JEMALLOC_VERSION_MINOR) "." ENGRAM_TEXT(JEMALLOC_VERSION_BUGFIX);
@@ -41,6 +47,10 @@ std::string_view allocator_name() {
 std::size_t allocated_bytes() {
   const struct mallinfo2 info = ::mallinfo2();
   return info.uordblks + info.hblkhd + mapped_bytes();
+}
+
+void return_free_memory() {
+  ::malloc_trim(0);
 }
 
 std::string_view allocator_name() {

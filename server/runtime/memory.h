@@ -10,6 +10,9 @@ namespace engram {
 /// vectors and graphs have mapped.
 std::size_t allocated_bytes();
 
+/// Gives memory that the allocator keeps for later back to the operating system.
+void return_free_memory();
+
 /// Bytes of the process in physical memory.
 std::size_t resident_bytes();
 

@@ -64,7 +64,7 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   if (lsn != 0 && is_kept_back) hold_answer(place, lsn, argument_bytes(argv), detour);
   if (is_kept_back) order_.set_kept_back(false);
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
-  if (!muted_ || client_.reply_mode == ReplyMode::kOn) order_.append(detour);
+  if (!muted_ || client_.reply_mode == ReplyMode::kOn) order_.take(std::move(detour));
   if (!runs_transaction_) advance_reply_mode();
 }
 
@@ -104,8 +104,9 @@ void CommandSession::queue(const CommandTable::Resolution& resolution, Arguments
     return writer.error(misconf_error(health.error()));
   }
   if (!transaction_.queue(resolution, argv)) {
-    transaction_.abort();
-    return services_.front_end.close_client(client_.id);
+    transaction_.discard();
+    client_.close_after_reply = client_.is_heard_out = true;
+    return writer.error("ERR the transaction exceeds client-query-buffer-limit, it is discarded");
   }
   writer.simple("QUEUED");
 }
@@ -136,6 +137,16 @@ std::uint64_t CommandSession::defer(std::size_t expected_bytes) {
   }
   transaction_.await_reply();
   return kStep;
+}
+
+void CommandSession::extend(std::uint64_t sequence, std::string bytes) {
+  if (sequence == kStep) return transaction_.extend_step(bytes);
+  Session::extend(sequence, std::move(bytes));
+}
+
+/// A transaction answers as a whole, and bounds that itself.
+bool CommandSession::takes_part(std::uint64_t sequence, std::function<void()> resume) {
+  return sequence == kStep || Session::takes_part(sequence, std::move(resume));
 }
 
 void CommandSession::complete(std::uint64_t sequence, std::string bytes) {

@@ -30,6 +30,8 @@ class CommandSession final : public Session {
   void refresh() { client_.watch_broken = transaction_.is_watch_broken(); }
 
   std::uint64_t defer(std::size_t expected_bytes) override;
+  void extend(std::uint64_t sequence, std::string bytes) override;
+  bool takes_part(std::uint64_t sequence, std::function<void()> resume) override;
   void complete(std::uint64_t sequence, std::string bytes) override;
 
  private:

@@ -28,8 +28,24 @@ void ReplyOrder::fill(std::uint64_t sequence, std::string bytes) {
   --unanswered_[static_cast<std::size_t>(place.kind)];
   if (!place.muted) {
     bytes_ += bytes.size();
-    place.reply = std::move(bytes);
+    add_part(place, std::move(bytes));
   }
+  leave();
+}
+
+void ReplyOrder::add_part(Place& place, std::string bytes) {
+  if (place.reply.empty()) {
+    place.reply = std::move(bytes);
+  } else {
+    place.reply.append(bytes);
+  }
+}
+
+void ReplyOrder::extend(std::uint64_t sequence, std::string bytes) {
+  Place& place = at(sequence);
+  if (place.muted) return;
+  bytes_ += bytes.size();
+  add_part(place, std::move(bytes));
   leave();
 }
 
@@ -56,6 +72,14 @@ void ReplyOrder::append(std::string_view bytes) {
   bytes_ += bytes.size();
 }
 
+void ReplyOrder::take(std::string bytes) {
+  if (bytes.empty()) return;
+  if (places_.empty()) return sink_.reply_owned(std::move(bytes));
+  if (!places_.back().following.empty()) return append(bytes);
+  bytes_ += bytes.size();
+  places_.back().following = std::move(bytes);
+}
+
 void ReplyOrder::set_kept_back(bool kept_back) {
   kept_back_ = kept_back;
   if (!kept_back) leave();
@@ -68,13 +92,18 @@ std::size_t ReplyOrder::unanswered() const noexcept {
 void ReplyOrder::leave() {
   if (kept_back_) return;
   while (!places_.empty() && places_.front().answered && !places_.front().held) {
-    const Place front = std::move(places_.front());
+    Place front = std::move(places_.front());
     places_.pop_front();
     ++first_;
     bytes_ -= front.reply.size() + front.following.size();
-    if (!front.muted) sink_.reply(front.error.empty() ? front.reply : front.error);
-    if (!front.following.empty()) sink_.reply(front.following);
+    if (!front.muted) sink_.reply_owned(std::move(front.error.empty() ? front.reply : front.error));
+    if (!front.following.empty()) sink_.reply_owned(std::move(front.following));
   }
+  // What is there of a reply in parts.
+  if (places_.empty() || places_.front().held || places_.front().reply.empty()) return;
+  Place& first = places_.front();
+  bytes_ -= first.reply.size();
+  sink_.reply_owned(std::exchange(first.reply, {}));
 }
 
 }  // namespace engram

@@ -26,7 +26,16 @@ class ReplyOrder {
   /// The sequence number of the next place.
   [[nodiscard]] std::uint64_t next() const noexcept { return first_ + places_.size(); }
 
-  /// Fills a place.
+  /// Adds to the reply in a place; it leaves at once if nothing is due before.
+  void extend(std::uint64_t sequence, std::string bytes);
+  /// Nothing is due before that place.
+  [[nodiscard]] bool is_first(std::uint64_t sequence) const noexcept { return sequence == first_; }
+  /// How much of the reply in a place waits there.
+  [[nodiscard]] std::size_t bytes_at(std::uint64_t sequence) const noexcept {
+    return places_[sequence - first_].reply.size();
+  }
+
+  /// Fills a place, with the last part of the reply.
   void fill(std::uint64_t sequence, std::string bytes);
 
   /// The place is not left before release(); until then it counts as `bytes` more, which the
@@ -37,6 +46,8 @@ class ReplyOrder {
 
   /// Adds a reply behind those that are due.
   void append(std::string_view bytes);
+  /// As append(), and spares a copy of a large one.
+  void take(std::string bytes);
 
   /// Nothing leaves while this is true, so that the place of the command being executed can still
   /// be held.
@@ -68,6 +79,7 @@ class ReplyOrder {
   };
 
   Place& at(std::uint64_t sequence);
+  static void add_part(Place& place, std::string bytes);
   void leave();
 
   ClientSink& sink_;

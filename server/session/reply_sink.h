@@ -15,6 +15,8 @@ class ReplySink {
 
   /// One reply or several, whole.
   virtual void reply(std::string_view bytes) = 0;
+  /// As reply(); keeps a large string instead of copying it, if it can.
+  virtual void reply_owned(std::string bytes) { reply(bytes); }
 };
 
 /// Takes the replies of a session: a connection sends them, a caller in this process waits for one.
@@ -23,6 +25,9 @@ class ClientSink : public ReplySink {
   /// Where a reply may be written that nothing is due before: as good as reply(), and spares a
   /// copy. Null: nowhere.
   virtual std::string* buffer() { return nullptr; }
+
+  /// So much of what was given waits to be sent that parts of large replies had better wait.
+  [[nodiscard]] virtual bool is_full() const { return false; }
 
   /// The reply to a command whose change the journal cannot keep, in the form in which this sink
   /// wants its replies.

@@ -98,8 +98,28 @@ std::uint64_t Session::defer(std::size_t expected_bytes) {
   return order_.reserve(kind_, muted_, expected_bytes);
 }
 
+void Session::extend(std::uint64_t sequence, std::string bytes) {
+  order_.extend(sequence, std::move(bytes));
+  if (!executing_) sink_.progressed();
+}
+
+/// The parts of a reply whose turn has not come gather behind those before it.
+bool Session::takes_part(std::uint64_t sequence, std::function<void()> resume) {
+  constexpr std::size_t kMostGathered = 256UL * 1024;
+  const bool takes =
+      order_.is_first(sequence) ? !sink_.is_full() : order_.bytes_at(sequence) < kMostGathered;
+  if (!takes) waiting_for_room_.push_back(std::move(resume));
+  return takes;
+}
+
+void Session::resume_parts() {
+  if (waiting_for_room_.empty()) return;
+  for (const auto& resume : std::exchange(waiting_for_room_, {})) resume();
+}
+
 void Session::complete(std::uint64_t sequence, std::string bytes) {
   order_.fill(sequence, std::move(bytes));
+  resume_parts();  // of the reply that is first now
   if (!executing_) sink_.progressed();
 }
 

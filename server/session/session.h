@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "server/commands/client.h"
 #include "server/commands/context.h"
@@ -40,6 +41,10 @@ class Session {
   /// Whether the request that was refused last may start now; if not, the sink will be told.
   [[nodiscard]] bool may_resume() { return !must_wait(kind_); }
 
+  /// Goes on with replies that wait to be given in further parts. To be called when the sink has
+  /// room again.
+  void resume_parts();
+
   /// Replies that are due, in bytes, as far as they are known.
   [[nodiscard]] std::size_t pending_bytes() const noexcept { return order_.bytes(); }
   /// No reply is due.
@@ -53,6 +58,8 @@ class Session {
   // What Sessions passes on.
 
   virtual std::uint64_t defer(std::size_t expected_bytes);
+  virtual void extend(std::uint64_t sequence, std::string bytes);
+  virtual bool takes_part(std::uint64_t sequence, std::function<void()> resume);
   virtual void complete(std::uint64_t sequence, std::string bytes);
   /// The place is not left before release().
   void hold(std::uint64_t sequence, std::size_t bytes) { order_.hold(sequence, bytes); }
@@ -94,6 +101,7 @@ class Session {
   Lsn seal();
 
   bool waits_for_gate_ = false;
+  std::vector<std::function<void()>> waiting_for_room_;  // with parts of replies
 };
 
 }  // namespace engram

@@ -35,6 +35,15 @@ void Sessions::hold(ClientId id, std::uint64_t sequence, Lsn lsn, std::size_t by
   held_.push_back({lsn, id, sequence & ~kWrites});
 }
 
+void Sessions::extend(ClientId id, std::uint64_t sequence, std::string bytes) {
+  if (Session* const session = find(id)) session->extend(sequence & ~kWrites, std::move(bytes));
+}
+
+bool Sessions::takes_part(ClientId id, std::uint64_t sequence, std::function<void()> resume) {
+  Session* const session = find(id);
+  return session != nullptr && session->takes_part(sequence & ~kWrites, std::move(resume));
+}
+
 void Sessions::complete(ClientId id, std::uint64_t sequence, std::string bytes) {
   if (Session* const session = find(id)) session->complete(sequence & ~kWrites, std::move(bytes));
   if ((sequence & kWrites) != 0) store_.gate().leave();

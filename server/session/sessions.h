@@ -37,6 +37,9 @@ class Sessions final : public ReplyPlaces {
 
   std::uint64_t defer(ClientId id, std::size_t expected_bytes) override;
   void hold(ClientId id, std::uint64_t sequence, Lsn lsn, std::size_t bytes) override;
+  void extend(ClientId id, std::uint64_t sequence, std::string bytes) override;
+  bool takes_part(ClientId id, std::uint64_t sequence, std::function<void()> resume) override;
+  [[nodiscard]] bool is_there(ClientId id) const override { return find(id) != nullptr; }
   void complete(ClientId id, std::uint64_t sequence, std::string bytes) override;
 
   /// Tells the session's sink that it may go on, once the gate of transactions is open.

@@ -8,7 +8,6 @@
 #include "server/commands/errors.h"
 #include "server/config/config.h"
 #include "server/engine/persistence.h"
-#include "server/runtime/log.h"
 #include "server/session/command_session.h"
 
 namespace engram {
@@ -131,17 +130,14 @@ void Transaction::run_step(const Step& step) {
 void Transaction::reply(std::string_view bytes) {
   if (bytes.starts_with('-')) ++services_.stats.error_replies;
   const ReplyMode mode = session_.client().reply_mode;
-  if (mode == ReplyMode::kOff || mode == ReplyMode::kSkip) return;
+  if (mode == ReplyMode::kOff || mode == ReplyMode::kSkip || run_->is_too_long) return;
   if (run_->replies.size() + bytes.size() <= services_.config.client_query_buffer_limit) {
     run_->replies.append(bytes);
     return;
   }
-  // Steps are never left out, so only the client can be.
-  log_warning("client " + std::to_string(session_.id()) +
-              " is closed: the replies of its transaction exceed client-query-buffer-limit");
-  run_->replies.clear();
-  run_->is_muted = true;
-  services_.front_end.close_client(session_.id());
+  // Steps are never left out, so only their replies can be.
+  run_->is_too_long = true;
+  run_->replies = {};
 }
 
 /// The next step begins when what completed this one has come to its end, so that it finds the
@@ -156,8 +152,16 @@ void Transaction::complete_step(std::string_view bytes) {
 
 void Transaction::finish() {
   std::string bytes;
-  if (!run_->is_muted) ReplyWriter(bytes, run_->reply.version()).array(run_->steps.size());
-  bytes += run_->replies;
+  ReplyWriter writer(bytes, run_->reply.version());
+  if (run_->is_too_long) {
+    if (!run_->is_muted)
+      writer.error(
+          "ERR the transaction was carried out, but its replies exceed "
+          "client-query-buffer-limit");
+  } else {
+    if (!run_->is_muted) writer.array(run_->steps.size());
+    bytes += std::exchange(run_->replies, {});
+  }
   end(std::move(bytes), services_.store.end_transaction());
 }
 

@@ -47,7 +47,9 @@ class Transaction final : public TransactionControl, private ReplySink {
   [[nodiscard]] bool is_in_step() const noexcept { return run_.has_value() && run_->in_step; }
   /// The step that was executed last answers later.
   void await_reply() noexcept { run_->awaits_reply = true; }
-  /// Its reply.
+  /// A part of its reply.
+  void extend_step(std::string_view bytes) { reply(bytes); }
+  /// Its reply, or the last part of that.
   void complete_step(std::string_view bytes);
 
  private:
@@ -64,7 +66,8 @@ class Transaction final : public TransactionControl, private ReplySink {
     Deferred reply;         // to EXEC
     bool is_muted = false;  // the head of the reply
     std::string replies = {};
-    std::size_t next = 0;  // of steps
+    bool is_too_long = false;  // the reply
+    std::size_t next = 0;      // of steps
     bool in_step = false;
     bool awaits_reply = false;
   };

@@ -96,6 +96,62 @@ def test_a_command_of_a_million_arguments(server):
         assert wire.call("PING") == "PONG"
 
 
+def test_a_request_beyond_the_limit_gets_its_sentence_while_it_is_sent(server):
+    with server.wire() as wire:
+        wire.call("CONFIG", "SET", "client-query-buffer-limit", "1mb")
+        many = [part for number in range(20) for part in (number, b"x" * 900_000)]
+        assert wire.call("MSET", *many) == "OK"  # the limit is on each argument, as in Redis
+        wire.send_bytes(encode("SET", "k", b"x" * 64 * MIB))
+        assert wire.read() == "ERR the request exceeds client-query-buffer-limit"
+        assert wire.is_closed()
+    with server.wire() as wire:
+        wire.send_bytes(b"*1\r\n$600000000\r\n" + b"x" * 64 * MIB)
+        assert wire.read() == "ERR Protocol error: invalid bulk length"
+    assert_serving(server)
+
+
+def test_a_batch_of_searches_is_answered_as_fast_as_it_is_read(server):
+    """196 MiB of replies, of a request of 50 KiB."""
+    key, queries = b"k" * 65536, 3000
+    with server.wire() as wire:
+        wire.call("VNEW", "index", 2, "PRIMITIVE", "flat", "METRIC", "l2")
+        wire.call("VADD", "index", key, bytes(8))
+        request = encode("VMSEARCH", "index", 1, *[bytes(8)] * queries)
+        with growth_below(server, 48 * MIB), server.socket() as idle:
+            idle.sendall(request)
+            wire.send_bytes(request + encode("PING"))
+            expected = b"*%d\r\n" % queries + b"*2\r\n$65536\r\n%s\r\n$1\r\n0\r\n" % key * queries
+            assert wire.read_raw() == expected
+            assert wire.read() == "PONG"
+            assert server.resident_bytes() < 128 * MIB + LEEWAY
+            assert_serving(server, clients=3)
+    assert_serving(server)
+
+
+def test_patterns_hold_nobody(server):
+    patterns = [b"*" + b"a" * 30_000 + b"b", b"*" + b"?a" * 15_000 + b"b*", b"*" + b"[b-c]?" * 15_000 + b"*"]
+    with server.wire() as wire, server.wire() as other:
+        for number in range(20):
+            wire.call("SET", b"a" * (60_000 + number), 1)
+        for pattern in patterns:
+            wire.send_bytes(encode("KEYS", pattern) + encode("SCAN", 0, "MATCH", pattern, "COUNT", 1000))
+            other.socket.settimeout(2)
+            for _ in range(10):
+                assert other.call("PING") == "PONG"
+            assert other.call("CONFIG", "GET", pattern) == []
+            assert wire.read() == [] and wire.read() == [b"0", []]
+
+
+@pytest.mark.long
+def test_idle_clients_cost_little(server):
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(server.wire()) for _ in range(500)]
+        before = server.resident_bytes()
+        for wire in wires:
+            assert len(wire.call("ECHO", b"x" * 60_000)) == 60_000
+        wait_until(lambda: server.resident_bytes() < before + 8 * MIB + LEEWAY, "buffers are given back")
+
+
 def test_a_large_value_is_let_go(server):
     value = b"x" * (64 * MIB)
     with server.wire() as wire:

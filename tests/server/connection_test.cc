@@ -216,6 +216,32 @@ TEST_CASE_FIXTURE(Fixture, "hosts/connection: after a protocol error nothing is 
   CHECK_FALSE(store->keyspace().contains("k"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: who is refused while sending is heard out") {
+  type("*1\r\n:1\r\nset k v\r\n");
+  REQUIRE(connection->finished());
+  CHECK(connection->linger());
+  type("set k v\r\n");
+  CHECK(connection->linger());
+  CHECK(connection->wanted_interest().readable);
+  ::shutdown(peer.get(), SHUT_WR);
+  connection->receive();
+  CHECK_FALSE(connection->linger());
+  CHECK(replies() == "-ERR Protocol error: expected '$', got ':'\r\n");
+  CHECK_FALSE(store->keyspace().contains("k"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "hosts/connection: an idle client gives its buffers back") {
+  store->keyspace().set("k", std::string(50'000, 'x'));
+  type("get k\r\n*2\r\n$3\r\nget\r\n");
+  CHECK(replies().size() > 50'000);
+  REQUIRE(connection->quiet());
+  CHECK(connection->release_buffers() > 10'000);
+  connection->refresh_client();
+  CHECK(connection->client().input_capacity == connection->client().input_bytes);
+  type("$1\r\nn\r\n");  // the rest of the command that had begun
+  CHECK(replies() == "$-1\r\n");
+}
+
 TEST_CASE_FIXTURE(Fixture, "hosts/connection: a half-closed client gets what it is owed") {
   type("slowread a\r\nslowwrite b\r\n");
   ::shutdown(peer.get(), SHUT_WR);

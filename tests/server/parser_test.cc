@@ -110,6 +110,20 @@ TEST_CASE("resp/parser: the limits themselves are allowed") {
   CHECK_FALSE(error_of("123456789\n", limits).empty());
 }
 
+TEST_CASE("resp/parser: arguments are bounded together too, before they come") {
+  const ParserLimits limits = {.max_request_bytes = 30};
+  CHECK(parse("*2\r\n$4\r\nECHO\r\n$5\r\nabcde\r\n", limits).requests.size() == 1);
+  CHECK(error_of("*2\r\n$4\r\nECHO\r\n$20\r\n", limits) ==
+        "ERR Protocol error: too big request, the most is 30 bytes");
+}
+
+TEST_CASE("resp/parser: whole arguments are told from what waits to be one") {
+  RequestParser parser;
+  const std::string head = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\n";
+  REQUIRE(parser.parse(head + "value") == Outcome::kIncomplete);
+  CHECK(parser.parsed_bytes() == head.size());
+}
+
 TEST_CASE("resp/parser: requests before an error are kept") {
   const Parsed parsed = parse("PING\r\n*1\r\n$4\r\nPING\r\n*x\r\nPING\r\n");
   CHECK(parsed.requests.size() == 2);
@@ -179,6 +193,9 @@ TEST_CASE("net/byte_buffer: bytes come out as they went in, and memory follows w
     REQUIRE(buffer.view() == expected);
   }
   CHECK(buffer.capacity() < 1'000'000);
+  buffer.fit();
+  CHECK(buffer.capacity() == buffer.size());
+  CHECK(buffer.view() == expected);
   buffer.consume(buffer.size());
   buffer.shrink(0);
   CHECK(buffer.capacity() == 0);

@@ -75,6 +75,27 @@ TEST_CASE("session/reply_order: a muted place says nothing, those behind it do")
   CHECK(sink.take() == "b");
 }
 
+TEST_CASE("session/reply_order: parts of a reply leave when nothing is due before") {
+  CollectingSink sink;
+  ReplyOrder order(sink);
+  const auto first = order.reserve(CommandKind::kRead, false, 0);
+  const auto second = order.reserve(CommandKind::kRead, false, 0);
+  order.extend(second, "c");
+  CHECK(order.bytes_at(second) == 1);
+  order.extend(first, "a");
+  CHECK(order.is_first(first));
+  CHECK(sink.take() == "a");
+  order.extend(second, "d");
+  order.append("f");
+  CHECK(sink.take().empty());
+  order.fill(first, "b");
+  CHECK(sink.take() == "bcd");
+  CHECK(order.is_first(second));
+  order.fill(second, "e");
+  CHECK(sink.take() == "ef");
+  CHECK(order.bytes() == 0);
+}
+
 TEST_CASE("session/reply_order: what is kept back leaves when it may") {
   CollectingSink sink;
   ReplyOrder order(sink);
@@ -128,13 +149,16 @@ class Fixture : private FrontEnd, private StoreLoop {
 
   /// Gives the door `bytes` and returns what it has to send.
   std::string type(std::string_view bytes) {
-    const std::span<char> room = door->input_room();
-    REQUIRE(room.size() >= bytes.size());
-    std::copy(bytes.begin(), bytes.end(), room.begin());
-    door->add_input(bytes.size());
-    do {
-      door->execute();
-    } while (door->can_continue());
+    for (bool more = true; more; more = !bytes.empty()) {
+      const std::span<char> room = door->input_room();
+      const std::size_t some = std::min(room.size(), bytes.size());
+      std::copy_n(bytes.begin(), some, room.begin());
+      bytes.remove_prefix(some);
+      door->add_input(some);
+      do {
+        door->execute();
+      } while (door->can_continue());
+    }
     std::string sent(door->unsent());
     door->mark_sent(sent.size());
     return sent;
@@ -190,11 +214,70 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(is_noticed("text", [&] { keyspace.set_now(2000); }));
 }
 
+TEST_CASE_FIXTURE(Fixture, "session/transaction: replies that are too many are told to be") {
+  config.client_query_buffer_limit = 1000;
+  store->keyspace().set("k", std::string(600, 'x'));
+  CHECK(type("MULTI\r\nGET k\r\nGET k\r\nDEL k\r\nEXEC\r\nPING\r\n") ==
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n-ERR the transaction was carried out, but its "
+        "replies exceed client-query-buffer-limit\r\n+PONG\r\n");
+  CHECK_FALSE(store->keyspace().contains("k"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "doors/resp: a limit is on what waits to be an argument") {
+  config.client_query_buffer_limit = 1000;
+  const std::string value(900, 'x');
+  std::string request = "*21\r\n$4\r\nMSET\r\n";
+  for (int i = 0; i < 10; ++i)
+    request += "$1\r\n" + std::to_string(i) + "\r\n$900\r\n" + value + "\r\n";
+  CHECK(type(request) == "+OK\r\n");
+  CHECK(type("*2\r\n$3\r\nGET\r\n$1001\r\n" + std::string(1001, 'x')) ==
+        "-ERR the request exceeds client-query-buffer-limit\r\n");
+  CHECK(door->finished());
+}
+
+TEST_CASE_FIXTURE(Fixture, "commands/keys: a long walk is cut, and meets what stays once") {
+  constexpr int kKeys = 200'000;
+  Keyspace& keyspace = store->keyspace();
+  for (int i = 0; i < kKeys; ++i) keyspace.set("stays " + std::to_string(i), std::string());
+  for (int i = 0; i < kKeys; ++i) keyspace.set("goes " + std::to_string(i), std::string());
+  const auto walk = [&](std::string_view command) {
+    std::string reply = type(command);
+    CHECK(reply.empty());
+    for (int turn = 0; reply.empty(); ++turn) {
+      store->collect();
+      keyspace.erase("goes " + std::to_string(turn));
+      keyspace.set("comes " + std::to_string(turn), std::string());
+      while (!door->unsent().empty()) {
+        reply += door->unsent();
+        door->mark_sent(door->unsent().size());
+      }
+    }
+    return reply;
+  };
+  const std::string all = walk("KEYS stays*\r\n");
+  CHECK(all.starts_with("*200000\r\n"));
+  CHECK(all.size() == walk("SCAN 0 COUNT 10000000 MATCH stays*\r\n").size() + 11 - 22);
+  CHECK(type("PING\r\n") == "+PONG\r\n");
+}
+
+TEST_CASE_FIXTURE(Fixture, "commands/keys: a walk ends when its client has gone") {
+  store->keyspace().set(std::string(1'000'000, 'a'), std::string());
+  std::string pattern = "*";
+  for (int i = 0; i < 20'000; ++i) pattern += "?a";
+  CHECK(type("*2\r\n$4\r\nKEYS\r\n$40003\r\n" + pattern + "b*\r\n").empty());
+  store->collect();
+  CHECK_FALSE(store->slices().empty());
+  door.reset();
+  store->collect();
+  CHECK(store->slices().empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "session/transaction: a queue is bounded like the input it came from") {
   config.client_query_buffer_limit = 1000;
   CHECK(type("MULTI\r\nSET k v\r\n") == "+OK\r\n+QUEUED\r\n");
-  type("SET k " + std::string(1000, 'x') + "\r\nEXEC\r\n");
-  CHECK(door->is_abandoned());
+  CHECK(type("SET k " + std::string(1000, 'x') + "\r\nEXEC\r\n") ==
+        "-ERR the transaction exceeds client-query-buffer-limit, it is discarded\r\n");
+  CHECK(door->finished());
   CHECK_FALSE(store->keyspace().contains("k"));  // not even what was queued before
 }
 

@@ -2,6 +2,7 @@
 #include "server/doors/resp/resp_door.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "core/text.h"
@@ -17,7 +18,8 @@ constexpr std::size_t kMostReadBytes = 1024UL * 1024;  // per turn, while a larg
 constexpr std::size_t kReadAheadBytes = 64UL * 1024;   // of commands that have to wait
 constexpr std::size_t kFullOutputBytes = 1024UL * 1024;
 constexpr int kCommandsPerTurn = 256;
-constexpr std::size_t kKeptBytes = 64UL * 1024;  // a quiet client keeps no larger buffer
+constexpr std::size_t kKeptBytes = 64UL * 1024;        // a quiet client keeps no larger buffer
+constexpr std::size_t kLargeReplyBytes = 64UL * 1024;  // is not copied
 
 }  // namespace
 
@@ -42,8 +44,28 @@ std::span<char> RespDoor::input_room() {
   return room.first(std::min(room.size(), kMostReadBytes));
 }
 
+std::size_t RespDoor::unsent_bytes() const noexcept {
+  return std::accumulate(
+      behind_.begin(), behind_.end(), unsent().size(),
+      [](std::size_t sum, const std::string& bytes) { return sum + bytes.size(); });
+}
+
 bool RespDoor::output_full() const noexcept {
-  return unsent().size() + session_.pending_bytes() >= kFullOutputBytes;
+  return unsent_bytes() + session_.pending_bytes() >= kFullOutputBytes;
+}
+
+bool RespDoor::is_full() const {
+  return unsent_bytes() >= kFullOutputBytes;
+}
+
+void RespDoor::reply_owned(std::string bytes) {
+  if (bytes.size() < kLargeReplyBytes) return reply(bytes);
+  if (unsent().empty()) {
+    output_ = std::move(bytes);
+    sent_ = 0;
+  } else {
+    behind_.push_back(std::move(bytes));
+  }
 }
 
 void RespDoor::execute() {
@@ -71,7 +93,13 @@ bool RespDoor::execute_next() {
   }
   const RequestParser::Outcome outcome = parser_.parse(input_.view());
   if (outcome == RequestParser::Outcome::kError) {
-    refuse_protocol_error();
+    refuse(parser_.error());
+    return false;
+  }
+  if (outcome == RequestParser::Outcome::kIncomplete && is_overlong()) {
+    log_warning("client " + std::to_string(session_.id()) +
+                " is closed: it exceeded client-query-buffer-limit");
+    refuse("ERR the request exceeds client-query-buffer-limit");
     return false;
   }
   if (outcome == RequestParser::Outcome::kRequest) {
@@ -96,12 +124,17 @@ bool RespDoor::refuse_http(Arguments argv) {
   return true;
 }
 
-void RespDoor::refuse_protocol_error() {
+/// As in Redis, the limit is on what waits to be a whole argument, not on the arguments.
+bool RespDoor::is_overlong() const noexcept {
+  return input_.size() - parser_.parsed_bytes() > services_.config.client_query_buffer_limit;
+}
+
+void RespDoor::refuse(std::string_view error) {
   std::string line;
   Client& client = session_.client();
-  ReplyWriter(line, client.resp).error(parser_.error());
+  ReplyWriter(line, client.resp).error(error);
   session_.refuse(line);
-  client.close_after_reply = true;
+  client.close_after_reply = client.is_heard_out = true;
 }
 
 std::string RespDoor::refusal(const Error& error) {
@@ -115,11 +148,17 @@ void RespDoor::mark_sent(std::size_t bytes) {
   if (sent_ == output_.size()) {
     output_.clear();
     sent_ = 0;
-    if (output_.capacity() > kKeptBytes) output_.shrink_to_fit();
+    if (!behind_.empty()) {
+      output_ = std::move(behind_.front());
+      behind_.pop_front();
+    } else if (output_.capacity() > kKeptBytes) {
+      output_.shrink_to_fit();
+    }
   } else if (sent_ > output_.size() / 2) {
     output_.erase(0, sent_);
     sent_ = 0;
   }
+  if (!is_full()) session_.resume_parts();
 }
 
 bool RespDoor::can_continue() const noexcept {
@@ -138,7 +177,16 @@ void RespDoor::refresh_client() {
   Client& client = session_.client();
   client.input_bytes = input_.size();
   client.input_capacity = input_.capacity();
-  client.output_bytes = unsent().size() + session_.pending_bytes();
+  client.output_bytes = unsent_bytes() + session_.pending_bytes();
+}
+
+std::size_t RespDoor::release_buffers() {
+  const std::size_t before = input_.capacity() + output_.capacity();
+  input_.fit();
+  output_ = {};
+  sent_ = 0;
+  parser_.release_memory();
+  return before - input_.capacity();
 }
 
 }  // namespace engram

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,9 @@ class RespDoor final : private ClientSink {
   [[nodiscard]] std::size_t input_size() const noexcept { return input_.size(); }
   /// No more input will come.
   void end_input() noexcept { input_ended_ = true; }
+  [[nodiscard]] bool input_has_ended() const noexcept { return input_ended_; }
+  /// Answers `error`, a whole error line, to input that is not taken. Nothing more is executed.
+  void refuse(std::string_view error);
   /// Nothing more is executed or sent: the peer has gone, or is to go.
   void abandon() noexcept { abandoned_ = true; }
   [[nodiscard]] bool is_abandoned() const noexcept { return abandoned_; }
@@ -53,6 +57,7 @@ class RespDoor final : private ClientSink {
   /// Another execute() would get on without a new event.
   [[nodiscard]] bool can_continue() const noexcept;
 
+  /// What is to be sent next; empty if nothing is.
   [[nodiscard]] std::string_view unsent() const noexcept {
     return std::string_view(output_).substr(sent_);
   }
@@ -64,30 +69,38 @@ class RespDoor final : private ClientSink {
   /// Nobody waits for anything: neither a command nor the peer.
   [[nodiscard]] bool quiet() const noexcept { return session_.quiet() && unsent().empty(); }
 
+  /// Gives back the memory of buffers. To be called while it is quiet(). Returns how many bytes.
+  std::size_t release_buffers();
+
   /// Brings what the session's client() tells up to date.
   void refresh_client();
 
  private:
   enum class Stall : std::uint8_t { kNone, kOrder, kOutput };
 
-  void reply(std::string_view bytes) override { output_.append(bytes); }
-  std::string* buffer() override { return &output_; }
+  void reply(std::string_view bytes) override { last_output().append(bytes); }
+  void reply_owned(std::string bytes) override;
+  std::string* buffer() override { return &last_output(); }
+  [[nodiscard]] bool is_full() const override;
   std::string refusal(const Error& error) override;
   void progressed() override { progressed_(); }
 
+  std::string& last_output() noexcept { return behind_.empty() ? output_ : behind_.back(); }
+  [[nodiscard]] std::size_t unsent_bytes() const noexcept;
   [[nodiscard]] bool output_full() const noexcept;
   bool execute_next();
+  [[nodiscard]] bool is_overlong() const noexcept;
   bool refuse_http(Arguments argv);
-  void refuse_protocol_error();
 
   Services& services_;
   const std::function<void()> progressed_;
   ByteBuffer input_;
   RequestParser parser_;
   std::string output_;
-  std::size_t sent_ = 0;        // of output_
-  Stall stall_ = Stall::kNone;  // why a whole request is not executed
-  bool more_ = false;           // the turn's share ended before the input did
+  std::list<std::string> behind_;  // large replies that came after output_, which is not empty then
+  std::size_t sent_ = 0;           // of output_
+  Stall stall_ = Stall::kNone;     // why a whole request is not executed
+  bool more_ = false;              // the turn's share ended before the input did
   bool input_ended_ = false;
   bool abandoned_ = false;
   CommandSession session_;

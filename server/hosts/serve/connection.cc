@@ -3,13 +3,13 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <string>
 #include <utility>
 
 #include "server/config/config.h"
 #include "server/net/socket.h"
-#include "server/runtime/log.h"
 #include "server/runtime/stats.h"
 
 namespace engram {
@@ -25,9 +25,10 @@ Connection::Connection(UniqueFd fd, Sessions& sessions, Services& services,
 }
 
 void Connection::receive() {
+  if (lingers_) return drop_input();
   if (!door_.takes_input()) return;
   const std::span<char> room = door_.input_room();
-  if (room.empty()) return abandon();
+  if (room.empty()) return door_.refuse("ERR out of memory for the rest of the request");
   const ssize_t got = ::recv(fd_.get(), room.data(), room.size(), 0);
   if (got < 0) {
     if (errno != EAGAIN && errno != EINTR) abandon();
@@ -37,10 +38,22 @@ void Connection::receive() {
   door_.add_input(static_cast<std::size_t>(got));
   services_.stats.input_bytes += static_cast<std::uint64_t>(got);
   client().active_ms = services_.store.keyspace().now_ms();
-  if (door_.input_size() > services_.config.client_query_buffer_limit) {
-    log_warning("client " + std::to_string(id()) +
-                " is closed: it exceeded client-query-buffer-limit");
-    abandon();
+}
+
+bool Connection::linger() {
+  if (!client().is_heard_out || door_.is_abandoned() || door_.input_has_ended()) return false;
+  if (!std::exchange(lingers_, true)) ::shutdown(fd_.get(), SHUT_WR);
+  return true;
+}
+
+void Connection::drop_input() {
+  constexpr int kPiecesPerTurn = 16;
+  std::array<char, 64UL * 1024> piece;
+  for (int i = 0; i < kPiecesPerTurn; ++i) {
+    const ssize_t got = ::recv(fd_.get(), piece.data(), piece.size(), 0);
+    if (got == 0) door_.end_input();
+    if (got < 0 && errno != EAGAIN && errno != EINTR) abandon();
+    if (got <= 0) return;
   }
 }
 
@@ -59,7 +72,7 @@ void Connection::send() {
 }
 
 Interest Connection::wanted_interest() const noexcept {
-  return {.readable = door_.wants_input(), .writable = !door_.unsent().empty()};
+  return {.readable = lingers_ || door_.wants_input(), .writable = !door_.unsent().empty()};
 }
 
 }  // namespace engram

@@ -36,12 +36,19 @@ class Connection {
 
   /// It failed, or its end was reached and everything that was due has been sent.
   [[nodiscard]] bool finished() const noexcept { return door_.finished(); }
+  /// Whether a finished connection had better stay until its peer has closed: it ends with a
+  /// refusal, which the peer would lose if it is sending still. Tells the peer that no more comes;
+  /// receive() drops what arrives.
+  bool linger();
+  [[nodiscard]] bool lingers() const noexcept { return lingers_; }
   /// A transaction runs that has to come to its end, although the connection may be finished.
   [[nodiscard]] bool must_stay() const noexcept { return door_.session().runs_transaction(); }
   void abandon() noexcept { door_.abandon(); }
 
   /// Nobody waits for anything: neither a command nor the socket.
   [[nodiscard]] bool quiet() const noexcept { return door_.quiet(); }
+  /// Gives back the memory of buffers; while it is quiet(). Returns how many bytes.
+  std::size_t release_buffers() { return door_.release_buffers(); }
 
   /// Brings what client() tells up to date.
   void refresh_client() { door_.refresh_client(); }
@@ -51,9 +58,12 @@ class Connection {
   bool queued = false;      ///< the server will look at it in this turn
 
  private:
+  void drop_input();
+
   const UniqueFd fd_;
   Services& services_;
   RespDoor door_;
+  bool lingers_ = false;
 };
 
 }  // namespace engram

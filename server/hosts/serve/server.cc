@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "server/engine/persistence.h"
 #include "server/net/socket.h"
 #include "server/runtime/log.h"
+#include "server/runtime/memory.h"
 #include "server/runtime/process.h"
 #include "server/runtime/thread_traits.h"
 
@@ -28,6 +30,10 @@ constexpr std::chrono::milliseconds kNoTime{0};
 constexpr std::chrono::milliseconds kForever{-1};
 constexpr std::chrono::microseconds kNap{200};  // the longest that an answer waits without need
 constexpr int kAcceptsPerTurn = 64;
+constexpr std::int64_t kMostLingerMs = 30'000;
+constexpr std::int64_t kIdleMs = 2000;              // then a client's buffers are given back,
+constexpr std::int64_t kReleaseEveryMs = 1000;      // looked for as often
+constexpr std::size_t kWorthReturning = 1UL << 20;  // to the operating system, in bytes
 
 Status enter_directory(ServerConfig& config) {
   if (config.dir.empty()) return {};
@@ -173,13 +179,14 @@ void Server::enqueue(Connection& connection) {
 /// could go on are on the list of the next turn.
 void Server::serve_queued() {
   serving_.swap(queued_);
+  some_have_buffers_ |= !serving_.empty();
   for (const ClientId id : serving_) {
     Connection* const connection = find(id);
     if (connection == nullptr) continue;
     connection->queued = false;
     connection->execute();
     connection->send();
-    if (connection->finished()) {
+    if (connection->finished() && !lingers(*connection)) {
       close(*connection);
       continue;
     }
@@ -197,7 +204,8 @@ std::chrono::milliseconds Server::longest_wait() const {
   if (!queued_.empty() && !stop_.load()) return kNoTime;
   const std::int64_t now_ms = store_->keyspace().now_ms();
   const bool ticking = stats_.commands != sampled_commands_ || stats_.commands_per_second != 0 ||
-                       !listeners_.accepting() || (config_.timeout > 0 && !connections_.empty());
+                       !listeners_.accepting() || some_have_buffers_ || !lingering_.empty() ||
+                       (config_.timeout > 0 && !connections_.empty());
   std::int64_t wait = ticking ? std::clamp<std::int64_t>(next_tick_ms_ - now_ms, 0, kTickMs) : -1;
   if (const auto sleep = store_->longest_sleep()) {
     wait = wait < 0 ? sleep->count() : std::min<std::int64_t>(wait, sleep->count());
@@ -212,6 +220,8 @@ void Server::tick() {
   next_tick_ms_ = now_ms + kTickMs;
   sample_throughput();
   if (config_.timeout > 0) drop_silent_clients();
+  if (!lingering_.empty()) drop_lingering_clients();
+  if (some_have_buffers_) release_idle_buffers();
   if (!listeners_.accepting()) listeners_.set_accepting(true);
   save_if_due();
 }
@@ -245,6 +255,42 @@ void Server::drop_silent_clients() {
     if (connection->client().active_ms > oldest_ms || !connection->quiet()) continue;
     close_client(id);
   }
+}
+
+bool Server::lingers(Connection& connection) {
+  const bool is_new = !connection.lingers();
+  if (!connection.linger()) return false;
+  const std::int64_t now_ms = store_->keyspace().now_ms();
+  if (is_new) lingering_.emplace_back(now_ms + kMostLingerMs, connection.id());
+  return true;
+}
+
+void Server::drop_lingering_clients() {
+  const std::int64_t now_ms = store_->keyspace().now_ms();
+  while (!lingering_.empty()) {
+    const auto [until_ms, id] = lingering_.front();
+    if (until_ms > now_ms && find(id) != nullptr) return;
+    lingering_.pop_front();
+    close_client(id);
+  }
+}
+
+/// Most clients of a server are idle, and are to cost little.
+void Server::release_idle_buffers() {
+  const std::int64_t now_ms = store_->keyspace().now_ms();
+  if (std::abs(now_ms - buffers_released_ms_) < kReleaseEveryMs) return;
+  buffers_released_ms_ = now_ms;
+  some_have_buffers_ = false;
+  std::size_t released = 0;
+  for (const auto& [id, connection] : connections_) {
+    if (!connection->quiet()) continue;  // looked at again when it goes on
+    if (now_ms - connection->client().active_ms >= kIdleMs) {
+      released += connection->release_buffers();
+    } else {
+      some_have_buffers_ = true;
+    }
+  }
+  if (released >= kWorthReturning) return_free_memory();
 }
 
 void Server::accept_from(int listener) {

@@ -75,10 +75,13 @@ class Server final : public FrontEnd, private StoreLoop {
   void tick();
   void sample_throughput();
   void drop_silent_clients();
+  void drop_lingering_clients();
+  void release_idle_buffers();
   void accept_from(int listener);
   void admit(UniqueFd fd);
   void enqueue(Connection& connection);
   void serve_queued();
+  bool lingers(Connection& connection);
   void unwatch(Connection& connection);
   void close(Connection& connection);
   Connection* find(ClientId id);
@@ -92,8 +95,11 @@ class Server final : public FrontEnd, private StoreLoop {
   std::optional<Sessions> sessions_;  // once there is a store
   std::optional<Services> services_;  // likewise
   tsl::robin_map<ClientId, std::unique_ptr<Connection>> connections_;
-  std::vector<ClientId> queued_;   // to be looked at in this turn
-  std::vector<ClientId> serving_;  // keeps its capacity between turns
+  std::vector<ClientId> queued_;                             // to be looked at in this turn
+  std::vector<ClientId> serving_;                            // keeps its capacity between turns
+  std::deque<std::pair<std::int64_t, ClientId>> lingering_;  // until when, at most; ascending
+  bool some_have_buffers_ = false;                           // idle clients, perhaps
+  std::int64_t buffers_released_ms_ = 0;
   std::int64_t next_tick_ms_ = 0;
   std::int64_t sampled_ms_ = 0;
   std::uint64_t sampled_commands_ = 0;
