@@ -41,7 +41,7 @@ constexpr std::array kVectorCommands = {
          "index", "O(1)"),
     spec("vprimitives", vprimitives, 1, kLoading | kStale, {},
          "Lists the retrieval primitives with their traits and options", {}, "O(1)"),
-    spec("vadd", vadd, 4, kWrite | kDenyOom, kIndex,
+    spec("vadd", vadd, -4, kWrite | kDenyOom, kIndex,
          "Stores a vector under a key, replacing the one that was there", "index key vector",
          "the primitive's insert; O(log N) for hnsw"),
     spec("vmadd", vmadd, -4, kWrite | kDenyOom, kIndex,

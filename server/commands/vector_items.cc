@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/text.h"
 #include "server/commands/errors.h"
 #include "server/commands/respond.h"
 #include "server/commands/vector_handlers.h"
@@ -40,7 +41,15 @@ void put(CommandContext& context, Arguments items) {
 }  // namespace
 
 void vadd(CommandContext& context) {
-  put(context, context.argv.subspan(2));
+  if (context.argv.size() == 4) return put(context, context.argv.subspan(2));
+  for (const std::string_view word : {"FP32", "VALUES", "REDUCE"}) {
+    if (!equal_ignoring_case(context.argv[2], word)) continue;
+    return context.reply.error(
+        "ERR VADD takes an index, a key and a vector as packed float32, without FP32, VALUES or "
+        "other "
+        "words as Redis 8 has them; VNEW makes the index first");
+  }
+  context.reply.error("ERR wrong number of arguments for 'vadd' command");
 }
 
 void vmadd(CommandContext& context) {
@@ -52,7 +61,7 @@ void vmadd(CommandContext& context) {
 }
 
 void vdel(CommandContext& context) {
-  auto index = find_index(context.services.store, context.argv[1]);
+  auto index = find_index(context.services.store, context.argv[1], Missing::kGone);
   if (!index) return write_error(context.reply, index.error());
   start(context.services.store, EraseRequest{std::move(*index), context.argv[2]},
         respond<bool>(context, 0,

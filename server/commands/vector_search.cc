@@ -37,6 +37,17 @@ void write_neighbors(ReplyWriter& writer, const std::vector<Neighbor>& neighbors
   }
 }
 
+/// A name without a value may be one that only other servers know.
+Status check_last_name(const IndexRef& index, Arguments words) {
+  if (words.size() % 2 == 0) return {};
+  for (const std::string_view flag : {"WITHSCORES", "WITHSCORE"}) {
+    if (!equal_ignoring_case(words.back(), flag)) continue;
+    return fail(ErrorCode::kInvalidArgument,
+                "there is no option WITHSCORES: VSEARCH always answers distances");
+  }
+  return check_search_option(index, words.back());
+}
+
 /// index query k [EF n] [STEPS n] [option value ...]
 Result<SearchRequest> read_vsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
@@ -46,7 +57,9 @@ Result<SearchRequest> read_vsearch(CommandContext& context) {
   const auto k = kNeighborCount.read(context.argv[3]);
   if (!k) return tl::unexpected(k.error());
   request.k = *k;
-  ENGRAM_TRY(read_option_words(context.argv.subspan(4), request));
+  const Arguments words = context.argv.subspan(4);
+  ENGRAM_TRY(check_last_name(request.index, words));
+  ENGRAM_TRY(read_option_words(words, request));
   return request;
 }
 

@@ -35,9 +35,15 @@ Result<std::optional<std::string_view>> take_option(std::vector<OptionText>& opt
 Result<std::size_t> take_count(std::vector<OptionText>& options, const CountArgument& argument,
                                std::size_t fallback);
 
+/// Errors: kInvalidArgument, with the names that are known, for one that is not in `schema`.
+/// `others` are known beside it; without any, Options::parse says the same.
+Status check_names(std::span<const OptionSpec> schema, std::span<const OptionText> options,
+                   std::span<const std::string_view> others);
+
 /// What is left of `options`, parsed; nothing if there are none and none are known. Errors: those
-/// of Options::parse.
+/// of check_names() and Options::parse.
 Result<std::optional<Options>> read_schema(std::span<const OptionSpec> schema,
-                                           std::span<const OptionText> options);
+                                           std::span<const OptionText> options,
+                                           std::span<const std::string_view> others = {});
 
 }  // namespace engram

@@ -1,14 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/requests/checked_vectors.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
 #include "core/row.h"
+#include "core/text.h"
 #include "server/durability/change.h"
 #include "server/requests/shown.h"
 
 namespace engram {
+
+namespace {
+
+/// Numbers with separators between them, as a person or str() writes a vector. Bytes of float32
+/// vectors do not read like that, and digits alone, as redis-benchmark sends, are bytes.
+bool is_number_list(std::string_view text) {
+  constexpr std::string_view kSeparators = ", ;\t\r\n[]()";
+  constexpr std::string_view kFirstBytes = "0123456789-.+ [(";
+  constexpr std::size_t kLongestNumber = 32;
+  if (text.empty() || kFirstBytes.find(text.front()) == std::string_view::npos) return false;
+  std::size_t numbers = 0;
+  bool is_separated = false;
+  while (!text.empty()) {
+    if (kSeparators.find(text.front()) != std::string_view::npos) {
+      is_separated = true;
+      text.remove_prefix(1);
+      continue;
+    }
+    const std::string_view head = text.substr(0, kLongestNumber);
+    const std::size_t end = std::min(head.find_first_of(kSeparators), head.size());
+    if (!parse_number<double>(text.substr(0, end))) return false;
+    ++numbers;
+    text.remove_prefix(end);
+  }
+  return is_separated && numbers > 1;
+}
+
+tl::unexpected<Error> not_packed(const std::string& what, std::size_t dim) {
+  return fail(ErrorCode::kInvalidArgument,
+              "the vector is " + what + ", expected packed float32, 4 bytes for each of " +
+                  std::to_string(dim) + " dimensions, as struct.pack('<" + std::to_string(dim) +
+                  "f', ...) or numpy.float32(...).tobytes() make them");
+}
+
+/// Words, and not only digits.
+bool is_text(std::string_view bytes) {
+  return is_printable(bytes) && bytes.find_first_not_of("0123456789") != std::string_view::npos;
+}
+
+}  // namespace
 
 void CheckedVectors::reserve(const IndexRef& index, std::size_t count) {
   values_.reserve(values_.size() + count * index.spec().dim);
@@ -20,6 +62,10 @@ Status CheckedVectors::add(const IndexRef& index, std::span<const float> vector)
 
 Status CheckedVectors::add(const IndexRef& index, std::string_view packed) {
   const std::size_t dim = index.spec().dim;
+  if (dim > 1 && is_number_list(packed)) return not_packed("a list of numbers in text", dim);
+  if (packed.size() != dim * sizeof(float) && is_text(packed)) {
+    return not_packed("the text '" + shown(packed) + "'", dim);
+  }
   if (packed.size() % sizeof(float) != 0) {
     return fail(ErrorCode::kInvalidArgument,
                 "vector has " + std::to_string(packed.size()) +

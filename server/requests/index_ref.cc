@@ -20,18 +20,20 @@ std::string recalling_primitives() {
 
 }  // namespace
 
-Result<IndexRef> find_any_index(Store& store, std::string_view name) {
+Result<IndexRef> find_any_index(Store& store, std::string_view name, Missing missing) {
   const Value* const value = store.keyspace().find(name);
   if (value == nullptr) {
-    return fail(ErrorCode::kNotFound, "no such index '" + shown(name) + "', VNEW makes one");
+    return fail(ErrorCode::kNotFound,
+                "no such index '" + shown(name) +
+                    (missing == Missing::kToBeMade ? "', VNEW makes one" : "'"));
   }
   const auto* const collection = std::get_if<std::shared_ptr<Collection>>(value);
   if (collection == nullptr) return fail(ErrorCode::kWrongType, "the key holds a string");
   return IndexRef{std::string(name), *collection};
 }
 
-Result<IndexRef> find_index(Store& store, std::string_view name) {
-  auto index = find_any_index(store, name);
+Result<IndexRef> find_index(Store& store, std::string_view name, Missing missing) {
+  auto index = find_any_index(store, name, missing);
   if (!index) return index;
   const std::string& damage = index->collection->damage(name);
   if (!damage.empty()) return fail(ErrorCode::kDataLoss, damage);

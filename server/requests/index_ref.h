@@ -23,11 +23,17 @@ struct IndexRef {
   [[nodiscard]] Status check_soundness() const { return collection->check_soundness(name); }
 };
 
+/// Whether what is said of an index that is missing tells how to make one: not to who asks for
+/// something in it, or wants to be rid of it.
+enum class Missing : bool { kToBeMade, kGone };
+
 /// Errors: kNotFound, kWrongType for a string, kDataLoss if the index is damaged.
-Result<IndexRef> find_index(Store& store, std::string_view name);
+Result<IndexRef> find_index(Store& store, std::string_view name,
+                            Missing missing = Missing::kToBeMade);
 
 /// As find_index(), for a request that does not look inside: a damaged index will do.
-Result<IndexRef> find_any_index(Store& store, std::string_view name);
+Result<IndexRef> find_any_index(Store& store, std::string_view name,
+                                Missing missing = Missing::kToBeMade);
 
 /// As find_index(), for a request that needs Traits::recalls. Errors: kUnsupported, naming the
 /// primitives that recall.

@@ -68,7 +68,7 @@ Status create_index(Store& store, const NewIndexRequest& request) {
 }
 
 Status drop_index(Store& store, std::string_view name) {
-  const auto index = find_any_index(store, name);
+  const auto index = find_any_index(store, name, Missing::kGone);
   if (!index) return tl::unexpected(index.error());
   store.keyspace().erase(name);
   return {};

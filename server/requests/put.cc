@@ -77,7 +77,7 @@ void start(Store&, const EraseRequest& request, Responder<bool> responder) {
 
 Result<std::optional<std::vector<float>>> get_vector(Store& store, std::string_view index,
                                                      std::string_view key) {
-  const auto found = find_index(store, index);
+  const auto found = find_index(store, index, Missing::kGone);
   if (!found) return tl::unexpected(found.error());
   auto vector = found->collection->get(key);
   ENGRAM_TRY(found->check_soundness());

@@ -2,6 +2,7 @@
 #include "server/requests/recall.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
@@ -50,8 +51,9 @@ Status settle_mask(RecallRequest& request) {
 }
 
 Result<std::optional<Options>> read_recall_options(const IndexRef& index,
-                                                   std::span<const OptionText> options) {
-  return read_schema(index.spec().primitive->recall_options, options);
+                                                   std::span<const OptionText> options,
+                                                   std::span<const std::string_view> others = {}) {
+  return read_schema(index.spec().primitive->recall_options, options, others);
 }
 
 /// On a worker.
@@ -121,7 +123,8 @@ Status read_options(std::vector<OptionText> options, RecallRequest& request) {
   if (!top) return tl::unexpected(top.error());
   request.top = *top;
   ENGRAM_TRY(check_result_count(result_count(request)));
-  auto rest = read_recall_options(request.index, options);
+  constexpr std::array<std::string_view, 3> kOthers = {"MASK", "TOP", "WITHTRACE"};
+  auto rest = read_recall_options(request.index, options, kOthers);
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
   return {};

@@ -2,10 +2,12 @@
 #include "server/requests/search.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "core/text.h"
 #include "server/requests/answer_size.h"
 
 namespace engram {
@@ -13,6 +15,7 @@ namespace {
 
 constexpr CountArgument kEf = {"EF", 1, kMaxSlots};
 constexpr CountArgument kSteps = {"STEPS", 0, 10'000};
+constexpr std::array<std::string_view, 2> kNames = {kEf.name, kSteps.name};
 
 std::size_t neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
   return queries * std::min(k, index.collection->size());
@@ -176,10 +179,16 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   const auto ef = take_count(options, kEf, 0);
   if (!ef) return tl::unexpected(ef.error());
   request.ef = *ef;
-  auto rest = read_schema(request.index.spec().primitive->search_options, options);
+  auto rest = read_schema(request.index.spec().primitive->search_options, options, kNames);
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
   return {};
+}
+
+Status check_search_option(const IndexRef& index, std::string_view name) {
+  if (equal_ignoring_case(name, kEf.name) || equal_ignoring_case(name, kSteps.name)) return {};
+  const OptionText option{name, {}};
+  return check_names(index.spec().primitive->search_options, {&option, 1}, kNames);
 }
 
 Status check_neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {

@@ -31,6 +31,10 @@ struct SearchRequest {
 /// Takes EF, STEPS and the primitive's search options by name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, SearchRequest& request);
 
+/// Whether a search of that index has an option of that name. Errors: kInvalidArgument, with the
+/// names of those that it has.
+Status check_search_option(const IndexRef& index, std::string_view name);
+
 /// Refuses to name `k` neighbors for each of `queries` queries if they are too many for one answer.
 /// start() asks this, too; a door may before it reads the queries.
 Status check_neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k);

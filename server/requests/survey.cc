@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/requests/survey.h"
 
+#include <array>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -68,7 +69,8 @@ Status read_options(std::vector<OptionText> options, SurveyRequest& request) {
   const auto seed = take_count(options, kSeed, request.seed);
   if (!seed) return tl::unexpected(seed.error());
   request.seed = *seed;
-  auto rest = read_schema(request.index.spec().primitive->recall_options, options);
+  constexpr std::array<std::string_view, 2> kOthers = {kSample.name, kSeed.name};
+  auto rest = read_schema(request.index.spec().primitive->recall_options, options, kOthers);
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
   return {};

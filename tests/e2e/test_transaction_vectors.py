@@ -31,6 +31,7 @@ from wire import ErrorReply
 
 DIM = 8
 NO_INDEX = "-ERR no such index '{}', VNEW makes one"
+GONE = "-ERR no such index '{}'"
 WRONG_DIM = "-ERR vector has 1 dimensions, index 'index' has 2"
 
 
@@ -193,7 +194,7 @@ def test_a_step_that_fails_does_not_stop_those_after_it(a, b, index):
         ("VADD", index, "last", EAST),
     )  # fmt: skip
     a("EXEC", [
-        1, WRONG_DIM, NO_INDEX.format("none"), 1, WRONG_DIM, 1, NO_INDEX.format("none"), WRONG_DIM, 1,
+        1, WRONG_DIM, NO_INDEX.format("none"), 1, WRONG_DIM, 1, GONE.format("none"), WRONG_DIM, 1,
     ])  # fmt: skip
     assert sorted(b.ask(("VSEARCH", index, EAST, 9))[::2]) == [b"last", b"north", b"west"]
 

@@ -239,6 +239,13 @@ def test_an_index_is_a_key_among_others(wire, index):
     assert wire.call("VLIST") == []
 
 
+PACKED = "expected packed float32, 4 bytes for each of 2 dimensions, as struct.pack('<2f', ...) or numpy.float32(...).tobytes() make them"
+REDIS_VADD = (
+    "ERR VADD takes an index, a key and a vector as packed float32, without FP32, VALUES or other words as Redis 8 has them; "
+    "VNEW makes the index first"
+)
+
+
 @pytest.mark.parametrize(
     "command, complaint",
     [
@@ -250,7 +257,23 @@ def test_an_index_is_a_key_among_others(wire, index):
         ),
         (["VADD", "index", "", EAST], "ERR a vector's key must have 1 to 65536 bytes, got 0"),
         (["VADD", "none", "k", EAST], "ERR no such index 'none', VNEW makes one"),
-        (["VDROP", "none"], "ERR no such index 'none', VNEW makes one"),
+        (["VSEARCH", "none", EAST, 1], "ERR no such index 'none', VNEW makes one"),
+        (["VSEARCH", "index", "king", 3], f"ERR the vector is the text 'king', {PACKED}"),
+        (["VSEARCH", "index", 3, EAST], "ERR vector has 1 bytes, expected packed float32, 4 bytes for each dimension"),
+        (["VADD", "index", "k", "0.1,0.2"], f"ERR the vector is a list of numbers in text, {PACKED}"),
+        (["VADD", "index", "k", "0.10,0.2"], f"ERR the vector is a list of numbers in text, {PACKED}"),
+        (["VADD", "index", "k", "[0.1, 0.2, 3e5]"], f"ERR the vector is a list of numbers in text, {PACKED}"),
+        (["VMSEARCH", "index", 1, "1 2 3 4 "], f"ERR the vector is a list of numbers in text, {PACKED}"),
+        (["VADD", "index", "k", "123456789012"], "ERR vector has 3 dimensions, index 'index' has 2"),
+        (["VSEARCH", "index", EAST, 1, "FOO", 1], "ERR unknown option 'FOO', known options are EF, STEPS"),
+        (["VSEARCH", "index", EAST, 1, "FOO"], "ERR unknown option 'FOO', known options are EF, STEPS"),
+        (["VSEARCH", "index", EAST, 1, "EF"], "ERR option 'EF' has no value"),
+        (["VSEARCH", "index", EAST, 1, "WITHSCORES"], "ERR there is no option WITHSCORES: VSEARCH always answers distances"),
+        (["VMSEARCH", "index", EAST, 1], "ERR k must be an integer in 1..268435456, got 8 bytes that are no text"),
+        (["VADD", "index", "FP32", EAST, "k"], REDIS_VADD),
+        (["VADD", "index", "values", 2, 1, 0, "k"], REDIS_VADD),
+        (["VADD", "index", "REDUCE", 2, "FP32", EAST, "k"], REDIS_VADD),
+        (["VADD", "index", "k", EAST, "x"], "ERR wrong number of arguments for 'vadd' command"),
         (["VNEW", "index", 2], "ERR index 'index' already exists"),
         (
             ["VNEW", "new", 2, "METRIC", "hamming"],
@@ -303,6 +326,11 @@ def test_wrong_type_in_both_directions(wire, index):
     ):
         assert wire.call(*command) == wrong
     assert wire.call("GET", "string") == b"x"
+
+
+@pytest.mark.parametrize("command", [["VDROP", "none"], ["VDEL", "none", "k"], ["VGET", "none", "k"]])
+def test_who_wants_nothing_new_is_not_told_how_to_make_it(wire, command):
+    assert wire.call(*command) == "ERR no such index 'none'"
 
 
 def test_largest_dimension(wire):

@@ -153,20 +153,23 @@ TEST_CASE_FIXTURE(Fixture, "commands/vector_recall: errors say what was wrong") 
     check({command, "none"}, "no such index 'none'");
     check({command, "m", "SAMPLE", "1"}, "SAMPLE must be an integer in 2..4096, got '1'");
     check({command, "m", "SEED", "-1"}, "SEED must be an integer in 0..18446744073709551615");
-    check({command, "m", "NOISE", "1"}, "unknown option 'NOISE', known options are SCALE");
+    check({command, "m", "NOISE", "1"},
+          "unknown option 'NOISE', known options are SCALE, SAMPLE, SEED");
     check({command, "m", "SEED"}, "option 'SEED' has no value");
   }
   check({"VRECALL", "hash", "VEC", vector}, "mean, mean.saved");
   check({"VENERGY", "hash", vector}, kAble);
   check({"VRECALL", "m", vector, "TOP"}, "expected VEC vector or KEY key after the index, got");
   check({"VRECALL", "m", "KEY", "none"}, "index 'm' has no key 'none' to recall by");
-  check({"VRECALL", "m", "VEC", "abcd"}, "vector has 1 dimensions, index 'm' has 2");
+  check({"VRECALL", "m", "VEC", vector.substr(4)}, "vector has 1 dimensions, index 'm' has 2");
+  check({"VRECALL", "m", "VEC", "king"}, "the vector is the text 'king', expected packed float32");
   check({"VRECALL", "m", "VEC", vector, "MASK", "2"}, "index 'm' has 2 dimensions");
   check({"VRECALL", "m", "VEC", vector, "MASK"}, "option 'MASK' has no value");
   check({"VRECALL", "m", "VEC", vector, "TOP", "-1"}, "TOP must be an integer in 0..");
   check({"VRECALL", "m", "VEC", vector, "TOP", "1", "TOP", "2"}, "option TOP is given twice");
   check({"VRECALL", "m", "VEC", vector, "SCALE", "-1"}, "option SCALE must be a number in");
-  check({"VRECALL", "m", "VEC", vector, "EF", "1"}, "unknown option 'EF', known options are SCALE");
+  check({"VRECALL", "m", "VEC", vector, "EF", "1"},
+        "unknown option 'EF', known options are SCALE, MASK, TOP, WITHTRACE");
   check({"VRECALL", "dot", "VEC", vector}, "the mean means nothing under dot");
   REQUIRE(ask({"VDEL", "m", "a"}) == ":1\r\n");
   check({"VTUNE", "m"}, "at least 2 items are needed to tune, there are 1");
