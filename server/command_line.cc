@@ -2,11 +2,30 @@
 // The only file that knows CLI11, whose header takes seconds to compile.
 #include "server/command_line.h"
 
+#include <cstdlib>
+#include <iostream>
+
 #include <CLI/CLI.hpp>
 
 #include "server/runtime/version.h"
 
 namespace engram {
+
+namespace {
+
+/// What CLI11 would say of a wrong subcommand does not name it.
+bool names_subcommand(const CLI::App& app, int argc, char** argv) {
+  if (argc > 1 && argv[1][0] == '-') return true;
+  const auto is_meant = [&](const CLI::App* subcommand) { return subcommand->check_name(argv[1]); };
+  if (argc > 1 && !app.get_subcommands(is_meant).empty()) return true;
+  const std::string what =
+      argc > 1 ? "there is no subcommand '" + std::string(argv[1]) + "'" : "a subcommand is needed";
+  std::cerr << "engram: " << what
+            << "; serve starts the server, check reads a data directory, and --help says more\n";
+  return false;
+}
+
+}  // namespace
 
 CommandLine parse_command_line(int argc, char** argv) {
   CommandLine line;
@@ -20,6 +39,9 @@ CommandLine parse_command_line(int argc, char** argv) {
   line.flags = {
       {"--port", "port", "TCP port; 0 lets the system choose (6380)"},
       {"--bind", "bind", "Addresses to listen on, separated by spaces (127.0.0.1)"},
+      {"--requirepass", "requirepass", "Password that clients give with AUTH (none)"},
+      {"--protected-mode", "protected-mode",
+       "yes serves only this machine while there is no password (yes)"},
       {"--maxclients", "maxclients", "Connections served at the same time (10000)"},
       {"--dir", "dir", "Directory of the data; without it everything is in memory only"},
       {"--appendonly", "appendonly",
@@ -38,6 +60,10 @@ CommandLine parse_command_line(int argc, char** argv) {
   check.add_flag("--repair", line.repair,
                  "Cuts off what cannot be replayed, and keeps it in files named *.cut");
 
+  if (!names_subcommand(app, argc, argv)) {
+    line.exit_code = EXIT_FAILURE;
+    return line;
+  }
   try {
     app.parse(argc, argv);
     line.action = check.parsed() ? CommandLine::Action::kCheck : CommandLine::Action::kServe;

@@ -34,6 +34,8 @@ void install_signal_handlers() {
   // A peer that went away is seen by the write that fails.
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
+  // A terminal that is closed, or a rotation of logs, is no reason to end.
+  ::sigaction(SIGHUP, &action, nullptr);
 }
 
 int complain(const std::string& message) {
@@ -41,12 +43,20 @@ int complain(const std::string& message) {
   return EXIT_FAILURE;
 }
 
+void warn_of(const engram::UnusedSettings& unused, const std::string& file) {
+  if (unused.empty()) return;
+  std::string all;
+  for (const std::string& setting : unused) all += (all.empty() ? "" : ", ") + setting;
+  engram::log_warning(file + " has settings that mean nothing here: " + all);
+}
+
 int serve(const engram::CommandLine& line) {
   engram::ServerConfig config;
+  engram::UnusedSettings unused;
   if (!line.config_file.empty()) {
-    if (const auto loaded = engram::load_config_file(line.config_file, config); !loaded) {
-      return complain(loaded.error().message);
-    }
+    auto loaded = engram::load_config_file(line.config_file, config);
+    if (!loaded) return complain(loaded.error().message);
+    unused = std::move(*loaded);
   }
   for (const engram::Flag& flag : line.flags) {
     if (flag.value.empty()) continue;
@@ -55,6 +65,7 @@ int serve(const engram::CommandLine& line) {
   }
   engram::open_log("engram");
   engram::set_log_level(config.loglevel);
+  warn_of(unused, config.file);
   auto server = engram::Server::make(std::move(config));
   if (!server) return complain(server.error().message);
   serving.store(server->get());

@@ -14,7 +14,9 @@ namespace engram {
 /// only.
 struct ServerConfig {
   std::vector<std::string> bind = {"127.0.0.1"};
-  int port = 6380;  ///< 0: the kernel chooses, and then this is what it chose
+  int port = 6380;             ///< 0: the kernel chooses, and then this is what it chose
+  bool protected_mode = true;  ///< without a password, only this machine is served
+  std::string requirepass = {};
   std::int64_t maxclients = 10'000;
   std::string dir = {};      ///< of the data; empty: everything is in memory only
   std::int64_t timeout = 0;  ///< seconds of silence after which a client is dropped; 0: never

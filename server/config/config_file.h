@@ -3,18 +3,25 @@
 
 #include <istream>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
 #include "server/config/config.h"
 
 namespace engram {
 
+/// What a file says of which this server has no use, as it stands there: parameters of Redis alone,
+/// and values of those that have only one here.
+using UnusedSettings = std::vector<std::string>;
+
 /// Applies a file of "name value" lines to `config`. '#' starts a comment line; values may be
-/// quoted as in inline commands; several words make one value ("bind 127.0.0.1 ::1"). Errors name
-/// the file and the line; the lines before it have then been applied.
-Status load_config_file(const std::string& path, ServerConfig& config);
+/// quoted as in inline commands; several words make one value ("bind 127.0.0.1 ::1"). Lines of
+/// `save` add up, as in redis.conf. Errors name the file and the line; the lines before it have
+/// then been applied.
+Result<UnusedSettings> load_config_file(const std::string& path, ServerConfig& config);
 
 /// The same for lines from anywhere; `path` names them in errors.
-Status apply_config(std::istream& lines, const std::string& path, ServerConfig& config);
+Result<UnusedSettings> apply_config(std::istream& lines, const std::string& path,
+                                    ServerConfig& config);
 
 }  // namespace engram

@@ -128,16 +128,28 @@ Status set_loglevel(ServerConfig& config, std::string_view text) {
               "warn, error, nothing");
 }
 
-std::string get_appendonly(const ServerConfig& config) {
-  return config.appendonly ? "yes" : "no";
+template <auto kMember>
+std::string get_switch(const ServerConfig& config) {
+  return config.*kMember ? "yes" : "no";
 }
 
-Status set_appendonly(ServerConfig& config, std::string_view text) {
+template <auto kMember>
+Status set_switch(ServerConfig& config, std::string_view text) {
   const bool yes = equal_ignoring_case(text, "yes");
   if (!yes && !equal_ignoring_case(text, "no")) {
     return fail(ErrorCode::kInvalidArgument, "argument must be 'yes' or 'no'");
   }
-  config.appendonly = yes;
+  config.*kMember = yes;
+  return {};
+}
+
+/// Empty: none is needed.
+Status set_requirepass(ServerConfig& config, std::string_view text) {
+  constexpr std::size_t kLongestPassword = 512;
+  if (text.size() > kLongestPassword) {
+    return fail(ErrorCode::kInvalidArgument, "a password has at most 512 bytes");
+  }
+  config.requirepass = text;
   return {};
 }
 
@@ -197,7 +209,6 @@ std::string get_fixed(const ServerConfig&) {
   return kValue;
 }
 
-constexpr char kNone[] = "";
 constexpr char kNo[] = "no";
 constexpr char kZero[] = "0";
 constexpr char kOne[] = "1";
@@ -225,7 +236,8 @@ constexpr std::array kParameters = {
               set_number<&ServerConfig::workers, 0, 1024>, false},
     Parameter{"kernel", get_text<&ServerConfig::kernel>, set_kernel, false},
     Parameter{"databases", get_fixed<kOne>},
-    Parameter{"appendonly", get_appendonly, set_appendonly, false},
+    Parameter{"appendonly", get_switch<&ServerConfig::appendonly>,
+              set_switch<&ServerConfig::appendonly>, false},
     Parameter{"appendfsync", get_text<&ServerConfig::appendfsync>, set_appendfsync},
     Parameter{"save", get_save, set_save},
     Parameter{"auto-aof-rewrite-percentage", get_number<&ServerConfig::auto_aof_rewrite_percentage>,
@@ -235,8 +247,11 @@ constexpr std::array kParameters = {
     Parameter{"maxmemory", get_fixed<kZero>},
     Parameter{"maxmemory-policy", get_fixed<kNoEviction>},
     Parameter{"io-threads", get_fixed<kOne>},
-    Parameter{"requirepass", get_fixed<kNone>},
+    Parameter{"requirepass", get_text<&ServerConfig::requirepass>, set_requirepass},
+    Parameter{"protected-mode", get_switch<&ServerConfig::protected_mode>,
+              set_switch<&ServerConfig::protected_mode>},
     Parameter{"cluster-enabled", get_fixed<kNo>},
+    Parameter{"daemonize", get_fixed<kNo>},
 };
 
 }  // namespace

@@ -76,7 +76,7 @@ TEST_CASE("config/config_file: errors name the line") {
   const auto error = [](const std::string& text) {
     const ConfigFile file(text);
     ServerConfig config;
-    const Status status = load_config_file(file.path, config);
+    const auto status = load_config_file(file.path, config);
     return status ? std::string() : status.error().message.substr(file.path.size());
   };
   CHECK(error("port 1\nprot 2\n") == ":2: there is no parameter 'prot'");
@@ -84,8 +84,35 @@ TEST_CASE("config/config_file: errors name the line") {
   CHECK(error("port\n") == ":1: 'port' needs a value");
   CHECK(error("cluster-enabled yes\n") == ":1: 'cluster-enabled' can only be 'no'");
   CHECK(error("dir \"x\n") == ":1: unbalanced quotes");
+  CHECK(error("user default on nopass\n").starts_with(":1: 'user' is not supported"));
+  CHECK(error("include other.conf\n").starts_with(":1: 'include' is not supported"));
   ServerConfig config;
   CHECK_FALSE(load_config_file("/nonexistent/engram.conf", config));
+  CHECK(load_config_file("/tmp", config).error().message.starts_with("/tmp is a directory"));
+}
+
+TEST_CASE("config/config_file: a comment may have an apostrophe, and lines of save add up") {
+  const ConfigFile file("# it's\n  \t# \"quoted\r\nsave 900 1\nsave 300 10 60 100\n");
+  ServerConfig config;
+  const auto unused = load_config_file(file.path, config);
+  REQUIRE(unused);
+  CHECK(unused->empty());
+  CHECK(find_parameter("save")->get(config) == "900 1 300 10 60 100");
+  const ConfigFile none("save 900 1\nsave \"\"\n");
+  REQUIRE(load_config_file(none.path, config));
+  CHECK(config.save.empty());
+}
+
+TEST_CASE("config/config_file: what only Redis has is listed, once") {
+  const ConfigFile file(
+      "Always-Show-Logo no\ndatabases 16\ndatabases 1\nlfu-log-factor 10\nlfu-log-factor 11\n"
+      "client-output-buffer-limit normal 0 0 0\nport 7001\n");
+  ServerConfig config;
+  const auto unused = load_config_file(file.path, config);
+  REQUIRE(unused);
+  CHECK(*unused == UnusedSettings{"Always-Show-Logo", "databases 16 (it is always 1)",
+                                  "lfu-log-factor", "client-output-buffer-limit"});
+  CHECK(config.port == 7001);
 }
 
 }  // namespace
