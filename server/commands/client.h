@@ -33,6 +33,7 @@ struct Client {
   ReplyMode reply_mode = ReplyMode::kOn;
   std::int64_t queued = -1;   ///< commands of its transaction; -1: there is none
   bool watch_broken = false;  ///< a watched key has changed, when it was last looked at
+  bool authenticated = true;  ///< needs no password, or has given it
   bool no_evict = false;
   bool no_touch = false;
   bool close_after_reply = false;  ///< nothing further is executed; closes once all is sent

@@ -2,6 +2,7 @@
 // CLIENT: what the server knows about its connections.
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,7 +64,7 @@ void client_setname(CommandContext& context) {
 void client_setinfo(CommandContext& context) {
   const bool is_name = equal_ignoring_case(context.argv[2], "LIB-NAME");
   if (!is_name && !equal_ignoring_case(context.argv[2], "LIB-VER")) {
-    return context.reply.error("ERR Unrecognized option '" + shown(context.argv[2]) + "'");
+    return context.reply.error("ERR Unrecognized option '" + shown_c(context.argv[2]) + "'");
   }
   if (!is_client_name(context.argv[3])) {
     return context.reply.error("ERR " + to_upper(context.argv[2]) +
@@ -75,6 +76,7 @@ void client_setinfo(CommandContext& context) {
 
 void client_info(CommandContext& context) {
   context.client.watch_broken = context.transaction.is_watch_broken();
+  context.services.front_end.refresh_client(context.client.id);
   context.reply.verbatim(describe(context.client, context.services.store.keyspace().now_ms()) +
                          "\n");
 }
@@ -100,7 +102,7 @@ Result<bool> is_normal_type(std::string_view type) {
   for (const std::string_view other : {"master", "replica", "slave", "pubsub"}) {
     if (equal_ignoring_case(type, other)) return false;
   }
-  return fail(ErrorCode::kInvalidArgument, "Unknown client type '" + shown(type) + "'");
+  return fail(ErrorCode::kInvalidArgument, "Unknown client type '" + shown_c(type) + "'");
 }
 
 Status parse_kill_option(std::string_view name, std::string_view value, ClientFilter& filter) {
@@ -120,7 +122,7 @@ Status parse_kill_option(std::string_view name, std::string_view value, ClientFi
     filter.normal = *normal;
   } else if (equal_ignoring_case(name, "USER")) {
     if (value != "default") {
-      return fail(ErrorCode::kInvalidArgument, "No such user '" + shown(value) + "'");
+      return fail(ErrorCode::kInvalidArgument, "No such user '" + shown_c(value) + "'");
     }
   } else if (equal_ignoring_case(name, "SKIPME") &&
              (equal_ignoring_case(value, "yes") || equal_ignoring_case(value, "no"))) {
@@ -206,6 +208,62 @@ void client_switch(CommandContext& context) {
   context.reply.ok();
 }
 
+/// Of CLIENT PAUSE with wrong words after the timeout; Redis leaves their number to the command
+/// too.
+void write_usage_error(CommandContext& context) {
+  context.reply.error("ERR unknown subcommand or wrong number of arguments for '" +
+                      shown_c(context.argv[1]) + "'. Try CLIENT HELP.");
+}
+
+void client_pause(CommandContext& context) {
+  if (context.argv.size() > 4) return write_usage_error(context);
+  const bool has_mode = context.argv.size() == 4;
+  const bool writes_only = has_mode && equal_ignoring_case(context.argv[3], "WRITE");
+  if (has_mode && !writes_only && !equal_ignoring_case(context.argv[3], "ALL")) {
+    return context.reply.error("ERR CLIENT PAUSE mode must be WRITE or ALL");
+  }
+  const auto timeout_ms = parse_integer(context.argv[2]);
+  if (!timeout_ms) return context.reply.error("ERR timeout is not an integer or out of range");
+  if (*timeout_ms < 0) return context.reply.error("ERR timeout is negative");
+  std::int64_t until_ms = 0;
+  if (__builtin_add_overflow(*timeout_ms, context.services.store.keyspace().now_ms(), &until_ms)) {
+    until_ms = std::numeric_limits<std::int64_t>::max();
+  }
+  context.services.pauses.pause(writes_only ? Pause::kWrites : Pause::kAll, until_ms);
+  context.reply.ok();
+}
+
+void client_unpause(CommandContext& context) {
+  context.services.pauses.end_pause();
+  context.reply.ok();
+}
+
+/// No command blocks its client, so that there is nobody to wake.
+void client_unblock(CommandContext& context) {
+  if (context.argv.size() > 4) return write_usage_error(context);
+  if (context.argv.size() == 4 && !equal_ignoring_case(context.argv[3], "TIMEOUT") &&
+      !equal_ignoring_case(context.argv[3], "ERROR")) {
+    return context.reply.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+  }
+  if (!parse_integer(context.argv[2])) return context.reply.error(kNotIntegerError);
+  context.reply.integer(0);
+}
+
+void client_getredir(CommandContext& context) {
+  context.reply.integer(-1);
+}
+
+void client_trackinginfo(CommandContext& context) {
+  context.reply.map(3);
+  context.reply.bulk("flags");
+  context.reply.set(1);
+  context.reply.bulk("off");
+  context.reply.bulk("redirect");
+  context.reply.integer(-1);
+  context.reply.bulk("prefixes");
+  context.reply.array(0);
+}
+
 /// Keys are not tracked, so that there is nothing to switch off.
 void client_tracking(CommandContext& context) {
   if (equal_ignoring_case(context.argv[2], "OFF") && context.argv.size() == 3) {
@@ -267,8 +325,18 @@ constexpr std::array kClientSubcommands = {
                       "Accepted for compatibility: clients are never evicted", "<ON | OFF>",
                       "7.0.0", kAdmin),
     client_subcommand("no-touch", client_switch<&Client::no_touch>, 3,
-                      "Accepted for compatibility: there is no idle time to touch", "<ON | OFF>",
-                      "7.2.0"),
+                      "Has reads by this connection leave the idle time of keys as it is",
+                      "<ON | OFF>", "7.2.0"),
+    client_subcommand("pause", client_pause, -3,
+                      "Makes the commands of all clients wait, or those that write",
+                      "timeout [WRITE | ALL]", "3.0.0", kAdmin),
+    client_subcommand("unpause", client_unpause, 2, "Ends a pause", "", "6.2.0", kAdmin),
+    client_subcommand("unblock", client_unblock, -3, "Returns 0: no command blocks its client",
+                      "client-id [TIMEOUT | ERROR]", "5.0.0", kAdmin),
+    client_subcommand("getredir", client_getredir, 2,
+                      "Returns -1: no keys are tracked for this connection", "", "6.0.0"),
+    client_subcommand("trackinginfo", client_trackinginfo, 2,
+                      "Describes the tracking of keys for this connection: it is off", "", "6.2.0"),
     client_subcommand("reply", client_reply, 3, "Switches replies on or off, or skips the next one",
                       "<ON | OFF | SKIP>", "3.2.0"),
     client_subcommand("tracking", client_tracking, -3,

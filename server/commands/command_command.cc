@@ -56,7 +56,7 @@ std::vector<std::string> categories(const CommandSpec& spec) {
     names.emplace_back("@keyspace");
   } else if (spec.group == "transactions") {
     names.emplace_back("@transaction");
-  } else if (spec.group != "server") {
+  } else if (spec.group != "server" && spec.group != "cluster") {
     names.emplace_back("@").append(spec.group);
   }
   names.emplace_back((spec.flags & kFast) != 0 ? "@fast" : "@slow");
@@ -234,16 +234,34 @@ void command_docs(CommandContext& context) {
   }
 }
 
-/// Whether `spec` passes FILTERBY `kind` `value`; nothing if there is no such kind.
-std::optional<bool> passes(const CommandSpec& spec, std::string_view kind, std::string_view value,
-                           GlobPattern& pattern) {
+/// Whether `spec` of that full name passes FILTERBY `kind` `value`; nothing if there is no such
+/// kind.
+std::optional<bool> passes(const CommandSpec& spec, std::string_view name, std::string_view kind,
+                           std::string_view value, GlobPattern& pattern) {
   if (equal_ignoring_case(kind, "MODULE")) return false;
-  if (equal_ignoring_case(kind, "PATTERN")) return pattern.matches(spec.name);
+  if (equal_ignoring_case(kind, "PATTERN")) return pattern.matches(name);
   if (!equal_ignoring_case(kind, "ACLCAT")) return std::nullopt;
   const auto names = categories(spec);
-  return std::any_of(names.begin(), names.end(), [value](const std::string& name) {
-    return equal_ignoring_case(std::string_view(name).substr(1), value);
+  return std::any_of(names.begin(), names.end(), [value](const std::string& category) {
+    return equal_ignoring_case(std::string_view(category).substr(1), value);
   });
+}
+
+/// Adds the full names of the commands that pass, subcommands too; false if there is no such kind
+/// of filter. `filter`: kind and value, or nothing.
+bool list(const CommandSpec* container, std::span<const CommandSpec* const> specs, Arguments filter,
+          GlobPattern& pattern, std::vector<std::string>& names) {
+  for (const CommandSpec* const spec : specs) {
+    std::string name = full_name(container, *spec);
+    const auto listed = filter.empty() ? true : passes(*spec, name, filter[0], filter[1], pattern);
+    if (!listed) return false;
+    if (*listed) names.push_back(std::move(name));
+    for (const CommandSpec& subcommand : spec->subcommands) {
+      const CommandSpec* const one = &subcommand;
+      if (!list(spec, {&one, 1}, filter, pattern, names)) return false;
+    }
+  }
+  return true;
 }
 
 void command_list(CommandContext& context) {
@@ -252,14 +270,60 @@ void command_list(CommandContext& context) {
     return context.reply.error(kSyntaxError);
   }
   GlobPattern pattern(filter.empty() ? "*" : filter[2], /*ignore_case=*/true);
-  std::vector<std::string_view> names;
-  for (const CommandSpec* const spec : context.services.commands.commands()) {
-    const auto listed = filter.empty() ? true : passes(*spec, filter[1], filter[2], pattern);
-    if (!listed) return context.reply.error(kSyntaxError);
-    if (*listed) names.push_back(spec->name);
+  std::vector<std::string> names;
+  if (!list(nullptr, context.services.commands.commands(),
+            filter.empty() ? filter : filter.subspan(1), pattern, names)) {
+    return context.reply.error(kSyntaxError);
   }
   context.reply.array(names.size());
-  for (const std::string_view name : names) context.reply.bulk(name);
+  for (const std::string& name : names) context.reply.bulk(name);
+}
+
+/// What is done with the keys of a whole command. SET alone has to be looked into: it reads its key
+/// if it is asked to.
+std::vector<std::string> key_flags_of(const CommandSpec& spec, Arguments argv) {
+  if (spec.name != "set") return key_flags(spec);
+  const bool reads = std::any_of(argv.begin() + 3, argv.end(), [](std::string_view word) {
+    return equal_ignoring_case(word, "GET");
+  });
+  return reads ? std::vector<std::string>{"RW", "access", "update"}
+               : std::vector<std::string>{"OW", "update"};
+}
+
+/// The keys of the command from argv[2] on; each by `write(key, flags)`.
+template <class Write>
+void reply_keys_of_command(CommandContext& context, const Write& write) {
+  const Arguments argv = context.argv.subspan(2);
+  const CommandSpec* spec = context.services.commands.find(argv[0]);
+  if (spec != nullptr && !spec->subcommands.empty() && argv.size() > 1) {
+    spec = find_subcommand(*spec, argv[1]);
+  }
+  if (spec == nullptr) return context.reply.error("ERR Invalid command specified");
+  const KeyRange& range = spec->keys;
+  if (range.first == 0) return context.reply.error("ERR The command has no key arguments");
+  if (!arity_fits(*spec, argv.size())) {
+    return context.reply.error("ERR Invalid number of arguments specified for command");
+  }
+  const auto end = range.last < 0 ? static_cast<std::ptrdiff_t>(argv.size()) + range.last
+                                  : std::ptrdiff_t{range.last};
+  const std::vector<std::string> flags = key_flags_of(*spec, argv);
+  context.reply.array(static_cast<std::size_t>((end - range.first) / range.step + 1));
+  for (std::ptrdiff_t at = range.first; at <= end; at += range.step) {
+    write(argv[static_cast<std::size_t>(at)], flags);
+  }
+}
+
+void command_getkeys(CommandContext& context) {
+  reply_keys_of_command(context,
+                        [&context](std::string_view key, const auto&) { context.reply.bulk(key); });
+}
+
+void command_getkeysandflags(CommandContext& context) {
+  reply_keys_of_command(context, [&context](std::string_view key, const auto& flags) {
+    context.reply.array(2);
+    context.reply.bulk(key);
+    reply_simple_set(context.reply, flags);
+  });
 }
 
 constexpr CommandSpec command_subcommand(std::string_view name, Handler handler, int arity,
@@ -278,13 +342,20 @@ constexpr CommandSpec command_subcommand(std::string_view name, Handler handler,
 
 constexpr std::array kCommandSubcommands = {
     command_subcommand("count", command_count, 2, "Returns the number of commands", "", "2.8.13"),
-    command_subcommand("list", command_list, -2, "Returns the names of the commands",
-                       "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
-                       "7.0.0"),
+    command_subcommand(
+        "list", command_list, -2, "Returns the names of the commands and their subcommands",
+        "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]", "7.0.0"),
     command_subcommand("info", command_info, -2, "Returns arity, flags and keys of commands",
                        "[command-name...]", "2.8.13"),
     command_subcommand("docs", command_docs, -2, "Returns summaries and arguments of commands",
                        "[command-name...]", "7.0.0"),
+    command_subcommand("getkeys", command_getkeys, -4,
+                       "Returns the keys among the arguments of a command", "command argument...",
+                       "2.8.13"),
+    command_subcommand(
+        "getkeysandflags", command_getkeysandflags, -4,
+        "Returns the keys among the arguments of a command, and what it does with them",
+        "command argument...", "7.0.0"),
     command_subcommand("help", reply_help, 2, "Prints this help", "", "5.0.0"),
 };
 

@@ -58,11 +58,14 @@ tl::expected<ServerConfig, Failure> changed_config(Arguments argv, const ServerC
   ServerConfig config = former;
   std::vector<const Parameter*> seen;
   for (std::size_t i = 2; i < argv.size(); i += 2) {
-    const Parameter& parameter = *find_parameter(argv[i]);
-    if (std::find(seen.begin(), seen.end(), &parameter) != seen.end()) {
-      return tl::unexpected(Failure{parameter.name, "duplicate parameter"});
+    const Parameter* const parameter = find_parameter(argv[i]);
+    if (std::find(seen.begin(), seen.end(), parameter) != seen.end()) {
+      return tl::unexpected(Failure{parameter->name, "duplicate parameter"});
     }
-    seen.push_back(&parameter);
+    seen.push_back(parameter);
+  }
+  for (std::size_t i = 2; i < argv.size(); i += 2) {
+    const Parameter& parameter = *find_parameter(argv[i]);
     if (parameter.set == nullptr || !parameter.mutable_at_run_time) {
       // Programs that make sure of a value are content with the one that there is.
       if (equal_ignoring_case(parameter.get(former), argv[i + 1])) continue;
@@ -88,8 +91,11 @@ std::optional<Failure> apply(ServerConfig& config, Services& services) {
     config.dir = *path;
   }
   if (config.maxclients > former.maxclients) {
-    if (const Status status = reserve_descriptors(config.maxclients); !status) {
-      return Failure{"maxclients", status.error().message};
+    if (const auto fit = reserve_descriptors(config.maxclients); fit < config.maxclients) {
+      return Failure{"maxclients",
+                     "The operating system is not able to handle the specified number of clients, "
+                     "try with " +
+                         std::to_string(fit)};
     }
   }
   if (config.bind != former.bind || config.port != former.port) {
@@ -115,7 +121,7 @@ void config_set(CommandContext& context) {
   for (std::size_t i = 2; i < context.argv.size(); i += 2) {
     if (find_parameter(context.argv[i]) != nullptr) continue;
     return context.reply.error("ERR Unknown option or number of arguments for CONFIG SET - '" +
-                               shown(context.argv[i]) + "'");
+                               shown_c(context.argv[i]) + "'");
   }
   auto config = changed_config(context.argv, context.services.config);
   if (!config) return write_failure(context.reply, config.error());

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands over the connection itself: greeting, protocol version, leaving.
 #include <array>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 
 #include "core/text.h"
 #include "server/commands/client_names.h"
 #include "server/commands/context.h"
+#include "server/commands/database.h"
 #include "server/commands/errors.h"
 #include "server/commands/families.h"
+#include "server/config/config.h"
 #include "server/resp/integer.h"
 #include "server/runtime/version.h"
 
@@ -28,10 +32,7 @@ void echo(CommandContext& context) {
 }
 
 void select(CommandContext& context) {
-  const auto number = parse_integer(context.argv[1]);
-  if (!number) return context.reply.error(kNotIntegerError);
-  if (*number != 0) return context.reply.error("ERR DB index is out of range");
-  context.reply.ok();
+  if (check_database(context, context.argv[1])) context.reply.ok();
 }
 
 void reply_greeting(CommandContext& context) {
@@ -53,43 +54,82 @@ void reply_greeting(CommandContext& context) {
   reply.array(0);
 }
 
+/// In a time that does not tell how much of the password is right.
+bool is_password(std::string_view given, std::string_view password) {
+  unsigned difference = given.size() == password.size() ? 0 : 1;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    difference |= static_cast<unsigned char>(given[i]) ^
+                  static_cast<unsigned char>(password.empty() ? 0 : password[i % password.size()]);
+  }
+  return difference == 0;
+}
+
+/// There is one user, who is let in with any password while there is none.
+bool authenticate(CommandContext& context, std::string_view user, std::string_view given) {
+  const std::string& password = context.services.config.requirepass;
+  if (user != "default" || !(password.empty() || is_password(given, password))) {
+    context.reply.error(kWrongPassError);
+    return false;
+  }
+  context.client.authenticated = true;
+  return true;
+}
+
+void auth(CommandContext& context) {
+  if (context.argv.size() > 3) return context.reply.error(kSyntaxError);
+  const bool names_user = context.argv.size() == 3;
+  if (!names_user && context.services.config.requirepass.empty()) {
+    return context.reply.error(
+        "ERR AUTH <password> called without any password configured for the default user. Are you "
+        "sure your configuration is correct?");
+  }
+  const std::string_view user = names_user ? context.argv[1] : "default";
+  if (authenticate(context, user, context.argv.back())) context.reply.ok();
+}
+
 struct HelloOptions {
   std::optional<RespVersion> version;
   std::optional<std::string_view> name;
 };
 
-tl::expected<HelloOptions, std::string> parse_hello(Arguments argv) {
+/// Nothing, with the error written, if it is not well-formed or the password is wrong. A password
+/// is taken at once, as in Redis: what is wrong further on does not undo it.
+std::optional<HelloOptions> read_hello(CommandContext& context) {
+  const auto refuse = [&context](std::string_view error) {
+    context.reply.error(error);
+    return std::nullopt;
+  };
+  const Arguments argv = context.argv;
   HelloOptions options;
   if (argv.size() == 1) return options;
   const auto version = parse_integer(argv[1]);
-  if (!version) {
-    return tl::unexpected<std::string>("ERR Protocol version is not an integer or out of range");
-  }
-  if (*version != 2 && *version != 3) {
-    return tl::unexpected<std::string>("NOPROTO unsupported protocol version");
-  }
+  if (!version) return refuse("ERR Protocol version is not an integer or out of range");
+  if (*version != 2 && *version != 3) return refuse("NOPROTO unsupported protocol version");
   options.version = *version == 2 ? RespVersion::kResp2 : RespVersion::kResp3;
   for (std::size_t i = 2; i < argv.size(); ++i) {
     if (equal_ignoring_case(argv[i], "AUTH") && i + 2 < argv.size()) {
-      // There are no passwords: the default user is let in with any, as Redis does without one.
-      if (argv[i + 1] != "default") {
-        return tl::unexpected<std::string>(
-            "WRONGPASS invalid username-password pair or user is disabled.");
-      }
+      if (!authenticate(context, argv[i + 1], argv[i + 2])) return std::nullopt;
       i += 2;
     } else if (equal_ignoring_case(argv[i], "SETNAME") && i + 1 < argv.size()) {
       options.name = argv[++i];
-      if (!is_client_name(*options.name)) return tl::unexpected(std::string(kClientNameError));
+      if (!is_client_name(*options.name)) return refuse(kClientNameError);
     } else {
-      return tl::unexpected("ERR Syntax error in HELLO option '" + shown(argv[i]) + "'");
+      return refuse("ERR Syntax error in HELLO option '" + shown_c(argv[i]) + "'");
     }
   }
   return options;
 }
 
 void hello(CommandContext& context) {
-  const auto options = parse_hello(context.argv);
-  if (!options) return context.reply.error(options.error());
+  const auto options = read_hello(context);
+  if (!options) return;
+  if (!context.client.authenticated && !context.services.config.requirepass.empty()) {
+    return context.reply.error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+        "AUTH "
+        "<user> <pass> option can be used to authenticate the client and select the RESP protocol "
+        "version at the same time");
+  }
   if (options->name) context.client.name = *options->name;
   context.client.resp = options->version.value_or(context.client.resp);
   context.reply.set_version(context.client.resp);
@@ -103,7 +143,13 @@ void reset(CommandContext& context) {
   client.reply_mode = ReplyMode::kOn;
   client.name.clear();
   client.no_evict = client.no_touch = false;
+  client.authenticated = context.services.config.requirepass.empty();
   context.reply.simple("RESET");
+}
+
+/// Clients of clusters ask for these, and go on without.
+void without_cluster(CommandContext& context) {
+  context.reply.error("ERR This instance has cluster support disabled");
 }
 
 void quit(CommandContext& context) {
@@ -130,6 +176,13 @@ constexpr std::array kConnectionCommands = {
                 .group = kConnectionGroup,
                 .summary = "Returns the message",
                 .syntax = "message"},
+    CommandSpec{.name = "auth",
+                .handler = auth,
+                .arity = -2,
+                .flags = kAlways | kNoAuth | kAllowBusy,
+                .group = kConnectionGroup,
+                .summary = "Gives the password of the server",
+                .syntax = "[username] password"},
     CommandSpec{.name = "hello",
                 .handler = hello,
                 .arity = -1,
@@ -158,9 +211,45 @@ constexpr std::array kConnectionCommands = {
                 .flags = kAlways | kNoAuth | kAllowBusy | kInMulti,
                 .group = kConnectionGroup,
                 .summary = "Closes the connection after the replies that are due"},
+    CommandSpec{.name = "readonly",
+                .handler = without_cluster,
+                .arity = 1,
+                .flags = kLoading | kStale | kFast,
+                .group = "cluster",
+                .summary = "Answers an error: this server is no part of a cluster",
+                .since = "3.0.0"},
+    CommandSpec{.name = "readwrite",
+                .handler = without_cluster,
+                .arity = 1,
+                .flags = kLoading | kStale | kFast,
+                .group = "cluster",
+                .summary = "Answers an error: this server is no part of a cluster",
+                .since = "3.0.0"},
+    CommandSpec{.name = "cluster",
+                .handler = without_cluster,
+                .arity = -2,
+                .flags = kLoading | kStale,
+                .group = "cluster",
+                .summary = "Answers an error: this server is no part of a cluster",
+                .syntax = "subcommand [argument...]",
+                .since = "3.0.0"},
 };
 
 }  // namespace
+
+bool check_database(CommandContext& context, std::string_view text) {
+  using Bounds = std::numeric_limits<std::int32_t>;
+  const auto number = parse_integer(text);
+  if (number && *number == 0) return true;
+  if (!number) {
+    context.reply.error(kNotIntegerError);
+  } else if (*number < Bounds::min() || *number > Bounds::max()) {
+    context.reply.error("ERR value is out of range, value must between -2147483648 and 2147483647");
+  } else {
+    context.reply.error("ERR DB index is out of range");
+  }
+  return false;
+}
 
 std::span<const CommandSpec> connection_commands() {
   return kConnectionCommands;

@@ -22,6 +22,7 @@
 #include "core/result.h"
 #include "server/commands/client.h"
 #include "server/commands/front_end.h"
+#include "server/commands/pause_control.h"
 #include "server/commands/reply_places.h"
 #include "server/commands/transaction_control.h"
 #include "server/engine/store.h"
@@ -41,6 +42,7 @@ struct Services {
   ServerStats& stats;
   FrontEnd& front_end;
   ReplyPlaces& replies;
+  PauseControl& pauses;
   const CommandTable& commands;
 };
 

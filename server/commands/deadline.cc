@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands/deadline.h"
 
+#include <array>
 #include <string>
+#include <utility>
 
 #include "server/commands/errors.h"
 #include "server/commands/spec.h"
 #include "server/resp/integer.h"
 
 namespace engram {
+
+std::optional<TimeUnit> time_option(std::string_view word) {
+  static constexpr std::array<std::pair<std::string_view, TimeUnit>, 4> kUnits = {
+      {{"EX", {1000, false}}, {"PX", {1, false}}, {"EXAT", {1000, true}}, {"PXAT", {1, true}}}};
+  for (const auto& [name, unit] : kUnits) {
+    if (equal_ignoring_case(name, word)) return unit;
+  }
+  return std::nullopt;
+}
 
 tl::expected<std::int64_t, DeadlineError> parse_deadline(std::string_view text, TimeUnit unit,
                                                          std::int64_t now_ms, bool positive) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "server/commands/context.h"
@@ -12,7 +13,12 @@ namespace engram {
 struct TimeUnit {
   std::int64_t milliseconds;  ///< per unit: 1000 or 1
   bool absolute;              ///< counted from 1970, not from now
+
+  bool operator==(const TimeUnit&) const = default;
 };
+
+/// The unit that EX, PX, EXAT or PXAT means, or nothing.
+std::optional<TimeUnit> time_option(std::string_view word);
 
 enum class DeadlineError { kNotInteger, kOutOfRange };
 

@@ -15,6 +15,9 @@ namespace engram {
 inline constexpr std::string_view kWrongTypeError =
     "WRONGTYPE Operation against a key holding the wrong kind of value";
 inline constexpr std::string_view kSyntaxError = "ERR syntax error";
+inline constexpr std::string_view kNoAuthError = "NOAUTH Authentication required.";
+inline constexpr std::string_view kWrongPassError =
+    "WRONGPASS invalid username-password pair or user is disabled.";
 inline constexpr std::string_view kNotIntegerError = "ERR value is not an integer or out of range";
 
 /// The line that refuses a write, or takes the place of its answer, while the journal cannot keep

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands over the time after which a key is gone.
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -33,7 +35,7 @@ Result<ExpireConditions> parse_conditions(Arguments words) {
       if (!equal_ignoring_case(name, word)) continue;
       *chosen = known = true;
     }
-    if (!known) return fail(ErrorCode::kInvalidArgument, "Unsupported option " + shown(word));
+    if (!known) return fail(ErrorCode::kInvalidArgument, "Unsupported option " + shown_c(word));
   }
   if (conditions.if_none && (conditions.if_some || conditions.if_greater || conditions.if_less)) {
     return fail(ErrorCode::kInvalidArgument,
@@ -70,14 +72,18 @@ void expire(CommandContext& context) {
   context.reply.integer(changed ? 1 : 0);
 }
 
-template <std::int64_t kUnitMs>
+constexpr std::int64_t kLastMs = std::numeric_limits<std::int64_t>::max();
+
+template <std::int64_t kUnitMs, bool kAbsolute>
 void ttl(CommandContext& context) {
   Keyspace& keyspace = context.services.store.keyspace();
-  if (keyspace.find(context.argv[1]) == nullptr) return context.reply.integer(-2);
+  if (keyspace.look(context.argv[1]) == nullptr) return context.reply.integer(-2);
   const auto deadline = keyspace.expires_at(context.argv[1]);
   if (!deadline) return context.reply.integer(-1);
-  const std::int64_t left_ms = *deadline - keyspace.now_ms();
-  context.reply.integer((left_ms + kUnitMs / 2) / kUnitMs);
+  const std::int64_t time_ms = kAbsolute ? *deadline : *deadline - keyspace.now_ms();
+  // The last half second before the end of time has nothing to be rounded up to.
+  const std::int64_t rounding = std::min(kUnitMs / 2, kLastMs - time_ms);
+  context.reply.integer((time_ms + rounding) / kUnitMs);
 }
 
 void persist(CommandContext& context) {
@@ -97,6 +103,18 @@ constexpr CommandSpec expire_spec(std::string_view name, Handler handler, std::s
           .since = since};
 }
 
+constexpr CommandSpec time_spec(std::string_view name, Handler handler, std::string_view summary,
+                                std::string_view since) {
+  return {.name = name,
+          .handler = handler,
+          .arity = 2,
+          .flags = kReadonly | kFast,
+          .keys = kOneKey,
+          .summary = summary,
+          .syntax = "key",
+          .since = since};
+}
+
 constexpr std::array kExpiryCommands = {
     expire_spec("expire", expire<1000, false>, "Sets a key's time to live in seconds",
                 "key seconds [NX | XX | GT | LT]", "1.0.0"),
@@ -107,23 +125,24 @@ constexpr std::array kExpiryCommands = {
     expire_spec("pexpireat", expire<1, true>,
                 "Sets the unix time in milliseconds at which a key expires",
                 "key unix-time-milliseconds [NX | XX | GT | LT]", "2.6.0"),
-    CommandSpec{.name = "ttl",
-                .handler = ttl<1000>,
-                .arity = 2,
-                .flags = kReadonly | kFast,
-                .keys = kOneKey,
-                .summary = "Returns a key's time to live in seconds: -1 if it never expires, -2 if "
-                           "there is no such key",
-                .syntax = "key"},
-    CommandSpec{.name = "pttl",
-                .handler = ttl<1>,
-                .arity = 2,
-                .flags = kReadonly | kFast,
-                .keys = kOneKey,
-                .summary = "Returns a key's time to live in milliseconds: -1 if it never expires, "
-                           "-2 if there is no such key",
-                .syntax = "key",
-                .since = "2.6.0"},
+    time_spec("ttl", ttl<1000, false>,
+              "Returns a key's time to live in seconds: -1 if it never expires, -2 if there is no "
+              "such key",
+              "1.0.0"),
+    time_spec(
+        "pttl", ttl<1, false>,
+        "Returns a key's time to live in milliseconds: -1 if it never expires, -2 if there is "
+        "no such key",
+        "2.6.0"),
+    time_spec(
+        "expiretime", ttl<1000, true>,
+        "Returns the unix time at which a key expires: -1 if it never does, -2 if there is no "
+        "such key",
+        "7.0.0"),
+    time_spec("pexpiretime", ttl<1, true>,
+              "Returns the unix time in milliseconds at which a key expires: -1 if it never does, "
+              "-2 if there is no such key",
+              "7.0.0"),
     CommandSpec{.name = "persist",
                 .handler = persist,
                 .arity = 2,

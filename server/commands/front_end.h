@@ -21,6 +21,9 @@ class FrontEnd {
   virtual void for_each_client(const std::function<void(Client&)>& visit) = 0;
   [[nodiscard]] virtual std::size_t client_count() const = 0;
 
+  /// Brings up to date what Client tells of a connection.
+  virtual void refresh_client(ClientId id) = 0;
+
   /// Drops the connection at the end of this turn, unsent replies included.
   virtual void close_client(ClientId id) = 0;
 

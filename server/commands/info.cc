@@ -68,7 +68,7 @@ void server_section(Lines& out, const Services& services) {
 void clients_section(Lines& out, const Services& services) {
   line(out, "connected_clients", services.front_end.client_count());
   line(out, "maxclients", services.config.maxclients);
-  line(out, "blocked_clients", 0);
+  line(out, "blocked_clients", services.pauses.paused_sessions());
 }
 
 void memory_section(Lines& out, const Services& services) {

@@ -12,6 +12,7 @@
 #include "server/commands/families.h"
 #include "server/commands/key_walk.h"
 #include "server/engine/keyspace.h"
+#include "server/requests/shown.h"
 #include "server/resp/integer.h"
 
 namespace engram {
@@ -33,7 +34,7 @@ void exists(CommandContext& context) {
   const Arguments keys = context.argv.subspan(1);
   Keyspace& keyspace = context.services.store.keyspace();
   reply_count(context, std::count_if(keys.begin(), keys.end(), [&keyspace](std::string_view key) {
-                return keyspace.find(key) != nullptr;
+                return keyspace.look(key) != nullptr;
               }));
 }
 
@@ -72,8 +73,15 @@ tl::expected<ScanOptions, std::string_view> parse_scan_options(Arguments argv) {
   return options;
 }
 
+/// A cursor as C reads a number: empty is 0, and a NUL ends it.
+std::optional<std::uint64_t> parse_cursor(std::string_view text) {
+  text = c_string(text);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  return text.empty() ? 0 : parse_number<std::uint64_t>(text);
+}
+
 void scan(CommandContext& context) {
-  const auto cursor = parse_number<std::uint64_t>(context.argv[1]);
+  const auto cursor = parse_cursor(context.argv[1]);
   if (!cursor) return context.reply.error("ERR invalid cursor");
   const auto options = parse_scan_options(context.argv);
   if (!options) return context.reply.error(options.error());

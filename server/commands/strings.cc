@@ -10,6 +10,7 @@
 #include "server/commands/deadline.h"
 #include "server/commands/errors.h"
 #include "server/commands/families.h"
+#include "server/commands/string_reply.h"
 #include "server/config/config.h"
 #include "server/engine/keyspace.h"
 #include "server/resp/integer.h"
@@ -27,20 +28,11 @@ struct SetOptions {
   std::string_view time;
 };
 
-std::optional<TimeUnit> time_option(std::string_view word) {
-  static constexpr std::array<std::pair<std::string_view, TimeUnit>, 4> kUnits = {
-      {{"EX", {1000, false}}, {"PX", {1, false}}, {"EXAT", {1000, true}}, {"PXAT", {1, true}}}};
-  for (const auto& [name, unit] : kUnits) {
-    if (equal_ignoring_case(name, word)) return unit;
-  }
-  return std::nullopt;
-}
-
-/// The options of SET from argv[3] on; nothing if they are not well-formed.
+/// The options of SET from argv[3] on; nothing if they are not well-formed. Of several times in the
+/// same unit the last one counts, as in Redis.
 std::optional<SetOptions> parse_set_options(Arguments argv) {
   SetOptions options;
   for (std::size_t i = 3; i < argv.size(); ++i) {
-    const bool expiry_free = !options.unit && !options.keep_ttl;
     if (equal_ignoring_case(argv[i], "NX") && options.condition != Condition::kIfPresent) {
       options.condition = Condition::kIfMissing;
     } else if (equal_ignoring_case(argv[i], "XX") && options.condition != Condition::kIfMissing) {
@@ -49,7 +41,9 @@ std::optional<SetOptions> parse_set_options(Arguments argv) {
       options.get = true;
     } else if (equal_ignoring_case(argv[i], "KEEPTTL") && !options.unit) {
       options.keep_ttl = true;
-    } else if (const auto unit = time_option(argv[i]); unit && expiry_free && i + 1 < argv.size()) {
+    } else if (const auto unit = time_option(argv[i]); unit && !options.keep_ttl &&
+                                                       options.unit.value_or(*unit) == *unit &&
+                                                       i + 1 < argv.size()) {
       options.unit = unit;
       options.time = argv[++i];
     } else {
@@ -61,21 +55,6 @@ std::optional<SetOptions> parse_set_options(Arguments argv) {
 
 bool condition_holds(Condition condition, bool present) {
   return condition == Condition::kNone || (condition == Condition::kIfPresent) == present;
-}
-
-/// Writes the string at `value` or a null; false, with the error written, if it is no string.
-bool reply_string(ReplyWriter& reply, const Value* value) {
-  if (value == nullptr) {
-    reply.null();
-    return true;
-  }
-  const auto* const text = std::get_if<std::string>(value);
-  if (text == nullptr) {
-    reply.error(kWrongTypeError);
-    return false;
-  }
-  reply.bulk(*text);
-  return true;
 }
 
 void set(CommandContext& context) {

@@ -16,18 +16,13 @@ namespace {
 std::string unknown_command(Arguments argv) {
   constexpr std::size_t kMostEchoedBytes = 128;  // of all arguments together, as in Redis
   const std::string text =
-      "ERR unknown command '" + shown(argv[0]) + "', with args beginning with: ";
+      "ERR unknown command '" + shown_c(argv[0]) + "', with args beginning with: ";
   std::string echoed;
   for (std::size_t i = 1; i < argv.size() && echoed.size() < kMostEchoedBytes; ++i) {
     const std::size_t room = kMostEchoedBytes - echoed.size();
-    echoed.append("'").append(argv[i].substr(0, room)).append("' ");
+    echoed.append("'").append(c_string(argv[i]).substr(0, room)).append("' ");
   }
   return text + echoed;
-}
-
-bool arity_fits(const CommandSpec& spec, std::size_t arguments) {
-  const auto count = static_cast<std::ptrdiff_t>(arguments);
-  return spec.arity >= 0 ? count == spec.arity : count >= -spec.arity;
 }
 
 }  // namespace
@@ -70,7 +65,7 @@ CommandTable::Resolution CommandTable::resolve(Arguments argv) const {
   if (!spec->subcommands.empty() && argv.size() > 1) {
     container = std::exchange(spec, find_subcommand(*spec, argv[1]));
     if (spec == nullptr) {
-      return {.error = "ERR unknown subcommand '" + shown(argv[1]) + "'. Try " +
+      return {.error = "ERR unknown subcommand '" + shown_c(argv[1]) + "'. Try " +
                        to_upper(container->name) + " HELP."};
     }
   }
@@ -83,12 +78,18 @@ CommandTable::Resolution CommandTable::resolve(Arguments argv) const {
 
 const CommandTable& command_table() {
   static const std::array kFamilies = {
-      connection_commands(), string_commands(), key_commands(),         expiry_commands(),
-      admin_commands(),      info_commands(),   config_commands(),      client_commands(),
-      command_commands(),    vector_commands(), persistence_commands(), transaction_commands(),
+      connection_commands(),  string_commands(),     key_commands(),         expiry_commands(),
+      admin_commands(),       info_commands(),       config_commands(),      client_commands(),
+      command_commands(),     vector_commands(),     persistence_commands(), transaction_commands(),
+      string_edit_commands(), key_change_commands(), object_commands(),
   };
   static const CommandTable kTable(kFamilies);
   return kTable;
+}
+
+bool arity_fits(const CommandSpec& spec, std::size_t arguments) {
+  const auto count = static_cast<std::ptrdiff_t>(arguments);
+  return spec.arity >= 0 ? count == spec.arity : count >= -spec.arity;
 }
 
 const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name) {

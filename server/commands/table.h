@@ -59,6 +59,9 @@ const CommandTable& command_table();
 /// The subcommand of `container` with that name in any case, or null.
 const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name);
 
+/// Whether a command may have so many arguments, its name (or names) included.
+bool arity_fits(const CommandSpec& spec, std::size_t arguments);
+
 /// "get", or "config|get" for a subcommand of `container`, which may be null.
 std::string full_name(const CommandSpec* container, const CommandSpec& spec);
 

@@ -17,6 +17,8 @@ enum class Type : std::uint8_t {
   kPutVector = 7,
   kEraseVector = 8,
   kTuneIndex = 9,
+  kOverwriteString = 10,
+  kMoveCollection = 11,
 };
 
 class Encoder {
@@ -72,6 +74,16 @@ class Encoder {
       put_string(out_, name);
       put_number(out_, value);
     }
+  }
+  void operator()(const OverwriteString& change) {
+    begin(Type::kOverwriteString, change.key);
+    put_number(out_, change.offset);
+    put_string(out_, change.bytes);
+  }
+  void operator()(const MoveCollection& change) {
+    begin(Type::kMoveCollection, change.key);
+    put_number(out_, change.expires_ms);
+    put_number(out_, change.id);
   }
 
  private:
@@ -133,6 +145,11 @@ Change decode_content(Type type, FieldReader& fields) {
       return EraseVector{fields.number<std::uint64_t>(), fields.string()};
     case Type::kTuneIndex:
       return decode_tuning(fields);
+    case Type::kOverwriteString:
+      return OverwriteString{fields.string(), fields.number<std::uint64_t>(), fields.string()};
+    case Type::kMoveCollection:
+      return MoveCollection{fields.string(), fields.number<std::int64_t>(),
+                            fields.number<std::uint64_t>()};
   }
   return ClearKeys{};  // unreachable: decode() has checked the type
 }
@@ -148,7 +165,7 @@ Result<Change> decode(std::string_view& bytes) {
   const auto type = fields.number<std::uint8_t>();
   if (!fields.ok()) return fail(ErrorCode::kDataLoss, "a change has no bytes");
   if (type < static_cast<std::uint8_t>(Type::kSetString) ||
-      type > static_cast<std::uint8_t>(Type::kTuneIndex)) {
+      type > static_cast<std::uint8_t>(Type::kMoveCollection)) {
     return fail(ErrorCode::kDataLoss,
                 "there is no change of type " + std::to_string(unsigned{type}));
   }

@@ -63,9 +63,19 @@ struct TuneIndex {
   std::uint64_t id;
   std::vector<std::pair<std::string_view, double>> numbers;  ///< any doubles, when decoded
 };
+struct OverwriteString {
+  std::string_view key;
+  std::uint64_t offset;
+  std::string_view bytes;
+};
+struct MoveCollection {
+  std::string_view key;
+  std::int64_t expires_ms;
+  std::uint64_t id;
+};
 
 using Change = std::variant<SetString, AppendString, EraseKey, SetExpiry, ClearKeys, NewCollection,
-                            PutVector, EraseVector, TuneIndex>;
+                            PutVector, EraseVector, TuneIndex, OverwriteString, MoveCollection>;
 
 static_assert(std::endian::native == std::endian::little,
               "vectors are stored, and travel, as little-endian float32");

@@ -76,6 +76,9 @@ class Journal {
   /// its LSN, or 0 if nothing was recorded.
   Lsn seal();
 
+  /// Bytes of the frame that is being made.
+  [[nodiscard]] std::size_t frame_bytes() const noexcept { return frame_.size(); }
+
   /// Of the newest sealed frame.
   [[nodiscard]] Lsn last() const noexcept;
 

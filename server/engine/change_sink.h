@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+
 #include "server/durability/change.h"
 #include "server/engine/grace_period.h"
 
@@ -13,6 +15,9 @@ class ChangeSink {
   virtual ~ChangeSink() = default;
 
   virtual void record(const Change& change) = 0;
+
+  /// Of what was recorded since the last command, or transaction, ended.
+  [[nodiscard]] virtual std::size_t recorded_bytes() const noexcept { return 0; }
 
   /// What was recorded last is being carried out by workers until the ticket is given back to
   /// end().

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -33,6 +34,8 @@ class KeyTable {
 
   static constexpr int kPositionBits = 48;  // a client may hold a cursor in a double
   static constexpr std::size_t kShards = std::size_t{1} << kShardBits;
+  /// Of the table for one entry, when it is full.
+  static constexpr std::size_t kBytesOfPlace = 3 * sizeof(std::uint64_t);
 
   explicit KeyTable(std::uint64_t seed) : seed_(seed), shards_(1) {}
 
@@ -78,6 +81,11 @@ class KeyTable {
       for (const Item& item : shard) visit(*item.entry);
     }
   }
+
+  /// Visits every entry once, from the one of that rank (< size()) on in the table's own order,
+  /// which has no meaning, until `visit` returns true.
+  template <class Visit>
+  void visit_from(std::size_t rank, Visit&& visit) const;
 
   /// Visits the entries at positions >= cursor in ascending order, at least `count` of them (>= 1)
   /// unless the end comes first, and all of equal position together. Returns the cursor for the
@@ -184,6 +192,23 @@ void KeyTable<Pointer, kShardBits>::fill(std::vector<Pointer> entries, Dropped&&
       Pointer former = put(shards_[shard], probe, std::move(item.entry));
       former == nullptr ? static_cast<void>(++size_) : dropped(std::move(former));
     }
+  }
+}
+
+template <class Pointer, int kShardBits>
+template <class Visit>
+void KeyTable<Pointer, kShardBits>::visit_from(std::size_t rank, Visit&& visit) const {
+  ENGRAM_ASSERT(rank < size_);
+  std::size_t shard = 0;
+  while (rank >= shards_[shard].size()) rank -= shards_[shard++].size();
+  auto item = std::next(shards_[shard].begin(), static_cast<std::ptrdiff_t>(rank));
+  for (std::size_t left = size_; left > 0; --left) {
+    while (item == shards_[shard].end()) {
+      shard = (shard + 1) % kShards;
+      item = shards_[shard].begin();
+    }
+    if (visit(*item->entry)) return;
+    ++item;
   }
 }
 

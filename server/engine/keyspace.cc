@@ -33,9 +33,51 @@ const Value* Keyspace::peek(std::string_view key) {
 }
 
 const Value* Keyspace::find(std::string_view key) {
+  Entry* const entry = live_entry(key);
+  if (entry == nullptr) {
+    ++stats_.misses;
+    return nullptr;
+  }
+  ++stats_.hits;
+  if (touching_) entry->touched_seconds = now_seconds_;
+  return &entry->value;
+}
+
+const Value* Keyspace::look(std::string_view key) {
   const Value* const value = peek(key);
   ++(value == nullptr ? stats_.misses : stats_.hits);
   return value;
+}
+
+bool Keyspace::touch(std::string_view key) {
+  Entry* const entry = live_entry(key);
+  if (entry != nullptr) entry->touched_seconds = now_seconds_;
+  return entry != nullptr;
+}
+
+std::optional<KeyFacts> Keyspace::describe(std::string_view key) {
+  const Entry* const entry = live_entry(key);
+  if (entry == nullptr) return std::nullopt;
+  constexpr std::size_t kInPlace = 15;  // of a std::string
+  const auto heap = [](const std::string& text) {
+    return text.capacity() > kInPlace ? text.capacity() + 1 : 0;
+  };
+  std::size_t bytes = sizeof(Entry) + heap(entry->key) + Table::kBytesOfPlace;
+  if (const auto* const text = std::get_if<std::string>(&entry->value)) bytes += heap(*text);
+  // The wall clock may have been set back.
+  const std::int64_t idle = std::int64_t{now_seconds_} - entry->touched_seconds;
+  return KeyFacts{entry->value, entry->form, std::max<std::int64_t>(idle, 0), bytes};
+}
+
+std::optional<std::string_view> Keyspace::random_key(std::uint64_t random) const {
+  std::optional<std::string_view> found;
+  if (table_.size() == 0) return found;
+  table_.visit_from(random % table_.size(), [&](const Entry& entry) {
+    if (expired(entry)) return false;
+    found = entry.key;
+    return true;
+  });
+  return found;
 }
 
 std::optional<std::int64_t> Keyspace::expires_at(std::string_view key) {
@@ -91,6 +133,7 @@ Keyspace::Entry& Keyspace::add(std::string_view key, Value&& value) {
 
 /// Freeing a large collection takes long and is the reaper's; a string is freed here.
 void Keyspace::set_value(Entry& entry, Value&& value) {
+  entry.touched_seconds = now_seconds_;
   auto* const text = std::get_if<std::string>(&value);
   auto* const former_text = std::get_if<std::string>(&entry.value);
   if (text != nullptr && former_text != nullptr) {
@@ -129,42 +172,100 @@ void Keyspace::record_value(const Entry& entry) {
 void Keyspace::remove(Entry& entry) {
   count_change(entry.key);
   if (sink_ != nullptr) sink_->record(EraseKey{entry.key});
+  take_out(entry);
+}
+
+void Keyspace::take_out(Entry& entry) {
   set_deadline(entry, kNever);
   set_value(entry, {});
   table_.take(entry.key);
 }
 
-void Keyspace::set(std::string_view key, Value&& value, bool keep_ttl) {
-  Entry* entry = live_entry(key);
-  if (entry == nullptr) {
-    entry = &add(key, std::move(value));
-  } else {
-    set_value(*entry, std::move(value));
-    if (!keep_ttl) set_deadline(*entry, kNever);
-  }
-  record_value(*entry);
+Keyspace::Entry& Keyspace::put(std::string_view key, Value&& value, bool keep_ttl) {
+  Entry* const entry = live_entry(key);
+  if (entry == nullptr) return add(key, std::move(value));
+  set_value(*entry, std::move(value));
+  if (!keep_ttl) set_deadline(*entry, kNever);
+  return *entry;
 }
 
-std::string& Keyspace::text_at(std::string_view key) {
+void Keyspace::set(std::string_view key, Value&& value, bool keep_ttl, StringForm form) {
+  Entry& entry = put(key, std::move(value), keep_ttl);
+  entry.form = form;
+  record_value(entry);
+}
+
+/// The string at `key`, which is about to be changed in its place.
+std::string& Keyspace::change_text(std::string_view key) {
   Entry* entry = live_entry(key);
-  if (entry == nullptr) entry = &add(key, std::string());
+  const bool is_new = entry == nullptr;
+  if (is_new) entry = &add(key, std::string());
   auto* const text = std::get_if<std::string>(&entry->value);
   ENGRAM_ASSERT(text != nullptr);
+  entry->form = is_new ? StringForm::kGiven : StringForm::kChanged;
+  entry->touched_seconds = now_seconds_;
   return *text;
 }
 
 std::size_t Keyspace::append(std::string_view key, std::string_view suffix) {
-  std::string& text = text_at(key);
+  std::string& text = change_text(key);
   count_change(key);
   if (sink_ != nullptr) sink_->record(AppendString{key, text.size(), suffix});
   return text.append(suffix).size();
 }
 
 void Keyspace::put_suffix(std::string_view key, std::size_t offset, std::string_view suffix) {
-  std::string& text = text_at(key);
+  std::string& text = change_text(key);
   if (sink_ != nullptr) sink_->record(AppendString{key, offset, suffix});
   text.resize(std::min(offset, text.size()));
   text.append(suffix);
+}
+
+/// What goes beyond the string's end is recorded as the end that it makes: replay trusts no length.
+std::size_t Keyspace::write_range(std::string_view key, std::size_t offset,
+                                  std::string_view bytes) {
+  Entry* entry = live_entry(key);
+  if (entry == nullptr) entry = &add(key, std::string());
+  std::string& text = std::get<std::string>(entry->value);
+  entry->form = StringForm::kChanged;
+  entry->touched_seconds = now_seconds_;
+  count_change(key);
+  const std::size_t former = text.size();
+  if (offset + bytes.size() > former) text.resize(offset + bytes.size());
+  text.replace(offset, bytes.size(), bytes);
+  if (sink_ == nullptr) return text.size();
+  if (text.size() == former) {
+    sink_->record(OverwriteString{key, offset, bytes});
+  } else {
+    const std::size_t from = std::min(offset, former);
+    sink_->record(AppendString{key, from, std::string_view(text).substr(from)});
+  }
+  return text.size();
+}
+
+/// A collection is moved, not made anew: what is recorded of its content goes by its id.
+void Keyspace::rename(std::string_view from, std::string_view to) {
+  Entry& source = *live_entry(from);
+  const std::int64_t expires_ms = source.expires_ms;
+  const StringForm form = source.form;
+  auto* const text = std::get_if<std::string>(&source.value);
+  const auto* const shared = std::get_if<std::shared_ptr<Collection>>(&source.value);
+  Entry& target = put(to, shared == nullptr ? Value(std::move(*text)) : Value(*shared), false);
+  target.form = form;
+  if (expires_ms != kNever) set_deadline(target, expires_ms);
+  if (shared == nullptr) {
+    record_value(target);
+    return remove(source);
+  }
+  count_change(from);
+  count_change(to);
+  if (sink_ != nullptr) sink_->record(MoveCollection{to, expires_ms, (*shared)->id()});
+  take_out(source);
+}
+
+bool Keyspace::has_room_to_record(std::size_t bytes) const noexcept {
+  constexpr std::size_t kMostBytes = (std::size_t{2} << 30) - (std::size_t{1} << 20);
+  return sink_ == nullptr || sink_->recorded_bytes() + bytes <= kMostBytes;
 }
 
 bool Keyspace::erase(std::string_view key) {

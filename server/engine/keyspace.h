@@ -32,6 +32,18 @@ using Value = std::variant<std::string, std::shared_ptr<Collection>>;
 /// "string" or "vectorset", as TYPE says it.
 std::string_view type_name(const Value& value) noexcept;
 
+/// How a string came to be what it is, which OBJECT ENCODING tells as Redis does: a number may be
+/// told by its text unless the string was computed or changed in its place.
+enum class StringForm : std::uint8_t { kGiven, kText, kChanged };
+
+/// What OBJECT and MEMORY tell of a key.
+struct KeyFacts {
+  const Value& value;
+  StringForm form;
+  std::int64_t idle_seconds;  ///< since it was read or written
+  std::size_t bytes;          ///< of key and string, with their places; of a collection, its place
+};
+
 struct KeyspaceStats {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
@@ -62,16 +74,31 @@ class Keyspace {
   }
 
   /// The time by which keys expire, in unix milliseconds; 0 at first, when nothing has expired.
-  void set_now(std::int64_t now_ms) noexcept { now_ms_ = now_ms; }
+  void set_now(std::int64_t now_ms) noexcept {
+    now_ms_ = now_ms;
+    now_seconds_ = static_cast<std::uint32_t>(now_ms / 1000);
+  }
   [[nodiscard]] std::int64_t now_ms() const noexcept { return now_ms_; }
 
   // Look-ups. An expired key is removed on the way and reported as missing. Pointers are valid
   // until the next change.
 
-  /// The value of `key`, or null. Counts a hit or a miss.
+  /// The value of `key`, or null. Counts a hit or a miss, and ends the key's idle time.
   const Value* find(std::string_view key);
-  /// As find(), but leaves the statistics alone; for writes, and for TYPE.
+  /// As find(), but the key stays idle; for what looks at keys and not into them.
+  const Value* look(std::string_view key);
+  /// As look(), but leaves the statistics alone; for writes, and for TYPE.
   const Value* peek(std::string_view key);
+
+  /// Ends the idle time of `key`. False if it is missing.
+  bool touch(std::string_view key);
+  /// Whether find() does, from now on.
+  void set_touching(bool touching) noexcept { touching_ = touching; }
+
+  /// Nothing if there is no such key.
+  std::optional<KeyFacts> describe(std::string_view key);
+  /// A key that has not expired, `random` choosing; nothing if there is none.
+  [[nodiscard]] std::optional<std::string_view> random_key(std::uint64_t random) const;
 
   [[nodiscard]] bool contains(std::string_view key) { return peek(key) != nullptr; }
 
@@ -111,13 +138,25 @@ class Keyspace {
 
   /// Makes `key` hold `value`, whatever it held. A deadline that it had is forgotten unless
   /// `keep_ttl`.
-  void set(std::string_view key, Value&& value, bool keep_ttl = false);
+  void set(std::string_view key, Value&& value, bool keep_ttl = false,
+           StringForm form = StringForm::kGiven);
   /// Appends to the string at `key`, made empty if missing; the value must not be a collection.
   /// Returns the new length in bytes.
   std::size_t append(std::string_view key, std::string_view suffix);
   /// Makes the string at `key` end with `suffix` at `offset`, or where it ends if it is shorter.
   /// For repeating an append. The value must not be a collection.
   void put_suffix(std::string_view key, std::size_t offset, std::string_view suffix);
+  /// Writes `bytes` at `offset` into the string at `key`, made empty if missing; zeros fill what
+  /// lies between. The value must not be a collection. Returns the length in bytes.
+  std::size_t write_range(std::string_view key, std::size_t offset, std::string_view bytes);
+  /// Makes `to`, whatever it held, hold what `from` holds, which is gone then, with its deadline.
+  /// `from` is there, and not `to`.
+  void rename(std::string_view from, std::string_view to);
+  /// Whether one more change may be recorded with what the present command, or transaction, has
+  /// recorded, although it has `bytes` that are not in the command itself: of a string that is
+  /// copied, or of zeros.
+  [[nodiscard]] bool has_room_to_record(std::size_t bytes) const noexcept;
+
   /// Returns false if there was no such key.
   bool erase(std::string_view key);
   /// Makes `key` expire at that unix time; at or before now it is erased. False if it is missing.
@@ -131,11 +170,16 @@ class Keyspace {
  private:
   static constexpr std::int64_t kNever = kNeverExpires;
 
+  /// The small members lie in what is left of the value's last word, so that they cost no memory.
   struct Entry {
     std::string key;
-    Value value;
+    [[no_unique_address]] Value value;
+    StringForm form = StringForm::kGiven;
+    std::uint32_t touched_seconds = 0;  // unix time
     std::int64_t expires_ms = kNever;
   };
+  static_assert(sizeof(Entry) == sizeof(std::string) + sizeof(Value) + sizeof(std::int64_t));
+
   struct Watch {
     std::size_t watchers = 0;
     std::uint64_t changes = 0;
@@ -145,12 +189,14 @@ class Keyspace {
 
   [[nodiscard]] bool expired(const Entry& entry) const noexcept;
   Entry* live_entry(std::string_view key);
+  Entry& put(std::string_view key, Value&& value, bool keep_ttl);
   Entry& add(std::string_view key, Value&& value);
   void set_value(Entry& entry, Value&& value);
   void record_value(const Entry& entry);
-  std::string& text_at(std::string_view key);
+  std::string& change_text(std::string_view key);
   void set_deadline(Entry& entry, std::int64_t expires_ms);
   void remove(Entry& entry);
+  void take_out(Entry& entry);
   void count_change(std::string_view key);
 
   const std::uint64_t seed_;
@@ -160,6 +206,8 @@ class Keyspace {
   std::set<std::string_view> collection_names_;
   std::map<std::string, Watch, std::less<>> watches_;
   std::int64_t now_ms_ = 0;
+  std::uint32_t now_seconds_ = 0;
+  bool touching_ = true;
   std::uint64_t next_collection_id_ = 1;
   ChangeSink* sink_ = nullptr;
   KeyspaceStats stats_;

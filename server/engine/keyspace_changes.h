@@ -13,5 +13,7 @@ void repeat(Keyspace& keyspace, const AppendString& change);
 void repeat(Keyspace& keyspace, const EraseKey& change);
 void repeat(Keyspace& keyspace, const SetExpiry& change);
 void repeat(Keyspace& keyspace, const ClearKeys& change);
+void repeat(Keyspace& keyspace, const OverwriteString& change);
+void repeat(Keyspace& keyspace, const MoveCollection& change);
 
 }  // namespace engram

@@ -87,6 +87,9 @@ class Persistence final : public ChangeSink {
   ~Persistence() override;
 
   void record(const Change& change) override { journal_->record(change); }
+  [[nodiscard]] std::size_t recorded_bytes() const noexcept override {
+    return journal_->frame_bytes();
+  }
   GracePeriod::Ticket begin() override { return applying_.enter(); }
   void end(GracePeriod::Ticket ticket) override { applying_.leave(ticket); }
 

@@ -51,6 +51,20 @@ UniqueFd bind_and_listen(const addrinfo& where, int backlog) {
   return fd;
 }
 
+bool is_loopback(const sockaddr_storage& address) {
+  constexpr std::uint32_t kLoopbackNetwork = 127;
+  const auto is_loopback_ip = [](std::uint32_t ip) { return ntohl(ip) >> 24 == kLoopbackNetwork; };
+  if (address.ss_family == AF_INET) {
+    return is_loopback_ip(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr);
+  }
+  if (address.ss_family != AF_INET6) return address.ss_family == AF_UNIX;
+  const in6_addr& ip = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+  if (!IN6_IS_ADDR_V4MAPPED(&ip)) return IN6_IS_ADDR_LOOPBACK(&ip);
+  std::uint32_t mapped = 0;
+  std::memcpy(&mapped, ip.s6_addr + 12, sizeof mapped);
+  return is_loopback_ip(mapped);
+}
+
 std::string describe(const sockaddr_storage& address) {
   char ip[INET6_ADDRSTRLEN] = "";
   if (address.ss_family == AF_INET6) {
@@ -167,6 +181,14 @@ std::string local_name(int fd) {
 
 std::string peer_name(int fd) {
   return describe(name_of(fd, ::getpeername));
+}
+
+bool is_peer_local(int fd) {
+  return is_loopback(name_of(fd, ::getpeername));
+}
+
+bool is_bound_to_loopback(int fd) {
+  return is_loopback(name_of(fd, ::getsockname));
 }
 
 AcceptResult accept_tcp(int listener, UniqueFd& connection) {

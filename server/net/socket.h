@@ -36,6 +36,10 @@ Overlap overlap_of(const std::string& address, int port, int listener);
 [[nodiscard]] std::string local_name(int fd);
 [[nodiscard]] std::string peer_name(int fd);
 
+/// Whether the peer, or the socket itself, has a loopback address.
+[[nodiscard]] bool is_peer_local(int fd);
+[[nodiscard]] bool is_bound_to_loopback(int fd);
+
 /// After kFailed errno tells why.
 enum class AcceptResult { kAccepted, kNoneWaiting, kOutOfDescriptors, kFailed };
 

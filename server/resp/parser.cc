@@ -13,6 +13,9 @@ namespace {
 
 // A client that once sent a huge request does not keep its index of arguments.
 constexpr std::size_t kKeptArguments = 1024;
+// Of a client that has not logged in yet.
+constexpr std::int64_t kStrangersArguments = 10;
+constexpr std::int64_t kStrangersBytes = 16384;
 
 }  // namespace
 
@@ -44,6 +47,9 @@ RequestParser::Outcome RequestParser::parse_start(std::string_view input) {
   const auto count = parse_integer(line.substr(1));
   if (!count || (*count > 0 && std::cmp_greater(*count, limits_.max_arguments))) {
     return reject("invalid multibulk length");
+  }
+  if (!limits_.authenticated && *count > kStrangersArguments) {
+    return reject("unauthenticated multibulk length");
   }
   if (*count <= 0) {
     skip(position_);
@@ -96,6 +102,9 @@ RequestParser::Outcome RequestParser::parse_bulk(std::string_view input) {
     const auto size = parse_integer(line.substr(1));
     if (!size || *size < 0 || std::cmp_greater(*size, limits_.max_bulk_bytes)) {
       return reject("invalid bulk length");
+    }
+    if (!limits_.authenticated && *size > kStrangersBytes) {
+      return reject("unauthenticated bulk length");
     }
     bulk_size_ = static_cast<std::size_t>(*size);
     if (bulk_size_ > limits_.max_request_bytes - std::min(position_, limits_.max_request_bytes)) {

@@ -22,6 +22,7 @@ struct ParserLimits {
   std::size_t max_line_bytes = 64UL * 1024;  ///< inline commands and the header lines of bulks
   /// A whole request with its headers. The journal counts the bytes of a command in 32 bits.
   std::size_t max_request_bytes = 3UL * 1024 * 1024 * 1024;
+  bool authenticated = true;  ///< otherwise only what a login needs is taken
 };
 
 class RequestParser {

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <filesystem>
@@ -17,19 +18,16 @@ constexpr std::int64_t kOwnDescriptors = 64;
 
 }  // namespace
 
-Status reserve_descriptors(std::int64_t clients) {
+std::int64_t reserve_descriptors(std::int64_t clients) {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return clients;
   const auto wanted = static_cast<rlim_t>(clients + kOwnDescriptors);
-  if (limit.rlim_cur >= wanted) return {};
-  const rlim_t former = limit.rlim_cur;
-  limit.rlim_cur = wanted;
-  if (limit.rlim_max < wanted) limit.rlim_max = wanted;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) == 0) return {};
-  return fail(ErrorCode::kResourceExhausted,
-              "The operating system is not able to handle the specified number of clients, try "
-              "with " +
-                  std::to_string(static_cast<std::int64_t>(former) - kOwnDescriptors));
+  if (limit.rlim_cur >= wanted) return clients;
+  const rlimit higher{wanted, std::max(limit.rlim_max, wanted)};
+  if (::setrlimit(RLIMIT_NOFILE, &higher) == 0) return clients;
+  const rlimit highest{limit.rlim_max, limit.rlim_max};
+  if (::setrlimit(RLIMIT_NOFILE, &highest) == 0) limit.rlim_cur = limit.rlim_max;
+  return std::min(clients, static_cast<std::int64_t>(limit.rlim_cur) - kOwnDescriptors);
 }
 
 Result<std::string> directory_path(const std::string& path) {

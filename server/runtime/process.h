@@ -11,9 +11,9 @@
 
 namespace engram {
 
-/// Raises the limit on open descriptors to what `clients` connections need. Errors:
-/// kResourceExhausted with the number of clients that would fit.
-Status reserve_descriptors(std::int64_t clients);
+/// Raises the limit on open descriptors to what `clients` connections need, or as far as it goes.
+/// Returns how many of them fit, which is less than 1 if none does.
+std::int64_t reserve_descriptors(std::int64_t clients);
 
 /// The absolute path of an existing directory: what is opened there later does not depend on where
 /// the process was started. Errors: kIo with the system's reason alone.

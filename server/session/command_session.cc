@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/commands/errors.h"
+#include "server/config/config.h"
 #include "server/runtime/stats.h"
 
 namespace engram {
@@ -23,14 +24,37 @@ std::size_t argument_bytes(Arguments argv) {
 }  // namespace
 
 CommandSession::CommandSession(Sessions& sessions, Services& services, ClientSink& sink)
-    : Session(sessions, sink), services_(services), transaction_(*this, services) {}
+    : Session(sessions, sink), services_(services), transaction_(*this, services) {
+  client_.authenticated = services.config.requirepass.empty();
+}
 
 bool CommandSession::is_queued(const CommandTable::Resolution& resolution) const noexcept {
   return transaction_.is_open() && (resolution.spec->flags & command_flag::kInMulti) == 0;
 }
 
+/// What ends the pause does not wait for it.
+bool CommandSession::is_paused(const CommandTable::Resolution& resolution) const noexcept {
+  const CommandSpec* const spec = resolution.spec;
+  if (spec == nullptr || is_locked_out(*spec)) return false;
+  if (resolution.container != nullptr && spec->name == "unpause") return false;
+  const bool writes = spec->kind() == CommandKind::kTransaction
+                          ? transaction_.writes()
+                          : (spec->flags & command_flag::kWrite) != 0;
+  return writes || sessions_.paused() == Pause::kAll;
+}
+
+bool CommandSession::is_locked_out(const CommandSpec& spec) const noexcept {
+  return !client_.authenticated && (spec.flags & command_flag::kNoAuth) == 0 &&
+         !services_.config.requirepass.empty();
+}
+
 bool CommandSession::start(Arguments argv) {
   const CommandTable::Resolution resolution = services_.commands.resolve(argv);
+  if (sessions_.paused() != Pause::kNone && is_paused(resolution)) {
+    kind_ = CommandKind::kNeutral;
+    sessions_.wake_after_pause(client_.id);
+    return false;
+  }
   const bool is_executed = resolution.spec != nullptr && !is_queued(resolution);
   if (must_wait(is_executed ? resolution.spec->kind() : CommandKind::kNeutral)) return false;
   ++services_.stats.commands;
@@ -71,12 +95,14 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
 void CommandSession::execute(const CommandTable::Resolution& resolution, Arguments argv,
                              ReplyWriter& writer) {
   if (resolution.spec == nullptr) return reject(resolution.error, argv[0], writer);
+  if (is_locked_out(*resolution.spec)) return reject(kNoAuthError, argv[0], writer);
   if (is_queued(resolution)) return queue(resolution, argv, writer);
   if (const Status health = write_health(kind_); !health) {
     return writer.error(misconf_error(health.error()));
   }
   client_.command = resolution.spec;
   client_.container = resolution.container;
+  services_.store.keyspace().set_touching(!client_.no_touch);
   CommandContext context(argv, *resolution.spec, writer, client_, transaction_, services_);
   resolution.spec->handler(context);
 }
@@ -86,7 +112,7 @@ void CommandSession::reject(std::string_view error, std::string_view name, Reply
   const CommandSpec* const command = services_.commands.find(name);
   if (command != nullptr && command->kind() == CommandKind::kTransaction) {
     transaction_.discard();
-    error.remove_prefix(std::min(error.find(' ') + 1, error.size()));  // ERR
+    if (error.starts_with("ERR ")) error.remove_prefix(4);
     return writer.error("EXECABORT Transaction discarded because of: " + std::string(error));
   }
   if (transaction_.is_open()) transaction_.abort();

@@ -39,6 +39,10 @@ class CommandSession final : public Session {
 
   /// The command that was found is to be queued by the open transaction.
   [[nodiscard]] bool is_queued(const CommandTable::Resolution& resolution) const noexcept;
+  /// It waits for the end of a pause.
+  [[nodiscard]] bool is_paused(const CommandTable::Resolution& resolution) const noexcept;
+  /// It may not be executed before the client has given the password.
+  [[nodiscard]] bool is_locked_out(const CommandSpec& spec) const noexcept;
   void call(const CommandTable::Resolution& resolution, Arguments argv);
   void execute(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
   void reject(std::string_view error, std::string_view name, ReplyWriter& writer);

@@ -66,6 +66,8 @@ class Session {
   /// The place may be left; with an error, that takes the reply's place.
   void release(std::uint64_t sequence, const Error* error);
   void gate_opened();
+  /// The pause that a request waited for has ended.
+  void resume() { sink_.progressed(); }
 
  protected:
   /// As may_start() for what is to be executed now. If not, the sink will be told.

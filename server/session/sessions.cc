@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/session/sessions.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/engine/persistence.h"
@@ -53,6 +54,21 @@ void Sessions::wake_when_open(ClientId id) {
   store_.gate().when_open([this, id] {
     if (Session* const session = find(id)) session->gate_opened();
   });
+}
+
+void Sessions::pause(Pause what, std::int64_t until_ms) {
+  end_pause_if_due();
+  pause_ends_ms_ = pause_ == Pause::kNone ? until_ms : std::max(pause_ends_ms_, until_ms);
+  pause_ = std::max(pause_, what);
+}
+
+void Sessions::end_pause() {
+  pause_ = Pause::kNone;
+  for (const ClientId id : std::exchange(paused_, {})) find(id)->resume();
+}
+
+void Sessions::end_pause_if_due() {
+  if (pause_ != Pause::kNone && store_.keyspace().now_ms() >= pause_ends_ms_) end_pause();
 }
 
 void Sessions::release_held() {

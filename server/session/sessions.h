@@ -5,9 +5,11 @@
 
 #include <deque>
 #include <functional>
+#include <set>
 
 #include <tsl/robin_map.h>
 
+#include "server/commands/pause_control.h"
 #include "server/commands/reply_places.h"
 #include "server/engine/store.h"
 #include "server/runtime/stats.h"
@@ -17,7 +19,7 @@ namespace engram {
 class Session;
 
 /// Threads: the event loop's only.
-class Sessions final : public ReplyPlaces {
+class Sessions final : public ReplyPlaces, public PauseControl {
  public:
   /// Both outlive it.
   Sessions(Store& store, ServerStats& stats) noexcept : store_(store), stats_(stats) {}
@@ -30,7 +32,10 @@ class Sessions final : public ReplyPlaces {
 
   // A session adds and removes itself.
   void add(ClientId id, Session& session) { sessions_.emplace(id, &session); }
-  void remove(ClientId id) { sessions_.erase(id); }
+  void remove(ClientId id) {
+    sessions_.erase(id);
+    paused_.erase(id);
+  }
 
   /// Null if it has gone.
   [[nodiscard]] Session* find(ClientId id) const;
@@ -44,6 +49,18 @@ class Sessions final : public ReplyPlaces {
 
   /// Tells the session's sink that it may go on, once the gate of transactions is open.
   void wake_when_open(ClientId id);
+
+  void pause(Pause what, std::int64_t until_ms) override;
+  void end_pause() override;
+  [[nodiscard]] std::size_t paused_sessions() const override { return paused_.size(); }
+  [[nodiscard]] Pause paused() const noexcept { return pause_; }
+  /// Of a pause, in unix milliseconds.
+  [[nodiscard]] std::int64_t pause_ends_ms() const noexcept { return pause_ends_ms_; }
+  /// Tells the session's sink that it may go on, once the pause has ended.
+  void wake_after_pause(ClientId id) { paused_.insert(id); }
+  [[nodiscard]] bool waits_for_pause(ClientId id) const { return paused_.contains(id); }
+  /// Ends a pause whose time is over. To be called in each turn.
+  void end_pause_if_due();
 
   /// Lets go of the replies whose changes the journal has by now; if it cannot keep them, of all,
   /// with an error in their place. To be called in each turn: before sessions execute, so that they
@@ -63,6 +80,9 @@ class Sessions final : public ReplyPlaces {
   ServerStats& stats_;
   tsl::robin_map<ClientId, Session*> sessions_;
   std::deque<HeldReply> held_;  // by LSN
+  Pause pause_ = Pause::kNone;
+  std::int64_t pause_ends_ms_ = 0;
+  std::set<ClientId> paused_;  // have a command that waits
   ClientId last_id_ = 0;
 };
 

@@ -119,6 +119,7 @@ void Transaction::run_step(const Step& step) {
   ReplyWriter writer(answer, client.resp);
   client.command = step.command.spec;
   client.container = step.command.container;
+  services_.store.keyspace().set_touching(!client.no_touch);
   CommandContext context(argv, *step.command.spec, writer, client, *this, services_);
   ++services_.stats.commands;
   run_->in_step = true;

@@ -38,6 +38,9 @@ class Transaction final : public TransactionControl, private ReplySink {
   void unwatch() override { watched_.clear(); }
   [[nodiscard]] bool is_watch_broken() override { return watched_.any_changed(); }
 
+  /// Whether EXEC would change something.
+  [[nodiscard]] bool writes() const noexcept { return open_ && writes_; }
+
   /// Queues a command. False, and it is not, if the client has queued more than it may.
   [[nodiscard]] bool queue(const CommandTable::Resolution& resolution, Arguments argv);
   /// A command could not be queued: EXEC will refuse to carry out the others.

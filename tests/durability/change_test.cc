@@ -32,7 +32,7 @@ class Generator {
   explicit Generator(Rng rng) : rng_(std::move(rng)) { texts_.reserve(1 << 16); }
 
   Change change() {
-    switch (rng_() % 9) {
+    switch (rng_() % 11) {
       case 0:
         return SetString{text(), number<std::int64_t>(), text()};
       case 1:
@@ -49,6 +49,10 @@ class Generator {
         return PutVector{number<std::uint64_t>(), number<Slot>(), text(), text()};
       case 7:
         return tuning();
+      case 8:
+        return OverwriteString{text(), number<std::uint64_t>(), text()};
+      case 9:
+        return MoveCollection{text(), number<std::int64_t>(), number<std::uint64_t>()};
       default:
         return EraseVector{number<std::uint64_t>(), text()};
     }
@@ -123,6 +127,11 @@ TEST_CASE("durability/change: the bytes are those of FORMAT.md") {
   CHECK(encoded(TuneIndex{1, {{"b", 1.5}}}) ==
         "\x09\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00"
         "b\x00\x00\x00\x00\x00\x00\xf8\x3f"s);
+  CHECK(encoded(OverwriteString{"k", 3, "vv"}) ==
+        "\x0a\x01\x00\x00\x00k\x03\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00vv"s);
+  CHECK(encoded(MoveCollection{"k", 2, 9}) ==
+        "\x0b\x01\x00\x00\x00k\x02\x00\x00\x00\x00\x00\x00\x00"
+        "\x09\x00\x00\x00\x00\x00\x00\x00"s);
 }
 
 TEST_CASE("durability/change: what is decoded is what was encoded, one after the other") {

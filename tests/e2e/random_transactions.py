@@ -92,7 +92,9 @@ class Dialogue:
         return [
             ("GET", key), ("MGET", *self._keys()), ("EXISTS", *self._keys()), ("STRLEN", key), ("TYPE", key),
             ("KEYS", key), ("PING",), ("ECHO", self._value()), ("SELECT", 0), ("SELECT", 99), ("CLIENT", "GETNAME"),
-            ("CONFIG", "GET", "timeout"),
+            ("CONFIG", "GET", "timeout"), ("GETRANGE", key, self.rng.randint(-9, 9), self.rng.randint(-9, 9)), ("TOUCH", *self._keys()),
+            ("SUBSTR", key, 0, self.rng.randint(-3, 3)), ("OBJECT", "ENCODING", key), ("SCAN", "x"), ("READONLY",), ("AUTH", "x"),
+            ("COMMAND", "GETKEYS", "MSET", key, 1, self._key(), 2), ("CLIENT", "GETREDIR"),
         ]  # fmt: skip
 
     def _writes(self):
@@ -106,6 +108,11 @@ class Dialogue:
             ("EXPIRE", key, self._seconds()), ("EXPIRE", key, self._seconds(), self.rng.choice(["NX", "XX", "GT", "LT"])),
             ("PEXPIRE", key, 1000 * self._seconds()), ("PERSIST", key), ("PERSIST", key),
             ("CLIENT", "SETNAME", self.rng.choice(["me", "you", ""])),
+            ("SETNX", key, value), ("MSETNX", *several), ("SETEX", key, abs(self._seconds()), value), ("PSETEX", key, self._seconds(), value),
+            ("GETSET", key, value), ("GETDEL", key), ("GETEX", key), ("GETEX", key, "EX", abs(self._seconds())), ("GETEX", key, "PERSIST"),
+            ("GETEX", key, "EXAT", 1), ("INCRBYFLOAT", key, self.rng.choice([b"0.5", b"-3", b"1e3", b"many", b"0.1"])),
+            ("SETRANGE", key, self.rng.randint(-1, 9), value), ("RENAME", key, self._key()), ("RENAMENX", key, self._key()),
+            ("COPY", key, self._key()), ("COPY", key, self._key(), "REPLACE"), ("SET", key, value, "EX", 7, "EX", abs(self._seconds())),
             self.rng.choice([("FLUSHALL",), ("FLUSHDB",), ("GET", key), ("GET", key)]),
         ]  # fmt: skip
 

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program as its user meets it: flags, the configuration file, signals, ports."""
 
+import os
+import re
+import resource
+import shutil
 import signal
+import subprocess
 
 import pytest
 import redis
@@ -42,7 +47,7 @@ def test_help_and_version():
     shown = live.run_engram("--help")
     assert shown.returncode == 0 and "serve" in shown.stdout
     shown = live.run_engram("serve", "--help")
-    for flag in ("--port", "--bind", "--maxclients", "--dir", "--appendonly", "--fsync", "--workers", "--kernel", "--log-level"):
+    for flag in ("--port", "--bind", "--requirepass", "--protected-mode", "--maxclients", "--dir", "--appendonly", "--fsync", "--workers", "--kernel", "--log-level"):
         assert flag in shown.stdout
     shown = live.run_engram("check", "--help")
     assert shown.returncode == 0 and "--repair" in shown.stdout
@@ -53,8 +58,9 @@ def test_help_and_version():
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        ([], "subcommand"),
-        (["nosuch"], "subcommand"),
+        ([], "a subcommand is needed; serve starts the server"),
+        (["nosuch"], "there is no subcommand 'nosuch'; serve starts the server"),
+        (["nosuch", "--port", "1"], "there is no subcommand 'nosuch'"),
         (["serve", "--nosuch"], "--nosuch"),
         (["serve", "--port", "many"], "--port: argument couldn't be parsed into an integer"),
         (["serve", "--port", "65536"], "--port: argument must be between 0 and 65535"),
@@ -62,6 +68,7 @@ def test_help_and_version():
         (["serve", "--port", "0", "--dir", "/no/such/folder"], "/no/such/folder"),
         (["serve", "--port", "0", "--bind", "no.such.host.invalid"], "no.such.host.invalid"),
         (["serve", "/no/such/file"], "cannot open /no/such/file"),
+        (["serve", "/tmp"], "/tmp is a directory, and a configuration file is expected; to keep the data there, say --dir /tmp"),
     ],
 )
 def test_wrong_invocations_say_what_was_wrong(arguments, complaint, tmp_path):
@@ -96,6 +103,8 @@ def test_flags_override_the_file(start, tmp_path):
         ("appendfsync sometimes\n", ":1: 'appendfsync': argument(s) must be one of the following"),
         ("save 60\n", ":1: 'save': "),
         ('dir "open\n', ":1: unbalanced quotes"),
+        ("# it's a comment\nmaxcleints 10\n", ":2: there is no parameter 'maxcleints'"),
+        ("rename-command FLUSHALL x\n", ":1: 'rename-command' is not supported: commands cannot be renamed"),
     ],
 )
 def test_errors_of_the_file_name_the_line(tmp_path, text, complaint):
@@ -109,8 +118,54 @@ def test_a_taken_port_is_named(start, tmp_path):
     server = start()
     done = live.run_engram("serve", "--port", server.port, "--dir", tmp_path)
     assert done.returncode != 0
-    assert str(server.port) in done.stderr and "in use" in done.stderr
+    assert str(server.port) in done.stderr
+    assert done.stderr.count("in use") == 1
     assert server.redis().ping()
+
+
+@pytest.mark.skipif(shutil.which("redis-check-rdb") is None, reason="redis-tools is not installed")
+def test_the_configuration_of_redis_is_one_of_engram(start, tmp_path):
+    peer = live.Redis(tmp_path / "redis")
+    names = peer.redis(decode_responses=True).config_get("*")
+    peer.end()
+    ours = start()
+    known = ours.redis(decode_responses=True).config_get("*")
+    # It does not say what engram would do otherwise.
+    lines = [f'{name} "{value}"' for name, value in names.items() if name not in ("port", "dir", "bind", "aclfile")]
+    file = tmp_path / "redis.conf"
+    file.write_text("# Redis's own\n" + "\n".join(lines) + "\n")
+    server = start(file)
+    warnings = [line for line in server.output().splitlines() if "settings that mean nothing here" in line]
+    assert len(warnings) == 1
+    for name in names:
+        assert (name in known) or (name in warnings[0]) or name == "aclfile", name
+    assert "databases 16 (it is always 1)" in warnings[0]
+    assert "tcp-keepalive" not in warnings[0]
+
+
+def test_a_closed_terminal_does_not_end_it(start):
+    server = start()
+    client = server.redis()
+    assert client.ping()
+    server.send_signal(signal.SIGHUP)
+    assert client.ping() and server.redis().ping()
+
+
+def as_user_with_few_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+    if os.geteuid() == 0:
+        os.setresuid(65534, 65534, 65534)
+
+
+def test_a_limit_of_open_files_lowers_maxclients():
+    command = live.engram_command("serve", "--port", 0)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=as_user_with_few_descriptors) as server:
+        lines = [server.stderr.readline() for _ in range(3)]
+        server.terminate()
+        assert server.wait(timeout=live.PATIENCE_SECONDS) == 0
+    warning = re.search(r"maxclients is (\d+) instead of 10000", lines[0])
+    assert warning and 100 < int(warning.group(1)) < 200
+    assert "is ready" in lines[2]
 
 
 def test_port_changes_while_it_runs(start):

@@ -83,6 +83,7 @@ class Fixture : public FrontEnd, private StoreLoop {
 
   void for_each_client(const std::function<void(Client&)>&) override {}
   [[nodiscard]] std::size_t client_count() const override { return 1; }
+  void refresh_client(ClientId) override {}
   void close_client(ClientId) override {}
   Result<int> listen(const std::vector<std::string>&, int port) override { return port; }
   void request_shutdown() override {}
@@ -97,7 +98,7 @@ class Fixture : public FrontEnd, private StoreLoop {
       client_commands()};
   CommandTable table{families};
   Sessions sessions{*store, stats};
-  Services services{*store, config, stats, *this, sessions, table};
+  Services services{*store, config, stats, *this, sessions, sessions, table};
   UniqueFd peer;
   std::optional<Connection> connection;
 };

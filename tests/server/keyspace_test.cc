@@ -105,6 +105,75 @@ TEST_CASE_FIXTURE(Fixture, "engine/keyspace: agrees with a map under random chan
   }
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "engine/keyspace: a range is written over, and zeros fill what is missing") {
+  CHECK(keyspace.write_range("new", 2, "xy") == 4);
+  CHECK(get("new") == std::string("\0\0xy", 4));
+  CHECK(keyspace.write_range("new", 0, "ab") == 4);
+  CHECK(keyspace.write_range("new", 3, "cd") == 5);
+  CHECK(get("new") == "abxcd");
+  keyspace.set("text", std::string("0123456789"));
+  keyspace.expire_at("text", 1000);
+  CHECK(keyspace.write_range("text", 9, "!") == 10);
+  CHECK(get("text") == "012345678!");
+  CHECK(keyspace.expires_at("text") == 1000);
+}
+
+TEST_CASE_FIXTURE(Fixture, "engine/keyspace: a renamed key takes its value and its time along") {
+  keyspace.set("from", std::string("value"));
+  keyspace.expire_at("from", 1000);
+  keyspace.set("to", std::string("former"));
+  keyspace.expire_at("to", 500);
+  keyspace.rename("from", "to");
+  CHECK(keyspace.size() == 1);
+  CHECK(keyspace.expiring() == 1);
+  CHECK(get("to") == "value");
+  CHECK(keyspace.expires_at("to") == 1000);
+  keyspace.set("lasting", std::string("x"));
+  keyspace.rename("lasting", "to");
+  CHECK_FALSE(keyspace.expires_at("to"));
+  CHECK(keyspace.expiring() == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "engine/keyspace: every key is drawn, and none that has expired") {
+  CHECK_FALSE(keyspace.random_key(7));
+  keyspace.set_now(100);
+  for (int i = 0; i < 50; ++i) keyspace.set("key:" + std::to_string(i), std::string());
+  std::map<std::string, int> drawn;
+  for (std::uint64_t i = 0; i < 50; ++i) ++drawn[std::string(*keyspace.random_key(i))];
+  CHECK(drawn.size() == 50);
+  for (int i = 1; i < 50; ++i) keyspace.expire_at("key:" + std::to_string(i), 200);
+  keyspace.set_now(200);
+  for (std::uint64_t i = 0; i < 50; ++i) CHECK(keyspace.random_key(i) == "key:0");
+  keyspace.expire_at("key:0", 300);
+  keyspace.set_now(300);
+  CHECK_FALSE(keyspace.random_key(3));
+}
+
+TEST_CASE_FIXTURE(Fixture, "engine/keyspace: idle time ends where a value is read or written") {
+  keyspace.set_now(10'000);
+  keyspace.set("a", std::string("x"));
+  const auto idle = [&] { return keyspace.describe("a")->idle_seconds; };
+  keyspace.set_now(15'000);
+  CHECK(idle() == 5);
+  keyspace.look("a");
+  keyspace.peek("a");
+  CHECK(idle() == 5);
+  keyspace.set_touching(false);
+  keyspace.find("a");
+  CHECK(idle() == 5);
+  keyspace.set_touching(true);
+  keyspace.find("a");
+  CHECK(idle() == 0);
+  keyspace.set_now(20'000);
+  keyspace.append("a", "y");
+  CHECK(idle() == 0);
+  keyspace.set_now(12'000);  // the clock was set back
+  CHECK(idle() == 0);
+  CHECK(keyspace.touch("a"));
+  CHECK_FALSE(keyspace.touch("none"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "engine/keyspace: keys are bytes, empty ones too") {
   const std::string zeros("\0\0", 2);
   keyspace.set("", std::string("empty"));

@@ -13,10 +13,12 @@
 #include "core/registry.h"
 #include "server/requests/index_info.h"
 #include "server/requests/index_requests.h"
+#include "server/requests/keys.h"
 #include "server/requests/put.h"
 #include "server/requests/recall.h"
 #include "server/requests/search.h"
 #include "server/requests/snapshot.h"
+#include "server/requests/strings.h"
 #include "server/requests/survey.h"
 #include "tests/server/request_fixture.h"
 #include "tests/support/temporary_directory.h"
@@ -73,6 +75,56 @@ TEST_CASE_FIXTURE(Fixture, "requests/index: what cannot be made is refused") {
   REQUIRE(read_options({{"primitive", "flat"}, {"Metric", "l2"}}, request).has_value());
   create(request);
   CHECK(index("x").spec().metric == Metric::kL2);
+}
+
+/// A journal whose frame is nearly full.
+class FullSink final : public ChangeSink {
+ public:
+  void record(const Change&) override {}
+  [[nodiscard]] std::size_t recorded_bytes() const noexcept override { return recorded; }
+  GracePeriod::Ticket begin() override { return 0; }
+  void end(GracePeriod::Ticket) override {}
+
+  std::size_t recorded = (std::size_t{2} << 30) - (std::size_t{1} << 20) - 100;
+};
+
+TEST_CASE_FIXTURE(Fixture,
+                  "requests/keys: what is more than its command fits the journal's frame") {
+  FullSink sink;
+  Keyspace& keyspace = store->keyspace();
+  keyspace.set("small", std::string(100, 'x'));
+  keyspace.set("large", std::string(101, 'x'));
+  keyspace.set_change_sink(&sink);
+  CHECK(*copy_key(*store, {.from = "small", .to = "copy"}));
+  CHECK(copy_key(*store, {.from = "large", .to = "copy", .replace = true}).error().code ==
+        ErrorCode::kResourceExhausted);
+  CHECK(rename_key(*store, {.from = "large", .to = "new"}).error().code ==
+        ErrorCode::kResourceExhausted);
+  const auto write = [&](std::int64_t offset) {
+    return write_range(*store,
+                       {.key = "zeros", .offset = offset, .bytes = "x", .most_bytes = 1000});
+  };
+  CHECK(write(101).error().code == ErrorCode::kResourceExhausted);
+  CHECK(write(100) == std::size_t{101});
+  CHECK(keyspace.contains("large"));
+  keyspace.set_change_sink(nullptr);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "requests/strings: sums are written with what they have of 17 decimals") {
+  CHECK(add_real(*store, "a", 0.1L) == std::string("0.1"));
+  CHECK(add_real(*store, "a", 0.2L) == std::string("0.3"));
+  CHECK(add_real(*store, "a", -0.3L) == std::string("0"));
+  CHECK(add_real(*store, "a", 1e20L) == std::string("100000000000000000000"));
+  CHECK(parse_real("0x10") == 16.0L);
+  for (const char* const text : {"", " 1", "1 ", "nan", "1e5000", "1e-5000", "1,5"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_real(text));
+  }
+  store->keyspace().set("text", std::string("x"));
+  CHECK(error_of(add_real(*store, "text", 1)) == "value is not a valid float");
+  CHECK(error_of(add_real(*store, "a", *parse_real("inf"))) ==
+        "increment would produce NaN or Infinity");
 }
 
 TEST_CASE_FIXTURE(Fixture, "requests/index_ref: what is no index to look into is refused") {

@@ -141,6 +141,7 @@ class Fixture : private FrontEnd, private StoreLoop {
  public:
   void for_each_client(const std::function<void(Client&)>&) override {}
   [[nodiscard]] std::size_t client_count() const override { return 1; }
+  void refresh_client(ClientId) override {}
   void close_client(ClientId) override { door->abandon(); }
   Result<int> listen(const std::vector<std::string>&, int port) override { return port; }
   void request_shutdown() override {}
@@ -168,7 +169,7 @@ class Fixture : private FrontEnd, private StoreLoop {
   ServerConfig config;
   ServerStats stats;
   Sessions sessions{*store, stats};
-  Services services{*store, config, stats, *this, sessions, command_table()};
+  Services services{*store, config, stats, *this, sessions, sessions, command_table()};
   std::unique_ptr<RespDoor> door = std::make_unique<RespDoor>(sessions, services, [] {});
 };
 

@@ -37,6 +37,13 @@ TEST_CASE("commands/table: an unknown command echoes what Redis echoes") {
                      "', with args beginning with: '" + std::string(128, 'y') + "' ");
 }
 
+TEST_CASE("commands/table: an unknown command is echoed up to its first NUL") {
+  using namespace std::string_literals;
+  CHECK(resolve_error({"No\0Such"s, "a\0b"s, "\0"s}) ==
+        "ERR unknown command 'No', with args beginning with: 'a' '' ");
+  CHECK(resolve_error({"CONFIG", "NO\0PE"s}) == "ERR unknown subcommand 'NO'. Try CONFIG HELP.");
+}
+
 TEST_CASE("commands/errors: an error repeats a bounded part of what it was given") {
   CHECK(shown("BOGUS") == "BOGUS");
   CHECK(shown("").empty());

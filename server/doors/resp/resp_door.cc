@@ -73,8 +73,8 @@ void RespDoor::execute() {
   // those in flight is not parsed again: it may be a large one, and each of them ends here.
   if (abandoned_ || (stall_ == Stall::kOrder && !session_.may_resume())) return;
   stall_ = Stall::kNone;
-  parser_.set_limits({.max_bulk_bytes = services_.config.proto_max_bulk_len});
   const Client& client = session_.client();
+  set_limits();
   int left = kCommandsPerTurn;
   while (left > 0 && input_.size() != 0 && !client.close_after_reply && !abandoned_ &&
          execute_next()) {
@@ -85,12 +85,19 @@ void RespDoor::execute() {
   input_.shrink(kKeptBytes);
 }
 
+void RespDoor::set_limits() {
+  knows_client_ = session_.client().authenticated || services_.config.requirepass.empty();
+  parser_.set_limits(
+      {.max_bulk_bytes = services_.config.proto_max_bulk_len, .authenticated = knows_client_});
+}
+
 /// Returns false if nothing more can be done for now.
 bool RespDoor::execute_next() {
   if (output_full()) {
     stall_ = Stall::kOutput;
     return false;
   }
+  if (!knows_client_) set_limits();
   const RequestParser::Outcome outcome = parser_.parse(input_.view());
   if (outcome == RequestParser::Outcome::kError) {
     refuse(parser_.error());

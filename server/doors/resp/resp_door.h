@@ -90,6 +90,7 @@ class RespDoor final : private ClientSink {
   [[nodiscard]] bool output_full() const noexcept;
   bool execute_next();
   [[nodiscard]] bool is_overlong() const noexcept;
+  void set_limits();
   bool refuse_http(Arguments argv);
 
   Services& services_;
@@ -101,6 +102,7 @@ class RespDoor final : private ClientSink {
   std::size_t sent_ = 0;           // of output_
   Stall stall_ = Stall::kNone;     // why a whole request is not executed
   bool more_ = false;              // the turn's share ended before the input did
+  bool knows_client_ = true;       // it has given the password, or needs none
   bool input_ended_ = false;
   bool abandoned_ = false;
   CommandSession session_;

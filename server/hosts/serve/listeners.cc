@@ -104,6 +104,11 @@ bool Listeners::contains(int fd) const noexcept {
                      [fd](const UniqueFd& socket) { return socket.get() == fd; });
 }
 
+bool Listeners::reach_beyond_loopback() const {
+  return !std::all_of(sockets_.begin(), sockets_.end(),
+                      [](const UniqueFd& socket) { return is_bound_to_loopback(socket.get()); });
+}
+
 void Listeners::clear() {
   close_except({});
 }

@@ -39,6 +39,9 @@ class Listeners {
   /// Whether `fd` is one of the sockets.
   [[nodiscard]] bool contains(int fd) const noexcept;
 
+  /// Other computers can connect.
+  [[nodiscard]] bool reach_beyond_loopback() const;
+
   /// Closes all.
   void clear();
 

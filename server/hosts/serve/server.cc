@@ -35,6 +35,20 @@ constexpr std::int64_t kIdleMs = 2000;              // then a client's buffers a
 constexpr std::int64_t kReleaseEveryMs = 1000;      // looked for as often
 constexpr std::size_t kWorthReturning = 1UL << 20;  // to the operating system, in bytes
 
+constexpr std::string_view kProtectedModeError =
+    "-DENIED engram is running in protected mode because protected mode is enabled and no password "
+    "is "
+    "set for the default user. In this mode it accepts connections from the loopback interface "
+    "only. "
+    "To connect from other computers, do one of these: 1) set a password, with 'CONFIG SET "
+    "requirepass' "
+    "from this computer or with 'requirepass' in the configuration file. 2) Disable protected "
+    "mode, with "
+    "'CONFIG SET protected-mode no' from this computer, with 'protected-mode no' in the "
+    "configuration "
+    "file, or with the option '--protected-mode no'; make sure then that nobody else can reach the "
+    "server.\r\n";
+
 Status enter_directory(ServerConfig& config) {
   if (config.dir.empty()) return {};
   const auto path = directory_path(config.dir);
@@ -45,11 +59,26 @@ Status enter_directory(ServerConfig& config) {
   return {};
 }
 
+/// The system's limit comes before maxclients, as in Redis.
+Status fit_clients(ServerConfig& config) {
+  const std::int64_t fit = reserve_descriptors(config.maxclients);
+  if (fit >= config.maxclients) return {};
+  if (fit < 1) {
+    return fail(ErrorCode::kResourceExhausted,
+                "the limit on open files leaves room for no client; raise it with ulimit -n");
+  }
+  log_warning("maxclients is " + std::to_string(fit) + " instead of " +
+              std::to_string(config.maxclients) +
+              ": the limit on open files allows no more; ulimit -n raises it");
+  config.maxclients = fit;
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& disk) {
   ENGRAM_TRY(enter_directory(config));
-  ENGRAM_TRY(reserve_descriptors(config.maxclients));
+  ENGRAM_TRY(fit_clients(config));
   auto wake_up = WakeUp::make();
   if (!wake_up) return tl::unexpected<Error>(std::move(wake_up.error()));
   auto poller = make_epoll_poller();
@@ -58,7 +87,7 @@ Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& di
       new Server(std::move(config), std::move(*wake_up), std::move(*poller)));
   ENGRAM_TRY(server->poller_->add(server->wake_up_.fd(), kWakeUpToken, {.readable = true}));
   ENGRAM_TRY(server->open_store(disk));
-  const auto port = server->listen(server->config_.bind, server->config_.port);
+  const auto port = server->open_listeners(server->config_.bind, server->config_.port);
   if (!port) return tl::unexpected<Error>(port.error());
   server->config_.port = *port;
   return server;
@@ -86,7 +115,8 @@ Status Server::open_store(FileSystem& disk) {
   store_ = std::move(*store);
   config_.workers = static_cast<int>(store_->workers().size());
   sessions_.emplace(*store_, stats_);
-  services_.emplace(Services{*store_, config_, stats_, *this, *sessions_, command_table()});
+  services_.emplace(
+      Services{*store_, config_, stats_, *this, *sessions_, *sessions_, command_table()});
   return {};
 }
 
@@ -146,6 +176,7 @@ void Server::turn() {
   store_->begin_turn(unix_time_ms());
   for (const PollEvent& event : events) handle(event);
   store_->collect();
+  sessions_->end_pause_if_due();
   sessions_->release_held();
   if (!stop_.load()) serve_queued();
   store_->end_turn();
@@ -207,8 +238,10 @@ std::chrono::milliseconds Server::longest_wait() const {
                        !listeners_.accepting() || some_have_buffers_ || !lingering_.empty() ||
                        (config_.timeout > 0 && !connections_.empty());
   std::int64_t wait = ticking ? std::clamp<std::int64_t>(next_tick_ms_ - now_ms, 0, kTickMs) : -1;
-  if (const auto sleep = store_->longest_sleep()) {
-    wait = wait < 0 ? sleep->count() : std::min<std::int64_t>(wait, sleep->count());
+  const auto wait_at_most = [&wait](std::int64_t ms) { wait = wait < 0 ? ms : std::min(wait, ms); };
+  if (const auto sleep = store_->longest_sleep()) wait_at_most(sleep->count());
+  if (sessions_->paused() != Pause::kNone) {
+    wait_at_most(std::clamp<std::int64_t>(sessions_->pause_ends_ms() - now_ms, 0, kTickMs));
   }
   return std::chrono::milliseconds(wait);
 }
@@ -252,7 +285,10 @@ void Server::sample_throughput() {
 void Server::drop_silent_clients() {
   const std::int64_t oldest_ms = store_->keyspace().now_ms() - config_.timeout * 1000;
   for (const auto& [id, connection] : connections_) {
-    if (connection->client().active_ms > oldest_ms || !connection->quiet()) continue;
+    if (connection->client().active_ms > oldest_ms || !connection->quiet() ||
+        sessions_->waits_for_pause(id)) {
+      continue;
+    }
     close_client(id);
   }
 }
@@ -312,14 +348,19 @@ void Server::accept_from(int listener) {
   }
 }
 
+/// Best effort: the socket is new, so its buffer has room.
+void Server::refuse(int fd, std::string_view error_reply) {
+  [[maybe_unused]] const ssize_t sent =
+      ::send(fd, error_reply.data(), error_reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  ++stats_.rejected_connections;
+}
+
 void Server::admit(UniqueFd fd) {
   if (std::cmp_greater_equal(connections_.size(), config_.maxclients)) {
-    constexpr std::string_view kRefusal = "-ERR max number of clients reached\r\n";
-    // Best effort: the socket is new, so its buffer has room.
-    [[maybe_unused]] const ssize_t sent =
-        ::send(fd.get(), kRefusal.data(), kRefusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    ++stats_.rejected_connections;
-    return;
+    return refuse(fd.get(), "-ERR max number of clients reached\r\n");
+  }
+  if (config_.protected_mode && config_.requirepass.empty() && !is_peer_local(fd.get())) {
+    return refuse(fd.get(), kProtectedModeError);
   }
   tune_connection(fd.get(), config_.tcp_keepalive);
   auto connection =
@@ -350,11 +391,21 @@ std::string Server::description() {
 }
 
 Result<int> Server::listen(const std::vector<std::string>& addresses, int port) {
+  auto chosen = open_listeners(addresses, port);
+  if (!chosen) log_warning(chosen.error().message);
+  return chosen;
+}
+
+Result<int> Server::open_listeners(const std::vector<std::string>& addresses, int port) {
   auto chosen = listeners_.change(addresses, port, config_.tcp_backlog);
-  if (chosen) {
-    port_.store(*chosen);
-  } else {
-    log_warning(chosen.error().message);
+  if (!chosen) return chosen;
+  port_.store(*chosen);
+  if (listeners_.reach_beyond_loopback() && config_.requirepass.empty()) {
+    log_warning(config_.protected_mode
+                    ? "other computers can reach this server without a password, so protected mode "
+                      "refuses them; set requirepass, or protected-mode to no"
+                    : "anyone who can reach this server can read and change all of it; set "
+                      "requirepass");
   }
   return chosen;
 }
@@ -384,6 +435,10 @@ void Server::for_each_client(const std::function<void(Client&)>& visit) {
     connection.refresh_client();
     visit(connection.client());
   }
+}
+
+void Server::refresh_client(ClientId id) {
+  if (Connection* const connection = find(id)) connection->refresh_client();
 }
 
 void Server::close_client(ClientId id) {

@@ -56,12 +56,14 @@ class Server final : public FrontEnd, private StoreLoop {
 
   void for_each_client(const std::function<void(Client&)>& visit) override;
   [[nodiscard]] std::size_t client_count() const override { return connections_.size(); }
+  void refresh_client(ClientId id) override;
   void close_client(ClientId id) override;
   Result<int> listen(const std::vector<std::string>& addresses, int port) override;
 
  private:
   Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poller);
 
+  Result<int> open_listeners(const std::vector<std::string>& addresses, int port);
   Status open_store(FileSystem& disk);
   void wake() override;
   void wait() override;
@@ -79,6 +81,7 @@ class Server final : public FrontEnd, private StoreLoop {
   void release_idle_buffers();
   void accept_from(int listener);
   void admit(UniqueFd fd);
+  void refuse(int fd, std::string_view error_reply);
   void enqueue(Connection& connection);
   void serve_queued();
   bool lingers(Connection& connection);
