@@ -58,14 +58,11 @@ tl::expected<ServerConfig, Failure> changed_config(Arguments argv, const ServerC
   ServerConfig config = former;
   std::vector<const Parameter*> seen;
   for (std::size_t i = 2; i < argv.size(); i += 2) {
-    const Parameter* const parameter = find_parameter(argv[i]);
-    if (std::find(seen.begin(), seen.end(), parameter) != seen.end()) {
-      return tl::unexpected(Failure{parameter->name, "duplicate parameter"});
-    }
-    seen.push_back(parameter);
-  }
-  for (std::size_t i = 2; i < argv.size(); i += 2) {
     const Parameter& parameter = *find_parameter(argv[i]);
+    if (std::find(seen.begin(), seen.end(), &parameter) != seen.end()) {
+      return tl::unexpected(Failure{parameter.name, "duplicate parameter"});
+    }
+    seen.push_back(&parameter);
     if (parameter.set == nullptr || !parameter.mutable_at_run_time) {
       // Programs that make sure of a value are content with the one that there is.
       if (equal_ignoring_case(parameter.get(former), argv[i + 1])) continue;

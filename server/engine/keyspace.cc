@@ -137,7 +137,7 @@ void Keyspace::set_value(Entry& entry, Value&& value) {
   auto* const text = std::get_if<std::string>(&value);
   auto* const former_text = std::get_if<std::string>(&entry.value);
   if (text != nullptr && former_text != nullptr) {
-    *former_text = std::move(*text);
+    former_text->swap(*text);  // an assignment would keep the larger buffer for a short string
     return;
   }
   Value former = std::exchange(entry.value, std::move(value));

@@ -144,6 +144,13 @@ def test_without_protection_strangers_are_served_with_a_warning(start):
     assert first_line(host, server.port) == "+PONG\r\n"
 
 
+def test_a_client_is_told_the_bytes_of_its_own_command(server):
+    with server.wire() as wire:
+        for command in (b"*2\r\n$6\r\nclient\r\n$4\r\ninfo\r\n", b"*2\r\n$6\r\nclient\r\n$4\r\nlist\r\n"):
+            wire.send_bytes(command)
+            assert b" qbuf=26 " in wire.read()
+
+
 # --- CLIENT PAUSE ---------------------------------------------------------------------------------
 
 
