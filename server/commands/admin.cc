@@ -50,8 +50,8 @@ void shutdown(CommandContext& context) {
   FrontEnd& front_end = context.services.front_end;
   Persistence* const persistence = context.services.store.persistence();
   // What was acknowledged before a disk was full is in memory only, until space returns.
-  const bool may_lose = nosave || force || persistence == nullptr || persistence->health();
-  if (!may_lose) return context.reply.error(kShutdownError);
+  const bool loses_nothing = save || persistence == nullptr || persistence->health();
+  if (!loses_nothing && !nosave && !force) return context.reply.error(kShutdownError);
   // No reply: the closed connection is the answer, as in Redis.
   if (!save || persistence == nullptr) {
     context.client.close_after_reply = true;
@@ -65,7 +65,7 @@ void shutdown(CommandContext& context) {
     }
     reply->reply([](ReplyWriter& writer) { writer.error(kShutdownError); });
   };
-  if (const Status started = persistence->save(end); !started) end(started);
+  persistence->save_in_turn(end);
 }
 
 using namespace command_flag;

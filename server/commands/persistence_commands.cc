@@ -2,6 +2,8 @@
 // Commands that take snapshots. VSAVE and SAVE answer when the snapshot is in its place, BGSAVE at
 // once; none of them keeps another client waiting.
 #include <array>
+#include <string>
+#include <utility>
 
 #include "core/text.h"
 #include "server/commands/context.h"
@@ -15,10 +17,22 @@
 namespace engram {
 namespace {
 
-void save(CommandContext& context) {
+void save_to(CommandContext& context, std::string directory) {
   const auto responder = respond<void>(context, 0, [](ReplyWriter& writer) { writer.ok(); });
-  const Status started = start_snapshot(context.services.store, responder);
+  const Status started = start_snapshot(context.services.store, responder, std::move(directory));
   if (!started) responder.refuse(started.error());
+}
+
+void save(CommandContext& context) {
+  save_to(context, {});
+}
+
+void vsave(CommandContext& context) {
+  if (context.argv.size() == 1) return save(context);
+  const bool is_copy = context.argv.size() == 3 && equal_ignoring_case(context.argv[1], "TO") &&
+                       !context.argv[2].empty();
+  if (!is_copy) return context.reply.error(kSyntaxError);
+  save_to(context, std::string(context.argv[2]));
 }
 
 void bgsave(CommandContext& context) {
@@ -53,11 +67,12 @@ constexpr std::array kPersistenceCommands = {
                 .summary = "Takes a snapshot and answers when it is on disk",
                 .complexity = "O(N) in the size of all data"},
     CommandSpec{.name = "vsave",
-                .handler = save,
-                .arity = 1,
+                .handler = vsave,
+                .arity = -1,
                 .flags = kAdmin | kNoScript | kNoMulti,
                 .group = "vector",
                 .summary = "Takes a snapshot of all data and answers when it is on disk",
+                .syntax = "[TO directory]",
                 .complexity = "O(N) in the size of all data"},
     CommandSpec{.name = "bgsave",
                 .handler = bgsave,

@@ -192,12 +192,6 @@ class Examination {
   std::vector<std::string> lines_;
 };
 
-bool holds_store(const std::vector<std::string>& names) {
-  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
-    return name == kSnapshotName || segment_lsn(name).has_value();
-  });
-}
-
 }  // namespace
 
 Result<CheckReport> check_store(FileSystem& disk, const std::string& directory, bool repair) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <system_error>
 #include <utility>
 
 #include "core/assert.h"
@@ -21,6 +22,9 @@ constexpr std::size_t kKeptBytes = std::size_t{4} << 20;
 /// Of what a sync took, the share that may be spent on gathering more for the next.
 constexpr int kGatherShare = 4;
 constexpr std::chrono::milliseconds kLongestGather{1};
+
+/// What was acknowledged and is not written is lost if the disk still refuses then.
+constexpr int kLastAttempts = 5;
 
 void reset(std::string& buffer) {
   if (buffer.capacity() > kKeptBytes) {
@@ -47,23 +51,32 @@ std::string_view policy_name(FsyncPolicy policy) noexcept {
 Result<std::unique_ptr<Journal>> Journal::open(StoreFiles& files, Lsn next, FsyncPolicy policy,
                                                std::function<void()> wake_owner,
                                                const JournalOptions& options) {
-  auto writer = SegmentWriter::open(files, next, options.segment_bytes);
-  if (!writer) return tl::unexpected(std::move(writer.error()));
-  return std::unique_ptr<Journal>(
-      new Journal(std::move(*writer), next, policy, std::move(wake_owner), options));
+  auto writer = std::make_unique<SegmentWriter>(files, next, options.segment_bytes);
+  Status started = writer->start();
+  try {
+    return std::unique_ptr<Journal>(new Journal(std::move(writer), std::move(started), next, policy,
+                                                std::move(wake_owner), options));
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::kResourceExhausted,
+                std::string("cannot start the thread of the journal: ") + error.what());
+  }
 }
 
-Journal::Journal(std::unique_ptr<SegmentWriter> writer, Lsn next, FsyncPolicy policy,
-                 std::function<void()> wake_owner, const JournalOptions& options)
+Journal::Journal(std::unique_ptr<SegmentWriter> writer, Status started, Lsn next,
+                 FsyncPolicy policy, std::function<void()> wake_owner,
+                 const JournalOptions& options)
     : options_(options),
       wake_owner_(std::move(wake_owner)),
+      inherited_(next - 1),
       last_(next - 1),
       answered_(last_),
       counted_as_delayed_(last_),
       writer_(std::move(writer)),
-      durable_(last_),
+      durable_(writer_->synced()),
       policy_(policy),
-      written_(last_) {
+      written_(last_),
+      retry_after_(options.retry_after) {
+  set_health(std::move(started));
   stats_.bytes = writer_->bytes();
   stats_.syncs = writer_->syncs();
   thread_ = std::thread([this] { run(); });
@@ -177,7 +190,9 @@ JournalStats Journal::stats() const {
 Status Journal::close() {
   {
     const std::lock_guard lock(mutex_);
-    closing_ = true;
+    closing_ = hurry_ = true;
+    last_attempts_ = answered_ > std::max(durable(), inherited_) ? kLastAttempts : 1;
+    retry_after_ = options_.retry_after;
     submit();
   }
   if (thread_.joinable()) thread_.join();
@@ -198,25 +213,25 @@ void Journal::run() {
   while (!failed_) {
     await_work(lock);
     gather(lock);
-    const bool last_step = closing_;
+    const bool is_last = closing_;
     step(lock);
-    if (last_step && (buffer_.empty() || !health_)) return;
+    if (is_last && (health_ ? buffer_.empty() : --last_attempts_ <= 0)) return;
   }
 }
 
 void Journal::await_work(std::unique_lock<std::mutex>& lock) {
-  // A full disk is not asked again because somebody has more to write.
-  const auto something = [this] { return closing_ || (work_ && health_.has_value()); };
+  // A disk that refuses is not asked again because somebody has more to write.
+  const auto something = [this] { return hurry_ || (health_ && (work_ || closing_)); };
   if (const Time until = deadline()) {
     work_arrived_.wait_until(lock, *until, something);
   } else {
     work_arrived_.wait(lock, something);
   }
-  work_ = false;
+  work_ = hurry_ = false;
 }
 
 Journal::Time Journal::deadline() const {
-  if (!health_) return Clock::now() + options_.retry_after;
+  if (!health_) return Clock::now() + retry_after_;
   if (policy_ == FsyncPolicy::kEverySec && unsynced_since_) {
     return *unsynced_since_ + options_.sync_after;
   }
@@ -230,7 +245,7 @@ bool Journal::sync_is_due() const {
 }
 
 void Journal::take_buffer() {
-  if (!batch_.empty() || batch_rotation_) {  // there was no space for it yet
+  if (!batch_.empty() || batch_rotation_) {  // the disk has refused it
     work_ = work_ || !buffer_.empty() || rotation_.has_value();
     return;
   }
@@ -243,6 +258,7 @@ void Journal::take_buffer() {
 }
 
 Status Journal::write_batch() {
+  ENGRAM_TRY(writer_->start());
   if (batch_rotation_) {
     ENGRAM_TRY(write_until(*batch_rotation_));
     ENGRAM_TRY(writer_->rotate());
@@ -286,8 +302,8 @@ void Journal::step(std::unique_lock<std::mutex>& lock) {
 
   writer_->remove_before(remove_before);
   Status outcome = write_batch();
-  // Also what was written before the disk was full has been promised.
-  if (sync && (outcome || outcome.error().code == ErrorCode::kNoSpace)) {
+  // Also what was written before the disk refused has been promised.
+  if (sync && (outcome || outcome.error().code != ErrorCode::kIo)) {
     if (Status synced = writer_->sync(); !synced) outcome = std::move(synced);
   }
 
@@ -310,18 +326,27 @@ bool Journal::publish(Status outcome) {
   if (unwritten_batch_bytes_ == 0 && writer_->synced() == written_) unsynced_since_.reset();
 
   const bool health_changed = outcome.has_value() != health_.has_value();
-  if (!outcome && outcome.error().code != ErrorCode::kNoSpace) {
-    outcome.error().code = ErrorCode::kIo;
+  if (!outcome && outcome.error().code == ErrorCode::kIo) {
     failed_ = true;
     unwritten_batch_bytes_ = 0;
     std::string().swap(buffer_);
     std::string().swap(batch_);
   }
-  health_ = std::move(outcome);
-  failing_.store(!health_, std::memory_order_release);
+  set_health(std::move(outcome));
   const bool synced = sync_up_to_ && durable() >= *sync_up_to_;
   if (synced) sync_up_to_.reset();
   return std::exchange(owner_waits_, false) || synced || health_changed || failed_;
+}
+
+void Journal::set_health(Status health) {
+  if (health) {
+    retry_after_ = options_.retry_after;
+    if (!health_) ++recoveries_;
+  } else if (!health_) {
+    retry_after_ = std::min(2 * retry_after_, options_.retry_at_last);
+  }
+  health_ = std::move(health);
+  failing_.store(!health_, std::memory_order_release);
 }
 
 }  // namespace engram

@@ -50,16 +50,18 @@ struct JournalOptions {
   /// for that. Half a second is left for the disk to keep the promise of one.
   std::chrono::milliseconds sync_after{500};
   std::chrono::milliseconds hold_after{1000};
-  /// How long a full disk is left alone.
+  /// How long a disk that refuses is left alone; twice as long after each time, up to the second.
   std::chrono::milliseconds retry_after{200};
+  std::chrono::milliseconds retry_at_last{1000};
 };
 
 /// Threads: all members belong to one thread, the owner (the event loop).
 class Journal {
  public:
   /// `files` outlives the journal, names the store, and was opened with everything before `next`
-  /// replayed. Starts a segment at `next`. `wake_owner` is called from the journal's thread when
-  /// answerable() or health() may have changed; it is thread-safe and does not block.
+  /// replayed. Starts a segment at `next`; if the disk refuses, health() says so, and it is tried
+  /// again. `wake_owner` is called from the journal's thread when answerable() or health() may have
+  /// changed; it is thread-safe and does not block. Errors: kResourceExhausted without a thread.
   static Result<std::unique_ptr<Journal>> open(StoreFiles& files, Lsn next, FsyncPolicy policy,
                                                std::function<void()> wake_owner,
                                                const JournalOptions& options = {});
@@ -93,10 +95,15 @@ class Journal {
   /// Every frame up to this one is on disk. Any thread.
   [[nodiscard]] Lsn durable() const noexcept { return durable_.load(std::memory_order_acquire); }
 
-  /// Fails while changes cannot be made durable: kNoSpace passes by itself when space returns;
-  /// kIo (a failed sync, or any other failure) lasts until a restart, and nothing is written any
-  /// more. To be asked before a change is made. Frames in between are not acknowledged.
+  /// Fails while changes cannot be made durable. kNoSpace and kUnavailable pass by themselves; kIo,
+  /// a failed sync of frames, lasts until a restart, and nothing is written any more. To be asked
+  /// before a change is made. Frames in between are not acknowledged.
   [[nodiscard]] Status health() const;
+
+  /// How often health() was regained. Any thread.
+  [[nodiscard]] std::uint64_t recoveries() const noexcept {
+    return recoveries_.load(std::memory_order_acquire);
+  }
 
   void set_policy(FsyncPolicy policy);
   [[nodiscard]] FsyncPolicy policy() const;
@@ -109,15 +116,15 @@ class Journal {
 
   [[nodiscard]] JournalStats stats() const;
 
-  /// Writes and syncs everything whatever the policy, and ends the thread. Nothing may be recorded
-  /// afterwards. Idempotent.
+  /// Writes and syncs everything whatever the policy, trying for some seconds if need be, and ends
+  /// the thread. Nothing may be recorded afterwards. Idempotent.
   Status close();
 
  private:
   using Clock = std::chrono::steady_clock;
   using Time = std::optional<Clock::time_point>;
 
-  Journal(std::unique_ptr<SegmentWriter> writer, Lsn next, FsyncPolicy policy,
+  Journal(std::unique_ptr<SegmentWriter> writer, Status started, Lsn next, FsyncPolicy policy,
           std::function<void()> wake_owner, const JournalOptions& options);
 
   // The owner's; mutex_ is held.
@@ -136,12 +143,14 @@ class Journal {
   void gather(std::unique_lock<std::mutex>& lock);
   void step(std::unique_lock<std::mutex>& lock);
   bool publish(Status outcome);
+  void set_health(Status health);
 
   const JournalOptions options_;
   const std::function<void()> wake_owner_;
 
   // The owner's.
-  std::string frame_;  // being made: room for the header, then changes
+  const Lsn inherited_;  // the newest frame when it was opened
+  std::string frame_;    // being made: room for the header, then changes
   Lsn last_;
   Lsn answered_;
   Lsn counted_as_delayed_;
@@ -156,11 +165,14 @@ class Journal {
 
   std::atomic<Lsn> durable_;
   std::atomic<bool> failing_{false};
+  std::atomic<std::uint64_t> recoveries_{0};
 
   mutable std::mutex mutex_;  // guards all that follows
   std::condition_variable work_arrived_;
   bool work_ = false;  // something for the thread to look at
   bool closing_ = false;
+  bool hurry_ = false;        // to look at once, even if the disk has just refused
+  int last_attempts_ = 0;     // that are left, when closing
   bool failed_ = false;       // for ever
   bool owner_waits_ = false;  // for a wake-up
   FsyncPolicy policy_;
@@ -176,6 +188,7 @@ class Journal {
   Lsn written_;
   std::size_t unwritten_batch_bytes_ = 0;
   Status health_;
+  std::chrono::milliseconds retry_after_;  // the next time
   JournalStats stats_;
 
   std::thread thread_;  // last: it starts when all else is there

@@ -99,8 +99,8 @@ Status complete_journal(StoreFiles& files, Lsn next, Lsn needed, std::vector<std
     lines.emplace_back("not repaired: too many frames are lost; a backup is needed");
     return {};
   }
-  const auto writer = SegmentWriter::open(files, next, std::numeric_limits<std::uint64_t>::max());
-  if (!writer) return tl::unexpected(writer.error());
+  SegmentWriter writer(files, next, std::numeric_limits<std::uint64_t>::max());
+  ENGRAM_TRY(writer.start());
   if (!is_short) {
     lines.push_back("began an empty journal with frame " + std::to_string(next));
     return {};
@@ -113,8 +113,8 @@ Status complete_journal(StoreFiles& files, Lsn next, Lsn needed, std::vector<std
     filling += frame;
   }
   std::string_view left = filling;
-  ENGRAM_TRY((*writer)->append(left));
-  ENGRAM_TRY((*writer)->sync());
+  ENGRAM_TRY(writer.append(left));
+  ENGRAM_TRY(writer.sync());
   lines.push_back("wrote frames that change nothing in the place of " +
                   std::to_string(needed - next + 1) + " lost ones, from frame " +
                   std::to_string(next) + " on: the store has whatever the snapshot saw of them");

@@ -10,24 +10,53 @@
 #include "server/durability/little_endian.h"
 
 namespace engram {
-namespace {
 
-/// Of all that may fail only a full disk passes by itself.
-tl::unexpected<Error> final_failure(Error error) {
-  return fail(ErrorCode::kIo, std::move(error.message));
+Status SegmentWriter::start() {
+  return told(make_ready());
 }
 
-}  // namespace
+Status SegmentWriter::append(std::string_view& frames) {
+  return told(append_frames(frames));
+}
 
-Result<std::unique_ptr<SegmentWriter>> SegmentWriter::open(const StoreFiles& files, Lsn next,
-                                                           std::uint64_t segment_bytes) {
-  std::unique_ptr<SegmentWriter> writer(new SegmentWriter(files, next, segment_bytes));
-  ENGRAM_TRY(writer->adopt_segments());
-  ENGRAM_TRY(writer->start_segment());
-  return writer;
+Status SegmentWriter::sync() {
+  return told(sync_frames());
+}
+
+Status SegmentWriter::rotate() {
+  return told(begin_segment());
+}
+
+/// Whatever has failed but a sync of frames can be done again.
+Status SegmentWriter::told(Status outcome) const {
+  if (outcome) return outcome;
+  ErrorCode& code = outcome.error().code;
+  if (failed_) {
+    code = ErrorCode::kIo;
+  } else if (code != ErrorCode::kNoSpace) {
+    code = ErrorCode::kUnavailable;
+  }
+  return outcome;
+}
+
+Status SegmentWriter::make_ready() {
+  ENGRAM_TRY(secure());
+  return file_ == nullptr ? start_segment() : trim();
+}
+
+// ---- what others have written
+
+Status SegmentWriter::secure() {
+  if (secured_) return {};
+  ENGRAM_TRY(adopt_segments());
+  if (!segments_.empty()) ENGRAM_TRY(secure_newest());
+  secured_ = true;
+  synced_ = written();
+  return {};
 }
 
 Status SegmentWriter::adopt_segments() {
+  segments_.clear();
   const auto firsts = files_.segments();
   if (!firsts) return tl::unexpected(firsts.error());
   for (const Lsn first : *firsts) {
@@ -37,7 +66,7 @@ Status SegmentWriter::adopt_segments() {
     if (!file) return tl::unexpected(file.error());
     segments_.push_back({first, (*file)->size()});
   }
-  return segments_.empty() ? Status{} : secure_newest();
+  return {};
 }
 
 /// The process that wrote the newest segment may have died before it synced, or because that
@@ -46,49 +75,82 @@ Status SegmentWriter::adopt_segments() {
 /// that it is only synced.
 Status SegmentWriter::secure_newest() {
   FileSystem& disk = files_.disk();
-  const std::string path = files_.segment_path(segments_.back().first);
-  const std::string unfinished = files_.unfinished_segment_path();
-  const auto rewrite = [&]() -> Status {
-    const auto source = disk.open_for_reading(path);
-    if (!source) return tl::unexpected(source.error());
-    const auto copy = disk.create(unfinished);
-    if (!copy) return tl::unexpected(copy.error());
-    const auto content = FileContent::read(**source);
-    if (!content) return tl::unexpected(content.error());
-    ENGRAM_TRY((*copy)->append(content->bytes()));
-    ENGRAM_TRY(sync_file(**copy));
-    return disk.rename(unfinished, path);  // start_segment() syncs the directory
-  };
-  Status rewritten = rewrite();
-  if (rewritten || rewritten.error().code != ErrorCode::kNoSpace) return rewritten;
-  ENGRAM_TRY(disk.remove(unfinished));
-  const auto newest = disk.open_for_append(path);
+  Status rewritten = rewrite_newest();
+  if (rewritten) return {};
+  // Left behind, it is removed at the next start.
+  [[maybe_unused]] const Status removed = disk.remove(files_.unfinished_segment_path());
+  if (rewritten.error().code != ErrorCode::kNoSpace || distrusted_) return rewritten;
+  const auto newest = disk.open_for_append(files_.segment_path(segments_.back().first));
   if (!newest) return tl::unexpected(newest.error());
-  return sync_file(**newest);
+  Status synced = sync_file(**newest);
+  distrusted_ = !synced;
+  return synced;
 }
 
+Status SegmentWriter::rewrite_newest() {
+  FileSystem& disk = files_.disk();
+  const std::string path = files_.segment_path(segments_.back().first);
+  const std::string unfinished = files_.unfinished_segment_path();
+  const auto source = disk.open_for_reading(path);
+  if (!source) return tl::unexpected(source.error());
+  const auto content = FileContent::read(**source);
+  if (!content) return tl::unexpected(content.error());
+  const auto copy = disk.create(unfinished);
+  if (!copy) return tl::unexpected(copy.error());
+  ENGRAM_TRY((*copy)->append(content->bytes()));
+  ENGRAM_TRY(sync_file(**copy));
+  return disk.rename(unfinished, path);  // start_segment() syncs the directory
+}
+
+// ---- segments
+
 Status SegmentWriter::start_segment() {
+  ENGRAM_TRY(find_newest());
+  FileSystem& disk = files_.disk();
+  const std::string path = files_.segment_path(next_);
   const std::string header = encode_segment_header(files_.id(), next_);
-  auto file = files_.disk().create(files_.segment_path(next_));
-  if (!file) return tl::unexpected(std::move(file.error()));
-  ENGRAM_TRY((*file)->append(as_span(header)));
-  ENGRAM_TRY(sync_file(**file));
-  if (Status synced = files_.disk().sync_directory(files_.directory()); !synced) {
-    return final_failure(std::move(synced.error()));
+  const auto create = [&]() -> Result<std::unique_ptr<WritableFile>> {
+    auto file = disk.create(path);
+    if (!file) return file;
+    ENGRAM_TRY((*file)->append(as_span(header)));
+    ENGRAM_TRY(sync_file(**file));
+    ENGRAM_TRY(disk.sync_directory(files_.directory()));
+    return file;
+  };
+  auto file = create();
+  if (!file) {
+    // The next attempt begins with a file of which the system does not think that it is synced.
+    [[maybe_unused]] const Status removed = disk.remove(path);
+    return tl::unexpected(std::move(file.error()));
   }
   segments_.push_back({next_, header.size()});
   file_ = std::move(*file);
   return {};
 }
 
-Status SegmentWriter::append(std::string_view& frames) {
+/// A directory that was removed and made again has a journal without its beginning, which nobody
+/// could replay. A snapshot makes it whole.
+Status SegmentWriter::find_newest() {
+  if (segments_.empty()) return {};
+  const auto firsts = files_.segments();
+  if (!firsts) return tl::unexpected(firsts.error());
+  if (std::binary_search(firsts->begin(), firsts->end(), segments_.back().first)) return {};
+  if (next_ > covered_) {
+    return fail(ErrorCode::kUnavailable, files_.segment_path(segments_.back().first) +
+                                             " has been removed; VSAVE saves everything anew");
+  }
+  segments_.clear();
+  return {};
+}
+
+Status SegmentWriter::append_frames(std::string_view& frames) {
+  ENGRAM_TRY(make_ready());
   while (!frames.empty()) {
-    if (file_ == nullptr) ENGRAM_TRY(start_segment());
     const std::uint64_t used = file_->size();
     const std::uint64_t room = segment_bytes_ > used ? segment_bytes_ - used : 0;
     std::size_t bytes = whole_frames(frames, room).bytes;
     if (bytes == 0 && next_ != segments_.back().first) {
-      ENGRAM_TRY(rotate());
+      ENGRAM_TRY(begin_segment());
       continue;
     }
     if (bytes == 0) bytes = first_frame_bytes(frames);
@@ -100,45 +162,52 @@ Status SegmentWriter::append(std::string_view& frames) {
 Status SegmentWriter::append_run(std::string_view& frames, std::size_t bytes) {
   const std::uint64_t start = file_->size();
   Status appended = file_->append(as_span(frames.substr(0, bytes)));
-  if (!appended && appended.error().code != ErrorCode::kNoSpace) {
-    return final_failure(std::move(appended.error()));
-  }
   const FrameRun run = whole_frames(frames, file_->size() - start);
-  if (!appended) {
-    // What is left of the next frame would be damage once frames follow it.
-    if (Status cut = file_->truncate(start + run.bytes); !cut) {
-      return final_failure(std::move(cut.error()));
-    }
-  }
   frames.remove_prefix(run.bytes);
   next_ += run.count;
-  segments_.back().bytes = file_->size();
+  segments_.back().bytes = start + run.bytes;
+  // At once, because a process that ends now should leave no torn tail; else before the next frame.
+  if (!appended) {
+    [[maybe_unused]] const Status trimmed = trim();
+  }
   return appended;
 }
 
-Status SegmentWriter::sync() {
+/// Cuts off what was written of a frame: it would be damage once frames follow it.
+Status SegmentWriter::trim() {
+  const std::uint64_t whole = segments_.back().bytes;
+  if (file_->size() == whole) return {};
+  return file_->truncate(whole);
+}
+
+Status SegmentWriter::sync_frames() {
+  ENGRAM_TRY(secure());
   if (synced_ == written()) return {};
-  ENGRAM_TRY(sync_file(*file_));
+  Status synced = sync_file(*file_);
+  failed_ = !synced;
+  if (failed_) return synced;
   synced_ = written();
   return {};
 }
 
 Status SegmentWriter::sync_file(WritableFile& file) {
   ++syncs_;
-  if (Status synced = file.sync(); !synced) return final_failure(std::move(synced.error()));
-  return {};
+  return file.sync();
 }
 
-Status SegmentWriter::rotate() {
+Status SegmentWriter::begin_segment() {
+  ENGRAM_TRY(secure());
   if (file_ != nullptr) {
+    ENGRAM_TRY(trim());
     if (next_ == segments_.back().first) return {};
-    ENGRAM_TRY(sync());
+    ENGRAM_TRY(sync_frames());
     file_.reset();
   }
   return start_segment();
 }
 
 void SegmentWriter::remove_before(Lsn lsn) {
+  covered_ = std::max(covered_, lsn);
   // Oldest first: what a crash leaves has no gap.
   while (segments_.size() > 1 && segments_[1].first <= lsn) {
     if (!files_.disk().remove(files_.segment_path(segments_.front().first))) return;

@@ -13,17 +13,20 @@
 
 namespace engram {
 
-/// One thread at a time. Errors of all members: after kNoSpace the same may be tried again; after
-/// kIo the writer must not be used any more.
+/// One thread at a time. Errors of all members: kIo after a sync of frames has failed, which is
+/// final. Everything else may pass, and the same may be tried again: kNoSpace, kUnavailable.
 class SegmentWriter {
  public:
-  /// Starts a segment at `next`, behind those that are there. `segment_bytes`: where a segment
-  /// ends, unless a single frame is larger.
-  static Result<std::unique_ptr<SegmentWriter>> open(const StoreFiles& files, Lsn next,
-                                                     std::uint64_t segment_bytes);
+  /// Will write from frame `next` on, behind the segments that are there. `segment_bytes`: where a
+  /// segment ends, unless a single frame is larger. Touches no file.
+  SegmentWriter(const StoreFiles& files, Lsn next, std::uint64_t segment_bytes)
+      : files_(files), segment_bytes_(segment_bytes), next_(next) {}
 
-  /// Writes whole frames and takes them off the front of `frames`: all, or on kNoSpace those for
-  /// which there was room.
+  /// Has a segment that frames can be appended to. The others do this, too.
+  Status start();
+
+  /// Writes whole frames and takes them off the front of `frames`: all, or after an error those
+  /// that were written.
   Status append(std::string_view& frames);
 
   /// Returns when what was appended is on the disk.
@@ -37,6 +40,7 @@ class SegmentWriter {
   void remove_before(Lsn lsn);
 
   [[nodiscard]] Lsn written() const noexcept { return next_ - 1; }
+  /// Before start() has succeeded nobody knows: 0.
   [[nodiscard]] Lsn synced() const noexcept { return synced_; }
 
   /// Of all segments.
@@ -51,21 +55,31 @@ class SegmentWriter {
     std::uint64_t bytes;
   };
 
-  SegmentWriter(const StoreFiles& files, Lsn next, std::uint64_t segment_bytes)
-      : files_(files), segment_bytes_(segment_bytes), next_(next), synced_(next - 1) {}
-
+  Status told(Status outcome) const;
+  Status make_ready();
+  Status secure();
   Status adopt_segments();
   Status secure_newest();
+  Status rewrite_newest();
   Status start_segment();
+  Status find_newest();
+  Status append_frames(std::string_view& frames);
   Status append_run(std::string_view& frames, std::size_t bytes);
+  Status trim();
+  Status sync_frames();
+  Status begin_segment();
   Status sync_file(WritableFile& file);
 
   const StoreFiles& files_;
   const std::uint64_t segment_bytes_;
   std::vector<Segment> segments_;       // ascending; the last is written to if file_ is set
-  std::unique_ptr<WritableFile> file_;  // null after a new segment could not be begun
+  std::unique_ptr<WritableFile> file_;  // null as long as a new segment could not be begun
   Lsn next_;                            // of the next frame to be written
-  Lsn synced_;
+  Lsn synced_ = 0;
+  Lsn covered_ = 0;          // frames before this one are not needed any more
+  bool secured_ = false;     // what others have written is on the disk
+  bool distrusted_ = false;  // the system says that the newest of it is, and may be wrong
+  bool failed_ = false;      // for ever
   std::uint64_t syncs_ = 0;
 };
 

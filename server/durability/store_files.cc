@@ -27,6 +27,12 @@ std::optional<Lsn> segment_lsn(std::string_view name) {
   return lsn && *lsn != 0 && *lsn <= kLargestLsn ? lsn : std::nullopt;
 }
 
+bool holds_store(const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == kSnapshotName || segment_lsn(name).has_value();
+  });
+}
+
 Result<std::unique_ptr<StoreFiles>> StoreFiles::open(FileSystem& disk, std::string directory) {
   auto files = inspect(disk, std::move(directory));
   if (!files) return files;

@@ -32,6 +32,9 @@ inline constexpr std::string_view kUnfinishedSegmentName = "journal.tmp";
 /// The LSN in the name of a segment; nothing if it is the name of another file.
 std::optional<Lsn> segment_lsn(std::string_view name);
 
+/// Whether a directory with files of these names holds a store.
+bool holds_store(const std::vector<std::string>& names);
+
 /// Threads: the const members are for any; the others are for one at a time.
 class StoreFiles {
  public:

@@ -151,16 +151,38 @@ void Persistence::set_policy(FsyncPolicy policy) {
   });
 }
 
-/// A snapshot may show what a transaction has done so far, so it needs all of its frame.
-void Persistence::sync(std::function<void(const Result<Lsn>&)> done) {
-  outside_transaction([this, done = std::move(done)] {
+/// While the journal cannot be written no command changes anything: a snapshot that is taken then
+/// shows no part of any frame. Names such a time; nothing if it is none.
+std::optional<std::uint64_t> Persistence::standstill() const {
+  const std::uint64_t recoveries = journal_->recoveries();  // first: health may come back now
+  return health() ? std::nullopt : std::optional(recoveries);
+}
+
+/// A snapshot may show parts of the frames from `first` on, so it needs all of them; also of what a
+/// transaction has done so far. `done` is told of the last one. If the snapshot began in a
+/// `standstill` that lasts, only erasures of keys that have expired were recorded since. It has
+/// these keys or not; a reader finds them expired.
+void Persistence::sync(Lsn first, std::optional<std::uint64_t> standstill,
+                       std::function<void(const Result<Lsn>&)> done) {
+  outside_transaction([this, first, standstill, done = std::move(done)] {
     journal_->seal();
+    const bool stood_still = standstill && standstill == this->standstill();
+    if (stood_still || journal_->last() < first) return done(first - 1);
     journal_->sync_soon();
     waiting_syncs_.push_back({journal_->last(), done});
   });
 }
 
+void Persistence::log_health() {
+  const Status health = journal_->health();
+  if (was_healthy_ == health.has_value()) return;
+  was_healthy_ = health.has_value();
+  if (was_healthy_) return log_info("the journal is written again: writes are accepted");
+  log_error("cannot write the journal, writes are refused: " + health.error().message);
+}
+
 Lsn Persistence::poll() {
+  log_health();
   if (!waiting_syncs_.empty()) {
     const Status health = journal_->health();
     for (auto& waiting : std::exchange(waiting_syncs_, {})) {
@@ -176,15 +198,20 @@ Lsn Persistence::poll() {
   return answerable;
 }
 
-Status Persistence::save(std::function<void(const Status&)> done) {
+Status Persistence::save(std::function<void(const Status&)> done, std::string directory) {
   if (saving_) return fail(ErrorCode::kAlreadyExists, "Background save already in progress");
   ENGRAM_TRY(soundness());
-  ENGRAM_TRY(health());
   saving_ = true;
   saving_since_ms_ = last_attempt_ms_ = unix_time_ms();
+  save_directory_ = std::move(directory);
   waiting_for_save_.push_back(std::move(done));
   if (verifier_ == nullptr) start_save();
   return {};
+}
+
+void Persistence::save_in_turn(std::function<void(const Status&)> done) {
+  if (saving_) return waiting_for_turn_.push_back(std::move(done));
+  if (const Status started = save(done); !started) done(started);
 }
 
 /// A new segment begins where the snapshot does, so that all before can be removed. What was
@@ -197,8 +224,8 @@ void Persistence::start_save() {
 void Persistence::rotate_and_save() {
   journal_->seal();
   const Lsn replay_from = journal_->last() + 1;
-  journal_->rotate();
-  applying_.after([this, replay_from] {
+  if (save_directory_.empty()) journal_->rotate();
+  applying_.after([this, replay_from, standstill = standstill()] {
     if (Status sound = soundness(); !sound) {
       return end_save({.status = std::move(sound)}, replay_from);
     }
@@ -207,8 +234,10 @@ void Persistence::rotate_and_save() {
             .keyspace = environment_.keyspace,
             .files = *files_,
             .loop = environment_.loop,
-            .sync_journal = [this](auto done) { sync(std::move(done)); },
+            .sync_journal = [this, replay_from, standstill](
+                                auto done) { sync(replay_from, standstill, std::move(done)); },
             .replay_from = replay_from,
+            .copy_directory = save_directory_,
         },
         [this, replay_from](const SnapshotJob::Outcome& outcome) {
           end_save(outcome, replay_from);
@@ -219,6 +248,18 @@ void Persistence::rotate_and_save() {
 void Persistence::end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from) {
   job_.reset();
   saving_ = false;
+  if (save_directory_.empty()) {
+    end_own_save(outcome, replay_from);
+  } else if (outcome.status) {
+    log_info("copied the store to " + save_directory_);
+  } else {
+    log_error("no copy of the store: " + outcome.status.error().message);
+  }
+  for (const auto& done : std::exchange(waiting_for_save_, {})) done(outcome.status);
+  for (auto& done : std::exchange(waiting_for_turn_, {})) save_in_turn(std::move(done));
+}
+
+void Persistence::end_own_save(const SnapshotJob::Outcome& outcome, Lsn replay_from) {
   last_save_status_ = outcome.status;
   const std::int64_t now_ms = unix_time_ms();
   if (outcome.status) {
@@ -234,7 +275,6 @@ void Persistence::end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from)
     retry_ms_ = std::clamp(2 * retry_ms_, kFirstRetryMs, kLastRetryMs);
     log_error("no snapshot: " + outcome.status.error().message);
   }
-  for (const auto& done : std::exchange(waiting_for_save_, {})) done(outcome.status);
 }
 
 bool Persistence::is_due(const SnapshotRules& rules) const {
@@ -287,7 +327,9 @@ Status Persistence::close() {
   for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
     collection->set_change_sink(nullptr);
   }
-  return journal_->close();
+  Status closed = journal_->close();
+  const bool is_saved = journal_->last() <= last_save_lsn_;
+  return is_saved ? Status{} : closed;
 }
 
 }  // namespace engram

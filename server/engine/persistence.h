@@ -111,14 +111,19 @@ class Persistence final : public ChangeSink {
   /// next poll().
   [[nodiscard]] bool holds_answers() const noexcept { return holds_answers_; }
 
-  /// Fails while changes cannot be kept; asked before every command that writes.
+  /// Fails while changes cannot be kept, as Journal::health(); asked before every command that
+  /// writes.
   [[nodiscard]] Status health() const { return journal_->health(); }
 
   void set_policy(FsyncPolicy policy);
 
-  /// Takes a snapshot and calls `done` when it is in its place. Errors, at once: kAlreadyExists if
-  /// one is being taken, kDataLoss if something that was loaded is damaged, those of health().
-  Status save(std::function<void(const Status&)> done);
+  /// Takes a snapshot and calls `done` when it is in its place; also while health() fails. Unless
+  /// `directory` is empty, it copies the store into that directory instead, which has none and is a
+  /// store of its own then. Errors, at once: kAlreadyExists if a snapshot is being taken, kDataLoss
+  /// if something that was loaded is damaged.
+  Status save(std::function<void(const Status&)> done, std::string directory = {});
+  /// The same after the snapshot that is being taken, if there is one. Every error goes to `done`.
+  void save_in_turn(std::function<void(const Status&)> done);
   [[nodiscard]] bool is_saving() const noexcept { return saving_; }
 
   /// To be called now and then: takes a snapshot if a rule says so.
@@ -131,7 +136,7 @@ class Persistence final : public ChangeSink {
 
   [[nodiscard]] PersistenceFacts facts();
 
-  /// Has everything on disk, whatever the policy.
+  /// Has everything on disk, in the journal or in the last snapshot, whatever the policy.
   Status close();
 
  private:
@@ -141,10 +146,14 @@ class Persistence final : public ChangeSink {
   void mark_damaged(SectionOwner owner, const std::string& reason);
   [[nodiscard]] Status soundness() const;
   void outside_transaction(std::function<void()> action);
-  void sync(std::function<void(const Result<Lsn>&)> done);
+  [[nodiscard]] std::optional<std::uint64_t> standstill() const;
+  void sync(Lsn first, std::optional<std::uint64_t> standstill,
+            std::function<void(const Result<Lsn>&)> done);
+  void log_health();
   void start_save();
   void rotate_and_save();
   void end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from);
+  void end_own_save(const SnapshotJob::Outcome& outcome, Lsn replay_from);
   [[nodiscard]] bool is_due(const SnapshotRules& rules) const;
 
   const Environment environment_;
@@ -162,8 +171,10 @@ class Persistence final : public ChangeSink {
   std::vector<std::function<void()>> after_transaction_;
   bool holds_answers_ = true;
   std::unique_ptr<SnapshotJob> job_;
-  bool saving_ = false;  // asked for; the job may have to wait for the verifier
+  bool saving_ = false;         // asked for; the job may have to wait for the verifier
+  std::string save_directory_;  // where to; empty: the store's own
   std::vector<std::function<void(const Status&)>> waiting_for_save_;
+  std::vector<std::function<void(const Status&)>> waiting_for_turn_;  // of the next
   std::int64_t saving_since_ms_ = 0;
   std::int64_t last_save_ms_ = 0;
   std::int64_t last_attempt_ms_ = 0;
@@ -172,6 +183,7 @@ class Persistence final : public ChangeSink {
   Status last_save_status_;
   std::uint64_t snapshot_bytes_ = 0;
   Lsn last_save_lsn_ = 0;  // the newest frame when it began
+  bool was_healthy_ = true;
   std::uint64_t replayed_frames_ = 0;
   std::unique_ptr<Journal> journal_;
 };

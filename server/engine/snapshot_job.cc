@@ -2,13 +2,16 @@
 #include "server/engine/snapshot_job.h"
 
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "server/durability/change.h"
+#include "server/durability/journal_copy.h"
 #include "server/durability/snapshot_file.h"
 #include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
+#include "server/runtime/process.h"
 #include "server/runtime/thread_traits.h"
 
 namespace engram {
@@ -34,6 +37,18 @@ class ChangeText final : public ChangeSink {
   std::string& out_;
 };
 
+/// What is left of a copy would be taken for a store that has lost its beginning.
+void remove_store(const StoreFiles& files) {
+  FileSystem& disk = files.disk();
+  std::vector<std::string> paths = {files.snapshot_path()};
+  if (const auto segments = files.segments()) {
+    for (const Lsn first : *segments) paths.push_back(files.segment_path(first));
+  }
+  for (const std::string& path : paths) {
+    [[maybe_unused]] const Status removed = disk.remove(path);
+  }
+}
+
 /// Passes on until it is told to stop.
 class StoppableWriter final : public SectionWriter {
  public:
@@ -56,18 +71,24 @@ class StoppableWriter final : public SectionWriter {
 SnapshotJob::SnapshotJob(Context context, std::function<void(const Outcome&)> done)
     : context_(std::move(context)), begun_ms_(context_.keyspace.now_ms()) {
   list_collections();
-  thread_ = std::thread([this, done = std::move(done)] {
-    name_this_thread("snapshot");
-    prefer_background();
-    const auto outcome = std::make_shared<const Outcome>(write());
-    collections_.clear();  // here: freeing one that was dropped meanwhile takes long
-    context_.loop.post([done, outcome] { done(*outcome); });
-  });
+  try {
+    thread_ = std::thread([this, done] {
+      name_this_thread("snapshot");
+      prefer_background();
+      const auto outcome = std::make_shared<const Outcome>(write());
+      collections_.clear();  // here: freeing one that was dropped meanwhile takes long
+      context_.loop.post([done, outcome] { done(*outcome); });
+    });
+  } catch (const std::system_error& error) {
+    context_.loop.post([done, reason = std::string(error.what())] {
+      done({.status = fail(ErrorCode::kResourceExhausted, "cannot start a thread: " + reason)});
+    });
+  }
 }
 
 SnapshotJob::~SnapshotJob() {
   cancelled_.store(true);
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void SnapshotJob::list_collections() {
@@ -86,7 +107,43 @@ void SnapshotJob::list_collections() {
 }
 
 SnapshotJob::Outcome SnapshotJob::write() {
-  auto writer = SnapshotWriter::create(context_.files);
+  return context_.copy_directory.empty() ? write_to(context_.files) : write_copy();
+}
+
+/// A journal that begins where the snapshot has to be replayed from makes a store of it.
+SnapshotJob::Outcome SnapshotJob::write_copy() {
+  const auto target = open_target();
+  if (!target) return {.status = tl::unexpected(target.error())};
+  Outcome outcome = write_to(**target);
+  if (!outcome.status) remove_store(**target);
+  return outcome;
+}
+
+/// An existing directory that holds no store.
+Result<std::unique_ptr<StoreFiles>> SnapshotJob::open_target() {
+  const auto path = directory_path(context_.copy_directory);
+  if (!path) {
+    return fail(ErrorCode::kIo,
+                "cannot save to " + context_.copy_directory + ": " + path.error().message);
+  }
+  if (*path == context_.files.directory()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the store is in " + *path + "; without TO it is saved there");
+  }
+  FileSystem& disk = context_.files.disk();
+  auto target = StoreFiles::open(disk, *path);
+  if (!target) return target;
+  const auto names = disk.list(*path);
+  if (!names) return tl::unexpected(names.error());
+  if (holds_store(*names)) {
+    return fail(ErrorCode::kAlreadyExists, *path + " holds a store already");
+  }
+  (*target)->set_id(random_id());
+  return target;
+}
+
+SnapshotJob::Outcome SnapshotJob::write_to(const StoreFiles& files) {
+  auto writer = SnapshotWriter::create(files);
   if (!writer) return {.status = tl::unexpected(std::move(writer.error()))};
   Status status = save_strings(**writer);
   for (const Named& named : collections_) {
@@ -95,6 +152,9 @@ SnapshotJob::Outcome SnapshotJob::write() {
   (*writer)->set_owner(kStoreOwner);
   if (status) status = save_text(**writer, kCollectionsSection, collection_changes_);
   if (status) status = save_counters(**writer);
+  if (status && &files != &context_.files) {
+    status = copy_journal(context_.files, context_.replay_from, journal_reaches_, files);
+  }
   if (!status) return {.status = std::move(status)};
   const auto bytes = (*writer)->publish(context_.replay_from, begun_ms_);
   if (!bytes) return {.status = tl::unexpected(bytes.error())};
@@ -150,6 +210,7 @@ Status SnapshotJob::save_counters(SnapshotWriter& writer) {
   erase_expired();
   const Result<Lsn> synced = sync_journal();
   if (!synced) return tl::unexpected(synced.error());
+  journal_reaches_ = *synced;
   return write_counters(writer,
                         {.next_collection_id = next_collection_id_, .journal_reaches = *synced});
 }

@@ -41,9 +41,11 @@ class SnapshotJob {
     /// Every change of a frame before this one has been carried out; those from it on may be in the
     /// snapshot or not.
     Lsn replay_from;
+    /// Where to copy the store to instead; empty: the snapshot becomes that of the store.
+    std::string copy_directory = {};
   };
 
-  /// Begins. `done` is called on the loop, unless that ends first.
+  /// Begins. `done` is called on the loop, some time later, unless that ends first.
   SnapshotJob(Context context, std::function<void(const Outcome&)> done);
 
   /// Waits for its thread, which gives up if it has not ended; `loop` was closed then. An
@@ -57,6 +59,9 @@ class SnapshotJob {
 
   void list_collections();
   Outcome write();
+  Outcome write_copy();
+  Outcome write_to(const StoreFiles& files);
+  Result<std::unique_ptr<StoreFiles>> open_target();
   Status save_strings(SnapshotWriter& writer);
   std::uint64_t take_strings(std::uint64_t cursor, std::string& out);
   Status save_collection(const Named& named, SnapshotWriter& writer);
@@ -70,6 +75,7 @@ class SnapshotJob {
   std::vector<Named> collections_;
   std::string collection_changes_;  // that make them
   std::uint64_t next_collection_id_ = 0;
+  Lsn journal_reaches_ = 0;
   std::atomic<bool> cancelled_ = false;
   std::thread thread_;
 };

@@ -383,7 +383,7 @@ TEST_CASE("durability/journal: what found room on a full disk is synced and answ
 
 TEST_CASE("durability/journal: a disk that stays full is reported at the end") {
   StoreFixture store;
-  store.open(1, FsyncPolicy::kNo);
+  store.open(1, FsyncPolicy::kNo, {.retry_after = kAtOnce});
   store.disk.set_space(0);
   store.set("a");
   const Status closed = store.journal->close();
@@ -405,27 +405,6 @@ TEST_CASE("durability/journal: a failed sync is final") {
   REQUIRE_FALSE(closed);
   CHECK(closed.error().code == ErrorCode::kIo);
   CHECK(store.disk.operations() == operations);
-}
-
-TEST_CASE("durability/journal: a failed write, or one that cannot be taken back, is final") {
-  for (const bool no_space : {false, true}) {
-    CAPTURE(no_space);
-    StoreFixture store;
-    store.open();
-    const std::uint64_t next = store.disk.operations() + 1;
-    store.disk.fail_at(next, no_space ? ErrorCode::kNoSpace : ErrorCode::kIo, 5);
-    if (no_space) store.disk.fail_at(next + 1, ErrorCode::kNoSpace);  // the truncation
-    store.set("a");
-    store.journal->answerable();
-    store.wake_ups.await([&] { return !store.journal->health(); });
-    CHECK(store.journal->health().error().code == ErrorCode::kIo);
-    CHECK(store.journal->answerable() == 0);
-    REQUIRE_FALSE(store.journal->close());
-    const auto replayed = replay(*store.files);
-    REQUIRE(replayed);
-    CHECK(replayed->end.torn);
-    CHECK(replayed->frames.empty());
-  }
 }
 
 TEST_CASE("durability/journal: what a process wrote and did not sync is synced by the next") {

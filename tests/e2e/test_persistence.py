@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeping data as its user meets it: restarts, snapshots, the order and the time of answers."""
 
+import resource
 import signal
 import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -215,6 +217,86 @@ def test_shutdown_save(start, reopen):
         live.wait_until(
             lambda: info(wire)["snapshot_verification"] == "verified", "it has been verified"
         )
+
+
+def fill_for_a_while(wire):
+    """So much that a snapshot of it is not taken at once."""
+    for number in range(200):
+        wire.send("SET", number, b"x" * 100_000)
+    assert [wire.read() for _ in range(200)] == ["OK"] * 200
+
+
+def test_shutdown_save_amid_a_snapshot(start, reopen):
+    server = start()
+    with server.wire() as wire:
+        fill_for_a_while(wire)
+        wire.send("BGSAVE")
+        wire.send("SHUTDOWN", "SAVE")
+        assert wire.read() == "Background saving started"
+        assert wire.is_closed()
+    assert server.wait() == 0
+    again = reopen(server)
+    with again.wire() as wire:
+        assert wire.call("DBSIZE") == 200
+        assert info(wire)["journal_replayed_frames"] == "0"
+
+
+def test_a_signal_amid_a_snapshot_ends_the_server(start, reopen):
+    server = start("--fsync", "no")
+    with server.wire() as wire:
+        assert wire.call("CONFIG", "SET", "save", "3600 1") == "OK"
+        fill_for_a_while(wire)
+        assert wire.call("BGSAVE") == "Background saving started"
+    server.end()
+    with reopen(server).wire() as wire:
+        assert wire.call("DBSIZE") == 200
+
+
+def test_a_copy_is_a_store_of_its_own(start, tmp_path):
+    server = start()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with server.wire() as wire:
+        fill(wire)
+        assert wire.call("VSAVE", "TO", copy) == "OK"
+        assert wire.call("VSAVE", "TO", copy) == f"ERR {copy} holds a store already"
+        assert "without TO" in wire.call("VSAVE", "TO", server.folder)
+        assert wire.call("VSAVE", "TO") == "ERR syntax error"
+        assert info(wire)["rdb_changes_since_last_save"] == "3", "it was not saved where it is"
+    checked = live.run_engram("check", copy)
+    assert checked.returncode == 0, checked.stdout
+    backup = live.Server(copy)
+    assert_filled(backup)
+    backup.end()
+    assert_filled(server)
+
+
+def test_descriptors_that_ran_out_cost_no_restart(start):
+    server = start()
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    with server.wire() as wire:
+        assert wire.call("SET", "a", "1") == "OK"
+        used = max(int(fd.name) for fd in Path(f"/proc/{server.process.pid}/fd").iterdir()) + 1
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (used, limits[1]))
+        assert "Too many open files" in wire.call("VSAVE")
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+        live.wait_until(lambda: wire.call("SET", "b", "2") == "OK", "writes are accepted")
+        assert wire.call("VSAVE") == "OK"
+
+
+def test_a_directory_that_was_made_again(start, reopen):
+    server = start()
+    with server.wire() as wire:
+        fill(wire)
+        for file in server.folder.iterdir():
+            if file.name != "log":
+                file.unlink()
+        live.wait_until(lambda: wire.call("VSAVE") == "OK", "it is saved anew")
+        live.wait_until(lambda: wire.call("SET", "b", "2") == "OK", "writes are accepted")
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    again = reopen(server)
+    assert_filled(again)
 
 
 def test_configuration(start):

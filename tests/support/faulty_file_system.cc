@@ -2,6 +2,8 @@
 #include "tests/support/faulty_file_system.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -12,11 +14,6 @@ namespace engram::test {
 namespace {
 
 constexpr std::size_t kSectorBytes = 512;
-
-tl::unexpected<Error> injected(ErrorCode code) {
-  return fail(code, code == ErrorCode::kNoSpace ? "No space left on device (injected)"
-                                                : "Input/output error (injected)");
-}
 
 std::span<const std::byte> span_of(std::string_view text) {
   return std::as_bytes(std::span(text));
@@ -55,8 +52,9 @@ class FaultyFileSystem::File final : public WritableFile {
     }
     const auto fault = disk_.take_fault();
     node_->sync_failed = node_->sync_failed || fault || disk_.fail_syncs_;
-    if (fault) return injected(fault->code);
-    if (disk_.stopped_ || disk_.fail_syncs_) return injected(ErrorCode::kIo);
+    if (fault && node_->kept > 0) disk_.failed_sync_ = path_;
+    if (fault) return injected(*fault);
+    if (disk_.stopped_ || disk_.fail_syncs_) return injected({});
     if (node_->sync_failed) return {};
     node_->kept = real_->size();
     node_->on_disk.reset();
@@ -66,8 +64,8 @@ class FaultyFileSystem::File final : public WritableFile {
   Status truncate(std::uint64_t size) override {
     const std::lock_guard lock(disk_.mutex_);
     ENGRAM_TRY(disk_.begin());
-    if (const auto fault = disk_.take_fault()) return injected(fault->code);
-    if (disk_.stopped_) return injected(ErrorCode::kIo);
+    if (const auto fault = disk_.take_fault()) return injected(*fault);
+    if (disk_.stopped_) return injected({});
     disk_.note_cut(path_, *node_, size);
     return real_->truncate(size);
   }
@@ -83,12 +81,25 @@ class FaultyFileSystem::File final : public WritableFile {
 
 void FaultyFileSystem::fail_at(std::uint64_t operation, ErrorCode code, std::size_t appended) {
   const std::lock_guard lock(mutex_);
-  faults_[operation] = {code, appended, std::nullopt};
+  faults_[operation] = {.code = code, .appended = appended, .bit = std::nullopt};
+}
+
+void FaultyFileSystem::fail_with(std::uint64_t operation, int error, std::size_t appended) {
+  const std::lock_guard lock(mutex_);
+  faults_[operation] = {.code = error == ENOSPC ? ErrorCode::kNoSpace : ErrorCode::kIo,
+                        .appended = appended,
+                        .bit = std::nullopt,
+                        .error = error};
+}
+
+void FaultyFileSystem::fail_reading_with(std::uint64_t reading, int error) {
+  const std::lock_guard lock(mutex_);
+  reading_faults_[reading] = {.appended = 0, .bit = std::nullopt, .error = error};
 }
 
 void FaultyFileSystem::flip_bit_at(std::uint64_t operation, std::uint64_t bit) {
   const std::lock_guard lock(mutex_);
-  faults_[operation] = {ErrorCode::kIo, 0, bit};
+  faults_[operation] = {.appended = 0, .bit = bit};
 }
 
 void FaultyFileSystem::stop_at(std::uint64_t operation, std::uint64_t seed) {
@@ -138,9 +149,48 @@ std::uint64_t FaultyFileSystem::syncs() const {
   return syncs_;
 }
 
+std::uint64_t FaultyFileSystem::readings() const {
+  const std::lock_guard lock(mutex_);
+  return readings_;
+}
+
+std::string FaultyFileSystem::failed_sync() const {
+  const std::lock_guard lock(mutex_);
+  return failed_sync_;
+}
+
+tl::unexpected<Error> FaultyFileSystem::injected(const Fault& fault) {
+  const int error = fault.error != 0                    ? fault.error
+                    : fault.code == ErrorCode::kNoSpace ? ENOSPC
+                                                        : EIO;
+  return fail(fault.code, std::string(std::strerror(error)) + " (injected)");
+}
+
+Status FaultyFileSystem::begin_reading() {
+  const std::lock_guard lock(mutex_);
+  const auto fault = reading_faults_.find(++readings_);
+  if (fault == reading_faults_.end()) return {};
+  return injected(reading_faults_.extract(fault).mapped());
+}
+
+Result<std::unique_ptr<ReadableFile>> FaultyFileSystem::open_for_reading(const std::string& path) {
+  ENGRAM_TRY(begin_reading());
+  return real_.open_for_reading(path);
+}
+
+Result<std::vector<std::string>> FaultyFileSystem::list(const std::string& directory) {
+  ENGRAM_TRY(begin_reading());
+  return real_.list(directory);
+}
+
+Result<std::unique_ptr<DirectoryLock>> FaultyFileSystem::lock(const std::string& path) {
+  ENGRAM_TRY(begin_reading());
+  return real_.lock(path);
+}
+
 // Counts the operation. The one that stops the world goes on to decide what of it is still done.
 Status FaultyFileSystem::begin() {
-  if (stopped_) return injected(ErrorCode::kIo);
+  if (stopped_) return injected({});
   stopped_ = stop_at_ == ++operations_;
   return {};
 }
@@ -155,15 +205,15 @@ Status FaultyFileSystem::append(WritableFile& file, std::span<const std::byte> b
   ENGRAM_TRY(begin());
   if (stopped_) {
     [[maybe_unused]] const Status part = file.append(bytes.first(up_to(stop_rng_, bytes.size())));
-    return injected(ErrorCode::kIo);
+    return injected({});
   }
   if (const auto fault = take_fault()) {
     ENGRAM_TRY(file.append(bytes.first(std::min(fault->appended, bytes.size()))));
-    return injected(fault->code);
+    return injected(*fault);
   }
   if (space_ && bytes.size() > *space_) {
     ENGRAM_TRY(file.append(bytes.first(std::exchange(*space_, 0))));
-    return injected(ErrorCode::kNoSpace);
+    return injected({.code = ErrorCode::kNoSpace});
   }
   if (space_) *space_ -= bytes.size();
   const auto flip = faults_.find(operations_);
@@ -177,24 +227,24 @@ Status FaultyFileSystem::append(WritableFile& file, std::span<const std::byte> b
 Result<std::unique_ptr<WritableFile>> FaultyFileSystem::create(const std::string& path) {
   const std::lock_guard lock(mutex_);
   ENGRAM_TRY(begin());
-  if (const auto fault = take_fault()) return injected(fault->code);
-  if (space_ == 0U) return injected(ErrorCode::kNoSpace);
+  if (const auto fault = take_fault()) return injected(*fault);
+  if (space_ == 0U) return injected({.code = ErrorCode::kNoSpace});
   const bool done = !stopped_ || stop_rng_() % 2 == 0;
-  if (!done) return injected(ErrorCode::kIo);
+  if (!done) return injected({});
   NodePtr node = node_of(path);
   if (node != nullptr) note_cut(path, *node, 0);
   auto file = real_.create(path);
   if (!file) return file;
   if (node == nullptr) node = names_[path] = std::make_shared<Node>();
-  if (stopped_) return injected(ErrorCode::kIo);
+  if (stopped_) return injected({});
   return std::make_unique<File>(*this, path, std::move(node), std::move(*file));
 }
 
 Result<std::unique_ptr<WritableFile>> FaultyFileSystem::open_for_append(const std::string& path) {
   const std::lock_guard lock(mutex_);
   ENGRAM_TRY(begin());
-  if (const auto fault = take_fault()) return injected(fault->code);
-  if (stopped_) return injected(ErrorCode::kIo);
+  if (const auto fault = take_fault()) return injected(*fault);
+  if (stopped_) return injected({});
   auto file = real_.open_for_append(path);
   if (!file) return file;
   return std::make_unique<File>(*this, path, node_of(path), std::move(*file));
@@ -203,33 +253,33 @@ Result<std::unique_ptr<WritableFile>> FaultyFileSystem::open_for_append(const st
 Status FaultyFileSystem::rename(const std::string& from, const std::string& to) {
   const std::lock_guard lock(mutex_);
   ENGRAM_TRY(begin());
-  if (const auto fault = take_fault()) return injected(fault->code);
-  if (stopped_ && stop_rng_() % 2 == 0) return injected(ErrorCode::kIo);
+  if (const auto fault = take_fault()) return injected(*fault);
+  if (stopped_ && stop_rng_() % 2 == 0) return injected({});
   const NodePtr node = node_of(from);
   forget_name(to);
   ENGRAM_TRY(real_.rename(from, to));
   names_[from] = nullptr;
   names_[to] = node;
-  if (stopped_) return injected(ErrorCode::kIo);
+  if (stopped_) return injected({});
   return {};
 }
 
 Status FaultyFileSystem::remove(const std::string& path) {
   const std::lock_guard lock(mutex_);
   ENGRAM_TRY(begin());
-  if (const auto fault = take_fault()) return injected(fault->code);
-  if (stopped_ && stop_rng_() % 2 == 0) return injected(ErrorCode::kIo);
+  if (const auto fault = take_fault()) return injected(*fault);
+  if (stopped_ && stop_rng_() % 2 == 0) return injected({});
   forget_name(path);
   ENGRAM_TRY(real_.remove(path));
-  if (stopped_) return injected(ErrorCode::kIo);
+  if (stopped_) return injected({});
   return {};
 }
 
 Status FaultyFileSystem::sync_directory(const std::string& directory) {
   const std::lock_guard lock(mutex_);
   ENGRAM_TRY(begin());
-  if (const auto fault = take_fault()) return injected(fault->code);
-  if (stopped_ || fail_syncs_) return injected(ErrorCode::kIo);
+  if (const auto fault = take_fault()) return injected(*fault);
+  if (stopped_ || fail_syncs_) return injected({});
   for (const auto& [path, node] : names_) {
     if (is_in(path, directory)) on_disk_[path] = node;
   }
@@ -339,6 +389,7 @@ void FaultyFileSystem::restart() {
 
 void FaultyFileSystem::forgive() {
   faults_.clear();
+  reading_faults_.clear();
   stop_at_.reset();
   stopped_ = false;
   space_.reset();

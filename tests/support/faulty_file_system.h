@@ -17,8 +17,8 @@
 namespace engram::test {
 
 /// Keeps files in real directories through another file system. It counts operations: create,
-/// open_for_append, append, sync, truncate, rename, remove and sync_directory, from 1; opening for
-/// reading, listing and locking are none. Any thread.
+/// open_for_append, append, sync, truncate, rename, remove and sync_directory, from 1. Opening for
+/// reading, listing and locking have numbers of their own, from 1. Any thread.
 class FaultyFileSystem final : public FileSystem {
  public:
   explicit FaultyFileSystem(FileSystem& real = posix_file_system()) : real_(real) {}
@@ -27,6 +27,10 @@ class FaultyFileSystem final : public FileSystem {
 
   /// The operation fails; an append has added `appended` bytes by then.
   void fail_at(std::uint64_t operation, ErrorCode code, std::size_t appended = 0);
+  /// The same with an error number of the system.
+  void fail_with(std::uint64_t operation, int error, std::size_t appended = 0);
+  /// Opening for reading, listing or locking fails.
+  void fail_reading_with(std::uint64_t reading, int error);
 
   /// The append writes one bit wrong, and reports success. `bit` counts from its first byte on.
   void flip_bit_at(std::uint64_t operation, std::uint64_t bit);
@@ -54,6 +58,9 @@ class FaultyFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t operations() const;
   /// Of files, done or failed.
   [[nodiscard]] std::uint64_t syncs() const;
+  [[nodiscard]] std::uint64_t readings() const;
+  /// The file whose sync was the last that a fault made fail, if that was not its first; or empty.
+  [[nodiscard]] std::string failed_sync() const;
 
   /// Leaves in the directories what a power loss could: for each file what was synced, and of the
   /// rest any part, with sectors missing; for each name what it stood for when its directory was
@@ -67,18 +74,12 @@ class FaultyFileSystem final : public FileSystem {
 
   Result<std::unique_ptr<WritableFile>> create(const std::string& path) override;
   Result<std::unique_ptr<WritableFile>> open_for_append(const std::string& path) override;
-  Result<std::unique_ptr<ReadableFile>> open_for_reading(const std::string& path) override {
-    return real_.open_for_reading(path);
-  }
+  Result<std::unique_ptr<ReadableFile>> open_for_reading(const std::string& path) override;
   Status rename(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
-  Result<std::vector<std::string>> list(const std::string& directory) override {
-    return real_.list(directory);
-  }
+  Result<std::vector<std::string>> list(const std::string& directory) override;
   Status sync_directory(const std::string& directory) override;
-  Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) override {
-    return real_.lock(path);
-  }
+  Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) override;
 
  private:
   class File;
@@ -96,12 +97,16 @@ class FaultyFileSystem final : public FileSystem {
   struct Fault {
     ErrorCode code = ErrorCode::kIo;
     std::size_t appended = 0;
-    std::optional<std::uint64_t> bit;
+    std::optional<std::uint64_t> bit = std::nullopt;
+    int error = 0;  // of the system; 0: one that goes with the code
   };
+
+  static tl::unexpected<Error> injected(const Fault& fault);
 
   // All with mutex_ held.
   Status begin();
   void forgive();
+  Status begin_reading();
   Status append(WritableFile& file, std::span<const std::byte> bytes);
   std::optional<Fault> take_fault();
   NodePtr node_of(const std::string& path);
@@ -116,6 +121,7 @@ class FaultyFileSystem final : public FileSystem {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::uint64_t, Fault> faults_;
+  std::map<std::uint64_t, Fault> reading_faults_;
   std::optional<std::uint64_t> stop_at_;
   std::mt19937_64 stop_rng_;
   bool stopped_ = false;
@@ -125,6 +131,8 @@ class FaultyFileSystem final : public FileSystem {
   std::uint64_t held_ = 0;
   std::uint64_t operations_ = 0;
   std::uint64_t syncs_ = 0;
+  std::uint64_t readings_ = 0;
+  std::string failed_sync_;
   Names names_;    // as they are
   Names on_disk_;  // as of the last sync of their directory
 };

@@ -273,13 +273,13 @@ Result<std::vector<Fact>> EmbeddedStore::diagnose(std::string_view index,
   });
 }
 
-Status EmbeddedStore::save() {
+Status EmbeddedStore::save(const std::string& directory) {
   Status outcome;
   ENGRAM_TRY(thread_->call(CommandKind::kNeutral, [&](Store& store, Deferred reply) {
     const auto promise = std::make_shared<Deferred>(std::move(reply));
     const Responder<void> responder = {.take = [&outcome](const Status& saved) { outcome = saved; },
                                        .finish = [promise](Lsn) { promise->reply_rendered({}); }};
-    if (const Status begun = start_snapshot(store, responder); !begun) {
+    if (const Status begun = start_snapshot(store, responder, directory); !begun) {
       responder.refuse(begun.error());
     }
   }));

@@ -99,8 +99,9 @@ class EmbeddedStore {
   Result<Tuning> tune(std::string_view index, const OptionList& options = {});
   Result<std::vector<Fact>> diagnose(std::string_view index, const OptionList& options = {});
 
-  /// Takes a snapshot and returns when it is in its place.
-  Status save();
+  /// Takes a snapshot and returns when it is in its place; or, unless `directory` is empty, copies
+  /// the store into that directory, which has none.
+  Status save(const std::string& directory = {});
   /// Ends the store once all calls have returned. Errors: those of Store::close. Idempotent.
   Status close();
 
