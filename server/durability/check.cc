@@ -62,7 +62,7 @@ class Examination {
 
   /// Whether a server would refuse to start, or to serve all of it.
   [[nodiscard]] bool damaged() const {
-    return foreign_ || snapshot_damaged_ || journal_missing_ || journal_short_ ||
+    return foreign_ || snapshot_damaged_ || journal_missing_ || journal_short_ || is_cut_off() ||
            (broken() && !findings_.broken->torn);
   }
 
@@ -80,13 +80,18 @@ class Examination {
     if (broken()) ENGRAM_TRY(cut_journal(files_, findings_, lines_));
     if (snapshot_damaged_) ENGRAM_TRY(cut_snapshot(files_, lines_));
     files.set_id(id_);
-    return complete_journal(files, journal_end(), needed_, lines_);
+    ENGRAM_TRY(complete_journal(files, journal_end(), needed_, lines_));
+    // Last: until now nothing of the journal's end is taken for a torn tail.
+    return is_cut_off() ? cut_synced_mark(files_, lines_) : Status{};
   }
 
   std::vector<std::string>& lines() { return lines_; }
 
  private:
   [[nodiscard]] bool broken() const { return findings_.broken.has_value(); }
+
+  /// Frames that were on disk cannot be replayed, whether they are damaged or not even there.
+  [[nodiscard]] bool is_cut_off() const { return journal_end() <= findings_.synced; }
 
   /// The first frame that cannot be replayed.
   [[nodiscard]] Lsn journal_end() const {
@@ -151,6 +156,10 @@ class Examination {
       lines_.push_back("the journal is missing: " + frames(replay_from_, std::nullopt) + kPartly);
       journal_missing_ = true;
     }
+    if (is_cut_off() && !broken() && !journal_missing_) {
+      lines_.push_back("the journal ends before " + frames(journal_end(), findings_.synced) +
+                       ", which " + std::string(kSyncedName) + " says were on disk");
+    }
     if (journal_end() <= needed_) {
       lines_.push_back("the snapshot is not whole without the journal up to frame " +
                        std::to_string(needed_) + ": it was taken while these were written");
@@ -171,10 +180,14 @@ class Examination {
     if (!names) return tl::unexpected(names.error());
     for (const std::string& name : *names) {
       if (name == kLockName || name == kSnapshotName || segment_lsn(name)) continue;
-      lines_.push_back(name + (name == kUnfinishedSnapshotName || name == kUnfinishedSegmentName
-                                   ? ": a file that was not finished; a server removes it"
-                               : name.ends_with(".cut") ? ": cut out by a repair"
-                                                        : ": is no file of engram"));
+      const bool is_unfinished = name == kUnfinishedSnapshotName ||
+                                 name == kUnfinishedSegmentName || name == kUnfinishedSyncedName;
+      lines_.push_back(name +
+                       (is_unfinished ? ": a file that was not finished; a server removes it"
+                        : name == kSyncedName
+                            ? ": frames up to " + std::to_string(findings_.synced) + " were on disk"
+                        : name.ends_with(".cut") ? ": cut out by a repair"
+                                                 : ": is no file of engram"));
     }
     return {};
   }

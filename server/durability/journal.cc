@@ -72,6 +72,7 @@ Journal::Journal(std::unique_ptr<SegmentWriter> writer, Status started, Lsn next
       answered_(last_),
       counted_as_delayed_(last_),
       writer_(std::move(writer)),
+      stepped_(Clock::now()),
       durable_(writer_->synced()),
       policy_(policy),
       written_(last_),
@@ -235,13 +236,18 @@ Journal::Time Journal::deadline() const {
   if (policy_ == FsyncPolicy::kEverySec && unsynced_since_) {
     return *unsynced_since_ + options_.sync_after;
   }
-  return std::nullopt;
+  return writer_->is_noted() ? std::nullopt : Time(stepped_ + options_.note_after);
 }
 
 bool Journal::sync_is_due() const {
   if (closing_ || policy_ == FsyncPolicy::kAlways || sync_up_to_) return true;
   return policy_ == FsyncPolicy::kEverySec && unsynced_since_ &&
          Clock::now() - *unsynced_since_ >= options_.sync_after;
+}
+
+/// Not while there is work: it would wait, and frames that follow say themselves what is on disk.
+bool Journal::note_is_due() const {
+  return closing_ || (batch_.empty() && Clock::now() - stepped_ >= options_.note_after);
 }
 
 void Journal::take_buffer() {
@@ -297,6 +303,7 @@ void Journal::step(std::unique_lock<std::mutex>& lock) {
   const auto begun = Clock::now();
   take_buffer();
   const bool sync = sync_is_due();
+  const bool note = note_is_due();
   const Lsn remove_before = remove_before_;
   lock.unlock();
 
@@ -306,9 +313,11 @@ void Journal::step(std::unique_lock<std::mutex>& lock) {
   if (sync && (outcome || outcome.error().code != ErrorCode::kIo)) {
     if (Status synced = writer_->sync(); !synced) outcome = std::move(synced);
   }
+  if (note && outcome) writer_->note_synced();
 
   lock.lock();
-  if (batch_frames_ != 0) step_took_ = Clock::now() - begun;
+  stepped_ = Clock::now();
+  if (batch_frames_ != 0) step_took_ = stepped_ - begun;
   removed_before_ = remove_before;
   if (publish(std::move(outcome))) {
     lock.unlock();

@@ -50,6 +50,8 @@ struct JournalOptions {
   /// for that. Half a second is left for the disk to keep the promise of one.
   std::chrono::milliseconds sync_after{500};
   std::chrono::milliseconds hold_after{1000};
+  /// How long nothing has happened when it is noted what is on disk.
+  std::chrono::milliseconds note_after{1000};
   /// How long a disk that refuses is left alone; twice as long after each time, up to the second.
   std::chrono::milliseconds retry_after{200};
   std::chrono::milliseconds retry_at_last{1000};
@@ -137,6 +139,7 @@ class Journal {
   void await_work(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Time deadline() const;
   [[nodiscard]] bool sync_is_due() const;
+  [[nodiscard]] bool note_is_due() const;
   void take_buffer();
   Status write_batch();
   Status write_until(std::size_t end);
@@ -160,6 +163,7 @@ class Journal {
   std::string batch_;                          // taken out of buffer_
   std::uint64_t batch_frames_ = 0;             // in the last that was taken
   Clock::duration step_took_{};                // the last one that wrote something
+  Clock::time_point stepped_;                  // when the last one ended
   std::size_t done_ = 0;                       // bytes of batch_ that are written
   std::optional<std::size_t> batch_rotation_;  // a new segment begins at this byte of batch_
 

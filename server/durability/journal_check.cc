@@ -43,6 +43,8 @@ std::optional<JournalBreak> find_break(const std::vector<SegmentFindings>& segme
 }  // namespace
 
 Result<JournalFindings> examine_journal(const StoreFiles& files, StoreId& id, Lsn from) {
+  const auto mark = read_synced_mark(files);
+  if (!mark) return tl::unexpected(mark.error());
   const auto firsts = files.segments();
   if (!firsts) return tl::unexpected(firsts.error());
   JournalFindings findings;
@@ -54,7 +56,7 @@ Result<JournalFindings> examine_journal(const StoreFiles& files, StoreId& id, Ls
     const auto content = FileContent::read(**file);
     if (!content) return tl::unexpected(content.error());
     const std::string_view bytes = as_text(content->bytes());
-    auto end = scan_segment(bytes, first, newest, id, decode_all);
+    auto end = scan_segment(bytes, first, newest, *mark, id, decode_all);
     if (!end) {
       return fail(end.error().code, files.segment_path(first) + " " + end.error().message);
     }
@@ -62,6 +64,7 @@ Result<JournalFindings> examine_journal(const StoreFiles& files, StoreId& id, Ls
     findings.segments.push_back({first, bytes.size(), needed, *std::move(end)});
   }
   findings.broken = find_break(findings.segments, from);
+  findings.synced = mark->of(id);
   return findings;
 }
 

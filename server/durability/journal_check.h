@@ -32,6 +32,7 @@ struct JournalBreak {
 struct JournalFindings {
   std::vector<SegmentFindings> segments;
   std::optional<JournalBreak> broken;
+  Lsn synced = 0;  ///< the frames up to this one were on disk
 };
 
 /// Decodes every change of every frame. `from`: the first frame that is to be replayed. `id` as in

@@ -25,6 +25,9 @@ std::string frames(Lsn first, Lsn last) {
 
 Result<JournalEnd> read_journal(const StoreFiles& files, StoreId& id, Lsn from,
                                 const FrameVisitor& visit) {
+  // First: a journal that is being written is then seen to have what the note says.
+  const auto mark = read_synced_mark(files);
+  if (!mark) return tl::unexpected(mark.error());
   const auto firsts = files.segments();
   if (!firsts) return tl::unexpected(firsts.error());
   JournalEnd end;
@@ -50,7 +53,7 @@ Result<JournalEnd> read_journal(const StoreFiles& files, StoreId& id, Lsn from,
     const std::string_view bytes = as_text(content->bytes());
     const auto next_segment = std::next(segment);
     const bool newest = next_segment == firsts->end();
-    auto scanned = scan_segment(bytes, *segment, newest, id, visit_wanted);
+    auto scanned = scan_segment(bytes, *segment, newest, *mark, id, visit_wanted);
     if (!scanned) return fail(scanned.error().code, path + " " + scanned.error().message);
     if (scanned->kind == SegmentEnd::Kind::kDamaged) {
       return damage(files, path + " is damaged at offset " + std::to_string(scanned->offset) +
@@ -67,6 +70,11 @@ Result<JournalEnd> read_journal(const StoreFiles& files, StoreId& id, Lsn from,
     }
     // A snapshot may reach beyond a journal that was not synced.
     end.next = std::max(scanned->next, from);
+  }
+  if (end.next <= mark->of(id)) {
+    return damage(files, "the journal in " + files.directory() + " lacks " +
+                             frames(end.next, mark->of(id)) + ", which " +
+                             std::string(kSyncedName) + " says were on disk");
   }
   return end;
 }

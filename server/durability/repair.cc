@@ -90,6 +90,11 @@ Status cut_snapshot(const StoreFiles& files, std::vector<std::string>& lines) {
   return files.disk().sync_directory(files.directory());
 }
 
+Status cut_synced_mark(const StoreFiles& files, std::vector<std::string>& lines) {
+  ENGRAM_TRY(move_aside(files, files.synced_path(), lines));
+  return files.disk().sync_directory(files.directory());
+}
+
 Status complete_journal(StoreFiles& files, Lsn next, Lsn needed, std::vector<std::string>& lines) {
   const auto segments = files.segments();
   if (!segments) return tl::unexpected(segments.error());

@@ -20,6 +20,9 @@ Status cut_journal(const StoreFiles& files, const JournalFindings& findings,
 /// Takes the snapshot away. As above.
 Status cut_snapshot(const StoreFiles& files, std::vector<std::string>& lines);
 
+/// Takes the note away that frames were on disk. As above.
+Status cut_synced_mark(const StoreFiles& files, std::vector<std::string>& lines);
+
 /// Makes a journal that ends before frame `next` one that a snapshot is read with: begins it if
 /// there is none, and fills it up to frame `needed` with frames that change nothing. As above.
 Status complete_journal(StoreFiles& files, Lsn next, Lsn needed, std::vector<std::string>& lines);

@@ -54,8 +54,10 @@ class Scan {
   Scan(std::string_view segment, Lsn first, bool newest)
       : segment_(segment), newest_(newest), next_(first) {}
 
-  Result<SegmentEnd> run(StoreId& id, const FrameVisitor& visit) {
-    if (Status header = check_segment_header(segment_, id, next_); !header) {
+  Result<SegmentEnd> run(const SyncedMark& mark, StoreId& id, const FrameVisitor& visit) {
+    Status header = check_segment_header(segment_, id, next_);
+    synced_ = mark.of(id);
+    if (!header) {
       if (header.error().code != ErrorCode::kDataLoss) return tl::unexpected(header.error());
       // It was synced before the first frame was written.
       const bool torn =
@@ -107,20 +109,25 @@ class Scan {
   }
 
   SegmentEnd ends(bool torn, std::string reason) const {
+    if (torn && next_ <= synced_) {
+      torn = false;
+      reason += ", though it was on disk";
+    }
     return {torn && newest_ ? Kind::kTorn : Kind::kDamaged, next_, offset_, std::move(reason)};
   }
 
   const std::string_view segment_;
   const bool newest_;
+  Lsn synced_ = 0;
   Lsn next_;
   std::size_t offset_ = 0;
 };
 
 }  // namespace
 
-Result<SegmentEnd> scan_segment(std::string_view bytes, Lsn first, bool newest, StoreId& id,
-                                const FrameVisitor& visit) {
-  return Scan(bytes, first, newest).run(id, visit);
+Result<SegmentEnd> scan_segment(std::string_view bytes, Lsn first, bool newest,
+                                const SyncedMark& mark, StoreId& id, const FrameVisitor& visit) {
+  return Scan(bytes, first, newest).run(mark, id, visit);
 }
 
 }  // namespace engram

@@ -9,6 +9,7 @@
 
 #include "core/result.h"
 #include "server/durability/store_files.h"
+#include "server/durability/synced_mark.h"
 
 namespace engram {
 
@@ -28,11 +29,11 @@ struct SegmentEnd {
 };
 
 /// Visits the frames of a segment, whose whole content is `bytes` and whose first frame is `first`.
-/// Only the newest segment of a journal can be torn. `id` is the store's; all zero: it is taken
-/// from the header. An error of the visitor counts as damage if its code is kDataLoss.
-/// Errors: kUnsupported for a segment of another store or a newer version; other errors of the
-/// visitor. The messages follow the file's name.
-Result<SegmentEnd> scan_segment(std::string_view bytes, Lsn first, bool newest, StoreId& id,
-                                const FrameVisitor& visit);
+/// Only the newest segment of a journal can be torn, behind what `mark` says was on disk. `id` is
+/// the store's; all zero: it is taken from the header. An error of the visitor counts as damage if
+/// its code is kDataLoss. Errors: kUnsupported for a segment of another store or a newer version;
+/// other errors of the visitor. The messages follow the file's name.
+Result<SegmentEnd> scan_segment(std::string_view bytes, Lsn first, bool newest,
+                                const SyncedMark& mark, StoreId& id, const FrameVisitor& visit);
 
 }  // namespace engram

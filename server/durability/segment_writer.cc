@@ -8,6 +8,7 @@
 #include "core/assert.h"
 #include "server/durability/journal_format.h"
 #include "server/durability/little_endian.h"
+#include "server/durability/synced_mark.h"
 
 namespace engram {
 
@@ -213,6 +214,12 @@ void SegmentWriter::remove_before(Lsn lsn) {
     if (!files_.disk().remove(files_.segment_path(segments_.front().first))) return;
     segments_.erase(segments_.begin());
   }
+}
+
+void SegmentWriter::note_synced() {
+  if (is_noted()) return;
+  [[maybe_unused]] const Status written = write_synced_mark(files_, synced_);
+  noted_ = synced_;
 }
 
 std::uint64_t SegmentWriter::bytes() const noexcept {

@@ -43,6 +43,11 @@ class SegmentWriter {
   /// Before start() has succeeded nobody knows: 0.
   [[nodiscard]] Lsn synced() const noexcept { return synced_; }
 
+  /// Notes beside the journal what is on disk, unless the note says so. Without it a damaged end
+  /// of the journal looks like one that was never whole, so a failure does no other harm.
+  void note_synced();
+  [[nodiscard]] bool is_noted() const noexcept { return noted_ == synced_; }
+
   /// Of all segments.
   [[nodiscard]] std::uint64_t bytes() const noexcept;
 
@@ -76,6 +81,7 @@ class SegmentWriter {
   std::unique_ptr<WritableFile> file_;  // null as long as a new segment could not be begun
   Lsn next_;                            // of the next frame to be written
   Lsn synced_ = 0;
+  Lsn noted_ = 0;            // the last value of synced_ that was noted, or could not be
   Lsn covered_ = 0;          // frames before this one are not needed any more
   bool secured_ = false;     // what others have written is on the disk
   bool distrusted_ = false;  // the system says that the newest of it is, and may be wrong

@@ -38,6 +38,7 @@ Result<std::unique_ptr<StoreFiles>> StoreFiles::open(FileSystem& disk, std::stri
   if (!files) return files;
   ENGRAM_TRY(disk.remove((*files)->unfinished_snapshot_path()));
   ENGRAM_TRY(disk.remove((*files)->unfinished_segment_path()));
+  ENGRAM_TRY(disk.remove((*files)->unfinished_synced_path()));
   return files;
 }
 
@@ -65,6 +66,14 @@ std::string StoreFiles::segment_path(Lsn first) const {
 
 std::string StoreFiles::unfinished_segment_path() const {
   return path_of(kUnfinishedSegmentName);
+}
+
+std::string StoreFiles::synced_path() const {
+  return path_of(kSyncedName);
+}
+
+std::string StoreFiles::unfinished_synced_path() const {
+  return path_of(kUnfinishedSyncedName);
 }
 
 std::string StoreFiles::path_of(std::string_view name) const {

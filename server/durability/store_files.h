@@ -28,6 +28,8 @@ inline constexpr std::string_view kLockName = "engram.lock";
 inline constexpr std::string_view kSnapshotName = "snapshot.engram";
 inline constexpr std::string_view kUnfinishedSnapshotName = "snapshot.tmp";
 inline constexpr std::string_view kUnfinishedSegmentName = "journal.tmp";
+inline constexpr std::string_view kSyncedName = "engram.synced";
+inline constexpr std::string_view kUnfinishedSyncedName = "synced.tmp";
 
 /// The LSN in the name of a segment; nothing if it is the name of another file.
 std::optional<Lsn> segment_lsn(std::string_view name);
@@ -57,6 +59,8 @@ class StoreFiles {
   [[nodiscard]] std::string unfinished_snapshot_path() const;
   [[nodiscard]] std::string segment_path(Lsn first) const;
   [[nodiscard]] std::string unfinished_segment_path() const;
+  [[nodiscard]] std::string synced_path() const;
+  [[nodiscard]] std::string unfinished_synced_path() const;
 
   /// The first LSNs of the segments there are, ascending. Errors: kIo.
   [[nodiscard]] Result<std::vector<Lsn>> segments() const;

@@ -97,7 +97,11 @@ Status Recovery::replay_journal() {
   }
   recovered_.next = end->next;
   recovered_.frames = end->frames;
-  if (id_ == StoreId{}) id_ = random_id();
+  if (id_ == StoreId{}) {
+    id_ = random_id();
+    // A store that was here and is gone may have left its note.
+    ENGRAM_TRY(files_.disk().remove(files_.synced_path()));
+  }
   files_.set_id(id_);
   return {};
 }

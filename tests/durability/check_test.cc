@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -135,7 +136,7 @@ TEST_CASE("durability/check: a store that is open is refused; a folder without o
 TEST_CASE("durability/check: a torn tail is no damage, and cut off when that is asked for") {
   SmallStore store;
   const std::string path = store.segment(7);
-  write_file(path, read_file(path).substr(0, kSegmentHeaderBytes + 2 * frame_bytes() + 10));
+  write_file(path, read_file(path) + "ten bytes.");
   const auto bytes = store.all_bytes();
   const CheckReport report = store.check();
   CHECK_FALSE(report.damaged);
@@ -146,7 +147,29 @@ TEST_CASE("durability/check: a torn tail is no damage, and cut off when that is 
   CHECK(store.all_bytes() == bytes);
   CHECK(read_file(path + ".cut").size() == 10);
   CHECK_FALSE(replay(*store.files)->end.torn);
-  CHECK(replay(*store.files)->frames.size() == 8);
+  CHECK(replay(*store.files)->frames.size() == 9);
+}
+
+TEST_CASE("durability/check: last frames that were on disk are told by name, and repaired") {
+  const std::size_t end = kSegmentHeaderBytes + 3 * frame_bytes();
+  for (const std::size_t length : {end, end - 10, end - frame_bytes(), kSegmentHeaderBytes + 0}) {
+    CAPTURE(length);
+    SmallStore store;
+    const std::string path = store.segment(7);
+    std::string bytes = read_file(path).substr(0, length);
+    if (length == end) std::fill(bytes.begin() + kSegmentHeaderBytes, bytes.end(), '\0');
+    write_file(path, bytes);
+    const bool ends_early = length == end - frame_bytes() || length == kSegmentHeaderBytes;
+    const CheckReport report = store.check();
+    CHECK(report.damaged);
+    CHECK(says(report, ends_early ? "engram.synced says were on disk" : "though it was on disk"));
+    const auto all_bytes = store.all_bytes();
+    const CheckReport repaired = store.check(true);
+    CHECK_FALSE(repaired.damaged);
+    CHECK(says(repaired, "moved engram.synced to engram.synced.cut"));
+    CHECK(store.all_bytes() == all_bytes);
+    CHECK_FALSE(store.check().damaged);
+  }
 }
 
 TEST_CASE(

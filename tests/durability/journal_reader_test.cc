@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "server/durability/journal_format.h"
+#include "server/durability/synced_mark.h"
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
 
@@ -170,6 +172,86 @@ TEST_CASE("durability/journal_reader: a hole in what was on disk is damage") {
   CHECK(segments.read()->frames == Keys{"a"});
   segments.write(1, start + holed + frame(3, 2, "c"));
   CHECK_FALSE(segments.read());
+}
+
+TEST_CASE("durability/journal_reader: last frames that were on disk are damaged, never torn") {
+  Segments segments;
+  const std::string header = encode_segment_header(some_id(), 1);
+  const std::string first = frame(1, 0, "a", filler(100));
+  const std::string whole = header + first + frame(2, 0, "b", filler(3000)) + frame(3, 0, "c");
+  const std::string path = segments.files->segment_path(1);
+  const auto judge = [&](const std::string& bytes) {
+    write_file(path, bytes);
+    const auto without_note = [&] {
+      REQUIRE(segments.files->disk().remove(segments.files->synced_path()));
+      return segments.read();
+    }();
+    REQUIRE(write_synced_mark(*segments.files, 1));
+    const auto up_to_first = segments.read();
+    REQUIRE(write_synced_mark(*segments.files, 3));
+    const auto up_to_last = segments.read();
+    CHECK_FALSE(up_to_last);
+    if (!up_to_last) CHECK(up_to_last.error().message.find("on disk") != std::string::npos);
+    if (without_note) CHECK(up_to_first.has_value() == !without_note->frames.empty());
+    return without_note.has_value();
+  };
+  for (std::size_t sector = 0; sector < whole.size(); sector += kSectorBytes) {
+    CAPTURE(sector);
+    std::string bytes = whole;
+    const std::size_t begin = std::max(sector, header.size());
+    const std::size_t end = std::min(sector + kSectorBytes, bytes.size());
+    bytes.replace(begin, end - begin, end - begin, '\0');
+    CHECK(judge(bytes));
+  }
+  for (std::size_t length = 0; length < whole.size(); length += 37) {
+    CAPTURE(length);
+    CHECK(judge(whole.substr(0, length)));
+  }
+  CHECK(judge(header + first));
+  write_file(path, whole);
+  CHECK(segments.read()->frames == Keys{"a", "b", "c"});
+}
+
+TEST_CASE("durability/journal: what is on disk is noted at the end, and when nothing happens") {
+  for (const bool at_end : {false, true}) {
+    StoreFixture store;
+    store.open(1, FsyncPolicy::kAlways,
+               {.note_after = std::chrono::milliseconds(at_end ? 3'600'000 : 0)});
+    store.set("a");
+    store.set("b");
+    store.await_answers();
+    const auto noted = [&] { return read_synced_mark(*store.files)->of(some_id()); };
+    if (at_end) {
+      CHECK(noted() == 0);
+      REQUIRE(store.journal->close());
+    }
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (noted() < 2) {
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      std::this_thread::yield();
+    }
+    CHECK(noted() == 2);
+  }
+}
+
+TEST_CASE("durability/journal_reader: a note that is foreign or damaged is as if it were not") {
+  Segments segments;
+  segments.write(1, frame(1, 0, "a") + frame(2, 1, "b").substr(0, 40));
+  REQUIRE(write_synced_mark(*segments.files, 2));
+  CHECK_FALSE(segments.read());
+  const std::string path = segments.files->synced_path();
+  const std::string note = read_file(path);
+  for (std::size_t byte = 0; byte < note.size(); ++byte) {
+    std::string bad = note;
+    bad[byte] ^= 4;
+    write_file(path, bad);
+    CHECK(segments.read());
+    write_file(path, note.substr(0, byte));
+    CHECK(segments.read());
+  }
+  segments.files->set_id(some_id(100));
+  REQUIRE(write_synced_mark(*segments.files, 2));
+  CHECK(segments.read());
 }
 
 TEST_CASE("durability/journal_reader: zeros up to the end are a torn tail, other bytes are not") {

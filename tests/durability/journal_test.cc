@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/durability/journal_format.h"
+#include "server/durability/synced_mark.h"
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
 
@@ -441,6 +442,13 @@ TEST_CASE("durability/journal: frames say what was on disk when they were made")
     known.push_back(header.known_durable);
   }
   CHECK(known == std::vector<Lsn>{0, 0, 2});
+}
+
+TEST_CASE("durability/journal: what was not synced is not noted") {
+  StoreFixture store;
+  fail_second_sync(store);
+  REQUIRE_FALSE(store.journal->close());
+  CHECK(read_synced_mark(*store.files)->lsn < 2);
 }
 
 TEST_CASE("durability/journal: a loop that records, asks and changes its mind loses nothing") {

@@ -345,6 +345,29 @@ def test_a_foreign_snapshot_is_refused(start, tmp_path):
     assert done.returncode != 0 and "snapshot.engram" in done.stderr
 
 
+def test_a_blank_sector_in_what_was_on_disk_is_refused_and_repaired(start, reopen):
+    server = start("--fsync", "always")
+    with server.wire() as wire:
+        fill(wire)
+        assert wire.call("SET", "last", "x" * 2000) == "OK"
+        live.wait_until((server.folder / "engram.synced").exists, "it is noted")
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    (journal,) = server.folder.glob("journal-*.log")
+    content = bytearray(journal.read_bytes())
+    sector = -(-content.index(b"x" * 1000) // 512) * 512
+    content[sector : sector + 512] = bytes(512)
+    journal.write_bytes(content)
+    refused = live.run_engram("serve", "--port", 0, "--dir", server.folder)
+    assert refused.returncode != 0
+    assert "frame 4" in refused.stderr and "on disk" in refused.stderr
+    assert "frame 4" in live.run_engram("check", server.folder).stdout
+    assert live.run_engram("check", "--repair", server.folder).returncode == 0
+    again = reopen(server)
+    assert_filled(again)
+    assert again.redis().exists("last") == 0
+
+
 def test_check_explains_and_repairs(start, reopen):
     server = start("--fsync", "always")
     with server.wire() as wire:
