@@ -8,6 +8,7 @@
 
 #include "server/durability/change.h"
 #include "server/durability/little_endian.h"
+#include "server/durability/packed_collections.h"
 
 namespace engram {
 namespace {
@@ -37,6 +38,9 @@ Result<SnapshotContents> examine_snapshot(const SnapshotFile& snapshot) {
   for (const SnapshotEntry& entry : snapshot.entries()) {
     ENGRAM_TRY(snapshot.verify(entry, cancelled));
   }
+  const auto packed = PackedCollections::read(snapshot);
+  if (!packed) return tl::unexpected(packed.error());
+  ENGRAM_TRY(packed->verify());
   const auto sections = snapshot.sections_of(kStoreOwner);
   const auto strings = count_changes<SetString>(*sections, kStringsSection);
   if (!strings) return tl::unexpected(strings.error());

@@ -147,6 +147,17 @@ Result<const SnapshotEntry*> SnapshotFile::find(SectionOwner owner, std::string_
   return &entries()[found->second];
 }
 
+Status SnapshotFile::read(SectionOwner owner, std::string_view name, std::uint64_t offset,
+                          std::span<std::byte> bytes) const {
+  const auto found = find(owner, name);
+  if (!found) return tl::unexpected(found.error());
+  const Entry& entry = **found;
+  if (offset > entry.length || bytes.size() > entry.length - offset) {
+    return fail(ErrorCode::kDataLoss, path() + " has no such part of section '" + entry.name + "'");
+  }
+  return source_->file->read(entry.offset + offset, bytes);
+}
+
 /// Where it is placed it is opened as well.
 Status SnapshotFile::verify(const Entry& entry, const std::atomic<bool>& cancelled) const {
   std::vector<std::weak_ptr<VerifiedPages>> placed;

@@ -84,6 +84,13 @@ class SnapshotFile {
     return source_->summary.entries;
   }
 
+  [[nodiscard]] const std::string& path() const noexcept { return source_->file->path(); }
+
+  /// Reads a part of a section, which is not verified. Errors: kDataLoss if there is no such part;
+  /// kIo.
+  [[nodiscard]] Status read(SectionOwner owner, std::string_view name, std::uint64_t offset,
+                            std::span<std::byte> bytes) const;
+
   /// Compares a section's checksums with its bytes, and opens it where it was placed. Ends early
   /// when `cancelled`. Errors: kDataLoss naming file, section and place.
   [[nodiscard]] Status verify(const Entry& entry, const std::atomic<bool>& cancelled) const;

@@ -7,6 +7,7 @@
 
 #include "server/durability/change.h"
 #include "server/durability/journal_copy.h"
+#include "server/durability/packed_collections.h"
 #include "server/durability/snapshot_file.h"
 #include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
@@ -20,6 +21,13 @@ namespace {
 /// What the loop copies in one go while clients wait: some tens of microseconds.
 constexpr std::size_t kPortionBytes = std::size_t{64} << 10;
 constexpr std::size_t kPortionKeys = 128;
+
+/// What is saved in some tens of microseconds.
+constexpr Slot kSmallSlots = 256;
+constexpr std::size_t kLargestGroup = 64;
+
+/// So many collections may have sections of their own, whatever their size: some megabytes.
+constexpr std::size_t kPackFrom = 256;
 
 tl::unexpected<Error> cancelled() {
   return fail(ErrorCode::kIo, "the server ends");
@@ -91,17 +99,20 @@ SnapshotJob::~SnapshotJob() {
   if (thread_.joinable()) thread_.join();
 }
 
+/// Of a hundred thousand this takes some tens of milliseconds, while clients wait: no more than
+/// what the loop alone can tell is asked here.
 void SnapshotJob::list_collections() {
-  ChangeText changes(collection_changes_);
   const auto& all = context_.keyspace.collection_names();
   const std::vector<std::string> names(all.begin(), all.end());  // asking may remove an expired one
   for (const std::string& name : names) {
     const Value* const value = context_.keyspace.peek(name);
     if (value == nullptr) continue;
     const auto& collection = std::get<std::shared_ptr<Collection>>(*value);
-    collections_.emplace_back(name, collection);
-    record_creation(changes, name, context_.keyspace.expires_at(name).value_or(kNeverExpires),
-                    *collection);
+    collections_.push_back(
+        {.name = name,
+         .expires_ms = context_.keyspace.expires_at(name).value_or(kNeverExpires),
+         .collection = collection,
+         .is_small = collection->slots() <= kSmallSlots});
   }
   next_collection_id_ = context_.keyspace.next_collection_id();
 }
@@ -146,11 +157,10 @@ SnapshotJob::Outcome SnapshotJob::write_to(const StoreFiles& files) {
   auto writer = SnapshotWriter::create(files);
   if (!writer) return {.status = tl::unexpected(std::move(writer.error()))};
   Status status = save_strings(**writer);
-  for (const Named& named : collections_) {
-    if (status) status = save_collection(named, **writer);
-  }
+  CollectionPacker packer(**writer, collections_.size() >= kPackFrom);
+  if (status) status = save_collections(packer);
   (*writer)->set_owner(kStoreOwner);
-  if (status) status = save_text(**writer, kCollectionsSection, collection_changes_);
+  if (status) status = save_creations(**writer);
   if (status) status = save_counters(**writer);
   if (status && &files != &context_.files) {
     status = copy_journal(context_.files, context_.replay_from, journal_reaches_, files);
@@ -189,18 +199,62 @@ std::uint64_t SnapshotJob::take_strings(std::uint64_t cursor, std::string& out) 
   return cursor;
 }
 
-Status SnapshotJob::save_collection(const Named& named, SnapshotWriter& writer) {
-  Collection& collection = *named.second;
-  if (!context_.loop.wait_for(
-          [&](LoopTasks::Task ready) { collection.begin_save(std::move(ready)); })) {
-    return cancelled();
+/// Asking the loop costs more than saving a small collection does, so these come in groups.
+Status SnapshotJob::save_collections(CollectionPacker& packer) {
+  const std::span<const Listed> all(collections_);
+  for (std::size_t begin = 0; begin < all.size();) {
+    std::size_t end = begin + 1;
+    while (all[begin].is_small && end < all.size() && all[end].is_small &&
+           end - begin < kLargestGroup) {
+      ++end;
+    }
+    ENGRAM_TRY(save_group(all.subspan(begin, end - begin), packer));
+    begin = end;
   }
-  writer.set_owner(collection.id());
-  StoppableWriter stoppable(writer, cancelled_);
-  Status status = collection.save(stoppable);
-  if (status) status = collection.check_soundness(named.first);
-  context_.loop.call([&] { collection.end_save(); });
+  return packer.finish();
+}
+
+Status SnapshotJob::save_group(std::span<const Listed> group, CollectionPacker& packer) {
+  const bool begun = context_.loop.wait_for([group](const LoopTasks::Task& resume) {
+    const auto waited_for = std::make_shared<std::size_t>(group.size());
+    for (const Listed& listed : group) {
+      listed.collection->begin_save([waited_for, resume] {
+        if (--*waited_for == 0) resume();
+      });
+    }
+  });
+  if (!begun) return cancelled();
+  Status status;
+  for (const Listed& listed : group) {
+    if (status) status = save_collection(listed, packer);
+  }
+  context_.loop.call([&] {
+    for (const Listed& listed : group) listed.collection->end_save();
+  });
   return status;
+}
+
+Status SnapshotJob::save_collection(const Listed& listed, CollectionPacker& packer) {
+  const Collection& collection = *listed.collection;
+  ENGRAM_TRY(packer.add(collection.id(), [&](SectionWriter& writer) {
+    StoppableWriter stoppable(writer, cancelled_);
+    return collection.save(stoppable);
+  }));
+  return collection.check_soundness(listed.name);
+}
+
+/// The changes that make them.
+Status SnapshotJob::save_creations(SnapshotWriter& writer) {
+  ENGRAM_TRY(writer.begin(kCollectionsSection));
+  std::string portion;
+  ChangeText changes(portion);
+  for (const Listed& listed : collections_) {
+    record_creation(changes, listed.name, listed.expires_ms, *listed.collection);
+    if (portion.size() < kPortionBytes) continue;
+    ENGRAM_TRY(writer.append(std::as_bytes(std::span(portion))));
+    portion.clear();
+  }
+  return writer.append(std::as_bytes(std::span(portion)));
 }
 
 /// The snapshot holds traces of frames that are not on disk yet, perhaps not even whole ones. Were
@@ -234,12 +288,6 @@ Result<Lsn> SnapshotJob::sync_journal() {
     });
   });
   return outcome;
-}
-
-Status SnapshotJob::save_text(SnapshotWriter& writer, std::string_view name,
-                              std::string_view bytes) {
-  ENGRAM_TRY(writer.begin(name));
-  return writer.append(std::as_bytes(std::span(bytes)));
 }
 
 }  // namespace engram

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,6 +20,7 @@ namespace engram {
 
 class Collection;
 class Keyspace;
+class CollectionPacker;
 class SnapshotWriter;
 
 /// Threads: the event loop's only.
@@ -55,7 +57,12 @@ class SnapshotJob {
   SnapshotJob& operator=(const SnapshotJob&) = delete;
 
  private:
-  using Named = std::pair<std::string, std::shared_ptr<Collection>>;
+  struct Listed {
+    std::string name;
+    std::int64_t expires_ms;
+    std::shared_ptr<Collection> collection;
+    bool is_small;  ///< saved in a moment
+  };
 
   void list_collections();
   Outcome write();
@@ -64,16 +71,17 @@ class SnapshotJob {
   Result<std::unique_ptr<StoreFiles>> open_target();
   Status save_strings(SnapshotWriter& writer);
   std::uint64_t take_strings(std::uint64_t cursor, std::string& out);
-  Status save_collection(const Named& named, SnapshotWriter& writer);
+  Status save_collections(CollectionPacker& packer);
+  Status save_group(std::span<const Listed> group, CollectionPacker& packer);
+  Status save_collection(const Listed& listed, CollectionPacker& packer);
+  Status save_creations(SnapshotWriter& writer);
   void erase_expired();
   Result<Lsn> sync_journal();
   Status save_counters(SnapshotWriter& writer);
-  Status save_text(SnapshotWriter& writer, std::string_view name, std::string_view bytes);
 
   const Context context_;
   const std::int64_t begun_ms_;
-  std::vector<Named> collections_;
-  std::string collection_changes_;  // that make them
+  std::vector<Listed> collections_;
   std::uint64_t next_collection_id_ = 0;
   Lsn journal_reaches_ = 0;
   std::atomic<bool> cancelled_ = false;

@@ -7,6 +7,7 @@
 
 #include "server/durability/change.h"
 #include "server/durability/little_endian.h"
+#include "server/durability/packed_collections.h"
 #include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
@@ -34,9 +35,10 @@ Status for_each_change(SectionReader& sections, std::string_view name, Visit&& v
   return {};
 }
 
-Status restore_collection(const SnapshotFile& snapshot, const NewCollection& change,
-                          RestoredCollections& collections, PendingWork& work) {
-  const auto sections = snapshot.sections_of(change.id);
+Status restore_collection(const SnapshotFile& snapshot, const PackedCollections& packed,
+                          const NewCollection& change, RestoredCollections& collections,
+                          PendingWork& work) {
+  const auto sections = packed.sections_of(change.id);
   const auto restored = collections.restore(change, [&](Collection& collection) {
     return collection.load(*sections, snapshot.soundness_of(change.id));
   });
@@ -57,9 +59,11 @@ Result<Lsn> load_snapshot(const SnapshotFile& snapshot, Keyspace& keyspace,
                                           repeat(keyspace, change);
                                           return {};
                                         }));
+  const auto packed = PackedCollections::read(snapshot);
+  if (!packed) return tl::unexpected(packed.error());
   ENGRAM_TRY(for_each_change<NewCollection>(
       *sections, kCollectionsSection, [&](const NewCollection& change) {
-        return restore_collection(snapshot, change, collections, work);
+        return restore_collection(snapshot, *packed, change, collections, work);
       }));
   const auto counters = read_counters(*sections);
   if (!counters) return tl::unexpected(counters.error());

@@ -2,6 +2,8 @@
 // The three small parts that decide when an operation of a collection may start or be forgotten.
 #include <doctest/doctest.h>
 
+#include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -191,7 +193,7 @@ TEST_CASE("engine/key_table: agrees with a model under random changes") {
   auto rng = test::make_rng(2);
   KeyTable<Entry*, 4> table(rng());
   std::vector<std::unique_ptr<Entry>> entries;
-  std::vector<Entry*> model(500, nullptr);
+  std::vector<Entry*> model(4000, nullptr);  // so many that one shard becomes several
   std::size_t size = 0;
   for (int step = 0; step < 50'000; ++step) {
     const std::size_t number = rng() % model.size();
@@ -209,6 +211,31 @@ TEST_CASE("engine/key_table: agrees with a model under random changes") {
     REQUIRE(table.find(key) == model[number]);
     REQUIRE(table.size() == size);
   }
+}
+
+TEST_CASE("engine/key_table: a scan visits each entry once, though one shard becomes several") {
+  struct Entry {
+    std::string key;
+  };
+  auto rng = test::make_rng(3);
+  KeyTable<Entry*, 4> table(rng());
+  std::vector<std::unique_ptr<Entry>> entries;
+  const auto add = [&](std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      entries.push_back(std::make_unique<Entry>(Entry{std::to_string(entries.size())}));
+      table.replace(entries.back().get());
+    }
+  };
+  add(500);
+  std::map<std::string, int> visits;
+  std::uint64_t cursor = 0;
+  do {
+    cursor = table.scan(cursor, 100, [&](const Entry& entry) { ++visits[entry.key]; });
+    add(400);
+  } while (cursor != 0 && entries.size() < 20'000);
+  REQUIRE(cursor == 0);
+  REQUIRE(table.size() > 1024);
+  for (int number = 0; number < 500; ++number) CHECK(visits[std::to_string(number)] == 1);
 }
 
 }  // namespace

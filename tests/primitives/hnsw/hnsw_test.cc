@@ -141,6 +141,17 @@ TEST_CASE("hnsw/hnsw: recall on a fixed seed lies where it was measured") {
   CHECK(at_256 > 0.999);
 }
 
+TEST_CASE("hnsw/hnsw: a search whose walk would cost more than a scan scans, and is exact") {
+  Rng rng = test::make_rng(97);
+  TestCollection collection(hnsw(), Metric::kL2, 32, {{"M", "4"}, {"EF_CONSTRUCTION", "10"}});
+  collection.add_all(uniform_vectors(rng, 3000, 32));
+  const Vectors queries = uniform_vectors(rng, 100, 32);
+  CHECK(collection.recall(queries, {.k = 10, .ef = 40}) < 0.9);  // it walks: such a graph is poor
+  for (const std::size_t ef : {60, 300, 2999, 3000}) {
+    CHECK(collection.recall(queries, {.k = 10, .ef = ef}) == 1);
+  }
+}
+
 TEST_CASE("hnsw/hnsw: few items have no graph, and a scan answers; one more, and all are nodes") {
   Rng rng = test::make_rng(93);
   for (const char* const quant : {"f32", "sq8"}) {
