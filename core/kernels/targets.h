@@ -13,9 +13,11 @@
 
 namespace engram::kernels {
 
-/// The instruction sets compiled in that this machine has.
+/// The instruction sets compiled in that this machine has. The processor is asked once: under a
+/// hypervisor an answer takes tens of microseconds, and each index makes kernels.
 inline std::int64_t runnable_targets() {
-  return HWY_TARGETS & (HWY_SUPPORTED_TARGETS | HWY_STATIC_TARGET);
+  static const std::int64_t targets = HWY_TARGETS & (HWY_SUPPORTED_TARGETS | HWY_STATIC_TARGET);
+  return targets;
 }
 
 /// Highway calls its fallback "SCALAR" or "EMU128", depending on the compiler. Ours is one name,

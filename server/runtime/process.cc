@@ -41,14 +41,14 @@ Result<std::string> directory_path(const std::string& path) {
 }
 
 std::string random_hex_id() {
-  std::random_device random;
+  thread_local std::random_device random;  // made anew it asks the processor what it can do
   std::string id;
   for (int i = 0; i < 40; ++i) id.push_back("0123456789abcdef"[random() % 16]);
   return id;
 }
 
 std::array<std::byte, 16> random_id() {
-  std::random_device random;
+  thread_local std::random_device random;  // made anew it asks the processor what it can do
   std::array<std::byte, 16> id;
   for (std::byte& byte : id) byte = static_cast<std::byte>(random());
   id[0] |= std::byte{1};
@@ -56,7 +56,7 @@ std::array<std::byte, 16> random_id() {
 }
 
 std::uint64_t random_seed() {
-  std::random_device random;
+  thread_local std::random_device random;  // made anew it asks the processor what it can do
   return (static_cast<std::uint64_t>(random()) << 32) | random();
 }
 
