@@ -106,6 +106,7 @@ std::optional<Failure> apply(ServerConfig& config, Services& services) {
   }
   if (services.store.persistence() != nullptr) {
     services.store.persistence()->set_policy(fsync_policy(config.appendfsync));
+    services.store.persistence()->set_keep_previous(keep_previous(config.keep_previous_snapshot));
   }
   set_log_level(config.loglevel);
   return std::nullopt;

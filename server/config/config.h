@@ -29,6 +29,7 @@ struct ServerConfig {
   std::string kernel = "auto";
   bool appendonly = true;                ///< keeps its data in `dir`, if there is one
   std::string appendfsync = "everysec";  ///< or always, or no
+  std::string keep_previous_snapshot = "until-verified";  ///< or yes, or no
   /// Snapshots by age: after so many seconds, if at least so many changes were made.
   std::vector<std::pair<std::int64_t, std::int64_t>> save = {{3600, 1}};
   /// Snapshots by size: when the journal is so large in percent of the last snapshot, 0 being

@@ -164,6 +164,17 @@ Status set_appendfsync(ServerConfig& config, std::string_view text) {
               "argument(s) must be one of the following: everysec, always, no");
 }
 
+Status set_keep_previous_snapshot(ServerConfig& config, std::string_view text) {
+  static constexpr std::array<std::string_view, 3> kPolicies = {"no", "until-verified", "yes"};
+  for (const std::string_view policy : kPolicies) {
+    if (!equal_ignoring_case(policy, text)) continue;
+    config.keep_previous_snapshot = policy;
+    return {};
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "argument(s) must be one of the following: no, until-verified, yes");
+}
+
 std::string get_save(const ServerConfig& config) {
   std::string all;
   for (const auto& [seconds, changes] : config.save) {
@@ -239,6 +250,8 @@ constexpr std::array kParameters = {
     Parameter{"appendonly", get_switch<&ServerConfig::appendonly>,
               set_switch<&ServerConfig::appendonly>, false},
     Parameter{"appendfsync", get_text<&ServerConfig::appendfsync>, set_appendfsync},
+    Parameter{"keep-previous-snapshot", get_text<&ServerConfig::keep_previous_snapshot>,
+              set_keep_previous_snapshot},
     Parameter{"save", get_save, set_save},
     Parameter{"auto-aof-rewrite-percentage", get_number<&ServerConfig::auto_aof_rewrite_percentage>,
               set_number<&ServerConfig::auto_aof_rewrite_percentage, 0, kMostSeconds>},

@@ -2,15 +2,18 @@
 #include "server/durability/check.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "server/durability/journal_check.h"
+#include "server/durability/previous_snapshot.h"
 #include "server/durability/repair.h"
 #include "server/durability/snapshot_check.h"
 #include "server/durability/snapshot_file.h"
+#include "server/durability/snapshot_salvage.h"
 #include "server/durability/store_files.h"
 
 namespace engram {
@@ -68,18 +71,23 @@ class Examination {
 
   Status repair(StoreFiles& files) {
     if (foreign_ || (!damaged() && !broken())) return {};
+    files.set_id(id_);
+    const bool is_salvaged = snapshot_damaged_ && damaged_snapshot_ != nullptr && !stands_in_;
+    if (is_salvaged) ENGRAM_TRY(salvage_snapshot(files_, *damaged_snapshot_, lines_));
     // The frames before were dropped because a snapshot had what they did.
     const bool journal_suffices =
         !findings_.segments.empty() && findings_.segments.front().first == 1;
-    if (!has_snapshot_ && !journal_suffices) {
+    if (!has_snapshot_ && !is_salvaged && !journal_suffices) {
       lines_.emplace_back(
           "not repaired: without a snapshot the journal would have to go back to "
           "frame 1; a backup is needed");
       return {};
     }
     if (broken()) ENGRAM_TRY(cut_journal(files_, findings_, lines_));
-    if (snapshot_damaged_) ENGRAM_TRY(cut_snapshot(files_, lines_));
-    files.set_id(id_);
+    if (snapshot_damaged_ && !is_salvaged) {
+      ENGRAM_TRY(
+          cut_snapshot(files_, newest_is_there_ ? kSnapshotName : kPreviousSnapshotName, lines_));
+    }
     ENGRAM_TRY(complete_journal(files, journal_end(), needed_, lines_));
     // Last: until now nothing of the journal's end is taken for a torn tail.
     return is_cut_off() ? cut_synced_mark(files_, lines_) : Status{};
@@ -101,29 +109,69 @@ class Examination {
   }
 
   Status look_at_snapshot() {
-    auto snapshot = SnapshotFile::open(files_, id_);
-    if (!snapshot) return without_snapshot(snapshot.error());
+    const Status newest = look_at_snapshot(kSnapshotName);
+    if (!newest) ENGRAM_TRY(without_snapshot(newest.error()));
+    return look_at_previous();
+  }
+
+  Status look_at_snapshot(std::string_view name) {
+    const auto snapshot = SnapshotFile::open(files_, id_, files_.path_of(name));
+    if (!snapshot) return tl::unexpected(snapshot.error());
     const auto contents = examine_snapshot(**snapshot);
-    if (!contents) return without_snapshot(contents.error());
+    if (!contents) return tl::unexpected(contents.error());
     has_snapshot_ = true;
     replay_from_ = (*snapshot)->replay_from();
     needed_ = contents->counters.journal_reaches;
-    lines_.push_back("snapshot.engram: sound, " + count((*snapshot)->bytes(), "byte") + ", " +
+    lines_.push_back(std::string(name) + ": sound, " + count((*snapshot)->bytes(), "byte") + ", " +
                      count(contents->strings, "string") + ", " +
                      count(contents->collections, "collection") + ", to be replayed from frame " +
                      std::to_string(replay_from_));
     return {};
   }
 
+  /// The one before, if it was kept. It is needed where the newest is damaged.
+  Status look_at_previous() {
+    const auto is_there = has_previous(files_);
+    if (!is_there) return tl::unexpected(is_there.error());
+    if (*is_there && has_snapshot_) {
+      lines_.emplace_back("snapshot.previous: kept until the newest has been verified");
+      return {};
+    }
+    if (*is_there && !foreign_) {
+      const std::atomic<bool> cancelled = false;
+      Status stands_in = verify_previous(files_, cancelled);
+      if (stands_in) stands_in = look_at_snapshot(kPreviousSnapshotName);
+      stands_in_ = stands_in.has_value();
+      lines_.push_back(stands_in_ ? "snapshot.previous stands in: nothing is lost"
+                                  : "snapshot.previous: " + stands_in.error().message);
+      if (!stands_in_ && !snapshot_damaged_) snapshot_damaged_ = true;
+    }
+    return {};
+  }
+
+  /// What of it may be read, and where the journal is needed from, is known if its table is sound.
+  /// A journal that has everything is better.
+  void look_past_damage() {
+    const auto segments = files_.segments();
+    if (segments && !segments->empty() && segments->front() == 1) return;
+    auto opened = open_damaged(files_, id_);
+    if (!opened) return;
+    damaged_snapshot_ = std::move(*opened);
+    replay_from_ = damaged_snapshot_->replay_from();
+    const auto counters = read_counters(*damaged_snapshot_->sections_of(kStoreOwner));
+    if (counters) needed_ = counters->journal_reaches;
+  }
+
   Status without_snapshot(const Error& why) {
+    newest_is_there_ = why.code != ErrorCode::kNotFound;
     switch (why.code) {
       case ErrorCode::kNotFound:
         lines_.emplace_back("snapshot.engram: there is none");
         return {};
       case ErrorCode::kDataLoss:
         snapshot_damaged_ = true;
-        lines_.push_back("snapshot.engram: damaged: " + why.message +
-                         "; a snapshot cannot be repaired");
+        lines_.push_back("snapshot.engram: damaged: " + why.message);
+        look_past_damage();
         return {};
       case ErrorCode::kUnsupported:
         foreign_ = true;
@@ -179,7 +227,10 @@ class Examination {
     const auto names = files_.disk().list(files_.directory());
     if (!names) return tl::unexpected(names.error());
     for (const std::string& name : *names) {
-      if (name == kLockName || name == kSnapshotName || segment_lsn(name)) continue;
+      if (name == kLockName || name == kSnapshotName || name == kPreviousSnapshotName ||
+          segment_lsn(name)) {
+        continue;
+      }
       const bool is_unfinished = name == kUnfinishedSnapshotName ||
                                  name == kUnfinishedSegmentName || name == kUnfinishedSyncedName;
       lines_.push_back(name +
@@ -197,7 +248,10 @@ class Examination {
   Lsn replay_from_ = 1;
   Lsn needed_ = 0;  // of the journal, by the snapshot
   bool has_snapshot_ = false;
+  bool newest_is_there_ = true;
   bool snapshot_damaged_ = false;
+  bool stands_in_ = false;                          // the previous snapshot, for the newest
+  std::unique_ptr<SnapshotFile> damaged_snapshot_;  // of which some can be read; null: nothing
   bool journal_missing_ = false;
   bool journal_short_ = false;
   bool foreign_ = false;  // of another store or a newer version: not ours to judge

@@ -16,7 +16,8 @@ struct CheckReport {
 };
 
 /// Reads every file of the store in `directory`, and explains what it finds. With `repair` it cuts
-/// off what cannot be replayed; a torn tail, which a server would cut off by itself, too.
+/// off what cannot be replayed (a torn tail, which a server would cut off by itself, too), and
+/// writes a damaged snapshot anew without what is damaged.
 /// Errors: kAlreadyExists if a process has the store open; kNotFound; kNoSpace and kIo, after which
 /// it may be tried again.
 Result<CheckReport> check_store(FileSystem& disk, const std::string& directory, bool repair);

@@ -60,6 +60,9 @@ class ReadableFile {
   [[nodiscard]] virtual int try_read(std::uint64_t offset,
                                      std::span<std::byte> bytes) const noexcept = 0;
 
+  /// Has the system read it from the disk when it is read next, as far as it can.
+  virtual void forget_cached() const noexcept {}
+
   /// Maps bytes [offset, offset + length) at `address`, privately: they may be changed there,
   /// which does not change the file. `offset` and `address` are multiples of a page; the memory was
   /// committed by the caller. What lies beyond in the last page is as in the file. Touching a page
@@ -108,6 +111,10 @@ class FileSystem {
 
   /// Gives a file another name in the same directory, replacing what had it.
   virtual Status rename(const std::string& from, const std::string& to) = 0;
+
+  /// Gives a file another name in the same directory, which nothing has, beside its own. Errors:
+  /// kUnsupported where files have one name only.
+  virtual Status link(const std::string& from, const std::string& to);
 
   /// A file that does not exist counts as removed.
   virtual Status remove(const std::string& path) = 0;

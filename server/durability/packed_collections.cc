@@ -159,6 +159,9 @@ class PackedCollections::Reader final : public SectionReader {
     return {};
   }
 
+  /// After read().
+  [[nodiscard]] std::string_view body() { return as_text({buffer_.reserve(0), place_.length}); }
+
  private:
   bool parse(std::span<const std::byte> body) {
     FieldReader fields(as_text(body));
@@ -217,6 +220,20 @@ std::unique_ptr<SectionReader> PackedCollections::sections_of(SectionOwner id) c
   const auto found = places_.find(id);
   if (found == places_.end()) return snapshot_->sections_of(id);
   return std::make_unique<Reader>(*snapshot_, id, found->second);
+}
+
+std::vector<SectionOwner> PackedCollections::ids() const {
+  std::vector<SectionOwner> ids;
+  for (const auto& [id, place] : places_) ids.push_back(id);
+  return ids;
+}
+
+Result<std::string> PackedCollections::body(SectionOwner id) const {
+  const auto found = places_.find(id);
+  if (found == places_.end()) return fail(ErrorCode::kNotFound, "it lies in no shared section");
+  Reader reader(*snapshot_, id, found->second);
+  ENGRAM_TRY(reader.read());
+  return std::string(reader.body());
 }
 
 Status PackedCollections::verify() const {

@@ -42,6 +42,9 @@ class CollectionPacker {
   /// of the snapshot's writer.
   Status add(SectionOwner id, const std::function<Status(SectionWriter&)>& save);
 
+  /// Writes a collection that was read from the shared sections of another snapshot.
+  Status add_body(SectionOwner id, const std::string& body) { return pack(id, body); }
+
   /// After the last: writes where they lie, as a section of the store. Errors: the writer's.
   Status finish();
 
@@ -64,6 +67,12 @@ class PackedCollections {
 
   /// The sections of a collection, wherever they are. Valid while the snapshot is open, and this.
   [[nodiscard]] std::unique_ptr<SectionReader> sections_of(SectionOwner id) const;
+
+  /// Those that lie in shared sections.
+  [[nodiscard]] std::vector<SectionOwner> ids() const;
+
+  /// The bytes of one that lies in a shared section. Errors: kNotFound if it does not; kDataLoss.
+  [[nodiscard]] Result<std::string> body(SectionOwner id) const;
 
   /// How many lie in shared sections.
   [[nodiscard]] std::size_t size() const noexcept { return places_.size(); }

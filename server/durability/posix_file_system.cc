@@ -105,6 +105,10 @@ class PosixReadableFile final : public ReadableFile {
     return 0;
   }
 
+  void forget_cached() const noexcept override {
+    [[maybe_unused]] const int outcome = ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
+  }
+
   Status place(std::uint64_t offset, std::size_t length, std::byte* address) const override {
     if (offset > size() || length > size() - offset) {
       return fail(ErrorCode::kIo, "cannot map " + path() + ": it ends before what was asked for");
@@ -165,6 +169,12 @@ class PosixFileSystem final : public FileSystem {
     return {};
   }
 
+  Status link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) == 0) return {};
+    if (errno != EPERM && errno != EOPNOTSUPP) return system_failure("link", from, errno);
+    return FileSystem::link(from, to);
+  }
+
   Status remove(const std::string& path) override {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
       return system_failure("remove", path, errno);
@@ -216,6 +226,10 @@ class PosixFileSystem final : public FileSystem {
 };
 
 }  // namespace
+
+Status FileSystem::link(const std::string& from, const std::string&) {
+  return fail(ErrorCode::kUnsupported, "cannot link " + from + ": files have one name here");
+}
 
 Status ReadableFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
   const int error = try_read(offset, bytes);

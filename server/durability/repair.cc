@@ -61,6 +61,21 @@ Status copy_tail(const StoreFiles& files, const std::string& path, std::uint64_t
   return {};
 }
 
+Status copy_file(FileSystem& disk, const std::string& from, const std::string& to) {
+  constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
+  const auto source = disk.open_for_reading(from);
+  if (!source) return tl::unexpected(source.error());
+  const auto copy = disk.create(to);
+  if (!copy) return tl::unexpected(copy.error());
+  std::vector<std::byte> piece;
+  for (std::uint64_t at = 0; at < (*source)->size(); at += piece.size()) {
+    piece.resize(std::min(kPieceBytes, (*source)->size() - at));
+    ENGRAM_TRY((*source)->read(at, piece));
+    ENGRAM_TRY((*copy)->append(piece));
+  }
+  return (*copy)->sync();
+}
+
 Status truncate(const StoreFiles& files, const std::string& path, std::uint64_t size) {
   const auto file = files.disk().open_for_append(path);
   if (!file) return tl::unexpected(file.error());
@@ -85,14 +100,27 @@ Status cut_journal(const StoreFiles& files, const JournalFindings& findings,
   return broken.offset == 0 ? Status{} : truncate(files, path, broken.offset);
 }
 
-Status cut_snapshot(const StoreFiles& files, std::vector<std::string>& lines) {
-  ENGRAM_TRY(move_aside(files, files.snapshot_path(), lines));
+Status cut_snapshot(const StoreFiles& files, std::string_view name,
+                    std::vector<std::string>& lines) {
+  ENGRAM_TRY(move_aside(files, files.path_of(name), lines));
   return files.disk().sync_directory(files.directory());
 }
 
 Status cut_synced_mark(const StoreFiles& files, std::vector<std::string>& lines) {
   ENGRAM_TRY(move_aside(files, files.synced_path(), lines));
   return files.disk().sync_directory(files.directory());
+}
+
+Status copy_snapshot_aside(const StoreFiles& files, std::vector<std::string>& lines) {
+  const std::string path = files.snapshot_path();
+  const auto cut = cut_path(files, path);
+  if (!cut) return tl::unexpected(cut.error());
+  FileSystem& disk = files.disk();
+  Status kept = disk.link(path, *cut);
+  if (!kept && kept.error().code == ErrorCode::kUnsupported) kept = copy_file(disk, path, *cut);
+  ENGRAM_TRY(kept);
+  lines.push_back("kept the damaged snapshot as " + file_name(*cut));
+  return disk.sync_directory(files.directory());
 }
 
 Status complete_journal(StoreFiles& files, Lsn next, Lsn needed, std::vector<std::string>& lines) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
@@ -17,8 +18,13 @@ namespace engram {
 Status cut_journal(const StoreFiles& files, const JournalFindings& findings,
                    std::vector<std::string>& lines);
 
-/// Takes the snapshot away. As above.
-Status cut_snapshot(const StoreFiles& files, std::vector<std::string>& lines);
+/// Takes the snapshot of this name away. As above; kNotFound if there is none.
+Status cut_snapshot(const StoreFiles& files, std::string_view name,
+                    std::vector<std::string>& lines);
+
+/// Gives the snapshot the name of a .cut file as well, or copies it where files have one name. As
+/// above.
+Status copy_snapshot_aside(const StoreFiles& files, std::vector<std::string>& lines);
 
 /// Takes the note away that frames were on disk. As above.
 Status cut_synced_mark(const StoreFiles& files, std::vector<std::string>& lines);

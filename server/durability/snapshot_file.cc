@@ -104,10 +104,12 @@ class SnapshotFile::Reader final : public SectionReader {
   std::map<const Entry*, Section> sections_;
 };
 
-Result<std::unique_ptr<SnapshotFile>> SnapshotFile::open(const StoreFiles& files, StoreId& id) {
-  auto file = files.disk().open_for_reading(files.snapshot_path());
+Result<std::unique_ptr<SnapshotFile>> SnapshotFile::open(const StoreFiles& files, StoreId& id,
+                                                         const std::string& path,
+                                                         HeaderCheck header) {
+  auto file = files.disk().open_for_reading(path);
   if (!file) return tl::unexpected(std::move(file.error()));
-  auto summary = read_summary(**file, id);
+  auto summary = read_summary(**file, id, header);
   if (!summary) return tl::unexpected(std::move(summary.error()));
   return std::unique_ptr<SnapshotFile>(
       new SnapshotFile({.file = std::move(*file), .summary = std::move(*summary)}));
@@ -173,6 +175,29 @@ Status SnapshotFile::verify(const Entry& entry, const std::atomic<bool>& cancell
     if (const int found = pages->open_all(cancelled); found != 0) outcome = found;
   }
   return outcome_of(*source_, entry, outcome);
+}
+
+std::string SnapshotFile::sound_beginning(const Entry& entry) const {
+  std::uint64_t sound = 0;
+  for (std::size_t block = 0; block < entry.checksums.size(); ++block) {
+    if (check_block(*source_, entry, block) != 0) break;
+    sound = std::min<std::uint64_t>((block + 1) * entry.block_bytes, entry.length);
+  }
+  std::string bytes(sound, '\0');
+  if (source_->file->try_read(entry.offset, std::as_writable_bytes(std::span(bytes))) != 0)
+    return {};
+  return bytes;
+}
+
+Status SnapshotFile::read_in_pieces(const Entry& entry, const Take& take) const {
+  constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
+  std::vector<std::byte> piece;
+  for (std::uint64_t at = 0; at < entry.length; at += piece.size()) {
+    piece.resize(std::min(kPieceBytes, entry.length - at));
+    ENGRAM_TRY(source_->file->read(entry.offset + at, piece));
+    ENGRAM_TRY(take(piece));
+  }
+  return {};
 }
 
 Status SnapshotFile::verify_bytes(const Entry& entry, const std::atomic<bool>& cancelled) const {

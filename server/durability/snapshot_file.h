@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -67,7 +68,16 @@ class SnapshotFile {
   /// Checks header, footer and table of contents. `id` is the store's; all zero: it is taken from
   /// the file. Errors: kNotFound if there is none; kDataLoss for damage; kUnsupported for a newer
   /// version or another store; kIo.
-  static Result<std::unique_ptr<SnapshotFile>> open(const StoreFiles& files, StoreId& id);
+  static Result<std::unique_ptr<SnapshotFile>> open(const StoreFiles& files, StoreId& id) {
+    return open(files, id, files.snapshot_path());
+  }
+  /// One of another name.
+  static Result<std::unique_ptr<SnapshotFile>> open(const StoreFiles& files, StoreId& id,
+                                                    const std::string& path,
+                                                    HeaderCheck header = HeaderCheck::kStrict);
+
+  /// What is read of it from now on comes from the disk, as far as the system allows.
+  void forget_cached() const noexcept { source_->file->forget_cached(); }
 
   [[nodiscard]] Lsn replay_from() const noexcept { return source_->summary.replay_from; }
   [[nodiscard]] std::int64_t begun_ms() const noexcept { return source_->summary.begun_ms; }
@@ -94,6 +104,13 @@ class SnapshotFile {
   /// Compares a section's checksums with its bytes, and opens it where it was placed. Ends early
   /// when `cancelled`. Errors: kDataLoss naming file, section and place.
   [[nodiscard]] Status verify(const Entry& entry, const std::atomic<bool>& cancelled) const;
+
+  /// The bytes of a section before its first block that is damaged or cannot be read.
+  [[nodiscard]] std::string sound_beginning(const Entry& entry) const;
+
+  /// Gives `take` all bytes of a section in turn, not verified. Errors: kIo; those of `take`.
+  using Take = std::function<Status(std::span<const std::byte>)>;
+  [[nodiscard]] Status read_in_pieces(const Entry& entry, const Take& take) const;
 
  private:
   class Reader;

@@ -130,14 +130,16 @@ Result<std::string> read_text(const ReadableFile& file, std::uint64_t offset, st
 }
 
 /// The messages follow the file's name, except those of reading.
-Result<SnapshotSummary> read_parts(const ReadableFile& file, StoreId& id) {
+Result<SnapshotSummary> read_parts(const ReadableFile& file, StoreId& id, HeaderCheck check) {
   if (file.size() < kSnapshotPageBytes + kFooterBytes) {
     return fail(ErrorCode::kDataLoss, "is too short for a snapshot");
   }
   const auto header = read_text(file, 0, kSnapshotPageBytes);
   if (!header) return tl::unexpected(header.error());
   const auto version = check_header(*header, id);
-  if (!version) return tl::unexpected(version.error());
+  const bool is_passed_over =
+      !version && version.error().code == ErrorCode::kDataLoss && check == HeaderCheck::kPassOver;
+  if (!version && !is_passed_over) return tl::unexpected(version.error());
 
   const std::uint64_t table_end = file.size() - kFooterBytes;
   const auto footer = read_text(file, table_end, kFooterBytes);
@@ -150,7 +152,9 @@ Result<SnapshotSummary> read_parts(const ReadableFile& file, StoreId& id) {
   const auto count = fields.number<std::uint64_t>();
   SnapshotSummary summary{fields.number<Lsn>(), fields.number<std::int64_t>(), {}};
   if (summary.replay_from == 0) return fail(ErrorCode::kDataLoss, "names no frame of the journal");
-  if (fields.number<StoreId>() != id) {
+  const auto footer_id = fields.number<StoreId>();
+  if (is_passed_over && id == StoreId{}) id = footer_id;
+  if (footer_id != id) {
     return fail(ErrorCode::kDataLoss, "has a footer of another store");
   }
   if (table_offset < kSnapshotPageBytes || table_offset > table_end ||
@@ -162,7 +166,10 @@ Result<SnapshotSummary> read_parts(const ReadableFile& file, StoreId& id) {
   if (fields.number<std::uint32_t>() != checksum_of(*table)) {
     return fail(ErrorCode::kDataLoss, "has a damaged table of contents");
   }
-  return parse_table(*table, count, table_offset, *version, std::move(summary));
+  if (version) return parse_table(*table, count, table_offset, *version, std::move(summary));
+  auto parsed = parse_table(*table, count, table_offset, kSnapshotVersion, summary);
+  if (parsed) return parsed;
+  return parse_table(*table, count, table_offset, kVersionOfWholeChecksums, std::move(summary));
 }
 
 }  // namespace
@@ -198,8 +205,8 @@ std::string encode_snapshot_end(const StoreId& id, const SnapshotSummary& summar
   return end;
 }
 
-Result<SnapshotSummary> read_summary(const ReadableFile& file, StoreId& id) {
-  auto summary = read_parts(file, id);
+Result<SnapshotSummary> read_summary(const ReadableFile& file, StoreId& id, HeaderCheck header) {
+  auto summary = read_parts(file, id, header);
   if (summary || summary.error().code == ErrorCode::kIo) return summary;
   return fail(summary.error().code, file.path() + " " + summary.error().message);
 }

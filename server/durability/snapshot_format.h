@@ -64,8 +64,12 @@ std::string encode_snapshot_header(const StoreId& id);
 std::string encode_snapshot_end(const StoreId& id, const SnapshotSummary& summary,
                                 std::uint64_t offset);
 
+/// The header repeats what the footer says, but for the version, which shows by itself.
+enum class HeaderCheck : std::uint8_t { kStrict, kPassOver };
+
 /// Reads all but the sections, and checks it. `id` as in SnapshotFile::open. Errors: kDataLoss,
 /// kUnsupported, kIo; the message has the file's name.
-Result<SnapshotSummary> read_summary(const ReadableFile& file, StoreId& id);
+Result<SnapshotSummary> read_summary(const ReadableFile& file, StoreId& id,
+                                     HeaderCheck header = HeaderCheck::kStrict);
 
 }  // namespace engram

@@ -29,7 +29,7 @@ std::optional<Lsn> segment_lsn(std::string_view name) {
 
 bool holds_store(const std::vector<std::string>& names) {
   return std::any_of(names.begin(), names.end(), [](const std::string& name) {
-    return name == kSnapshotName || segment_lsn(name).has_value();
+    return name == kSnapshotName || name == kPreviousSnapshotName || segment_lsn(name).has_value();
   });
 }
 
@@ -52,6 +52,10 @@ Result<std::unique_ptr<StoreFiles>> StoreFiles::inspect(FileSystem& disk, std::s
 
 std::string StoreFiles::snapshot_path() const {
   return path_of(kSnapshotName);
+}
+
+std::string StoreFiles::previous_snapshot_path() const {
+  return path_of(kPreviousSnapshotName);
 }
 
 std::string StoreFiles::unfinished_snapshot_path() const {

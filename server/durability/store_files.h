@@ -26,6 +26,7 @@ using StoreId = std::array<std::byte, 16>;
 // The files of a store, beside the segments of its journal.
 inline constexpr std::string_view kLockName = "engram.lock";
 inline constexpr std::string_view kSnapshotName = "snapshot.engram";
+inline constexpr std::string_view kPreviousSnapshotName = "snapshot.previous";
 inline constexpr std::string_view kUnfinishedSnapshotName = "snapshot.tmp";
 inline constexpr std::string_view kUnfinishedSegmentName = "journal.tmp";
 inline constexpr std::string_view kSyncedName = "engram.synced";
@@ -56,6 +57,7 @@ class StoreFiles {
 
   [[nodiscard]] std::string path_of(std::string_view name) const;
   [[nodiscard]] std::string snapshot_path() const;
+  [[nodiscard]] std::string previous_snapshot_path() const;
   [[nodiscard]] std::string unfinished_snapshot_path() const;
   [[nodiscard]] std::string segment_path(Lsn first) const;
   [[nodiscard]] std::string unfinished_segment_path() const;

@@ -46,14 +46,20 @@ FsyncPolicy fsync_policy(std::string_view name) noexcept {
   return FsyncPolicy::kEverySec;
 }
 
-Persistence::Persistence(const Environment& environment, std::unique_ptr<StoreFiles> files)
-    : environment_(environment), files_(std::move(files)) {}
+Persistence::Persistence(const Environment& environment, std::unique_ptr<StoreFiles> files,
+                         KeepPrevious keep_previous)
+    : environment_(environment),
+      files_(std::move(files)),
+      generations_(*files_, environment_.loop, keep_previous,
+                   {.drop_journal_before = [this](Lsn lsn) { journal_->remove_before(lsn); },
+                    .checked = [this](const Status& checked) { end_check(checked); }}) {}
 
 Result<std::unique_ptr<Persistence>> Persistence::open(const PersistenceOptions& options,
                                                        const Environment& environment) {
   auto files = StoreFiles::open(options.disk, options.directory);
   if (!files) return tl::unexpected(std::move(files.error()));
-  std::unique_ptr<Persistence> opened(new Persistence(environment, std::move(*files)));
+  std::unique_ptr<Persistence> opened(
+      new Persistence(environment, std::move(*files), options.keep_previous));
   Keyspace& keyspace = environment.keyspace;
   auto recovered = recover(*opened->files_, {.keyspace = keyspace,
                                              .workers = environment.workers,
@@ -74,7 +80,9 @@ Result<std::unique_ptr<Persistence>> Persistence::open(const PersistenceOptions&
   if (recovered->snapshot != nullptr) {
     opened->last_save_ms_ = recovered->snapshot->begun_ms();
     opened->snapshot_bytes_ = recovered->snapshot->bytes();
-    opened->verify(std::move(recovered->snapshot));
+    if (recovered->is_newest)
+      opened->generations_.loaded_newest(recovered->snapshot->replay_from());
+    opened->verify(std::move(recovered->snapshot), recovered->is_newest);
   }
   return opened;
 }
@@ -84,16 +92,34 @@ Persistence::~Persistence() {
   verifier_.reset();
 }
 
-void Persistence::verify(std::unique_ptr<SnapshotFile> snapshot) {
+void Persistence::verify(std::unique_ptr<SnapshotFile> snapshot, bool is_newest) {
   verification_ = Verification::kRunning;
   verifier_ = std::make_unique<SnapshotVerifier>(
       std::move(snapshot), environment_.loop,
       [this](SectionOwner owner, const std::string& reason) { mark_damaged(owner, reason); },
-      [this] {
+      [this, is_newest] {
         if (verification_ == Verification::kRunning) verification_ = Verification::kVerified;
         verifier_.reset();
-        if (saving_ && job_ == nullptr) start_save();
+        if (is_newest) generations_.verified_loaded(verification_ == Verification::kVerified);
+        if (saving_ && job_ == nullptr && may_start_save()) start_save();
       });
+}
+
+/// The newest snapshot was read back. If it is damaged, another one is soon taken.
+void Persistence::end_check(const Status& checked) {
+  if (verification_ == Verification::kRunning) {
+    verification_ = checked ? Verification::kVerified : Verification::kFailed;
+  }
+  if (checked) {
+    const bool keeps = generations_.policy() == KeepPrevious::kAlways;
+    kept_bytes_ = keeps ? rotated_bytes_ - std::min(rotated_bytes_, kept_before_) : 0;
+  } else if (last_save_status_ && last_save_duration_ms_ >= 0) {
+    last_save_status_ = checked;
+    last_save_lsn_ = 0;
+    last_save_ms_ = 0;
+    retry_ms_ = kFirstRetryMs;
+  }
+  if (saving_ && job_ == nullptr && may_start_save()) start_save();
 }
 
 /// What is damaged is not served any more, and no snapshot makes it look sound.
@@ -205,7 +231,7 @@ Status Persistence::save(std::function<void(const Status&)> done, std::string di
   saving_since_ms_ = last_attempt_ms_ = unix_time_ms();
   save_directory_ = std::move(directory);
   waiting_for_save_.push_back(std::move(done));
-  if (verifier_ == nullptr) start_save();
+  if (may_start_save()) start_save();
   return {};
 }
 
@@ -224,7 +250,10 @@ void Persistence::start_save() {
 void Persistence::rotate_and_save() {
   journal_->seal();
   const Lsn replay_from = journal_->last() + 1;
-  if (save_directory_.empty()) journal_->rotate();
+  if (save_directory_.empty()) {
+    rotated_bytes_ = journal_->stats().bytes;
+    journal_->rotate();
+  }
   applying_.after([this, replay_from, standstill = standstill()] {
     if (Status sound = soundness(); !sound) {
       return end_save({.status = std::move(sound)}, replay_from);
@@ -238,6 +267,7 @@ void Persistence::rotate_and_save() {
                                 auto done) { sync(replay_from, standstill, std::move(done)); },
             .replay_from = replay_from,
             .copy_directory = save_directory_,
+            .links_newest = save_directory_.empty() && generations_.wants_previous(),
         },
         [this, replay_from](const SnapshotJob::Outcome& outcome) {
           end_save(outcome, replay_from);
@@ -268,7 +298,9 @@ void Persistence::end_own_save(const SnapshotJob::Outcome& outcome, Lsn replay_f
     last_save_ms_ = now_ms;
     last_save_lsn_ = replay_from - 1;
     snapshot_bytes_ = outcome.bytes;
-    journal_->remove_before(replay_from);
+    kept_before_ = std::exchange(kept_bytes_, rotated_bytes_);
+    if (generations_.policy() != KeepPrevious::kNo) verification_ = Verification::kRunning;
+    generations_.published(replay_from, outcome.linked);
     log_info("snapshot of " + std::to_string(outcome.bytes) + " bytes taken in " +
              std::to_string(last_save_duration_ms_) + " ms");
   } else {
@@ -289,7 +321,8 @@ bool Persistence::is_due(const SnapshotRules& rules) const {
   const std::uint64_t grown =
       std::max(rules.journal_bytes, snapshot_bytes_ / 100 * rules.journal_percent);
   const JournalStats journal = journal_->stats();
-  return changes > 0 && !journal.removing && journal.bytes >= grown;
+  return changes > 0 && !journal.removing && may_start_save() &&
+         journal.bytes - std::min(journal.bytes, kept_bytes_) >= grown;
 }
 
 void Persistence::save_if_due(const SnapshotRules& rules) {

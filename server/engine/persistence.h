@@ -16,6 +16,7 @@
 #include "server/durability/store_files.h"
 #include "server/engine/change_sink.h"
 #include "server/engine/grace_period.h"
+#include "server/engine/snapshot_generations.h"
 #include "server/engine/snapshot_job.h"
 #include "server/engine/snapshot_verifier.h"
 #include "server/runtime/loop_tasks.h"
@@ -45,6 +46,7 @@ struct PersistenceOptions {
   std::string directory;
   FsyncPolicy policy;
   std::string kernel_name;
+  KeepPrevious keep_previous = KeepPrevious::kUntilVerified;
 };
 
 enum class Verification : std::uint8_t { kNone, kRunning, kVerified, kFailed };
@@ -116,6 +118,7 @@ class Persistence final : public ChangeSink {
   [[nodiscard]] Status health() const { return journal_->health(); }
 
   void set_policy(FsyncPolicy policy);
+  void set_keep_previous(KeepPrevious policy) noexcept { generations_.set_policy(policy); }
 
   /// Takes a snapshot and calls `done` when it is in its place; also while health() fails. Unless
   /// `directory` is empty, it copies the store into that directory instead, which has none and is a
@@ -140,9 +143,14 @@ class Persistence final : public ChangeSink {
   Status close();
 
  private:
-  Persistence(const Environment& environment, std::unique_ptr<StoreFiles> files);
+  Persistence(const Environment& environment, std::unique_ptr<StoreFiles> files,
+              KeepPrevious keep_previous);
 
-  void verify(std::unique_ptr<SnapshotFile> snapshot);
+  void verify(std::unique_ptr<SnapshotFile> snapshot, bool is_newest);
+  void end_check(const Status& checked);
+  [[nodiscard]] bool may_start_save() const noexcept {
+    return verifier_ == nullptr && !generations_.is_busy();
+  }
   void mark_damaged(SectionOwner owner, const std::string& reason);
   [[nodiscard]] Status soundness() const;
   void outside_transaction(std::function<void()> action);
@@ -160,6 +168,7 @@ class Persistence final : public ChangeSink {
   const std::unique_ptr<StoreFiles> files_;
   GracePeriod applying_;  // of recorded changes that workers carry out
   std::unique_ptr<SnapshotVerifier> verifier_;
+  SnapshotGenerations generations_;
   Verification verification_ = Verification::kNone;
   std::string store_damage_;  // of what belongs to no collection
   struct WaitingSync {
@@ -171,8 +180,11 @@ class Persistence final : public ChangeSink {
   std::vector<std::function<void()>> after_transaction_;
   bool holds_answers_ = true;
   std::unique_ptr<SnapshotJob> job_;
-  bool saving_ = false;         // asked for; the job may have to wait for the verifier
-  std::string save_directory_;  // where to; empty: the store's own
+  bool saving_ = false;              // asked for; the job may have to wait for the verifier
+  std::string save_directory_;       // where to; empty: the store's own
+  std::uint64_t rotated_bytes_ = 0;  // of the journal, before the snapshot that was begun last
+  std::uint64_t kept_bytes_ = 0;     // of the journal, for a snapshot before the newest
+  std::uint64_t kept_before_ = 0;    // kept_bytes_ when the newest was published
   std::vector<std::function<void(const Status&)>> waiting_for_save_;
   std::vector<std::function<void(const Status&)>> waiting_for_turn_;  // of the next
   std::int64_t saving_since_ms_ = 0;

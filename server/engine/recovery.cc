@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/recovery.h"
 
+#include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/durability/journal_reader.h"
+#include "server/durability/previous_snapshot.h"
+#include "server/durability/repair.h"
 #include "server/engine/journal_replayer.h"
+#include "server/engine/keyspace.h"
 #include "server/engine/pending_work.h"
 #include "server/engine/restored_collections.h"
 #include "server/engine/snapshot_loader.h"
@@ -37,10 +43,10 @@ class Recovery {
       : files_(files),
         context_(context),
         work_(context.workers, context.wait_for_workers),
-        collections_(context) {}
+        collections_(std::in_place, context) {}
 
   Result<Recovered> run() {
-    Status restored = open_snapshot();
+    Status restored = restore_snapshot();
     if (restored) restored = replay_journal();
     const Status ended = work_.wait_for_all();  // after a failure, too: it refers to this
     ENGRAM_TRY(restored);
@@ -49,31 +55,85 @@ class Recovery {
   }
 
  private:
-  Status open_snapshot();
+  Status restore_snapshot();
+  Status fall_back(const std::string& damage);
+  Status load(const std::string& path);
   Status replay_journal();
 
   StoreFiles& files_;
   const RecoveryContext& context_;
   PendingWork work_;
-  RestoredCollections collections_;
+  std::optional<RestoredCollections> collections_;
   StoreId id_ = {};
   Recovered recovered_;
   Lsn needed_ = 0;  // the journal has to reach so far
 };
 
-Status Recovery::open_snapshot() {
-  auto snapshot = SnapshotFile::open(files_, id_);
-  if (!snapshot && snapshot.error().code == ErrorCode::kNotFound) return {};
+Status Recovery::restore_snapshot() {
+  const auto previous = has_previous(files_);
+  if (!previous) return tl::unexpected(previous.error());
+  Status loaded = load(files_.snapshot_path());
+  const bool is_absent = !loaded && loaded.error().code == ErrorCode::kNotFound;
+  if (is_absent && !*previous) return {};
+  recovered_.is_newest = loaded.has_value();
+  std::string damage = collections_->damage();
+  if (is_absent) damage = files_.snapshot_path() + " is not there";
+  if (!loaded && !is_absent) {
+    const ErrorCode code = loaded.error().code;
+    if (code != ErrorCode::kDataLoss && code != ErrorCode::kIo) return loaded;
+    damage = loaded.error().message;
+  }
+  if (damage.empty()) return {};
+  const Status fell_back = fall_back(damage);
+  if (fell_back) return {};
+  if (fell_back.error().code == ErrorCode::kResourceExhausted) return fell_back;
+  if (fell_back.error().code != ErrorCode::kNotFound) {
+    log_warning("what came before cannot stand in for the damaged snapshot: " +
+                fell_back.error().message);
+  }
+  if (is_absent) return fell_back;
+  if (loaded) return {};
+  return fail(loaded.error().code, damage + "; 'engram check " + files_.directory() +
+                                       "' explains it, 'engram check --repair " +
+                                       files_.directory() + "' keeps what can be read");
+}
+
+/// Restores from what was kept until the newest snapshot would be verified. If that is not to be
+/// had, everything is as before.
+Status Recovery::fall_back(const std::string& damage) {
+  const std::atomic<bool> cancelled = false;
+  files_.set_id(id_);
+  ENGRAM_TRY(verify_previous(files_, cancelled));
+  const auto previous = has_previous(files_);
+  if (!previous) return tl::unexpected(previous.error());
+  std::vector<std::string> lines;
+  Status moved = cut_snapshot(files_, kSnapshotName, lines);
+  if (!moved && moved.error().code != ErrorCode::kNotFound) return moved;
+  [[maybe_unused]] const Status ended = work_.wait_for_all();
+  context_.keyspace.clear();
+  collections_.emplace(context_);
+  recovered_ = {};
+  needed_ = 0;
+  if (*previous) ENGRAM_TRY(load(files_.previous_snapshot_path()));
+  log_warning(damage + "; the store is restored from " +
+              (*previous ? files_.previous_snapshot_path() + " and " : std::string()) +
+              "the journal since, and nothing is lost");
+  for (const std::string& line : lines) log_warning(line);
+  return {};
+}
+
+Status Recovery::load(const std::string& path) {
+  auto snapshot = SnapshotFile::open(files_, id_, path);
   if (!snapshot) return tl::unexpected(std::move(snapshot.error()));
   recovered_.snapshot = std::move(*snapshot);
-  const auto needed = load_snapshot(*recovered_.snapshot, context_.keyspace, collections_, work_);
+  const auto needed = load_snapshot(*recovered_.snapshot, context_.keyspace, *collections_, work_);
   if (!needed) return tl::unexpected(needed.error());
   needed_ = *needed;
   return {};
 }
 
 Status Recovery::replay_journal() {
-  JournalReplayer replayer(context_.keyspace, collections_, work_);
+  JournalReplayer replayer(context_.keyspace, *collections_, work_);
   ProgressLog progress;
   const Lsn from = recovered_.snapshot == nullptr ? 1 : recovered_.snapshot->replay_from();
   const auto end =

@@ -28,6 +28,10 @@ Result<std::shared_ptr<Collection>> RestoredCollections::restore(const NewCollec
     return fail(ErrorCode::kResourceExhausted,
                 index_label(change.key) + ": " + restored.error().message);
   }
+  const bool is_damaged = collection && restored.error().code == ErrorCode::kDataLoss;
+  if (is_damaged && damage_.empty()) {
+    damage_ = index_label(change.key) + ": " + restored.error().message;
+  }
   ENGRAM_TRY(quarantine(change, load ? " of the snapshot" : "", restored.error()));
   return std::shared_ptr<Collection>();
 }

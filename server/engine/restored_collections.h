@@ -35,6 +35,10 @@ class RestoredCollections {
   /// the change as skipped.
   std::shared_ptr<Collection> find(std::uint64_t id);
 
+  /// Of the first collection that could not be loaded because its sections are damaged; empty if
+  /// there is none.
+  [[nodiscard]] const std::string& damage() const noexcept { return damage_; }
+
   /// After the last change: says in the log, and in damage(), how many were skipped.
   void report_skipped();
 
@@ -51,6 +55,7 @@ class RestoredCollections {
   const RecoveryContext& context_;
   std::unordered_map<std::uint64_t, std::weak_ptr<Collection>> sound_;
   std::unordered_map<std::uint64_t, Quarantined> quarantined_;
+  std::string damage_;
 };
 
 }  // namespace engram

@@ -8,6 +8,7 @@
 #include "server/durability/change.h"
 #include "server/durability/journal_copy.h"
 #include "server/durability/packed_collections.h"
+#include "server/durability/previous_snapshot.h"
 #include "server/durability/snapshot_file.h"
 #include "server/durability/store_sections.h"
 #include "server/engine/collection.h"
@@ -166,9 +167,10 @@ SnapshotJob::Outcome SnapshotJob::write_to(const StoreFiles& files) {
     status = copy_journal(context_.files, context_.replay_from, journal_reaches_, files);
   }
   if (!status) return {.status = std::move(status)};
+  const bool linked = context_.links_newest && link_newest_as_previous(context_.files);
   const auto bytes = (*writer)->publish(context_.replay_from, begun_ms_);
   if (!bytes) return {.status = tl::unexpected(bytes.error())};
-  return {.status = {}, .bytes = *bytes};
+  return {.status = {}, .bytes = *bytes, .linked = linked};
 }
 
 /// The loop copies a portion, this thread writes it.

@@ -29,6 +29,7 @@ class SnapshotJob {
   struct Outcome {
     Status status = {};
     std::uint64_t bytes = 0;  ///< of the file
+    bool linked = false;      ///< the one before is the previous one now
   };
 
   /// Has everything recorded so far synced, then calls `done` on the loop with the LSN of the
@@ -45,6 +46,7 @@ class SnapshotJob {
     Lsn replay_from;
     /// Where to copy the store to instead; empty: the snapshot becomes that of the store.
     std::string copy_directory = {};
+    bool links_newest = false;  ///< as the previous one
   };
 
   /// Begins. `done` is called on the loop, some time later, unless that ends first.

@@ -16,6 +16,7 @@
 #include "core/result.h"
 #include "server/durability/file_system.h"
 #include "server/durability/journal.h"
+#include "server/durability/previous_snapshot.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/transaction_gate.h"
 #include "server/runtime/loop_slices.h"
@@ -31,6 +32,7 @@ struct StoreOptions {
   std::string directory =
       {};  ///< of the journal and snapshots; empty: everything is in memory only
   FsyncPolicy fsync = FsyncPolicy::kEverySec;
+  KeepPrevious keep_previous = KeepPrevious::kUntilVerified;
   std::string kernel = "auto";  ///< as make_kernel takes it
   std::size_t workers = 0;      ///< threads for searches and inserts; 0: one per core
 };

@@ -11,6 +11,7 @@
 
 #include "server/durability/journal_format.h"
 #include "server/durability/little_endian.h"
+#include "server/durability/previous_snapshot.h"
 #include "server/durability/snapshot_file.h"
 #include "server/durability/store_sections.h"
 #include "tests/durability/store_fixture.h"
@@ -63,15 +64,21 @@ struct SmallStore : StoreFixture {
            read_counters(*(*opened)->sections_of(kStoreOwner))->journal_reaches;
   }
 
-  /// The report, and whether a server would say the same.
-  CheckReport check(bool repair = false) {
+  /// The report alone: a server contains or makes good what it says.
+  CheckReport look(bool repair = false) {
     files.reset();
     const auto report = check_store(disk, directory.path(), repair);
     REQUIRE_MESSAGE(report.has_value(), (report ? "" : report.error().message));
     lock();
-    CAPTURE(joined(*report));
-    CHECK(report->damaged == !starts());
     return *report;
+  }
+
+  /// The report, and whether a server would say the same.
+  CheckReport check(bool repair = false) {
+    const CheckReport report = look(repair);
+    CAPTURE(joined(report));
+    CHECK(report.damaged == !starts());
+    return report;
   }
 
   void damage(const std::string& path, std::size_t offset) {
@@ -250,12 +257,139 @@ TEST_CASE("durability/check: a damaged snapshot without the whole journal needs 
   SmallStore store;
   store.snapshot(4);
   REQUIRE(store.disk.remove(store.segment(1)));
-  store.damage(store.files->snapshot_path(), 10);
+  store.damage(store.files->snapshot_path(),
+               std::filesystem::file_size(store.files->snapshot_path()) - 10);  // the footer
   const auto bytes = store.all_bytes();
   const CheckReport report = store.check(true);
   CHECK(report.damaged);
   CHECK(says(report, "a backup is needed"));
   CHECK(store.all_bytes() == bytes);
+}
+
+TEST_CASE("durability/check: a snapshot with a damaged header loses nothing by its repair") {
+  SmallStore store;
+  store.snapshot(4);
+  const std::string path = store.files->snapshot_path();
+  const std::string sound = read_file(path);
+  REQUIRE(store.disk.remove(store.segment(1)));
+  for (const std::size_t offset : {3U, 10U, 20U, 2000U, 4094U}) {
+    CAPTURE(offset);
+    store.damage(path, offset);
+    CHECK(store.check().damaged);
+    const CheckReport repaired = store.check(true);
+    CHECK_FALSE(repaired.damaged);
+    CHECK(says(repaired, "nothing is lost"));
+    CHECK(read_file(path) == sound);
+  }
+}
+
+/// A snapshot of two collections and some strings, each section of one page.
+void write_collections(const StoreFiles& files, Lsn replay_from) {
+  const auto writer = std::move(*SnapshotWriter::create(files));
+  std::string changes;
+  for (int i = 1; i <= 9; ++i) {
+    encode(SetString{"string" + std::to_string(i), kNeverExpires, "value"}, changes);
+  }
+  REQUIRE(writer->begin(kStringsSection));
+  REQUIRE(writer->append(as_span(changes)));
+  changes.clear();
+  for (const SectionOwner id : {1U, 2U}) {
+    writer->set_owner(id);
+    std::string keys;
+    for (std::uint32_t slot = 0; slot < 10 * id; ++slot) {
+      put_number(keys, slot);
+      put_string(keys, "key" + std::to_string(slot));
+    }
+    REQUIRE(writer->begin("keys"));
+    REQUIRE(writer->append(as_span(keys)));
+    REQUIRE(writer->begin("store.rows"));
+    REQUIRE(writer->append(as_span(std::string(2000, static_cast<char>('0' + id)))));
+    const std::string name = "index" + std::to_string(id);
+    encode(NewCollection{name, kNeverExpires, id, 4, "l2", "flat", {}}, changes);
+  }
+  writer->set_owner(kStoreOwner);
+  REQUIRE(writer->begin(kCollectionsSection));
+  REQUIRE(writer->append(as_span(changes)));
+  REQUIRE(write_counters(*writer, {.next_collection_id = 3, .journal_reaches = 0}));
+  REQUIRE(writer->publish(replay_from, 0));
+}
+
+std::vector<std::string> section_names(const StoreFiles& files) {
+  StoreId id = some_id();
+  const auto snapshot = std::move(*SnapshotFile::open(files, id));
+  std::vector<std::string> names;
+  for (const SnapshotEntry& entry : snapshot->entries()) {
+    names.push_back(std::to_string(entry.owner) + "/" + entry.name);
+  }
+  return names;
+}
+
+TEST_CASE(
+    "durability/check: a repaired snapshot lacks what was damaged, and the report says what") {
+  struct Case {
+    std::size_t page;  // of the flipped bit
+    const char* loss;
+    std::size_t sections;  // that are left
+  };
+  constexpr std::size_t kAll = 7;
+  for (const Case& of : {
+           Case{
+               1,
+               "section 'strings' is damaged: lost is every string of the snapshot but the first 0",
+               kAll},
+           {2, "lost is index 'index1' with an unknown number of vectors", kAll - 2},
+           {3, "lost is index 'index1' with 10 vectors", kAll - 2},
+           {5, "lost is index 'index2' with 20 vectors", kAll - 2},
+           {6, "lost are 2 indexes whose names and options cannot be read", kAll - 4},
+           {7, "nothing is lost", kAll},
+       }) {
+    CAPTURE(of.page);
+    SmallStore store;
+    write_collections(*store.files, 4);
+    REQUIRE(section_names(*store.files).size() == kAll);
+    REQUIRE(store.disk.remove(store.segment(1)));
+    const std::string path = store.files->snapshot_path();
+    store.damage(path, of.page * 4096 + 5);
+    const std::string damaged = read_file(path);
+    CHECK(store.look().damaged);
+    const CheckReport repaired = store.look(true);
+    CAPTURE(joined(repaired));
+    CHECK_FALSE(repaired.damaged);
+    CHECK(says(repaired, of.loss));
+    CHECK(section_names(*store.files).size() == of.sections);
+    CHECK(read_file(path + ".cut") == damaged);
+    CHECK(replay(*store.files, 4)->frames.size() == 6);
+    StoreId id = some_id();
+    const auto snapshot = std::move(*SnapshotFile::open(*store.files, id));
+    CHECK(read_counters(*snapshot->sections_of(kStoreOwner))->next_collection_id == 3);
+  }
+}
+
+TEST_CASE("durability/check: the previous snapshot stands in for a damaged one") {
+  SmallStore store;
+  write_collections(*store.files, 4);
+  const std::string path = store.files->snapshot_path();
+  const std::string previous = store.files->previous_snapshot_path();
+  REQUIRE(link_newest_as_previous(*store.files));
+  REQUIRE(store.disk.remove(store.segment(1)));
+  write_collections(*store.files, 7);
+  CHECK(says(store.check(), "snapshot.previous: kept until the newest has been verified"));
+  store.damage(path, 3 * 4096);
+  CHECK(says(store.look(), "snapshot.previous stands in: nothing is lost"));
+  SUBCASE("if it is sound") {
+    CHECK_FALSE(store.look(true).damaged);
+    CHECK_FALSE(std::filesystem::exists(path));
+    CHECK(std::filesystem::exists(previous));
+  }
+  SUBCASE("but not if it is damaged, too") {
+    const std::string damaged = read_file(previous);
+    write_file(previous, damaged.substr(0, 3 * 4096) + "x" + damaged.substr(3 * 4096 + 1));
+    const CheckReport repaired = store.look(true);
+    CHECK_FALSE(repaired.damaged);
+    CHECK(says(repaired, "lost is index 'index1' with 10 vectors"));
+    CHECK(std::filesystem::exists(path));
+  }
+  CHECK(std::filesystem::exists(path + ".cut"));
 }
 
 TEST_CASE("durability/check: a snapshot whose journal is gone gets an empty one") {

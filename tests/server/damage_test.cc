@@ -54,6 +54,7 @@ struct Store {
       send_groups(client, 0, kGroups);
       REQUIRE(test::await_info(client, "persistence", "rdb_bgsave_in_progress:0"));
       REQUIRE(client.ask({"VSAVE"}) == "+OK\r\n");
+      test::await_one_generation(directory.path());
       former.push_back(digest(client));
       const std::vector<test::Command> later = {
           request({"VADD", "flat", "h", test::packed_vector(70)}),

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/durability/check.h"
 #include "server/durability/journal.h"
 #include "server/durability/snapshot_format.h"
 #include "server/durability/store_sections.h"
@@ -69,6 +70,7 @@ struct TwoCollections {
       for (int i = 0; i < kItems; ++i) put(i);
       if (primitive == "mean.saved") REQUIRE(test::is_success(client.ask({"VTUNE", "bad"})));
       REQUIRE(client.ask({"VSAVE"}) == "+OK\r\n");
+      test::await_one_generation(directory.path());
       for (int i = kItems; i < kItems + kLaterItems; ++i) put(i);
       REQUIRE(client.ask({"SET", "text", "value"}) == "+OK\r\n");
       good = ask_good(client);
@@ -210,6 +212,79 @@ TEST_CASE("server/quarantine: a section that ends too early costs its collection
     };
     check_costs_itself_alone(
         store, store.with_snapshot(edited(store.snapshot(), kBadId, entry.name, shorten)));
+  }
+}
+
+TEST_CASE("server/quarantine: a repair takes the damaged collection out, and says what is lost") {
+  const TwoCollections store("hnsw");
+  for (const SnapshotEntry& entry : store.entries_of(kBadId)) {
+    CAPTURE(entry.name);
+    std::string snapshot = store.snapshot();
+    snapshot[entry.offset + entry.length / 2] ^= 1;
+    const test::TemporaryDirectory directory;
+    test::write_files(directory.path(), store.with_snapshot(snapshot));
+    const auto report = check_store(posix_file_system(), directory.path(), true);
+    REQUIRE(report.has_value());
+    CHECK_FALSE(report->damaged);
+    const std::string loss = entry.name == "keys" ? "an unknown number of vectors" : "20 vectors";
+    CHECK(report->lines.back().starts_with("lost is index 'bad' with " + loss));
+    Life life(directory);
+    CHECK(life.client.ask({"VLIST"}) == "*1\r\n$4\r\ngood\r\n");
+    Digest good = ask_good(life.client);
+    good[1] = store.good[1];  // DBSIZE
+    CHECK(good == store.good);
+    CHECK(life.client.ask({"VSAVE"}) == "+OK\r\n");
+  }
+}
+
+TEST_CASE("server/quarantine: a repair takes one of many small collections out") {
+  constexpr int kIndexes = 300;  // enough to share sections
+  const test::TemporaryDirectory directory;
+  const std::string marked = packed_vector(777);
+  {
+    const auto server = std::move(*StoreServer::start(directory.path(), posix_file_system()));
+    RespClient client = server->connect();
+    for (int i = 0; i < kIndexes; ++i) {
+      REQUIRE(client.ask({"VNEW", key(i), "4", "METRIC", "l2", "PRIMITIVE", "flat"}) == "+OK\r\n");
+      const std::string vector = i == 77 ? marked : packed_vector(i);
+      REQUIRE(client.ask({"VADD", key(i), "item", vector}) == ":1\r\n");
+    }
+    REQUIRE(client.ask({"VSAVE"}) == "+OK\r\n");
+    test::await_one_generation(directory.path());
+  }
+  Files files = test::read_files(directory.path());
+  std::string& snapshot = files.at(std::string(kSnapshotName));
+  const std::size_t place = snapshot.find(marked);
+  REQUIRE(place != snapshot.npos);
+  snapshot[place] ^= 1;
+  test::write_files(directory.path(), files);
+  const auto report = check_store(posix_file_system(), directory.path(), true);
+  REQUIRE(report.has_value());
+  CHECK_FALSE(report->damaged);
+  CHECK(report->lines.back().starts_with("lost is index 'k77' with "));
+  Life life(directory);
+  CHECK(life.client.ask({"DBSIZE"}) == ":" + std::to_string(kIndexes - 1) + "\r\n");
+  CHECK(life.client.ask({"EXISTS", "k77"}) == ":0\r\n");
+  CHECK(test::is_success(life.client.ask({"VGET", "k78", "item"})));
+  REQUIRE(life.client.ask({"VNEW", "new", "4", "PRIMITIVE", "flat"}) == "+OK\r\n");
+  CHECK(life.client.ask({"VSAVE"}) == "+OK\r\n");
+}
+
+TEST_CASE("server/quarantine: a server starts after any section was repaired") {
+  const TwoCollections store("flat");
+  for (const SnapshotEntry& entry : store.entries_of(kStoreOwner)) {
+    CAPTURE(entry.name);
+    std::string snapshot = store.snapshot();
+    snapshot[entry.offset] ^= 1;
+    const test::TemporaryDirectory directory;
+    test::write_files(directory.path(), store.with_snapshot(snapshot));
+    const auto report = check_store(posix_file_system(), directory.path(), true);
+    REQUIRE(report.has_value());
+    CHECK_FALSE(report->damaged);
+    Life life(directory);
+    CHECK(life.client.ask({"GET", "text"}) == "$5\r\nvalue\r\n");  // of the journal
+    CHECK(life.client.ask({"EXISTS", "good"}) ==
+          (entry.name == "collections" ? ":0\r\n" : ":1\r\n"));
   }
 }
 

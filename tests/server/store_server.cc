@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "server/durability/store_files.h"
 #include "server/runtime/log.h"
 
 namespace engram::test {
@@ -170,6 +171,21 @@ bool await_info(RespClient& client, std::string_view section, std::string_view f
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return false;
+}
+
+void await_one_generation(const std::string& directory) {
+  const auto files = [&] {
+    std::size_t segments = 0;
+    bool has_previous = false;
+    for (const auto& name : *posix_file_system().list(directory)) {
+      has_previous = has_previous || name == kPreviousSnapshotName;
+      segments += segment_lsn(name) ? 1U : 0U;
+    }
+    return has_previous ? std::size_t{0} : segments;
+  };
+  for (int ms = 0; files() != 1 && ms < 30'000; ++ms) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 }  // namespace engram::test

@@ -57,6 +57,10 @@ Digest digest(RespClient& client);
 /// Asks INFO until it says `field:value`; false if it never does.
 bool await_info(RespClient& client, std::string_view section, std::string_view field_and_value);
 
+/// Returns when the last snapshot has been read back, and what was kept until then is gone: the
+/// directory holds no other, and one segment of the journal.
+void await_one_generation(const std::string& directory);
+
 /// True if the reply says that a command was carried out.
 inline bool is_success(std::string_view reply) {
   return !reply.empty() && reply[0] != '-';

@@ -168,6 +168,7 @@ struct TwoIndexes {
       for (int i = 0; i < kItems; ++i) REQUIRE(client.reply() == ":1\r\n");
     }
     REQUIRE(client.ask({"VSAVE"}) == "+OK\r\n");
+    test::await_one_generation(directory.path());
     good = ask(client, "able");
     bad = ask(client, "bad");
     files = test::read_files(directory.path());

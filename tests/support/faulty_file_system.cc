@@ -264,6 +264,19 @@ Status FaultyFileSystem::rename(const std::string& from, const std::string& to) 
   return {};
 }
 
+Status FaultyFileSystem::link(const std::string& from, const std::string& to) {
+  const std::lock_guard lock(mutex_);
+  ENGRAM_TRY(begin());
+  if (const auto fault = take_fault()) return injected(*fault);
+  if (stopped_ && stop_rng_() % 2 == 0) return injected({});
+  const NodePtr node = node_of(from);
+  forget_name(to);
+  ENGRAM_TRY(real_.link(from, to));
+  names_[to] = node;
+  if (stopped_) return injected({});
+  return {};
+}
+
 Status FaultyFileSystem::remove(const std::string& path) {
   const std::lock_guard lock(mutex_);
   ENGRAM_TRY(begin());

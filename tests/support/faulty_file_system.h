@@ -17,8 +17,8 @@
 namespace engram::test {
 
 /// Keeps files in real directories through another file system. It counts operations: create,
-/// open_for_append, append, sync, truncate, rename, remove and sync_directory, from 1. Opening for
-/// reading, listing and locking have numbers of their own, from 1. Any thread.
+/// open_for_append, append, sync, truncate, rename, link, remove and sync_directory, from 1.
+/// Opening for reading, listing and locking have numbers of their own, from 1. Any thread.
 class FaultyFileSystem final : public FileSystem {
  public:
   explicit FaultyFileSystem(FileSystem& real = posix_file_system()) : real_(real) {}
@@ -76,6 +76,7 @@ class FaultyFileSystem final : public FileSystem {
   Result<std::unique_ptr<WritableFile>> open_for_append(const std::string& path) override;
   Result<std::unique_ptr<ReadableFile>> open_for_reading(const std::string& path) override;
   Status rename(const std::string& from, const std::string& to) override;
+  Status link(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& directory) override;
   Status sync_directory(const std::string& directory) override;

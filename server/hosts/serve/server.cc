@@ -108,6 +108,7 @@ Server::~Server() {
 Status Server::open_store(FileSystem& disk) {
   auto store = Store::open({.directory = config_.appendonly ? config_.dir : std::string(),
                             .fsync = fsync_policy(config_.appendfsync),
+                            .keep_previous = keep_previous(config_.keep_previous_snapshot),
                             .kernel = config_.kernel,
                             .workers = static_cast<std::size_t>(config_.workers)},
                            *this, disk);
