@@ -8,6 +8,7 @@
  *   FAULT_LOG        a file for the name of the call that failed, and at the end the number of calls
  */
 #define _GNU_SOURCE
+#undef _FILE_OFFSET_BITS /* it would make open() another name of open64() */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,7 @@ enum { kDescriptors = 1 << 16 };
 static char is_meant[kDescriptors];
 static long calls;
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+#define REAL(name) (__extension__(__typeof__(&name)) dlsym(RTLD_NEXT, #name))
 
 static void note(const char* text, long number) {
   const char* const path = getenv("FAULT_LOG");

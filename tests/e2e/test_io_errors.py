@@ -5,6 +5,7 @@ acknowledged is lost, and only a sync that fails needs a restart."""
 import errno
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -112,12 +113,18 @@ def count_calls(folder):
 def sweep(folder, choose):
     lives = [(call, error) for call in range(1, count_calls(folder / "count") + 1) for error in ERRORS]
     assert len(lives) > 300
-    for number, (call, error) in enumerate(choose(lives)):
+
+    def try_one(number, life):
+        call, error = life
         try:
             (folder / str(number)).mkdir()
             live_with_error(folder / str(number), call, error)
         except AssertionError as wrong:
             raise AssertionError(f"call {call} fails with {error}: {wrong}") from wrong
+
+    # Most of the time they wait.
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(try_one, *zip(*enumerate(choose(lives)))))
 
 
 def test_a_call_that_fails_costs_nothing_acknowledged(tmp_path):
