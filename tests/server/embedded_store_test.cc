@@ -57,6 +57,23 @@ TEST_CASE("hosts/embedded: a server opens the directory after a process, and the
   CHECK(store->search("notes", Vector{1, 2, 3, 4}, 5).value().size() == 2);
 }
 
+TEST_CASE("hosts/embedded: a copy of a store goes its own way") {
+  const TemporaryDirectory folder;
+  const TemporaryDirectory elsewhere;
+  const auto store = open(folder.path());
+  REQUIRE(store->create_index("notes", 2, kFlat));
+  REQUIRE(store->put("notes", "a", Vector{1, 2}).value());
+  REQUIRE(store->save(elsewhere.path()));
+  REQUIRE(store->put("notes", "b", Vector{3, 4}).value());
+  CHECK(store->save(elsewhere.path()).error().code == ErrorCode::kAlreadyExists);
+
+  const auto copy = open(elsewhere.path());
+  CHECK(copy->get("notes", "a").value() == Vector{1, 2});
+  CHECK_FALSE(copy->get("notes", "b").value());
+  CHECK(copy->put("notes", "c", Vector{5, 6}).value());
+  CHECK_FALSE(store->get("notes", "c").value());
+}
+
 TEST_CASE("hosts/embedded: calls of many threads run beside each other") {
   const TemporaryDirectory folder;
   const auto store = open(folder.path());
