@@ -22,6 +22,12 @@ std::vector<Fact> Index::describe() const {
   return {};
 }
 
+bool Index::is_warm() const noexcept {
+  return true;
+}
+
+void Index::warm_up() {}
+
 Recaller* Index::recaller() noexcept {
   return nullptr;
 }

@@ -78,6 +78,13 @@ class Index {
  public:
   virtual ~Index() = default;
 
+  /// Whether the first insert, erase or recall has nothing to do that is left from create() or
+  /// load(). By default true.
+  [[nodiscard]] virtual bool is_warm() const noexcept;
+  /// Does a part of that, of some milliseconds. An operation that comes before it is_warm() does
+  /// the rest itself. Any thread.
+  virtual void warm_up();
+
   /// Adds a written slot that is not held. Errors: kResourceExhausted; the slot is not held then.
   virtual Status insert(const Insertion& item, Scratch& scratch) = 0;
 

@@ -43,6 +43,7 @@ CommandLine parse_command_line(int argc, char** argv) {
       {"--protected-mode", "protected-mode",
        "yes serves only this machine while there is no password (yes)"},
       {"--maxclients", "maxclients", "Connections served at the same time (10000)"},
+      {"--maxmemory", "maxmemory", "Memory beyond which writes are refused; 0 sets no limit (0)"},
       {"--dir", "dir", "Directory of the data; without it everything is in memory only"},
       {"--appendonly", "appendonly",
        "yes keeps the data in the directory, no in memory only (yes)"},

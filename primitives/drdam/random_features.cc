@@ -2,6 +2,7 @@
 #include "primitives/drdam/random_features.h"
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <string>
@@ -45,20 +46,35 @@ Result<RandomFeatures> RandomFeatures::create(std::size_t dim, std::size_t featu
 }
 
 const double* RandomFeatures::matrix() const {
-  auto* const numbers = reinterpret_cast<double*>(matrix_->memory.data());
-  std::call_once(matrix_->drawn, [&] { draw({numbers, features_ * dim_}); });
-  return numbers;
+  if (!is_warm()) draw(features_ * dim_);
+  return reinterpret_cast<const double*>(matrix_->memory.data());
 }
 
-void RandomFeatures::draw(std::span<double> numbers) const {
+bool RandomFeatures::is_warm() const noexcept {
+  return matrix_->drawn.load(std::memory_order_acquire) == features_ * dim_;
+}
+
+void RandomFeatures::warm_up() const {
+  constexpr std::size_t kStep = std::size_t{1} << 16;
+  draw(kStep);
+}
+
+/// Draws the next numbers, at most `most` of them, which is even or all.
+void RandomFeatures::draw(std::size_t most) const {
+  const std::lock_guard lock(matrix_->mutex);
+  const std::size_t begin = matrix_->drawn.load(std::memory_order_relaxed);
+  const std::size_t all = features_ * dim_;
+  const std::size_t end = begin + std::min(most, all - begin);
+  auto* const numbers = reinterpret_cast<double*>(matrix_->memory.data());
   const std::uint64_t stream = mix(seed_);
   const double scale = std::sqrt(beta_);
-  for (std::size_t i = 0; i < numbers.size(); i += 2) {
+  for (std::size_t i = begin; i < end; i += 2) {
     const double length = scale * std::sqrt(-2 * std::log(unit_interval(mix(stream + i))));
     const double angle = 2 * std::numbers::pi * unit_interval(mix(stream + i + 1));
     numbers[i] = length * std::cos(angle);
-    if (i + 1 < numbers.size()) numbers[i + 1] = length * std::sin(angle);
+    if (i + 1 < end) numbers[i + 1] = length * std::sin(angle);
   }
+  matrix_->drawn.store(end, std::memory_order_release);
 }
 
 void RandomFeatures::project(std::span<const double> x, std::span<double> angles) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -28,8 +29,9 @@ namespace engram::drdam {
 /// has no angle leaves nothing.
 ///
 /// S is drawn from the seed by SplitMix64 [Steele2014] and the transform of Box and Muller, alike
-/// on all machines as far as their logarithms and cosines are. Who needs it first draws it, some 20
-/// ns a number: create() may run where all clients wait. Any number of threads may share one.
+/// on all machines as far as their logarithms and cosines are. It is drawn by warm_up(), some 20 ns
+/// a number, or by who needs it first: create() may run where all clients wait. Any number of
+/// threads may share one.
 class RandomFeatures {
  public:
   using Number = std::int64_t;
@@ -48,6 +50,11 @@ class RandomFeatures {
   std::size_t features() const noexcept { return features_; }
   double beta() const noexcept { return beta_; }
 
+  /// All of S is drawn.
+  bool is_warm() const noexcept;
+  /// Draws some more of S.
+  void warm_up() const;
+
   /// angles = sqrt(beta) S x. x: [dim], angles: [Y], apart.
   void project(std::span<const double> x, std::span<double> angles) const;
   /// x = sqrt(beta) S^T values. values: [Y], x: [dim], apart.
@@ -63,7 +70,8 @@ class RandomFeatures {
   /// sqrt(beta) S, row by row.
   struct Matrix {
     MappedMemory memory;
-    std::once_flag drawn;
+    std::mutex mutex;                   // of who draws
+    std::atomic<std::size_t> drawn{0};  // numbers, from the first on
   };
 
   RandomFeatures(std::size_t dim, std::size_t features, double beta, std::uint64_t seed,
@@ -72,7 +80,7 @@ class RandomFeatures {
 
   /// The numbers of the matrix, drawn.
   const double* matrix() const;
-  void draw(std::span<double> numbers) const;
+  void draw(std::size_t most) const;
 
   std::size_t dim_;
   std::size_t features_;

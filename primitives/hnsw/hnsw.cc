@@ -43,10 +43,24 @@ std::string decimal(double value, int digits) {
   return text.str();
 }
 
+/// An insert may look at every neighbour of every candidate. Each option by itself is reasonable;
+/// together they may be hours.
+Status check_insert_work(std::size_t m, std::size_t ef_construction, std::size_t dim) {
+  constexpr std::size_t kMostWork = std::size_t{1} << 33;
+  const std::size_t work = 2 * m * ef_construction * dim;
+  if (work <= kMostWork) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "M " + std::to_string(m) + " and EF_CONSTRUCTION " + std::to_string(ef_construction) +
+                  " at " + std::to_string(dim) + " dimensions are " + std::to_string(work) +
+                  " products for each insert, at most " + std::to_string(kMostWork) +
+                  " are allowed: EF_CONSTRUCTION " + std::to_string(kMostWork / (2 * m * dim)));
+}
+
 Result<std::unique_ptr<Index>> create_index(const IndexContext& context, const Options& options) {
   const auto number = [&](std::string_view name) {
     return static_cast<std::size_t>(options.integer(name));
   };
+  ENGRAM_TRY(check_insert_work(number("M"), number("EF_CONSTRUCTION"), context.store.dim()));
   auto index = Hnsw::create(context, {.m = number("M"),
                                       .ef_construction = number("EF_CONSTRUCTION"),
                                       .ef_search = number("EF_SEARCH"),

@@ -14,6 +14,8 @@ namespace engram {
 
 inline constexpr std::string_view kWrongTypeError =
     "WRONGTYPE Operation against a key holding the wrong kind of value";
+inline constexpr std::string_view kOomError =
+    "OOM command not allowed when used memory > 'maxmemory'.";
 inline constexpr std::string_view kSyntaxError = "ERR syntax error";
 inline constexpr std::string_view kNoAuthError = "NOAUTH Authentication required.";
 inline constexpr std::string_view kWrongPassError =

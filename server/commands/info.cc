@@ -11,10 +11,12 @@
 
 #include <fmt/format.h>
 
+#include "core/reserved_memory.h"
 #include "core/text.h"
 #include "server/commands/context.h"
 #include "server/commands/families.h"
 #include "server/config/config.h"
+#include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/persistence.h"
 #include "server/runtime/memory.h"
@@ -71,6 +73,36 @@ void clients_section(Lines& out, const Services& services) {
   line(out, "blocked_clients", services.pauses.paused_sessions());
 }
 
+/// What the memory in use is used for, as far as it is told apart.
+struct MemoryUse {
+  std::size_t vectors = 0;
+  std::size_t keys = 0;     ///< of indexes, with what leads to them
+  std::size_t links = 0;    ///< graphs, codes and sums
+  std::size_t clients = 0;  ///< buffers, and replies in the making
+  std::size_t journal = 0;  ///< what is to be written
+};
+
+MemoryUse memory_use(const Services& services) {
+  MemoryUse use;
+  Keyspace& keyspace = services.store.keyspace();
+  // A copy: one that has expired goes when it is looked at.
+  const auto& names = keyspace.collection_names();
+  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
+    const Value* const value = keyspace.peek(name);
+    if (value == nullptr) continue;
+    const Collection& collection = *std::get<std::shared_ptr<Collection>>(*value);
+    use.vectors += collection.vector_bytes();
+    use.keys += collection.memory_bytes() - collection.vector_bytes();
+  }
+  use.links = mapped_bytes() - std::min(mapped_bytes(), use.vectors);
+  services.front_end.for_each_client(
+      [&use](const Client& client) { use.clients += client.input_capacity + client.output_bytes; });
+  if (services.store.persistence() != nullptr) {
+    use.journal = services.store.persistence()->facts().journal.buffered_bytes;
+  }
+  return use;
+}
+
 void memory_section(Lines& out, const Services& services) {
   const std::size_t used = allocated_bytes();
   const std::size_t resident = resident_bytes();
@@ -82,8 +114,14 @@ void memory_section(Lines& out, const Services& services) {
   line(out, "used_memory_rss_human", readable_bytes(resident));
   line(out, "used_memory_peak", peak);
   line(out, "used_memory_peak_human", readable_bytes(peak));
-  line(out, "maxmemory", 0);
-  line(out, "maxmemory_human", "0B");
+  const MemoryUse use = memory_use(services);
+  line(out, "used_memory_vectors", use.vectors);
+  line(out, "used_memory_links", use.links);
+  line(out, "used_memory_keys", use.keys);
+  line(out, "mem_clients_normal", use.clients);
+  line(out, "mem_aof_buffer", use.journal);
+  line(out, "maxmemory", services.config.maxmemory);
+  line(out, "maxmemory_human", readable_bytes(services.config.maxmemory));
   line(out, "maxmemory_policy", "noeviction");
   line(out, "mem_fragmentation_ratio",
        fmt::format("{:.2f}", static_cast<double>(resident) / static_cast<double>(used)));

@@ -221,7 +221,6 @@ std::string get_fixed(const ServerConfig&) {
 }
 
 constexpr char kNo[] = "no";
-constexpr char kZero[] = "0";
 constexpr char kOne[] = "1";
 constexpr char kNoEviction[] = "noeviction";
 
@@ -257,7 +256,8 @@ constexpr std::array kParameters = {
               set_number<&ServerConfig::auto_aof_rewrite_percentage, 0, kMostSeconds>},
     Parameter{"auto-aof-rewrite-min-size", get_number<&ServerConfig::auto_aof_rewrite_min_size>,
               set_memory<&ServerConfig::auto_aof_rewrite_min_size, 0>},
-    Parameter{"maxmemory", get_fixed<kZero>},
+    Parameter{"maxmemory", get_number<&ServerConfig::maxmemory>,
+              set_memory<&ServerConfig::maxmemory, 0>},
     Parameter{"maxmemory-policy", get_fixed<kNoEviction>},
     Parameter{"io-threads", get_fixed<kOne>},
     Parameter{"requirepass", get_text<&ServerConfig::requirepass>, set_requirepass},

@@ -15,6 +15,12 @@ Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
   std::shared_ptr<Collection> collection(
       new Collection(std::move(spec), context, std::move(*made)));
   collection->operations_.set_owner(collection);
+  if (Index& index = *collection->made_.index; !index.is_warm()) {
+    collection->operations_.set_warm_up([&index] {
+      index.warm_up();
+      return !index.is_warm();
+    });
+  }
   return collection;
 }
 
@@ -62,16 +68,20 @@ std::optional<std::vector<float>> Collection::get(std::string_view key) const {
   return vector;
 }
 
-void Collection::read(ReadWork work, std::function<void()> done) {
+void Collection::read_at(Pace& pace, ReadWork work, std::function<void()> done) {
   operations_.read(
-      Lane::kInteractive,
-      [this, work = std::move(work)](Scratch& scratch) { work(view_, scratch); }, std::move(done));
+      pace.lane(),
+      [this, &pace, work = std::move(work)](Scratch& scratch) {
+        const Pace::Timer timer(pace);
+        work(view_, scratch);
+      },
+      std::move(done));
 }
 
 /// Where writes run beside it, a recall could meet two versions of a key, or none. It is given the
 /// places of the keys as they are now instead: their rows stay until it has ended, for it begins at
 /// once, as everything does under such a primitive. Where writes run alone the index itself has
-/// each key once.
+/// each key once. While the index is cold nothing is erased, so the rows stay, too.
 Status Collection::recall(RecallWork work, std::function<void()> done) {
   std::shared_ptr<const SlotSet> items;
   if (traits().concurrent) {
@@ -79,9 +89,14 @@ Status Collection::recall(RecallWork work, std::function<void()> done) {
     if (!current) return tl::unexpected(std::move(current.error()));
     items = std::move(*current);
   }
-  read([items, work = std::move(work)](const ReadView& view,
-                                       Scratch& scratch) { work(view, items.get(), scratch); },
-       std::move(done));
+  ReadWork with_items = [items, work = std::move(work)](const ReadView& view, Scratch& scratch) {
+    work(view, items.get(), scratch);
+  };
+  if (operations_.is_warm()) {
+    read_at(recall_pace_, std::move(with_items), std::move(done));
+  } else {
+    operations_.when_warm([this, with_items, done] { read_at(recall_pace_, with_items, done); });
+  }
   return {};
 }
 

@@ -42,6 +42,7 @@
 #include "server/engine/key_map.h"
 #include "server/engine/key_order.h"
 #include "server/engine/operations.h"
+#include "server/engine/pace.h"
 #include "server/engine/put_batch.h"
 #include "server/engine/read_view.h"
 #include "server/engine/replacements.h"
@@ -98,7 +99,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   /// Runs `work` on a worker as soon as the index may be read, then `done` on the event loop.
   using ReadWork = std::function<void(const ReadView&, Scratch&)>;
-  void read(ReadWork work, std::function<void()> done);
+  void read(ReadWork work, std::function<void()> done) {
+    read_at(search_pace_, std::move(work), std::move(done));
+  }
 
   // Recalling requires a primitive with Traits::recalls.
 
@@ -144,6 +147,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::size_t unsettled() const noexcept { return slots_.stored_count() - keys_.size(); }
   /// Bytes of vectors and keys, without the index.
   std::size_t memory_bytes() const noexcept { return slots_.memory_bytes() + keys_.memory_bytes(); }
+  /// Bytes of vectors alone.
+  std::size_t vector_bytes() const noexcept { return made_.store->memory_bytes(); }
   /// The mean length of its keys in bytes, 0 if it is empty.
   std::size_t mean_key_bytes() const noexcept { return keys_.mean_key_bytes(); }
 
@@ -184,6 +189,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   Collection(CollectionSpec spec, const CollectionContext& context, OwnedIndex made);
 
+  void read_at(Pace& pace, ReadWork work, std::function<void()> done);
+
   [[nodiscard]] const Traits& traits() const noexcept { return spec_.primitive->traits; }
 
   const CollectionSpec spec_;
@@ -192,6 +199,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   const OwnedIndex made_;
   CollectionChanges changes_;
   Operations operations_;
+  Pace search_pace_;
+  Pace recall_pace_;
   KeyMap keys_;
   KeyOrder key_order_;
   SlotTable slots_;

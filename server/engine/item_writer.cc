@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -29,8 +30,10 @@ struct ItemWriter::Write {
 };
 
 void ItemWriter::run(Operations::Work work, std::function<void()> done) {
-  parts_.reclaimer.admit_write([this, owner = parts_.operations.owner(), work = std::move(work),
-                                done = std::move(done)] { parts_.operations.write(work, done); });
+  auto start = [this, owner = parts_.operations.owner(), work = std::move(work),
+                done = std::move(done)] { parts_.operations.write(work, done); };
+  if (parts_.operations.is_warm()) return parts_.reclaimer.admit_write(std::move(start));
+  parts_.operations.when_warm([this, start] { parts_.reclaimer.admit_write(start); });
 }
 
 void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
@@ -47,9 +50,8 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
       Batch{parts_.operations.owner(), std::move(done), entries.size(), parts_.changes.begin()});
   // Jobs of several inserts: enough of them to keep every worker busy, few enough that a batch of
   // thousands does not drown the queue. A key that is being written joins later, on its own.
-  constexpr std::size_t kLargestJob = 16;
   const std::size_t jobs = parts_.operations.workers() * 4;
-  const std::size_t job_size = std::clamp<std::size_t>(entries.size() / jobs, 1, kLargestJob);
+  const std::size_t job_size = std::clamp<std::size_t>(entries.size() / jobs, 1, largest_job());
   const auto ready = std::make_shared<std::vector<SlotEntry*>>();
   for (SlotEntry* const entry : entries) {
     const auto is_collecting = std::weak_ptr(ready);
@@ -65,6 +67,14 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
   if (!ready->empty()) start(batch, std::exchange(*ready, {}));
 }
 
+/// Fewer where an insert takes long, so that no job does.
+std::size_t ItemWriter::largest_job() const noexcept {
+  constexpr std::size_t kMostInserts = 16;
+  constexpr std::uint64_t kMostUs = 50'000;
+  const std::uint64_t us = insert_us_.load(std::memory_order_relaxed);
+  return std::clamp<std::size_t>(kMostUs / (us + 1), 1, kMostInserts);
+}
+
 void ItemWriter::start(const std::shared_ptr<Batch>& batch,
                        const std::vector<SlotEntry*>& entries) {
   const auto writes = std::make_shared<std::vector<Write>>();
@@ -74,9 +84,14 @@ void ItemWriter::start(const std::shared_ptr<Batch>& batch,
   }
   run(
       [this, writes](Scratch& scratch) {
+        using Clock = std::chrono::steady_clock;
+        const auto begun = Clock::now();
         for (Write& write : *writes) {
           write.status = insert(*write.entry, write.replaced, scratch);
         }
+        const auto each = (Clock::now() - begun) / writes->size();
+        insert_us_.store(static_cast<std::uint64_t>(each / std::chrono::microseconds(1)),
+                         std::memory_order_relaxed);
       },
       [this, batch, writes] { finish(batch, *writes); });
 }

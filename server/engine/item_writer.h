@@ -9,7 +9,9 @@
 // So a search meets every key at all times, perhaps twice: see replacements.h.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -69,6 +71,7 @@ class ItemWriter {
 
   void run(Operations::Work work, std::function<void()> done);
 
+  [[nodiscard]] std::size_t largest_job() const noexcept;
   void start(const std::shared_ptr<Batch>& batch, const std::vector<SlotEntry*>& entries);
   void finish(const std::shared_ptr<Batch>& batch, std::vector<Write>& writes);
   bool commit(SlotEntry& entry);
@@ -82,6 +85,7 @@ class ItemWriter {
   void remove(Slot slot, Scratch& scratch);
 
   const Parts parts_;
+  std::atomic<std::uint64_t> insert_us_{0};  // what one took, the last time
   std::uint64_t last_sequence_ = 0;  // workers; of Insertion, since the collection was loaded
 };
 

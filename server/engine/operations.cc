@@ -31,6 +31,34 @@ class Operations::Operation final : public Job {
   const std::function<void()> done_;
 };
 
+class Operations::WarmUp final : public Job {
+ public:
+  explicit WarmUp(Operations& operations) : operations_(operations), owner_(operations.owner()) {}
+
+  void run(Scratch&) noexcept override { has_more_ = operations_.warm_up_(); }
+
+  void done() noexcept override {
+    if (has_more_) return operations_.take_warm_up_step();
+    operations_.warm_up_ = nullptr;
+    for (const auto& start : std::exchange(operations_.cold_, {})) start();
+  }
+
+ private:
+  Operations& operations_;
+  const std::shared_ptr<void> owner_;
+  bool has_more_ = false;
+};
+
+void Operations::when_warm(std::function<void()> start) {
+  if (!warm_up_) return start();
+  cold_.push_back([owner = owner(), start = std::move(start)] { start(); });
+  if (!std::exchange(warms_up_, true)) take_warm_up_step();
+}
+
+void Operations::take_warm_up_step() {
+  workers_.submit(std::make_unique<WarmUp>(*this), Lane::kBulk);
+}
+
 void Operations::run(Access access, Lane lane, Work work, std::function<void()> done) {
   gate_.enter(access, [this, owner = owner(), access, lane, work = std::move(work),
                        done = std::move(done)]() mutable {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "core/scratch.h"
 #include "server/engine/access_gate.h"
@@ -24,12 +25,20 @@ class Operations {
   Operations(WorkerPool& workers, bool writes_run_alone)
       : workers_(workers), write_access_(writes_run_alone ? Access::kExclusive : Access::kShared) {}
 
+  /// A step, on a worker, of what is to be done before anything that when_warm() starts; true:
+  /// there is more. To be called once, before the first job; without it everything is warm.
+  void set_warm_up(std::function<bool()> step) { warm_up_ = std::move(step); }
+  [[nodiscard]] bool is_warm() const noexcept { return !warm_up_; }
+
   /// What contains this. To be called once, before the first job.
   void set_owner(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
   [[nodiscard]] std::shared_ptr<void> owner() const { return owner_.lock(); }
 
   /// Runs `work` on a worker when the gate admits it, then `done` on the event loop.
   void run(Access access, Lane lane, Work work, std::function<void()> done);
+
+  /// Calls `start` when the index is warm: at once, or later and in the order of the calls.
+  void when_warm(std::function<void()> start);
 
   /// As run(), beside other readers.
   void read(Lane lane, Work work, std::function<void()> done) {
@@ -52,16 +61,25 @@ class Operations {
   [[nodiscard]] std::size_t workers() const noexcept { return workers_.size(); }
 
   /// Forgets the jobs that have not started; for shutdown.
-  void abandon_waiting() { gate_.abandon_waiting(); }
+  void abandon_waiting() {
+    gate_.abandon_waiting();
+    std::exchange(cold_, {});
+  }
 
  private:
   class Operation;
+  class WarmUp;
+
+  void take_warm_up_step();
 
   WorkerPool& workers_;
   const Access write_access_;
   std::weak_ptr<void> owner_;
   AccessGate gate_;
   GracePeriod grace_;
+  std::function<bool()> warm_up_;            // empty: it is warm
+  bool warms_up_ = false;                    // a step is under way
+  std::vector<std::function<void()>> cold_;  // starts when it is warm
 };
 
 }  // namespace engram

@@ -24,7 +24,7 @@ void Surveys::start(const SurveyParams& params, SurveyWork finish,
   const auto run = std::make_shared<Run>(
       Run{params, std::move(*items), std::move(finish), std::move(done), slots_.pin_rows()});
   run->params.items = run->items.get();
-  step(run);
+  operations_.when_warm([this, run] { step(run); });
 }
 
 void Surveys::step(const std::shared_ptr<Run>& run) {

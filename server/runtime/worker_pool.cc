@@ -17,6 +17,8 @@ WorkerPool::WorkerPool(std::size_t threads, std::function<void()> wake_owner)
   for (std::size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this, i] { work(i); });
   }
+  const std::lock_guard lock(queue_mutex_);
+  add_reserve();
 }
 
 WorkerPool::~WorkerPool() {
@@ -33,23 +35,42 @@ void WorkerPool::submit_detached(std::unique_ptr<Job> job) {
 }
 
 void WorkerPool::enqueue(Task task, Lane lane) {
+  bool alarm = false;
   {
     const std::lock_guard lock(queue_mutex_);
     ENGRAM_ASSERT(!stopping_);
-    (lane == Lane::kInteractive ? interactive_ : bulk_).push_back(std::move(task));
+    std::deque<Task>& queue = lane == Lane::kInteractive ? interactive_
+                              : lane == Lane::kBulk      ? bulk_
+                                                         : long_;
+    queue.push_back(std::move(task));
     is_worth_a_look_.store(true, std::memory_order_relaxed);
+    alarm = alarms_watcher();
   }
   queue_ready_.notify_one();
+  if (alarm) may_be_stuck_.notify_one();
 }
 
 bool WorkerPool::has_task() const noexcept {
-  return !interactive_.empty() || !bulk_.empty();
+  return !interactive_.empty() || !bulk_.empty() || !long_.empty();
+}
+
+bool WorkerPool::may_be_stuck_now() const noexcept {
+  const bool has_bulk = threads_.size() > 1 && !bulk_.empty();
+  return (!interactive_.empty() || has_bulk) && busy_ == threads_.size();
+}
+
+/// Whether the reserve that watches, and sleeps, is to be notified; once.
+bool WorkerPool::alarms_watcher() noexcept {
+  return watcher_sleeps_ && may_be_stuck_now() && std::exchange(watcher_sleeps_, false);
 }
 
 WorkerPool::Task WorkerPool::take_task() {
-  const bool take_bulk = interactive_.empty() || (!bulk_.empty() && burst_ >= kInteractiveBurst);
-  burst_ = take_bulk ? 0 : burst_ + 1;
-  std::deque<Task>& queue = take_bulk ? bulk_ : interactive_;
+  const bool is_other = !bulk_.empty() || !long_.empty();
+  const bool takes_other = interactive_.empty() || (is_other && burst_ >= kInteractiveBurst);
+  burst_ = takes_other ? 0 : burst_ + 1;
+  if (takes_other) long_is_next_ = bulk_.empty() || (long_is_next_ && !long_.empty());
+  std::deque<Task>& queue = !takes_other ? interactive_ : long_is_next_ ? long_ : bulk_;
+  if (takes_other) long_is_next_ = !long_is_next_;
   Task task = std::move(queue.front());
   queue.pop_front();
   is_worth_a_look_.store(has_task(), std::memory_order_relaxed);
@@ -68,18 +89,80 @@ void WorkerPool::work(std::size_t number) {
   name_this_thread("worker-" + std::to_string(number));
   yield_to_event_loop();
   Scratch scratch;
+  bool has_worked = false;
   for (;;) {
     Task task;
+    bool alarm = false;
     if (spins_) look_for_task();
     {
       std::unique_lock lock(queue_mutex_);
+      if (has_worked) --busy_;
       queue_ready_.wait(lock, [this] { return stopping_ || has_task(); });
       if (stopping_) return;
       task = take_task();
+      ++taken_;
+      ++busy_;
+      has_worked = true;
+      alarm = alarms_watcher();
     }
+    if (alarm) may_be_stuck_.notify_one();
     task.job->run(scratch);
     if (!task.detached) finish(std::move(task.job));
   }
+}
+
+void WorkerPool::add_reserve() {
+  const std::size_t number = reserves_.size();
+  reserves_.emplace_back([this, number] { stand_by(number); });
+}
+
+/// One reserve watches; before it works, another takes over, or is made.
+void WorkerPool::stand_by(std::size_t number) {
+  name_this_thread("reserve-" + std::to_string(number));
+  yield_to_event_loop();
+  Scratch scratch;
+  for (;;) {
+    Task task;
+    {
+      std::unique_lock lock(queue_mutex_);
+      ++idle_reserves_;
+      watch_ends_.wait(lock, [this] { return stopping_ || !is_watched_; });
+      --idle_reserves_;
+      is_watched_ = true;
+      std::deque<Task>* const queue = await_stuck(lock);
+      if (queue == nullptr) return;
+      task = std::move(queue->front());
+      queue->pop_front();
+      is_worth_a_look_.store(has_task(), std::memory_order_relaxed);
+      is_watched_ = false;
+      if (idle_reserves_ == 0 && reserves_.size() < kMostReserves) add_reserve();
+    }
+    watch_ends_.notify_one();
+    task.job->run(scratch);
+    if (!task.detached) finish(std::move(task.job));
+  }
+}
+
+/// The queue to take a task from; null at the end.
+std::deque<WorkerPool::Task>* WorkerPool::await_stuck(std::unique_lock<std::mutex>& lock) {
+  std::uint64_t taken = taken_;
+  std::chrono::milliseconds waited{0};  // since then
+  while (!stopping_) {
+    while (!stopping_ && !may_be_stuck_now()) {
+      watcher_sleeps_ = true;
+      may_be_stuck_.wait(lock);
+    }
+    watcher_sleeps_ = false;
+    if (stuck_since_ == taken_ && !interactive_.empty()) return &interactive_;  // still
+    if (std::exchange(taken, taken_) != taken_) waited = {};
+    may_be_stuck_.wait_for(lock, kStuck, [this] { return stopping_; });
+    if (stopping_ || taken_ != taken || !may_be_stuck_now()) continue;
+    waited += kStuck;
+    stuck_since_ = taken;
+    if (!interactive_.empty()) return &interactive_;
+    if (waited >= kStuckForBulk) return &bulk_;
+  }
+  return nullptr;
 }
 
 void WorkerPool::finish(std::unique_ptr<Job> job) {
@@ -120,15 +203,21 @@ std::size_t WorkerPool::poll_completions() {
 }
 
 void WorkerPool::stop() {
-  std::deque<Task> dropped[2];
+  std::deque<Task> dropped[3];
   {
     const std::lock_guard lock(queue_mutex_);
     stopping_ = true;
     is_worth_a_look_.store(true, std::memory_order_relaxed);
     dropped[0].swap(interactive_);
     dropped[1].swap(bulk_);
+    dropped[2].swap(long_);
   }
   queue_ready_.notify_all();
+  may_be_stuck_.notify_all();
+  watch_ends_.notify_all();
+  for (std::thread& thread : reserves_) {
+    if (thread.joinable()) thread.join();
+  }
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
@@ -138,7 +227,7 @@ void WorkerPool::stop() {
 
 std::size_t WorkerPool::queue_depth() const {
   const std::lock_guard lock(queue_mutex_);
-  return interactive_.size() + bulk_.size();
+  return interactive_.size() + bulk_.size() + long_.size();
 }
 
 }  // namespace engram

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fixed set of threads that run searches, inserts and the freeing of large values.
 //
+// Beside the workers there are reserves, asleep. When every worker has been at one job for kStuck
+// while an interactive one waits, a reserve takes that; should it be stuck as well, another does,
+// up to kMostReserves. So short work is done while others' work takes seconds. A bulk job has to
+// wait for kStuckForBulk, and for the worker if there is but one, which keeps the order of writes.
+//
 // Threads: all but size() and queue_depth() belong to one thread, the owner (the event loop).
 // Within a lane, jobs start in the order of their submission. A finished job travels back through
 // one vector under a mutex; the owner is woken only when that vector was empty, so a burst of
@@ -16,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -39,9 +45,10 @@ class Job {
 };
 
 /// Which queue a job waits in. Workers prefer the first, so that a search does not wait behind ten
-/// thousand inserts, and take one of the second after every kInteractiveBurst of the first, so that
-/// writes go on under a storm of reads.
-enum class Lane : std::uint8_t { kInteractive, kBulk };
+/// thousand inserts, and take one of the others, in turn, after every kInteractiveBurst of the
+/// first, so that writes go on under a storm of reads. Jobs that are known to take long wait in the
+/// last.
+enum class Lane : std::uint8_t { kInteractive, kBulk, kLong };
 
 class WorkerPool {
  public:
@@ -92,6 +99,9 @@ class WorkerPool {
 
   /// How long a thread looks for work before it sleeps.
   static constexpr std::chrono::microseconds kPatience{200};
+  /// How long all workers may be at one job each before a reserve steps in.
+  static constexpr std::chrono::milliseconds kStuck{20};
+  static constexpr std::chrono::milliseconds kStuckForBulk{200};
 
  private:
   struct Task {
@@ -101,12 +111,19 @@ class WorkerPool {
 
   static constexpr int kInteractiveBurst = 8;
   static constexpr std::size_t kPlenty = 4;  // jobs under way, for each worker
+  static constexpr std::size_t kMostReserves = 8;
 
   void enqueue(Task task, Lane lane);
-  bool has_task() const noexcept;  // queue_mutex_ held
-  Task take_task();                // queue_mutex_ held, has_task()
+  // With queue_mutex_ held.
+  bool has_task() const noexcept;
+  bool may_be_stuck_now() const noexcept;
+  bool alarms_watcher() noexcept;
+  Task take_task();  // queue_mutex_ held, has_task()
   void look_for_task() const noexcept;
   void work(std::size_t number);
+  void stand_by(std::size_t number);
+  void add_reserve();  // queue_mutex_ held
+  std::deque<Task>* await_stuck(std::unique_lock<std::mutex>& lock);
   void finish(std::unique_ptr<Job> job);
 
   const std::function<void()> wake_owner_;
@@ -116,10 +133,21 @@ class WorkerPool {
   std::atomic<bool> is_worth_a_look_{false};  // whether there are tasks, or an end
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_ready_;
-  std::deque<Task> interactive_;  // queue_mutex_
-  std::deque<Task> bulk_;         // queue_mutex_
-  int burst_ = 0;                 // queue_mutex_; interactive tasks since the last bulk one
-  bool stopping_ = false;         // queue_mutex_
+  std::deque<Task> interactive_;              // queue_mutex_
+  std::deque<Task> bulk_;                     // queue_mutex_
+  std::deque<Task> long_;                     // queue_mutex_
+  bool long_is_next_ = false;                 // queue_mutex_; rather than bulk
+  std::size_t busy_ = 0;                      // queue_mutex_; workers
+  std::uint64_t taken_ = 0;                   // queue_mutex_; tasks, by workers
+  std::optional<std::uint64_t> stuck_since_;  // queue_mutex_; taken_ when the workers were stuck
+  std::condition_variable may_be_stuck_;
+  std::condition_variable watch_ends_;
+  bool is_watched_ = false;            // queue_mutex_; a reserve waits for may_be_stuck_
+  bool watcher_sleeps_ = false;        // queue_mutex_; it has to be notified
+  std::size_t idle_reserves_ = 0;      // queue_mutex_; that do not watch
+  std::vector<std::thread> reserves_;  // queue_mutex_; no more once stopping_
+  int burst_ = 0;                      // queue_mutex_; interactive tasks since the last bulk one
+  bool stopping_ = false;              // queue_mutex_
   std::mutex finished_mutex_;
   std::vector<std::unique_ptr<Job>> finished_;  // finished_mutex_
   bool owner_naps_ = false;                     // finished_mutex_

@@ -48,6 +48,11 @@ bool CommandSession::is_locked_out(const CommandSpec& spec) const noexcept {
          !services_.config.requirepass.empty();
 }
 
+bool CommandSession::is_out_of_memory(std::size_t bytes) {
+  const std::size_t most = services_.config.maxmemory;
+  return most != 0 && sessions_.memory().exceeds(most, bytes);
+}
+
 bool CommandSession::start(Arguments argv) {
   const CommandTable::Resolution resolution = services_.commands.resolve(argv);
   if (sessions_.paused() != Pause::kNone && is_paused(resolution)) {
@@ -100,6 +105,10 @@ void CommandSession::execute(const CommandTable::Resolution& resolution, Argumen
   if (const Status health = write_health(kind_); !health) {
     return writer.error(misconf_error(health.error()));
   }
+  if ((resolution.spec->flags & command_flag::kDenyOom) != 0 &&
+      is_out_of_memory(argument_bytes(argv))) {
+    return writer.error(kOomError);
+  }
   client_.command = resolution.spec;
   client_.container = resolution.container;
   services_.store.keyspace().set_touching(!client_.no_touch);
@@ -128,6 +137,11 @@ void CommandSession::queue(const CommandTable::Resolution& resolution, Arguments
   if (const Status health = write_health(resolution.spec->kind()); !health) {
     transaction_.abort();
     return writer.error(misconf_error(health.error()));
+  }
+  // Whatever it is: a queue takes memory, too.
+  if (is_out_of_memory(argument_bytes(argv))) {
+    transaction_.abort();
+    return writer.error(kOomError);
   }
   if (!transaction_.queue(resolution, argv)) {
     transaction_.discard();

@@ -12,6 +12,8 @@
 #include "server/commands/pause_control.h"
 #include "server/commands/reply_places.h"
 #include "server/engine/store.h"
+#include "server/runtime/memory.h"
+#include "server/runtime/memory_gauge.h"
 #include "server/runtime/stats.h"
 
 namespace engram {
@@ -26,6 +28,9 @@ class Sessions final : public ReplyPlaces, public PauseControl {
 
   [[nodiscard]] Store& store() const noexcept { return store_; }
   [[nodiscard]] ServerStats& stats() const noexcept { return stats_; }
+
+  /// Of the process.
+  MemoryGauge& memory() noexcept { return memory_; }
 
   /// An id that no session of this host has had.
   [[nodiscard]] ClientId take_id() noexcept { return ++last_id_; }
@@ -78,6 +83,7 @@ class Sessions final : public ReplyPlaces, public PauseControl {
 
   Store& store_;
   ServerStats& stats_;
+  MemoryGauge memory_{allocated_bytes};
   tsl::robin_map<ClientId, Session*> sessions_;
   std::deque<HeldReply> held_;  // by LSN
   Pause pause_ = Pause::kNone;

@@ -30,7 +30,7 @@ void Transaction::open() {
 }
 
 void Transaction::discard() {
-  open_ = aborted_ = writes_ = false;
+  open_ = aborted_ = writes_ = takes_memory_ = false;
   queued_.clear();
   queued_bytes_ = 0;
   session_.client().queued = -1;
@@ -48,6 +48,7 @@ bool Transaction::queue(const CommandTable::Resolution& resolution, Arguments ar
   queued_.push_back({resolution, {argv.begin(), argv.end()}});
   session_.client().queued = static_cast<std::int64_t>(queued_.size());
   writes_ = writes_ || resolution.spec->kind() == CommandKind::kWrite;
+  takes_memory_ = takes_memory_ || (resolution.spec->flags & command_flag::kDenyOom) != 0;
   return true;
 }
 
@@ -57,6 +58,7 @@ void Transaction::execute(CommandContext& context) {
   const std::size_t bytes = std::exchange(queued_bytes_, 0);
   run_.emplace(Run{.steps = std::exchange(queued_, {}),
                    .writes = std::exchange(writes_, false),
+                   .takes_memory = std::exchange(takes_memory_, false),
                    .was_aborted = std::exchange(aborted_, false),
                    .bytes = bytes,
                    .reply = context.defer(bytes),
@@ -94,6 +96,8 @@ std::string Transaction::obstacle() {
   const Status health = run_->writes ? session_.write_health(CommandKind::kWrite) : Status();
   if (!health) {
     writer.error("EXECABORT Transaction discarded because of: " + misconf_error(health.error()));
+  } else if (run_->takes_memory && session_.is_out_of_memory(0)) {
+    writer.error("EXECABORT Transaction discarded because of: " + std::string(kOomError));
   } else if (run_->was_aborted) {
     writer.error("EXECABORT Transaction discarded because of previous errors.");
   } else if (watched_.any_changed()) {

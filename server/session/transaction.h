@@ -64,6 +64,7 @@ class Transaction final : public TransactionControl, private ReplySink {
   struct Run {
     std::vector<Step> steps;
     bool writes;
+    bool takes_memory;
     bool was_aborted;
     std::size_t bytes;      // of the steps
     Deferred reply;         // to EXEC
@@ -88,8 +89,9 @@ class Transaction final : public TransactionControl, private ReplySink {
   Services& services_;
   WatchedKeys watched_;
   bool open_ = false;
-  bool aborted_ = false;  // a command could not be queued
-  bool writes_ = false;   // a command that writes is queued
+  bool aborted_ = false;       // a command could not be queued
+  bool writes_ = false;        // a command that writes is queued
+  bool takes_memory_ = false;  // one that is refused when memory is short
   std::vector<Step> queued_;
   std::size_t queued_bytes_ = 0;
   std::optional<Run> run_;

@@ -173,6 +173,56 @@ TEST_CASE("runtime/worker_pool: a detached job is run and never done") {
   CHECK(tally.destroyed == 1);
 }
 
+TEST_CASE(
+    "runtime/worker_pool: when every worker is at long work, short work is done nevertheless") {
+  constexpr int kLong = 5;
+  constexpr int kShort = 1000;
+  std::atomic<bool> may_end = false;
+  Tally tally;
+  Tally long_tally;
+  Signal signal;
+  WorkerPool pool(2, [&] { signal.notify(); });
+  for (int i = 0; i < kLong; ++i) {
+    pool.submit(std::make_unique<CountedJob>(long_tally, [&] { may_end.wait(false); }));
+  }
+  for (int i = 0; i < kShort; ++i) pool.submit(std::make_unique<CountedJob>(tally));
+  while (tally.done < kShort) {
+    signal.wait();
+    pool.poll_completions();
+  }
+  CHECK(long_tally.run == 0);
+  may_end = true;
+  may_end.notify_all();
+  while (long_tally.done < kLong) {
+    signal.wait();
+    pool.poll_completions();
+  }
+}
+
+TEST_CASE(
+    "runtime/worker_pool: a reserve leaves bulk to a worker that is alone, and long work to all") {
+  std::atomic<bool> may_end = false;
+  Tally tally;
+  Tally short_tally;
+  Signal signal;
+  WorkerPool pool(1, [&] { signal.notify(); });
+  pool.submit(std::make_unique<CountedJob>(tally, [&] { may_end.wait(false); }));
+  pool.submit(std::make_unique<CountedJob>(tally), Lane::kBulk);
+  pool.submit(std::make_unique<CountedJob>(tally), Lane::kLong);
+  pool.submit(std::make_unique<CountedJob>(short_tally));
+  while (short_tally.done == 0) {
+    signal.wait();
+    pool.poll_completions();
+  }
+  CHECK(tally.run == 0);
+  may_end = true;
+  may_end.notify_all();
+  while (tally.done < 3) {
+    signal.wait();
+    pool.poll_completions();
+  }
+}
+
 TEST_CASE("runtime/worker_pool: stopping lets running jobs end and drops the others") {
   Tally tally;
   Signal started;

@@ -34,6 +34,15 @@ class SuperposedIndex final : public Index {
     return index;
   }
 
+  [[nodiscard]] bool is_warm() const noexcept override {
+    if constexpr (requires(const Trace& trace) { trace.is_warm(); }) {
+      return memory_.trace().is_warm();
+    }
+    return true;
+  }
+  void warm_up() override {
+    if constexpr (requires(const Trace& trace) { trace.warm_up(); }) memory_.trace().warm_up();
+  }
   Status insert(const Insertion& item, Scratch& scratch) override {
     return memory_.insert(item.slot, scratch);
   }
