@@ -58,7 +58,7 @@ bool condition_holds(Condition condition, bool present) {
 }
 
 void set(CommandContext& context) {
-  const auto options = parse_set_options(context.argv);
+  const auto options = context.argv.size() == 3 ? SetOptions() : parse_set_options(context.argv);
   if (!options) return context.reply.error(kSyntaxError);
   Keyspace& keyspace = context.services.store.keyspace();
   std::optional<std::int64_t> deadline;

@@ -87,11 +87,6 @@ const CommandTable& command_table() {
   return kTable;
 }
 
-bool arity_fits(const CommandSpec& spec, std::size_t arguments) {
-  const auto count = static_cast<std::ptrdiff_t>(arguments);
-  return spec.arity >= 0 ? count == spec.arity : count >= -spec.arity;
-}
-
 const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name) {
   const auto found =
       std::find_if(container.subcommands.begin(), container.subcommands.end(),

@@ -60,7 +60,10 @@ const CommandTable& command_table();
 const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name);
 
 /// Whether a command may have so many arguments, its name (or names) included.
-bool arity_fits(const CommandSpec& spec, std::size_t arguments);
+inline bool arity_fits(const CommandSpec& spec, std::size_t arguments) noexcept {
+  const auto count = static_cast<std::ptrdiff_t>(arguments);
+  return spec.arity >= 0 ? count == spec.arity : count >= -spec.arity;
+}
 
 /// "get", or "config|get" for a subcommand of `container`, which may be null.
 std::string full_name(const CommandSpec* container, const CommandSpec& spec);

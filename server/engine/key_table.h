@@ -204,7 +204,7 @@ void KeyTable<Pointer, kShardBits>::visit_from(std::size_t rank, Visit&& visit) 
   auto item = std::next(shards_[shard].begin(), static_cast<std::ptrdiff_t>(rank));
   for (std::size_t left = size_; left > 0; --left) {
     while (item == shards_[shard].end()) {
-      shard = (shard + 1) % kShards;
+      shard = (shard + 1) % shards_.size();
       item = shards_[shard].begin();
     }
     if (visit(*item->entry)) return;

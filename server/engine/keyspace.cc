@@ -137,7 +137,13 @@ void Keyspace::set_value(Entry& entry, Value&& value) {
   auto* const text = std::get_if<std::string>(&value);
   auto* const former_text = std::get_if<std::string>(&entry.value);
   if (text != nullptr && former_text != nullptr) {
-    former_text->swap(*text);  // an assignment would keep the larger buffer for a short string
+    // An assignment is quicker, but would keep a large buffer for a short string.
+    constexpr std::size_t kMostWaste = 64;
+    if (former_text->capacity() <= text->size() + kMostWaste) {
+      *former_text = std::move(*text);
+    } else {
+      former_text->swap(*text);
+    }
     return;
   }
   Value former = std::exchange(entry.value, std::move(value));
@@ -181,18 +187,16 @@ void Keyspace::take_out(Entry& entry) {
   table_.take(entry.key);
 }
 
-Keyspace::Entry& Keyspace::put(std::string_view key, Value&& value, bool keep_ttl) {
-  Entry* const entry = live_entry(key);
-  if (entry == nullptr) return add(key, std::move(value));
-  set_value(*entry, std::move(value));
-  if (!keep_ttl) set_deadline(*entry, kNever);
-  return *entry;
-}
-
 void Keyspace::set(std::string_view key, Value&& value, bool keep_ttl, StringForm form) {
-  Entry& entry = put(key, std::move(value), keep_ttl);
-  entry.form = form;
-  record_value(entry);
+  Entry* entry = live_entry(key);
+  if (entry == nullptr) {
+    entry = &add(key, std::move(value));
+  } else {
+    set_value(*entry, std::move(value));
+    if (!keep_ttl) set_deadline(*entry, kNever);
+  }
+  entry->form = form;
+  record_value(*entry);
 }
 
 /// The string at `key`, which is about to be changed in its place.
@@ -250,9 +254,12 @@ void Keyspace::rename(std::string_view from, std::string_view to) {
   const StringForm form = source.form;
   auto* const text = std::get_if<std::string>(&source.value);
   const auto* const shared = std::get_if<std::shared_ptr<Collection>>(&source.value);
-  Entry& target = put(to, shared == nullptr ? Value(std::move(*text)) : Value(*shared), false);
+  Value value = shared == nullptr ? Value(std::move(*text)) : Value(*shared);
+  Entry* former = live_entry(to);
+  if (former != nullptr) set_value(*former, std::move(value));
+  Entry& target = former != nullptr ? *former : add(to, std::move(value));
   target.form = form;
-  if (expires_ms != kNever) set_deadline(target, expires_ms);
+  set_deadline(target, expires_ms);
   if (shared == nullptr) {
     record_value(target);
     return remove(source);

@@ -189,7 +189,6 @@ class Keyspace {
 
   [[nodiscard]] bool expired(const Entry& entry) const noexcept;
   Entry* live_entry(std::string_view key);
-  Entry& put(std::string_view key, Value&& value, bool keep_ttl);
   Entry& add(std::string_view key, Value&& value);
   void set_value(Entry& entry, Value&& value);
   void record_value(const Entry& entry);

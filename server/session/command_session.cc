@@ -28,6 +28,11 @@ CommandSession::CommandSession(Sessions& sessions, Services& services, ClientSin
   client_.authenticated = services.config.requirepass.empty();
 }
 
+inline bool CommandSession::is_locked_out(const CommandSpec& spec) const noexcept {
+  return !client_.authenticated && (spec.flags & command_flag::kNoAuth) == 0 &&
+         !services_.config.requirepass.empty();
+}
+
 bool CommandSession::is_queued(const CommandTable::Resolution& resolution) const noexcept {
   return transaction_.is_open() && (resolution.spec->flags & command_flag::kInMulti) == 0;
 }
@@ -41,11 +46,6 @@ bool CommandSession::is_paused(const CommandTable::Resolution& resolution) const
                           ? transaction_.writes()
                           : (spec->flags & command_flag::kWrite) != 0;
   return writes || sessions_.paused() == Pause::kAll;
-}
-
-bool CommandSession::is_locked_out(const CommandSpec& spec) const noexcept {
-  return !client_.authenticated && (spec.flags & command_flag::kNoAuth) == 0 &&
-         !services_.config.requirepass.empty();
 }
 
 bool CommandSession::is_out_of_memory(std::size_t bytes) {
