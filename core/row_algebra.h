@@ -23,14 +23,15 @@ class RowAlgebra {
   /// As Kernel::name.
   virtual std::string_view name() const noexcept = 0;
 
-  /// out[i] = sum over k of weights[k] * (query[k] - rows[i][k])^2.
+  /// out[i] = sum over k of weights[k] * (query[k] - rows[i][k])^2, to float32's precision, in the
+  /// range of double: float32 loses the squares of small numbers.
   ///
   /// query, weights: [P], finite, zeros behind dim. A coordinate of weight 0 is hidden; with a
   /// query of zeros these are weighted squared norms. rows and out: [n], any n. A row's result has
   /// the same bits in every batch; between instruction sets it differs as scores do (f32-inl.h).
   virtual void weighted_squares(const float* query, const float* weights,
                                 std::span<const std::byte* const> rows,
-                                std::span<float> out) const noexcept = 0;
+                                std::span<double> out) const noexcept = 0;
 
   /// sum[k] += sum over i of factors[i] * rows[i][k].
   ///

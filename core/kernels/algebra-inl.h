@@ -28,9 +28,9 @@ struct WeightedSquare {
   }
 };
 
-void weighted_squares(std::size_t floats, const float* query, const float* weights,
+bool weighted_squares(std::size_t floats, const float* query, const float* weights,
                       std::span<const std::byte* const> rows, float* out) {
-  score_list<WeightedSquare, kSquaresGroup>(query, weights, rows, floats, out);
+  return score_list<WeightedSquare, kSquaresGroup>(query, weights, rows, floats, out);
 }
 
 using Doubles = hn::CappedTag<double, kLineFloats>;

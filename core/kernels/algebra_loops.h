@@ -9,8 +9,9 @@
 
 namespace engram::kernels {
 
-/// RowAlgebra::weighted_squares over rows of `floats`, a multiple of 16.
-using WeightedSquares = void (*)(std::size_t floats, const float* query, const float* weights,
+/// RowAlgebra::weighted_squares over rows of `floats`, a multiple of 16, in the range of float32.
+/// Returns whether one is below kLeastSquare.
+using WeightedSquares = bool (*)(std::size_t floats, const float* query, const float* weights,
                                  std::span<const std::byte* const> rows, float* out);
 
 /// RowAlgebra::add_rows over rows of `floats`, a multiple of 16.
@@ -23,6 +24,10 @@ struct AlgebraLoops {
   WeightedSquares weighted_squares;
   AddRows add_rows;
 };
+
+/// The squares of one row, summed up in double.
+double weighted_square(std::size_t floats, const float* query, const float* weights,
+                       const std::byte* row) noexcept;
 
 /// The oracle: plain loops over doubles, compiled for the baseline instruction set.
 AlgebraLoops scalar_algebra_loops() noexcept;

@@ -53,8 +53,23 @@ class CodeKernel final : public Kernel {
 
  private:
   float score(Query query, const std::byte* row) const noexcept {
-    return score_(shape_, reinterpret_cast<const float*>(query.data), row,
-                  read_header(row, shape_.row_bytes, metric_));
+    const auto* const vector = reinterpret_cast<const float*>(query.data);
+    const CodeHeader header = read_header(row, shape_.row_bytes, metric_);
+    const float score = score_(shape_, vector, row, header);
+    if (score < kLeastSquare && metric_ == Metric::kL2) return small_score(vector, row, header);
+    return score;
+  }
+
+  /// The same in double, where float32 loses squares: of the components that decode_codes() gives.
+  float small_score(const float* vector, const std::byte* row, CodeHeader header) const noexcept {
+    double sum = 0;
+    for (std::size_t j = 0; j < shape_.dim; ++j) {
+      const float value =
+          header.offset + header.scale * static_cast<float>(code_at(shape_, row, j));
+      const double difference = double{vector[j]} - double{value};
+      sum += difference * difference;
+    }
+    return l2_score(sum);
   }
 
   const std::string_view name_;
@@ -86,6 +101,12 @@ void sign_lower_codes(const std::byte* pairs, std::size_t count, std::int8_t* pl
 }
 void sign_upper_codes(const std::byte* pairs, std::size_t count, std::int8_t* plane) noexcept {
   for (std::size_t j = 0; j < count; ++j) plane[j] = sign(pairs[j] >> 4);
+}
+
+/// Code j of a plane, as it was before it was signed.
+int code_at(const CodeShape& shape, const std::int8_t* plane, std::size_t j) noexcept {
+  const std::size_t place = j < shape.half ? j : shape.line_bytes + j - shape.half;
+  return plane[place] + kMiddle;
 }
 
 /// Compares codes with codes. A query is a plane and its header.
@@ -139,6 +160,7 @@ class CodeEstimator final : public Kernel {
       const std::size_t count = std::min(kBatch, rows.size());
       dots_(shape_, plane, rows.first(count), dots.data());
       for (std::size_t i = 0; i < count; ++i) out[i] = estimate(y, header_of(rows[i]), dots[i]);
+      if (is_small(y.squared_norm)) rescore_small(y, plane, rows.first(count), out);
       rows = rows.subspan(count);
       out = out.subspan(count);
     }
@@ -173,6 +195,29 @@ class CodeEstimator final : public Kernel {
     const double product = y.offset * x.sum + x.offset * y.sum_of_scaled + y.scale * x.scale * dot;
     if (metric_ != Metric::kL2) return static_cast<float>(-product);
     return static_cast<float>(double{x.squared_norm} + y.squared_norm - 2 * product);
+  }
+
+  /// Whether float32 lost a squared norm, so that there is nothing to subtract from.
+  bool is_small(double squared_norm) const noexcept {
+    return metric_ == Metric::kL2 && squared_norm < double{kLeastSquare};
+  }
+
+  /// Scores again, difference by difference, rows as small as the query.
+  void rescore_small(const PlaneHeader& y, const std::int8_t* plane,
+                     std::span<const std::byte* const> rows, std::span<float> out) const noexcept {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const CodeHeader x = header_of(rows[i]);
+      if (!is_small(double{x.squared_norm})) continue;
+      const double offset = y.offset - kMiddle * y.scale;
+      double sum = 0;
+      for (std::size_t j = 0; j < shape_.dim; ++j) {
+        const double query = offset + y.scale * code_at(shape_, plane, j);
+        const double difference =
+            query - (x.offset + double{x.scale} * code_at(shape_, rows[i], j));
+        sum += difference * difference;
+      }
+      out[i] = l2_score(sum);
+    }
   }
 
   std::int8_t* clear_plane(std::byte* query) const noexcept {

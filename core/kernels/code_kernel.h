@@ -5,7 +5,8 @@
 // An estimate codes the query in 8 bits as well. With x = a + s c of the row and y = b + t p of the
 // query, where p = c' - 128 so that it is signed and b = a' + 128 t,
 //   x . y = b sum(x) + a t sum(p) + s t (c . p),   t sum(p) = sum(y) - dim b,
-// and c . p is a dot product of bytes. Under l2 the squared norms of x and y complete it.
+// and c . p is a dot product of bytes. Under l2 the squared norms of x and y complete it; where
+// float32 lost both, the codes' differences are squared one by one.
 #pragma once
 
 #include <cstddef>
@@ -31,6 +32,13 @@ struct CodeShape {
   std::size_t line_bytes;  ///< half, rounded up to whole lines
   std::size_t row_bytes;
 };
+
+/// Code j of a row.
+inline int code_at(const CodeShape& shape, const std::byte* row, std::size_t j) noexcept {
+  if (shape.element == Element::kSq8) return std::to_integer<int>(row[j]);
+  const bool is_lower = j < shape.half;
+  return std::to_integer<int>(is_lower ? row[j] & std::byte{0x0F} : row[j - shape.half] >> 4);
+}
 
 /// dots[i] = sum over j of c[j] p[j], c being the codes of rows[i], p those of `plane`. Exact.
 using CodeDots = void (*)(const CodeShape& shape, const std::int8_t* plane,

@@ -50,25 +50,45 @@ inline constexpr std::size_t kShortFloats = 8 * kLineFloats;
 inline constexpr std::size_t kHeadFloats = kLineFloats;
 inline constexpr int kPrefetchLocality = 2;
 
+/// Which lanes of the sums so far had one below kLeastSquare. They are watched on their way to
+/// memory, from where they could not be loaded again without a wait.
+using Block = hn::CappedTag<float, kBlock>;
+using Small = hn::Mask<Block>;
+
+HWY_INLINE Small none_small() {
+  return hn::MaskFromVec(hn::Zero(Block()));
+}
+HWY_INLINE void watch(hn::Vec<Block> sums, Small& small) {
+  small = hn::Or(small, hn::Lt(sums, hn::Set(Block(), kLeastSquare)));
+}
+HWY_INLINE bool any_small(Small small) {
+  return !hn::AllFalse(Block(), small);
+}
+
 #if HWY_TARGET == HWY_SCALAR
 /// Writes the only lane of four vectors.
-HWY_INLINE void store_sums(const Vector* v, float* out) {
-  for (std::size_t i = 0; i < kBlock; ++i) out[i] = hn::GetLane(v[i]);
+HWY_INLINE void store_sums(const Vector* v, float* out, Small& small) {
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    watch(v[i], small);
+    out[i] = hn::GetLane(v[i]);
+  }
 }
 #else
 /// Adds up blocks of four lanes, halves upon halves, and writes the block that is left.
 template <class D>
-HWY_INLINE void store_block_sum(D d, hn::Vec<D> blocks, float* out) {
+HWY_INLINE void store_block_sum(D d, hn::Vec<D> blocks, float* out, Small& small) {
   if constexpr (hn::MaxLanes(D()) <= kBlock) {
+    watch(blocks, small);
     hn::StoreU(blocks, d, out);
   } else {
     const hn::Half<D> half;
-    store_block_sum(half, hn::Add(hn::LowerHalf(half, blocks), hn::UpperHalf(half, blocks)), out);
+    store_block_sum(half, hn::Add(hn::LowerHalf(half, blocks), hn::UpperHalf(half, blocks)), out,
+                    small);
   }
 }
 
 /// Writes the sums of the lanes of four vectors, which are added as they are transposed.
-HWY_INLINE void store_sums(const Vector* v, float* out) {
+HWY_INLINE void store_sums(const Vector* v, float* out, Small& small) {
   const Tag f32;
   const hn::Repartition<std::uint64_t, Tag> u64;
   // Lanes of a block: a0+a2, b0+b2, a1+a3, b1+b3; and the same of c and d.
@@ -80,20 +100,20 @@ HWY_INLINE void store_sums(const Vector* v, float* out) {
   const auto cd_pairs = hn::BitCast(u64, cd);
   const Vector blocks = hn::Add(hn::BitCast(f32, hn::InterleaveLower(u64, ab_pairs, cd_pairs)),
                                 hn::BitCast(f32, hn::InterleaveUpper(u64, ab_pairs, cd_pairs)));
-  store_block_sum(f32, blocks, out);
+  store_block_sum(f32, blocks, out, small);
 }
 #endif
 
 /// Writes the sums of the lanes of each vector.
 template <std::size_t kRows>
-HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out) {
+HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out, Small& small) {
   constexpr std::size_t kWhole = kRows / kBlock * kBlock;
-  for (std::size_t r = 0; r < kWhole; r += kBlock) store_sums(v + r, out + r);
+  for (std::size_t r = 0; r < kWhole; r += kBlock) store_sums(v + r, out + r, small);
   if constexpr (kWhole < kRows) {
     Vector rest[kBlock];
     for (std::size_t r = 0; r < kBlock; ++r) rest[r] = v[kWhole + r < kRows ? kWhole + r : kWhole];
     float sums[kBlock];
-    store_sums(rest, sums);
+    store_sums(rest, sums, small);
     for (std::size_t r = kWhole; r < kRows; ++r) out[r] = sums[r - kWhole];
   }
 }
@@ -105,7 +125,7 @@ HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out) {
 template <class Term, std::size_t kRows, std::size_t kAhead = 0>
 HWY_INLINE void score_rows(const float* query, const float* weights,
                            const float* const (&rows)[kRows], std::size_t floats,
-                           float* HWY_RESTRICT out) {
+                           float* HWY_RESTRICT out, Small& small) {
   const Tag f32;
   Vector even[kRows];
   Vector odd[kRows];
@@ -136,7 +156,7 @@ HWY_INLINE void score_rows(const float* query, const float* weights,
   }
 
   for (std::size_t r = 0; r < kRows; ++r) even[r] = hn::Add(even[r], odd[r]);
-  store_all_sums(even, out);
+  store_all_sums(even, out, small);
 }
 
 const float* floats_of(const std::byte* bytes) noexcept {
@@ -159,37 +179,43 @@ HWY_INLINE void prefetch_group(std::span<const std::byte* const> rows, std::size
 /// Scores the first kRows of `rows`.
 template <class Term, std::size_t kRows>
 HWY_INLINE void score_group(const float* query, const float* weights,
-                            std::span<const std::byte* const> rows, std::size_t floats,
-                            float* out) {
+                            std::span<const std::byte* const> rows, std::size_t floats, float* out,
+                            Small& small) {
   const float* group[kRows];
   for (std::size_t r = 0; r < kRows; ++r) group[r] = floats_of(rows[r]);
-  score_rows<Term>(query, weights, group, floats, out);
+  score_rows<Term>(query, weights, group, floats, out, small);
 }
 
-/// Scores all of `rows`, kGroup >= kBlock of them at a time.
+/// Scores all of `rows`, kGroup >= kBlock of them at a time. Returns whether a score is below
+/// kLeastSquare.
 template <class Term, std::size_t kGroup>
-HWY_INLINE void score_list(const float* query, const float* weights,
+HWY_INLINE bool score_list(const float* query, const float* weights,
                            std::span<const std::byte* const> rows, std::size_t floats, float* out) {
+  Small small = none_small();
   for (; rows.size() >= kGroup; rows = rows.subspan(kGroup), out += kGroup) {
     prefetch_group(rows.subspan(kGroup), kGroup, floats);
-    score_group<Term, kGroup>(query, weights, rows, floats, out);
+    score_group<Term, kGroup>(query, weights, rows, floats, out, small);
   }
   if (rows.size() >= kBlock) {
     prefetch_group(rows.subspan(kBlock), kGroup, floats);  // of a list without a group, not yet
-    score_group<Term, kBlock>(query, weights, rows, floats, out);
+    score_group<Term, kBlock>(query, weights, rows, floats, out, small);
     rows = rows.subspan(kBlock);
     out += kBlock;
   }
   switch (rows.size()) {
     case 3:
-      return score_group<Term, 3>(query, weights, rows, floats, out);
+      score_group<Term, 3>(query, weights, rows, floats, out, small);
+      break;
     case 2:
-      return score_group<Term, 2>(query, weights, rows, floats, out);
+      score_group<Term, 2>(query, weights, rows, floats, out, small);
+      break;
     case 1:
-      return score_group<Term, 1>(query, weights, rows, floats, out);
+      score_group<Term, 1>(query, weights, rows, floats, out, small);
+      break;
     default:
-      return;
+      break;
   }
+  return any_small(small);
 }
 
 }  // namespace

@@ -27,7 +27,14 @@ class F32Kernel : public Kernel {
   std::size_t stride() const noexcept { return stride_; }
   Metric metric() const noexcept { return metric_; }
 
+  /// Scores again, in double, those rows of an l2 kernel whose float32 sums are below kLeastSquare.
+  void rescore_gathered(Query query, std::span<const std::byte* const> rows,
+                        std::span<float> out) const noexcept;
+  void rescore_scanned(Query query, const std::byte* rows, std::span<float> out) const noexcept;
+
  private:
+  float small_score(Query query, const std::byte* row) const noexcept;
+
   const std::string_view name_;
   const std::size_t dim_;
   const std::size_t stride_;
@@ -35,6 +42,9 @@ class F32Kernel : public Kernel {
 };
 
 using Factory = std::unique_ptr<Kernel> (*)(std::string_view name, Metric metric, std::size_t dim);
+
+/// ||q - x||^2 of rows of `dim` components.
+double squared_distance_of(const float* query, const float* row, std::size_t dim) noexcept;
 
 /// A kernel that this machine can run.
 struct Candidate {

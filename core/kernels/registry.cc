@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+
 #include "core/assert.h"
 #include "core/kernel.h"
 #include "core/kernels/algebra_loops.h"
@@ -54,9 +57,20 @@ class LoopAlgebra final : public RowAlgebra {
 
   void weighted_squares(const float* query, const float* weights,
                         std::span<const std::byte* const> rows,
-                        std::span<float> out) const noexcept override {
+                        std::span<double> out) const noexcept override {
     ENGRAM_DASSERT(out.size() == rows.size());
-    loops_.weighted_squares(floats_, query, weights, rows, out.data());
+    std::array<float, 512> sums;
+    while (!rows.empty()) {
+      const std::size_t count = std::min(sums.size(), rows.size());
+      const bool has_small =
+          loops_.weighted_squares(floats_, query, weights, rows.first(count), sums.data());
+      std::copy_n(sums.begin(), count, out.begin());
+      for (std::size_t i = 0; has_small && i < count; ++i) {
+        if (sums[i] < kLeastSquare) out[i] = weighted_square(floats_, query, weights, rows[i]);
+      }
+      rows = rows.subspan(count);
+      out = out.subspan(count);
+    }
   }
 
   void add_rows(std::span<const double> factors, std::span<const std::byte* const> rows,

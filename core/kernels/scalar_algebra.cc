@@ -3,23 +3,30 @@
 #include "core/kernels/algebra_loops.h"
 
 namespace engram::kernels {
+
+double weighted_square(std::size_t floats, const float* query, const float* weights,
+                       const std::byte* row) noexcept {
+  const auto* const x = reinterpret_cast<const float*>(row);
+  double sum = 0;
+  for (std::size_t k = 0; k < floats; ++k) {
+    const double difference = static_cast<double>(query[k]) - static_cast<double>(x[k]);
+    sum += static_cast<double>(weights[k]) * difference * difference;
+  }
+  return sum;
+}
+
 namespace {
 
 const float* floats_of(const std::byte* row) noexcept {
   return reinterpret_cast<const float*>(row);
 }
 
-void weighted_squares(std::size_t floats, const float* query, const float* weights,
+bool weighted_squares(std::size_t floats, const float* query, const float* weights,
                       std::span<const std::byte* const> rows, float* out) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const float* const x = floats_of(rows[i]);
-    double sum = 0;
-    for (std::size_t k = 0; k < floats; ++k) {
-      const double difference = static_cast<double>(query[k]) - static_cast<double>(x[k]);
-      sum += static_cast<double>(weights[k]) * difference * difference;
-    }
-    out[i] = static_cast<float>(sum);
+    out[i] = static_cast<float>(weighted_square(floats, query, weights, rows[i]));
   }
+  return true;  // there may be
 }
 
 void add_rows(std::size_t floats, const double* factors, std::span<const std::byte* const> rows,

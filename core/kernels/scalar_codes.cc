@@ -5,13 +5,6 @@
 namespace engram::kernels {
 namespace {
 
-/// Code j of a row.
-int code_at(const CodeShape& shape, const std::byte* row, std::size_t j) noexcept {
-  if (shape.element == Element::kSq8) return std::to_integer<int>(row[j]);
-  const bool is_lower = j < shape.half;
-  return std::to_integer<int>(is_lower ? row[j] & std::byte{0x0F} : row[j - shape.half] >> 4);
-}
-
 void dots(const CodeShape& shape, const std::int8_t* plane, std::span<const std::byte* const> rows,
           std::int32_t* out) {
   for (std::size_t i = 0; i < rows.size(); ++i) {

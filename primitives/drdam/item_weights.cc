@@ -26,8 +26,7 @@ bool ItemWeights::weigh(const float* state, const float* mask) {
   bool has_any = false;
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const bool is_sound = std::isfinite(squares[i]);
-    logits[i] =
-        is_sound ? -0.5 * beta_ * double{squares[i]} : -std::numeric_limits<double>::infinity();
+    logits[i] = is_sound ? -0.5 * beta_ * squares[i] : -std::numeric_limits<double>::infinity();
     has_any |= is_sound;
   }
   if (!has_any) return false;

@@ -15,7 +15,7 @@ namespace engram::drdam {
 /// What a worker keeps between recalls.
 struct ItemBuffers {
   std::vector<Slot> slots;  // of the items, ascending
-  std::vector<float> squares;
+  std::vector<double> squares;
   std::vector<double> logits;
   std::vector<double> weights;
   AlignedBuffer decoded;

@@ -74,7 +74,7 @@ void CodedQueries::resize(std::size_t count) {
 
 void CodedQueries::set_threshold(std::size_t i, float threshold, const Extent& rows) {
   if (is_l2_) {
-    set_distance_cut(i, double{threshold}, rows);
+    set_distance_cut(i, squared_distance(threshold), rows);
   } else {
     set_product_cut(i, double{threshold}, rows);
   }

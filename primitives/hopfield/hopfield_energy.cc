@@ -45,7 +45,7 @@ void normalize(float* state, std::size_t dim) {
 
 /// Of a kernel's score.
 double HopfieldEnergy::similarity(float score) const noexcept {
-  return context_.store.metric() == Metric::kL2 ? -0.5 * double{score} : -double{score};
+  return context_.store.metric() == Metric::kL2 ? -0.5 * squared_distance(score) : -double{score};
 }
 
 /// R at `state`.
@@ -113,7 +113,7 @@ bool HopfieldEnergy::weigh_visible(const float* state, std::span<const Coordinat
     case Metric::kL2:
       visible_squares(state, visible, slots, buffers);
       std::transform(buffers.squares.begin(), buffers.squares.end(), buffers.logits.begin(),
-                     [this](float square) { return logit(-0.5 * double{square}); });
+                     [this](double square) { return logit(-0.5 * square); });
       break;
     case Metric::kCosine: {
       score_slots(state, slots, buffers);
@@ -121,7 +121,7 @@ bool HopfieldEnergy::weigh_visible(const float* state, std::span<const Coordinat
       visible_squares(zero.data(), visible, slots, buffers);
       const double squared = squared_norm(state, dim);
       for (std::size_t i = 0; i < slots.size(); ++i) {
-        const double norms = std::sqrt(squared * double{buffers.squares[i]});
+        const double norms = std::sqrt(squared * buffers.squares[i]);
         // NaN stays NaN.
         buffers.logits[i] = norms == 0 ? 0 : logit(similarity(buffers.scores[i]) / norms);
       }

@@ -28,7 +28,7 @@ namespace engram::hopfield {
 /// Buffers that a worker keeps between recalls.
 struct EnergyBuffers {
   std::vector<float> scores;
-  std::vector<float> squares;
+  std::vector<double> squares;
   std::vector<double> logits;
   std::vector<Slot> weighted_slots;
   std::vector<double> factors;

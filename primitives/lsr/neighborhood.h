@@ -20,7 +20,7 @@ struct Near {
 /// What a worker keeps between recalls.
 struct LsrBuffers {
   std::vector<Slot> slots;
-  std::vector<float> squares;
+  std::vector<double> squares;
   std::vector<Hit> hits;
   std::vector<Near> near;
   std::vector<Near> next_near;

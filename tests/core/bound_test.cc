@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kDim = 512;  // a block of 1,024 rows
 
-/// A store of vectors (i, 0, 0...), so that the l2 score of the origin and slot i is i * i.
+/// A store of vectors (i, 0, 0...), so that the l2 score of the origin and slot i is of i * i.
 struct Line {
   explicit Line(Slot count) {
     store = std::move(*VectorStore::create(kDim, Metric::kL2));
@@ -34,8 +34,8 @@ struct Line {
   AlignedBuffer storage;
 };
 
-float square(std::size_t i) {
-  return static_cast<float>(i) * static_cast<float>(i);
+float score_of(std::size_t i) {
+  return l2_score(static_cast<double>(i * i));
 }
 
 TEST_CASE("core/bound: gather answers for slots in any order and number, repeated ones too") {
@@ -46,7 +46,7 @@ TEST_CASE("core/bound: gather answers for slots in any order and number, repeate
     for (std::size_t i = 0; i < count; ++i) slots.push_back(static_cast<Slot>(i * 7919 % 300));
     std::vector<float> scores(count);
     bound.gather(slots, scores);
-    for (std::size_t i = 0; i < count; ++i) CHECK(scores[i] == square(slots[i]));
+    for (std::size_t i = 0; i < count; ++i) CHECK(scores[i] == score_of(slots[i]));
   }
 }
 
@@ -56,7 +56,7 @@ TEST_CASE("core/bound: a single slot, and a stored row as the query") {
   const RowView rows{*line.kernel, line.store->rows()};
   AlignedBuffer storage;
   CHECK(rows.to_slot(5, storage).score(13) == 64.0F);
-  CHECK(rows.to_slot(5, storage).score(5) == 0.0F);
+  CHECK(rows.to_slot(5, storage).score(5) == score_of(0));
 }
 
 TEST_CASE("core/bound: scan covers its slots once, in order, across blocks") {
@@ -69,7 +69,7 @@ TEST_CASE("core/bound: scan covers its slots once, in order, across blocks") {
     Slot next = begin;
     bound.scan(begin, end, [&](Slot first, std::span<const float> scores) {
       CHECK(first == next);
-      for (std::size_t i = 0; i < scores.size(); ++i) CHECK(scores[i] == square(first + i));
+      for (std::size_t i = 0; i < scores.size(); ++i) CHECK(scores[i] == score_of(first + i));
       next = first + static_cast<Slot>(scores.size());
     });
     CHECK(next == end);

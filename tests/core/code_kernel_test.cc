@@ -196,6 +196,52 @@ TEST_CASE("core/code_kernel: an estimate is the score of the query's own codes")
   });
 }
 
+/// Rows and query as small as `size`: the distances of what their codes stand for, beside those of
+/// the kernels.
+void check_small(Element element, float size, std::mt19937_64& rng) {
+  constexpr std::size_t kDim = 50;
+  const auto small_vector = [&] {
+    std::vector<float> vector = random_vector(kDim, rng);
+    for (float& value : vector) value *= size;
+    return vector;
+  };
+  const std::vector<float> vector = small_vector();
+  std::vector<std::byte> row(row_bytes(element, Metric::kL2, kDim));
+  const std::byte* const rows[] = {row.data()};
+  for (int i = 0; i < 20; ++i) {
+    encode_codes(element, Metric::kL2, i == 0 ? vector : small_vector(), row.data());
+    std::vector<float> decoded(kDim);
+    decode_codes(element, Metric::kL2, row.data(), decoded);
+    const double truth = std::sqrt(true_score(Metric::kL2, vector.data(), decoded).score);
+    for (const std::string& name : kernel_names()) {
+      CAPTURE(name);
+      CAPTURE(size);
+      AlignedBuffer storage;
+      float score = 0;
+      const auto distance = [&](const Kernel& kernel, Query query) {
+        kernel.gather(query, rows, {&score, 1});
+        return double{score_to_distance(Metric::kL2, score)};
+      };
+      const auto kernel = make_kernel(name, Metric::kL2, kDim, element).value();
+      CHECK(distance(*kernel, kernel->prepare(vector, storage)) ==
+            doctest::Approx(truth).epsilon(1e-5));
+      CHECK(distance(*kernel, kernel->from_row(row.data(), storage)) <= 1e-6 * double{size});
+      const auto estimator = make_estimator(name, Metric::kL2, kDim, element).value();
+      // The query is coded, too: in 8 bits, by steps of a hundredth.
+      CHECK(std::abs(distance(*estimator, estimator->prepare(vector, storage)) - truth) <=
+            0.1 * double{size});
+      CHECK(distance(*estimator, estimator->from_row(row.data(), storage)) == 0);
+    }
+  }
+}
+
+TEST_CASE("core/code_kernel: codes of vectors whose squares float32 loses are told apart") {
+  auto rng = test::make_rng(6);
+  for (const Element element : kCodes) {
+    for (const float size : {1e-15F, 1e-20F, 1e-24F, 1e-32F}) check_small(element, size, rng);
+  }
+}
+
 TEST_CASE("core/code_kernel: sums of the greatest codes do not overflow at any dimension") {
   constexpr std::size_t kDim = kMaxDimension;
   std::vector<float> highest(kDim, 1.0F);

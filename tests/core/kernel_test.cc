@@ -271,6 +271,63 @@ TEST_CASE("core/kernel: no admitted pair of vectors scores infinite or NaN") {
   }
 }
 
+/// Rows around a query at distances from the least float to the longest admitted one, the nearer
+/// half of them where float32 has no squares.
+TEST_CASE("core/kernel: l2 distances have float32's precision over their range, on every target") {
+  auto rng = test::make_rng(4);
+  for (const std::size_t dim : {1U, 2U, 17U, 100U}) {
+    RowArray rows(dim, kRows);
+    std::vector<float> query(dim, 0.0F);
+    double truth[kRows];
+    for (std::size_t i = 0; i < kRows; ++i) {
+      std::vector<float> vector = random_vector(dim, rng);
+      const int exponent = static_cast<int>(rng() % 2 == 0 ? -140 + 100 * (i % 2) : 0);
+      const int size = exponent + static_cast<int>(rng() % 55);
+      for (float& value : vector) value = std::ldexp(value, size);
+      if (i % 16 == 0) vector.assign(dim, 0.0F);
+      encode_row(Metric::kL2, vector, rows.row(i));
+      double sum = 0;
+      for (const float value : vector) sum += double{value} * double{value};
+      truth[i] = std::sqrt(sum);
+    }
+    for (const std::string& name : kernel_names()) {
+      CAPTURE(name);
+      CAPTURE(dim);
+      const auto kernel = kernel_of(name, Metric::kL2, dim);
+      AlignedBuffer storage;
+      const Query prepared = kernel->prepare(query, storage);
+      std::vector<float> scores(kRows);
+      kernel->scan(prepared, rows.row(0), scores);
+      for (std::size_t i = 0; i < kRows; ++i) {
+        CAPTURE(truth[i]);
+        const double distance = score_to_distance(Metric::kL2, scores[i]);
+        // Half a step of denormals where there are no more bits.
+        CHECK(std::abs(distance - truth[i]) <= 1e-6 * truth[i] + 0x1p-150);
+        for (std::size_t k = 0; k < i; ++k) {
+          if (truth[k] < truth[i] * (1 - 1e-6)) CHECK(scores[k] <= scores[i]);
+        }
+      }
+      CHECK(batch_matches(*kernel, prepared, rows, shuffled(rng), scores));
+    }
+  }
+}
+
+TEST_CASE("core/kernel: a distance is as precise between large vectors that nearly agree") {
+  std::vector<float> query(40, 1.0F);
+  for (const std::string& name : kernel_names()) {
+    CAPTURE(name);
+    const auto kernel = kernel_of(name, Metric::kL2, query.size());
+    AlignedBuffer storage;
+    AlignedBuffer row;
+    std::vector<float> other = query;
+    query[7] = 3e-30F;
+    other[7] = 5e-30F;
+    float score = 0;
+    kernel->scan(kernel->prepare(query, storage), kernel->prepare(other, row).data, {&score, 1});
+    CHECK(score_to_distance(Metric::kL2, score) == doctest::Approx(2e-30).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("core/kernel: under cosine a zero vector is at distance 1 from all, itself included") {
   const std::vector<float> zero(5, 0.0F);
   const std::vector<float> other = {1, -2, 3, -4, 5};

@@ -224,6 +224,21 @@ def test_distances(wire, primitive, metric, expected):
     assert [float(distance) for distance in reply[1::2]] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("primitive", ["flat", "hnsw"])
+def test_l2_distances_are_right_and_in_order_over_the_range_of_float32(wire, primitive):
+    distances = [1e-38, 1e-23, 2e-23, 3e-23, 1e-21, 2e-19, 1e-12, 1.0, 1e10, 4e18]
+    wire.call("VNEW", "range", 2, "METRIC", "l2", "PRIMITIVE", primitive)
+    for distance in random.Random(1).sample(distances, len(distances)):
+        wire.call("VADD", "range", repr(distance), pack(distance, 0))
+    reply = wire.call("VSEARCH", "range", pack(0, 0), len(distances))
+    assert [float(key) for key in reply[::2]] == distances
+    assert [float(found) for found in reply[1::2]] == pytest.approx(distances, rel=1e-6)
+    batch = wire.call("VMSEARCH", "range", len(distances), *[pack(0, 0)] * 40)
+    assert batch == [reply] * 40
+    beyond = wire.call("VADD", "range", "beyond", pack(1e20, 0))
+    assert isinstance(beyond, ErrorReply) and "too long for float32 distances" in str(beyond)
+
+
 def test_distances_read_back_to_the_same_float(wire, index, protocol):
     distance = wire.call("VSEARCH", index, pack(3, 1), 1)[1]
     text = b"%.9g" % distance if protocol == 3 else distance

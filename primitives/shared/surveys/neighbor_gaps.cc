@@ -82,7 +82,9 @@ Status NeighborGaps::measure(Slot slot, std::size_t candidates, Scratch& scratch
     }
   }
   const Metric metric = memory_.context.store.metric();
-  const double gap = (metric == Metric::kL2 ? 0.5 : 1.0) * (double{nearest} - double{own});
+  const double gap = metric == Metric::kL2
+                         ? 0.5 * (squared_distance(nearest) - squared_distance(own))
+                         : double{nearest} - double{own};
   if (std::isfinite(gap)) gaps_.push_back(gap);
   if (metric == Metric::kDot) measure_square(slot, state, buffers);
   return {};
@@ -95,7 +97,7 @@ void NeighborGaps::measure_square(Slot slot, const float* state, Buffers& buffer
   std::vector<float> ones(row_bytes(store.dim()) / sizeof(float));
   std::fill_n(ones.begin(), store.dim(), 1.0F);
   double nearest = std::numeric_limits<double>::infinity();
-  std::vector<float> squares;
+  std::vector<double> squares;
   for_each_piece(store, all_, buffers.decoded,
                  [&](std::span<const std::byte* const> rows, std::size_t first) {
                    squares.resize(rows.size());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The extremes of collections, vectors and options.
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 
 #include "tests/primitives/conformance/conformance.h"
@@ -83,6 +85,33 @@ TEST_CASE("primitives/conformance: a zero vector is at its defined distance from
     }
     check_search(collection, zero[0], 10);
     check_search(collection, others[1], 200);
+  });
+}
+
+TEST_CASE("primitives/conformance: l2 distances are right and in order where squares underflow") {
+  on_every_primitive([](const Variant& variant, Metric metric) {
+    if (metric != Metric::kL2) return;
+    constexpr std::size_t kCount = 300;
+    constexpr double kLeast = 1e-27;
+    constexpr double kRatio = 1.1;
+    Rng rng = make_rng(15);
+    std::vector<std::size_t> ranks(kCount);  // [slot]
+    std::iota(ranks.begin(), ranks.end(), std::size_t{0});
+    std::shuffle(ranks.begin(), ranks.end(), rng);
+    const auto distance_at = [](std::size_t rank) {
+      return kLeast * std::pow(kRatio, static_cast<double>(rank));  // to 2.3e-15
+    };
+    TestCollection collection = make_collection(variant, metric, 3);
+    for (const std::size_t rank : ranks) {
+      collection.add(std::vector<float>{0, static_cast<float>(distance_at(rank)), 0});
+    }
+    const auto hits = collection.search(equal_vectors(1, 3, 0)[0], kCount);
+    REQUIRE(hits.size() == kCount);
+    for (std::size_t i = 0; i < kCount; ++i) {
+      CHECK(ranks[hits[i].slot] == i);
+      CHECK(score_to_distance(metric, hits[i].score) ==
+            doctest::Approx(distance_at(i)).epsilon(1e-5));
+    }
   });
 }
 

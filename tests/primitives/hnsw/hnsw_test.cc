@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <set>
@@ -121,6 +122,28 @@ TEST_CASE("hnsw/hnsw: lists that are marked as selected are, whatever was erased
     slots.erase(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(erased));
     collection.reclaim();
     check_selections(collection);
+  }
+}
+
+/// Halving vectors moves no answer; where float32 has no squares of their distances left, neither
+/// does it.
+TEST_CASE("hnsw/hnsw: vectors whose squares underflow are found as well as others") {
+  for (const std::string quant : {"f32", "sq8", "sq4"}) {
+    double recall[2];
+    for (const int exponent : {0, -75}) {
+      Rng rng(9);
+      Vectors vectors = uniform_vectors(rng, 1500, 16);
+      Vectors queries = uniform_vectors(rng, 100, 16);
+      for (float& value : vectors.values) value = std::ldexp(value, exponent);
+      for (float& value : queries.values) value = std::ldexp(value, exponent);
+      TestCollection collection(hnsw(), Metric::kL2, 16, {{"QUANT", quant}});
+      collection.add_all(vectors);
+      recall[exponent < 0] = collection.recall(queries, {.k = 10, .ef = 64});
+    }
+    CAPTURE(quant);
+    INFO("recall@10 of vectors, and of 2^-75 of them: " << recall[0] << ", " << recall[1]);
+    CHECK(recall[0] > 0.9);
+    CHECK(std::abs(recall[1] - recall[0]) < 0.02);
   }
 }
 

@@ -121,7 +121,7 @@ TEST_CASE("hnsw/search_layer: the greedy walk ends at the best of its way") {
   Beam beam;
   const Bound bound = chain.rows.to(33);
   const Hit end = greedy_walk(chain.graph, 0, bound, {bound.score(2), 2}, BySlot{}, beam);
-  CHECK(end == Hit{0, 33});
+  CHECK(end == Hit{l2_score(0), 33});
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/text.h"
 #include "tests/support/seed.h"
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
@@ -33,6 +34,30 @@ TestCollection memory_of(const Vectors& items, Metric metric = Metric::kL2) {
 
 bool is_item(const Recall& recall, std::span<const float> item) {
   return std::equal(recall.state.begin(), recall.state.end(), item.begin());
+}
+
+TEST_CASE("primitives/lsr: a radius whose square float32 has no number for divides items alike") {
+  Rng rng = make_rng(11);
+  const Vectors items = clustered_vectors(rng, 200, kDim, 20);
+  Vectors small = items;
+  constexpr float kScale = 0x1p-90F;
+  for (float& value : small.values) value *= kScale;
+  TestCollection memory = memory_of(items);
+  TestCollection small_memory = memory_of(small);
+  const std::vector<CoordinateRange> visible{{0, kDim / 2}};
+  const auto recall_in = [&](TestCollection& where, std::span<const float> cue, double radius) {
+    const std::string text = number_text(radius);
+    const std::vector<OptionText> given{{"RADIUS", text}};
+    const Options options = Options::parse(lsr().recall_options, given).value();
+    return where.recall_from({.vector = cue, .visible = &visible}, {.options = &options});
+  };
+  for (std::size_t i = 0; i < items.count(); ++i) {
+    const Recall expected = recall_in(memory, items[i], 0.3);
+    const Recall got = recall_in(small_memory, small[i], 0.3 * double{kScale});
+    CHECK(got.kind == expected.kind);
+    CHECK(got.support.size() == expected.support.size());
+    CHECK(got.effective_count == doctest::Approx(expected.effective_count).epsilon(1e-4));
+  }
 }
 
 /// Hoover et al. 2025: the energy memorises an item exactly if no other is within the radius.
