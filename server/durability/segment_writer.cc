@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "core/assert.h"
 #include "server/durability/journal_format.h"
 #include "server/durability/little_endian.h"
 #include "server/durability/synced_mark.h"
@@ -61,9 +60,10 @@ Status SegmentWriter::adopt_segments() {
   const auto firsts = files_.segments();
   if (!firsts) return tl::unexpected(firsts.error());
   for (const Lsn first : *firsts) {
-    ENGRAM_ASSERT(first <= next_);
     if (first == next_) continue;  // it has no frames, and is begun afresh
-    const auto file = files_.disk().open_for_reading(files_.segment_path(first));
+    const std::string path = files_.segment_path(first);
+    if (first > next_) return fail(ErrorCode::kDataLoss, path + " was not there at the start");
+    const auto file = files_.disk().open_for_reading(path);
     if (!file) return tl::unexpected(file.error());
     segments_.push_back({first, (*file)->size()});
   }

@@ -254,17 +254,20 @@ class Persevering {
 };
 
 /// What is in memory can be saved whatever has failed: beside the journal, and elsewhere.
-std::string judge_rescue(RespClient& client, const std::string& directory) {
+std::string judge_rescue(RespClient& client, const std::string& directory,
+                         const std::string& elsewhere) {
   if (!client.ask({"SET", "text", "never"}).starts_with("-MISCONF ")) return "it takes a write";
   const Digest held = digest(client);
-  const test::TemporaryDirectory elsewhere;
-  for (const auto& save : {client.ask({"VSAVE", "TO", elsewhere.path()}), client.ask({"VSAVE"})}) {
+  if (!test::await_info(client, "persistence", "rdb_bgsave_in_progress:0")) {
+    return "a snapshot does not end";
+  }
+  for (const auto& save : {client.ask({"VSAVE", "TO", elsewhere}), client.ask({"VSAVE"})}) {
     if (save != "+OK\r\n") return "it cannot be saved: " + save;
   }
   // As they are while the process goes on, which may never come to an orderly end.
   const test::TemporaryDirectory again;
   test::write_files(again.path(), test::read_files(directory));
-  for (const std::string& place : {elsewhere.path(), again.path()}) {
+  for (const std::string& place : {elsewhere, again.path()}) {
     const auto server = StoreServer::start(place, posix_file_system());
     if (!server) return "what was saved does not start: " + server.error().message;
     RespClient reader = (*server)->connect();
@@ -277,6 +280,7 @@ std::string judge_rescue(RespClient& client, const std::string& directory) {
 /// A life in which operation `n` fails once.
 std::string live_with_error(std::uint64_t n, int error, bool power, std::atomic<int>& recovered) {
   const test::TemporaryDirectory directory;
+  const test::TemporaryDirectory elsewhere;
   FaultyFileSystem disk;
   disk.fail_with(n, error, n % 50);
   auto server = StoreServer::start(directory.path(), disk);
@@ -287,7 +291,8 @@ std::string live_with_error(std::uint64_t n, int error, bool power, std::atomic<
   if (std::string wrong = sender.run(); !wrong.empty()) return wrong;
   if (sender.is_failed()) {
     if (disk.failed_sync().find("/journal-") == std::string::npos) return "no sync has failed";
-    if (std::string wrong = judge_rescue(client, directory.path()); !wrong.empty()) return wrong;
+    std::string wrong = judge_rescue(client, directory.path(), elsewhere.path());
+    if (!wrong.empty()) return wrong;
   } else {
     ++recovered;
   }

@@ -187,7 +187,7 @@ TEST_CASE("server/io_error: a copy that is taken while clients write has what th
   RespClient client = server->connect();
   RespClient copier = server->connect();
   fill(client);
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 3; ++round) {
     const TemporaryDirectory target;
     std::size_t written = 0;
     std::string saved;
