@@ -15,8 +15,7 @@ using Slot = std::uint32_t;
 
 inline constexpr Slot kNoSlot = std::numeric_limits<Slot>::max();
 
-/// The most slots that one store may hold. Address space (not memory) is reserved for this many, so
-/// that arrays grow in place under readers.
+/// The most slots that one store may hold.
 inline constexpr std::size_t kMaxSlots = std::size_t{1} << 28;
 
 /// One answer of a search. `score` is the kernel's cheapest monotone number (see metric.h), not yet

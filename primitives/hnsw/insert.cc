@@ -157,8 +157,10 @@ void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, HnswBuffers&
   auto& candidates = working.candidates;
   const std::lock_guard lock(graph_.lock(node));
   LinkList links = graph_.links(node, level);
-  slots.clear();
-  links.for_each([&](Slot slot) { slots.push_back(slot); });
+  slots.resize(links.capacity());
+  std::size_t found = 0;
+  links.for_each([&](Slot slot) { slots[found++] = slot; });
+  slots.resize(found);
   if (std::find(slots.begin(), slots.end(), neighbor.slot) != slots.end()) return;
   const std::size_t taken = links.size();
   if (taken < links.capacity()) {

@@ -21,6 +21,9 @@ constexpr std::size_t kPlaceBytes = 32;
 /// Larger collections have sections of their own, which can be mapped.
 constexpr std::size_t kLargestPacked = std::size_t{32} << 10;
 
+/// With names and padding no body comes near this.
+constexpr std::size_t kLargestBody = std::size_t{1} << 20;
+
 std::string pack_name(std::uint32_t pack) {
   return "pack." + std::to_string(pack);
 }
@@ -146,15 +149,11 @@ class PackedCollections::Reader final : public SectionReader {
 
   Status read() {
     if (is_read_) return {};
+    if (place_.length > kLargestBody) return damaged();
     std::byte* const body = buffer_.reserve(place_.length);
     const std::span<std::byte> bytes(body, place_.length);
     ENGRAM_TRY(snapshot_.read(kPackOwner, pack_name(place_.pack), place_.offset, bytes));
-    if (crc32c(bytes) != place_.checksum || !parse(bytes)) {
-      return fail(ErrorCode::kDataLoss,
-                  snapshot_.path() + " is damaged in section '" + pack_name(place_.pack) + "', " +
-                      std::to_string(place_.length) + " bytes of collection " +
-                      std::to_string(id_) + " at " + std::to_string(place_.offset));
-    }
+    if (crc32c(bytes) != place_.checksum || !parse(bytes)) return damaged();
     is_read_ = true;
     return {};
   }
@@ -163,6 +162,13 @@ class PackedCollections::Reader final : public SectionReader {
   [[nodiscard]] std::string_view body() { return as_text({buffer_.reserve(0), place_.length}); }
 
  private:
+  tl::unexpected<Error> damaged() const {
+    return fail(ErrorCode::kDataLoss,
+                snapshot_.path() + " is damaged in section '" + pack_name(place_.pack) + "', " +
+                    std::to_string(place_.length) + " bytes of collection " + std::to_string(id_) +
+                    " at " + std::to_string(place_.offset));
+  }
+
   bool parse(std::span<const std::byte> body) {
     FieldReader fields(as_text(body));
     const auto count = fields.number<std::uint32_t>();
