@@ -29,8 +29,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kRefused 
 
 /// Of the parameters with one value, those that may ask for another: nobody relies on it.
 bool is_tolerated(std::string_view name) {
-  constexpr std::array<std::string_view, 5> kTolerated = {"databases", "daemonize", "io-threads",
-                                                          "maxmemory", "maxmemory-policy"};
+  constexpr std::array<std::string_view, 4> kTolerated = {"databases", "daemonize", "io-threads",
+                                                          "maxmemory-policy"};
   return std::find(kTolerated.begin(), kTolerated.end(), name) != kTolerated.end();
 }
 

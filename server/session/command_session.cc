@@ -48,9 +48,9 @@ bool CommandSession::is_paused(const CommandTable::Resolution& resolution) const
   return writes || sessions_.paused() == Pause::kAll;
 }
 
-bool CommandSession::is_out_of_memory(std::size_t bytes) {
+bool CommandSession::is_out_of_memory(Arguments argv) {
   const std::size_t most = services_.config.maxmemory;
-  return most != 0 && sessions_.memory().exceeds(most, bytes);
+  return most != 0 && sessions_.memory().exceeds(most, argument_bytes(argv));
 }
 
 bool CommandSession::start(Arguments argv) {
@@ -105,8 +105,7 @@ void CommandSession::execute(const CommandTable::Resolution& resolution, Argumen
   if (const Status health = write_health(kind_); !health) {
     return writer.error(misconf_error(health.error()));
   }
-  if ((resolution.spec->flags & command_flag::kDenyOom) != 0 &&
-      is_out_of_memory(argument_bytes(argv))) {
+  if ((resolution.spec->flags & command_flag::kDenyOom) != 0 && is_out_of_memory(argv)) {
     return writer.error(kOomError);
   }
   client_.command = resolution.spec;
@@ -139,7 +138,7 @@ void CommandSession::queue(const CommandTable::Resolution& resolution, Arguments
     return writer.error(misconf_error(health.error()));
   }
   // Whatever it is: a queue takes memory, too.
-  if (is_out_of_memory(argument_bytes(argv))) {
+  if (is_out_of_memory(argv)) {
     transaction_.abort();
     return writer.error(kOomError);
   }

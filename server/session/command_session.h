@@ -43,8 +43,8 @@ class CommandSession final : public Session {
   [[nodiscard]] bool is_paused(const CommandTable::Resolution& resolution) const noexcept;
   /// It may not be executed before the client has given the password.
   [[nodiscard]] bool is_locked_out(const CommandSpec& spec) const noexcept;
-  /// A command that takes memory, with arguments of so many bytes, is to be refused.
-  [[nodiscard]] bool is_out_of_memory(std::size_t bytes);
+  /// A command that takes memory, with these arguments, is to be refused.
+  [[nodiscard]] bool is_out_of_memory(Arguments argv);
   void call(const CommandTable::Resolution& resolution, Arguments argv);
   void execute(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
   void reject(std::string_view error, std::string_view name, ReplyWriter& writer);

@@ -96,7 +96,7 @@ std::string Transaction::obstacle() {
   const Status health = run_->writes ? session_.write_health(CommandKind::kWrite) : Status();
   if (!health) {
     writer.error("EXECABORT Transaction discarded because of: " + misconf_error(health.error()));
-  } else if (run_->takes_memory && session_.is_out_of_memory(0)) {
+  } else if (run_->takes_memory && session_.is_out_of_memory({})) {
     writer.error("EXECABORT Transaction discarded because of: " + std::string(kOomError));
   } else if (run_->was_aborted) {
     writer.error("EXECABORT Transaction discarded because of previous errors.");
