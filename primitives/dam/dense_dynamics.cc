@@ -8,8 +8,8 @@
 namespace engram::dam {
 namespace {
 
-/// Energies that differ by less than this share of their parts are equal: rounding must not make a
-/// sign flip back and forth.
+/// Energies that differ by less than this share of their parts are equal: rounding must neither
+/// make a sign flip back and forth nor choose one where the field is zero.
 constexpr double kRounding = 1e-12;
 
 /// Items of less than this share of the greatest weight change no comparison, however many.
@@ -65,7 +65,7 @@ bool DenseDynamics::update(recall::SignState& state) {
     if (!state.is_free(i)) continue;
     const int sign = state.sign(i);
     if (sign != 0 && !gains_by_flip(state, i)) continue;
-    set(state, i, sign == 0 ? prefers_positive(i) : sign < 0);
+    set(state, i, sign == 0 ? state.sign_in(i, field_at(i)) > 0 : sign < 0);
     changed = true;
   }
   return changed;
@@ -168,15 +168,17 @@ bool DenseDynamics::gains_by_flip(const recall::SignState& state, std::size_t i)
   return gain_ - sum > kRounding * size;
 }
 
-/// Of a sign that is not known: whether F(o + x) - F(o - x) is positive in sum.
-bool DenseDynamics::prefers_positive(std::size_t i) const {
+/// The field at a sign that is not known: the sum of F(o + x) - F(o - x).
+double DenseDynamics::field_at(std::size_t i) const {
   double sum = 0;
+  double size = 0;
   for (std::size_t item = 0; item < items_.count(); ++item) {
     const std::int32_t overlap = buffers_.overlaps[item];
     const double gain = at(overlap + 1) - at(overlap - 1);
     sum += agrees(item, i, true) ? gain : -gain;
+    size += std::abs(gain);
   }
-  return sum > 0;
+  return std::abs(sum) > kRounding * size ? sum : 0;
 }
 
 }  // namespace engram::dam

@@ -69,7 +69,7 @@ class DenseDynamics final : public recall::SignDynamics {
   void weigh();
   double at(std::int32_t overlap) const noexcept;
   bool gains_by_flip(const recall::SignState& state, std::size_t i);
-  bool prefers_positive(std::size_t i) const;
+  double field_at(std::size_t i) const;
 
   const Interaction& interaction_;
   const recall::SignItems& items_;

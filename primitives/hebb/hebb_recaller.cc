@@ -62,8 +62,7 @@ class HebbDynamics final : public recall::SignDynamics {
   /// Whether sign i changes, or becomes known, by what pulls at it.
   bool turn(std::size_t i, recall::SignState& state, std::span<const std::int32_t> sum) {
     const int former = state.sign(i);
-    const bool keeps = pulls_[i] == 0 && former != 0;
-    const int sign = keeps ? former : pulls_[i] > 0 ? 1 : -1;
+    const int sign = state.sign_in(i, pulls_[i]);
     if (sign == former) return false;
     pull_by(i, sign - former, sum);
     state.set(i, sign > 0);

@@ -37,10 +37,9 @@ class SdmDynamics final : public recall::SignDynamics {
     bool changed = false;
     for (std::size_t i = 0; i < sums_.size(); ++i) {
       if (!state.is_free(i)) continue;
-      const int sign = state.sign(i);
-      const bool is_positive = sums_[i] > 0 || (sums_[i] == 0 && sign > 0);
-      if (sign == (is_positive ? 1 : -1)) continue;
-      state.set(i, is_positive);
+      const int sign = state.sign_in(i, sums_[i]);
+      if (sign == state.sign(i)) continue;
+      state.set(i, sign > 0);
       changed = true;
     }
     return changed;

@@ -50,6 +50,14 @@ class SignState {
   int sign(std::size_t i) const noexcept { return !bit(known_, i) ? 0 : bit(signs_, i) ? 1 : -1; }
   void set(std::size_t i, bool is_positive) noexcept;
 
+  /// What sign i becomes in a field: that of the field. In a field of exactly zero a known sign
+  /// stays, and one that is not known becomes -1, as a component of zero counts.
+  template <class Field>
+  int sign_in(std::size_t i, Field field) const noexcept {
+    if (field == 0 && sign(i) != 0) return sign(i);
+    return field > 0 ? 1 : -1;
+  }
+
   /// How many of the known signs differ from those of `pattern`.
   std::size_t mismatches(const SignWord* pattern) const noexcept;
 

@@ -63,6 +63,68 @@ TEST_CASE("primitives/hebb: the matrix recalls as a dense memory of the second p
   }
 }
 
+/// The field of the definition at coordinate k, of the visible ones: in whole numbers.
+int field_at(const Vectors& items, std::span<const float> cue, const CoordinateRange& visible,
+             std::size_t k) {
+  int field = 0;
+  for (std::size_t i = 0; i < items.count(); ++i) {
+    int known = 0;
+    for (std::size_t j = visible.begin; j < visible.end; ++j) {
+      known += static_cast<int>(items[i][j] * cue[j]);
+    }
+    field += static_cast<int>(items[i][k]) * known;
+  }
+  return field;
+}
+
+TEST_CASE(
+    "primitives/hebb: of a masked cue it recalls what a dense memory of the second power does") {
+  if (!find_primitive("dam")) return;  // built without
+  constexpr std::size_t kSigns = 30;
+  Rng rng = make_rng(8);
+  std::size_t zero_fields = 0;
+  for (const std::size_t count : {2U, 3U, 6U, 11U}) {
+    const Vectors items = random_signs(rng, count, kSigns);
+    TestCollection matrix = memory_of("hebb", items);
+    TestCollection dense = memory_of("dam", items);
+    const Vectors cues = random_signs(rng, 150, kSigns);
+    const std::vector<OptionText> given{{"SHAPE", "power"}, {"POWER", "2"}};
+    const Options options = Options::parse(dense.primitive().recall_options, given).value();
+    for (std::size_t i = 0; i < cues.count(); ++i) {
+      const std::vector<CoordinateRange> visible{{0, 1 + rng() % (kSigns - 1)}};
+      const std::size_t first = visible.front().end;  // of the hidden, the first that is turned
+      const Recall a = matrix.recall_from({.vector = cues[i], .visible = &visible});
+      const Recall b =
+          dense.recall_from({.vector = cues[i], .visible = &visible}, {.options = &options});
+      CHECK(a.state == b.state);
+      CHECK(a.steps == b.steps);
+      CHECK(a.attractor->slot == b.attractor->slot);
+      CHECK(a.attractor->weight == doctest::Approx(b.attractor->weight));
+      const int field = field_at(items, cues[i], visible.front(), first);
+      zero_fields += field == 0;
+    }
+  }
+  CHECK(zero_fields > 30);
+}
+
+TEST_CASE("primitives/hebb: where the field is zero a hidden sign becomes -1, as a zero counts") {
+  // Two items that agree nowhere but in the first sign pull the others to both sides.
+  const Vectors items{4, {1, 1, 1, 1, 1, -1, -1, -1}};
+  const std::vector<float> cue{1, 0, 0, 0};
+  const std::vector<CoordinateRange> visible{{0, 1}};
+  const std::vector<float> expected{1, -1, -1, -1};
+  CHECK(memory_of("hebb", items).recall_from({.vector = cue, .visible = &visible}).state ==
+        expected);
+  if (!find_primitive("dam")) return;  // built without
+  TestCollection dense = memory_of("dam", items);
+  for (const std::string shape : {"power", "rectified", "exp"}) {
+    const std::vector<OptionText> words{{"SHAPE", shape}, {"POWER", "2"}};
+    const Options options = Options::parse(dense.primitive().recall_options, words).value();
+    CHECK(dense.recall_from({.vector = cue, .visible = &visible}, {.options = &options}).state ==
+          expected);
+  }
+}
+
 /// Amit, Gutfreund & Sompolinsky 1985: up to about 0.138 patterns for each dimension.
 TEST_CASE("primitives/hebb: patterns are kept below capacity, and lost above") {
   Rng rng = make_rng(3);
