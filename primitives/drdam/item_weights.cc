@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/drdam/item_weights.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <span>
 
 #include "primitives/shared/rows/rows.h"
+#include "primitives/shared/separation/separation.h"
 #include "primitives/shared/separation/softmax.h"
 
 namespace engram::drdam {
@@ -30,6 +32,8 @@ bool ItemWeights::weigh(const float* state, const float* mask) {
     has_any |= is_sound;
   }
   if (!has_any) return false;
+  const double greatest = *std::max_element(logits.begin(), logits.end());
+  join_ties(logits, greatest, kSimilarityError * std::abs(greatest));
   kernels_ = std::exp(softmax(logits, weights));
   return true;
 }

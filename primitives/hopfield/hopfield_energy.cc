@@ -60,13 +60,37 @@ double HopfieldEnergy::logit(double similarity) const noexcept {
   return std::isfinite(logit) ? logit : kNoMass;
 }
 
+/// How far rounding may have carried the logit of an item at `state`.
+double HopfieldEnergy::error_of(const float* state, Slot slot, double logit,
+                                EnergyBuffers& buffers) const {
+  switch (context_.store.metric()) {
+    case Metric::kL2:
+      return kSimilarityError * std::abs(logit);
+    case Metric::kCosine:
+      return kSimilarityError * beta_;
+    case Metric::kDot:
+      break;
+  }
+  double terms = 0;
+  recall::for_each_piece(context_.store, {&slot, 1}, buffers.decoded,
+                         [&](std::span<const std::byte* const> rows, std::size_t) {
+                           const auto* const row = reinterpret_cast<const float*>(rows[0]);
+                           for (std::size_t k = 0; k < context_.store.dim(); ++k) {
+                             terms += std::abs(double{state[k]} * double{row[k]});
+                           }
+                         });
+  return kSimilarityError * beta_ * terms;
+}
+
 /// Makes weights of the logits in `buffers`.
-bool HopfieldEnergy::separate_logits(EnergyBuffers& buffers, Weighing& weighing,
+bool HopfieldEnergy::separate_logits(const float* state, std::span<const Slot> slots,
+                                     EnergyBuffers& buffers, Weighing& weighing,
                                      double regularizer) const {
   weighing.weights.resize(buffers.logits.size());
-  const bool has_any = std::any_of(buffers.logits.begin(), buffers.logits.end(),
-                                   [](double logit) { return logit != kNoMass; });
-  if (!has_any) return false;
+  const auto greatest = std::max_element(buffers.logits.begin(), buffers.logits.end());
+  if (*greatest == kNoMass) return false;
+  const Slot slot = slots[static_cast<std::size_t>(greatest - buffers.logits.begin())];
+  join_ties(buffers.logits, *greatest, error_of(state, slot, *greatest, buffers));
   weighing.conjugate = separation_.separate(buffers.logits, weighing.weights, buffers.separation);
   weighing.energy = regularizer - weighing.conjugate / beta_;
   return true;
@@ -86,7 +110,7 @@ bool HopfieldEnergy::weigh(const float* state, std::span<const Slot> slots, Ener
   buffers.logits.resize(slots.size());
   std::transform(buffers.scores.begin(), buffers.scores.end(), buffers.logits.begin(),
                  [this](float score) { return logit(similarity(score)); });
-  return separate_logits(buffers, weighing, regularizer(state));
+  return separate_logits(state, slots, buffers, weighing, regularizer(state));
 }
 
 /// buffers.squares[i] = sum over the visible k of (query_k - x_ik)^2.
@@ -127,7 +151,7 @@ bool HopfieldEnergy::weigh_visible(const float* state, std::span<const Coordinat
       }
     }
   }
-  return separate_logits(buffers, weighing, 0);
+  return separate_logits(state, slots, buffers, weighing, 0);
 }
 
 /// sum[k] = sum_i factors[i] x_ik, the items without a factor left out.

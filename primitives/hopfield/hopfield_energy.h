@@ -11,7 +11,8 @@
 // never rises from q to T(q): W* is convex, and T minimises R minus the linear part of W* / beta
 // (the concave-convex procedure, Yuille & Rangarajan 2003). With softmax and dot this is eq. 2-3 of
 // Ramsauer et al. 2021 but for constants; other separations make it Hopfield-Fenchel-Young (Santos
-// et al. 2024). The biases b_i are zero: the strength of a memory has its place in logits().
+// et al. 2024). Logits as near to the greatest as its own error are equal to it, see join_ties().
+// The biases b_i are zero: the strength of a memory has its place in logits().
 #pragma once
 
 #include <cstddef>
@@ -81,7 +82,9 @@ class HopfieldEnergy {
   double similarity(float score) const noexcept;
   double logit(double similarity) const noexcept;
   double regularizer(const float* state) const noexcept;
-  bool separate_logits(EnergyBuffers& buffers, Weighing& weighing, double regularizer) const;
+  double error_of(const float* state, Slot slot, double logit, EnergyBuffers& buffers) const;
+  bool separate_logits(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers,
+                       Weighing& weighing, double regularizer) const;
   void add_rows(std::span<const Slot> slots, std::span<const double> factors,
                 EnergyBuffers& buffers, std::vector<double>& sum) const;
   void score_slots(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers) const;

@@ -24,6 +24,18 @@
 
 namespace engram {
 
+/// How far rounding may carry a float32 similarity, relative to what the magnitudes of its terms
+/// add up to. Under cosine they add up to at most 1, under l2 to the similarity itself.
+inline constexpr double kSimilarityError = 0x1p-22;
+
+/// Raises to `greatest`, the greatest of `logits`, those that are at most `error` below it: nobody
+/// knows which of them is the greatest, and a large beta would make a certainty of a rounding.
+inline void join_ties(std::span<double> logits, double greatest, double error) noexcept {
+  for (double& logit : logits) {
+    if (logit >= greatest - error) logit = greatest;
+  }
+}
+
 /// What separate() keeps between calls (in a Scratch), so that it seldom allocates.
 struct SeparationBuffers {
   std::vector<double> values;

@@ -66,34 +66,6 @@ double tolerance(double energy) {
   return 1e-5 * (1 + std::abs(energy));
 }
 
-TEST_CASE("primitives/hopfield: a tuned memory of tiny vectors recalls as one of vectors does") {
-  Rng rng = make_rng(18);
-  const Vectors items = uniform_vectors(rng, 60, kDim);
-  const Vectors cues = uniform_vectors(rng, 10, kDim);
-  const auto scaled = [](Vectors vectors) {
-    for (float& value : vectors.values) value *= 0x1p-80F;
-    return vectors;
-  };
-  TestCollection memory(hopfield(), Metric::kL2, kDim);
-  TestCollection small(hopfield(), Metric::kL2, kDim);
-  memory.add_all(items);
-  small.add_all(scaled(items));
-  memory.tune();
-  small.tune();
-  const std::vector<CoordinateRange> visible{{0, kDim / 2}};
-  for (std::size_t i = 0; i < cues.count(); ++i) {
-    const Vectors tiny = scaled({kDim, {cues[i].begin(), cues[i].end()}});
-    for (const std::vector<CoordinateRange>* const mask :
-         {&visible, static_cast<decltype(&visible)>(nullptr)}) {
-      const Recall expected = memory.recall_from({.vector = cues[i], .visible = mask});
-      const Recall got = small.recall_from({.vector = tiny[0], .visible = mask});
-      CHECK(got.onestep->slot == expected.onestep->slot);
-      CHECK(got.onestep->weight == doctest::Approx(expected.onestep->weight).epsilon(1e-4));
-      CHECK(got.beta == doctest::Approx(std::ldexp(expected.beta, 160)).epsilon(1e-5));
-    }
-  }
-}
-
 TEST_CASE("primitives/hopfield: a step is the one of the definition, in doubles") {
   Rng rng = make_rng(1);
   for (const Metric metric : kMetrics) {
