@@ -31,7 +31,42 @@ Result<std::optional<Options>> relaxation_of(const SearchRequest& request) {
                                                  std::string(primitive.name) + " does not");
   }
   const std::string steps = std::to_string(request.steps);
-  return read_schema(primitive.recall_options, std::vector<OptionText>{{kSteps.name, steps}});
+  std::vector<OptionText> words{{kSteps.name, steps}};
+  std::vector<std::string> texts(request.recall ? primitive.recall_options.size() : 0);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::string_view name = primitive.recall_options[i].name;
+    if (name == kSteps.name || !request.recall->given(name)) continue;
+    texts[i] = request.recall->text(i);
+    words.emplace_back(name, texts[i]);
+  }
+  return read_schema(primitive.recall_options, words);
+}
+
+bool has_option(std::span<const OptionSpec> schema, std::string_view name) {
+  return std::any_of(schema.begin(), schema.end(),
+                     [&](const OptionSpec& spec) { return equal_ignoring_case(spec.name, name); });
+}
+
+/// Takes from `options` those of recall alone.
+Status take_recall_options(std::vector<OptionText>& options, SearchRequest& request) {
+  const Primitive& primitive = *request.index.spec().primitive;
+  const auto end =
+      std::stable_partition(options.begin(), options.end(), [&](const OptionText& option) {
+        return equal_ignoring_case(option.first, kEf.name) ||
+               has_option(primitive.search_options, option.first) ||
+               !has_option(primitive.recall_options, option.first);
+      });
+  if (end == options.end()) return {};
+  if (request.steps == 0) {
+    return fail(ErrorCode::kInvalidArgument, to_upper(end->first) +
+                                                 " is an option of recall, a search takes it with "
+                                                 "STEPS of at least 1");
+  }
+  auto recall = read_schema(primitive.recall_options, {end, options.end()});
+  if (!recall) return tl::unexpected(std::move(recall.error()));
+  request.recall = std::move(*recall);
+  options.erase(end, options.end());
+  return {};
 }
 
 Status check(const SearchRequest& request) {
@@ -173,6 +208,7 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   const auto steps = take_count(options, kSteps, 0);
   if (!steps) return tl::unexpected(steps.error());
   request.steps = *steps;
+  ENGRAM_TRY(take_recall_options(options, request));
   if (const auto relaxation = relaxation_of(request); !relaxation) {
     return tl::unexpected(relaxation.error());
   }

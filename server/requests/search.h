@@ -26,9 +26,12 @@ struct SearchRequest {
   std::size_t ef = 0;     ///< candidates to keep while looking; 0: the index's own default
   std::size_t steps = 0;  ///< updates of recall that each query goes through first
   std::optional<Options> options = {};  ///< of Primitive::search_options; none: the defaults
+  /// How those steps are taken: of Primitive::recall_options; none: as the index was made.
+  std::optional<Options> recall = {};
 };
 
-/// Takes EF, STEPS and the primitive's search options by name. Errors: kInvalidArgument.
+/// Takes EF, STEPS and the primitive's search options by name; with STEPS its recall options, too,
+/// where a search has none of that name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, SearchRequest& request);
 
 /// Whether a search of that index has an option of that name. Errors: kInvalidArgument, with the

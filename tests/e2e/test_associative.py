@@ -181,6 +181,26 @@ def test_after_restarts_recalls_are_the_same_to_the_byte(lives):
             assert connection.call("VSAVE") == "OK"
 
 
+@pytest.mark.parametrize("primitive", ["flat", "hopfield", "lsr"])
+def test_a_search_after_steps_takes_the_options_of_recall(wire, primitive):
+    wire.call("VNEW", "index", DIM, "METRIC", "l2", "PRIMITIVE", primitive)
+    wire.call("VMADD", "index", *[word for key in VECTORS for word in (key, pack(VECTORS[key]))])
+    cue = pack([0.3] * DIM)
+    found = set()
+    for options in (["BETA", "0.01"], ["BETA", "0.1"], ["STEPS", "3", "BETA", "0.1"]):
+        steps = [] if "STEPS" in options else ["STEPS", "1"]
+        recalled = as_map(wire.call("VRECALL", "index", "VEC", cue, *steps, *options))
+        expected = wire.call("VSEARCH", "index", recalled["state"], 5)
+        assert wire.call("VSEARCH", "index", cue, 5, *options, *steps, "EF", 64) == expected
+        found.add(tuple(expected))
+    assert len(found) > 1
+    without_steps = wire.call("VSEARCH", "index", cue, 5, "beta", 2)
+    assert without_steps == (
+        "ERR BETA is an option of recall, a search takes it with STEPS of at least 1"
+    )
+    assert "BETA" in wire.call("VSEARCH", "index", cue, 5, "STEPS", 1, "BETA", "warm")
+
+
 def test_others_are_refused_with_those_that_recall(wire):
     for index, recalls in primitives(wire).items():
         if recalls:
