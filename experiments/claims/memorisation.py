@@ -49,6 +49,7 @@ def run(bench: Bench) -> Claim:
                 expected,
                 isolated_share(DIM, COUNT, radius),
                 0.002,
+                is_formula=True,
             )
         )
     curves[f"random unit rows, d = {DIM}"] = _compare(

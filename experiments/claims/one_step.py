@@ -39,6 +39,7 @@ def run(bench: Bench) -> Claim:
                 expected,
                 capacity_constant(beta, radius, dim, failure),
                 1e-4,
+                is_formula=True,
             )
         )
     rng = np.random.default_rng(bench.seed)

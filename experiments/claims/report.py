@@ -18,7 +18,8 @@ PLACES = ("--server", "--output")  # arguments that say where, not what
 @dataclass(frozen=True)
 class Check:
     """One figure beside the one that was expected. `relation` is near, at most or at least;
-    `why` explains a miss."""
+    `why` explains a miss. A formula's figure is computed here, without engram: it shows that the
+    expectation is the paper's, and is no measurement."""
 
     what: str
     expected: float
@@ -26,6 +27,7 @@ class Check:
     tolerance: float = 0.0
     relation: str = "near"
     why: str = ""
+    is_formula: bool = False
 
     @property
     def held(self) -> bool:
@@ -68,14 +70,27 @@ class Claim:
     seconds: float = 0.0
 
     @property
-    def held(self) -> int:
-        return sum(check.held for check in self.checks)
+    def missed(self) -> list[Check]:
+        return [check for check in self.checks if not check.held]
+
+    @property
+    def score(self) -> str:
+        """How many of the measurements held, and of the formulas beside them."""
+        if self.not_run:
+            return self.not_run
+
+        def share(checks: list[Check]) -> str:
+            return f"{sum(check.held for check in checks)} of {len(checks)}"
+
+        measured = share([check for check in self.checks if not check.is_formula])
+        formulas = [check for check in self.checks if check.is_formula]
+        return measured + (f" (formulas: {share(formulas)})" if formulas else "")
 
     @property
     def verdict(self) -> str:
         if self.not_run:
             return "not run"
-        return "held" if self.held == len(self.checks) else "**not held**"
+        return "**not held**" if self.missed else "held"
 
 
 def number(value: Any) -> str:
@@ -144,13 +159,13 @@ def render(claims: Sequence[Claim], where: dict[str, Any]) -> str:
         f"`{where['command']}`, commit {where['commit']}, {where['cpus']} cores of {where['cpu']}, "
         f"{sum(claim.seconds for claim in claims):.0f} s.",
         _table(
-            ("", "claim", "source", "checks held", "verdict"),
+            ("", "claim", "source", "measurements held", "verdict"),
             [
                 (
                     claim.name,
                     claim.title,
                     claim.source,
-                    claim.not_run or f"{claim.held} of {len(claim.checks)}",
+                    claim.score,
                     claim.verdict,
                 )
                 for claim in claims
@@ -174,7 +189,7 @@ def _claim_blocks(claim: Claim) -> list[str]:
             ("what", "expected", "measured", "tolerance", "verdict"),
             [
                 (
-                    check.what,
+                    f"formula: {check.what}" if check.is_formula else check.what,
                     ("" if check.relation == "near" else f"{check.relation} ")
                     + number(check.expected),
                     number(check.measured),
@@ -185,9 +200,8 @@ def _claim_blocks(claim: Claim) -> list[str]:
             ],
         )
     )
-    missed = [check for check in claim.checks if not check.held]
-    if missed:
-        reasons = (f"- {check.what}: {check.why or 'not explained yet.'}" for check in missed)
+    if claim.missed:
+        reasons = (f"- {check.what}: {check.why or 'not explained yet.'}" for check in claim.missed)
         blocks.append("Outside of its tolerance:\n\n" + "\n".join(reasons))
     for table in claim.tables:
         blocks += [f"{table.title}:", _table(table.columns, table.rows)]
@@ -215,6 +229,7 @@ def _plain(claim: Claim) -> dict[str, Any]:
                 "expected": float(check.expected),
                 "measured": float(check.measured),
                 "tolerance": check.tolerance,
+                "is_formula": check.is_formula,
                 "held": check.held,
                 "why": "" if check.held else check.why,
             }

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from anchors import ANCHORS, chosen
+from anchors import ANCHORS, chosen, refuse_missed
 from claims.exact_retrieval import basins, cues_at
 from claims.formulas import (
     SparseMemory,
@@ -26,6 +26,7 @@ from claims.formulas import (
 )
 from claims.images import HALF, clip_noisy, dropped, share_close, stride, without_half
 from claims.memorisation import nearest_distances
+from claims.metastable import TOLERANCE, tolerance
 from claims.report import Check, Claim, Table, render, shown_command
 from common import UserError
 
@@ -206,6 +207,32 @@ def test_the_report_says_what_held_and_explains_what_did_not():
     assert "| A0 | a claim | A paper | 1 of 2 | **not held** |" in text
     assert "| A1 | other | B | no server | not run |" in text
     assert "Seed 5." in text and "- bad: it is only a test" in text and "| NN | 0.25 |" in text
+
+
+def test_formulas_are_labelled_and_no_measurements():
+    claim = Claim("A0", "a claim", "A paper", "How.", 5)
+    claim.checks = [Check("seen", 1, 1), Check("computed", 1, 2, is_formula=True)]
+    where = {"command": "anchors.py", "commit": "c", "cpus": 2, "cpu": "a machine"}
+    text = render([claim], where)
+    assert "| 1 of 1 (formulas: 0 of 1) | **not held** |" in text
+    assert "| formula: computed | 1 | 2 | exact | **not held** |" in text
+
+
+def test_a_check_that_does_not_hold_fails_the_run(tmp_path):
+    good, bad, computed = (Claim(name, "a claim", "A paper", "How.", 5) for name in "abc")
+    good.checks = [Check("x", 1, 1), Check("x", 1, 1, is_formula=True)]
+    refuse_missed([good, Claim("d", "other", "B", "How.", None, not_run="no server")], tmp_path)
+    bad.checks = [Check("x", 1, 1), Check("x", 1, 2, why="known")]
+    computed.checks = [Check("x", 1, 1), Check("x", 1, 2, is_formula=True)]
+    with pytest.raises(UserError, match="not all held of b, c: "):
+        refuse_missed([good, bad, computed], tmp_path)
+
+
+def test_tolerances_of_samples_allow_what_one_seed_in_a_hundred_exceeds():
+    assert tolerance(0.998, 500) == TOLERANCE  # where samples hardly differ
+    rng = np.random.default_rng(13)
+    shares = rng.binomial(200, 0.598, 20_000) / 200 - rng.binomial(500, 0.598, 20_000) / 500
+    assert (abs(shares) > tolerance(0.598, 200)).mean() < 0.012
 
 
 def test_the_command_is_shown_without_places(monkeypatch):
