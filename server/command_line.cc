@@ -59,7 +59,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   check.add_option("directory", line.directory, "Where the data is; no server may have it open")
       ->required();
   check.add_flag("--repair", line.repair,
-                 "Cuts off what cannot be replayed, and keeps it in files named *.cut");
+                 "Takes out what is damaged, says what is lost, and keeps it in files named *.cut");
 
   if (!names_subcommand(app, argc, argv)) {
     line.exit_code = EXIT_FAILURE;
