@@ -91,7 +91,7 @@ TEST_CASE("durability/packed_collections: each has the sections that were writte
     const auto snapshot = open(*store.files);
     const auto packed = PackedCollections::read(*snapshot);
     REQUIRE(packed);
-    CHECK(packed->size() == (packs ? 36 : 0));  // of the others four are too large, one is both
+    CHECK(packed->size() == (packs ? 36 : 0));  // the other five are too large
     CHECK(packed->verify());
     for (const auto& [id, contents] : collections) {
       CHECK(is_whole(*packed, id, contents));
