@@ -30,7 +30,8 @@ constexpr std::chrono::milliseconds kNoTime{0};
 constexpr std::chrono::milliseconds kForever{-1};
 constexpr std::chrono::microseconds kNap{200};  // the longest that an answer waits without need
 constexpr int kAcceptsPerTurn = 64;
-constexpr std::int64_t kMostLingerMs = 30'000;
+// To send the rest of a large request; who never stops sending is dropped then.
+constexpr std::int64_t kMostLingerMs = 10'000;
 constexpr std::int64_t kIdleMs = 2000;              // then a client's buffers are given back,
 constexpr std::int64_t kReleaseEveryMs = 1000;      // looked for as often
 constexpr std::size_t kWorthReturning = 1UL << 20;  // to the operating system, in bytes
