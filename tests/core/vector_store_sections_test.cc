@@ -84,7 +84,8 @@ TEST_CASE("core/vector_store: what is saved is loaded, and the store goes on fro
 
       // Free slots come first, then new ones, in the rest of the last block and beyond.
       std::set<Slot> taken;
-      const std::size_t more = end - filled.stored.size() + 2 * (kHugePage / loaded->row_bytes()) / 3;
+      const std::size_t more =
+          end - filled.stored.size() + 2 * (kHugePage / loaded->row_bytes()) / 3;
       for (std::size_t i = 0; i < more; ++i) {
         const Slot slot = loaded->allocate().value();
         if (filled.stored.contains(slot) || !taken.insert(slot).second) FAIL("slot " << slot);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Preloaded into a server, it makes one system call on files of a directory fail. Calls are counted from 1.
+ * Preloaded into a server, it makes one system call on files of a directory fail. Calls are counted
+ * from 1.
  *
  *   FAULT_DIRECTORY  whose files are meant
  *   FAULT_CALL       the number of the call
  *   FAULT_ERROR      its error number; 0: a write that writes half, other calls are carried out
- *   FAULT_LOG        a file for the name of the call that failed, and at the end the number of calls
+ *   FAULT_LOG        a file for the name of the call that failed, and at the end the number of
+ * calls
  */
 #define _GNU_SOURCE
 #undef _FILE_OFFSET_BITS /* it would make open() another name of open64() */
