@@ -83,15 +83,14 @@ Lsn Session::seal() {
   return persistence == nullptr ? 0 : persistence->seal();
 }
 
-bool Session::may_be_held(CommandKind kind) const {
+bool Session::holds_answers() const {
   const Persistence* const persistence = sessions_.store().persistence();
-  return kind == CommandKind::kWrite && persistence != nullptr && persistence->holds_answers();
+  return persistence != nullptr && persistence->holds_answers();
 }
 
-Status Session::write_health(CommandKind kind) const {
+Status Session::health() const {
   const Persistence* const persistence = sessions_.store().persistence();
-  if (kind != CommandKind::kWrite || persistence == nullptr) return {};
-  return persistence->health();
+  return persistence == nullptr ? Status() : persistence->health();
 }
 
 std::uint64_t Session::defer(std::size_t expected_bytes) {

@@ -73,7 +73,9 @@ class Session {
   /// As may_start() for what is to be executed now. If not, the sink will be told.
   bool must_wait(CommandKind kind);
   /// Whether the journal may have to acknowledge a change of that kind before its answer leaves.
-  [[nodiscard]] bool may_be_held(CommandKind kind) const;
+  [[nodiscard]] bool may_be_held(CommandKind kind) const {
+    return kind == CommandKind::kWrite && holds_answers();
+  }
   /// Executes `body`, and asks the journal for what it changed: the LSN that its answer has to wait
   /// for, or 0. Until the caller has held the answer back and called order_.set_kept_back(false),
   /// no reply leaves if `is_kept_back`.
@@ -86,7 +88,9 @@ class Session {
     return seal();
   }
   /// Fails if requests of that kind change something and changes cannot be kept.
-  [[nodiscard]] Status write_health(CommandKind kind) const;
+  [[nodiscard]] Status write_health(CommandKind kind) const {
+    return kind == CommandKind::kWrite ? health() : Status();
+  }
 
   Sessions& sessions_;
   ClientSink& sink_;
@@ -100,6 +104,8 @@ class Session {
 
  private:
   [[nodiscard]] bool may_start(CommandKind kind) const noexcept;
+  [[nodiscard]] bool holds_answers() const;
+  [[nodiscard]] Status health() const;
   Lsn seal();
 
   bool waits_for_gate_ = false;
