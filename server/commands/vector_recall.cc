@@ -21,7 +21,7 @@ namespace engram {
 namespace {
 
 /// Beside a key of the support.
-constexpr std::size_t kNumberAndFraming = 48;
+constexpr std::size_t kSupportFraming = 48;
 
 /// VEC vector | KEY key
 Status read_cue(std::string_view kind, std::string_view value, RecallRequest& request) {
@@ -127,7 +127,7 @@ void write_course(ReplyWriter& writer, const Recall& recall) {
 /// Or an error, if it is too large.
 void write_recall(ReplyWriter& writer, const RecallAnswer& answer, bool with_trace) {
   std::size_t bytes = answer.recall.state.size() * sizeof(float);
-  for (const std::string_view key : answer.support) bytes += key.size() + kNumberAndFraming;
+  for (const std::string_view key : answer.support) bytes += key.size() + kSupportFraming;
   if (const Status checked = check_answer_bytes(bytes, "TOP"); !checked) {
     return write_error(writer, checked.error());
   }

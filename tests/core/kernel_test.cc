@@ -281,7 +281,7 @@ TEST_CASE("core/kernel: l2 distances have float32's precision over their range, 
     double truth[kRows];
     for (std::size_t i = 0; i < kRows; ++i) {
       std::vector<float> vector = random_vector(dim, rng);
-      const int exponent = static_cast<int>(rng() % 2 == 0 ? -140 + 100 * (i % 2) : 0);
+      const int exponent = rng() % 2 == 0 ? -140 + 100 * static_cast<int>(i % 2) : 0;
       const int size = exponent + static_cast<int>(rng() % 55);
       for (float& value : vector) value = std::ldexp(value, size);
       if (i % 16 == 0) vector.assign(dim, 0.0F);

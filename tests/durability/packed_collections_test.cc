@@ -46,8 +46,9 @@ void write(const StoreFiles& files, const Collections& collections, bool packs) 
   REQUIRE(writer);
   CollectionPacker packer(**writer, packs);
   for (const auto& [id, contents] : collections) {
+    const auto& named = contents;  // a structured binding cannot be captured
     const Status added = packer.add(id, [&](SectionWriter& sections) -> Status {
-      for (const auto& [name, content] : contents) {
+      for (const auto& [name, content] : named) {
         ENGRAM_TRY(sections.begin(name));
         ENGRAM_TRY(sections.append(as_span(std::string_view(content).substr(0, 7))));
         if (content.size() > 7) ENGRAM_TRY(sections.append(as_span(content).subspan(7)));

@@ -170,7 +170,7 @@ TEST_CASE("hnsw/hnsw: a search whose walk would cost more than a scan scans, and
   collection.add_all(uniform_vectors(rng, 3000, 32));
   const Vectors queries = uniform_vectors(rng, 100, 32);
   CHECK(collection.recall(queries, {.k = 10, .ef = 40}) < 0.9);  // it walks: such a graph is poor
-  for (const std::size_t ef : {60, 300, 2999, 3000}) {
+  for (const std::size_t ef : {60UL, 300UL, 2999UL, 3000UL}) {
     CHECK(collection.recall(queries, {.k = 10, .ef = ef}) == 1);
   }
 }
