@@ -2,19 +2,37 @@
 #include "core/codes.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 namespace engram {
 namespace {
 
+/// The upper 16 bits of a float32, rounded away from or towards zero.
+std::uint16_t upper_half(float value, bool away) noexcept {
+  return static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(value) + (away ? 0xFFFF : 0)) >>
+                                    16);
+}
+float from_upper_half(std::uint16_t half) noexcept {
+  return std::bit_cast<float>(std::uint32_t{half} << 16);
+}
+
+/// Whether offset and scale have the precision of float32, or are rounded such that they still span
+/// the range.
+enum class Precision : std::uint8_t { kFull, kHalf };
+
 /// Rounds to the nearest code. Doubles: the range of two float32 may be none.
 class Quantizer {
  public:
-  Quantizer(Element element, std::span<const float> values) : top_(max_code(element)) {
+  Quantizer(Element element, std::span<const float> values, Precision precision = Precision::kFull)
+      : top_(max_code(element)) {
     const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-    offset_ = *least;
-    scale_ = static_cast<float>((double{*greatest} - double{*least}) / top_);
+    const bool is_half = precision == Precision::kHalf;
+    offset_ = is_half ? from_upper_half(upper_half(*least, *least < 0)) : *least;
+    scale_ = static_cast<float>((double{*greatest} - double{offset_}) / top_);
+    if (is_half) scale_ = from_upper_half(upper_half(scale_, true));
     per_unit_ = scale_ > 0 ? 1 / double{scale_} : 0;
   }
 
@@ -55,14 +73,45 @@ class Sums {
   double squares_ = 0;
 };
 
-}  // namespace
+/// As it lies at the end of a row.
+struct HeaderAlong {
+  float along;
+  std::uint16_t offset;
+  std::uint16_t scale;
+  float sum;
+  float squared_norm;
+};
+static_assert(sizeof(HeaderAlong) == 4 * sizeof(float));
 
-void encode_codes(Element element, Metric metric, std::span<const float> values, std::byte* row) {
-  const std::size_t bytes = row_bytes(element, metric, values.size());
-  const std::size_t half = code_bytes(element, values.size());
-  const Quantizer quantizer(element, values);
+double square_of_range(std::span<const float> values) {
+  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+  const double range = double{*greatest} - double{*least};
+  return range * range;
+}
+
+double product(std::span<const float> a, std::span<const float> b) noexcept {
+  double sum = 0;
+  for (std::size_t j = 0; j < a.size(); ++j) sum += double{a[j]} * double{b[j]};
+  return sum;
+}
+
+/// The mean's direction; nothing if the mean is zero.
+std::vector<float> mean_direction(std::span<const float> rows, std::size_t dim) {
+  std::vector<double> sum(dim);
+  for (std::size_t i = 0; i < rows.size(); ++i) sum[i % dim] += double{rows[i]};
+  double squares = 0;
+  for (const double each : sum) squares += each * each;
+  std::vector<float> direction;
+  if (squares == 0) return direction;
+  const double length = std::sqrt(squares);
+  for (const double each : sum) direction.push_back(static_cast<float>(each / length));
+  return direction;
+}
+
+/// Codes `values` into a row whose end is zeros.
+CodeHeader write_codes(const Quantizer& quantizer, std::span<const float> values, std::size_t half,
+                       std::byte* row) {
   Sums sums(quantizer.offset(), quantizer.scale());
-  std::memset(row + half, 0, bytes - half);
   for (std::size_t j = 0; j < half; ++j) {
     const std::uint8_t code = quantizer.code(values[j]);
     row[j] = std::byte{code};
@@ -73,8 +122,77 @@ void encode_codes(Element element, Metric metric, std::span<const float> values,
     row[j - half] |= std::byte{code} << 4;
     sums.add(code);
   }
-  const CodeHeader header = sums.header();
+  return sums.header();
+}
+
+}  // namespace
+
+void encode_codes(Element element, Metric metric, std::span<const float> values, std::byte* row) {
+  const std::size_t bytes = row_bytes(element, metric, values.size());
+  const std::size_t half = code_bytes(element, values.size());
+  std::memset(row + half, 0, bytes - half);
+  const CodeHeader header = write_codes(Quantizer(element, values), values, half, row);
   std::memcpy(row + bytes - header_bytes(metric), &header, header_bytes(metric));
+}
+
+void encode_along(Element element, Metric metric, std::span<const float> axis,
+                  std::span<const float> values, std::byte* row) {
+  const std::size_t bytes = row_bytes(element, metric, values.size());
+  const std::size_t half = code_bytes(element, values.size());
+  std::vector<float> remainder(values.begin(), values.end());
+  const double along = split_along(axis, remainder);
+  const Quantizer quantizer(element, remainder, Precision::kHalf);
+  std::memset(row + half, 0, bytes - half);
+  const CodeHeader sums = write_codes(quantizer, remainder, half, row);
+  const HeaderAlong header{.along = static_cast<float>(along),
+                           .offset = upper_half(quantizer.offset(), false),
+                           .scale = upper_half(quantizer.scale(), false),
+                           .sum = sums.sum,
+                           .squared_norm = sums.squared_norm};
+  std::memcpy(row + bytes - header_bytes(metric), &header, header_bytes(metric));
+}
+
+CodeHeader read_header_along(const std::byte* row, std::size_t bytes, Metric metric) noexcept {
+  HeaderAlong header{};
+  std::memcpy(&header, row + bytes - header_bytes(metric), header_bytes(metric));
+  return {.offset = from_upper_half(header.offset),
+          .scale = from_upper_half(header.scale),
+          .sum = header.sum,
+          .squared_norm = header.squared_norm,
+          .along = header.along};
+}
+
+double split_along(std::span<const float> axis, std::span<float> values) noexcept {
+  const double along = product(axis, values);
+  for (std::size_t j = 0; j < values.size(); ++j) {
+    values[j] = static_cast<float>(double{values[j]} - along * double{axis[j]});
+  }
+  return along;
+}
+
+std::vector<float> find_axis(Metric metric, std::span<const float> rows, std::size_t dim) {
+  constexpr double kWorth = 4;        // half the error is a quarter of its square
+  constexpr double kCancelled = 256;  // of the squares, or more
+  std::vector<float> axis = mean_direction(rows, dim);
+  if (axis.empty()) return axis;
+  double ranges = 0;
+  double ranges_of_remainders = 0;
+  double squares = 0;
+  double squares_of_remainders = 0;
+  std::vector<float> remainder(dim);
+  for (std::size_t i = 0; i < rows.size(); i += dim) {
+    const std::span<const float> row = rows.subspan(i, dim);
+    remainder.assign(row.begin(), row.end());
+    const double along = split_along(axis, remainder);
+    ranges += square_of_range(row);
+    ranges_of_remainders += square_of_range(remainder);
+    squares += along * along;
+    squares_of_remainders += product(remainder, remainder);
+  }
+  const bool is_finer = ranges > kWorth * ranges_of_remainders;
+  const bool cancels = metric == Metric::kL2 && squares > kCancelled * squares_of_remainders;
+  if (!is_finer && !cancels) axis.clear();
+  return axis;
 }
 
 void decode_codes(Element element, Metric metric, const std::byte* row, std::span<float> values) {

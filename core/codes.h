@@ -11,11 +11,18 @@
 //   sq8  c[0], c[1], ...
 //   sq4  a byte for c[j] + 16 * c[j + h], j < h = ceil(dim / 2)
 //   zeros, and at the row's end a CodeHeader (its last number only under l2)
+//
+// A large constant part in a few components widens every range, and codes of the rest are coarse.
+// So there is a second form, *along an axis*: what a vector has along that unit vector is a number
+// of its header, and the remainder is coded, with offset and scale rounded to 16 bits to make room.
+// The axis is the mean's direction, not the mean: a vector unlike those it was found from loses
+// nothing by it, for the remainder is never longer than the vector.
 #pragma once
 
 #include <cstddef>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include "core/element.h"
 #include "core/metric.h"
@@ -29,6 +36,7 @@ struct CodeHeader {
   float scale;
   float sum;           ///< of the components that the codes stand for
   float squared_norm;  ///< of the vector that they stand for; only l2 needs it
+  float along = 0;     ///< what the vector has along the axis, if there is one
 };
 
 /// The highest code.
@@ -43,7 +51,7 @@ constexpr std::size_t code_bytes(Element element, std::size_t dim) noexcept {
 
 /// Without the squared norm 100 components of 4 bits fit in one cache line.
 constexpr std::size_t header_bytes(Metric metric) noexcept {
-  return metric == Metric::kL2 ? sizeof(CodeHeader) : sizeof(CodeHeader) - sizeof(float);
+  return (metric == Metric::kL2 ? 4 : 3) * sizeof(float);
 }
 
 /// Bytes from one row to the next, of any element.
@@ -62,6 +70,21 @@ inline CodeHeader read_header(const std::byte* row, std::size_t bytes, Metric me
 /// Codes `values` ([dim], a float32 row: checked, and under cosine normalised) into `row`
 /// (row_bytes(element, metric, dim) bytes). element: not kF32.
 void encode_codes(Element element, Metric metric, std::span<const float> values, std::byte* row);
+
+/// The same along `axis` ([dim], of length one).
+void encode_along(Element element, Metric metric, std::span<const float> axis,
+                  std::span<const float> values, std::byte* row);
+
+/// The header of such a row.
+CodeHeader read_header_along(const std::byte* row, std::size_t bytes, Metric metric) noexcept;
+
+/// What `values` have along `axis`; they keep the remainder. Both [dim].
+double split_along(std::span<const float> axis, std::span<float> values) noexcept;
+
+/// The direction of the mean of some rows ([n][dim], n > 0), if codes along it have half the error
+/// or less; or if under l2 squared norms are so much larger than distances that they cancel. Else
+/// nothing.
+std::vector<float> find_axis(Metric metric, std::span<const float> rows, std::size_t dim);
 
 /// values[j] = offset + scale * c[j]. values: [dim].
 void decode_codes(Element element, Metric metric, const std::byte* row, std::span<float> values);

@@ -64,9 +64,11 @@ Result<std::unique_ptr<Kernel>> make_kernel(std::string_view name, Metric metric
 /// Makes a kernel for those who look for good rows and score them again: over rows of codes it
 /// rounds the query to codes as well, and is as cheap as they allow. Its estimates have the same
 /// bits on every instruction set. Over float32 there is nothing cheaper than make_kernel()'s.
-/// element: not kF32. Otherwise as make_kernel(), but its queries are good for it alone.
+/// element: not kF32. axis: what rows are coded along (codes.h), [dim], copied, or nothing.
+/// Otherwise as make_kernel(), but its queries are good for it alone.
 Result<std::unique_ptr<Kernel>> make_estimator(std::string_view name, Metric metric,
-                                               std::size_t dim, Element element);
+                                               std::size_t dim, Element element,
+                                               std::span<const float> axis = {});
 
 /// Every name that make_kernel takes on this machine, "auto" and "scalar" first.
 std::vector<std::string> kernel_names();

@@ -84,6 +84,7 @@ struct PlaneHeader {
   double scale;          ///< t
   double sum_of_scaled;  ///< t sum(p)
   double squared_norm;   ///< of y
+  double along;          ///< beside y, along the axis
 };
 
 /// What is taken from codes to make them signed.
@@ -112,11 +113,13 @@ int code_at(const CodeShape& shape, const std::int8_t* plane, std::size_t j) noe
 /// Compares codes with codes. A query is a plane and its header.
 class CodeEstimator final : public Kernel {
  public:
-  CodeEstimator(const CodeLoops& loops, Metric metric, const CodeShape& shape) noexcept
+  CodeEstimator(const CodeLoops& loops, Metric metric, const CodeShape& shape,
+                std::span<const float> axis)
       : name_(loops.name),
         dots_(shape.element == Element::kSq8 ? loops.dots_sq8 : loops.dots_sq4),
         metric_(metric),
-        shape_(shape) {}
+        shape_(shape),
+        axis_(axis.begin(), axis.end()) {}
 
   std::string_view name() const noexcept override { return name_; }
 
@@ -128,9 +131,10 @@ class CodeEstimator final : public Kernel {
     std::byte* const row = query + query_bytes();
     std::byte* const coded = row + row_bytes(shape_.dim);
     encode_row(metric_, vector, row);
-    encode_codes(Element::kSq8, Metric::kL2, {reinterpret_cast<const float*>(row), shape_.dim},
-                 coded);
-    write_header(query, read_header(coded, coded_bytes, Metric::kL2));
+    const std::span<float> values(reinterpret_cast<float*>(row), shape_.dim);
+    const double along = axis_.empty() ? 0 : split_along(axis_, values);
+    encode_codes(Element::kSq8, Metric::kL2, values, coded);
+    write_header(query, read_header(coded, coded_bytes, Metric::kL2), along);
     std::int8_t* const plane = clear_plane(query);
     sign_codes(coded, shape_.half, plane);
     sign_codes(coded + shape_.half, shape_.dim - shape_.half, plane + shape_.line_bytes);
@@ -139,7 +143,8 @@ class CodeEstimator final : public Kernel {
 
   Query from_row(const std::byte* row, AlignedBuffer& storage) const override {
     std::byte* const query = storage.reserve(query_bytes());
-    write_header(query, read_header(row, shape_.row_bytes, metric_));
+    const CodeHeader header = header_of(row);
+    write_header(query, header, double{header.along});
     std::int8_t* const plane = clear_plane(query);
     if (shape_.element == Element::kSq8) {
       sign_codes(row, shape_.dim, plane);
@@ -188,13 +193,22 @@ class CodeEstimator final : public Kernel {
   }
 
   CodeHeader header_of(const std::byte* row) const noexcept {
+    if (!axis_.empty()) return read_header_along(row, shape_.row_bytes, metric_);
     return read_header(row, shape_.row_bytes, metric_);
   }
 
   float estimate(const PlaneHeader& y, const CodeHeader& x, std::int32_t dot) const noexcept {
     const double product = y.offset * x.sum + x.offset * y.sum_of_scaled + y.scale * x.scale * dot;
+    if (!axis_.empty()) return estimate_along(y, x, product);
     if (metric_ != Metric::kL2) return static_cast<float>(-product);
     return static_cast<float>(double{x.squared_norm} + y.squared_norm - 2 * product);
+  }
+
+  float estimate_along(const PlaneHeader& y, const CodeHeader& x, double product) const noexcept {
+    if (metric_ != Metric::kL2) return static_cast<float>(-(product + y.along * x.along));
+    const double difference = y.along - double{x.along};
+    return static_cast<float>(difference * difference + x.squared_norm + y.squared_norm -
+                              2 * product);
   }
 
   /// Whether float32 lost a squared norm, so that there is nothing to subtract from.
@@ -202,14 +216,16 @@ class CodeEstimator final : public Kernel {
     return metric_ == Metric::kL2 && squared_norm < double{kLeastSquare};
   }
 
-  /// Scores again, difference by difference, rows as small as the query.
+  /// Scores again, difference by difference, rows as small as the query: along an axis it is their
+  /// remainders that are small.
   void rescore_small(const PlaneHeader& y, const std::int8_t* plane,
                      std::span<const std::byte* const> rows, std::span<float> out) const noexcept {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const CodeHeader x = header_of(rows[i]);
       if (!is_small(double{x.squared_norm})) continue;
       const double offset = y.offset - kMiddle * y.scale;
-      double sum = 0;
+      const double apart = y.along - double{x.along};
+      double sum = apart * apart;
       for (std::size_t j = 0; j < shape_.dim; ++j) {
         const double query = offset + y.scale * code_at(shape_, plane, j);
         const double difference =
@@ -226,13 +242,14 @@ class CodeEstimator final : public Kernel {
   }
 
   /// Behind the plane; `header` is of the codes that the plane is made of.
-  void write_header(std::byte* query, const CodeHeader& header) const noexcept {
+  void write_header(std::byte* query, const CodeHeader& header, double along) const noexcept {
     const double offset = header.offset + double{kMiddle} * header.scale;
     const PlaneHeader plane_header{
         .offset = offset,
         .scale = header.scale,
         .sum_of_scaled = header.sum - static_cast<double>(shape_.dim) * offset,
-        .squared_norm = header.squared_norm};
+        .squared_norm = header.squared_norm,
+        .along = along};
     std::memcpy(query + plane_bytes(), &plane_header, sizeof plane_header);
   }
 
@@ -240,6 +257,7 @@ class CodeEstimator final : public Kernel {
   const CodeDots dots_;
   const Metric metric_;
   const CodeShape shape_;
+  const std::vector<float> axis_;
 };
 
 }  // namespace
@@ -250,8 +268,8 @@ std::unique_ptr<Kernel> make_code_kernel(const CodeLoops& loops, Metric metric, 
 }
 
 std::unique_ptr<Kernel> make_code_estimator(const CodeLoops& loops, Metric metric, std::size_t dim,
-                                            Element element) {
-  return std::make_unique<CodeEstimator>(loops, metric, shape_of(element, metric, dim));
+                                            Element element, std::span<const float> axis) {
+  return std::make_unique<CodeEstimator>(loops, metric, shape_of(element, metric, dim), axis);
 }
 
 }  // namespace engram::kernels

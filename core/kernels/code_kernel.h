@@ -7,6 +7,10 @@
 //   x . y = b sum(x) + a t sum(p) + s t (c . p),   t sum(p) = sum(y) - dim b,
 // and c . p is a dot product of bytes. Under l2 the squared norms of x and y complete it; where
 // float32 lost both, the codes' differences are squared one by one.
+//
+// Where rows are coded along an axis, x and y are remainders, and what both have along it is added:
+// the product of the two numbers, or under l2 the square of their difference. What remainders have
+// along the axis after all, because they are rounded, is left out: it is error.
 #pragma once
 
 #include <cstddef>
@@ -69,6 +73,6 @@ std::vector<CodeLoops> simd_code_loops();
 std::unique_ptr<Kernel> make_code_kernel(const CodeLoops& loops, Metric metric, std::size_t dim,
                                          Element element);
 std::unique_ptr<Kernel> make_code_estimator(const CodeLoops& loops, Metric metric, std::size_t dim,
-                                            Element element);
+                                            Element element, std::span<const float> axis);
 
 }  // namespace engram::kernels

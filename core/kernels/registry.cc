@@ -107,10 +107,11 @@ Result<std::unique_ptr<Kernel>> make_kernel(std::string_view name, Metric metric
 }
 
 Result<std::unique_ptr<Kernel>> make_estimator(std::string_view name, Metric metric,
-                                               std::size_t dim, Element element) {
+                                               std::size_t dim, Element element,
+                                               std::span<const float> axis) {
   const auto candidate = kernels::find_candidate(name);
   if (!candidate) return tl::unexpected(candidate.error());
-  return make_code_estimator(kernels::code_loops(candidate->name), metric, dim, element);
+  return make_code_estimator(kernels::code_loops(candidate->name), metric, dim, element, axis);
 }
 
 Result<std::unique_ptr<RowAlgebra>> make_row_algebra(std::string_view name, std::size_t dim) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/hnsw/graph.h"
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <new>
@@ -9,10 +10,12 @@
 
 namespace engram::hnsw {
 
-void LinkList::assign(std::span<const Hit> neighbors) noexcept {
+void LinkList::assign(std::span<const Hit> neighbors, std::span<const Slot> kept) noexcept {
   ENGRAM_DASSERT(neighbors.size() <= capacity_);
   for (std::size_t i = 0; i < neighbors.size(); ++i) {
-    links_[i].store(neighbors[i].slot, std::memory_order_release);
+    const Slot slot = neighbors[i].slot;
+    const bool is_kept = std::find(kept.begin(), kept.end(), slot) != kept.end();
+    links_[i].store(is_kept ? slot | kKept : slot, std::memory_order_release);
   }
   for (std::size_t i = neighbors.size(); i < capacity_; ++i) {
     links_[i].store(kNoSlot, std::memory_order_relaxed);

@@ -43,7 +43,8 @@ struct Entry {
   unsigned level = 0;
 };
 
-/// A node's neighbours on one level, as read by others: ends at the first kNoSlot or when full.
+/// A node's neighbours on one level, as read by others: ends at the first kNoSlot or when full. A
+/// link may be marked as kept: no selection drops it, for it may be the only way to its end.
 class LinkList {
  public:
   /// end: one past the highest slot that for_each() yields.
@@ -54,7 +55,8 @@ class LinkList {
 
   /// The i-th place, i < capacity(): a neighbour or kNoSlot.
   Slot operator[](std::size_t i) const noexcept {
-    return links_[i].load(std::memory_order_acquire);
+    const Slot link = load(i);
+    return link == kNoSlot ? kNoSlot : link & ~kKept;
   }
 
   /// Calls visit(slot) for each neighbour. Any thread. One that is beyond the end is left out: it
@@ -63,10 +65,35 @@ class LinkList {
   template <class Visit>
   void for_each(Visit&& visit) const {
     for (std::size_t i = 0; i < capacity_; ++i) {
-      const Slot slot = (*this)[i];
+      const Slot link = load(i);
+      const Slot slot = link & ~kKept;
       if (slot < end_) {
         visit(slot);
-      } else if (slot == kNoSlot) {
+      } else if (link == kNoSlot) {
+        return;
+      }
+    }
+  }
+
+  /// Calls visit(slot) for each neighbour whose link is kept.
+  template <class Visit>
+  void for_each_kept(Visit&& visit) const {
+    for (std::size_t i = 0; i < capacity_; ++i) {
+      const Slot link = load(i);
+      if (link == kNoSlot) return;
+      if ((link & kKept) != 0 && (link & ~kKept) < end_) visit(link & ~kKept);
+    }
+  }
+
+  /// Calls visit(slot, is_kept) for each neighbour.
+  template <class Visit>
+  void for_each_link(Visit&& visit) const {
+    for (std::size_t i = 0; i < capacity_; ++i) {
+      const Slot link = load(i);
+      const Slot slot = link & ~kKept;
+      if (slot < end_) {
+        visit(slot, link != slot);
+      } else if (link == kNoSlot) {
         return;
       }
     }
@@ -75,7 +102,7 @@ class LinkList {
   /// How many places are taken.
   std::size_t size() const noexcept {
     std::size_t count = 0;
-    while (count < capacity_ && (*this)[count] != kNoSlot) ++count;
+    while (count < capacity_ && load(count) != kNoSlot) ++count;
     return count;
   }
 
@@ -83,7 +110,7 @@ class LinkList {
   /// alone with that one.
   void copy_to(const LinkList& other) const noexcept {
     for (std::size_t i = 0; i < capacity_; ++i) {
-      other.links_[i].store((*this)[i], std::memory_order_relaxed);
+      other.links_[i].store(load(i), std::memory_order_relaxed);
     }
   }
 
@@ -93,24 +120,33 @@ class LinkList {
     const std::size_t count = size();
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const Slot slot = (*this)[i];
-      if (!keep(slot)) continue;
-      if (kept != i) links_[kept].store(slot, std::memory_order_release);
+      const Slot link = load(i);
+      if (!keep(link & ~kKept)) continue;
+      if (kept != i) links_[kept].store(link, std::memory_order_release);
       ++kept;
     }
     for (; kept < count; ++kept) links_[kept].store(kNoSlot, std::memory_order_relaxed);
   }
 
-  /// Replaces the list. slots: at most capacity(). Caller holds the node's lock.
-  void assign(std::span<const Hit> neighbors) noexcept;
+  /// Replaces the list. neighbors: at most capacity(). kept: those of them whose links are kept.
+  /// Caller holds the node's lock.
+  void assign(std::span<const Hit> neighbors, std::span<const Slot> kept = {}) noexcept;
 
   /// Adds a neighbour to a list of `size` < capacity(): all places behind it are kNoSlot already.
   /// Caller holds the node's lock.
-  void append(std::size_t size, Slot slot) noexcept {
-    links_[size].store(slot, std::memory_order_release);
+  void append(std::size_t size, Slot slot, bool is_kept = false) noexcept {
+    links_[size].store(is_kept ? slot | kKept : slot, std::memory_order_release);
   }
 
+  /// Marks the link in place i as kept. Caller holds the node's lock.
+  void keep(std::size_t i) noexcept { links_[i].store(load(i) | kKept, std::memory_order_release); }
+
  private:
+  static constexpr Slot kKept = Slot{1} << 31;
+  static_assert(kMaxSlots <= kKept);
+
+  Slot load(std::size_t i) const noexcept { return links_[i].load(std::memory_order_acquire); }
+
   std::atomic<Slot>* links_;
   std::size_t capacity_;
   std::size_t end_;

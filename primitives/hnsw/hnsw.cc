@@ -90,19 +90,6 @@ Result<std::unique_ptr<Hnsw>> Hnsw::create(const IndexContext& context, const Co
   return index;
 }
 
-Status Hnsw::prepare_codes() {
-  if (config_.quant == Element::kF32) return {};
-  const VectorStore& store = context_.store;
-  auto estimator =
-      make_estimator(context_.kernel.name(), store.metric(), store.dim(), config_.quant);
-  if (!estimator) return tl::unexpected(std::move(estimator.error()));
-  estimator_ = std::move(*estimator);
-  if (store.element() == config_.quant) return {};
-  codes_ =
-      std::make_unique<RowBlocks>(row_bytes(config_.quant, store.metric(), store.dim()), kCodeRows);
-  return {};
-}
-
 Status Hnsw::prepare_recaller() {
   auto recaller = make_default_recaller({.context = context_, .held = held_, .graph = this});
   if (!recaller) return tl::unexpected(std::move(recaller.error()));
@@ -132,9 +119,10 @@ std::vector<Fact> Hnsw::describe() const {
       {"quant-type", std::string(element_name(config_.quant))},
       {"mean-degree", decimal(mean_degree(), 1)},
       {"erased-nodes", std::to_string(erased)},
+      {"unfound-items", unfound_items()},
   };
   // Without the vectors nobody knows what their codes have lost.
-  const auto recall = codes_ == nullptr ? std::nullopt : code_recall();
+  const auto recall = codes_ == nullptr || !has_graph() ? std::nullopt : code_recall();
   if (recall) facts.push_back({"quant-recall-at-10", decimal(*recall, 3)});
   return facts;
 }

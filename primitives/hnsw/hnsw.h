@@ -40,6 +40,26 @@ struct Config {
 struct Plan {
   std::array<std::vector<Hit>, kMaxLevel + 1> neighbors;  // [level], nearest or most diverse first
   unsigned top = 0;                                       // the highest level that was searched
+  double outpost_reach = 0;                               // see outposts.cc; 0: it is none
+};
+
+/// Whom a walk is for: ties are broken by its hash with others. `except` is no answer.
+struct Errand {
+  Slot slot;
+  Slot except = kNoSlot;
+};
+
+/// Whether a link is to stay, whatever selections drop.
+enum class Lasting : std::uint8_t { kNo, kYes };
+
+/// A node that was far from all others when it came: see outposts.cc.
+struct Outpost {
+  std::size_t due;  ///< the size of the index at which it is visited again
+  Slot slot;
+  double reach;  ///< what is nearer belongs to its own region
+
+  /// Of a heap with the next one on top.
+  friend bool operator<(const Outpost& a, const Outpost& b) noexcept { return a.due > b.due; }
 };
 
 /// A list of neighbours that has lost some.
@@ -47,9 +67,12 @@ struct Repair {
   std::vector<Slot> kept;
   std::vector<Slot> replacements;  // held neighbours of those lost
   std::vector<Slot> detours;       // those lost, and erased nodes that they lead to
+  VisitedSet met;
+  std::vector<Hit> keepers;  // those that may keep a link to an orphan
 };
 
 struct StructureCopy;  // save.cc
+struct Header;         // structure.h
 
 /// What a worker keeps between operations.
 struct HnswBuffers {
@@ -58,7 +81,9 @@ struct HnswBuffers {
   Plan plan;
   Selection selection;
   std::vector<Hit> candidates;
+  std::vector<Hit> farther;
   std::vector<Slot> slots;
+  std::vector<Slot> kept;
   Repair repair;
   std::vector<float> scores;
   AlignedBuffer query;  // of the node that links are made for, or coded from a search's
@@ -75,8 +100,8 @@ struct HnswBuffers {
 /// again by the store's kernel, so every score that is answered is the kernel's.
 ///
 /// As long as it holds fewer than Config::graph_from items an index has no graph and no nodes, only
-/// the levels that they will have. The insert that reaches that number makes nodes of all of them;
-/// searches scan until it has done so. There is no way back.
+/// the levels that they will have. The insert that reaches that number makes nodes of all of them,
+/// and its own codes; searches scan until it has done so. There is no way back.
 ///
 /// Threads: everything at once, without a lock that all share (graph.h). Only an insert that must
 /// become the entry point, which is seldom, waits for others of its kind, and so do those before
@@ -105,9 +130,7 @@ class Hnsw final : public Index {
   Hnsw(const IndexContext& context, const Config& config)
       : context_(context), config_(config), graph_(config.m) {}
 
-  Status prepare_codes();
   Status prepare_recaller();
-  bool compares_codes() const noexcept { return estimator_ != nullptr; }
   /// What walks compare.
   RowView walk_rows() const noexcept {
     return {compares_codes() ? *estimator_ : context_.kernel,
@@ -117,10 +140,19 @@ class Hnsw final : public Index {
     return walk_rows().to_slot(slot, working.query);
   }
   double mean_degree() const;
+  std::string unfound_items() const;
 
   // search.cc
   Bound walk_bound(Query query, HnswBuffers& working) const;
   void rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
+
+  // coding.cc
+  bool compares_codes() const noexcept { return estimator_ != nullptr; }
+  Status prepare_codes();
+  Status begin_coding(std::span<const Slot> first);
+  Status code_along(std::vector<float> axis);
+  Status encode(Slot slot);
+  Status load_codes(SectionReader& reader, const Header& header);
 
   // code_recall.cc
   std::vector<Slot> neighborhood(Slot slot) const;
@@ -133,17 +165,33 @@ class Hnsw final : public Index {
   unsigned draw_level(std::uint64_t identity) const noexcept;
   Status hold(Slot slot, unsigned level, Scratch& scratch);
   Status build_graph(Scratch& scratch);
-  Status encode(Slot slot);
   Status add_node(Slot slot, unsigned level);
   void link_node(Slot slot, unsigned level, HnswBuffers& working);
+  void search_level(unsigned level, const Bound& query, std::span<const Hit> starts, std::size_t ef,
+                    Errand errand, Beam& beam, std::vector<Hit>& found) const;
   bool plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& working) const;
   bool plan_by_scan(Slot slot, HnswBuffers& working) const;
   void connect(Slot slot, HnswBuffers& working);
-  void add_link(Slot node, unsigned level, const Hit& neighbor, HnswBuffers& working);
+  bool add_link(Slot node, unsigned level, const Hit& neighbor, Lasting lasting,
+                HnswBuffers& working);
+  static void retain_kept(std::span<const Hit> candidates, std::span<const Slot> kept,
+                          std::vector<Hit>& chosen);
+
+  // outposts.cc
+  double reach_of_outpost(std::span<const Hit> found, HnswBuffers& working) const;
+  void look_farther(Slot slot, Entry entry, HnswBuffers& working) const;
+  void found_outpost(Slot slot, HnswBuffers& working);
+  void revisit_outpost(HnswBuffers& working);
+  void keep_links(Slot slot, HnswBuffers& working);
+  void make_findable(Slot slot, HnswBuffers& working);
+  void schedule(Slot slot, double reach);
+  double squared_scale(float score) const noexcept;
 
   // reclaim.cc
   void forget_erased(HnswBuffers& working);
   void repair(Slot node, unsigned level, HnswBuffers& working);
+  void adopt(Slot orphan, HnswBuffers& working);
+  void reconnect(HnswBuffers& working);
   void replace_entry();
 
   // save.cc
@@ -162,8 +210,9 @@ class Hnsw final : public Index {
   const IndexContext context_;
   const Config config_;
   Graph graph_;
-  std::unique_ptr<Kernel> estimator_;  // null unless walks compare codes
   std::unique_ptr<RowBlocks> codes_;   // null unless they are the index's own
+  std::unique_ptr<Kernel> estimator_;  // null unless walks compare codes; these two are fixed
+  std::vector<float> axis_;            // before there is a graph
   SlotSet nodes_;
   SlotSet held_;
   std::atomic<bool> has_graph_{false};
@@ -171,6 +220,9 @@ class Hnsw final : public Index {
   std::vector<std::uint8_t> levels_;  // by slot: of those held, until there is a graph
   std::unique_ptr<Recaller> recaller_;
   std::mutex entry_mutex_;  // taken to change the entry point
+  std::mutex outposts_mutex_;
+  std::vector<Outpost> outposts_;  // a heap
+  std::atomic<std::size_t> next_due_{kMaxSlots};
 };
 
 }  // namespace engram::hnsw

@@ -28,16 +28,6 @@ Status Hnsw::add_node(Slot slot, unsigned level) {
   return added ? Status() : tl::unexpected(added.error());
 }
 
-/// Codes the slot's row, if the index keeps codes of its own.
-Status Hnsw::encode(Slot slot) {
-  if (codes_ == nullptr) return {};
-  ENGRAM_TRY(codes_->ensure(std::size_t{slot} + 1));
-  const VectorStore& store = context_.store;
-  const auto* const values = reinterpret_cast<const float*>(store.row(slot));
-  encode_codes(config_.quant, store.metric(), {values, store.dim()}, codes_->row(slot));
-  return {};
-}
-
 Status Hnsw::insert(const Insertion& item, Scratch& scratch) {
   const Slot slot = item.slot;
   const unsigned level = draw_level(item.identity);
@@ -69,6 +59,7 @@ Status Hnsw::hold(Slot slot, unsigned level, Scratch& scratch) {
 Status Hnsw::build_graph(Scratch& scratch) {
   std::vector<Slot> slots;
   held_.list(slots);
+  ENGRAM_TRY(begin_coding(slots));
   for (const Slot slot : slots) {
     if (nodes_.contains(slot)) continue;
     ENGRAM_TRY(add_node(slot, levels_[slot]));
@@ -84,6 +75,8 @@ void Hnsw::link_node(Slot slot, unsigned level, HnswBuffers& working) {
   const Entry seen = graph_.entry();
   if (level <= seen.level && plan_neighbors(slot, level, seen, working)) {
     connect(slot, working);
+    if (working.plan.outpost_reach > 0) found_outpost(slot, working);
+    revisit_outpost(working);
     return;
   }
   // It becomes the entry point: it is higher than all, or no held node can be reached. Two such
@@ -96,6 +89,17 @@ void Hnsw::link_node(Slot slot, unsigned level, HnswBuffers& working) {
   if (!reached || level > entry.level) graph_.set_entry({slot, level});
 }
 
+/// Alg. 2 on behalf of `errand.slot`: leaves in `found` the nearest held nodes but `errand.except`,
+/// ascending. Compiled once for all who build, so that what it calls is inlined.
+void Hnsw::search_level(unsigned level, const Bound& query, std::span<const Hit> starts,
+                        std::size_t ef, Errand errand, Beam& beam, std::vector<Hit>& found) const {
+  const auto is_answer = [&](Slot other) {
+    return other != errand.except && held_.contains(other);
+  };
+  search_layer(graph_, level, query, starts, ef, context_.store.slot_end(), ByPairHash{errand.slot},
+               is_answer, beam, found);
+}
+
 /// Leaves in working.plan the neighbours of `slot`; false if there are none at level 0.
 bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& working) const {
   if (entry.slot == kNoSlot) return false;
@@ -105,17 +109,18 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& w
   auto& found = working.candidates;
   const Bound query = bound_to(slot, working);
   const ByPairHash order{slot};
-  const auto is_candidate = [&](Slot other) { return other != slot && held_.contains(other); };
 
   Hit start = score_one(query, entry.slot);
   for (unsigned l = entry.level; l > level; --l) {
     start = greedy_walk(graph_, l, query, start, order, beam);
   }
   starts.assign(1, start);
+  plan.outpost_reach = 0;
   plan.top = std::min(level, entry.level);
   for (unsigned l = plan.top + 1; l-- > 0;) {
-    search_layer(graph_, l, query, starts, config_.ef_construction, context_.store.slot_end(),
-                 order, is_candidate, beam, found);
+    search_level(l, query, starts, config_.ef_construction, {slot, slot}, beam, found);
+    if (l == 0) plan.outpost_reach = reach_of_outpost(found, working);
+    if (plan.outpost_reach > 0) look_farther(slot, entry, working);
     select_neighbors(walk_rows(), found, config_.m, working.selection);
     plan.neighbors[l] = working.selection.chosen;
     if (!found.empty()) std::swap(starts, found);
@@ -138,35 +143,76 @@ bool Hnsw::plan_by_scan(Slot slot, HnswBuffers& working) const {
   return !candidates.empty();
 }
 
-/// Carries out the plan: first the node's own lists, then, upwards, those of its neighbours.
+/// Carries out the plan: first the node's own lists, then, upwards, those of its neighbours. On
+/// level 0 one link to the node is kept for good, that of its nearest neighbour if this has room
+/// for one: whoever comes near the node finds it, whatever its other neighbours drop later.
 void Hnsw::connect(Slot slot, HnswBuffers& working) {
   const Plan& plan = working.plan;
   for (unsigned level = 0; level <= plan.top; ++level) {
-    for (const Hit& neighbor : plan.neighbors[level]) add_link(slot, level, neighbor, working);
+    for (const Hit& neighbor : plan.neighbors[level]) {
+      add_link(slot, level, neighbor, Lasting::kNo, working);
+    }
   }
+  bool is_kept = false;
   for (unsigned level = 0; level <= plan.top; ++level) {
     for (const Hit& neighbor : plan.neighbors[level]) {
-      add_link(neighbor.slot, level, {neighbor.score, slot}, working);
+      const Lasting lasting = level == 0 && !is_kept ? Lasting::kYes : Lasting::kNo;
+      is_kept |= add_link(neighbor.slot, level, {neighbor.score, slot}, lasting, working);
     }
   }
 }
 
-/// Adds a neighbour to a node's list; if the list is full, the best of it and the new one stay.
-void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, HnswBuffers& working) {
+/// Where a selection has dropped one candidate, and its link is kept, drops the last other one
+/// instead. The diverse ones come first, so this one was passed over, and the rest is a selection
+/// still; where all are diverse, add_to_selection() sees no end of them and does not rely on it.
+void Hnsw::retain_kept(std::span<const Hit> candidates, std::span<const Slot> kept,
+                       std::vector<Hit>& chosen) {
+  if (chosen.size() == candidates.size()) return;
+  Slot dropped = 0;  // what is not in both, once all are summed up
+  for (const Hit& hit : candidates) dropped ^= hit.slot;
+  for (const Hit& hit : chosen) dropped ^= hit.slot;
+  const auto is_kept = [&](const Hit& hit) {
+    return std::find(kept.begin(), kept.end(), hit.slot) != kept.end();
+  };
+  const auto candidate = std::find_if(candidates.begin(), candidates.end(),
+                                      [&](const Hit& hit) { return hit.slot == dropped; });
+  if (!is_kept(*candidate)) return;
+  const auto other = std::find_if_not(chosen.rbegin(), chosen.rend(), is_kept);
+  if (other == chosen.rend()) return;  // a damaged list
+  chosen.erase(std::next(other).base());
+  chosen.push_back(*candidate);
+}
+
+/// Adds a neighbour to a node's list; if the list is full, the best of it and the new one stay, and
+/// all whose links are kept. Returns whether this one is kept: if it was asked for, and no more
+/// than a quarter of the list is.
+bool Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Lasting lasting,
+                    HnswBuffers& working) {
   auto& slots = working.slots;
   auto& candidates = working.candidates;
+  auto& kept = working.kept;
   const std::lock_guard lock(graph_.lock(node));
   LinkList links = graph_.links(node, level);
   slots.resize(links.capacity());
+  kept.clear();
   std::size_t found = 0;
-  links.for_each([&](Slot slot) { slots[found++] = slot; });
+  links.for_each_link([&](Slot slot, bool is_kept) {
+    slots[found++] = slot;
+    if (is_kept) kept.push_back(slot);
+  });
   slots.resize(found);
-  if (std::find(slots.begin(), slots.end(), neighbor.slot) != slots.end()) return;
+  const bool keep = lasting == Lasting::kYes && kept.size() < links.capacity() / 4;
+  const auto place = std::find(slots.begin(), slots.end(), neighbor.slot);
+  if (place != slots.end()) {
+    if (keep) links.keep(static_cast<std::size_t>(place - slots.begin()));
+    return keep;
+  }
   const std::size_t taken = links.size();
   if (taken < links.capacity()) {
-    links.append(taken, neighbor.slot);
-    return;
+    links.append(taken, neighbor.slot, keep);
+    return keep;
   }
+  if (keep) kept.push_back(neighbor.slot);
   const bool is_selected = graph_.is_selected(node, level);
   slots.push_back(neighbor.slot);
   score_hits(bound_to(node, working), slots, working.scores, candidates);
@@ -175,8 +221,10 @@ void Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, HnswBuffers&
     std::sort(candidates.begin(), candidates.end(), order);
     select_neighbors(walk_rows(), candidates, links.capacity(), working.selection);
   }
-  links.assign(working.selection.chosen);
+  if (!kept.empty()) retain_kept(candidates, kept, working.selection.chosen);
+  links.assign(working.selection.chosen, kept);
   graph_.mark_selected(node, level, candidates.size() > links.capacity());
+  return keep;
 }
 
 }  // namespace engram::hnsw

@@ -40,7 +40,7 @@ Result<Header> read_structure_header(SectionReader& reader, std::size_t m, Eleme
     return damaged("made with M " + std::to_string(header.m) + ", the index has " +
                    std::to_string(m));
   }
-  if (header.quant != static_cast<std::uint32_t>(quant)) {
+  if ((header.quant & ~kAlongAxis) != static_cast<std::uint32_t>(quant)) {
     return damaged("made with another QUANT than the index has, " +
                    std::string(element_name(quant)));
   }
@@ -82,9 +82,9 @@ Status Hnsw::load(SectionReader& reader, const SlotSet& items) {
 
   const std::size_t node_end = std::min(header->slot_end, context_.store.slot_end());
   ENGRAM_TRY(graph_.adopt(reader, kBaseSection, *levels, *upper, node_end));
-  if (codes_ != nullptr) ENGRAM_TRY(codes_->load(reader, kCodesSection, header->slot_end));
   ENGRAM_TRY(check_upper_links(*levels));
   ENGRAM_TRY(load_nodes(*levels, items));
+  if (codes_ != nullptr) ENGRAM_TRY(load_codes(reader, *header));
   ENGRAM_TRY(load_entry({header->entry_slot, header->entry_level}, *levels));
   has_graph_.store(true, std::memory_order_release);
   return {};

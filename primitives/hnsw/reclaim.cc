@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deletion, after the consolidation of FreshDiskANN [Singh2021] Alg. 4: erase() marks, reclaim()
 // reconnects in one pass the nodes that had erased neighbours.
+#include <algorithm>
+
 #include "core/assert.h"
 #include "primitives/hnsw/hnsw.h"
 
@@ -26,8 +28,69 @@ Status Hnsw::reclaim(std::span<const Slot> erased, Scratch& scratch) {
     ENGRAM_ASSERT(!held_.contains(slot));
     lost_any |= nodes_.erase(slot);
   }
-  if (lost_any) forget_erased(scratch.get<HnswBuffers>());
+  if (!lost_any) return {};
+  auto& working = scratch.get<HnswBuffers>();
+  forget_erased(working);
+  auto& orphans = working.repair.replacements;
+  orphans.clear();
+  for (const Slot slot : erased) {
+    if (slot >= graph_.node_end()) continue;
+    graph_.links(slot, 0).for_each_kept([&](Slot other) {
+      if (held_.contains(other)) orphans.push_back(other);
+    });
+  }
+  for (const Slot orphan : orphans) adopt(orphan, working);
+  reconnect(working);
   return {};
+}
+
+/// Has the nearest of a node's neighbours that has room keep a link to it.
+void Hnsw::adopt(Slot orphan, HnswBuffers& working) {
+  auto& slots = working.repair.kept;
+  auto& nearest = working.repair.keepers;
+  slots.clear();
+  graph_.links(orphan, 0).for_each([&](Slot slot) {
+    if (held_.contains(slot)) slots.push_back(slot);
+  });
+  rank(bound_to(orphan, working), slots, ByPairHash{orphan}, working.scores, nearest);
+  for (const Hit& hit : nearest) {
+    if (add_link(hit.slot, 0, {hit.score, orphan}, Lasting::kYes, working)) return;
+  }
+}
+
+/// Looks for items that level 0 does not lead to from the entry point, and has the node that a
+/// walk for the first of them ends at keep a link to it.
+void Hnsw::reconnect(HnswBuffers& working) {
+  VisitedSet& met = working.repair.met;
+  auto& frontier = working.repair.detours;
+  const std::size_t end = graph_.node_end();
+  met.start(end);
+  const auto meet = [&](Slot slot) {
+    if (met.insert(slot)) frontier.push_back(slot);
+  };
+  const auto meet_all = [&] {
+    while (!frontier.empty()) {
+      const Slot node = frontier.back();
+      frontier.pop_back();
+      graph_.links(node, 0).for_each(meet);
+    }
+  };
+  const Entry entry = graph_.entry();
+  if (entry.slot >= end) return;
+  frontier.clear();
+  meet(entry.slot);
+  meet_all();
+  held_.for_each(0, static_cast<Slot>(end), [&](Slot slot) {
+    meet(slot);
+    if (frontier.empty()) return;
+    const Bound query = bound_to(slot, working);
+    const Hit start = score_one(query, entry.slot);
+    search_level(0, query, {&start, 1}, config_.ef_search, {slot}, working.beam, working.farther);
+    for (const Hit& hit : working.farther) {
+      if (add_link(hit.slot, 0, {hit.score, slot}, Lasting::kYes, working)) break;
+    }
+    meet_all();
+  });
 }
 
 /// Makes sure that nothing refers to a slot that is no node any more. Nodes that inserts add
@@ -71,9 +134,17 @@ void Hnsw::repair(Slot node, unsigned level, HnswBuffers& working) {
       if (visited.insert(slot)) (held_.contains(slot) ? replacements : detours).push_back(slot);
     });
   }
+  auto& lasting = working.kept;
+  lasting.clear();
+  if (level == 0) links.for_each_kept([&](Slot slot) { lasting.push_back(slot); });
   const bool has_lost_little = lost * kLittle <= kept.size();
-  if (!has_lost_little) replacements.insert(replacements.end(), kept.begin(), kept.end());
-  if (!has_lost_little) kept.clear();
+  if (!has_lost_little) {
+    const auto middle = std::partition(kept.begin(), kept.end(), [&](Slot slot) {
+      return std::find(lasting.begin(), lasting.end(), slot) != lasting.end();
+    });
+    replacements.insert(replacements.end(), middle, kept.end());
+    kept.erase(middle, kept.end());
+  }
   const Bound bound = bound_to(node, working);
   rank(bound, kept, ByPairHash{node}, working.scores, working.selection.chosen);
   rank(bound, replacements, ByPairHash{node}, working.scores, working.candidates);
@@ -83,7 +154,7 @@ void Hnsw::repair(Slot node, unsigned level, HnswBuffers& working) {
     working.candidates.resize(std::min(working.candidates.size(), 2 * lost + kSpare));
   }
   extend_selection(walk_rows(), working.candidates, places, working.selection);
-  links.assign(working.selection.chosen);
+  links.assign(working.selection.chosen, lasting);
   graph_.mark_selected(node, level, false);  // what was kept, and then what was chosen
 }
 

@@ -28,7 +28,7 @@ struct StructureCopy {
     return {links_of(upper) + i * m, m, levels.size()};
   }
   void forget_strangers();
-  Status write(SectionWriter& writer, Entry entry, Element quant) const;
+  Status write(SectionWriter& writer, Entry entry, std::uint32_t quant) const;
   Status collect_nodes(SlotSet& nodes) const;
 
   std::size_t m;
@@ -91,13 +91,13 @@ Status StructureCopy::collect_nodes(SlotSet& nodes) const {
   return {};
 }
 
-Status StructureCopy::write(SectionWriter& writer, Entry entry, Element quant) const {
+Status StructureCopy::write(SectionWriter& writer, Entry entry, std::uint32_t quant) const {
   const Header header{.version = kStructureVersion,
                       .m = static_cast<std::uint32_t>(m),
                       .slot_end = static_cast<std::uint32_t>(levels.size()),
                       .entry_slot = entry.slot,
                       .entry_level = entry.level,
-                      .quant = static_cast<std::uint32_t>(quant)};
+                      .quant = quant};
   ENGRAM_TRY(writer.begin(kHeaderSection));
   ENGRAM_TRY(writer.append(std::as_bytes(std::span(&header, 1))));
   ENGRAM_TRY(writer.begin(kLevelsSection));
@@ -114,15 +114,20 @@ Status Hnsw::save(SectionWriter& writer, const SlotSet& items) const {
     auto copy = StructureCopy::make({}, config_.m);
     if (!copy) return tl::unexpected(std::move(copy.error()));
     copy->levels = std::move(*levels);
-    return copy->write(writer, {}, config_.quant);
+    return copy->write(writer, {}, static_cast<std::uint32_t>(config_.quant));
   }
   auto copy = StructureCopy::make(levels_of_nodes(), config_.m);
   if (!copy) return tl::unexpected(std::move(copy.error()));
   copy_links(*copy);
   copy->forget_strangers();
   const Entry entry = entry_to_save(*copy, items);
-  ENGRAM_TRY(copy->write(writer, entry, config_.quant));
+  const std::uint32_t mark = axis_.empty() ? 0 : kAlongAxis;
+  ENGRAM_TRY(copy->write(writer, entry, static_cast<std::uint32_t>(config_.quant) | mark));
   if (codes_ == nullptr || entry.slot == kNoSlot) return {};
+  if (!axis_.empty()) {
+    ENGRAM_TRY(writer.begin(kAxisSection));
+    ENGRAM_TRY(writer.append(std::as_bytes(std::span(axis_))));
+  }
   SlotSet nodes;
   ENGRAM_TRY(copy->collect_nodes(nodes));
   return codes_->save(writer, kCodesSection, nodes);

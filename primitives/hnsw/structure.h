@@ -4,11 +4,15 @@
 //   hnsw.levels  a byte per slot below header.slot_end: a node's highest level, or kNoNode
 //   hnsw.upper   [M] slots for each level above 0 of each node, by slot and level
 //   hnsw.base    [slot_end][2M] slots: level 0, for other slots than nodes unused
+//   hnsw.axis    [dim] float32: what codes lie along, if header.quant has kAlongAxis
 //   hnsw.codes   the codes that the index keeps itself, if it does: see RowBlocks::save
 // Without an entry point there is no graph: hnsw.levels has the levels that the items will have as
-// nodes, and the sections after it are missing. Version 2 differs in that it has them, empty.
-// Unused places are kNoSlot and come last. hnsw.base and hnsw.codes are placed, the others are
-// read.
+// nodes, and the sections after it are missing. Unused places are kNoSlot and come last. The
+// highest bit of a link of level 0 marks it as kept. hnsw.base and hnsw.codes are placed, the
+// others are read.
+//
+// Version 3 has neither marks nor an axis. Version 2 has no marks either, and all sections, be they
+// empty.
 #pragma once
 
 #include <bit>
@@ -25,9 +29,13 @@ inline constexpr std::string_view kHeaderSection = "hnsw.header";
 inline constexpr std::string_view kLevelsSection = "hnsw.levels";
 inline constexpr std::string_view kUpperSection = "hnsw.upper";
 inline constexpr std::string_view kBaseSection = "hnsw.base";
+inline constexpr std::string_view kAxisSection = "hnsw.axis";
 inline constexpr std::string_view kCodesSection = "hnsw.codes";
 
-inline constexpr std::uint32_t kStructureVersion = 3;
+/// A mark of Header::quant: codes lie along an axis.
+inline constexpr std::uint32_t kAlongAxis = 1U << 16;
+
+inline constexpr std::uint32_t kStructureVersion = 4;
 inline constexpr std::uint32_t kOldestStructureVersion = 2;
 
 struct Header {
@@ -36,7 +44,7 @@ struct Header {
   std::uint32_t slot_end;  // one past the highest node, or level
   std::uint32_t entry_slot;
   std::uint32_t entry_level;
-  std::uint32_t quant;  // an Element
+  std::uint32_t quant;  // an Element, and its mark
 };
 static_assert(sizeof(Header) == 24);
 

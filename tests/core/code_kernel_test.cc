@@ -242,6 +242,35 @@ TEST_CASE("core/code_kernel: codes of vectors whose squares float32 loses are to
   }
 }
 
+TEST_CASE(
+    "core/code_kernel: along an axis small remainders are told apart, and what lies along it") {
+  constexpr std::size_t kDim = 50;
+  constexpr float kAlong[] = {1e-21F, 3e-3F};  // of vectors whose remainders float32 loses
+  auto rng = test::make_rng(7);
+  const std::vector<float> axis(kDim, 1 / std::sqrt(float{kDim}));
+  for (const Element element : kCodes) {
+    const auto estimator = make_estimator("auto", Metric::kL2, kDim, element, axis).value();
+    const std::size_t bytes = row_bytes(element, Metric::kL2, kDim);
+    std::vector<std::byte> rows(3 * bytes);
+    std::vector<float> vector = random_vector(kDim, rng);
+    for (float& value : vector) value *= 1e-22F;
+    encode_along(element, Metric::kL2, axis, vector, rows.data());
+    for (std::size_t i = 0; i < 2; ++i) {
+      std::vector<float> moved = vector;
+      for (std::size_t j = 0; j < kDim; ++j) moved[j] += kAlong[i] * axis[j];
+      encode_along(element, Metric::kL2, axis, moved, &rows[(i + 1) * bytes]);
+    }
+    AlignedBuffer storage;
+    std::vector<float> scores(3);
+    estimator->scan(estimator->from_row(rows.data(), storage), rows.data(), scores);
+    CHECK(score_to_distance(Metric::kL2, scores[0]) == 0);
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(score_to_distance(Metric::kL2, scores[i + 1]) ==
+            doctest::Approx(kAlong[i]).epsilon(0.1).scale(0));
+    }
+  }
+}
+
 TEST_CASE("core/code_kernel: sums of the greatest codes do not overflow at any dimension") {
   constexpr std::size_t kDim = kMaxDimension;
   std::vector<float> highest(kDim, 1.0F);

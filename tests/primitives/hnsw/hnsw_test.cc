@@ -8,10 +8,10 @@
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "tests/primitives/hnsw/graphs.h"
 #include "tests/support/memory_sections.h"
 #include "tests/support/seed.h"
 #include "tests/support/test_collection.h"
@@ -20,54 +20,16 @@
 namespace engram::hnsw::hnsw_test {
 namespace {
 
+using test::check_lists;
 using test::clustered_vectors;
 using test::equal_vectors;
+using test::graph_of;
+using test::hnsw;
 using test::Rng;
 using test::TestCollection;
 using test::uniform_vectors;
+using test::unreachable;
 using test::Vectors;
-
-const Primitive& hnsw() {
-  return *find_primitive("hnsw").value();
-}
-
-const Graph& graph_of(TestCollection& collection) {
-  return dynamic_cast<Hnsw&>(collection.index()).graph();
-}
-
-/// How many held slots no walk over level 0 from the entry point can meet.
-std::size_t unreachable(TestCollection& collection) {
-  const Graph& graph = graph_of(collection);
-  VisitedSet met;
-  met.start(collection.store().slot_end());
-  std::vector<Slot> frontier{graph.entry().slot};
-  met.insert(graph.entry().slot);
-  while (!frontier.empty()) {
-    const Slot node = frontier.back();
-    frontier.pop_back();
-    graph.links(node, 0).for_each([&](Slot slot) {
-      if (met.insert(slot)) frontier.push_back(slot);
-    });
-  }
-  return static_cast<std::size_t>(std::count_if(collection.held().begin(), collection.held().end(),
-                                                [&](Slot slot) { return met.insert(slot); }));
-}
-
-/// That lists lead to held slots of the right level, once each, and not back to their node.
-void check_lists(TestCollection& collection) {
-  const Graph& graph = graph_of(collection);
-  std::size_t wrong = 0;
-  for (const Slot node : collection.held()) {
-    for (unsigned level = 0; level <= graph.level(node); ++level) {
-      std::set<Slot> distinct{node};
-      graph.links(node, level).for_each([&](Slot slot) {
-        wrong += !collection.held().contains(slot) || graph.level(slot) < level ||
-                 !distinct.insert(slot).second;
-      });
-    }
-  }
-  CHECK(wrong == 0);
-}
 
 /// Whether a list could be a selection's: the diverse, which none of them rules out, then others,
 /// each of which one of those rules out. Of vectors without ties.
@@ -245,13 +207,20 @@ TEST_CASE("hnsw/hnsw: an item without a level is refused") {
   CHECK(refused("hnsw.header", std::vector<std::byte>(24)));
 }
 
-TEST_CASE("hnsw/hnsw: small graphs of version 2 are read") {
+TEST_CASE("hnsw/hnsw: small graphs of version 2 are read, and those of version 3") {
   Rng rng = test::make_rng(96);
   TestCollection collection(hnsw(), Metric::kL2, 8);
   collection.add_all(uniform_vectors(rng, kGraphFrom, 8));
   while (collection.held().size() > 10) collection.erase(*collection.held().begin());
   collection.reclaim();
   const auto saved = collection.save();
+  auto& base = saved->index["hnsw.base"];
+  for (std::size_t i = 0; i < base.size(); i += sizeof(Slot)) {  // no link is marked
+    const bool is_link = base[i] != std::byte{0xFF} || base[i + 1] != std::byte{0xFF};
+    if (is_link) base[i + 3] &= std::byte{0x7F};
+  }
+  saved->index["hnsw.header"][0] = std::byte{3};
+  REQUIRE(collection.restore(*saved).has_value());
   saved->index["hnsw.header"][0] = std::byte{2};
   REQUIRE(collection.restore(*saved).has_value());
   CHECK(graph_of(collection).entry().slot != kNoSlot);
@@ -485,6 +454,7 @@ TEST_CASE("hnsw/hnsw: describes itself") {
   CHECK(facts["erased-nodes"] == "1");
   CHECK(std::stoi(facts["max-level"]) >= 1);
   CHECK(std::stod(facts["mean-degree"]) > 8);
+  CHECK(facts["unfound-items"].substr(0, 2) == "0/");
 }
 
 }  // namespace

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Items that come region by region. The first of a region (a cluster, an outlier) chooses among the
+// nearest there are, which all lie in the one or two regions next to it, and those that come later
+// and lie nearer do not choose it: few links lead there, and a walk of a narrow beam, for which one
+// region is enough to fill it, may miss all of it. In random order the early nodes are far apart,
+// and the links between them do the service that is done here.
+//
+// Such a node is an *outpost*: its nearest neighbour is more than twice as far from it as from
+// another candidate. It looks for neighbours in level 1 too, where the same number of candidates
+// spreads over M times as many regions; links between it and its neighbours are kept for good; and
+// if a search with the index's defaults does not find it, the node where that ends keeps a link to
+// it. Whenever the index has grown by half it is visited again, by an insert that comes along: then
+// it looks for neighbours outside its own region, and whether it is found.
+//
+// Not under dot, where a score says nothing of how far a node is.
+#include <algorithm>
+#include <string>
+
+#include "core/hash.h"
+#include "primitives/hnsw/hnsw.h"
+
+namespace engram::hnsw {
+namespace {
+
+/// Candidates that are compared with the nearest.
+constexpr std::size_t kCompared = 16;
+
+/// How much farther the nearest is, as the square of a distance.
+constexpr double kFarther = 4;
+
+}  // namespace
+
+/// Something that grows as the square of a distance does; negative if the score is an estimate that
+/// errs so far. Not under dot.
+double Hnsw::squared_scale(float score) const noexcept {
+  if (context_.store.metric() == Metric::kCosine) return 1 + double{score};
+  return score < l2_score(0) ? double{score} : squared_distance(score);
+}
+
+/// If a node with these candidates is an outpost, the score within which its own region lies, as
+/// squared_scale() has it; else 0. found: ascending.
+double Hnsw::reach_of_outpost(std::span<const Hit> found, HnswBuffers& working) const {
+  if (context_.store.metric() == Metric::kDot || found.size() < kCompared) return 0;
+  auto& slots = working.slots;
+  slots.clear();
+  for (const Hit& hit : found.subspan(1, kCompared - 1)) slots.push_back(hit.slot);
+  const auto scores =
+      score_all(walk_rows().to_slot(found.front().slot, working.selection.candidate_query), slots,
+                working.scores);
+  const double between = squared_scale(*std::min_element(scores.begin(), scores.end()));
+  const double nearest = squared_scale(found.front().score);
+  return between >= 0 && between * kFarther < nearest ? nearest / kFarther : 0;
+}
+
+/// Adds candidates of level 1 to those found, and leaves out those within reach.
+void Hnsw::look_farther(Slot slot, Entry entry, HnswBuffers& working) const {
+  auto& found = working.candidates;
+  auto& farther = working.farther;
+  const double reach = working.plan.outpost_reach;
+  if (entry.level > 0) {
+    const Bound query = bound_to(slot, working);
+    const ByPairHash order{slot};
+    Hit start = score_one(query, entry.slot);
+    for (unsigned l = entry.level; l > 1; --l) {
+      start = greedy_walk(graph_, l, query, start, order, working.beam);
+    }
+    search_level(1, query, {&start, 1}, config_.ef_construction, {slot, slot}, working.beam,
+                 farther);
+    const auto middle = static_cast<std::ptrdiff_t>(found.size());
+    found.insert(found.end(), farther.begin(), farther.end());
+    std::inplace_merge(found.begin(), found.begin() + middle, found.end(), order);
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+  }
+  std::erase_if(found, [&](const Hit& hit) { return squared_scale(hit.score) < reach; });
+}
+
+/// After connect(). The plan is the outpost's.
+void Hnsw::found_outpost(Slot slot, HnswBuffers& working) {
+  const double reach = working.plan.outpost_reach;
+  keep_links(slot, working);
+  make_findable(slot, working);
+  schedule(slot, reach);
+}
+
+/// As many as lists have room for.
+void Hnsw::keep_links(Slot slot, HnswBuffers& working) {
+  for (const Hit& neighbor : working.plan.neighbors[0]) {
+    add_link(slot, 0, neighbor, Lasting::kYes, working);
+    add_link(neighbor.slot, 0, {neighbor.score, slot}, Lasting::kYes, working);
+  }
+}
+
+/// Searches for the node as a client would, by what walks compare.
+void Hnsw::make_findable(Slot slot, HnswBuffers& working) {
+  const Entry entry = graph_.entry();
+  if (entry.slot == kNoSlot || entry.slot == slot) return;
+  const Bound query = bound_to(slot, working);
+  Hit start = score_one(query, entry.slot);
+  for (unsigned level = entry.level; level > 0; --level) {
+    start = greedy_walk(graph_, level, query, start, ByPairHash{slot}, working.beam);
+  }
+  auto& found = working.farther;
+  search_level(0, query, {&start, 1}, config_.ef_search, {slot}, working.beam, found);
+  const auto is_it = [slot](const Hit& hit) { return hit.slot == slot; };
+  if (std::any_of(found.begin(), found.end(), is_it)) return;
+  for (const Hit& hit : found) {
+    if (add_link(hit.slot, 0, {hit.score, slot}, Lasting::kYes, working)) return;
+  }
+}
+
+void Hnsw::schedule(Slot slot, double reach) {
+  const std::size_t size = nodes_.size();
+  const std::lock_guard lock(outposts_mutex_);
+  outposts_.push_back({.due = size + size / 2, .slot = slot, .reach = reach});
+  std::push_heap(outposts_.begin(), outposts_.end());
+  next_due_.store(outposts_.front().due, std::memory_order_relaxed);
+}
+
+/// Visits the outpost that is due, if one is. It may have been erased, and the slot another's now:
+/// then that one gets links that are right, if more than it needs.
+void Hnsw::revisit_outpost(HnswBuffers& working) {
+  if (nodes_.size() < next_due_.load(std::memory_order_relaxed)) return;
+  Outpost outpost;
+  {
+    const std::lock_guard lock(outposts_mutex_);
+    if (outposts_.empty()) return;
+    std::pop_heap(outposts_.begin(), outposts_.end());
+    outpost = outposts_.back();
+    outposts_.pop_back();
+    next_due_.store(outposts_.empty() ? kMaxSlots : outposts_.front().due,
+                    std::memory_order_relaxed);
+  }
+  const Entry entry = graph_.entry();
+  if (entry.slot == kNoSlot || !held_.contains(outpost.slot)) return;
+  Plan& plan = working.plan;
+  plan.top = 0;
+  plan.outpost_reach = outpost.reach;
+  working.candidates.clear();
+  look_farther(outpost.slot, entry, working);
+  select_neighbors(walk_rows(), working.candidates, config_.m, working.selection);
+  plan.neighbors[0] = working.selection.chosen;
+  keep_links(outpost.slot, working);
+  make_findable(outpost.slot, working);
+  schedule(outpost.slot, outpost.reach);
+}
+
+/// Of a sample of items, the same ones each time, how many a search for themselves with the index's
+/// defaults does not find, nor any as near: "count/sample". The larger EF_SEARCH, the fewer they
+/// are: VINFO must not take long.
+std::string Hnsw::unfound_items() const {
+  constexpr std::uint64_t kMost = 100;
+  constexpr std::uint64_t kCandidates = 6400;
+  AlignedBuffer storage;
+  Scratch scratch;
+  std::vector<Hit> hits;
+  std::size_t items = 0;
+  std::size_t unfound = 0;
+  const RowView vectors{context_.kernel, context_.store.rows()};
+  const std::uint64_t sample = std::clamp(kCandidates / config_.ef_search, std::uint64_t{1}, kMost);
+  for (std::uint64_t i = 0; i < sample && graph_.node_end() > 0; ++i) {
+    const auto slot = static_cast<Slot>(mix(i) % graph_.node_end());
+    if (!held_.contains(slot)) continue;
+    const Query query = context_.kernel.from_row(context_.store.row(slot), storage);
+    const float own = comparable(vectors.to(query).score(slot));
+    ++items;
+    if (!search(query, {.k = 1}, scratch, hits)) continue;
+    if (hits.empty() || hits.front().score > own) ++unfound;
+  }
+  return std::to_string(unfound) + "/" + std::to_string(items);
+}
+
+}  // namespace engram::hnsw

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The codes that the index keeps beside vectors, along an axis.
+#include <doctest/doctest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/primitives/hnsw/graphs.h"
+#include "tests/support/memory_sections.h"
+#include "tests/support/seed.h"
+#include "tests/support/test_collection.h"
+#include "tests/support/vectors.h"
+
+namespace engram::hnsw::coding_test {
+namespace {
+
+using test::hnsw;
+using test::Rng;
+using test::TestCollection;
+using test::Vectors;
+
+/// Cosine, 64 components, of which four have a large constant part.
+Vectors biased_vectors(Rng& rng, std::size_t count) {
+  constexpr std::size_t kDim = 64;
+  constexpr float kBias[] = {60, -45, 30, 80};
+  std::normal_distribution<float> normal;
+  Rng fixed(11);
+  std::vector<float> mixing(8 * kDim);
+  for (float& each : mixing) each = 0.35F * normal(fixed);
+  Vectors vectors{kDim, {}};
+  for (std::size_t i = 0; i < count; ++i) {
+    float hidden[8];
+    for (float& each : hidden) each = normal(rng);
+    for (std::size_t d = 0; d < kDim; ++d) {
+      float value = 0.1F * normal(rng) + (d < 4 ? kBias[d] : 0);
+      for (std::size_t h = 0; h < 8; ++h) value += hidden[h] * mixing[h * kDim + d];
+      vectors.values.push_back(value);
+    }
+  }
+  return vectors;
+}
+
+TEST_CASE("hnsw/coding: a constant part in a few components costs codes no recall") {
+  for (const char* const quant : {"sq8", "sq4"}) {
+    CAPTURE(quant);
+    Rng rng(12);
+    TestCollection collection(hnsw(), Metric::kCosine, 64,
+                              {{"QUANT", quant}, {"EF_CONSTRUCTION", "100"}});
+    collection.add_all(biased_vectors(rng, 1500));
+    const Vectors queries = biased_vectors(rng, 50);
+    const SearchParams walk{.k = 10, .ef = 24};  // a wider one would be a scan
+    const double recall = collection.recall(queries, walk);
+    INFO("recall@10 at ef 24: " << recall);
+    CHECK(recall > (quant == std::string("sq8") ? 0.99 : 0.95));
+    REQUIRE(collection.restore(*collection.save()).has_value());
+    CHECK(collection.recall(queries, walk) == recall);
+  }
+}
+
+TEST_CASE("hnsw/coding: rows that were saved without a graph are coded when there is one") {
+  Rng rng(13);
+  TestCollection collection(hnsw(), Metric::kCosine, 64, {{"QUANT", "sq4"}});
+  collection.add_all(biased_vectors(rng, 100));
+  for (Slot slot = 0; slot < 20; ++slot) collection.erase(slot);
+  REQUIRE(collection.restore(*collection.save()).has_value());
+  collection.reclaim();
+  collection.add_all(biased_vectors(rng, 1400));
+  CHECK(collection.recall(biased_vectors(rng, 50), {.k = 10, .ef = 24}) > 0.95);
+}
+
+TEST_CASE("hnsw/coding: an axis of another dimension, or none where there is one, is refused") {
+  Rng rng(14);
+  TestCollection collection(hnsw(), Metric::kCosine, 64, {{"QUANT", "sq8"}});
+  collection.add_all(biased_vectors(rng, kGraphFrom));
+  const auto saved = collection.save();
+  REQUIRE(saved->index["hnsw.axis"].size() == 64 * sizeof(float));
+  saved->index["hnsw.axis"].resize(63 * sizeof(float));
+  const auto refused = [&] {
+    const auto index = collection.make_index();
+    test::MemorySectionReader reader(saved->index);
+    const Status loaded = index->load(reader, saved->items);
+    return !loaded && loaded.error().code == ErrorCode::kDataLoss;
+  };
+  CHECK(refused());
+  saved->index.erase("hnsw.axis");
+  CHECK(refused());
+}
+
+}  // namespace
+}  // namespace engram::hnsw::coding_test

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether items are found by a search for themselves, whatever the order in which they came.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "tests/primitives/hnsw/graphs.h"
+#include "tests/support/memory_sections.h"
+#include "tests/support/seed.h"
+#include "tests/support/test_collection.h"
+#include "tests/support/vectors.h"
+
+namespace engram::hnsw::findable_test {
+namespace {
+
+using test::check_lists;
+using test::hnsw;
+using test::Rng;
+using test::TestCollection;
+using test::unreachable;
+using test::Vectors;
+
+/// `count` clusters of `size`, one after the other: normal around normal centres.
+Vectors clusters_in_order(Rng& rng, std::size_t count, std::size_t size, std::size_t dim) {
+  std::normal_distribution<float> normal;
+  Vectors vectors{dim, {}};
+  std::vector<float> centre(dim);
+  for (std::size_t i = 0; i < count * size; ++i) {
+    if (i % size == 0) std::generate(centre.begin(), centre.end(), [&] { return normal(rng); });
+    for (const float component : centre) vectors.values.push_back(component + 0.15F * normal(rng));
+  }
+  return vectors;
+}
+
+/// How many items a search for themselves with the defaults does not find.
+std::size_t lost(TestCollection& collection) {
+  std::vector<float> item(collection.store().dim());
+  std::size_t count = 0;
+  for (const Slot slot : collection.held()) {
+    collection.store().read(slot, item);
+    count += collection.search(item, 1).front().slot != slot;
+  }
+  return count;
+}
+
+TEST_CASE("hnsw/findable: items that come cluster by cluster find themselves" *
+          doctest::test_suite("long")) {
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    CAPTURE(seed);
+    Rng rng(seed);
+    TestCollection collection(hnsw(), Metric::kL2, 64);
+    collection.add_all(clusters_in_order(rng, 120, 50, 64));
+    CHECK(lost(collection) <= 1);
+    CHECK(unreachable(collection) == 0);
+  }
+}
+
+TEST_CASE("hnsw/findable: clusters are found after others were replaced") {
+  Rng rng(4);
+  // Of so narrow a beam that searches walk.
+  TestCollection collection(hnsw(), Metric::kL2, 32,
+                            {{"EF_CONSTRUCTION", "100"}, {"EF_SEARCH", "13"}});
+  const Vectors vectors = clusters_in_order(rng, 40, 40, 32);
+  std::vector<Slot> slots;
+  for (std::size_t i = 0; i < vectors.count(); ++i) slots.push_back(collection.add(vectors[i]));
+  for (std::size_t i = 0; i < vectors.count(); i += 2) collection.erase(slots[i]);
+  collection.reclaim();
+  check_lists(collection);
+  CHECK(lost(collection) == 0);
+  CHECK(unreachable(collection) == 0);
+  for (std::size_t i = 0; i < vectors.count(); i += 2) collection.add(vectors[i]);
+  CHECK(lost(collection) <= 1);
+  CHECK(unreachable(collection) == 0);
+}
+
+TEST_CASE("hnsw/findable: lists that a damaged file marks as kept throughout are rewritten") {
+  Rng rng = test::make_rng(97);
+  TestCollection collection(hnsw(), Metric::kL2, 16, {{"M", "4"}, {"EF_CONSTRUCTION", "20"}});
+  collection.add_all(clusters_in_order(rng, 20, 20, 16));
+  const auto saved = collection.save();
+  auto& base = saved->index["hnsw.base"];
+  for (std::size_t i = 3; i < base.size(); i += sizeof(Slot)) base[i] |= std::byte{0x80};
+  REQUIRE(collection.restore(*saved).has_value());
+  collection.add_all(clusters_in_order(rng, 20, 20, 16));
+  for (Slot slot = 0; slot < 200; ++slot) collection.erase(slot);
+  collection.reclaim();
+  check_lists(collection);
+}
+
+}  // namespace
+}  // namespace engram::hnsw::findable_test
