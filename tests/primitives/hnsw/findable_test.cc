@@ -47,7 +47,7 @@ std::size_t lost(TestCollection& collection) {
 
 TEST_CASE("hnsw/findable: items that come cluster by cluster find themselves" *
           doctest::test_suite("long")) {
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
     CAPTURE(seed);
     Rng rng(seed);
     TestCollection collection(hnsw(), Metric::kL2, 64);
