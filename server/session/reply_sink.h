@@ -16,7 +16,7 @@ class ReplySink {
   /// One reply or several, whole.
   virtual void reply(std::string_view bytes) = 0;
   /// As reply(); keeps a large string instead of copying it, if it can.
-  virtual void reply_owned(std::string bytes) { reply(bytes); }
+  virtual void reply_owned(std::string&& bytes) { reply(bytes); }
 };
 
 /// Takes the replies of a session: a connection sends them, a caller in this process waits for one.

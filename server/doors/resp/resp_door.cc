@@ -58,7 +58,7 @@ bool RespDoor::is_full() const {
   return unsent_bytes() >= kFullOutputBytes;
 }
 
-void RespDoor::reply_owned(std::string bytes) {
+void RespDoor::reply_owned(std::string&& bytes) {
   if (bytes.size() < kLargeReplyBytes) return reply(bytes);
   if (unsent().empty()) {
     output_ = std::move(bytes);

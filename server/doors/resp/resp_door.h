@@ -79,7 +79,7 @@ class RespDoor final : private ClientSink {
   enum class Stall : std::uint8_t { kNone, kOrder, kOutput };
 
   void reply(std::string_view bytes) override { last_output().append(bytes); }
-  void reply_owned(std::string bytes) override;
+  void reply_owned(std::string&& bytes) override;
   std::string* buffer() override { return &last_output(); }
   [[nodiscard]] bool is_full() const override;
   std::string refusal(const Error& error) override;
