@@ -177,7 +177,8 @@ void await_one_generation(const std::string& directory) {
   const auto files = [&] {
     std::size_t segments = 0;
     bool has_previous = false;
-    for (const auto& name : *posix_file_system().list(directory)) {
+    const auto names = posix_file_system().list(directory);
+    for (const auto& name : *names) {
       has_previous = has_previous || name == kPreviousSnapshotName;
       segments += segment_lsn(name) ? 1U : 0U;
     }
