@@ -84,7 +84,7 @@ Status Recovery::restore_snapshot() {
     damage = loaded.error().message;
   }
   if (damage.empty()) return {};
-  const Status fell_back = fall_back(damage);
+  Status fell_back = fall_back(damage);
   if (fell_back) return {};
   if (fell_back.error().code == ErrorCode::kResourceExhausted) return fell_back;
   if (fell_back.error().code != ErrorCode::kNotFound) {

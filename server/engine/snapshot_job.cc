@@ -77,7 +77,7 @@ class StoppableWriter final : public SectionWriter {
 
 }  // namespace
 
-SnapshotJob::SnapshotJob(Context context, std::function<void(const Outcome&)> done)
+SnapshotJob::SnapshotJob(Context context, const std::function<void(const Outcome&)>& done)
     : context_(std::move(context)), begun_ms_(context_.keyspace.now_ms()) {
   list_collections();
   try {

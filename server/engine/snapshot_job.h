@@ -50,7 +50,7 @@ class SnapshotJob {
   };
 
   /// Begins. `done` is called on the loop, some time later, unless that ends first.
-  SnapshotJob(Context context, std::function<void(const Outcome&)> done);
+  SnapshotJob(Context context, const std::function<void(const Outcome&)>& done);
 
   /// Waits for its thread, which gives up if it has not ended; `loop` was closed then. An
   /// unfinished file is removed.
