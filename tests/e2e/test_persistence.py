@@ -271,6 +271,7 @@ def test_a_copy_is_a_store_of_its_own(start, tmp_path):
     assert_filled(server)
 
 
+@pytest.mark.skipif(live.SANITIZED, reason="sanitizers need descriptors to look at memory")
 def test_descriptors_that_ran_out_cost_no_restart(start):
     server = start()
     limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
