@@ -255,9 +255,13 @@ void Keyspace::rename(std::string_view from, std::string_view to) {
   auto* const text = std::get_if<std::string>(&source.value);
   const auto* const shared = std::get_if<std::shared_ptr<Collection>>(&source.value);
   Value value = shared == nullptr ? Value(std::move(*text)) : Value(*shared);
-  Entry* former = live_entry(to);
-  if (former != nullptr) set_value(*former, std::move(value));
-  Entry& target = former != nullptr ? *former : add(to, std::move(value));
+  Entry* renamed = live_entry(to);
+  if (renamed == nullptr) {
+    renamed = &add(to, std::move(value));
+  } else {
+    set_value(*renamed, std::move(value));
+  }
+  Entry& target = *renamed;
   target.form = form;
   set_deadline(target, expires_ms);
   if (shared == nullptr) {
