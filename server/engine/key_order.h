@@ -9,6 +9,8 @@
 
 #include <tsl/robin_map.h>
 
+#include "server/engine/key_hash.h"
+
 namespace engram {
 
 /// Lets one write per key run at a time, in the order in which they came; writes to different keys
@@ -74,7 +76,7 @@ class KeyOrder {
   }
 
   const bool one_line_;
-  tsl::robin_map<std::string, Turn> turns_;  // by line, those with a write
+  tsl::robin_map<std::string, Turn, KeyHash> turns_;  // by line, those with a write
 };
 
 }  // namespace engram

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +12,7 @@
 #include <tsl/robin_set.h>
 
 #include "core/assert.h"
+#include "server/engine/key_hash.h"
 
 namespace engram {
 
@@ -23,10 +22,10 @@ namespace engram {
 /// entry is in the table. Pointer is `Entry*` for entries that are owned elsewhere, or a
 /// unique_ptr.
 ///
-/// A key's 64-bit hash (XXH3, seeded, so that keys cannot be chosen to collide) picks one of many
-/// small tables by its top bits, so growing rehashes one at a time and no growth stalls the event
-/// loop. The first entries share one table. The top 48 bits are the key's *position*, which growth
-/// does not change: scan() walks them in ascending order. Not thread-safe.
+/// A key's 64-bit hash (SipHash, seeded, so that keys cannot be chosen to collide) picks one of
+/// many small tables by its top bits, so growing rehashes one at a time and no growth stalls the
+/// event loop. The first entries share one table. The top 48 bits are the key's *position*, which
+/// growth does not change: scan() walks them in ascending order. Not thread-safe.
 template <class Pointer, int kShardBits>
 class KeyTable {
  public:
@@ -135,9 +134,7 @@ class KeyTable {
     return nullptr;
   }
 
-  Probe make_probe(std::string_view key) const noexcept {
-    return {XXH3_64bits_withSeed(key.data(), key.size(), seed_), key};
-  }
+  Probe make_probe(std::string_view key) const noexcept { return {sip_hash(seed_, key), key}; }
   std::size_t shard_of(std::uint64_t hash) const noexcept {
     return shard_bits_ == 0 ? 0 : hash >> (64 - kShardBits);
   }

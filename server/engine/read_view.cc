@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/bound.h"
+#include "server/engine/key_hash.h"
 
 namespace engram {
 namespace {
@@ -88,7 +89,7 @@ bool ReadView::add_missed(Query query, const Replacements::Moment& began,
 
 /// Returns how many hits it removed.
 std::size_t ReadView::keep_first_of_each_key(std::vector<Hit>& hits) const {
-  tsl::robin_set<std::string_view> met;
+  tsl::robin_set<std::string_view, KeyHash> met;
   return std::erase_if(hits, [&](const Hit& hit) { return !met.insert(key_of(hit.slot)).second; });
 }
 

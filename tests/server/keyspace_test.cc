@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "server/engine/key_hash.h"
 #include "tests/support/seed.h"
 
 namespace engram::keyspace_test {
@@ -40,6 +41,22 @@ class Fixture {
     return visits;
   }
 };
+
+TEST_CASE("engine/key_hash: hashes are those of SipHash-1-3, and others with another key") {
+  // What CPython, whose bytes are hashed so, gives with PYTHONHASHSEED=0.
+  const std::pair<std::string_view, std::uint64_t> known[] = {
+      {"a", 0x407448d2b89b1813},
+      {"abcdefg", 0x6db12aae9070f506},
+      {"abcdefgh", 0x3f7b849c0b8e35ea},
+      {"abcdefghijklmno", 0x1fd27a29b0e9dc7a},
+      {"key:000000012345", 0x286cb3dfebab533d},
+  };
+  for (const auto& [text, hash] : known) {
+    CHECK(sip_hash(0, 0, text) == hash);
+    CHECK(sip_hash(1, 0, text) != hash);
+    CHECK(sip_hash(0, 1, text) != hash);
+  }
+}
 
 TEST_CASE_FIXTURE(Fixture, "engine/keyspace: agrees with a map under random changes") {
   auto rng = test::make_rng(5);
