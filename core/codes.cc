@@ -15,9 +15,6 @@ std::uint16_t upper_half(float value, bool away) noexcept {
   return static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(value) + (away ? 0xFFFF : 0)) >>
                                     16);
 }
-float from_upper_half(std::uint16_t half) noexcept {
-  return std::bit_cast<float>(std::uint32_t{half} << 16);
-}
 
 /// Whether offset and scale have the precision of float32, or are rounded such that they still span
 /// the range.
@@ -72,16 +69,6 @@ class Sums {
   double sum_ = 0;
   double squares_ = 0;
 };
-
-/// As it lies at the end of a row.
-struct HeaderAlong {
-  float along;
-  std::uint16_t offset;
-  std::uint16_t scale;
-  float sum;
-  float squared_norm;
-};
-static_assert(sizeof(HeaderAlong) == 4 * sizeof(float));
 
 double square_of_range(std::span<const float> values) {
   const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
@@ -150,16 +137,6 @@ void encode_along(Element element, Metric metric, std::span<const float> axis,
                            .sum = sums.sum,
                            .squared_norm = sums.squared_norm};
   std::memcpy(row + bytes - header_bytes(metric), &header, header_bytes(metric));
-}
-
-CodeHeader read_header_along(const std::byte* row, std::size_t bytes, Metric metric) noexcept {
-  HeaderAlong header{};
-  std::memcpy(&header, row + bytes - header_bytes(metric), header_bytes(metric));
-  return {.offset = from_upper_half(header.offset),
-          .scale = from_upper_half(header.scale),
-          .sum = header.sum,
-          .squared_norm = header.squared_norm,
-          .along = header.along};
 }
 
 double split_along(std::span<const float> axis, std::span<float> values) noexcept {

@@ -19,7 +19,9 @@
 // nothing by it, for the remainder is never longer than the vector.
 #pragma once
 
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <vector>
@@ -38,6 +40,21 @@ struct CodeHeader {
   float squared_norm;  ///< of the vector that they stand for; only l2 needs it
   float along = 0;     ///< what the vector has along the axis, if there is one
 };
+
+/// The same as it lies at the end of a row that is coded along an axis.
+struct HeaderAlong {
+  float along;
+  std::uint16_t offset;  ///< the upper half of a float32, as is scale
+  std::uint16_t scale;
+  float sum;
+  float squared_norm;
+};
+static_assert(sizeof(HeaderAlong) == 4 * sizeof(float));
+
+/// The float32 whose upper 16 bits these are, and whose lower ones are 0.
+constexpr float from_upper_half(std::uint16_t half) noexcept {
+  return std::bit_cast<float>(std::uint32_t{half} << 16);
+}
 
 /// The highest code.
 constexpr unsigned max_code(Element element) noexcept {
@@ -76,7 +93,16 @@ void encode_along(Element element, Metric metric, std::span<const float> axis,
                   std::span<const float> values, std::byte* row);
 
 /// The header of such a row.
-CodeHeader read_header_along(const std::byte* row, std::size_t bytes, Metric metric) noexcept;
+inline CodeHeader read_header_along(const std::byte* row, std::size_t bytes,
+                                    Metric metric) noexcept {
+  HeaderAlong header{};
+  std::memcpy(&header, row + bytes - header_bytes(metric), header_bytes(metric));
+  return {.offset = from_upper_half(header.offset),
+          .scale = from_upper_half(header.scale),
+          .sum = header.sum,
+          .squared_norm = header.squared_norm,
+          .along = header.along};
+}
 
 /// What `values` have along `axis`; they keep the remainder. Both [dim].
 double split_along(std::span<const float> axis, std::span<float> values) noexcept;

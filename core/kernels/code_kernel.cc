@@ -164,7 +164,16 @@ class CodeEstimator final : public Kernel {
     while (!rows.empty()) {
       const std::size_t count = std::min(kBatch, rows.size());
       dots_(shape_, plane, rows.first(count), dots.data());
-      for (std::size_t i = 0; i < count; ++i) out[i] = estimate(y, header_of(rows[i]), dots[i]);
+      if (axis_.empty()) {
+        for (std::size_t i = 0; i < count; ++i) {
+          out[i] = estimate(y, read_header(rows[i], shape_.row_bytes, metric_), dots[i]);
+        }
+      } else {
+        for (std::size_t i = 0; i < count; ++i) {
+          const CodeHeader x = read_header_along(rows[i], shape_.row_bytes, metric_);
+          out[i] = estimate_along(y, x, dots[i]);
+        }
+      }
       if (is_small(y.squared_norm)) rescore_small(y, plane, rows.first(count), out);
       rows = rows.subspan(count);
       out = out.subspan(count);
@@ -197,14 +206,18 @@ class CodeEstimator final : public Kernel {
     return read_header(row, shape_.row_bytes, metric_);
   }
 
+  static double product_of(const PlaneHeader& y, const CodeHeader& x, std::int32_t dot) noexcept {
+    return y.offset * x.sum + x.offset * y.sum_of_scaled + y.scale * x.scale * dot;
+  }
+
   float estimate(const PlaneHeader& y, const CodeHeader& x, std::int32_t dot) const noexcept {
-    const double product = y.offset * x.sum + x.offset * y.sum_of_scaled + y.scale * x.scale * dot;
-    if (!axis_.empty()) return estimate_along(y, x, product);
+    const double product = product_of(y, x, dot);
     if (metric_ != Metric::kL2) return static_cast<float>(-product);
     return static_cast<float>(double{x.squared_norm} + y.squared_norm - 2 * product);
   }
 
-  float estimate_along(const PlaneHeader& y, const CodeHeader& x, double product) const noexcept {
+  float estimate_along(const PlaneHeader& y, const CodeHeader& x, std::int32_t dot) const noexcept {
+    const double product = product_of(y, x, dot);
     if (metric_ != Metric::kL2) return static_cast<float>(-(product + y.along * x.along));
     const double difference = y.along - double{x.along};
     return static_cast<float>(difference * difference + x.squared_norm + y.squared_norm -
