@@ -68,11 +68,13 @@ void set(CommandContext& context) {
     deadline = *parsed;
   }
   const std::string_view key = context.argv[1];
-  const Value* const former = options->get ? keyspace.find(key) : keyspace.peek(key);
-  if (options->get && !reply_string(context.reply, former)) return;
-  if (!condition_holds(options->condition, former != nullptr)) {
-    if (!options->get) context.reply.null();
-    return;
+  if (options->get || options->condition != Condition::kNone) {
+    const Value* const former = options->get ? keyspace.find(key) : keyspace.peek(key);
+    if (options->get && !reply_string(context.reply, former)) return;
+    if (!condition_holds(options->condition, former != nullptr)) {
+      if (!options->get) context.reply.null();
+      return;
+    }
   }
   keyspace.set(key, std::string(context.argv[2]), options->keep_ttl);
   if (deadline) keyspace.expire_at(key, *deadline);
