@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <span>
@@ -50,11 +50,11 @@ class MemoryFileSystem final : public FileSystem {
         : ReadableFile(std::move(path), content.size()), content_(content) {}
     int try_read(std::uint64_t offset, std::span<std::byte> bytes) const noexcept override {
       if (offset > content_.size() || bytes.size() > content_.size() - offset) return ENODATA;
-      std::memcpy(bytes.data(), content_.data() + offset, bytes.size());
+      std::copy_n(content_.data() + offset, bytes.size(), reinterpret_cast<char*>(bytes.data()));
       return 0;
     }
     Status place(std::uint64_t offset, std::size_t length, std::byte* address) const override {
-      std::memcpy(address, content_.data() + offset, length);
+      std::copy_n(content_.data() + offset, length, reinterpret_cast<char*>(address));
       return {};
     }
 
