@@ -27,11 +27,14 @@ def server(start):
 
 @contextlib.contextmanager
 def growth_below(server, most):
-    """Resident memory at the end of the block exceeds that of its start by less than `most` bytes."""
+    """Once the block has ended, resident memory exceeds that of its start by less than `most` bytes."""
     before = server.resident_bytes()
     yield
-    grown = server.resident_bytes() - before
-    assert grown < most + LEEWAY, f"memory grew by {grown / MIB:.0f} MiB"
+    # What is freed last is given back a little later.
+    wait_until(
+        lambda: server.resident_bytes() - before < most + LEEWAY,
+        f"memory has grown by less than {(most + LEEWAY) / MIB:.0f} MiB",
+    )
 
 
 def assert_serving(server, clients=1):
@@ -223,10 +226,6 @@ def test_a_large_value_is_let_go(server):
                 assert wire.call("SET", "a", value) == "OK"
                 assert wire.call("GET", "a") == value
                 assert wire.call("DEL", "a") == 1
-            wait_until(
-                lambda: SANITIZED or server.redis().info("memory")["used_memory"] < 32 * MIB,
-                "the memory of the value is freed",
-            )
 
 
 def test_random_bytes(server):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from live import SANITIZED
 from wire import ErrorReply
 
 SCRIPT = Path(__file__).resolve().parents[2] / "experiments" / "small_indexes.py"
@@ -91,6 +92,7 @@ def test_damage_in_a_shared_section_costs_one_index_at_most(start, reopen):
 
 
 @pytest.mark.long
+@pytest.mark.skipif(SANITIZED, reason="the allocator of a sanitizer takes several times as much")
 def test_ten_thousand_small_indexes_cost_what_they_hold(tmp_path):
     report = tmp_path / "report.json"
     command = [sys.executable, str(SCRIPT), "--server", os.environ["ENGRAM_SERVER"]]
