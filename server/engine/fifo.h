@@ -26,8 +26,8 @@ class Fifo {
   T pop() {
     T item = std::move(items_[first_++]);
     if (empty()) {
-      if (items_.capacity() > kKept) items_ = {};
       items_.clear();
+      if (items_.capacity() > kKept) items_.shrink_to_fit();
       first_ = 0;
     } else if (first_ >= kKept && first_ >= size()) {
       items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));

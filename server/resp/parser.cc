@@ -163,10 +163,11 @@ void RequestParser::skip(std::size_t bytes) {
 }
 
 void RequestParser::release_memory() {
-  if (!ranges_.empty()) return;
-  arguments_ = {};
-  ranges_ = {};
-  unescaped_ = {};
+  if (state_ != State::kStart) return;
+  // Assigning something empty would keep the memory.
+  std::vector<std::string_view>().swap(arguments_);
+  std::vector<Range>().swap(ranges_);
+  std::string().swap(unescaped_);
 }
 
 std::size_t RequestParser::consume() {

@@ -142,7 +142,7 @@ void Transaction::reply(std::string_view bytes) {
   }
   // Steps are never left out, so only their replies can be.
   run_->is_too_long = true;
-  run_->replies = {};
+  std::string().swap(run_->replies);  // assignment would keep the memory
 }
 
 /// The next step begins when what completed this one has come to its end, so that it finds the

@@ -67,6 +67,18 @@ TEST_CASE("resp/parser: arrays, inline commands and empty requests mix in one st
         std::vector<Request>{{"GET", "k"}, {"PING"}, {"set", "a", "b c"}, {""}, {"\r\n\r\n"}});
 }
 
+TEST_CASE("resp/parser: a request that waits keeps its arguments while memory is given back") {
+  for (const std::string_view stream :
+       {"set a 'b c'\r\n", "*3\r\n$3\r\nset\r\n$1\r\na\r\n$3\r\nb c\r\n"}) {
+    RequestParser parser;
+    REQUIRE(parser.parse(stream) == Outcome::kRequest);
+    parser.release_memory();
+    REQUIRE(parser.parse(stream) == Outcome::kRequest);
+    CHECK(Request(parser.arguments().begin(), parser.arguments().end()) ==
+          Request{"set", "a", "b c"});
+  }
+}
+
 TEST_CASE("resp/parser: a stream cut at any two places gives the same requests") {
   const std::string_view stream =
       "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\na\r\nb\n\r\n\r\n*0\r\nping \"x\\x41\"\r\n"

@@ -190,10 +190,10 @@ void RespDoor::refresh_client() {
 std::size_t RespDoor::release_buffers() {
   const std::size_t before = input_.capacity() + output_.capacity();
   input_.fit();
-  output_ = {};
+  std::string().swap(output_);  // assignment would keep the memory
   sent_ = 0;
   parser_.release_memory();
-  return before - input_.capacity();
+  return before - input_.capacity() - output_.capacity();
 }
 
 }  // namespace engram
