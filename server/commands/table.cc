@@ -60,20 +60,27 @@ const CommandSpec* CommandTable::find_full(std::string_view name) const {
 
 CommandTable::Resolution CommandTable::resolve(Arguments argv) const {
   const CommandSpec* spec = find(argv[0]);
-  if (spec == nullptr) return {.error = unknown_command(argv)};
+  if (spec == nullptr) return {};
   const CommandSpec* container = nullptr;
   if (!spec->subcommands.empty() && argv.size() > 1) {
     container = std::exchange(spec, find_subcommand(*spec, argv[1]));
-    if (spec == nullptr) {
-      return {.error = "ERR unknown subcommand '" + shown_c(argv[1]) + "'. Try " +
-                       to_upper(container->name) + " HELP."};
-    }
+    if (spec == nullptr) return {};
   }
-  if (!arity_fits(*spec, argv.size()) || spec->handler == nullptr) {
-    return {.error =
-                "ERR wrong number of arguments for '" + full_name(container, *spec) + "' command"};
-  }
+  if (!arity_fits(*spec, argv.size()) || spec->handler == nullptr) return {};
   return {.spec = spec, .container = container};
+}
+
+std::string CommandTable::refusal(Arguments argv) const {
+  const CommandSpec* const command = find(argv[0]);
+  if (command == nullptr) return unknown_command(argv);
+  const bool has_subcommand = !command->subcommands.empty() && argv.size() > 1;
+  const CommandSpec* const spec = has_subcommand ? find_subcommand(*command, argv[1]) : command;
+  if (spec == nullptr) {
+    return "ERR unknown subcommand '" + shown_c(argv[1]) + "'. Try " + to_upper(command->name) +
+           " HELP.";
+  }
+  return "ERR wrong number of arguments for '" +
+         full_name(has_subcommand ? command : nullptr, *spec) + "' command";
 }
 
 const CommandTable& command_table() {

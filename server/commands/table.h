@@ -28,14 +28,15 @@ class CommandTable {
   /// Top-level commands in order of their families.
   [[nodiscard]] std::span<const CommandSpec* const> commands() const noexcept { return commands_; }
 
-  /// What is to be executed for some arguments; without it, the error line.
+  /// What is to be executed for some arguments.
   struct Resolution {
-    const CommandSpec* spec = nullptr;
+    const CommandSpec* spec = nullptr;       ///< null: nothing
     const CommandSpec* container = nullptr;  ///< of which `spec` is a subcommand, or null
-    std::string error = {};
   };
   /// Checks the number of arguments too.
   [[nodiscard]] Resolution resolve(Arguments argv) const;
+  /// Why nothing is to be executed for arguments that resolve to nothing: the error line.
+  [[nodiscard]] std::string refusal(Arguments argv) const;
 
  private:
   struct NameHash {

@@ -93,13 +93,15 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   if (lsn != 0 && is_kept_back) hold_answer(place, lsn, argument_bytes(argv), detour);
   if (is_kept_back) order_.set_kept_back(false);
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
-  if (!muted_ || client_.reply_mode == ReplyMode::kOn) order_.take(std::move(detour));
+  if (!detour.empty() && (!muted_ || client_.reply_mode == ReplyMode::kOn)) {
+    order_.take(std::move(detour));
+  }
   if (!runs_transaction_) advance_reply_mode();
 }
 
 void CommandSession::execute(const CommandTable::Resolution& resolution, Arguments argv,
                              ReplyWriter& writer) {
-  if (resolution.spec == nullptr) return reject(resolution.error, argv[0], writer);
+  if (resolution.spec == nullptr) return reject(services_.commands.refusal(argv), argv[0], writer);
   if (is_locked_out(*resolution.spec)) return reject(kNoAuthError, argv[0], writer);
   if (is_queued(resolution)) return queue(resolution, argv, writer);
   if (const Status health = write_health(kind_); !health) {

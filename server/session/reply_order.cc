@@ -17,7 +17,7 @@ std::uint64_t ReplyOrder::reserve(CommandKind kind, bool muted, std::size_t expe
   places_.push_back({.kind = kind, .muted = muted, .expected_bytes = expected_bytes});
   bytes_ += expected_bytes;
   ++unanswered_[static_cast<std::size_t>(kind)];
-  return next() - 1;
+  return next_++;
 }
 
 void ReplyOrder::fill(std::uint64_t sequence, std::string bytes) {

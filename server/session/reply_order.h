@@ -24,7 +24,7 @@ class ReplyOrder {
   /// it is filled it counts as `expected_bytes`. Returns its sequence number, next() of before.
   std::uint64_t reserve(CommandKind kind, bool muted, std::size_t expected_bytes);
   /// The sequence number of the next place.
-  [[nodiscard]] std::uint64_t next() const noexcept { return first_ + places_.size(); }
+  [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
 
   /// Adds to the reply in a place; it leaves at once if nothing is due before.
   void extend(std::uint64_t sequence, std::string bytes);
@@ -53,8 +53,8 @@ class ReplyOrder {
   /// be held.
   void set_kept_back(bool kept_back);
 
-  [[nodiscard]] bool empty() const noexcept { return places_.empty(); }
-  [[nodiscard]] std::size_t size() const noexcept { return places_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return next_ == first_; }
+  [[nodiscard]] std::size_t size() const noexcept { return next_ - first_; }
   /// Bytes of replies in places, as expected where they are not there yet, and of what is held.
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   /// How many commands of `kind` have not been answered.
@@ -86,6 +86,7 @@ class ReplyOrder {
   std::deque<Place> places_;
   std::size_t bytes_ = 0;
   std::uint64_t first_ = 0;  // sequence number of places_.front()
+  std::uint64_t next_ = 0;   // first_ + places_.size(), which a deque computes slowly
   std::array<std::size_t, kCommandKinds> unanswered_ = {};
   bool kept_back_ = false;
 };

@@ -34,8 +34,9 @@ bool Session::may_start(CommandKind kind) const noexcept {
     case CommandKind::kNeutral:
       return true;
     case CommandKind::kRead:
-      return order_.unanswered(CommandKind::kWrite) == 0 &&
-             order_.unanswered(CommandKind::kRead) < kMostReadsPerWorker * store.workers().size();
+      return order_.empty() ||
+             (order_.unanswered(CommandKind::kWrite) == 0 &&
+              order_.unanswered(CommandKind::kRead) < kMostReadsPerWorker * store.workers().size());
     case CommandKind::kWrite:
       return order_.unanswered(CommandKind::kRead) == 0 && !store.gate().is_closed();
     case CommandKind::kTransaction:
@@ -125,6 +126,7 @@ void Session::complete(std::uint64_t sequence, std::string bytes) {
 void Session::release(std::uint64_t sequence, const Error* error) {
   if (error != nullptr) ++sessions_.stats().error_replies;
   order_.release(sequence, error);
+  resume_parts();  // of the reply that is first now
   sink_.progressed();
 }
 

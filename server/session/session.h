@@ -76,16 +76,16 @@ class Session {
   [[nodiscard]] bool may_be_held(CommandKind kind) const {
     return kind == CommandKind::kWrite && holds_answers();
   }
-  /// Executes `body`, and asks the journal for what it changed: the LSN that its answer has to wait
-  /// for, or 0. Until the caller has held the answer back and called order_.set_kept_back(false),
-  /// no reply leaves if `is_kept_back`.
+  /// Executes `body`, and if it writes asks the journal for what it changed: the LSN that its
+  /// answer has to wait for, or 0. Until the caller has held the answer back and called
+  /// order_.set_kept_back(false), no reply leaves if `is_kept_back`.
   template <typename Body>
   Lsn execute_and_seal(bool is_kept_back, const Body& body) {
     if (is_kept_back) order_.set_kept_back(true);
     executing_ = true;
     body();
     executing_ = false;
-    return seal();
+    return kind_ == CommandKind::kWrite ? seal() : 0;
   }
   /// Fails if requests of that kind change something and changes cannot be kept.
   [[nodiscard]] Status write_health(CommandKind kind) const {

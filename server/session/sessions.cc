@@ -64,7 +64,9 @@ void Sessions::pause(Pause what, std::int64_t until_ms) {
 
 void Sessions::end_pause() {
   pause_ = Pause::kNone;
-  for (const ClientId id : std::exchange(paused_, {})) find(id)->resume();
+  for (const ClientId id : std::exchange(paused_, {})) {
+    if (Session* const session = find(id)) session->resume();
+  }
 }
 
 void Sessions::end_pause_if_due() {

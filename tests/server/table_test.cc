@@ -13,7 +13,7 @@ namespace engram::table_test {
 namespace {
 
 std::string resolve_error(const std::vector<std::string_view>& argv) {
-  return command_table().resolve(argv).error;
+  return command_table().resolve(argv).spec != nullptr ? "" : command_table().refusal(argv);
 }
 
 TEST_CASE("commands/table: names match in any case, and arity is checked") {
