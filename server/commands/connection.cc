@@ -59,7 +59,7 @@ bool is_password(std::string_view given, std::string_view password) {
   unsigned difference = given.size() == password.size() ? 0 : 1;
   for (std::size_t i = 0; i < given.size(); ++i) {
     difference |= static_cast<unsigned char>(given[i]) ^
-                  static_cast<unsigned char>(password.empty() ? 0 : password[i % password.size()]);
+                  static_cast<unsigned char>(password[i % password.size()]);
   }
   return difference == 0;
 }

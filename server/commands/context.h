@@ -87,8 +87,8 @@ class Deferred {
   /// A part of the reply, in order, whole elements of it or none; reply_rendered() ends it. What
   /// was given leaves when its turn has come.
   void give_part(std::string bytes) { places_->extend(client_, sequence_, std::move(bytes)); }
-  /// Whether another part is wanted now; if not, `resume` is called once it is. It is not, and is
-  /// destroyed, if the client goes meanwhile.
+  /// Whether another part is wanted now; if not, `resume` is called once it is. If the client goes
+  /// before, `resume` is destroyed uncalled.
   [[nodiscard]] bool takes_part(std::function<void()> resume) {
     return places_->takes_part(client_, sequence_, std::move(resume));
   }

@@ -11,6 +11,9 @@
 
 namespace engram {
 
+namespace {
+
+/// The unit that EX, PX, EXAT or PXAT means, or nothing.
 std::optional<TimeUnit> time_option(std::string_view word) {
   static constexpr std::array<std::pair<std::string_view, TimeUnit>, 4> kUnits = {
       {{"EX", {1000, false}}, {"PX", {1, false}}, {"EXAT", {1000, true}}, {"PXAT", {1, true}}}};
@@ -18,6 +21,16 @@ std::optional<TimeUnit> time_option(std::string_view word) {
     if (equal_ignoring_case(name, word)) return unit;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+bool TimeOption::take(Arguments argv, std::size_t& i) {
+  const auto taken = time_option(argv[i]);
+  if (!taken || unit.value_or(*taken) != *taken || i + 1 == argv.size()) return false;
+  unit = taken;
+  text = argv[++i];
+  return true;
 }
 
 tl::expected<std::int64_t, DeadlineError> parse_deadline(std::string_view text, TimeUnit unit,

@@ -2,6 +2,7 @@
 // Times as clients give them to SET and EXPIRE.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -17,8 +18,15 @@ struct TimeUnit {
   bool operator==(const TimeUnit&) const = default;
 };
 
-/// The unit that EX, PX, EXAT or PXAT means, or nothing.
-std::optional<TimeUnit> time_option(std::string_view word);
+/// EX, PX, EXAT or PXAT, and its time. Of several in one unit the last counts, as in Redis.
+struct TimeOption {
+  std::optional<TimeUnit> unit;
+  std::string_view text;
+
+  /// Takes the option at argv[i] and its time, which `i` is set to. False: there is no such option,
+  /// its time is missing, or one of another unit was there before.
+  bool take(Arguments argv, std::size_t& i);
+};
 
 enum class DeadlineError { kNotInteger, kOutOfRange };
 

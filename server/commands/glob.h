@@ -95,9 +95,4 @@ class GlobMatch {
   std::vector<std::uint64_t> state_;  // the places where the piece may have begun
 };
 
-/// As GlobPattern::matches(), of a pattern that is used once.
-inline bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false) {
-  return GlobPattern(pattern, ignore_case).matches(text);
-}
-
 }  // namespace engram

@@ -73,7 +73,7 @@ tl::expected<ScanOptions, std::string_view> parse_scan_options(Arguments argv) {
   return options;
 }
 
-/// A cursor as C reads a number: empty is 0, and a NUL ends it.
+/// A cursor; as in Redis, empty is 0, a plus may stand before it, and a NUL ends it.
 std::optional<std::uint64_t> parse_cursor(std::string_view text) {
   text = c_string(text);
   if (text.starts_with('+')) text.remove_prefix(1);

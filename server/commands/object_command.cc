@@ -55,17 +55,14 @@ void object_freq(CommandContext& context) {
 }
 
 /// The bytes that VINFO tells of an index, and those of its name.
-void reply_index_memory(CommandContext& context, std::size_t bytes_of_key,
-                        std::shared_ptr<Collection> collection) {
-  start(context.services.store, InfoRequest{{std::string(context.argv[2]), std::move(collection)}},
-        respond<std::vector<Fact>>(
-            context, 0, [bytes_of_key](ReplyWriter& writer, const std::vector<Fact>& facts) {
-              const auto found = std::find_if(facts.begin(), facts.end(), [](const Fact& fact) {
-                return fact.name == "memory-bytes";
-              });
-              const auto bytes = parse_integer(found->value).value_or(0);
-              writer.integer(bytes + static_cast<std::int64_t>(bytes_of_key));
-            }));
+void reply_index_memory(CommandContext& context, std::size_t bytes_of_key) {
+  auto index = find_index(context.services.store, context.argv[2], Missing::kGone);
+  if (!index) return write_error(context.reply, index.error());
+  start(context.services.store, MemoryRequest{std::move(*index)},
+        respond<std::size_t>(context, 0,
+                             [bytes_of_key](ReplyWriter& writer, const std::size_t& bytes) {
+                               writer.integer(static_cast<std::int64_t>(bytes + bytes_of_key));
+                             }));
 }
 
 void memory_usage(CommandContext& context) {
@@ -79,8 +76,8 @@ void memory_usage(CommandContext& context) {
   }
   const auto facts = described(context);
   if (!facts) return;
-  if (const auto* const index = std::get_if<std::shared_ptr<Collection>>(&facts->value)) {
-    return reply_index_memory(context, facts->bytes, *index);
+  if (std::holds_alternative<std::shared_ptr<Collection>>(facts->value)) {
+    return reply_index_memory(context, facts->bytes);
   }
   context.reply.integer(static_cast<std::int64_t>(facts->bytes));
 }

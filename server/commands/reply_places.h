@@ -33,8 +33,8 @@ class ReplyPlaces {
   /// come. complete() gives the last part. Does nothing if the client has gone.
   virtual void extend(ClientId id, std::uint64_t sequence, std::string bytes) = 0;
 
-  /// Whether the client takes another part of that reply. If not, `resume` is called when it does,
-  /// later; never, and destroyed, if the client goes before.
+  /// Whether the client takes another part of that reply. If not, `resume` is called later, when it
+  /// does. If the client goes before, `resume` is destroyed uncalled.
   virtual bool takes_part(ClientId id, std::uint64_t sequence, std::function<void()> resume) = 0;
 
   /// Whether the client is still there.

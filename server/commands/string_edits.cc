@@ -58,8 +58,7 @@ void getdel(CommandContext& context) {
 }
 
 struct GetexOptions {
-  std::optional<TimeUnit> unit;
-  std::string_view time;
+  TimeOption time;
   bool persist = false;
 };
 
@@ -67,14 +66,9 @@ struct GetexOptions {
 std::optional<GetexOptions> parse_getex_options(Arguments argv) {
   GetexOptions options;
   for (std::size_t i = 2; i < argv.size(); ++i) {
-    if (equal_ignoring_case(argv[i], "PERSIST") && !options.unit) {
+    if (equal_ignoring_case(argv[i], "PERSIST") && !options.time.unit) {
       options.persist = true;
-    } else if (const auto unit = time_option(argv[i]); unit && !options.persist &&
-                                                       options.unit.value_or(*unit) == *unit &&
-                                                       i + 1 < argv.size()) {
-      options.unit = unit;
-      options.time = argv[++i];
-    } else {
+    } else if (options.persist || !options.time.take(argv, i)) {
       return std::nullopt;
     }
   }
@@ -89,8 +83,9 @@ void getex(CommandContext& context) {
   const Value* const value = keyspace.find(key);
   if (value == nullptr) return context.reply.null();
   std::optional<std::int64_t> deadline;
-  if (options->unit && std::holds_alternative<std::string>(*value)) {
-    const auto parsed = parse_deadline(options->time, *options->unit, keyspace.now_ms(), true);
+  if (options->time.unit && std::holds_alternative<std::string>(*value)) {
+    const auto parsed =
+        parse_deadline(options->time.text, *options->time.unit, keyspace.now_ms(), true);
     if (!parsed) return write_deadline_error(context, parsed.error());
     deadline = *parsed;
   }

@@ -24,12 +24,10 @@ struct SetOptions {
   Condition condition = Condition::kNone;
   bool get = false;
   bool keep_ttl = false;
-  std::optional<TimeUnit> unit;
-  std::string_view time;
+  TimeOption time;
 };
 
-/// The options of SET from argv[3] on; nothing if they are not well-formed. Of several times in the
-/// same unit the last one counts, as in Redis.
+/// The options of SET from argv[3] on; nothing if they are not well-formed.
 std::optional<SetOptions> parse_set_options(Arguments argv) {
   SetOptions options;
   for (std::size_t i = 3; i < argv.size(); ++i) {
@@ -39,14 +37,9 @@ std::optional<SetOptions> parse_set_options(Arguments argv) {
       options.condition = Condition::kIfPresent;
     } else if (equal_ignoring_case(argv[i], "GET")) {
       options.get = true;
-    } else if (equal_ignoring_case(argv[i], "KEEPTTL") && !options.unit) {
+    } else if (equal_ignoring_case(argv[i], "KEEPTTL") && !options.time.unit) {
       options.keep_ttl = true;
-    } else if (const auto unit = time_option(argv[i]); unit && !options.keep_ttl &&
-                                                       options.unit.value_or(*unit) == *unit &&
-                                                       i + 1 < argv.size()) {
-      options.unit = unit;
-      options.time = argv[++i];
-    } else {
+    } else if (options.keep_ttl || !options.time.take(argv, i)) {
       return std::nullopt;
     }
   }
@@ -62,8 +55,9 @@ void set(CommandContext& context) {
   if (!options) return context.reply.error(kSyntaxError);
   Keyspace& keyspace = context.services.store.keyspace();
   std::optional<std::int64_t> deadline;
-  if (options->unit) {
-    const auto parsed = parse_deadline(options->time, *options->unit, keyspace.now_ms(), true);
+  if (options->time.unit) {
+    const auto parsed =
+        parse_deadline(options->time.text, *options->time.unit, keyspace.now_ms(), true);
     if (!parsed) return write_deadline_error(context, parsed.error());
     deadline = *parsed;
   }

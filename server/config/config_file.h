@@ -10,8 +10,8 @@
 
 namespace engram {
 
-/// What a file says of which this server has no use, as it stands there: parameters of Redis alone,
-/// and values of those that have only one here.
+/// Settings of a file that have no effect here, as they stand there: parameters of Redis alone, and
+/// values of those that have only one here.
 using UnusedSettings = std::vector<std::string>;
 
 /// Applies a file of "name value" lines to `config`. '#' starts a comment line; values may be

@@ -149,8 +149,8 @@ class Keyspace {
   /// Writes `bytes` at `offset` into the string at `key`, made empty if missing; zeros fill what
   /// lies between. The value must not be a collection. Returns the length in bytes.
   std::size_t write_range(std::string_view key, std::size_t offset, std::string_view bytes);
-  /// Makes `to`, whatever it held, hold what `from` holds, which is gone then, with its deadline.
-  /// `from` is there, and not `to`.
+  /// Makes `to`, whatever it held, hold what `from` held, with its deadline. `from` is there, and
+  /// is another key than `to`.
   void rename(std::string_view from, std::string_view to);
   /// Whether one more change may be recorded with what the present command, or transaction, has
   /// recorded, although it has `bytes` that are not in the command itself: of a string that is

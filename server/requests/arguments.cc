@@ -24,12 +24,6 @@ tl::unexpected<Error> out_of_range(const CountArgument& argument, std::string_vi
                                                named(got));
 }
 
-bool is_among(std::span<const OptionSpec> schema, std::string_view name) {
-  return std::any_of(schema.begin(), schema.end(), [name](const OptionSpec& known) {
-    return equal_ignoring_case(known.name, name);
-  });
-}
-
 }  // namespace
 
 Status CountArgument::check(std::size_t count) const {
@@ -64,6 +58,12 @@ Result<std::size_t> take_count(std::vector<OptionText>& options, const CountArgu
   const auto text = take_option(options, argument.name);
   if (!text) return tl::unexpected(text.error());
   return *text ? argument.read(**text) : fallback;
+}
+
+bool is_among(std::span<const OptionSpec> schema, std::string_view name) {
+  return std::any_of(schema.begin(), schema.end(), [name](const OptionSpec& known) {
+    return equal_ignoring_case(known.name, name);
+  });
 }
 
 Status check_names(std::span<const OptionSpec> schema, std::span<const OptionText> options,

@@ -35,6 +35,9 @@ Result<std::optional<std::string_view>> take_option(std::vector<OptionText>& opt
 Result<std::size_t> take_count(std::vector<OptionText>& options, const CountArgument& argument,
                                std::size_t fallback);
 
+/// Whether an option of that name, in any case, is in `schema`.
+bool is_among(std::span<const OptionSpec> schema, std::string_view name);
+
 /// Errors: kInvalidArgument, with the names that are known, for one that is not in `schema`.
 /// `others` are known beside it; without any, Options::parse says the same.
 Status check_names(std::span<const OptionSpec> schema, std::span<const OptionText> options,

@@ -35,6 +35,11 @@ std::string fact_name(std::string_view option) {
   return name;
 }
 
+/// Of all of an index, of which a worker told its primitive's.
+std::size_t bytes_of(const Collection& collection, std::size_t index_bytes) {
+  return collection.memory_bytes() + index_bytes;
+}
+
 /// The recaller's beta comes before the option's, which may be 0.
 std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   const IndexSpec& spec = collection.spec();
@@ -51,7 +56,7 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("primitive", std::string(spec.primitive->name));
   facts.add("metric", std::string(metric_name(spec.metric)));
   facts.add("kernel", std::string(collection.kernel_name()));
-  const std::size_t bytes = collection.memory_bytes() + found.index_bytes;
+  const std::size_t bytes = bytes_of(collection, found.index_bytes);
   facts.add("memory-bytes", bytes);
   facts.add("index-bytes", found.index_bytes);
   facts.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
@@ -82,6 +87,21 @@ void start(Store&, InfoRequest request, Responder<std::vector<Fact>> responder) 
         const Status sound = run->request.index.check_soundness();
         if (!sound) return run->responder.refuse(sound.error());
         run->responder.take(describe(*run->request.index.collection, std::move(run->found)));
+        run->responder.finish(0);
+      });
+}
+
+void start(Store&, MemoryRequest request, Responder<std::size_t> responder) {
+  struct Run {
+    MemoryRequest request;
+    Responder<std::size_t> responder;
+    std::size_t index_bytes = 0;
+  };
+  const auto run = std::make_shared<Run>(Run{std::move(request), std::move(responder)});
+  run->request.index.collection->read(
+      [run](const ReadView& view, Scratch&) { run->index_bytes = view.index().memory_bytes(); },
+      [run] {
+        run->responder.take(bytes_of(*run->request.index.collection, run->index_bytes));
         run->responder.finish(0);
       });
 }

@@ -42,19 +42,14 @@ Result<std::optional<Options>> relaxation_of(const SearchRequest& request) {
   return read_schema(primitive.recall_options, words);
 }
 
-bool has_option(std::span<const OptionSpec> schema, std::string_view name) {
-  return std::any_of(schema.begin(), schema.end(),
-                     [&](const OptionSpec& spec) { return equal_ignoring_case(spec.name, name); });
-}
-
 /// Takes from `options` those of recall alone.
 Status take_recall_options(std::vector<OptionText>& options, SearchRequest& request) {
   const Primitive& primitive = *request.index.spec().primitive;
   const auto end =
       std::stable_partition(options.begin(), options.end(), [&](const OptionText& option) {
         return equal_ignoring_case(option.first, kEf.name) ||
-               has_option(primitive.search_options, option.first) ||
-               !has_option(primitive.recall_options, option.first);
+               is_among(primitive.search_options, option.first) ||
+               !is_among(primitive.recall_options, option.first);
       });
   if (end == options.end()) return {};
   if (request.steps == 0) {

@@ -13,6 +13,10 @@
 namespace engram::glob_test {
 namespace {
 
+bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false) {
+  return GlobPattern(pattern, ignore_case).matches(text);
+}
+
 TEST_CASE("commands/glob: the elements of a pattern") {
   CHECK(glob_match("", ""));
   CHECK_FALSE(glob_match("", "a"));

@@ -37,17 +37,11 @@ constexpr std::int64_t kReleaseEveryMs = 1000;      // looked for as often
 constexpr std::size_t kWorthReturning = 1UL << 20;  // to the operating system, in bytes
 
 constexpr std::string_view kProtectedModeError =
-    "-DENIED engram is running in protected mode because protected mode is enabled and no password "
-    "is "
-    "set for the default user. In this mode it accepts connections from the loopback interface "
-    "only. "
-    "To connect from other computers, do one of these: 1) set a password, with 'CONFIG SET "
-    "requirepass' "
-    "from this computer or with 'requirepass' in the configuration file. 2) Disable protected "
-    "mode, with "
+    "-DENIED engram is running in protected mode: it has no password and serves this computer "
+    "only. To connect from another, 1) set a password, with 'CONFIG SET requirepass' from this "
+    "computer or with 'requirepass' in the configuration file; or 2) end protected mode, with "
     "'CONFIG SET protected-mode no' from this computer, with 'protected-mode no' in the "
-    "configuration "
-    "file, or with the option '--protected-mode no'; make sure then that nobody else can reach the "
+    "configuration file, or with the option '--protected-mode no', once nobody else can reach the "
     "server.\r\n";
 
 Status enter_directory(ServerConfig& config) {
