@@ -7,6 +7,7 @@
 
 #include "tests/durability/store_fixture.h"
 #include "tests/support/seed.h"
+#include "tests/support/step.h"
 
 namespace engram::test::journal_crash_test {
 namespace {
@@ -87,7 +88,7 @@ void die_everywhere(FsyncPolicy policy, bool power, std::uint64_t seeds_each) {
   std::uint64_t deaths = 0;
   for (std::uint64_t at = 1;; ++at) {
     bool died = false;
-    for (std::uint64_t i = 0; i < seeds_each; ++i) {
+    for (std::uint64_t i = 0; i < seeds_each; i += crash_step()) {
       CAPTURE(at);
       CAPTURE(seed + at * 100 + i);
       died |= die_at(at, seed + at * 100 + i, policy, power);
@@ -108,7 +109,7 @@ TEST_CASE("durability/crash: a machine stopped at any operation loses nothing ac
 
 TEST_CASE("durability/crash: under everysec and no, what is left is a prefix of what was done") {
   die_everywhere(FsyncPolicy::kEverySec, true, 2);
-  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+  for (std::uint64_t seed = 0; seed < 200; seed += crash_step()) {
     CAPTURE(seed);
     die_at(4 + seed % 10, make_rng(6)() + seed, FsyncPolicy::kNo, true);
   }

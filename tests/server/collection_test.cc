@@ -173,7 +173,7 @@ TEST_CASE("engine/collection: a key that is rewritten all the time is in every f
       fixture.start_put("key:" + std::to_string(i), vectors.back());
     }
     fixture.finish();
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < 60; ++round) {
       const std::size_t chosen = rng() % kKeys;
       std::vector<std::vector<std::pair<std::string, float>>> replies(4);
       for (auto& reply : replies) {
@@ -194,7 +194,7 @@ TEST_CASE("engine/collection: slots of dead vectors are used again, so churn doe
     auto rng = test::make_rng(16);
     Fixture fixture(primitive);
     constexpr int kKeys = 400;
-    for (int round = 0; round < 6; ++round) {
+    for (int round = 0; round < 4; ++round) {
       for (int i = 0; i < kKeys; ++i) {
         fixture.start_put("key:" + std::to_string(i), random_vector(rng));
         if (i % 16 == 15) fixture.finish();
@@ -205,7 +205,7 @@ TEST_CASE("engine/collection: slots of dead vectors are used again, so churn doe
       // Fewer than 64 may go on waiting for a reclaim that is worth its while.
       fixture.loop.run_until([&] { return fixture.collection->unsettled() < 64; });
     }
-    // The rounds wrote 2,400 vectors. Some more than the keys may be in use at once: those waiting,
+    // The rounds wrote 1,600 vectors. Some more than the keys may be in use at once: those waiting,
     // being reclaimed, and being written.
     CHECK(fixture.collection->slots() <= kKeys + 256);
   });

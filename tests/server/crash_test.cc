@@ -8,7 +8,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -19,6 +18,7 @@
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/files.h"
 #include "tests/support/seed.h"
+#include "tests/support/step.h"
 #include "tests/support/temporary_directory.h"
 
 namespace engram::crash_test {

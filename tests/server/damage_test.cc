@@ -11,6 +11,7 @@
 #include "tests/server/store_server.h"
 #include "tests/support/files.h"
 #include "tests/support/seed.h"
+#include "tests/support/step.h"
 #include "tests/support/temporary_directory.h"
 
 namespace engram::damage_test {

@@ -13,6 +13,7 @@
 #include "tests/server/store_server.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/files.h"
+#include "tests/support/step.h"
 #include "tests/support/temporary_directory.h"
 
 namespace engram::io_error_test {

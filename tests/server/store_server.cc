@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -78,11 +77,6 @@ StoreServer::StoreServer(std::unique_ptr<Server> server)
 StoreServer::~StoreServer() {
   server_->request_shutdown();
   thread_.join();
-}
-
-std::uint64_t crash_step() {
-  const char* const text = std::getenv("ENGRAM_CRASH_STEP");
-  return text == nullptr ? 1 : std::max(1UL, std::strtoul(text, nullptr, 10));
 }
 
 std::string packed_vector(int seed) {

@@ -36,9 +36,6 @@ class StoreServer {
   std::thread thread_;
 };
 
-/// ENGRAM_CRASH_STEP, or 1: only every so many-th life is to be tried, where a life takes long.
-std::uint64_t crash_step();
-
 /// A command as the bytes of its request.
 using Command = std::string;
 using Digest = std::vector<std::string>;

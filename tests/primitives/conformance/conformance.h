@@ -15,6 +15,7 @@
 
 #include "core/registry.h"
 #include "tests/support/seed.h"
+#include "tests/support/step.h"
 #include "tests/support/test_collection.h"
 #include "tests/support/vectors.h"
 
@@ -56,12 +57,6 @@ inline std::vector<Variant> variants_of(const Primitive& primitive) {
 /// Whether what it recalls depends on nothing but the items it holds.
 inline bool recalls_by_items_alone(const Primitive& primitive) {
   return primitive.traits.recalls && !primitive.traits.order_dependent;
-}
-
-/// A whole number from the environment.
-inline std::uint64_t environment_number(const char* name, std::uint64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
 /// The primitives under test: all, or the one that ENGRAM_PRIMITIVE names.
