@@ -242,19 +242,22 @@ void Persistence::save_in_turn(std::function<void(const Status&)> done) {
 
 /// A new segment begins where the snapshot does, so that all before can be removed. What was
 /// recorded by then has to be carried out before the snapshot looks at it; what is recorded
-/// meanwhile is repeated on top of it.
+/// meanwhile is repeated on top of it. Which collections there are is told as of the beginning: a
+/// move that is repeated needs its collection to be there, even one that was erased later.
 void Persistence::start_save() {
   outside_transaction([this] { rotate_and_save(); });
 }
 
 void Persistence::rotate_and_save() {
+  auto collections = SnapshotJob::list_collections(environment_.keyspace);  // may record erasures
   journal_->seal();
   const Lsn replay_from = journal_->last() + 1;
   if (save_directory_.empty()) {
     rotated_bytes_ = journal_->stats().bytes;
     journal_->rotate();
   }
-  applying_.after([this, replay_from, standstill = standstill()] {
+  applying_.after([this, replay_from, standstill = standstill(),
+                   collections = std::move(collections)]() mutable {
     if (Status sound = soundness(); !sound) {
       return end_save({.status = std::move(sound)}, replay_from);
     }
@@ -269,7 +272,7 @@ void Persistence::rotate_and_save() {
             .copy_directory = save_directory_,
             .links_newest = save_directory_.empty() && generations_.wants_previous(),
         },
-        [this, replay_from](const SnapshotJob::Outcome& outcome) {
+        std::move(collections), [this, replay_from](const SnapshotJob::Outcome& outcome) {
           end_save(outcome, replay_from);
         });
   });

@@ -77,9 +77,12 @@ class StoppableWriter final : public SectionWriter {
 
 }  // namespace
 
-SnapshotJob::SnapshotJob(Context context, const std::function<void(const Outcome&)>& done)
-    : context_(std::move(context)), begun_ms_(context_.keyspace.now_ms()) {
-  list_collections();
+SnapshotJob::SnapshotJob(Context context, std::vector<Listed> collections,
+                         const std::function<void(const Outcome&)>& done)
+    : context_(std::move(context)),
+      begun_ms_(context_.keyspace.now_ms()),
+      collections_(std::move(collections)),
+      next_collection_id_(context_.keyspace.next_collection_id()) {
   try {
     thread_ = std::thread([this, done] {
       name_this_thread("snapshot");
@@ -102,20 +105,21 @@ SnapshotJob::~SnapshotJob() {
 
 /// Of a hundred thousand this takes some tens of milliseconds, while clients wait: no more than
 /// what the loop alone can tell is asked here.
-void SnapshotJob::list_collections() {
-  const auto& all = context_.keyspace.collection_names();
+std::vector<SnapshotJob::Listed> SnapshotJob::list_collections(Keyspace& keyspace) {
+  const auto& all = keyspace.collection_names();
   const std::vector<std::string> names(all.begin(), all.end());  // asking may remove an expired one
+  std::vector<Listed> listed;
+  listed.reserve(names.size());
   for (const std::string& name : names) {
-    const Value* const value = context_.keyspace.peek(name);
+    const Value* const value = keyspace.peek(name);
     if (value == nullptr) continue;
     const auto& collection = std::get<std::shared_ptr<Collection>>(*value);
-    collections_.push_back(
-        {.name = name,
-         .expires_ms = context_.keyspace.expires_at(name).value_or(kNeverExpires),
-         .collection = collection,
-         .is_small = collection->slots() <= kSmallSlots});
+    listed.push_back({.name = name,
+                      .expires_ms = keyspace.expires_at(name).value_or(kNeverExpires),
+                      .collection = collection,
+                      .is_small = collection->slots() <= kSmallSlots});
   }
-  next_collection_id_ = context_.keyspace.next_collection_id();
+  return listed;
 }
 
 SnapshotJob::Outcome SnapshotJob::write() {

@@ -49,8 +49,21 @@ class SnapshotJob {
     bool links_newest = false;  ///< as the previous one
   };
 
-  /// Begins. `done` is called on the loop, some time later, unless that ends first.
-  SnapshotJob(Context context, const std::function<void(const Outcome&)>& done);
+  struct Listed {
+    std::string name;
+    std::int64_t expires_ms;
+    std::shared_ptr<Collection> collection;
+    bool is_small;  ///< saved in a moment
+  };
+
+  /// The collections of this moment, which is that of `replay_from`: what the frames from it on
+  /// move or erase, a replay has to find where it was.
+  static std::vector<Listed> list_collections(Keyspace& keyspace);
+
+  /// Begins to save `collections`, and all strings. `done` is called on the loop, some time later,
+  /// unless that ends first.
+  SnapshotJob(Context context, std::vector<Listed> collections,
+              const std::function<void(const Outcome&)>& done);
 
   /// Waits for its thread, which gives up if it has not ended; `loop` was closed then. An
   /// unfinished file is removed.
@@ -59,14 +72,6 @@ class SnapshotJob {
   SnapshotJob& operator=(const SnapshotJob&) = delete;
 
  private:
-  struct Listed {
-    std::string name;
-    std::int64_t expires_ms;
-    std::shared_ptr<Collection> collection;
-    bool is_small;  ///< saved in a moment
-  };
-
-  void list_collections();
   Outcome write();
   Outcome write_copy();
   Outcome write_to(const StoreFiles& files);
@@ -84,7 +89,7 @@ class SnapshotJob {
   const Context context_;
   const std::int64_t begun_ms_;
   std::vector<Listed> collections_;
-  std::uint64_t next_collection_id_ = 0;
+  const std::uint64_t next_collection_id_;
   Lsn journal_reaches_ = 0;
   std::atomic<bool> cancelled_ = false;
   std::thread thread_;
