@@ -56,7 +56,9 @@ class Recovery {
 
  private:
   Status restore_snapshot();
-  Status fall_back(const std::string& damage);
+  Status set_newest_aside(std::vector<std::string>& lines);
+  Status restore_previous(bool is_there, const std::string& damage,
+                          const std::vector<std::string>& lines);
   Status load(const std::string& path);
   Status replay_journal();
 
@@ -84,39 +86,43 @@ Status Recovery::restore_snapshot() {
     damage = loaded.error().message;
   }
   if (damage.empty()) return {};
-  Status fell_back = fall_back(damage);
-  if (fell_back) return {};
-  if (fell_back.error().code == ErrorCode::kResourceExhausted) return fell_back;
-  if (fell_back.error().code != ErrorCode::kNotFound) {
+  std::vector<std::string> lines;
+  Status set_aside = set_newest_aside(lines);
+  if (set_aside) return restore_previous(*previous, damage, lines);
+  if (set_aside.error().code == ErrorCode::kResourceExhausted) return set_aside;
+  if (set_aside.error().code != ErrorCode::kNotFound) {
     log_warning("what came before cannot stand in for the damaged snapshot: " +
-                fell_back.error().message);
+                set_aside.error().message);
   }
-  if (is_absent) return fell_back;
+  if (is_absent) return set_aside;
   if (loaded) return {};
   return fail(loaded.error().code, damage + "; 'engram check " + files_.directory() +
                                        "' explains it, 'engram check --repair " +
                                        files_.directory() + "' keeps what can be read");
 }
 
-/// Restores from what was kept until the newest snapshot would be verified. If that is not to be
+/// Makes way for what was kept until the newest snapshot would be verified. If that is not to be
 /// had, everything is as before.
-Status Recovery::fall_back(const std::string& damage) {
+Status Recovery::set_newest_aside(std::vector<std::string>& lines) {
   const std::atomic<bool> cancelled = false;
   files_.set_id(id_);
   ENGRAM_TRY(verify_previous(files_, cancelled));
-  const auto previous = has_previous(files_);
-  if (!previous) return tl::unexpected(previous.error());
-  std::vector<std::string> lines;
   Status moved = cut_snapshot(files_, kSnapshotName, lines);
   if (!moved && moved.error().code != ErrorCode::kNotFound) return moved;
+  return {};
+}
+
+/// What the newest had is given up here: an error is that of the start.
+Status Recovery::restore_previous(bool is_there, const std::string& damage,
+                                  const std::vector<std::string>& lines) {
   [[maybe_unused]] const Status ended = work_.wait_for_all();
   context_.keyspace.clear();
   collections_.emplace(context_);
   recovered_ = {};
   needed_ = 0;
-  if (*previous) ENGRAM_TRY(load(files_.previous_snapshot_path()));
+  if (is_there) ENGRAM_TRY(load(files_.previous_snapshot_path()));
   log_warning(damage + "; the store is restored from " +
-              (*previous ? files_.previous_snapshot_path() + " and " : std::string()) +
+              (is_there ? files_.previous_snapshot_path() + " and " : std::string()) +
               "the journal since, and nothing is lost");
   for (const std::string& line : lines) log_warning(line);
   return {};

@@ -12,6 +12,7 @@
 
 #include "server/durability/snapshot_format.h"
 #include "server/durability/store_files.h"
+#include "server/durability/store_sections.h"
 #include "tests/server/store_server.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/files.h"
@@ -177,6 +178,31 @@ TEST_CASE("server/previous_snapshot: a previous one that is damaged does not sta
     CHECK(client.ask({"GET", "text"}) == "$6\r\nsecond\r\n");
   }
   CHECK(std::filesystem::exists(directory.path() + "/" + kNewest));
+}
+
+/// Its checksums are right, but a server finds less in it than it needs.
+TEST_CASE(
+    "server/previous_snapshot: one that is begun with and cannot be restored ends the start") {
+  Files files = store().files;
+  std::string& previous = files[std::string(kPreviousSnapshotName)];
+  test::SnapshotParts parts = test::parts_of(previous);
+  for (SnapshotEntry& entry : parts.summary.entries) {
+    if (entry.name == kCollectionsSection) entry.name = "others";
+  }
+  previous = test::with_parts(previous, parts);
+  // The newest has lost one index and could be served without it.
+  for (const SnapshotEntry& entry : test::parts_of(files[kNewest]).summary.entries) {
+    if (entry.name == "store.rows" && entry.length <= kSnapshotBlockBytes) {
+      files[kNewest][entry.offset] ^= 1;
+    }
+  }
+  const test::TemporaryDirectory directory;
+  test::write_files(directory.path(), files);
+  for (int life = 0; life < 2; ++life) {
+    const auto server = StoreServer::start(directory.path(), posix_file_system());
+    REQUIRE_FALSE(server.has_value());
+    CHECK(server.error().message.find("has no section 'collections'") != std::string::npos);
+  }
 }
 
 TEST_CASE("server/previous_snapshot: by default it goes when the newest has been verified") {
