@@ -19,10 +19,6 @@
 namespace engram {
 namespace {
 
-std::string count(std::uint64_t number, const std::string& thing) {
-  return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
-}
-
 std::string frames(Lsn first, std::optional<Lsn> last) {
   if (!last) return "frame " + std::to_string(first) + " and what follows";
   if (*last == first) return "frame " + std::to_string(first);
@@ -37,9 +33,9 @@ std::string describe(const SegmentFindings& segment) {
                             std::to_string(end.next) + " should be: it " + end.reason;
   switch (end.kind) {
     case SegmentEnd::Kind::kWhole:
-      return "sound, " + count(segment.bytes, "byte") + ", " + held;
+      return "sound, " + how_many(segment.bytes, "byte") + ", " + held;
     case SegmentEnd::Kind::kTorn:
-      return held + ", then a torn tail of " + count(segment.bytes - end.offset, "byte") + " " +
+      return held + ", then a torn tail of " + how_many(segment.bytes - end.offset, "byte") + " " +
              place + "; a crash leaves such a tail, and a server cuts it off when it starts";
     case SegmentEnd::Kind::kDamaged:
       return held + ", then damage " + place +
@@ -122,10 +118,10 @@ class Examination {
     has_snapshot_ = true;
     replay_from_ = (*snapshot)->replay_from();
     needed_ = contents->counters.journal_reaches;
-    lines_.push_back(std::string(name) + ": sound, " + count((*snapshot)->bytes(), "byte") + ", " +
-                     count(contents->strings, "string") + ", " +
-                     count(contents->collections, "collection") + ", to be replayed from frame " +
-                     std::to_string(replay_from_));
+    lines_.push_back(std::string(name) + ": sound, " + how_many((*snapshot)->bytes(), "byte") +
+                     ", " + how_many(contents->strings, "string") + ", " +
+                     how_many(contents->collections, "collection") +
+                     ", to be replayed from frame " + std::to_string(replay_from_));
     return {};
   }
 

@@ -85,6 +85,10 @@ Status truncate(const StoreFiles& files, const std::string& path, std::uint64_t 
 
 }  // namespace
 
+std::string how_many(std::uint64_t number, const std::string& thing) {
+  return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
+}
+
 Status cut_journal(const StoreFiles& files, const JournalFindings& findings,
                    std::vector<std::string>& lines) {
   const JournalBreak& broken = *findings.broken;

@@ -3,6 +3,7 @@
 // there, on the disk, before it is taken out.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,9 @@
 #include "server/durability/store_files.h"
 
 namespace engram {
+
+/// "1 frame", "2 frames": for what is said of it.
+std::string how_many(std::uint64_t number, const std::string& thing);
 
 /// Ends the journal at the break. Appends what was done to `lines`. Errors: kNoSpace, kIo; it may
 /// be tried again then.

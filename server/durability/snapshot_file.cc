@@ -39,7 +39,7 @@ class SnapshotFile::Reader final : public SectionReader {
   Result<std::span<const std::byte>> section(std::string_view name) override {
     const auto found = snapshot_.find(owner_, name);
     if (!found) return tl::unexpected(found.error());
-    const Entry& entry = **found;
+    const SnapshotEntry& entry = **found;
     const std::size_t bytes = padded(entry.length);
     Section& section = sections_[&entry];
     if (section.bytes == nullptr && bytes > kSnapshotBlockBytes) {
@@ -67,7 +67,7 @@ class SnapshotFile::Reader final : public SectionReader {
   Result<std::unique_ptr<Placement>> place(std::string_view name, std::byte* address) override {
     const auto found = snapshot_.find(owner_, name);
     if (!found) return tl::unexpected(found.error());
-    const Entry& entry = **found;
+    const SnapshotEntry& entry = **found;
     const std::size_t bytes = padded(entry.length);
     if (bytes <= kSnapshotBlockBytes) {
       ENGRAM_TRY(read_block(entry, {address, bytes}));
@@ -91,7 +91,7 @@ class SnapshotFile::Reader final : public SectionReader {
   };
 
   /// All of a section that is one block.
-  Status read_block(const Entry& entry, std::span<std::byte> bytes) const {
+  Status read_block(const SnapshotEntry& entry, std::span<std::byte> bytes) const {
     const SnapshotSource& source = *snapshot_.source_;
     const int error = source.file->try_read(entry.offset, bytes);
     if (error != 0) return outcome_of(source, entry, error);
@@ -101,7 +101,7 @@ class SnapshotFile::Reader final : public SectionReader {
 
   const SnapshotFile& snapshot_;
   const SectionOwner owner_;
-  std::map<const Entry*, Section> sections_;
+  std::map<const SnapshotEntry*, Section> sections_;
 };
 
 Result<std::unique_ptr<SnapshotFile>> SnapshotFile::open(const StoreFiles& files, StoreId& id,
@@ -119,7 +119,7 @@ SnapshotFile::SnapshotFile(SnapshotSource source)
     : source_(std::make_shared<const SnapshotSource>(std::move(source))),
       placed_(entries().size()) {
   for (std::size_t i = 0; i < entries().size(); ++i) {
-    const Entry& entry = entries()[i];
+    const SnapshotEntry& entry = entries()[i];
     places_.emplace(std::pair{entry.owner, std::string_view(entry.name)}, i);
   }
 }
@@ -153,7 +153,7 @@ Status SnapshotFile::read(SectionOwner owner, std::string_view name, std::uint64
                           std::span<std::byte> bytes) const {
   const auto found = find(owner, name);
   if (!found) return tl::unexpected(found.error());
-  const Entry& entry = **found;
+  const SnapshotEntry& entry = **found;
   if (offset > entry.length || bytes.size() > entry.length - offset) {
     return fail(ErrorCode::kDataLoss, path() + " has no such part of section '" + entry.name + "'");
   }
@@ -161,7 +161,7 @@ Status SnapshotFile::read(SectionOwner owner, std::string_view name, std::uint64
 }
 
 /// Where it is placed it is opened as well.
-Status SnapshotFile::verify(const Entry& entry, const std::atomic<bool>& cancelled) const {
+Status SnapshotFile::verify(const SnapshotEntry& entry, const std::atomic<bool>& cancelled) const {
   std::vector<std::weak_ptr<VerifiedPages>> placed;
   {
     const std::lock_guard lock(mutex_);
@@ -177,7 +177,7 @@ Status SnapshotFile::verify(const Entry& entry, const std::atomic<bool>& cancell
   return outcome_of(*source_, entry, outcome);
 }
 
-std::string SnapshotFile::sound_beginning(const Entry& entry) const {
+std::string SnapshotFile::sound_beginning(const SnapshotEntry& entry) const {
   std::uint64_t sound = 0;
   for (std::size_t block = 0; block < entry.checksums.size(); ++block) {
     if (check_block(*source_, entry, block) != 0) break;
@@ -189,7 +189,7 @@ std::string SnapshotFile::sound_beginning(const Entry& entry) const {
   return bytes;
 }
 
-Status SnapshotFile::read_in_pieces(const Entry& entry, const Take& take) const {
+Status SnapshotFile::read_in_pieces(const SnapshotEntry& entry, const Take& take) const {
   constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
   std::vector<std::byte> piece;
   for (std::uint64_t at = 0; at < entry.length; at += piece.size()) {
@@ -200,7 +200,8 @@ Status SnapshotFile::read_in_pieces(const Entry& entry, const Take& take) const 
   return {};
 }
 
-Status SnapshotFile::verify_bytes(const Entry& entry, const std::atomic<bool>& cancelled) const {
+Status SnapshotFile::verify_bytes(const SnapshotEntry& entry,
+                                  const std::atomic<bool>& cancelled) const {
   for (std::size_t block = 0; block < entry.checksums.size() && !cancelled.load(); ++block) {
     ENGRAM_TRY(outcome_of(*source_, entry, check_block(*source_, entry, block)));
   }

@@ -89,8 +89,7 @@ class SnapshotFile {
   /// Of what was read and placed of one owner. The same for every call, and outlives the file.
   [[nodiscard]] std::shared_ptr<const Soundness> soundness_of(SectionOwner owner) const;
 
-  using Entry = SnapshotEntry;
-  [[nodiscard]] const std::vector<Entry>& entries() const noexcept {
+  [[nodiscard]] const std::vector<SnapshotEntry>& entries() const noexcept {
     return source_->summary.entries;
   }
 
@@ -103,22 +102,23 @@ class SnapshotFile {
 
   /// Compares a section's checksums with its bytes, and opens it where it was placed. Ends early
   /// when `cancelled`. Errors: kDataLoss naming file, section and place.
-  [[nodiscard]] Status verify(const Entry& entry, const std::atomic<bool>& cancelled) const;
+  [[nodiscard]] Status verify(const SnapshotEntry& entry, const std::atomic<bool>& cancelled) const;
 
   /// The bytes of a section before its first block that is damaged or cannot be read.
-  [[nodiscard]] std::string sound_beginning(const Entry& entry) const;
+  [[nodiscard]] std::string sound_beginning(const SnapshotEntry& entry) const;
 
   /// Gives `take` all bytes of a section in turn, not verified. Errors: kIo; those of `take`.
   using Take = std::function<Status(std::span<const std::byte>)>;
-  [[nodiscard]] Status read_in_pieces(const Entry& entry, const Take& take) const;
+  [[nodiscard]] Status read_in_pieces(const SnapshotEntry& entry, const Take& take) const;
 
  private:
   class Reader;
 
   explicit SnapshotFile(SnapshotSource source);
 
-  [[nodiscard]] Result<const Entry*> find(SectionOwner owner, std::string_view name) const;
-  [[nodiscard]] Status verify_bytes(const Entry& entry, const std::atomic<bool>& cancelled) const;
+  [[nodiscard]] Result<const SnapshotEntry*> find(SectionOwner owner, std::string_view name) const;
+  [[nodiscard]] Status verify_bytes(const SnapshotEntry& entry,
+                                    const std::atomic<bool>& cancelled) const;
   [[nodiscard]] std::shared_ptr<Soundness> soundness(SectionOwner owner) const;
 
   const std::shared_ptr<const SnapshotSource> source_;

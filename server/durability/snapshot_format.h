@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/aligned_buffer.h"
 #include "core/result.h"
 #include "server/durability/file_system.h"
 #include "server/durability/store_files.h"
@@ -37,7 +38,7 @@ struct SnapshotEntry {
 
 /// Rounded up to whole pages.
 constexpr std::uint64_t padded(std::uint64_t bytes) noexcept {
-  return (bytes + kSnapshotPageBytes - 1) / kSnapshotPageBytes * kSnapshotPageBytes;
+  return round_up(bytes, kSnapshotPageBytes);
 }
 
 /// The checksums of a section whose bytes come in pieces.

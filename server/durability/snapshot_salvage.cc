@@ -23,10 +23,6 @@ const std::atomic<bool> kGoOn = false;
 /// As CollectionSave names it: a slot and a key for each vector.
 constexpr std::string_view kKeys = "keys";
 
-std::string how_many(std::uint64_t number, const std::string& thing) {
-  return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
-}
-
 class Salvage {
  public:
   Salvage(const SnapshotFile& from, SnapshotWriter& to, std::vector<std::string>& lines)

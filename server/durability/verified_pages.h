@@ -35,8 +35,6 @@ class VerifiedPages {
                                                       std::byte* address,
                                                       std::shared_ptr<Soundness> soundness);
 
-  const SnapshotEntry& entry() const noexcept { return entry_; }
-
   /// Verifies and opens all that is closed. Returns 0, or the first outcome of check_block() that
   /// is not; ends early when `cancelled`, or detached.
   int open_all(const std::atomic<bool>& cancelled);

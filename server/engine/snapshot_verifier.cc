@@ -15,7 +15,7 @@ SnapshotVerifier::SnapshotVerifier(
       thread_([this, &loop, damaged = std::move(damaged), done = std::move(done)] {
         name_this_thread("verifier");
         prefer_background();
-        for (const SnapshotFile::Entry& entry : snapshot_->entries()) {
+        for (const SnapshotEntry& entry : snapshot_->entries()) {
           if (cancelled_.load()) return;
           const Status status = snapshot_->verify(entry, cancelled_);
           if (status) continue;
