@@ -33,11 +33,11 @@ KeepPrevious keep_previous(std::string_view name) noexcept {
   return name == "yes" ? KeepPrevious::kAlways : KeepPrevious::kUntilVerified;
 }
 
-bool link_newest_as_previous(const StoreFiles& files) {
+Status link_newest_as_previous(const StoreFiles& files) {
   FileSystem& disk = files.disk();
-  return disk.remove(files.previous_snapshot_path()) &&
-         disk.link(files.snapshot_path(), files.previous_snapshot_path()) &&
-         disk.sync_directory(files.directory());
+  ENGRAM_TRY(disk.remove(files.previous_snapshot_path()));
+  ENGRAM_TRY(disk.link(files.snapshot_path(), files.previous_snapshot_path()));
+  return disk.sync_directory(files.directory());
 }
 
 Result<bool> has_previous(const StoreFiles& files) {

@@ -22,9 +22,10 @@ enum class KeepPrevious : std::uint8_t {
 /// "no", "until-verified" or "yes", as the parameter keep-previous-snapshot has it.
 KeepPrevious keep_previous(std::string_view name) noexcept;
 
-/// Gives the newest snapshot the name of the previous one as well, in whose place it comes. False
-/// if there is none, or the file system cannot do that; there is no previous one then.
-bool link_newest_as_previous(const StoreFiles& files);
+/// Gives the newest snapshot the name of the previous one as well, in whose place it comes. Errors:
+/// kUnsupported where files have one name; kNotFound, kNoSpace, kIo. There may be no previous one
+/// then.
+Status link_newest_as_previous(const StoreFiles& files);
 
 /// Whether the previous snapshot is there. Errors: kIo.
 Result<bool> has_previous(const StoreFiles& files);

@@ -97,10 +97,16 @@ void Persistence::verify(std::unique_ptr<SnapshotFile> snapshot, bool is_newest)
   verifier_ = std::make_unique<SnapshotVerifier>(
       std::move(snapshot), environment_.loop,
       [this](SectionOwner owner, const std::string& reason) { mark_damaged(owner, reason); },
-      [this, is_newest] {
-        if (verification_ == Verification::kRunning) verification_ = Verification::kVerified;
+      [this, is_newest](const Status& ended) {
         verifier_.reset();
-        if (is_newest) generations_.verified_loaded(verification_ == Verification::kVerified);
+        if (!ended) {
+          // Nothing is known to be damaged. What is kept for that case stays.
+          log_warning("the snapshot is not verified: " + ended.error().message);
+          verification_ = Verification::kNone;
+        } else {
+          if (verification_ == Verification::kRunning) verification_ = Verification::kVerified;
+          if (is_newest) generations_.verified_loaded(verification_ == Verification::kVerified);
+        }
         if (saving_ && job_ == nullptr && may_start_save()) start_save();
       });
 }
@@ -111,8 +117,8 @@ void Persistence::end_check(const Status& checked) {
     verification_ = checked ? Verification::kVerified : Verification::kFailed;
   }
   if (checked) {
-    const bool keeps = generations_.policy() == KeepPrevious::kAlways;
-    kept_bytes_ = keeps ? rotated_bytes_ - std::min(rotated_bytes_, kept_before_) : 0;
+    kept_bytes_ =
+        generations_.keeps_previous() ? rotated_bytes_ - std::min(rotated_bytes_, kept_before_) : 0;
   } else if (last_save_status_ && last_save_duration_ms_ >= 0) {
     last_save_status_ = checked;
     last_save_lsn_ = 0;

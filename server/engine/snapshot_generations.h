@@ -9,7 +9,7 @@
 
 #include <atomic>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -46,16 +46,20 @@ class SnapshotGenerations {
   [[nodiscard]] bool wants_previous() const noexcept {
     return policy_ != KeepPrevious::kNo && newest_is_sound_;
   }
-  /// A snapshot was published; `linked`: the one before has become the previous one.
-  void published(Lsn replay_from, bool linked);
+  /// A snapshot was published. `linked`: whether the one before has become the previous one; unset
+  /// if it was not to. Where that failed the newest alone is kept, once it has been read back.
+  void published(Lsn replay_from, const std::optional<Status>& linked);
+
+  /// Whether the previous one and the journal since stay beside a newest one that is sound.
+  [[nodiscard]] bool keeps_previous() const noexcept { return keeps_previous_; }
 
   /// Files are being read or removed: no snapshot may begin.
-  [[nodiscard]] bool is_busy() const noexcept { return thread_.joinable(); }
+  [[nodiscard]] bool is_busy() const noexcept { return is_busy_; }
 
  private:
-  void run(std::function<Status()> work, std::function<void(const Status&)> done);
+  void run(std::function<Status()> work, const std::function<void(const Status&)>& done);
   void check();
-  void release(const Status& removed);
+  void drop_previous();
   void set_newest_aside();
 
   const StoreFiles& files_;
@@ -63,6 +67,8 @@ class SnapshotGenerations {
   KeepPrevious policy_;
   const Hooks hooks_;
   bool newest_is_sound_ = false;
+  bool keeps_previous_ = false;
+  bool is_busy_ = false;
   Lsn newest_from_ = 1;    // the journal is replayed from here on
   Lsn previous_from_ = 1;  // as far as is known
   std::atomic<bool> cancelled_ = false;

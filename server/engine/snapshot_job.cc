@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/snapshot_job.h"
 
+#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -171,10 +172,11 @@ SnapshotJob::Outcome SnapshotJob::write_to(const StoreFiles& files) {
     status = copy_journal(context_.files, context_.replay_from, journal_reaches_, files);
   }
   if (!status) return {.status = std::move(status)};
-  const bool linked = context_.links_newest && link_newest_as_previous(context_.files);
+  std::optional<Status> linked;
+  if (context_.links_newest) linked = link_newest_as_previous(context_.files);
   const auto bytes = (*writer)->publish(context_.replay_from, begun_ms_);
   if (!bytes) return {.status = tl::unexpected(bytes.error())};
-  return {.status = {}, .bytes = *bytes, .linked = linked};
+  return {.status = {}, .bytes = *bytes, .linked = std::move(linked)};
 }
 
 /// The loop copies a portion, this thread writes it.

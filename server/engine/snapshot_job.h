@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -28,8 +29,8 @@ class SnapshotJob {
  public:
   struct Outcome {
     Status status = {};
-    std::uint64_t bytes = 0;  ///< of the file
-    bool linked = false;      ///< the one before is the previous one now
+    std::uint64_t bytes = 0;                      ///< of the file
+    std::optional<Status> linked = std::nullopt;  ///< the one before as the previous one, if asked
   };
 
   /// Has everything recorded so far synced, then calls `done` on the loop with the LSN of the

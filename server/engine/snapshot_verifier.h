@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "core/result.h"
 #include "server/durability/snapshot_file.h"
 #include "server/runtime/loop_tasks.h"
 
@@ -20,10 +21,11 @@ namespace engram {
 /// Threads: the event loop's only.
 class SnapshotVerifier {
  public:
-  /// `damaged` is called on the loop for each section that is, `done` after the last.
+  /// `damaged` is called on the loop for each section that is, `done` after the last: with
+  /// kResourceExhausted, and nothing verified, where the system allows no thread.
   SnapshotVerifier(std::unique_ptr<SnapshotFile> snapshot, LoopTasks& loop,
                    std::function<void(SectionOwner owner, const std::string& reason)> damaged,
-                   std::function<void()> done);
+                   const std::function<void(const Status&)>& done);
   ~SnapshotVerifier();
   SnapshotVerifier(const SnapshotVerifier&) = delete;
   SnapshotVerifier& operator=(const SnapshotVerifier&) = delete;

@@ -5,17 +5,23 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "server/durability/snapshot_file.h"
 #include "server/durability/snapshot_format.h"
 #include "server/durability/store_files.h"
 #include "server/durability/store_sections.h"
+#include "server/engine/snapshot_generations.h"
+#include "server/engine/snapshot_verifier.h"
+#include "server/runtime/loop_tasks.h"
 #include "tests/server/store_server.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/files.h"
+#include "tests/support/no_more_threads.h"
 #include "tests/support/seed.h"
 #include "tests/support/snapshot_text.h"
 #include "tests/support/temporary_directory.h"
@@ -223,6 +229,102 @@ TEST_CASE("server/previous_snapshot: by default it goes when the newest has been
     test::await_one_generation(directory.path());
   }
   check_is_whole(directory.path());
+}
+
+/// Every operation of a snapshot in turn, the removal of the one before among them.
+TEST_CASE("server/previous_snapshot: a failure sets no sound snapshot aside") {
+  int saved = 0;
+  for (std::uint64_t operation = 1; operation <= 20; ++operation) {
+    CAPTURE(operation);
+    const test::TemporaryDirectory directory;
+    test::FaultyFileSystem disk;
+    const auto server = std::move(*StoreServer::start(directory.path(), disk));
+    RespClient client = server->connect();
+    REQUIRE(client.ask({"VNEW", "i", "4", "METRIC", "l2", "PRIMITIVE", "flat"}) == "+OK\r\n");
+    put(client, "i", 0, 10);
+    REQUIRE(client.ask({"VSAVE"}) == "+OK\r\n");
+    test::await_one_generation(directory.path());
+    disk.fail_at(disk.operations() + operation, ErrorCode::kIo);
+    if (client.ask({"VSAVE"}) != "+OK\r\n") continue;
+    ++saved;
+    CHECK(test::await_info(client, "persistence", "snapshot_verification:verified"));
+    CHECK(std::filesystem::exists(directory.path() + "/" + kNewest));
+    CHECK_FALSE(std::filesystem::exists(directory.path() + "/" + kNewest + ".cut"));
+  }
+  CHECK(saved >= 4);
+}
+
+TEST_CASE(
+    "server/previous_snapshot: where files have one name the journal does not grow for ever") {
+  const test::TemporaryDirectory directory;
+  test::FaultyFileSystem disk;
+  disk.refuse_links();
+  const auto server = std::move(*StoreServer::start(directory.path(), disk));
+  RespClient client = server->connect();
+  fill(client);
+  REQUIRE(test::await_info(client, "persistence", "snapshot_verification:verified"));
+  test::await_one_generation(directory.path());
+  const auto names = posix_file_system().list(directory.path());
+  CHECK(std::count_if(names->begin(), names->end(), segment_lsn) == 1);
+}
+
+/// The loop of a server, turned by hand.
+void turn_until(LoopTasks& loop, const bool& done) {
+  while (!done) loop.run();
+}
+
+TEST_CASE("server/previous_snapshot: where no thread is to be had a snapshot is not read back") {
+  const test::TemporaryDirectory directory;
+  test::write_files(directory.path(), store().files);
+  const auto files = std::move(*StoreFiles::open(posix_file_system(), directory.path()));
+  LoopTasks loop([] {});
+  bool has_ended = false;
+  Status ended;
+  Lsn dropped_before = 0;
+  SnapshotGenerations generations(*files, loop, KeepPrevious::kUntilVerified,
+                                  {.drop_journal_before = [&](Lsn lsn) { dropped_before = lsn; },
+                                   .checked =
+                                       [&](const Status& checked) {
+                                         has_ended = true;
+                                         ended = checked;
+                                       }});
+  {
+    const test::NoMoreThreads none;
+    generations.published(7, std::nullopt);
+    CHECK(generations.is_busy());
+    turn_until(loop, has_ended);
+  }
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == ErrorCode::kResourceExhausted);
+  CHECK_FALSE(generations.is_busy());
+  CHECK_FALSE(generations.wants_previous());  // of what nobody has read
+  CHECK(dropped_before == 0);
+  has_ended = false;
+  generations.published(8, std::nullopt);
+  turn_until(loop, has_ended);
+  CHECK(ended.has_value());
+  CHECK(dropped_before == 8);
+}
+
+TEST_CASE("server/previous_snapshot: where no thread is to be had a start verifies nothing") {
+  const test::TemporaryDirectory directory;
+  test::write_files(directory.path(), store().files);
+  const auto files = std::move(*StoreFiles::open(posix_file_system(), directory.path()));
+  StoreId id = {};
+  LoopTasks loop([] {});
+  bool has_ended = false;
+  Status ended;
+  const test::NoMoreThreads none;
+  const SnapshotVerifier verifier(
+      std::move(*SnapshotFile::open(*files, id)), loop,
+      [](SectionOwner, const std::string&) { FAIL("nothing is damaged"); },
+      [&](const Status& status) {
+        has_ended = true;
+        ended = status;
+      });
+  turn_until(loop, has_ended);
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == ErrorCode::kResourceExhausted);
 }
 
 TEST_CASE(

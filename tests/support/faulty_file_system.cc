@@ -123,6 +123,11 @@ void FaultyFileSystem::fail_syncs(bool fail) {
   fail_syncs_ = fail;
 }
 
+void FaultyFileSystem::refuse_links() {
+  const std::lock_guard lock(mutex_);
+  refuses_links_ = true;
+}
+
 void FaultyFileSystem::hold_syncs() {
   const std::lock_guard lock(mutex_);
   hold_syncs_ = true;
@@ -269,6 +274,7 @@ Status FaultyFileSystem::link(const std::string& from, const std::string& to) {
   ENGRAM_TRY(begin());
   if (const auto fault = take_fault()) return injected(*fault);
   if (stopped_ && stop_rng_() % 2 == 0) return injected({});
+  if (refuses_links_) return FileSystem::link(from, to);
   const NodePtr node = node_of(from);
   forget_name(to);
   ENGRAM_TRY(real_.link(from, to));
@@ -407,6 +413,7 @@ void FaultyFileSystem::forgive() {
   stopped_ = false;
   space_.reset();
   fail_syncs_ = false;
+  refuses_links_ = false;
 }
 
 }  // namespace engram::test

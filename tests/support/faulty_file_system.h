@@ -47,6 +47,9 @@ class FaultyFileSystem final : public FileSystem {
 
   void fail_syncs(bool fail);
 
+  /// Files have one name, as on some file systems.
+  void refuse_links();
+
   /// Syncs do not return before they are released.
   void hold_syncs();
   void release_syncs();
@@ -128,6 +131,7 @@ class FaultyFileSystem final : public FileSystem {
   bool stopped_ = false;
   std::optional<std::uint64_t> space_;
   bool fail_syncs_ = false;
+  bool refuses_links_ = false;
   bool hold_syncs_ = false;
   std::uint64_t held_ = 0;
   std::uint64_t operations_ = 0;
