@@ -3,6 +3,7 @@
 
 #include <iterator>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "core/assert.h"
@@ -111,9 +112,13 @@ void WorkerPool::work(std::size_t number) {
   }
 }
 
+/// Where the system allows no more threads, those that there are have to do.
 void WorkerPool::add_reserve() {
   const std::size_t number = reserves_.size();
-  reserves_.emplace_back([this, number] { stand_by(number); });
+  try {
+    reserves_.emplace_back([this, number] { stand_by(number); });
+  } catch (const std::system_error&) {
+  }
 }
 
 /// One reserve watches; before it works, another takes over, or is made.

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/support/no_more_threads.h"
+
 namespace engram::worker_pool_test {
 namespace {
 
@@ -197,6 +199,26 @@ TEST_CASE(
     signal.wait();
     pool.poll_completions();
   }
+}
+
+TEST_CASE("runtime/worker_pool: where no thread is to be had the reserves that there are go on") {
+  std::atomic<bool> may_end = false;
+  Tally tally;
+  Tally long_tally;
+  Signal signal;
+  WorkerPool pool(1, [&] { signal.notify(); });
+  const test::NoMoreThreads none;
+  pool.submit(std::make_unique<CountedJob>(long_tally, [&] { may_end.wait(false); }));
+  for (int i = 1; i <= 3; ++i) {
+    pool.submit(std::make_unique<CountedJob>(tally));
+    while (tally.done < i) {
+      signal.wait();
+      pool.poll_completions();
+    }
+  }
+  CHECK(long_tally.run == 0);
+  may_end = true;
+  may_end.notify_all();
 }
 
 TEST_CASE(
