@@ -140,7 +140,9 @@ void VerifiedPages::detach() {
 }
 
 /// Another thread may have opened or condemned the block meanwhile: then the load is tried again.
+/// While that thread has yet to put zeros there, it comes back.
 void VerifiedPages::touch(std::uintptr_t address, bool is_lost) noexcept {
+  if (outcome_.load() != 0) return;
   const std::size_t block = (address - begin_) / entry_.block_bytes;
   if (is_lost) {
     const int outcome = check_block(*source_, entry_, block);
@@ -195,8 +197,9 @@ bool VerifiedPages::open(Blocks blocks) noexcept {
 
 /// All of the section: damage seldom comes alone, and the collection is lost either way.
 void VerifiedPages::condemn(int outcome) noexcept {
+  int none = 0;
+  if (!outcome_.compare_exchange_strong(none, outcome)) return;  // by another thread
   soundness_->condemn(entry_, outcome);
-  outcome_.store(outcome);
   void* const zeros = ::mmap(reinterpret_cast<void*>(begin_), bytes_, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
   if (zeros == MAP_FAILED) std::abort();

@@ -187,6 +187,32 @@ TEST_CASE("durability/verified_pages: threads touch a section while it is verifi
   CHECK(placed.soundness->holds());
 }
 
+TEST_CASE("durability/verified_pages: threads that meet damage at once all find zeros") {
+  const Store store;
+  for (const std::size_t block : {3U, 9U, 21U, 33U}) {
+    store.damage(1, block * kSnapshotBlockBytes + 5);
+  }
+  for (int round = 0; round < 20; ++round) {
+    const auto snapshot = store.open();
+    const Placed placed(*snapshot, 1);
+    std::vector<std::thread> threads;
+    std::atomic<int> wrong = 0;
+    for (const std::size_t block : {3U, 9U, 21U, 33U}) {
+      threads.emplace_back([&, block] {
+        const std::size_t at = block * kSnapshotBlockBytes + 5;
+        if (placed[at] != 0 || placed.soundness->holds()) ++wrong;
+        // What is written there from now on stays.
+        placed.memory.data()[at] = std::byte{'w'};
+        std::this_thread::yield();
+        if (placed[at] != 'w') ++wrong;
+      });
+    }
+    CHECK_FALSE(snapshot->verify(snapshot->entries()[0], kNotCancelled).has_value());
+    for (std::thread& thread : threads) thread.join();
+    CHECK(wrong == 0);
+  }
+}
+
 TEST_CASE("durability/verified_pages: memory may be given up while it is verified") {
   const Store store;
   for (int i = 0; i < 50; ++i) {
