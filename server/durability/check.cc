@@ -130,7 +130,7 @@ class Examination {
     const auto is_there = has_previous(files_);
     if (!is_there) return tl::unexpected(is_there.error());
     if (*is_there && has_snapshot_) {
-      lines_.emplace_back("snapshot.previous: kept until the newest has been verified");
+      lines_.emplace_back("snapshot.previous: kept in case the newest is damaged");
       return {};
     }
     if (*is_there && !foreign_) {
@@ -140,16 +140,17 @@ class Examination {
       stands_in_ = stands_in.has_value();
       lines_.push_back(stands_in_ ? "snapshot.previous stands in: nothing is lost"
                                   : "snapshot.previous: " + stands_in.error().message);
-      if (!stands_in_ && !snapshot_damaged_) snapshot_damaged_ = true;
+      snapshot_damaged_ = snapshot_damaged_ || !stands_in_;
     }
     return {};
   }
 
   /// What of it may be read, and where the journal is needed from, is known if its table is sound.
-  /// A journal that has everything is better.
+  /// A journal that has everything is better; one that could not be written for a while has not.
   void look_past_damage() {
-    const auto segments = files_.segments();
-    if (segments && !segments->empty() && segments->front() == 1) return;
+    const std::atomic<bool> cancelled = false;
+    const auto has_another = has_previous(files_);  // looked at later
+    if (has_another && !*has_another && verify_previous(files_, cancelled)) return;
     auto opened = open_damaged(files_, id_);
     if (!opened) return;
     damaged_snapshot_ = std::move(*opened);

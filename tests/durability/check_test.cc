@@ -373,7 +373,7 @@ TEST_CASE("durability/check: the previous snapshot stands in for a damaged one")
   REQUIRE(link_newest_as_previous(*store.files));
   REQUIRE(store.disk.remove(store.segment(1)));
   write_collections(*store.files, 7);
-  CHECK(says(store.check(), "snapshot.previous: kept until the newest has been verified"));
+  CHECK(says(store.check(), "snapshot.previous: kept in case the newest is damaged"));
   store.damage(path, 3 * 4096);
   CHECK(says(store.look(), "snapshot.previous stands in: nothing is lost"));
   SUBCASE("if it is sound") {
@@ -390,6 +390,25 @@ TEST_CASE("durability/check: the previous snapshot stands in for a damaged one")
     CHECK(std::filesystem::exists(path));
   }
   CHECK(std::filesystem::exists(path + ".cut"));
+}
+
+/// As after a time in which the journal could not be written.
+TEST_CASE("durability/check: a journal with a gap is no reason to give a damaged snapshot up") {
+  SmallStore store;
+  store.open(12);
+  store.set("key12");
+  store.await_answers();
+  REQUIRE(store.journal->close());
+  store.journal.reset();
+  write_collections(*store.files, 12);
+  CHECK_FALSE(store.check().damaged);
+  store.damage(store.files->snapshot_path(), 3 * 4096);
+  CHECK(store.look().damaged);
+  const CheckReport repaired = store.look(true);
+  CAPTURE(joined(repaired));
+  CHECK_FALSE(repaired.damaged);
+  CHECK(says(repaired, "lost is index 'index1' with 10 vectors"));
+  CHECK(replay(*store.files, 12)->frames == std::vector<std::string>{"key12"});
 }
 
 TEST_CASE("durability/check: a snapshot whose journal is gone gets an empty one") {
