@@ -44,6 +44,12 @@ constexpr std::string_view kProtectedModeError =
     "configuration file, or with the option '--protected-mode no', once nobody else can reach the "
     "server.\r\n";
 
+/// Takes the locks of the allocator for milliseconds.
+class MemoryReturn final : public Job {
+ public:
+  void run(Scratch&) noexcept override { return_free_memory(); }
+};
+
 Status enter_directory(ServerConfig& config) {
   if (config.dir.empty()) return {};
   const auto path = directory_path(config.dir);
@@ -322,7 +328,9 @@ void Server::release_idle_buffers() {
       some_have_buffers_ = true;
     }
   }
-  if (released >= kWorthReturning) return_free_memory();
+  if (released >= kWorthReturning) {
+    store_->workers().submit_detached(std::make_unique<MemoryReturn>());
+  }
 }
 
 void Server::accept_from(int listener) {
