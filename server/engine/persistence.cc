@@ -135,12 +135,17 @@ void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
     log_error(reason);
     store_damage_ = reason;
   }
+  bool is_named = owner == kStoreOwner;
   for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
+    if (collection->id() != owner) continue;
+    is_named = true;
     // In quarantine, or met by somebody before, it has said already why.
-    if (collection->id() != owner || !collection->damage(name).empty()) continue;
+    if (!collection->damage(name).empty()) continue;
     collection->set_damage(index_label(name) + ": " + reason);
     log_error(collection->damage(name));
   }
+  // Sections that several share were copied, and verified, when these were loaded.
+  if (!is_named) log_error(reason + "; no index that is served is affected");
 }
 
 /// Fails while there is damage that a snapshot would make look sound. What was dropped does no harm

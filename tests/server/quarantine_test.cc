@@ -12,6 +12,7 @@
 
 #include "server/durability/check.h"
 #include "server/durability/journal.h"
+#include "server/durability/packed_collections.h"
 #include "server/durability/snapshot_format.h"
 #include "server/durability/store_sections.h"
 #include "server/runtime/process.h"
@@ -237,10 +238,11 @@ TEST_CASE("server/quarantine: a repair takes the damaged collection out, and say
   }
 }
 
-TEST_CASE("server/quarantine: a repair takes one of many small collections out") {
-  constexpr int kIndexes = 300;  // enough to share sections
+constexpr int kIndexes = 300;  // enough to share sections
+
+/// A store of small collections of one vector each; that of the 78th is `marked`.
+Files small_collections(const std::string& marked) {
   const test::TemporaryDirectory directory;
-  const std::string marked = packed_vector(777);
   {
     const auto server = std::move(*StoreServer::start(directory.path(), posix_file_system()));
     RespClient client = server->connect();
@@ -252,11 +254,36 @@ TEST_CASE("server/quarantine: a repair takes one of many small collections out")
     REQUIRE(client.ask({"VSAVE"}) == "+OK\r\n");
     test::await_one_generation(directory.path());
   }
-  Files files = test::read_files(directory.path());
+  return test::read_files(directory.path());
+}
+
+TEST_CASE("server/quarantine: damage behind what small collections share is told and costs none") {
+  const std::string marked = packed_vector(777);
+  Files files = small_collections(marked);
+  std::string& snapshot = files.at(std::string(kSnapshotName));
+  for (const SnapshotEntry& entry : test::parts_of(snapshot).summary.entries) {
+    if (entry.owner != kPackOwner) continue;
+    REQUIRE(padded(entry.length) > entry.length);
+    snapshot[entry.offset + entry.length] ^= 1;
+  }
+  const test::TemporaryDirectory directory;
+  test::write_files(directory.path(), files);
+  Life life(directory);
+  REQUIRE(test::await_info(life.client, "persistence", "snapshot_verification:failed"));
+  CHECK(life.client.ask({"INFO", "persistence"}).find("damaged_indexes") == std::string::npos);
+  CHECK(life.client.ask({"VGET", "k77", "item"}).find(marked) != std::string::npos);
+  CHECK(life.client.ask({"VSAVE"}) == "+OK\r\n");
+  CHECK(test::await_info(life.client, "persistence", "snapshot_verification:verified"));
+}
+
+TEST_CASE("server/quarantine: a repair takes one of many small collections out") {
+  const std::string marked = packed_vector(777);
+  Files files = small_collections(marked);
   std::string& snapshot = files.at(std::string(kSnapshotName));
   const std::size_t place = snapshot.find(marked);
   REQUIRE(place != snapshot.npos);
   snapshot[place] ^= 1;
+  const test::TemporaryDirectory directory;
   test::write_files(directory.path(), files);
   const auto report = check_store(posix_file_system(), directory.path(), true);
   REQUIRE(report.has_value());
