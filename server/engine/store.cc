@@ -2,6 +2,8 @@
 #include "server/engine/store.h"
 
 #include <algorithm>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -43,7 +45,13 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options, StoreLoop& loop
   if (options.workers == 0) {
     options.workers = std::max(1U, std::thread::hardware_concurrency());
   }
-  std::unique_ptr<Store> store(new Store(std::move(options), loop));
+  std::unique_ptr<Store> store;
+  try {
+    store.reset(new Store(std::move(options), loop));
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::kResourceExhausted,
+                std::string("cannot start the threads of the workers: ") + error.what());
+  }
   if (!store->options_.directory.empty()) ENGRAM_TRY(store->restore(loop, disk));
   return store;
 }

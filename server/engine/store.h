@@ -52,7 +52,7 @@ class StoreLoop {
 class Store {
  public:
   /// Restores the data from `disk`, which outlives it. Errors: kInvalidArgument for an unknown
-  /// kernel; those of Persistence::open.
+  /// kernel, kResourceExhausted where the system allows no threads; those of Persistence::open.
   static Result<std::unique_ptr<Store>> open(StoreOptions options, StoreLoop& loop,
                                              FileSystem& disk = posix_file_system());
   ~Store();

@@ -15,8 +15,13 @@ WorkerPool::WorkerPool(std::size_t threads, std::function<void()> wake_owner)
     : wake_owner_(std::move(wake_owner)), spins_(threads < std::thread::hardware_concurrency()) {
   ENGRAM_ASSERT(threads >= 1);
   threads_.reserve(threads);
-  for (std::size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this, i] { work(i); });
+  try {
+    for (std::size_t i = 0; i < threads; ++i) {
+      threads_.emplace_back([this, i] { work(i); });
+    }
+  } catch (const std::system_error&) {
+    stop();
+    throw;
   }
   const std::lock_guard lock(queue_mutex_);
   add_reserve();

@@ -54,7 +54,7 @@ class WorkerPool {
  public:
   /// Starts `threads` (>= 1) workers. `wake_owner` is called from workers when completions arrive
   /// after there were none, while the owner naps when the jobs run out; it must be thread-safe and
-  /// must not block.
+  /// must not block. Throws std::system_error where the system allows no more threads.
   WorkerPool(std::size_t threads, std::function<void()> wake_owner);
 
   /// Waits for the jobs that are running; those that have not started are destroyed unrun.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/server/store_server.h"
+#include "tests/support/no_more_threads.h"
 #include "tests/support/temporary_directory.h"
 
 namespace engram::test::embedded_store_test {
@@ -55,6 +56,20 @@ TEST_CASE("hosts/embedded: a server opens the directory after a process, and the
   }
   const auto store = open(folder.path());
   CHECK(store->search("notes", Vector{1, 2, 3, 4}, 5).value().size() == 2);
+}
+
+TEST_CASE("hosts/embedded: where no thread is to be had opening is an error, not the end") {
+  const TemporaryDirectory folder;
+  {
+    const NoMoreThreads none;
+    const auto store = EmbeddedStore::open({.store = {.directory = folder.path()}});
+    REQUIRE_FALSE(store);
+    CHECK(store.error().code == ErrorCode::kResourceExhausted);
+    const auto server = StoreServer::start(folder.path(), posix_file_system());
+    REQUIRE_FALSE(server);
+    CHECK(server.error().code == ErrorCode::kResourceExhausted);
+  }
+  CHECK(open(folder.path())->close());
 }
 
 TEST_CASE("hosts/embedded: a copy of a store goes its own way") {

@@ -5,6 +5,7 @@
 #include <future>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "server/runtime/process.h"
@@ -63,9 +64,14 @@ Result<std::unique_ptr<StoreThread>> StoreThread::start(const StoreOptions& opti
   std::unique_ptr<StoreThread> started(new StoreThread());
   started->snapshots_ = snapshots;
   std::promise<Status> opened;
-  started->thread_ = std::thread([&options, &opened, thread = started.get()] {
-    thread->run(options, [&opened](Status status) { opened.set_value(std::move(status)); });
-  });
+  try {
+    started->thread_ = std::thread([&options, &opened, thread = started.get()] {
+      thread->run(options, [&opened](Status status) { opened.set_value(std::move(status)); });
+    });
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::kResourceExhausted,
+                std::string("cannot start the thread of the store: ") + error.what());
+  }
   ENGRAM_TRY(opened.get_future().get());
   return started;
 }
