@@ -247,7 +247,16 @@ Status Persistence::save(std::function<void(const Status&)> done, std::string di
 }
 
 void Persistence::save_in_turn(std::function<void(const Status&)> done) {
-  if (saving_) return waiting_for_turn_.push_back(std::move(done));
+  waiting_for_turn_.push_back(std::move(done));
+  save_for_waiting();
+}
+
+/// One snapshot does for all who wait before it begins.
+void Persistence::save_for_waiting() {
+  if (saving_ || waiting_for_turn_.empty()) return;
+  const auto done = [waiting = std::exchange(waiting_for_turn_, {})](const Status& saved) {
+    for (const auto& waits : waiting) waits(saved);
+  };
   if (const Status started = save(done); !started) done(started);
 }
 
@@ -300,7 +309,7 @@ void Persistence::end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from)
     log_error("no copy of the store: " + outcome.status.error().message);
   }
   for (const auto& done : std::exchange(waiting_for_save_, {})) done(outcome.status);
-  for (auto& done : std::exchange(waiting_for_turn_, {})) save_in_turn(std::move(done));
+  save_for_waiting();
 }
 
 void Persistence::end_own_save(const SnapshotJob::Outcome& outcome, Lsn replay_from) {

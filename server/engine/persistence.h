@@ -158,6 +158,7 @@ class Persistence final : public ChangeSink {
   void sync(Lsn first, std::optional<std::uint64_t> standstill,
             std::function<void(const Result<Lsn>&)> done);
   void log_health();
+  void save_for_waiting();
   void start_save();
   void rotate_and_save();
   void end_save(const SnapshotJob::Outcome& outcome, Lsn replay_from);

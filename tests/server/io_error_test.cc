@@ -244,6 +244,29 @@ TEST_CASE("server/io_error: SHUTDOWN SAVE amid a snapshot waits for it, takes it
   CHECK(client.ask({"GET", "text"}) == "$3\r\none\r\n");
 }
 
+TEST_CASE("server/io_error: all who wait for the next snapshot are answered when it fails") {
+  const TemporaryDirectory directory;
+  FaultyFileSystem disk;
+  const auto server = std::move(*StoreServer::start(directory.path(), disk));
+  RespClient client = server->connect();
+  fill(client);
+  hang_in_snapshot(client, disk);
+  std::vector<RespClient> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(server->connect());
+    waiting.back().send(test::request({"SHUTDOWN", "SAVE"}));
+  }
+  CHECK(client.ask({"GET", "text"}) == "$3\r\none\r\n");
+  disk.set_space(0);
+  disk.release_syncs();
+  for (RespClient& waits : waiting) {
+    CHECK(waits.reply() == "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+  }
+  disk.set_space(std::nullopt);
+  waiting.front().send(test::request({"SHUTDOWN", "SAVE"}));
+  CHECK(waiting.front().rest() == "");
+}
+
 TEST_CASE("server/io_error: an end that is asked for amid a snapshot does not wait for it") {
   const TemporaryDirectory directory;
   FaultyFileSystem disk;
