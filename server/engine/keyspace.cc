@@ -199,27 +199,28 @@ void Keyspace::set(std::string_view key, Value&& value, bool keep_ttl, StringFor
   record_value(*entry);
 }
 
-/// The string at `key`, which is about to be changed in its place.
-std::string& Keyspace::change_text(std::string_view key) {
+/// The string at `key`, which is about to be changed in its place. `new_form`: of one that is not
+/// there yet.
+std::string& Keyspace::change_text(std::string_view key, StringForm new_form) {
   Entry* entry = live_entry(key);
   const bool is_new = entry == nullptr;
   if (is_new) entry = &add(key, std::string());
   auto* const text = std::get_if<std::string>(&entry->value);
   ENGRAM_ASSERT(text != nullptr);
-  entry->form = is_new ? StringForm::kGiven : StringForm::kChanged;
+  entry->form = is_new ? new_form : StringForm::kChanged;
   entry->touched_seconds = now_seconds_;
   return *text;
 }
 
 std::size_t Keyspace::append(std::string_view key, std::string_view suffix) {
-  std::string& text = change_text(key);
+  std::string& text = change_text(key, StringForm::kGiven);
   count_change(key);
   if (sink_ != nullptr) sink_->record(AppendString{key, text.size(), suffix});
   return text.append(suffix).size();
 }
 
 void Keyspace::put_suffix(std::string_view key, std::size_t offset, std::string_view suffix) {
-  std::string& text = change_text(key);
+  std::string& text = change_text(key, StringForm::kGiven);
   if (sink_ != nullptr) sink_->record(AppendString{key, offset, suffix});
   text.resize(std::min(offset, text.size()));
   text.append(suffix);
@@ -228,11 +229,7 @@ void Keyspace::put_suffix(std::string_view key, std::size_t offset, std::string_
 /// What goes beyond the string's end is recorded as the end that it makes: replay trusts no length.
 std::size_t Keyspace::write_range(std::string_view key, std::size_t offset,
                                   std::string_view bytes) {
-  Entry* entry = live_entry(key);
-  if (entry == nullptr) entry = &add(key, std::string());
-  std::string& text = std::get<std::string>(entry->value);
-  entry->form = StringForm::kChanged;
-  entry->touched_seconds = now_seconds_;
+  std::string& text = change_text(key, StringForm::kChanged);
   count_change(key);
   const std::size_t former = text.size();
   if (offset + bytes.size() > former) text.resize(offset + bytes.size());

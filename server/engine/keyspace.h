@@ -192,7 +192,7 @@ class Keyspace {
   Entry& add(std::string_view key, Value&& value);
   void set_value(Entry& entry, Value&& value);
   void record_value(const Entry& entry);
-  std::string& change_text(std::string_view key);
+  std::string& change_text(std::string_view key, StringForm new_form);
   void set_deadline(Entry& entry, std::int64_t expires_ms);
   void remove(Entry& entry);
   void take_out(Entry& entry);
