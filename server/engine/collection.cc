@@ -107,7 +107,7 @@ void Collection::abandon_waiting() {
   key_order_.abandon_waiting();
 }
 
-const std::string& Collection::damage(std::string_view name) {
+const std::string& Collection::find_damage(std::string_view name) {
   if (damage_.empty()) {
     if (const Status sound = check_soundness(name); !sound) {
       damage_ = sound.error().message;

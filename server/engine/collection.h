@@ -81,8 +81,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::uint64_t id() const noexcept { return changes_.id(); }
   std::string_view kernel_name() const noexcept { return made_.kernel->name(); }
 
-  /// Why the content cannot be trusted; empty if it can. `name` is what it is called.
-  const std::string& damage(std::string_view name);
+  /// Why the content cannot be trusted; empty if it can. `name` is what it is called. Damage that
+  /// was met since nobody asked is noted, and logged once.
+  const std::string& find_damage(std::string_view name);
   void set_damage(std::string reason) { damage_ = std::move(reason); }
 
   /// Fails if what was read until now may have been damaged: to be asked before an answer that

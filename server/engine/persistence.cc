@@ -140,9 +140,9 @@ void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
     if (collection->id() != owner) continue;
     is_named = true;
     // In quarantine, or met by somebody before, it has said already why.
-    if (!collection->damage(name).empty()) continue;
+    if (!collection->find_damage(name).empty()) continue;
     collection->set_damage(index_label(name) + ": " + reason);
-    log_error(collection->damage(name));
+    log_error(collection->find_damage(name));
   }
   // Sections that several share were copied, and verified, when these were loaded.
   if (!is_named) log_error(reason + "; no index that is served is affected");
@@ -153,7 +153,7 @@ void Persistence::mark_damaged(SectionOwner owner, const std::string& reason) {
 Status Persistence::soundness() const {
   if (!store_damage_.empty()) return fail(ErrorCode::kDataLoss, store_damage_);
   for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
-    const std::string& damage = collection->damage(name);
+    const std::string& damage = collection->find_damage(name);
     if (!damage.empty()) return fail(ErrorCode::kDataLoss, damage);
   }
   return {};
@@ -359,7 +359,7 @@ void Persistence::save_if_due(const SnapshotRules& rules) {
 PersistenceFacts Persistence::facts() {
   std::vector<std::string> damaged;
   for (const auto& [name, collection] : collections_of(environment_.keyspace)) {
-    if (!collection->damage(name).empty()) damaged.push_back(name);
+    if (!collection->find_damage(name).empty()) damaged.push_back(name);
   }
   return {.policy = journal_->policy(),
           .journal_health = journal_->health(),

@@ -10,7 +10,7 @@
 
 namespace engram {
 
-/// An empty collection in the place of one that cannot be restored, with `damage` as its damage().
+/// An empty collection in the place of one that cannot be restored, `damage` set.
 /// Its primitive is none of the registered ones and takes no vectors. Errors: kResourceExhausted.
 Result<std::shared_ptr<Collection>> make_quarantined(const CollectionContext& context,
                                                      std::string damage);

@@ -35,7 +35,7 @@ struct Recovered {
 /// Brings the store's state into the keyspace. Where the newest snapshot is damaged, and the
 /// previous one and the journal since were kept, it comes from these, and nothing is lost. A torn
 /// tail of the journal is cut off and reported in the log. A collection that cannot be restored,
-/// because it is damaged or this build does not know its primitive, has its damage() set and is
+/// because it is damaged or this build does not know its primitive, has its damage set and is
 /// empty; see restored_collections.h. `files` gets the store's identity, a new one if there is
 /// nothing yet. Errors: kDataLoss for damage of what belongs to no collection, kUnsupported for
 /// another version or store, kIo, kResourceExhausted.

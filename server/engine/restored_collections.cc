@@ -60,7 +60,7 @@ Status RestoredCollections::quarantine(const NewCollection& change, const char* 
       make_quarantined({.workers = context_.workers, .id = change.id, .hash_seed = random_seed()},
                        index_label(change.key) + place + " cannot be restored: " + reason.message);
   if (!stand_in) return tl::unexpected(std::move(stand_in.error()));
-  log_error((*stand_in)->damage(change.key) + "; the rest is served, VDROP removes it");
+  log_error((*stand_in)->find_damage(change.key) + "; the rest is served, VDROP removes it");
   quarantined_[change.id].stand_in = *stand_in;
   add(change, *stand_in);
   return {};
@@ -87,7 +87,8 @@ void RestoredCollections::report_skipped() {
   for (const auto& [id, quarantined] : quarantined_) {
     const auto stand_in = quarantined.stand_in.lock();
     if (stand_in == nullptr || quarantined.skipped == 0) continue;
-    const std::string damage = stand_in->damage({}) + "; " + std::to_string(quarantined.skipped) +
+    const std::string damage = stand_in->find_damage({}) + "; " +
+                               std::to_string(quarantined.skipped) +
                                " later changes in the journal were skipped";
     log_warning(damage);
     stand_in->set_damage(damage);

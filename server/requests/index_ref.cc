@@ -35,7 +35,7 @@ Result<IndexRef> find_any_index(Store& store, std::string_view name, Missing mis
 Result<IndexRef> find_index(Store& store, std::string_view name, Missing missing) {
   auto index = find_any_index(store, name, missing);
   if (!index) return index;
-  const std::string& damage = index->collection->damage(name);
+  const std::string& damage = index->collection->find_damage(name);
   if (!damage.empty()) return fail(ErrorCode::kDataLoss, damage);
   return index;
 }
