@@ -177,23 +177,25 @@ Status SnapshotFile::verify(const SnapshotEntry& entry, const std::atomic<bool>&
   return outcome_of(*source_, entry, outcome);
 }
 
-std::string SnapshotFile::sound_beginning(const SnapshotEntry& entry) const {
-  std::uint64_t sound = 0;
+Status SnapshotFile::read_sound_beginning(const SnapshotEntry& entry, const Take& take) const {
   for (std::size_t block = 0; block < entry.checksums.size(); ++block) {
     if (check_block(*source_, entry, block) != 0) break;
-    sound = std::min<std::uint64_t>((block + 1) * entry.block_bytes, entry.length);
+    const std::uint64_t begin = block * entry.block_bytes;
+    ENGRAM_TRY(read_range(entry, begin, std::min(begin + entry.block_bytes, entry.length), take));
   }
-  std::string bytes(sound, '\0');
-  if (source_->file->try_read(entry.offset, std::as_writable_bytes(std::span(bytes))) != 0)
-    return {};
-  return bytes;
+  return {};
 }
 
 Status SnapshotFile::read_in_pieces(const SnapshotEntry& entry, const Take& take) const {
+  return read_range(entry, 0, entry.length, take);
+}
+
+Status SnapshotFile::read_range(const SnapshotEntry& entry, std::uint64_t begin, std::uint64_t end,
+                                const Take& take) const {
   constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
   std::vector<std::byte> piece;
-  for (std::uint64_t at = 0; at < entry.length; at += piece.size()) {
-    piece.resize(std::min(kPieceBytes, entry.length - at));
+  for (std::uint64_t at = begin; at < end; at += piece.size()) {
+    piece.resize(std::min(kPieceBytes, end - at));
     ENGRAM_TRY(source_->file->read(entry.offset + at, piece));
     ENGRAM_TRY(take(piece));
   }

@@ -104,12 +104,12 @@ class SnapshotFile {
   /// when `cancelled`. Errors: kDataLoss naming file, section and place.
   [[nodiscard]] Status verify(const SnapshotEntry& entry, const std::atomic<bool>& cancelled) const;
 
-  /// The bytes of a section before its first block that is damaged or cannot be read.
-  [[nodiscard]] std::string sound_beginning(const SnapshotEntry& entry) const;
-
   /// Gives `take` all bytes of a section in turn, not verified. Errors: kIo; those of `take`.
   using Take = std::function<Status(std::span<const std::byte>)>;
   [[nodiscard]] Status read_in_pieces(const SnapshotEntry& entry, const Take& take) const;
+
+  /// The same with those before the first block that is damaged or cannot be read.
+  [[nodiscard]] Status read_sound_beginning(const SnapshotEntry& entry, const Take& take) const;
 
  private:
   class Reader;
@@ -117,6 +117,8 @@ class SnapshotFile {
   explicit SnapshotFile(SnapshotSource source);
 
   [[nodiscard]] Result<const SnapshotEntry*> find(SectionOwner owner, std::string_view name) const;
+  [[nodiscard]] Status read_range(const SnapshotEntry& entry, std::uint64_t begin,
+                                  std::uint64_t end, const Take& take) const;
   [[nodiscard]] Status verify_bytes(const SnapshotEntry& entry,
                                     const std::atomic<bool>& cancelled) const;
   [[nodiscard]] std::shared_ptr<Soundness> soundness(SectionOwner owner) const;

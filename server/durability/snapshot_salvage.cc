@@ -4,10 +4,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <set>
+#include <span>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "server/durability/change.h"
 #include "server/durability/little_endian.h"
@@ -26,7 +31,9 @@ constexpr std::string_view kKeys = "keys";
 class Salvage {
  public:
   Salvage(const SnapshotFile& from, SnapshotWriter& to, std::vector<std::string>& lines)
-      : from_(from), to_(to), lines_(lines) {}
+      : from_(from), to_(to), lines_(lines) {
+    for (const SnapshotEntry& entry : from_.entries()) entries_[entry.owner].push_back(&entry);
+  }
 
   Status run() {
     to_.set_owner(kStoreOwner);
@@ -35,7 +42,11 @@ class Salvage {
     if (!packed)
       lines_.push_back("which indexes share sections is lost: " + packed.error().message);
     CollectionPacker packer(to_, true);
-    const std::string collections = sound_changes<NewCollection>(kCollectionsSection, "index");
+    std::string collections;
+    ENGRAM_TRY(take_changes<NewCollection>(kCollectionsSection, "index", [&](std::string_view run) {
+      collections += run;
+      return Status();
+    }));
     std::string kept;
     for (std::string_view left = collections; !left.empty();) {
       const std::string_view before = left;
@@ -50,11 +61,15 @@ class Salvage {
         continue;
       }
       // Those that share sections come last.
-      if (is_packed) bodies_.emplace_back(collection.id, *body);
+      if (is_packed) packed_ids_.push_back(collection.id);
       if (!is_packed) ENGRAM_TRY(copy(collection.id));
       kept += before.substr(0, before.size() - left.size());
     }
-    for (const auto& [id, body] : bodies_) ENGRAM_TRY(packer.add_body(id, body));
+    for (const SectionOwner id : packed_ids_) {
+      const auto body = packed->body(id);
+      if (!body) return tl::unexpected(body.error());
+      ENGRAM_TRY(packer.add_body(id, *body));
+    }
     ENGRAM_TRY(packer.finish());
     if (packed) ids_ = packed->ids();
     for (const SnapshotEntry& entry : from_.entries()) ids_.push_back(entry.owner);
@@ -66,40 +81,72 @@ class Salvage {
   }
 
  private:
-  /// The changes of a section of the store up to its first damaged block; says what does not
-  /// follow.
+  /// Takes bytes off the front of what there is of a section, and says how many; the rest comes
+  /// again, with more behind it.
+  using Parse = std::function<Result<std::size_t>(std::string_view)>;
+
+  /// Gives `parse` the bytes of a section before its first damaged block, as they come.
+  Status parse_sound(const SnapshotEntry& entry, const Parse& parse) const {
+    std::string left;
+    return from_.read_sound_beginning(entry, [&](std::span<const std::byte> piece) -> Status {
+      left += as_text(piece);
+      const auto taken = parse(left);
+      if (!taken) return tl::unexpected(taken.error());
+      left.erase(0, *taken);
+      return {};
+    });
+  }
+
+  /// Gives `take` runs of the changes of a section of the store up to its first damaged block; says
+  /// what does not follow.
   template <class T>
-  std::string sound_changes(std::string_view name, const std::string& thing) {
+  Status take_changes(std::string_view name, const std::string& thing,
+                      const std::function<Status(std::string_view run)>& take) {
     const SnapshotEntry* const entry = find(kStoreOwner, name);
     if (entry == nullptr) {
       lines_.push_back("the snapshot has no section '" + std::string(name) + "'");
       return {};
     }
-    const std::string bytes = from_.sound_beginning(*entry);
-    std::string_view left = bytes;
-    std::size_t good = 0;
+    std::uint64_t good = 0;
     std::uint64_t count = 0;
-    for (; good < bytes.size(); ++count) {
-      const auto change = decode(left);
-      if (!change || !std::holds_alternative<T>(*change)) break;
-      good = bytes.size() - left.size();
-    }
+    bool has_others = false;
+    const auto parse = [&](std::string_view bytes) -> Result<std::size_t> {
+      std::string_view run = bytes.substr(0, 0);
+      for (std::string_view left = bytes; !left.empty() && !has_others;) {
+        const auto change = decode(left);
+        if (!change) break;  // there may be more of it
+        has_others = !std::holds_alternative<T>(*change);
+        if (has_others) break;
+        run = bytes.substr(0, bytes.size() - left.size());
+        ++count;
+      }
+      ENGRAM_TRY(take(run));
+      good += run.size();
+      return has_others ? bytes.size() : run.size();
+    };
+    ENGRAM_TRY(parse_sound(*entry, parse));
     if (good < entry->length) {
       lines_.push_back("section '" + std::string(name) + "' is damaged: lost is every " + thing +
                        " of the snapshot but the first " + std::to_string(count));
     }
-    return bytes.substr(0, good);
+    return {};
   }
 
   Status save_strings() {
-    const std::string strings = sound_changes<SetString>(kStringsSection, "string");
     ENGRAM_TRY(to_.begin(kStringsSection));
-    return to_.append(as_span(strings));
+    return take_changes<SetString>(kStringsSection, "string",
+                                   [&](std::string_view run) { return to_.append(as_span(run)); });
+  }
+
+  const std::vector<const SnapshotEntry*>& entries_of(SectionOwner owner) const {
+    static const std::vector<const SnapshotEntry*> none;
+    const auto found = entries_.find(owner);
+    return found == entries_.end() ? none : found->second;
   }
 
   const SnapshotEntry* find(SectionOwner owner, std::string_view name) const {
-    for (const SnapshotEntry& entry : from_.entries()) {
-      if (entry.owner == owner && entry.name == name) return &entry;
+    for (const SnapshotEntry* const entry : entries_of(owner)) {
+      if (entry->name == name) return entry;
     }
     return nullptr;
   }
@@ -110,41 +157,44 @@ class Salvage {
   }
 
   Status check(SectionOwner owner) const {
-    bool has_sections = false;
-    for (const SnapshotEntry& entry : from_.entries()) {
-      if (entry.owner != owner) continue;
-      has_sections = true;
-      ENGRAM_TRY(from_.verify(entry, kGoOn));
-    }
-    if (has_sections) return {};
+    const auto& entries = entries_of(owner);
+    for (const SnapshotEntry* const entry : entries) ENGRAM_TRY(from_.verify(*entry, kGoOn));
+    if (!entries.empty()) return {};
     return fail(ErrorCode::kDataLoss, "where its sections are is not known");
   }
 
   Status copy(SectionOwner owner) {
     to_.set_owner(owner);
-    for (const SnapshotEntry& entry : from_.entries()) {
-      if (entry.owner != owner) continue;
-      ENGRAM_TRY(to_.begin(entry.name));
+    for (const SnapshotEntry* const entry : entries_of(owner)) {
+      ENGRAM_TRY(to_.begin(entry->name));
       ENGRAM_TRY(from_.read_in_pieces(
-          entry, [&](std::span<const std::byte> piece) { return to_.append(piece); }));
+          *entry, [&](std::span<const std::byte> piece) { return to_.append(piece); }));
     }
     return {};
   }
 
-  void report_lost(const NewCollection& collection, const Error& why) {
-    const SnapshotEntry* const keys = find(collection.id, kKeys);
-    std::string vectors = "an unknown number of vectors";
-    if (keys != nullptr && from_.verify(*keys, kGoOn)) {
-      const std::string bytes = from_.sound_beginning(*keys);
-      FieldReader fields(bytes);
-      std::uint64_t count = 0;
-      for (; fields.ok() && !fields.rest().empty(); ++count) {
+  std::string count_vectors(SectionOwner owner) const {
+    const SnapshotEntry* const keys = find(owner, kKeys);
+    std::uint64_t count = 0;
+    const auto parse = [&](std::string_view bytes) -> Result<std::size_t> {
+      std::size_t good = 0;
+      for (FieldReader fields(bytes); !fields.rest().empty(); ++count) {
         fields.number<Slot>();
         fields.string();
+        if (!fields.ok()) break;
+        good = bytes.size() - fields.rest().size();
       }
-      vectors = how_many(count, "vector");
+      return good;
+    };
+    if (keys == nullptr || !from_.verify(*keys, kGoOn) || !parse_sound(*keys, parse)) {
+      return "an unknown number of vectors";
     }
-    lines_.push_back("lost is index '" + std::string(collection.key) + "' with " + vectors +
+    return how_many(count, "vector");
+  }
+
+  void report_lost(const NewCollection& collection, const Error& why) {
+    lines_.push_back("lost is index '" + std::string(collection.key) + "' with " +
+                     count_vectors(collection.id) +
                      ", and what the journal changed in it since: " + why.message);
   }
 
@@ -178,8 +228,9 @@ class Salvage {
   SnapshotWriter& to_;
   std::vector<std::string>& lines_;
   std::set<SectionOwner> listed_;
-  std::vector<SectionOwner> ids_;  // of all collections that there are traces of, and others
-  std::vector<std::pair<SectionOwner, std::string>> bodies_;
+  std::vector<SectionOwner> ids_;         // of all collections that there are traces of, and others
+  std::vector<SectionOwner> packed_ids_;  // of those that are kept
+  std::unordered_map<SectionOwner, std::vector<const SnapshotEntry*>> entries_;
 };
 
 }  // namespace
