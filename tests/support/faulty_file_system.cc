@@ -255,43 +255,44 @@ Result<std::unique_ptr<WritableFile>> FaultyFileSystem::open_for_append(const st
   return std::make_unique<File>(*this, path, node_of(path), std::move(*file));
 }
 
-Status FaultyFileSystem::rename(const std::string& from, const std::string& to) {
+/// Of names: when the world stops it is done or not.
+Status FaultyFileSystem::change(const std::function<Status()>& work) {
   const std::lock_guard lock(mutex_);
   ENGRAM_TRY(begin());
   if (const auto fault = take_fault()) return injected(*fault);
   if (stopped_ && stop_rng_() % 2 == 0) return injected({});
-  const NodePtr node = node_of(from);
-  forget_name(to);
-  ENGRAM_TRY(real_.rename(from, to));
-  names_[from] = nullptr;
-  names_[to] = node;
+  ENGRAM_TRY(work());
   if (stopped_) return injected({});
   return {};
+}
+
+Status FaultyFileSystem::rename(const std::string& from, const std::string& to) {
+  return change([&]() -> Status {
+    const NodePtr node = node_of(from);
+    forget_name(to);
+    ENGRAM_TRY(real_.rename(from, to));
+    names_[from] = nullptr;
+    names_[to] = node;
+    return {};
+  });
 }
 
 Status FaultyFileSystem::link(const std::string& from, const std::string& to) {
-  const std::lock_guard lock(mutex_);
-  ENGRAM_TRY(begin());
-  if (const auto fault = take_fault()) return injected(*fault);
-  if (stopped_ && stop_rng_() % 2 == 0) return injected({});
-  if (refuses_links_) return FileSystem::link(from, to);
-  const NodePtr node = node_of(from);
-  forget_name(to);
-  ENGRAM_TRY(real_.link(from, to));
-  names_[to] = node;
-  if (stopped_) return injected({});
-  return {};
+  return change([&]() -> Status {
+    if (refuses_links_) return FileSystem::link(from, to);
+    const NodePtr node = node_of(from);
+    forget_name(to);
+    ENGRAM_TRY(real_.link(from, to));
+    names_[to] = node;
+    return {};
+  });
 }
 
 Status FaultyFileSystem::remove(const std::string& path) {
-  const std::lock_guard lock(mutex_);
-  ENGRAM_TRY(begin());
-  if (const auto fault = take_fault()) return injected(*fault);
-  if (stopped_ && stop_rng_() % 2 == 0) return injected({});
-  forget_name(path);
-  ENGRAM_TRY(real_.remove(path));
-  if (stopped_) return injected({});
-  return {};
+  return change([&]() -> Status {
+    forget_name(path);
+    return real_.remove(path);
+  });
 }
 
 Status FaultyFileSystem::sync_directory(const std::string& directory) {

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -106,6 +107,8 @@ class FaultyFileSystem final : public FileSystem {
   };
 
   static tl::unexpected<Error> injected(const Fault& fault);
+
+  Status change(const std::function<Status()>& work);
 
   // All with mutex_ held.
   Status begin();
