@@ -126,8 +126,9 @@ Status RowBlocks::move_on_heap(std::size_t slot_end) {
   if (!mine.heap.empty()) {
     std::memcpy(place->data(), mine.heap.back().data(), mine.room * row_bytes_);
   }
-  ENGRAM_TRY(set_block(0, place->data()));
+  ENGRAM_TRY(reserve_table(1));
   mine.heap.push_back(std::move(*place));
+  set_block(0, mine.heap.back().data());
   mine.room = rows;
   return {};
 }
@@ -137,12 +138,14 @@ Status RowBlocks::add_heap_blocks(std::size_t slot_end) {
   const std::size_t slab_rows = std::min(mine.room, kLargestSlab / row_bytes_);
   const std::size_t rows =
       round_up(std::max({slot_end - mine.room, slab_rows, std::size_t{1}}), rows_per_block());
-  auto slab = FixedMemory::allocate(rows / rows_per_block() * block_bytes());
+  const std::size_t count = rows / rows_per_block();
+  ENGRAM_TRY(reserve_table(mine.blocks + count));
+  auto slab = FixedMemory::allocate(count * block_bytes());
   if (!slab) return tl::unexpected(std::move(slab.error()));
-  for (std::size_t i = 0; i < rows / rows_per_block(); ++i) {
-    ENGRAM_TRY(set_block(mine.blocks, slab->data() + i * block_bytes()));
-  }
   mine.heap.push_back(std::move(*slab));
+  for (std::size_t i = 0; i < count; ++i) {
+    set_block(mine.blocks, mine.heap.back().data() + i * block_bytes());
+  }
   mine.room = mine.blocks << shift_;
   mine.last_is_mapped = false;
   return {};
@@ -152,6 +155,7 @@ Status RowBlocks::add_heap_blocks(std::size_t slot_end) {
 /// many.
 Status RowBlocks::map_block() {
   Memory& mine = memory();
+  ENGRAM_TRY(reserve_table(mine.blocks + 1));
   if (mine.chunks.empty() || mine.given + block_bytes() > mine.chunks.back().size()) {
     const bool is_first = mine.chunks.empty();
     const std::size_t blocks =
@@ -168,7 +172,7 @@ Status RowBlocks::map_block() {
     ENGRAM_TRY(mine.chunks.back().commit(mine.room * row_bytes_));
     std::memcpy(address, mine.heap.back().data(), mine.room * row_bytes_);
   }
-  ENGRAM_TRY(set_block(takes_over ? 0 : mine.blocks, address));
+  set_block(takes_over ? 0 : mine.blocks, address);
   mine.given += block_bytes();
   mine.room = mine.blocks << shift_;
   mine.last_is_mapped = true;
@@ -185,26 +189,30 @@ Status RowBlocks::commit_block(std::size_t slot_end) {
   return chunk.commit(is_first ? end : std::min(chunk.size(), round_up(end, kHugePage)));
 }
 
-/// Says where a block is: a new one, or the first, which has moved. A table that is full is
-/// replaced: what it says stays true for those who are reading it.
-Status RowBlocks::set_block(std::size_t block, std::byte* address) {
+/// Makes the table as long as `blocks`, before the first of those to come is in it: where there is
+/// no memory for all, none of them is. A table that is full is replaced: what it says stays true
+/// for those who are reading it.
+Status RowBlocks::reserve_table(std::size_t blocks) {
   Memory& mine = memory();
-  Block* table = blocks_.load(std::memory_order_relaxed);
-  if (block >= mine.block_capacity) {
-    const std::size_t capacity = std::max(std::size_t{1}, 2 * mine.block_capacity);
-    std::unique_ptr<Block[]> larger(new (std::nothrow) Block[capacity]);
-    if (larger == nullptr) return out_of_heap(capacity * sizeof(Block));
-    for (std::size_t i = 0; i < mine.blocks; ++i) {
-      larger[i].store(table[i].load(std::memory_order_relaxed), std::memory_order_relaxed);
-    }
-    table = larger.get();
-    blocks_.store(table, std::memory_order_release);
-    mine.tables.push_back(std::move(larger));
-    mine.block_capacity = capacity;
+  if (blocks <= mine.block_capacity) return {};
+  const std::size_t capacity = std::max(blocks, 2 * mine.block_capacity);
+  std::unique_ptr<Block[]> larger(new (std::nothrow) Block[capacity]);
+  if (larger == nullptr) return out_of_heap(capacity * sizeof(Block));
+  const Block* const table = blocks_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < mine.blocks; ++i) {
+    larger[i].store(table[i].load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
-  table[block].store(address, std::memory_order_release);
-  mine.blocks = std::max(mine.blocks, block + 1);
+  mine.tables.push_back(std::move(larger));
+  blocks_.store(mine.tables.back().get(), std::memory_order_release);
+  mine.block_capacity = capacity;
   return {};
+}
+
+/// Says where a block is: a new one, or the first, which has moved. The table has room for it.
+void RowBlocks::set_block(std::size_t block, std::byte* address) noexcept {
+  ENGRAM_DASSERT(block < memory_->block_capacity);
+  blocks_.load(std::memory_order_relaxed)[block].store(address, std::memory_order_release);
+  memory_->blocks = std::max(memory_->blocks, block + 1);
 }
 
 std::size_t RowBlocks::bookkeeping_bytes() const noexcept {
@@ -275,9 +283,8 @@ Status RowBlocks::place_section(SectionReader& reader, std::string_view name,
   auto chunk = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kNone);
   if (!chunk) return tl::unexpected(std::move(chunk.error()));
   ENGRAM_TRY(chunk->place(reader, name));
-  for (std::size_t i = 0; i < blocks; ++i) {
-    ENGRAM_TRY(set_block(i, chunk->data() + i * block_bytes()));
-  }
+  ENGRAM_TRY(reserve_table(blocks));
+  for (std::size_t i = 0; i < blocks; ++i) set_block(i, chunk->data() + i * block_bytes());
   mine.given = blocks * block_bytes();
   mine.chunks.push_back(std::move(*chunk));
   mine.room = blocks << shift_;

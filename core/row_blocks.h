@@ -116,7 +116,8 @@ class RowBlocks {
   Status add_heap_blocks(std::size_t slot_end);
   Status map_block();
   Status commit_block(std::size_t slot_end);
-  Status set_block(std::size_t block, std::byte* address);
+  Status reserve_table(std::size_t blocks);
+  void set_block(std::size_t block, std::byte* address) noexcept;
   Status copy_section(SectionReader& reader, std::string_view name, std::size_t slot_end);
   Status place_section(SectionReader& reader, std::string_view name, std::size_t slot_end);
   std::size_t section_bytes(std::size_t slot_end) const noexcept;

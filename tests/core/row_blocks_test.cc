@@ -18,6 +18,7 @@
 #include "core/growing_array.h"
 #include "core/slot_set.h"
 #include "tests/support/memory_sections.h"
+#include "tests/support/scarce_memory.h"
 
 namespace engram::row_blocks_test {
 namespace {
@@ -94,6 +95,34 @@ TEST_CASE("core/row_blocks: a run is contiguous, and ends where rows that are re
         }
         CHECK(runs <= (layout.block_bytes < kHugePage ? 200 : 4));
       }
+    }
+  }
+}
+
+TEST_CASE(
+    "core/row_blocks: growth that memory runs out for takes nothing back, and goes on later") {
+  constexpr Slot kRows = 3000;  // of three blocks
+  for (const RowLayout& layout : kLayouts) {
+    for (std::size_t allocations = 0; allocations < 4; ++allocations) {
+      CAPTURE(allocations);
+      RowBlocks rows(64, layout);
+      RowBlocks others(64, layout);  // take what `rows` gave back
+      {
+        const test::ScarceMemory scarce(allocations);
+        const bool has_grown = rows.ensure(kRows).has_value();
+        CHECK(has_grown == (rows.ready() >= kRows));
+        CHECK((has_grown || allocations < 3));
+      }
+      const auto ready = static_cast<Slot>(rows.ready());
+      for (Slot slot = 0; slot < ready; ++slot) write_number(rows, slot);
+      const Slot end = 3 * kRows;
+      REQUIRE(others.ensure(kRows).has_value());
+      REQUIRE(rows.ensure(end).has_value());
+      for (Slot slot = ready; slot < end; ++slot) write_number(rows, slot);
+      for (Slot slot = 0; slot < kRows; ++slot) std::memset(others.row(slot), 0xFF, 64);
+      Slot wrong = 0;
+      for (Slot slot = 0; slot < end; ++slot) wrong += number_in(rows, slot) != slot;
+      CHECK(wrong == 0);
     }
   }
 }
