@@ -56,7 +56,7 @@ class CodeKernel final : public Kernel {
     const auto* const vector = reinterpret_cast<const float*>(query.data);
     const CodeHeader header = read_header(row, shape_.row_bytes, metric_);
     const float score = score_(shape_, vector, row, header);
-    if (score < kLeastSquare && metric_ == Metric::kL2) return small_score(vector, row, header);
+    if (metric_ == Metric::kL2 && score < kLeastSquare) return small_score(vector, row, header);
     return score;
   }
 
@@ -164,16 +164,7 @@ class CodeEstimator final : public Kernel {
     while (!rows.empty()) {
       const std::size_t count = std::min(kBatch, rows.size());
       dots_(shape_, plane, rows.first(count), dots.data());
-      if (axis_.empty()) {
-        for (std::size_t i = 0; i < count; ++i) {
-          out[i] = estimate(y, read_header(rows[i], shape_.row_bytes, metric_), dots[i]);
-        }
-      } else {
-        for (std::size_t i = 0; i < count; ++i) {
-          const CodeHeader x = read_header_along(rows[i], shape_.row_bytes, metric_);
-          out[i] = estimate_along(y, x, dots[i]);
-        }
-      }
+      estimate_all(y, rows.first(count), dots.data(), out.data());
       if (is_small(y.squared_norm)) rescore_small(y, plane, rows.first(count), out);
       rows = rows.subspan(count);
       out = out.subspan(count);
@@ -210,18 +201,36 @@ class CodeEstimator final : public Kernel {
     return y.offset * x.sum + x.offset * y.sum_of_scaled + y.scale * x.scale * dot;
   }
 
-  float estimate(const PlaneHeader& y, const CodeHeader& x, std::int32_t dot) const noexcept {
-    const double product = product_of(y, x, dot);
-    if (metric_ != Metric::kL2) return static_cast<float>(-product);
-    return static_cast<float>(double{x.squared_norm} + y.squared_norm - 2 * product);
+  /// Under `kMetric`, of rows that are coded along an axis or along none: what their headers are is
+  /// not asked row by row.
+  template <Metric kMetric, bool kAlongAxis>
+  void estimate_rows(const PlaneHeader& y, std::span<const std::byte* const> rows,
+                     const std::int32_t* dots, float* out) const noexcept {
+    const std::size_t row_bytes = shape_.row_bytes;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const CodeHeader x = kAlongAxis ? read_header_along(rows[i], row_bytes, kMetric)
+                                      : read_header(rows[i], row_bytes, kMetric);
+      double product = product_of(y, x, dots[i]);
+      if constexpr (kMetric == Metric::kL2) {
+        const double apart = kAlongAxis ? y.along - double{x.along} : 0;
+        out[i] = static_cast<float>(apart * apart + x.squared_norm + y.squared_norm - 2 * product);
+      } else {
+        if (kAlongAxis) product += y.along * x.along;
+        out[i] = static_cast<float>(-product);
+      }
+    }
   }
 
-  float estimate_along(const PlaneHeader& y, const CodeHeader& x, std::int32_t dot) const noexcept {
-    const double product = product_of(y, x, dot);
-    if (metric_ != Metric::kL2) return static_cast<float>(-(product + y.along * x.along));
-    const double difference = y.along - double{x.along};
-    return static_cast<float>(difference * difference + x.squared_norm + y.squared_norm -
-                              2 * product);
+  void estimate_all(const PlaneHeader& y, std::span<const std::byte* const> rows,
+                    const std::int32_t* dots, float* out) const noexcept {
+    const bool is_along = !axis_.empty();
+    if (metric_ == Metric::kL2) {
+      is_along ? estimate_rows<Metric::kL2, true>(y, rows, dots, out)
+               : estimate_rows<Metric::kL2, false>(y, rows, dots, out);
+    } else {  // cosine's headers are dot's
+      is_along ? estimate_rows<Metric::kDot, true>(y, rows, dots, out)
+               : estimate_rows<Metric::kDot, false>(y, rows, dots, out);
+    }
   }
 
   /// Whether float32 lost a squared norm, so that there is nothing to subtract from.

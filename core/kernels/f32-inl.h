@@ -50,45 +50,46 @@ inline constexpr std::size_t kShortFloats = 8 * kLineFloats;
 inline constexpr std::size_t kHeadFloats = kLineFloats;
 inline constexpr int kPrefetchLocality = 2;
 
-/// Which lanes of the sums so far had one below kLeastSquare. They are watched on their way to
-/// memory, from where they could not be loaded again without a wait.
+/// The least of the sums so far, lane by lane. They are watched on their way to memory, from where
+/// they could not be loaded again without a wait.
 using Block = hn::CappedTag<float, kBlock>;
-using Small = hn::Mask<Block>;
+using Least = hn::Vec<Block>;
 
-HWY_INLINE Small none_small() {
-  return hn::MaskFromVec(hn::Zero(Block()));
+HWY_INLINE Least no_least() {
+  return hn::Set(Block(), std::numeric_limits<float>::infinity());
 }
-HWY_INLINE void watch(hn::Vec<Block> sums, Small& small) {
-  small = hn::Or(small, hn::Lt(sums, hn::Set(Block(), kLeastSquare)));
+HWY_INLINE void watch(hn::Vec<Block> sums, Least& least) {
+  least = hn::Min(sums, least);
 }
-HWY_INLINE bool any_small(Small small) {
-  return !hn::AllFalse(Block(), small);
+/// Whether one was below kLeastSquare.
+HWY_INLINE bool any_small(Least least) {
+  return !hn::AllFalse(Block(), hn::Lt(least, hn::Set(Block(), kLeastSquare)));
 }
 
 #if HWY_TARGET == HWY_SCALAR
 /// Writes the only lane of four vectors.
-HWY_INLINE void store_sums(const Vector* v, float* out, Small& small) {
+HWY_INLINE void store_sums(const Vector* v, float* out, Least& least) {
   for (std::size_t i = 0; i < kBlock; ++i) {
-    watch(v[i], small);
+    watch(v[i], least);
     out[i] = hn::GetLane(v[i]);
   }
 }
 #else
 /// Adds up blocks of four lanes, halves upon halves, and writes the block that is left.
 template <class D>
-HWY_INLINE void store_block_sum(D d, hn::Vec<D> blocks, float* out, Small& small) {
+HWY_INLINE void store_block_sum(D d, hn::Vec<D> blocks, float* out, Least& least) {
   if constexpr (hn::MaxLanes(D()) <= kBlock) {
-    watch(blocks, small);
+    watch(blocks, least);
     hn::StoreU(blocks, d, out);
   } else {
     const hn::Half<D> half;
     store_block_sum(half, hn::Add(hn::LowerHalf(half, blocks), hn::UpperHalf(half, blocks)), out,
-                    small);
+                    least);
   }
 }
 
 /// Writes the sums of the lanes of four vectors, which are added as they are transposed.
-HWY_INLINE void store_sums(const Vector* v, float* out, Small& small) {
+HWY_INLINE void store_sums(const Vector* v, float* out, Least& least) {
   const Tag f32;
   const hn::Repartition<std::uint64_t, Tag> u64;
   // Lanes of a block: a0+a2, b0+b2, a1+a3, b1+b3; and the same of c and d.
@@ -100,20 +101,20 @@ HWY_INLINE void store_sums(const Vector* v, float* out, Small& small) {
   const auto cd_pairs = hn::BitCast(u64, cd);
   const Vector blocks = hn::Add(hn::BitCast(f32, hn::InterleaveLower(u64, ab_pairs, cd_pairs)),
                                 hn::BitCast(f32, hn::InterleaveUpper(u64, ab_pairs, cd_pairs)));
-  store_block_sum(f32, blocks, out, small);
+  store_block_sum(f32, blocks, out, least);
 }
 #endif
 
 /// Writes the sums of the lanes of each vector.
 template <std::size_t kRows>
-HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out, Small& small) {
+HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out, Least& least) {
   constexpr std::size_t kWhole = kRows / kBlock * kBlock;
-  for (std::size_t r = 0; r < kWhole; r += kBlock) store_sums(v + r, out + r, small);
+  for (std::size_t r = 0; r < kWhole; r += kBlock) store_sums(v + r, out + r, least);
   if constexpr (kWhole < kRows) {
     Vector rest[kBlock];
     for (std::size_t r = 0; r < kBlock; ++r) rest[r] = v[kWhole + r < kRows ? kWhole + r : kWhole];
     float sums[kBlock];
-    store_sums(rest, sums, small);
+    store_sums(rest, sums, least);
     for (std::size_t r = kWhole; r < kRows; ++r) out[r] = sums[r - kWhole];
   }
 }
@@ -125,7 +126,7 @@ HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out, Small& smal
 template <class Term, std::size_t kRows, std::size_t kAhead = 0>
 HWY_INLINE void score_rows(const float* query, const float* weights,
                            const float* const (&rows)[kRows], std::size_t floats,
-                           float* HWY_RESTRICT out, Small& small) {
+                           float* HWY_RESTRICT out, Least& least) {
   const Tag f32;
   Vector even[kRows];
   Vector odd[kRows];
@@ -156,7 +157,7 @@ HWY_INLINE void score_rows(const float* query, const float* weights,
   }
 
   for (std::size_t r = 0; r < kRows; ++r) even[r] = hn::Add(even[r], odd[r]);
-  store_all_sums(even, out, small);
+  store_all_sums(even, out, least);
 }
 
 const float* floats_of(const std::byte* bytes) noexcept {
@@ -180,10 +181,10 @@ HWY_INLINE void prefetch_group(std::span<const std::byte* const> rows, std::size
 template <class Term, std::size_t kRows>
 HWY_INLINE void score_group(const float* query, const float* weights,
                             std::span<const std::byte* const> rows, std::size_t floats, float* out,
-                            Small& small) {
+                            Least& least) {
   const float* group[kRows];
   for (std::size_t r = 0; r < kRows; ++r) group[r] = floats_of(rows[r]);
-  score_rows<Term>(query, weights, group, floats, out, small);
+  score_rows<Term>(query, weights, group, floats, out, least);
 }
 
 /// Scores all of `rows`, kGroup >= kBlock of them at a time. Returns whether a score is below
@@ -191,31 +192,31 @@ HWY_INLINE void score_group(const float* query, const float* weights,
 template <class Term, std::size_t kGroup>
 HWY_INLINE bool score_list(const float* query, const float* weights,
                            std::span<const std::byte* const> rows, std::size_t floats, float* out) {
-  Small small = none_small();
+  Least least = no_least();
   for (; rows.size() >= kGroup; rows = rows.subspan(kGroup), out += kGroup) {
     prefetch_group(rows.subspan(kGroup), kGroup, floats);
-    score_group<Term, kGroup>(query, weights, rows, floats, out, small);
+    score_group<Term, kGroup>(query, weights, rows, floats, out, least);
   }
   if (rows.size() >= kBlock) {
     prefetch_group(rows.subspan(kBlock), kGroup, floats);  // of a list without a group, not yet
-    score_group<Term, kBlock>(query, weights, rows, floats, out, small);
+    score_group<Term, kBlock>(query, weights, rows, floats, out, least);
     rows = rows.subspan(kBlock);
     out += kBlock;
   }
   switch (rows.size()) {
     case 3:
-      score_group<Term, 3>(query, weights, rows, floats, out, small);
+      score_group<Term, 3>(query, weights, rows, floats, out, least);
       break;
     case 2:
-      score_group<Term, 2>(query, weights, rows, floats, out, small);
+      score_group<Term, 2>(query, weights, rows, floats, out, least);
       break;
     case 1:
-      score_group<Term, 1>(query, weights, rows, floats, out, small);
+      score_group<Term, 1>(query, weights, rows, floats, out, least);
       break;
     default:
       break;
   }
-  return any_small(small);
+  return any_small(least);
 }
 
 }  // namespace

@@ -72,7 +72,7 @@ class SimdKernel final : public F32Kernel {
   /// (30 against 17 GB/s at 768 dimensions, Zen 4).
   void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept override {
     const float* const q = floats_of(query.data);
-    Small unseen = none_small();  // costs a scan more than a look at all scores afterwards
+    Least unseen = no_least();  // costs a scan more than a look at all scores afterwards
     for (std::size_t i = 0; i < out.size(); ++i) {
       const float* const row[1] = {floats_of(rows + i * stride())};
       score_rows<Term, 1, kScanAheadFloats>(q, q, row, row_floats(), &out[i], unseen);
