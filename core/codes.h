@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vectors in 8 or 4 bits a component: scalar quantisation with an offset and a scale of each
 // vector's own, the one-level form of LVQ [Aguerrebere et al. 2023, eq. 2-4] without its mean.
-// Nothing is trained: a vector's code depends on that vector alone, so the first is coded like the
-// last, and replaying a journal gives the same codes.
+// A vector's code depends on that vector alone, so the first is coded like the last, and replaying
+// a journal gives the same codes.
 //
 // With L = 255 or 15, component j of a row stands for offset + scale * c[j], where c[j] in 0..L is
 // the code, offset the least component and scale the L-th part of the range.
@@ -15,8 +15,9 @@
 // A large constant part in a few components widens every range, and codes of the rest are coarse.
 // So there is a second form, *along an axis*: what a vector has along that unit vector is a number
 // of its header, and the remainder is coded, with offset and scale rounded to 16 bits to make room.
-// The axis is the mean's direction, not the mean: a vector unlike those it was found from loses
-// nothing by it, for the remainder is never longer than the vector.
+// The axis is the direction of the mean of some vectors, and the only thing that is learnt: whoever
+// codes along it says from which, and keeps it. It is not the mean itself: a vector unlike those
+// loses nothing by it, for the remainder is never longer than the vector.
 #pragma once
 
 #include <bit>

@@ -69,10 +69,10 @@ class VectorStore {
   Status save(SectionWriter& writer, const SlotSet& stored) const;
 
   /// Takes back what save() wrote for the same `stored`, on a store of which nothing was used yet:
-  /// exactly these slots are allocated afterwards. Rows and factors are placed, not read, so they
-  /// are not verified: they may hold any floats, NaN among them, until they are. On an error the
-  /// store is to be discarded. Errors: kDataLoss when the sections have not the size that `stored`
-  /// needs; kResourceExhausted; the reader's.
+  /// exactly these slots are allocated afterwards. Rows and factors are placed, or copied where
+  /// they are few, and not verified: they may hold any floats, NaN among them, until they are. On
+  /// an error the store is to be discarded. Errors: kDataLoss when the sections have not the size
+  /// that `stored` needs; kResourceExhausted; the reader's.
   Status load(SectionReader& reader, const SlotSet& stored);
 
   const RowBlocks& rows() const noexcept { return rows_; }

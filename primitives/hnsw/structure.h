@@ -8,8 +8,8 @@
 //   hnsw.codes   the codes that the index keeps itself, if it does: see RowBlocks::save
 // Without an entry point there is no graph: hnsw.levels has the levels that the items will have as
 // nodes, and the sections after it are missing. Unused places are kNoSlot and come last. The
-// highest bit of a link of level 0 marks it as kept. hnsw.base and hnsw.codes are placed, the
-// others are read.
+// highest bit of a link of level 0 marks it as kept. hnsw.base and hnsw.codes are loaded by
+// RowBlocks::load, which places what is not small; the others are read.
 //
 // Version 3 has neither marks nor an axis. Version 2 has no marks either, and all sections, be they
 // empty.
