@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/hnsw/graph.h"
 
-#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <new>
@@ -14,8 +13,9 @@ void LinkList::assign(std::span<const Hit> neighbors, std::span<const Slot> kept
   ENGRAM_DASSERT(neighbors.size() <= capacity_);
   for (std::size_t i = 0; i < neighbors.size(); ++i) {
     const Slot slot = neighbors[i].slot;
-    const bool is_kept = std::find(kept.begin(), kept.end(), slot) != kept.end();
-    links_[i].store(is_kept ? slot | kKept : slot, std::memory_order_release);
+    Slot mark = 0;  // without a branch: which are kept cannot be foreseen
+    for (const Slot each : kept) mark |= each == slot ? kKept : 0;
+    links_[i].store(slot | mark, std::memory_order_release);
   }
   for (std::size_t i = neighbors.size(); i < capacity_; ++i) {
     links_[i].store(kNoSlot, std::memory_order_relaxed);

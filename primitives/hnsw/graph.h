@@ -59,33 +59,9 @@ class LinkList {
     return link == kNoSlot ? kNoSlot : link & ~kKept;
   }
 
-  /// Calls visit(slot) for each neighbour. Any thread. One that is beyond the end is left out: it
-  /// became a node after this was made, or the link is damaged. Whoever holds the node's lock, and
-  /// has made this since, misses no sound one.
-  template <class Visit>
-  void for_each(Visit&& visit) const {
-    for (std::size_t i = 0; i < capacity_; ++i) {
-      const Slot link = load(i);
-      const Slot slot = link & ~kKept;
-      if (slot < end_) {
-        visit(slot);
-      } else if (link == kNoSlot) {
-        return;
-      }
-    }
-  }
-
-  /// Calls visit(slot) for each neighbour whose link is kept.
-  template <class Visit>
-  void for_each_kept(Visit&& visit) const {
-    for (std::size_t i = 0; i < capacity_; ++i) {
-      const Slot link = load(i);
-      if (link == kNoSlot) return;
-      if ((link & kKept) != 0 && (link & ~kKept) < end_) visit(link & ~kKept);
-    }
-  }
-
-  /// Calls visit(slot, is_kept) for each neighbour.
+  /// Calls visit(slot, is_kept) for each neighbour. Any thread. One that is beyond the end is left
+  /// out: it became a node after this was made, or the link is damaged. Whoever holds the node's
+  /// lock, and has made this since, misses no sound one.
   template <class Visit>
   void for_each_link(Visit&& visit) const {
     for (std::size_t i = 0; i < capacity_; ++i) {
@@ -97,6 +73,20 @@ class LinkList {
         return;
       }
     }
+  }
+
+  /// Calls visit(slot) for each neighbour.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for_each_link([&](Slot slot, bool /*is_kept*/) { visit(slot); });
+  }
+
+  /// Calls visit(slot) for each neighbour whose link is kept.
+  template <class Visit>
+  void for_each_kept(Visit&& visit) const {
+    for_each_link([&](Slot slot, bool is_kept) {
+      if (is_kept) visit(slot);
+    });
   }
 
   /// How many places are taken.
@@ -190,10 +180,10 @@ class Graph {
   Status add_node(Slot slot, unsigned level);
 
   /// Makes nodes of a saved structure, on a graph that has none. levels: [n], the highest level of
-  /// each slot or kNoNode. base: a section of [n][2m] slots, which is placed. upper: [m] slots for
-  /// each level above 0 of each node, by slot and level; copied. Slots from node_end <= n on do not
-  /// become nodes. The caller has checked the size of `upper`; its links are to be checked before
-  /// they are followed. Errors: kDataLoss when `base` has another size; kResourceExhausted.
+  /// each slot or kNoNode. base: a section of [n][2m] slots, see RowBlocks::load. upper: [m] slots
+  /// for each level above 0 of each node, by slot and level; copied. Slots from node_end <= n on do
+  /// not become nodes. The caller has checked the size of `upper`; its links are to be checked
+  /// before they are followed. Errors: kDataLoss when `base` has another size; kResourceExhausted.
   Status adopt(SectionReader& reader, std::string_view base, std::span<const std::byte> levels,
                std::span<const std::byte> upper, std::size_t node_end);
 

@@ -141,6 +141,7 @@ class Hnsw final : public Index {
   }
   double mean_degree() const;
   std::string unfound_items() const;
+  std::size_t outpost_bytes() const noexcept;
 
   // search.cc
   Bound walk_bound(Query query, HnswBuffers& working) const;
@@ -164,7 +165,7 @@ class Hnsw final : public Index {
   // insert.cc
   unsigned draw_level(std::uint64_t identity) const noexcept;
   Status hold(Slot slot, unsigned level, Scratch& scratch);
-  Status build_graph(Scratch& scratch);
+  Status build_graph(Slot newest, Scratch& scratch);
   Status add_node(Slot slot, unsigned level);
   void link_node(Slot slot, unsigned level, HnswBuffers& working);
   void search_level(unsigned level, const Bound& query, std::span<const Hit> starts, std::size_t ef,
@@ -184,6 +185,7 @@ class Hnsw final : public Index {
   void revisit_outpost(HnswBuffers& working);
   void keep_links(Slot slot, HnswBuffers& working);
   void make_findable(Slot slot, HnswBuffers& working);
+  void keep_one_link(Slot slot, std::span<const Hit> others, HnswBuffers& working);
   void schedule(Slot slot, double reach);
   double squared_scale(float score) const noexcept;
 
@@ -220,7 +222,7 @@ class Hnsw final : public Index {
   std::vector<std::uint8_t> levels_;  // by slot: of those held, until there is a graph
   std::unique_ptr<Recaller> recaller_;
   std::mutex entry_mutex_;  // taken to change the entry point
-  std::mutex outposts_mutex_;
+  mutable std::mutex outposts_mutex_;
   std::vector<Outpost> outposts_;  // a heap
   std::atomic<std::size_t> next_due_{kMaxSlots};
 };

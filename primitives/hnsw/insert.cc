@@ -49,23 +49,27 @@ Status Hnsw::hold(Slot slot, unsigned level, Scratch& scratch) {
   const auto added = held_.insert(slot);
   if (!added) return tl::unexpected(added.error());
   if (held_.size() < config_.graph_from) return {};
-  Status built = build_graph(scratch);
+  Status built = build_graph(slot, scratch);
   if (!built) held_.erase(slot);
   return built;
 }
 
-/// Makes nodes of all that are held. An item that is erased meanwhile is a node that is not held,
-/// as one that is erased later. After an error the next insert goes on. Caller holds small_mutex_.
-Status Hnsw::build_graph(Scratch& scratch) {
+/// Makes nodes of all that are held, of `newest` last: if there is no memory for all, its slot is
+/// no node, and can be given to another item. An item that is erased meanwhile is a node that is
+/// not held, as one that is erased later. After an error the next insert goes on. Caller holds
+/// small_mutex_.
+Status Hnsw::build_graph(Slot newest, Scratch& scratch) {
   std::vector<Slot> slots;
   held_.list(slots);
   ENGRAM_TRY(begin_coding(slots));
+  std::erase(slots, newest);
+  slots.push_back(newest);
   for (const Slot slot : slots) {
     if (nodes_.contains(slot)) continue;
     ENGRAM_TRY(add_node(slot, levels_[slot]));
     link_node(slot, levels_[slot], scratch.get<HnswBuffers>());
   }
-  levels_ = {};
+  levels_ = std::vector<std::uint8_t>();  // `= {}` would keep the memory
   has_graph_.store(true, std::memory_order_release);
   return {};
 }
@@ -87,6 +91,7 @@ void Hnsw::link_node(Slot slot, unsigned level, HnswBuffers& working) {
   const bool reached = plan_neighbors(slot, level, entry, working);
   if (reached || plan_by_scan(slot, working)) connect(slot, working);
   if (!reached || level > entry.level) graph_.set_entry({slot, level});
+  if (reached && working.plan.outpost_reach > 0) found_outpost(slot, working);
 }
 
 /// Alg. 2 on behalf of `errand.slot`: leaves in `found` the nearest held nodes but `errand.except`,
@@ -108,13 +113,8 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& w
   auto& starts = working.starts;
   auto& found = working.candidates;
   const Bound query = bound_to(slot, working);
-  const ByPairHash order{slot};
 
-  Hit start = score_one(query, entry.slot);
-  for (unsigned l = entry.level; l > level; --l) {
-    start = greedy_walk(graph_, l, query, start, order, beam);
-  }
-  starts.assign(1, start);
+  starts.assign(1, descend(graph_, entry, level, query, ByPairHash{slot}, beam));
   plan.outpost_reach = 0;
   plan.top = std::min(level, entry.level);
   for (unsigned l = plan.top + 1; l-- > 0;) {
@@ -207,7 +207,7 @@ bool Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Lasting last
     if (keep) links.keep(static_cast<std::size_t>(place - slots.begin()));
     return keep;
   }
-  const std::size_t taken = links.size();
+  const std::size_t taken = found < links.capacity() ? links.size() : found;
   if (taken < links.capacity()) {
     links.append(taken, neighbor.slot, keep);
     return keep;

@@ -10,7 +10,8 @@
 // spreads over M times as many regions; links between it and its neighbours are kept for good; and
 // if a search with the index's defaults does not find it, the node where that ends keeps a link to
 // it. Whenever the index has grown by half it is visited again, by an insert that comes along: then
-// it looks for neighbours outside its own region, and whether it is found.
+// it looks for neighbours outside its own region, and whether it is found. A load forgets which
+// nodes are outposts, for no section says it: their links stay, and they are not visited again.
 //
 // Not under dot, where a score says nothing of how far a node is.
 #include <algorithm>
@@ -60,10 +61,7 @@ void Hnsw::look_farther(Slot slot, Entry entry, HnswBuffers& working) const {
   if (entry.level > 0) {
     const Bound query = bound_to(slot, working);
     const ByPairHash order{slot};
-    Hit start = score_one(query, entry.slot);
-    for (unsigned l = entry.level; l > 1; --l) {
-      start = greedy_walk(graph_, l, query, start, order, working.beam);
-    }
+    const Hit start = descend(graph_, entry, 1, query, order, working.beam);
     search_level(1, query, {&start, 1}, config_.ef_construction, {slot, slot}, working.beam,
                  farther);
     const auto middle = static_cast<std::ptrdiff_t>(found.size());
@@ -95,16 +93,19 @@ void Hnsw::make_findable(Slot slot, HnswBuffers& working) {
   const Entry entry = graph_.entry();
   if (entry.slot == kNoSlot || entry.slot == slot) return;
   const Bound query = bound_to(slot, working);
-  Hit start = score_one(query, entry.slot);
-  for (unsigned level = entry.level; level > 0; --level) {
-    start = greedy_walk(graph_, level, query, start, ByPairHash{slot}, working.beam);
-  }
+  const Hit start = descend(graph_, entry, 0, query, ByPairHash{slot}, working.beam);
   auto& found = working.farther;
   search_level(0, query, {&start, 1}, config_.ef_search, {slot}, working.beam, found);
   const auto is_it = [slot](const Hit& hit) { return hit.slot == slot; };
   if (std::any_of(found.begin(), found.end(), is_it)) return;
-  for (const Hit& hit : found) {
-    if (add_link(hit.slot, 0, {hit.score, slot}, Lasting::kYes, working)) return;
+  keep_one_link(slot, found, working);
+}
+
+/// Has the nearest of `others` that has room keep a link to `slot`. others: ascending; not what
+/// add_link() works on.
+void Hnsw::keep_one_link(Slot slot, std::span<const Hit> others, HnswBuffers& working) {
+  for (const Hit& other : others) {
+    if (add_link(other.slot, 0, {other.score, slot}, Lasting::kYes, working)) return;
   }
 }
 
@@ -144,12 +145,18 @@ void Hnsw::revisit_outpost(HnswBuffers& working) {
   schedule(outpost.slot, outpost.reach);
 }
 
+std::size_t Hnsw::outpost_bytes() const noexcept {
+  const std::lock_guard lock(outposts_mutex_);
+  return outposts_.capacity() * sizeof(Outpost);
+}
+
 /// Of a sample of items, the same ones each time, how many a search for themselves with the index's
 /// defaults does not find, nor any as near: "count/sample". The larger EF_SEARCH, the fewer they
-/// are: VINFO must not take long.
+/// are: VINFO must not take long. Where such searches scan, all are found.
 std::string Hnsw::unfound_items() const {
   constexpr std::uint64_t kMost = 100;
   constexpr std::uint64_t kCandidates = 6400;
+  if (!has_graph() || scan_is_cheaper(config_.ef_search)) return "0/0";
   AlignedBuffer storage;
   Scratch scratch;
   std::vector<Hit> hits;

@@ -53,9 +53,7 @@ void Hnsw::adopt(Slot orphan, HnswBuffers& working) {
     if (held_.contains(slot)) slots.push_back(slot);
   });
   rank(bound_to(orphan, working), slots, ByPairHash{orphan}, working.scores, nearest);
-  for (const Hit& hit : nearest) {
-    if (add_link(hit.slot, 0, {hit.score, orphan}, Lasting::kYes, working)) return;
-  }
+  keep_one_link(orphan, nearest, working);
 }
 
 /// Looks for items that level 0 does not lead to from the entry point, and has the node that a
@@ -86,9 +84,7 @@ void Hnsw::reconnect(HnswBuffers& working) {
     const Bound query = bound_to(slot, working);
     const Hit start = score_one(query, entry.slot);
     search_level(0, query, {&start, 1}, config_.ef_search, {slot}, working.beam, working.farther);
-    for (const Hit& hit : working.farther) {
-      if (add_link(hit.slot, 0, {hit.score, slot}, Lasting::kYes, working)) break;
-    }
+    keep_one_link(slot, working.farther, working);
     meet_all();
   });
 }

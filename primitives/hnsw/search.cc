@@ -44,10 +44,7 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
 
   auto& working = scratch.get<HnswBuffers>();
   const Bound walk_query = walk_bound(query, working);
-  Hit start = score_one(walk_query, entry.slot);
-  for (unsigned level = entry.level; level > 0; --level) {
-    start = greedy_walk(graph_, level, walk_query, start, BySlot{}, working.beam);
-  }
+  const Hit start = descend(graph_, entry, 0, walk_query, BySlot{}, working.beam);
   const auto is_held = [this](Slot slot) { return held_.contains(slot); };
   LayerWalk walk(graph_, 0, walk_query, ef, BySlot{}, is_held, working.beam);
   NoProbe probe;

@@ -90,6 +90,18 @@ Hit greedy_walk(const Graph& graph, unsigned level, const Bound& query, Hit star
   }
 }
 
+/// The descent of Alg. 1 and 5: from the entry point to the start of a walk over `level`, by greedy
+/// walks over the levels above it. graph: not empty.
+template <class Order>
+Hit descend(const Graph& graph, Entry entry, unsigned level, const Bound& query, Order order,
+            Beam& beam) {
+  Hit start = score_one(query, entry.slot);
+  for (unsigned l = entry.level; l > level; --l) {
+    start = greedy_walk(graph, l, query, start, order, beam);
+  }
+  return start;
+}
+
 /// Alg. 2: a walk over a level from `starts` that finds the `ef` nodes nearest to `query` which it
 /// meets and is_answer(slot) accepts. Nodes that it does not accept (erased ones) are walked
 /// through all the same. Each part of a step asks memory for what the next one reads, and the

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "core/hash.h"
 #include "tests/primitives/hnsw/graphs.h"
 #include "tests/support/memory_sections.h"
 #include "tests/support/seed.h"
@@ -16,9 +18,11 @@ namespace engram::hnsw::findable_test {
 namespace {
 
 using test::check_lists;
+using test::graph_of;
 using test::hnsw;
 using test::Rng;
 using test::TestCollection;
+using test::uniform_vectors;
 using test::unreachable;
 using test::Vectors;
 
@@ -73,6 +77,38 @@ TEST_CASE("hnsw/findable: clusters are found after others were replaced") {
   for (std::size_t i = 0; i < vectors.count(); i += 2) collection.add(vectors[i]);
   CHECK(lost(collection) <= 1);
   CHECK(unreachable(collection) == 0);
+}
+
+TEST_CASE("hnsw/findable: an outpost that becomes the entry point keeps its links, as others do") {
+  Rng rng = test::make_rng(99);
+  TestCollection collection(hnsw(), Metric::kL2, 8);
+  collection.add_all(clusters_in_order(rng, 1, 400, 8));
+  std::uint64_t highest = 0;  // of the default seed
+  while (unit_interval(mix(highest ^ 42)) > 1e-6) ++highest;
+  const Slot outpost = collection.store().allocate().value();
+  collection.store().write(outpost, std::vector<float>(8, 100));
+  const Insertion item{.slot = outpost, .identity = highest};
+  REQUIRE(collection.index().insert(item, collection.scratch()).has_value());
+  const Graph& graph = graph_of(collection);
+  REQUIRE(graph.entry().slot == outpost);
+  std::size_t kept = 0;
+  graph.links(outpost, 0).for_each_kept([&](Slot /*slot*/) { ++kept; });
+  CHECK(kept == graph.capacity(0) / 4);
+}
+
+TEST_CASE("hnsw/findable: a sample of items is looked for where searches with the defaults walk") {
+  Rng rng = test::make_rng(101);
+  TestCollection collection(hnsw(), Metric::kL2, 4, {{"EF_SEARCH", "8"}});
+  const auto unfound = [&] {
+    for (const Fact& fact : collection.index().describe()) {
+      if (fact.name == "unfound-items") return fact.value;
+    }
+    return std::string();
+  };
+  collection.add_all(uniform_vectors(rng, 200, 4));
+  CHECK(unfound() == "0/0");
+  collection.add_all(uniform_vectors(rng, 600, 4));
+  CHECK(unfound().ends_with("/100"));
 }
 
 TEST_CASE("hnsw/findable: lists that a damaged file marks as kept throughout are rewritten") {
