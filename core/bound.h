@@ -32,11 +32,20 @@ class Bound {
     }
   }
 
-  /// Asks for the beginning of a row to be fetched into cache.
-  void prefetch(Slot slot) const noexcept {
-    const std::byte* const row = rows_->row(slot);
+  /// gather() in steps, for those who have something to do between them. rows[i]: where the row of
+  /// slots[i] is. It stays true.
+  void locate(std::span<const Slot> slots, const std::byte** rows) const noexcept {
+    rows_->rows(slots, rows);
+  }
+  /// Asks for the beginnings of rows to be fetched into cache.
+  void prefetch(std::span<const std::byte* const> rows) const noexcept {
     const std::size_t bytes = std::min(kPrefetchBytes, rows_->row_bytes());
-    for (std::size_t i = 0; i < bytes; i += kRowAlignment) engram::prefetch(row + i);
+    for (const std::byte* const row : rows) {
+      for (std::size_t i = 0; i < bytes; i += kRowAlignment) engram::prefetch(row + i);
+    }
+  }
+  void gather_rows(std::span<const std::byte* const> rows, std::span<float> scores) const noexcept {
+    kernel_->gather(query_, rows, scores);
   }
 
   /// score(query, row of `slot`).

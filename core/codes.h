@@ -78,11 +78,24 @@ constexpr std::size_t row_bytes(Element element, Metric metric, std::size_t dim)
   return round_up(code_bytes(element, dim) + header_bytes(metric), kRowAlignment);
 }
 
+/// What lies at an address, aligned or not. Headers are read number by number: a copy of as many as
+/// the metric has would go through memory.
+template <class T>
+T read_number(const std::byte* address) noexcept {
+  T number;
+  std::memcpy(&number, address, sizeof number);
+  return number;
+}
+
 /// The header of the row of `bytes` at `row`; squared_norm is 0 where it is not stored.
 inline CodeHeader read_header(const std::byte* row, std::size_t bytes, Metric metric) noexcept {
-  CodeHeader header{};
-  std::memcpy(&header, row + bytes - header_bytes(metric), header_bytes(metric));
-  return header;
+  const std::byte* const header = row + bytes - header_bytes(metric);
+  const auto number = [header](std::size_t offset) { return read_number<float>(header + offset); };
+  const std::size_t norm = offsetof(CodeHeader, squared_norm);
+  return {.offset = number(offsetof(CodeHeader, offset)),
+          .scale = number(offsetof(CodeHeader, scale)),
+          .sum = number(offsetof(CodeHeader, sum)),
+          .squared_norm = metric == Metric::kL2 ? number(norm) : 0};
 }
 
 /// Codes `values` ([dim], a float32 row: checked, and under cosine normalised) into `row`
@@ -96,13 +109,17 @@ void encode_along(Element element, Metric metric, std::span<const float> axis,
 /// The header of such a row.
 inline CodeHeader read_header_along(const std::byte* row, std::size_t bytes,
                                     Metric metric) noexcept {
-  HeaderAlong header{};
-  std::memcpy(&header, row + bytes - header_bytes(metric), header_bytes(metric));
-  return {.offset = from_upper_half(header.offset),
-          .scale = from_upper_half(header.scale),
-          .sum = header.sum,
-          .squared_norm = header.squared_norm,
-          .along = header.along};
+  const std::byte* const header = row + bytes - header_bytes(metric);
+  const auto number = [header](std::size_t offset) { return read_number<float>(header + offset); };
+  const auto rounded = [header](std::size_t offset) {
+    return from_upper_half(read_number<std::uint16_t>(header + offset));
+  };
+  const std::size_t norm = offsetof(HeaderAlong, squared_norm);
+  return {.offset = rounded(offsetof(HeaderAlong, offset)),
+          .scale = rounded(offsetof(HeaderAlong, scale)),
+          .sum = number(offsetof(HeaderAlong, sum)),
+          .squared_norm = metric == Metric::kL2 ? number(norm) : 0,
+          .along = number(offsetof(HeaderAlong, along))};
 }
 
 /// What `values` have along `axis`; they keep the remainder. Both [dim].

@@ -28,16 +28,12 @@ class VisitedSet {
 
   /// Marks `slot`; true if it was not marked. A slot beyond start()'s range, which a concurrent
   /// insert has just linked, counts as visited: this traversal began before it existed.
-  bool insert(Slot slot) noexcept {
-    if (slot >= marks_.size()) return false;
-    // Marked in any case: a walk meets old and new in no order that a branch could foresee.
-    const bool is_new = marks_[slot] != version_;
-    marks_[slot] = version_;
-    return is_new;
-  }
+  bool insert(Slot slot) noexcept;
 
-  /// Asks for the mark of `slot` to be fetched into cache.
-  void prefetch(Slot slot) const noexcept { engram::prefetch(marks_.data() + slot); }
+  class Marks;
+
+  /// For loops of the traversal that start() began. Valid until the next start().
+  Marks marks() noexcept;
 
  private:
   using Mark = std::uint8_t;
@@ -45,5 +41,39 @@ class VisitedSet {
   std::vector<Mark> marks_;
   Mark version_ = 0;
 };
+
+/// The marks of one traversal. A loop keeps them in registers: of the set's members the compiler
+/// thinks that any store to a mark, or load of an atomic, may change them.
+class VisitedSet::Marks {
+ public:
+  Marks(Mark* marks, std::size_t end, Mark version) : marks_(marks), end_(end), version_(version) {}
+
+  /// One past the highest slot that there is a mark of.
+  std::size_t end() const noexcept { return end_; }
+
+  /// VisitedSet::insert() of a slot below end().
+  bool insert(Slot slot) const noexcept {
+    // Marked in any case: a walk meets old and new in no order that a branch could foresee.
+    const bool is_new = marks_[slot] != version_;
+    marks_[slot] = version_;
+    return is_new;
+  }
+
+  /// Asks for the mark of a slot below end() to be fetched into cache.
+  void prefetch(Slot slot) const noexcept { engram::prefetch(marks_ + slot); }
+
+ private:
+  Mark* marks_;
+  std::size_t end_;
+  Mark version_;
+};
+
+inline bool VisitedSet::insert(Slot slot) noexcept {
+  return slot < marks_.size() && marks().insert(slot);
+}
+
+inline VisitedSet::Marks VisitedSet::marks() noexcept {
+  return Marks(marks_.data(), marks_.size(), version_);
+}
 
 }  // namespace engram

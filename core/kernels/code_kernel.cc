@@ -97,11 +97,19 @@ constexpr std::int8_t sign(std::byte code) noexcept {
 void sign_codes(const std::byte* codes, std::size_t count, std::int8_t* plane) noexcept {
   for (std::size_t j = 0; j < count; ++j) plane[j] = sign(codes[j]);
 }
-void sign_lower_codes(const std::byte* pairs, std::size_t count, std::int8_t* plane) noexcept {
-  for (std::size_t j = 0; j < count; ++j) plane[j] = sign(pairs[j] & std::byte{0x0F});
-}
-void sign_upper_codes(const std::byte* pairs, std::size_t count, std::int8_t* plane) noexcept {
-  for (std::size_t j = 0; j < count; ++j) plane[j] = sign(pairs[j] >> 4);
+
+/// Fills a run of a plane, of `line_bytes`, with `count` signed codes and zeros. code(byte) is what
+/// a byte of the row has of this run. Reads the row by whole lines: what is behind the codes is
+/// replaced afterwards.
+template <class Code>
+void sign_lines(const std::byte* row, std::size_t count, std::size_t line_bytes, std::int8_t* plane,
+                Code code) noexcept {
+  std::array<std::byte, kRowAlignment> line;
+  for (std::size_t i = 0; i < line_bytes; i += line.size()) {
+    std::memcpy(line.data(), row + i, line.size());
+    for (std::size_t j = 0; j < line.size(); ++j) plane[i + j] = sign(code(line[j]));
+  }
+  std::memset(plane + count, 0, line_bytes - count);
 }
 
 /// Code j of a plane, as it was before it was signed.
@@ -145,12 +153,15 @@ class CodeEstimator final : public Kernel {
     std::byte* const query = storage.reserve(query_bytes());
     const CodeHeader header = header_of(row);
     write_header(query, header, double{header.along});
-    std::int8_t* const plane = clear_plane(query);
+    auto* const plane = reinterpret_cast<std::int8_t*>(query);
+    const std::size_t line = shape_.line_bytes;
     if (shape_.element == Element::kSq8) {
-      sign_codes(row, shape_.dim, plane);
+      sign_lines(row, shape_.dim, line, plane, [](std::byte whole) { return whole; });
     } else {
-      sign_lower_codes(row, shape_.half, plane);
-      sign_upper_codes(row, shape_.dim - shape_.half, plane + shape_.line_bytes);
+      const auto lower = [](std::byte pair) { return pair & std::byte{0x0F}; };
+      const auto upper = [](std::byte pair) { return pair >> 4; };
+      sign_lines(row, shape_.half, line, plane, lower);
+      sign_lines(row, shape_.dim - shape_.half, line, plane + line, upper);
     }
     return {query};
   }

@@ -192,7 +192,11 @@ class Graph {
 
   /// The neighbours of a node on one of its levels.
   LinkList links(Slot slot, unsigned level) const noexcept {
-    const std::size_t end = node_end();
+    return links(slot, level, node_end());
+  }
+
+  /// Those of them that are below `end`, at most what node_end() was.
+  LinkList links(Slot slot, unsigned level, std::size_t end) const noexcept {
     if (level == 0) return {base(slot), 2 * m_, end};
     return {nodes_[slot].upper + (level - 1) * m_, m_, end};
   }

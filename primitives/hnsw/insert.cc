@@ -11,6 +11,15 @@
 #include "primitives/hnsw/hnsw.h"
 
 namespace engram::hnsw {
+namespace {
+
+/// The memory of `buffer`, which grows if it must and never shrinks.
+std::span<Slot> room_for(std::size_t count, std::vector<Slot>& buffer) {
+  if (buffer.size() < count) buffer.resize(count);
+  return {buffer.data(), count};
+}
+
+}  // namespace
 
 /// The paper's floor(-ln(unif(0..1)) * 1/ln(M)), from the item instead of a generator.
 unsigned Hnsw::draw_level(std::uint64_t identity) const noexcept {
@@ -188,22 +197,22 @@ void Hnsw::retain_kept(std::span<const Hit> candidates, std::span<const Slot> ke
 /// than a quarter of the list is.
 bool Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Lasting lasting,
                     HnswBuffers& working) {
-  auto& slots = working.slots;
   auto& candidates = working.candidates;
-  auto& kept = working.kept;
   const std::lock_guard lock(graph_.lock(node));
   LinkList links = graph_.links(node, level);
-  slots.resize(links.capacity());
-  kept.clear();
+  auto slots = room_for(links.capacity() + 1, working.slots);
+  auto kept = room_for(links.capacity() + 1, working.kept);
   std::size_t found = 0;
-  links.for_each_link([&](Slot slot, bool is_kept) {
+  std::size_t found_kept = 0;
+  links.for_each_link([&, slots, kept](Slot slot, bool is_kept) {
     slots[found++] = slot;
-    if (is_kept) kept.push_back(slot);
+    kept[found_kept] = slot;
+    found_kept += static_cast<std::size_t>(is_kept);
   });
-  slots.resize(found);
-  const bool keep = lasting == Lasting::kYes && kept.size() < links.capacity() / 4;
-  const auto place = std::find(slots.begin(), slots.end(), neighbor.slot);
-  if (place != slots.end()) {
+  const bool keep = lasting == Lasting::kYes && found_kept < links.capacity() / 4;
+  const auto end = slots.begin() + static_cast<std::ptrdiff_t>(found);
+  const auto place = std::find(slots.begin(), end, neighbor.slot);
+  if (place != end) {
     if (keep) links.keep(static_cast<std::size_t>(place - slots.begin()));
     return keep;
   }
@@ -212,10 +221,11 @@ bool Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Lasting last
     links.append(taken, neighbor.slot, keep);
     return keep;
   }
-  if (keep) kept.push_back(neighbor.slot);
+  if (keep) kept[found_kept++] = neighbor.slot;
+  kept = kept.first(found_kept);
   const bool is_selected = graph_.is_selected(node, level);
-  slots.push_back(neighbor.slot);
-  score_hits(bound_to(node, working), slots, working.scores, candidates);
+  slots[found] = neighbor.slot;
+  score_hits(bound_to(node, working), slots.first(found + 1), working.scores, candidates);
   const ByPairHash order{node};
   if (!is_selected || !add_to_selection(walk_rows(), candidates, order, working.selection)) {
     std::sort(candidates.begin(), candidates.end(), order);

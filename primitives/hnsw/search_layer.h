@@ -35,8 +35,9 @@ struct Beam {
   RankHeap frontier;            // met, not yet expanded
   RankHeap nearest;             // the complements of the nearest so far, so the farthest is on top
   std::vector<Slot> neighbors;  // of the nodes of one step
-  std::vector<float> scores;    // theirs
-  std::vector<Rank> found;      // the nearest, when the walk has ended
+  std::vector<const std::byte*> rows;  // theirs, as are
+  std::vector<float> scores;
+  std::vector<Rank> found;  // the nearest, when the walk has ended
 };
 
 /// `slot` with its score.
@@ -76,13 +77,15 @@ void rank(const Bound& query, std::span<const Slot> slots, Order order, std::vec
 template <class Order>
 Hit greedy_walk(const Graph& graph, unsigned level, const Bound& query, Hit start, Order order,
                 Beam& beam) {
+  beam.neighbors.resize(graph.capacity(level));
+  Slot* const neighbors = beam.neighbors.data();
   for (Hit best = start;;) {
-    beam.neighbors.clear();
-    graph.links(best.slot, level).for_each([&](Slot slot) { beam.neighbors.push_back(slot); });
-    const auto scores = score_all(query, beam.neighbors, beam.scores);
+    std::size_t count = 0;
+    graph.links(best.slot, level).for_each([&](Slot slot) { neighbors[count++] = slot; });
+    const auto scores = score_all(query, {neighbors, count}, beam.scores);
     Hit next = best;
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      const Hit hit{scores[i], beam.neighbors[i]};
+    for (std::size_t i = 0; i < count; ++i) {
+      const Hit hit{scores[i], neighbors[i]};
       if (order(hit, next)) next = hit;
     }
     if (next.slot == best.slot) return best;
@@ -144,6 +147,7 @@ class LayerWalk {
     beam_.frontier.clear();
     beam_.nearest.clear();
     beam_.neighbors.resize(kWidth * graph_.capacity(level_));
+    beam_.rows.resize(beam_.neighbors.size());
     beam_.scores.resize(beam_.neighbors.size());
     for (const Hit& start : starts) {
       if (beam_.visited.insert(start.slot)) consider(order_.rank(start));
@@ -164,34 +168,41 @@ class LayerWalk {
 
   /// Looks at their neighbours: whether they have been visited will be asked.
   void look() {
-    count_ = 0;
+    const VisitedSet::Marks marks = beam_.visited.marks();
+    const std::size_t end = std::min(graph_.node_end(), marks.end());
+    Slot* const neighbors = beam_.neighbors.data();
+    std::size_t count = 0;
     for (const Slot slot : expanded()) {
-      graph_.links(slot, level_).for_each([this](Slot neighbor) {
-        beam_.visited.prefetch(neighbor);
-        beam_.neighbors[count_++] = neighbor;
+      graph_.links(slot, level_, end).for_each([&](Slot neighbor) {
+        marks.prefetch(neighbor);
+        neighbors[count++] = neighbor;
       });
     }
+    count_ = count;
   }
 
   /// Keeps those neighbours that were not visited before. Which they are cannot be foreseen, so
   /// there is no branch on it.
   void gather() {
+    const VisitedSet::Marks marks = beam_.visited.marks();
     Slot* const neighbors = beam_.neighbors.data();
+    const std::size_t count = count_;
     std::size_t kept = 0;
-    for (std::size_t i = 0; i < count_; ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       const Slot slot = neighbors[i];
       neighbors[kept] = slot;
-      kept += static_cast<std::size_t>(beam_.visited.insert(slot));
+      kept += static_cast<std::size_t>(marks.insert(slot));
     }
     count_ = kept;
-    for (std::size_t i = 0; i < count_; ++i) query_.prefetch(neighbors[i]);
+    query_.locate({neighbors, kept}, beam_.rows.data());
+    query_.prefetch({beam_.rows.data(), kept});
   }
 
   void score() {
     const std::span<const Slot> slots(beam_.neighbors.data(), count_);
     const std::span<float> scores(beam_.scores.data(), count_);
-    query_.gather(slots, scores);
-    for (std::size_t i = 0; i < count_; ++i) {
+    query_.gather_rows({beam_.rows.data(), count_}, scores);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
       const Rank rank = order_.rank({comparable(scores[i]), slots[i]});
       if (rank < farthest_) consider(rank);
     }
