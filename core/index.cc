@@ -18,6 +18,10 @@ Status Index::search_batch(std::span<const Query> queries, const SearchParams& p
   return {};
 }
 
+std::optional<bool> Index::finds(Slot /*slot*/, Scratch& /*scratch*/) const {
+  return std::nullopt;
+}
+
 std::vector<Fact> Index::describe() const {
   return {};
 }

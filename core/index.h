@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -111,6 +112,11 @@ class Index {
 
   /// Bytes of the structure, without the vectors.
   virtual std::size_t memory_bytes() const noexcept = 0;
+
+  /// Whether a search for the vector of `slot`, with the defaults, answers it or one as near; nothing
+  /// if it is not held. Any thread. By default nothing: approximate primitives override it, and
+  /// VDIAG counts the items that are not found.
+  virtual std::optional<bool> finds(Slot slot, Scratch& scratch) const;
 
   /// What this index would like people to know of it, for VINFO. By default nothing.
   virtual std::vector<Fact> describe() const;

@@ -116,6 +116,8 @@ class Hnsw final : public Index {
   Status search(Query query, const SearchParams& params, Scratch& scratch,
                 std::vector<Hit>& hits) const override;
 
+  std::optional<bool> finds(Slot slot, Scratch& scratch) const override;
+
   std::size_t size() const noexcept override { return held_.size(); }
   std::size_t memory_bytes() const noexcept override;
   std::vector<Fact> describe() const override;

@@ -29,6 +29,12 @@ constexpr std::size_t kCompared = 16;
 /// How much farther the nearest is, as the square of a distance.
 constexpr double kFarther = 4;
 
+/// What a thread keeps between searches for items.
+struct SelfSearch {
+  AlignedBuffer vector;
+  std::vector<Hit> hits;
+};
+
 }  // namespace
 
 /// Something that grows as the square of a distance does; negative if the score is an estimate that
@@ -150,28 +156,32 @@ std::size_t Hnsw::outpost_bytes() const noexcept {
   return outposts_.capacity() * sizeof(Outpost);
 }
 
-/// Of a sample of items, the same ones each time, how many a search for themselves with the index's
-/// defaults does not find, nor any as near: "count/sample". The larger EF_SEARCH, the fewer they
-/// are: VINFO must not take long. Where such searches scan, all are found.
+std::optional<bool> Hnsw::finds(Slot slot, Scratch& scratch) const {
+  if (!held_.contains(slot)) return std::nullopt;
+  auto& working = scratch.get<SelfSearch>();
+  const Query query = context_.kernel.from_row(context_.store.row(slot), working.vector);
+  const float own =
+      comparable(RowView{context_.kernel, context_.store.rows()}.to(query).score(slot));
+  const bool is_found = search(query, {.k = 1}, scratch, working.hits) && !working.hits.empty() &&
+                        working.hits.front().score <= own;
+  if (is_found || held_.contains(slot)) return is_found;
+  return std::nullopt;  // erased meanwhile
+}
+
+/// Of a sample of items, the same ones each time, how many are not found: "count/sample". The
+/// larger EF_SEARCH, the fewer they are: VINFO must not take long.
 std::string Hnsw::unfound_items() const {
   constexpr std::uint64_t kMost = 100;
   constexpr std::uint64_t kCandidates = 6400;
   if (!has_graph() || scan_is_cheaper(config_.ef_search)) return "0/0";
-  AlignedBuffer storage;
   Scratch scratch;
-  std::vector<Hit> hits;
   std::size_t items = 0;
   std::size_t unfound = 0;
-  const RowView vectors{context_.kernel, context_.store.rows()};
   const std::uint64_t sample = std::clamp(kCandidates / config_.ef_search, std::uint64_t{1}, kMost);
   for (std::uint64_t i = 0; i < sample && graph_.node_end() > 0; ++i) {
-    const auto slot = static_cast<Slot>(mix(i) % graph_.node_end());
-    if (!held_.contains(slot)) continue;
-    const Query query = context_.kernel.from_row(context_.store.row(slot), storage);
-    const float own = comparable(vectors.to(query).score(slot));
-    ++items;
-    if (!search(query, {.k = 1}, scratch, hits)) continue;
-    if (hits.empty() || hits.front().score > own) ++unfound;
+    const auto is_found = finds(static_cast<Slot>(mix(i) % graph_.node_end()), scratch);
+    items += is_found.has_value() ? 1 : 0;
+    unfound += is_found.value_or(true) ? 0 : 1;
   }
   return std::to_string(unfound) + "/" + std::to_string(items);
 }

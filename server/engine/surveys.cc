@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "server/engine/census.h"
+
 namespace engram {
 
 /// A survey on its way through the workers.
@@ -47,7 +49,8 @@ void Surveys::advance(Run& run, Scratch& scratch) const {
       run.has_ended = true;
       return;
     }
-    run.survey = std::move(*survey);
+    run.survey = run.params.tunes ? std::move(*survey)
+                                  : with_census(std::move(*survey), view_.index(), run.params);
   }
   run.has_ended = !run.survey->step(scratch);
   if (run.has_ended) run.finish(view_, *run.survey);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Surveys of a collection. The rule: a survey is of the items at its start, whose rows it pins to
-// its end; it runs in steps, each a job of its own, between which other jobs get their turn.
+// its end; it runs in steps, each a job of its own, between which other jobs get their turn. One
+// that does not tune also counts the items that a search does not find (census.h).
 //
 // Only rows are kept: the index may let go of erased slots meanwhile, because writers wait for
 // that.

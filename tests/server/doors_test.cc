@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "server/hosts/embedded/embedded_store.h"
 #include "server/resp/reply_writer.h"
 #include "tests/server/store_server.h"
+#include "tests/support/seed.h"
 
 namespace engram::test::doors_test {
 namespace {
@@ -300,6 +302,38 @@ TEST_CASE("server/doors: VINFO and VDIAG say in process what they say over RESP"
     CAPTURE(fact.name);
     CHECK(diagnosis_reply.find("+" + fact.name + "\r\n") != std::string::npos);
   }
+}
+
+TEST_CASE("server/doors: VDIAG counts the items that a search does not find") {
+  const auto value_of = [](const std::vector<Fact>& facts, std::string_view name) {
+    for (const Fact& fact : facts) {
+      if (fact.name == name) return fact.value;
+    }
+    return std::string();
+  };
+  const auto store = open_store();
+  // Walks that keep one candidate miss some of so many, in graphs of two links an item.
+  REQUIRE(store->create_index(
+      "graph", 3,
+      {{"PRIMITIVE", "hnsw"}, {"M", "2"}, {"EF_CONSTRUCTION", "2"}, {"EF_SEARCH", "1"}}));
+  REQUIRE(store->create_index("scan", 3, {{"PRIMITIVE", "flat"}}));
+  auto rng = test::make_rng(71);
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < 3000; ++i) {
+    const std::array<float, 3> vector = {normal(rng), normal(rng), normal(rng)};
+    for (const char* const index : {"graph", "scan"}) {
+      REQUIRE(store->put(index, std::to_string(i), vector));
+    }
+  }
+  const auto of_graph = store->diagnose("graph", {{"SAMPLE", "500"}});
+  REQUIRE(of_graph);
+  CHECK(value_of(*of_graph, "sought-items") == "500");
+  const std::string unfound = value_of(*of_graph, "unfound-items");
+  CHECK(unfound != "");
+  CHECK(unfound != "0");
+  const auto of_scan = store->diagnose("scan", {{"SAMPLE", "500"}});
+  REQUIRE(of_scan);
+  CHECK(value_of(*of_scan, "unfound-items") == "");  // there are none
 }
 
 }  // namespace
