@@ -192,7 +192,7 @@ TEST_CASE("hnsw/hnsw: an insert that has no memory for the graph leaves no node 
     REQUIRE(collection.add(on_a_line(200.5F)) == kReused);
     std::vector<Slot> neighbors;
     graph_of(collection).links(kReused, 0).for_each([&](Slot slot) { neighbors.push_back(slot); });
-    for (const Slot nearest : {200, 201}) {
+    for (const Slot nearest : {Slot{200}, Slot{201}}) {
       CHECK(std::count(neighbors.begin(), neighbors.end(), nearest) == 1);
     }
     check_lists(collection);
