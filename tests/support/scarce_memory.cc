@@ -31,6 +31,13 @@ ScarceMemory::~ScarceMemory() {
 
 }  // namespace engram::test
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ENGRAM_OPERATORS_ARE_TAKEN  // by ThreadSanitizer
+#endif
+#endif
+
+#ifndef ENGRAM_OPERATORS_ARE_TAKEN
 /// As the standard library's, which deletes what this gives.
 void* operator new[](std::size_t bytes, const std::nothrow_t& /*tag*/) noexcept {
   if (!engram::test::take_one()) return nullptr;
@@ -40,3 +47,4 @@ void* operator new[](std::size_t bytes, const std::nothrow_t& /*tag*/) noexcept 
     return nullptr;
   }
 }
+#endif

@@ -6,8 +6,8 @@
 
 namespace engram::test {
 
-/// As long as it lives, `count` of them succeed and the others fail. One at a time, and no other
-/// thread allocates so meanwhile.
+/// As long as it lives, `count` of them succeed and the others fail; under ThreadSanitizer all
+/// succeed. One at a time, and no other thread allocates so meanwhile.
 class ScarceMemory {
  public:
   explicit ScarceMemory(std::size_t count) noexcept;
