@@ -113,9 +113,9 @@ class Index {
   /// Bytes of the structure, without the vectors.
   virtual std::size_t memory_bytes() const noexcept = 0;
 
-  /// Whether a search for the vector of `slot`, with the defaults, answers it or one as near; nothing
-  /// if it is not held. Any thread. By default nothing: approximate primitives override it, and
-  /// VDIAG counts the items that are not found.
+  /// Whether a search for the vector of `slot`, with the defaults, answers it or one as near;
+  /// nothing if it is not held. Any thread. By default nothing: approximate primitives override it,
+  /// and VDIAG counts the items that are not found.
   virtual std::optional<bool> finds(Slot slot, Scratch& scratch) const;
 
   /// What this index would like people to know of it, for VINFO. By default nothing.

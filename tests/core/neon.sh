@@ -32,7 +32,7 @@ printf '#include "%s"\n' core/*.cc $(ls core/kernels/*.cc | grep -v /simd) >"$bu
 {
   printf '%s\n' "$build/core.cc -O2"
   printf '%s -O2\n' core/kernels/simd*.cc
-  printf '%s -O1\n' tests/core/*.cc tests/support/main.cc
+  printf '%s -O1\n' tests/core/*.cc tests/support/main.cc tests/support/scarce_memory.cc
 } | xargs -P "$(nproc)" -L 1 sh -c '
     aarch64-linux-gnu-g++ -std=c++20 "$3" -Wall -Wextra -Wpedantic -Werror -DNDEBUG \
       -I. -isystem "$1/include" -c "$2" -o "$1/objects/$(echo "$2" | tr / _).o"

@@ -11,15 +11,6 @@ namespace {
 constexpr std::size_t kPlenty = std::numeric_limits<std::size_t>::max();
 std::atomic<std::size_t> allocations_left{kPlenty};
 
-/// Whether one more succeeds.
-bool take_one() noexcept {
-  const std::size_t left = allocations_left.load();
-  if (left == kPlenty) return true;
-  if (left == 0) return false;
-  allocations_left = left - 1;
-  return true;
-}
-
 }  // namespace
 
 ScarceMemory::ScarceMemory(std::size_t count) noexcept {
@@ -38,6 +29,19 @@ ScarceMemory::~ScarceMemory() {
 #endif
 
 #ifndef ENGRAM_OPERATORS_ARE_TAKEN
+namespace engram::test {
+
+/// Whether one more succeeds.
+static bool take_one() noexcept {
+  const std::size_t left = allocations_left.load();
+  if (left == kPlenty) return true;
+  if (left == 0) return false;
+  allocations_left = left - 1;
+  return true;
+}
+
+}  // namespace engram::test
+
 /// As the standard library's, which deletes what this gives.
 void* operator new[](std::size_t bytes, const std::nothrow_t& /*tag*/) noexcept {
   if (!engram::test::take_one()) return nullptr;
