@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "core/biased_top_k.h"
 #include "core/bound.h"
 #include "core/slot.h"
 #include "core/slot_set.h"
@@ -15,20 +16,18 @@
 
 namespace engram {
 
-/// Offers every member of `held` in [begin, end) to `nearest`. Long runs of slots are scanned, the
-/// others are gathered, so that a collection full of holes does not cost one call per slot.
-/// Threads: any number; members may come and go meanwhile.
-inline void scan_into(const Bound& query, const SlotSet& held, Slot begin, Slot end,
-                      TopK& nearest) {
+/// Offers every member of `held` in [begin, end) to `nearest`, a TopK or a BiasedTopK. Long runs of
+/// slots are scanned, the others are gathered, so that a collection full of holes does not cost one
+/// call per slot. Threads: any number; members may come and go meanwhile.
+template <class Nearest>
+void scan_into(const Bound& query, const SlotSet& held, Slot begin, Slot end, Nearest& nearest) {
   constexpr std::size_t kShortRun = 16;
   std::array<Slot, 64> slots;
   std::array<float, slots.size()> scores;
   std::size_t pending = 0;
   const auto flush = [&] {
     query.gather({slots.data(), pending}, {scores.data(), pending});
-    for (std::size_t i = 0; i < pending; ++i) {
-      if (scores[i] <= nearest.threshold()) nearest.offer({scores[i], slots[i]});
-    }
+    nearest.offer_all({slots.data(), pending}, {scores.data(), pending});
     pending = 0;
   };
   held.for_each_run(begin, end, [&](Slot first, std::size_t count) {
@@ -48,6 +47,17 @@ inline void scan_nearest(const Bound& query, const SlotSet& held, std::size_t k,
                          std::vector<Hit>& hits) {
   TopK nearest(k, hits);
   if (k > 0) scan_into(query, held, 0, Slot{kMaxSlots}, nearest);
+  nearest.finish();
+}
+
+/// The same by effective scores, or as above if there is no bias. Not one function with that: a
+/// TopK that somebody has the address of is read again for every row.
+inline void scan_nearest(const Bound& query, const SlotSet& held, std::size_t k,
+                         std::vector<Hit>& hits, const ScoreBias* bias) {
+  if (bias == nullptr) return scan_nearest(query, held, k, hits);
+  TopK nearest(k, hits);
+  BiasedTopK biased(nearest, *bias);
+  if (k > 0) scan_into(query, held, 0, Slot{kMaxSlots}, biased);
   nearest.finish();
 }
 

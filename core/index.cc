@@ -32,6 +32,10 @@ bool Index::is_warm() const noexcept {
 
 void Index::warm_up() {}
 
+double Recaller::beta() const {
+  return 0;
+}
+
 Recaller* Index::recaller() noexcept {
   return nullptr;
 }

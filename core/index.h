@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/bias.h"
 #include "core/bound.h"
 #include "core/kernel.h"
 #include "core/options.h"
@@ -44,6 +45,9 @@ struct Traits {
   /// load() keeps all that was saved of them. The caller inserts and erases one at a time, in the
   /// order in which it recorded them. Goes with saves_structure, and not with concurrent.
   bool order_dependent = false;
+  /// Searches obey SearchParams::bias, and recalls and surveys RecallParams::bias. An index of
+  /// items that differ in strength needs this.
+  bool takes_bias = false;
 };
 
 /// An item that an index is given.
@@ -67,6 +71,9 @@ struct SearchParams {
   std::size_t ef = 0;
   /// The primitive's search options, or nullptr for the defaults.
   const Options* options = nullptr;
+  /// Only with Traits::takes_bias: ranks by effective scores. Null: all items are equally strong,
+  /// and nothing is spent on them.
+  const ScoreBias* bias = nullptr;
 };
 
 /// A retrieval primitive.
@@ -98,7 +105,8 @@ class Index {
   virtual Status reclaim(std::span<const Slot> erased, Scratch& scratch);
 
   /// Fills `hits` with the min(k, size()) held slots nearest to `query`, ascending by (score,
-  /// slot). A slot inserted or erased meanwhile may or may not be among them.
+  /// slot); with a bias, effective scores. A slot inserted or erased meanwhile may or may not be
+  /// among them.
   virtual Status search(Query query, const SearchParams& params, Scratch& scratch,
                         std::vector<Hit>& hits) const = 0;
 

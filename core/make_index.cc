@@ -2,6 +2,21 @@
 #include "core/make_index.h"
 
 namespace engram {
+namespace {
+
+Status check_decay(const IndexSpec& spec) {
+  if (!spec.decay.is_on() || spec.primitive->traits.takes_bias) return {};
+  std::string able;
+  for (const Primitive* const primitive : primitives()) {
+    if (!primitive->traits.takes_bias) continue;
+    able += (able.empty() ? "" : ", ") + std::string(primitive->name);
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              "primitive " + std::string(spec.primitive->name) +
+                  " has no place for strengths, so it takes no DECAY; those that do: " + able);
+}
+
+}  // namespace
 
 Result<OwnedIndex> make_index(const IndexSpec& spec) {
   const Primitive& primitive = *spec.primitive;
@@ -11,6 +26,7 @@ Result<OwnedIndex> make_index(const IndexSpec& spec) {
                                                  std::to_string(primitive.max_dimension) +
                                                  " dimensions, got " + std::to_string(spec.dim));
   }
+  ENGRAM_TRY(check_decay(spec));
   const Element element = stored_element(primitive, spec.options);
   auto store = VectorStore::create(spec.dim, spec.metric, element);
   if (!store) return tl::unexpected(std::move(store.error()));

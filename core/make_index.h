@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "core/decay.h"
 #include "core/index.h"
 #include "core/metric.h"
 #include "core/options.h"
@@ -23,6 +24,7 @@ struct IndexSpec {
   const Primitive* primitive;
   Options options;                   ///< parsed against primitive->create_options
   std::string kernel_name = "auto";  ///< as make_kernel takes it
+  Decay decay = {};                  ///< of the strengths that the index will be given as a bias
 };
 
 /// An index and what it is built on. Store and kernel outlive the index, also when another is
@@ -43,8 +45,9 @@ struct OwnedIndex {
 };
 
 /// An empty store of what the primitive keeps, the kernel for it, and an empty index on both.
-/// Errors: kInvalidArgument for a dimension that the primitive or engram does not take, for an
-/// unknown kernel, and those of Primitive::create; kResourceExhausted.
+/// Errors: kInvalidArgument for a dimension that the primitive or engram does not take, for a decay
+/// where the primitive takes no bias, for an unknown kernel, and those of Primitive::create;
+/// kResourceExhausted.
 Result<OwnedIndex> make_index(const IndexSpec& spec);
 
 }  // namespace engram

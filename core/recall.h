@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/bias.h"
 #include "core/options.h"
 #include "core/result.h"
 #include "core/scratch.h"
@@ -50,6 +51,8 @@ struct RecallParams {
   /// The items to recall among; null: all that are held. Each is or was held, and its row is left
   /// alone meanwhile.
   const SlotSet* items = nullptr;
+  /// Only with Traits::takes_bias: what is taken from the logits of items. Null: nothing.
+  const Bias* bias = nullptr;
 };
 
 /// An item's share in a state.
@@ -129,6 +132,7 @@ struct SurveyParams {
   /// but the index may let go of it.
   const SlotSet* items = nullptr;
   const Options* options = nullptr;  ///< as RecallParams::options; outlives the survey
+  const Bias* bias = nullptr;        ///< as RecallParams::bias; outlives the survey
   bool tunes = true;                 ///< find beta; false: take it as it is, to diagnose
 };
 
@@ -155,6 +159,10 @@ class Recaller {
   /// Takes the numbers of a survey of such an index, perhaps years ago and on another machine. A
   /// name that it does not know is passed over.
   virtual void adopt(const Tuning& tuning) = 0;
+
+  /// The inverse temperature of a recall that asks for none: what a search divides handicaps by. By
+  /// default 0, there is none.
+  [[nodiscard]] virtual double beta() const;
 
   /// What VINFO shows beside Index::describe(): beta, where it came from, whether it is stale.
   virtual std::vector<Fact> describe() const = 0;

@@ -53,7 +53,7 @@ class Registration {
   explicit Registration(const Primitive& primitive);
 };
 
-/// How to recall from what any index holds. A program has at most one.
+/// How to recall from what any index holds. A program has at most one. It obeys RecallParams::bias.
 struct DefaultRecaller {
   std::span<const OptionSpec> (*recall_options)();
   Result<std::unique_ptr<Recaller>> (*create)(const MemoryView& memory);

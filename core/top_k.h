@@ -45,6 +45,13 @@ class TopK {
     }
   }
 
+  /// Offers (scores[i], slots[i]) for all i.
+  void offer_all(std::span<const Slot> slots, std::span<const float> scores) {
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      if (scores[i] <= threshold_) offer({scores[i], slots[i]});
+    }
+  }
+
   /// Sorts the hits ascending; nothing may be offered afterwards.
   void finish() { std::sort_heap(hits_->begin(), hits_->end()); }
 

@@ -15,8 +15,10 @@ namespace {
 /// Bytes of rows that stay in the second-level cache while all queries meet them.
 constexpr std::size_t kRowBlockBytes = std::size_t{256} << 10;
 
+/// collector(TopK&): what is offered to for it, a TopK& or a BiasedTopK.
+template <class Collector>
 void scan_blocks(const IndexContext& context, const SlotSet& held, std::span<const Query> queries,
-                 std::span<TopK> nearest) {
+                 std::span<TopK> nearest, Collector collector) {
   const Slot end = context.store.slot_end();
   const auto rows =
       static_cast<Slot>(std::max<std::size_t>(16, kRowBlockBytes / context.store.row_bytes()));
@@ -24,7 +26,8 @@ void scan_blocks(const IndexContext& context, const SlotSet& held, std::span<con
     const Slot stop = std::min<Slot>(begin + rows, end);
     for (std::size_t i = 0; i < queries.size(); ++i) {
       const Bound bound(context.kernel, queries[i], context.store);
-      scan_into(bound, held, begin, stop, nearest[i]);
+      auto&& offered = collector(nearest[i]);
+      scan_into(bound, held, begin, stop, offered);
     }
   }
 }
@@ -36,16 +39,21 @@ struct BatchScratch {
 }  // namespace
 
 void scan_batch(const IndexContext& context, const SlotSet& held, std::span<const Query> queries,
-                std::size_t k, Scratch& scratch, std::span<std::vector<Hit>> hits) {
+                const SearchParams& params, Scratch& scratch, std::span<std::vector<Hit>> hits) {
   auto& nearest = scratch.get<BatchScratch>().nearest;
   nearest.clear();
-  for (std::vector<Hit>& answer : hits) nearest.emplace_back(k, answer);
+  for (std::vector<Hit>& answer : hits) nearest.emplace_back(params.k, answer);
   const auto products = byte_products();
   const bool stores_vectors = context.store.element() == Element::kF32;
-  if (!stores_vectors || k == 0 || queries.size() < kCodedQueries || products.empty()) {
-    scan_blocks(context, held, queries, nearest);
+  if (!stores_vectors || params.k == 0 || queries.size() < kCodedQueries || products.empty()) {
+    if (params.bias == nullptr) {
+      scan_blocks(context, held, queries, nearest, [](TopK& plain) -> TopK& { return plain; });
+    } else {
+      scan_blocks(context, held, queries, nearest,
+                  [&](TopK& plain) { return BiasedTopK(plain, *params.bias); });
+    }
   } else {
-    scan_coded(context, products.front(), held, queries, scratch, nearest);
+    scan_coded(context, products.front(), held, queries, params.bias, scratch, nearest);
   }
   for (TopK& answer : nearest) answer.finish();
 }

@@ -22,6 +22,6 @@ inline constexpr std::size_t kCodedQueries = 16;
 /// filters: what may be among the k nearest, by a bound on all errors, is scored by the kernel. See
 /// README.md for the bound.
 void scan_batch(const IndexContext& context, const SlotSet& held, std::span<const Query> queries,
-                std::size_t k, Scratch& scratch, std::span<std::vector<Hit>> hits);
+                const SearchParams& params, Scratch& scratch, std::span<std::vector<Hit>> hits);
 
 }  // namespace engram::flat

@@ -6,6 +6,7 @@
 #include <bit>
 #include <vector>
 
+#include "core/biased_top_k.h"
 #include "core/bound.h"
 #include "primitives/flat/coded_vectors.h"
 
@@ -60,10 +61,11 @@ void find_centre(const VectorStore& store, const SlotSet& held, std::vector<floa
 class CodedScan {
  public:
   CodedScan(const IndexContext& context, const ByteProduct& product, std::span<const Query> queries,
-            std::span<TopK> nearest, CodedScratch& scratch)
+            const ScoreBias* bias, std::span<TopK> nearest, CodedScratch& scratch)
       : context_(context),
         product_(product),
         queries_(queries),
+        bias_(bias),
         nearest_(nearest),
         scratch_(scratch),
         shape_{context.store.metric(), context.store.dim(), scratch.centre} {
@@ -124,14 +126,15 @@ class CodedScan {
     if (scores.size() < candidates.size()) scores.resize(candidates.size());
     Bound(context_.kernel, queries_[i], context_.store)
         .gather(candidates, {scores.data(), candidates.size()});
-    for (std::size_t j = 0; j < candidates.size(); ++j) {
-      if (scores[j] <= nearest_[i].threshold()) nearest_[i].offer({scores[j], candidates[j]});
-    }
+    const std::span<const float> found(scores.data(), candidates.size());
+    if (bias_ == nullptr) return nearest_[i].offer_all(candidates, found);
+    BiasedTopK(nearest_[i], *bias_).offer_all(candidates, found);
   }
 
   const IndexContext& context_;
   const ByteProduct& product_;
   const std::span<const Query> queries_;
+  const ScoreBias* const bias_;
   const std::span<TopK> nearest_;
   CodedScratch& scratch_;
   const CodedShape shape_;
@@ -140,7 +143,8 @@ class CodedScan {
 }  // namespace
 
 void scan_coded(const IndexContext& context, const ByteProduct& product, const SlotSet& held,
-                std::span<const Query> queries, Scratch& scratch, std::span<TopK> nearest) {
+                std::span<const Query> queries, const ScoreBias* bias, Scratch& scratch,
+                std::span<TopK> nearest) {
   auto& memory = scratch.get<CodedScratch>();
   if (context.store.metric() == Metric::kL2) {
     find_centre(context.store, held, memory.centre);
@@ -149,7 +153,7 @@ void scan_coded(const IndexContext& context, const ByteProduct& product, const S
   }
   for (std::size_t begin = 0; begin < queries.size(); begin += kGroup) {
     const std::size_t count = std::min(kGroup, queries.size() - begin);
-    CodedScan(context, product, queries.subspan(begin, count), nearest.subspan(begin, count),
+    CodedScan(context, product, queries.subspan(begin, count), bias, nearest.subspan(begin, count),
               memory)
         .run(held);
   }

@@ -12,8 +12,10 @@
 namespace engram::flat {
 
 /// Offers to nearest[i] what of `held` may be among the nearest to queries[i], with the kernel's
-/// scores: all that scan_into() would not have refused. The derivation is in README.md, "Batches".
+/// scores, or effective ones if there is a bias, of which the kernel's are a lower bound: all that
+/// scan_into() would not have refused. The derivation is in README.md, "Batches".
 void scan_coded(const IndexContext& context, const ByteProduct& product, const SlotSet& held,
-                std::span<const Query> queries, Scratch& scratch, std::span<TopK> nearest);
+                std::span<const Query> queries, const ScoreBias* bias, Scratch& scratch,
+                std::span<TopK> nearest);
 
 }  // namespace engram::flat

@@ -43,14 +43,14 @@ class Flat final : public Index {
 
   Status search(Query query, const SearchParams& params, Scratch& /*scratch*/,
                 std::vector<Hit>& hits) const override {
-    scan_nearest(Bound(context_.kernel, query, context_.store), held_, params.k, hits);
+    scan_nearest(Bound(context_.kernel, query, context_.store), held_, params.k, hits, params.bias);
     return {};
   }
 
   Status search_batch(std::span<const Query> queries, const SearchParams& params, Scratch& scratch,
                       std::span<std::vector<Hit>> hits) const override {
     ENGRAM_ASSERT(queries.size() == hits.size());
-    flat::scan_batch(context_, held_, queries, params.k, scratch, hits);
+    flat::scan_batch(context_, held_, queries, params, scratch, hits);
     return {};
   }
 
@@ -96,7 +96,7 @@ const Registration kRegistration({
     .name = "flat",
     .summary = "Exact search: compares the query with every vector",
     .source = "exhaustive scan",
-    .traits = {.exact = true, .concurrent = true, .saves_structure = true},
+    .traits = {.exact = true, .concurrent = true, .saves_structure = true, .takes_bias = true},
     .create_options = kCreateOptions,
     .stored_element = stored_element,
     .recalls_by_default = true,

@@ -15,6 +15,7 @@
 
 #include "core/index.h"
 #include "core/slot_set.h"
+#include "primitives/hnsw/biased_walk.h"
 #include "primitives/hnsw/graph.h"
 #include "primitives/hnsw/search_layer.h"
 #include "primitives/hnsw/select_neighbors.h"
@@ -77,6 +78,7 @@ struct Header;         // structure.h
 /// What a worker keeps between operations.
 struct HnswBuffers {
   Beam beam;
+  BiasedBeam biased;
   std::vector<Hit> starts;
   Plan plan;
   Selection selection;
@@ -149,6 +151,12 @@ class Hnsw final : public Index {
   Bound walk_bound(Query query, HnswBuffers& working) const;
   void rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
 
+  // biased_search.cc
+  bool walk_biased(Query query, const SearchParams& params, std::size_t ef, Entry entry,
+                   HnswBuffers& working, std::vector<Hit>& hits) const;
+  void rank_again(const Bound& bound, const ScoreBias& bias, std::span<Hit> found,
+                  HnswBuffers& working) const;
+
   // coding.cc
   bool compares_codes() const noexcept { return estimator_ != nullptr; }
   Status prepare_codes();
@@ -162,6 +170,7 @@ class Hnsw final : public Index {
   std::optional<double> code_recall() const;
 
   bool has_graph() const noexcept { return has_graph_.load(std::memory_order_acquire); }
+  std::size_t rows_for_a_candidate() const noexcept;
   bool scan_is_cheaper(std::size_t ef) const noexcept;
 
   // insert.cc

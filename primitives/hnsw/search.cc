@@ -23,12 +23,16 @@ void Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& wo
   for (std::size_t i = 0; i < found.size(); ++i) found[i] = BySlot::rank({scores[i], slots[i]});
 }
 
-/// Whether looking at every row costs less than a walk that keeps `ef` candidates. Measured: for
-/// each of them a walk takes the time in which a scan passes over this many rows. The larger rows
-/// are, the less of a walk's time is its own (README.md, "Scan or walk").
+/// Measured: for each candidate that it keeps a walk takes the time in which a scan passes over
+/// this many rows. The larger rows are, the less of a walk's time is its own (README.md, "Scan or
+/// walk").
+std::size_t Hnsw::rows_for_a_candidate() const noexcept {
+  return 16 + 32'768 / (context_.store.row_bytes() + 640);
+}
+
+/// Whether looking at every row costs less than a walk that keeps `ef` candidates.
 bool Hnsw::scan_is_cheaper(std::size_t ef) const noexcept {
-  const std::size_t rows = 16 + 32'768 / (context_.store.row_bytes() + 640);
-  return ef * rows >= size();
+  return ef * rows_for_a_candidate() >= size();
 }
 
 /// An exact scan where it costs less than the walk, or the walk could not give a complete answer.
@@ -38,11 +42,17 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
   const std::size_t ef = std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
   const Entry entry = graph_.entry();
   if (params.k == 0 || !has_graph() || entry.slot == kNoSlot || scan_is_cheaper(ef)) {
-    scan_nearest(bound, held_, params.k, hits);
+    scan_nearest(bound, held_, params.k, hits, params.bias);
     return {};
   }
 
   auto& working = scratch.get<HnswBuffers>();
+  if (params.bias != nullptr) {
+    if (!walk_biased(query, params, ef, entry, working, hits)) {
+      scan_nearest(bound, held_, params.k, hits, params.bias);
+    }
+    return {};
+  }
   const Bound walk_query = walk_bound(query, working);
   const Hit start = descend(graph_, entry, 0, walk_query, BySlot{}, working.beam);
   const auto is_held = [this](Slot slot) { return held_.contains(slot); };

@@ -114,7 +114,8 @@ Status HopfieldDescent::add_nearest(std::size_t count) {
   if (recall::is_worth_a_walk(count, first_count(), items_.count)) {
     const Query query{buffers_.state.reserve(bytes())};
     const std::size_t ef = settings_.ef == 0 ? count + count / 4 : settings_.ef;
-    ENGRAM_TRY(items_.graph->search(query, {.k = count, .ef = ef}, scratch_, hits));
+    ENGRAM_TRY(items_.graph->search(query, {.k = count, .ef = ef, .bias = energy_.score_bias()},
+                                    scratch_, hits));
     std::erase_if(hits, [this](const Hit& hit) { return !items_.among->contains(hit.slot); });
   }
   if (hits.empty()) {
@@ -130,8 +131,8 @@ Status HopfieldDescent::add_nearest(std::size_t count) {
   return {};
 }
 
-/// A bound of the weight of what is not looked at, if the nearest to the state are: each of those
-/// others has at most the logit of the farthest that was found.
+/// A bound of the weight of what is not looked at, if those of the greatest logits at the state
+/// are: each of the others has at most the logit of the last that was found.
 double HopfieldDescent::truncation() const {
   if (sees_all_ || !has_weights_) return 0;
   const auto& slots = buffers_.candidates;

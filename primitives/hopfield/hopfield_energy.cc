@@ -82,15 +82,24 @@ double HopfieldEnergy::error_of(const float* state, Slot slot, double logit,
   return kSimilarityError * beta_ * terms;
 }
 
-/// Makes weights of the logits in `buffers`.
+/// From the logits in `buffers`.
+void HopfieldEnergy::subtract_handicaps(std::span<const Slot> slots, EnergyBuffers& buffers) const {
+  buffers.handicaps.resize(slots.size());
+  bias_->handicaps(slots, buffers.handicaps);
+  for (std::size_t i = 0; i < slots.size(); ++i) buffers.logits[i] -= buffers.handicaps[i];
+}
+
+/// Makes weights of what `buffers` have as logits, without the bias.
 bool HopfieldEnergy::separate_logits(const float* state, std::span<const Slot> slots,
                                      EnergyBuffers& buffers, Weighing& weighing,
                                      double regularizer) const {
   weighing.weights.resize(buffers.logits.size());
+  if (bias_ != nullptr) subtract_handicaps(slots, buffers);
   const auto greatest = std::max_element(buffers.logits.begin(), buffers.logits.end());
   if (*greatest == kNoMass) return false;
-  const Slot slot = slots[static_cast<std::size_t>(greatest - buffers.logits.begin())];
-  join_ties(buffers.logits, *greatest, error_of(state, slot, *greatest, buffers));
+  const auto place = static_cast<std::size_t>(greatest - buffers.logits.begin());
+  const double similar = *greatest + (bias_ == nullptr ? 0 : buffers.handicaps[place]);
+  join_ties(buffers.logits, *greatest, error_of(state, slots[place], similar, buffers));
   weighing.conjugate = separation_.separate(buffers.logits, weighing.weights, buffers.separation);
   weighing.energy = regularizer - weighing.conjugate / beta_;
   return true;

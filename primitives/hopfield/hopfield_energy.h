@@ -12,10 +12,11 @@
 // (the concave-convex procedure, Yuille & Rangarajan 2003). With softmax and dot this is eq. 2-3 of
 // Ramsauer et al. 2021 but for constants; other separations make it Hopfield-Fenchel-Young (Santos
 // et al. 2024). Logits as near to the greatest as its own error are equal to it, see join_ties().
-// The biases b_i are zero: the strength of a memory has its place in logits().
+// b_i is zero, or minus the handicap of an item that is weaker than others (core/bias.h).
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct EnergyBuffers {
   std::vector<float> scores;
   std::vector<double> squares;
   std::vector<double> logits;
+  std::vector<double> handicaps;
   std::vector<Slot> weighted_slots;
   std::vector<double> factors;
   SeparationBuffers separation;
@@ -45,16 +47,25 @@ struct Weighing {
   double energy = 0;
 };
 
-/// The energy of one index under one beta and separation. Borrows all it is given; immutable, so
-/// any number of threads may share one. States are queries of the store's kernel: float32 rows, of
-/// unit length under cosine, with query_bytes() to read.
+/// The energy of one index under one beta, separation and bias (null: none). Borrows all it is
+/// given; immutable, so any number of threads may share one. States are queries of the store's
+/// kernel: float32 rows, of unit length under cosine, with query_bytes() to read.
 class HopfieldEnergy {
  public:
   HopfieldEnergy(const IndexContext& context, const RowAlgebra& algebra, double beta,
-                 const Separation& separation)
-      : context_(context), algebra_(algebra), beta_(beta), separation_(separation) {}
+                 const Separation& separation, const Bias* bias = nullptr)
+      : context_(context),
+        algebra_(algebra),
+        beta_(beta),
+        separation_(separation),
+        bias_(bias),
+        score_bias_(bias == nullptr
+                        ? std::nullopt
+                        : std::optional(ScoreBias(*bias, context.store.metric(), beta))) {}
 
   const Separation& separation() const noexcept { return separation_; }
+  /// By which a search finds the items with the greatest logits; null: by similarity alone.
+  const ScoreBias* score_bias() const noexcept { return score_bias_ ? &*score_bias_ : nullptr; }
 
   /// The weights of `slots` (ascending, at least one) at `state`, and E there if those were all
   /// items. A row that is damaged so that it has no similarity has no weight. False if none has.
@@ -81,6 +92,7 @@ class HopfieldEnergy {
  private:
   double similarity(float score) const noexcept;
   double logit(double similarity) const noexcept;
+  void subtract_handicaps(std::span<const Slot> slots, EnergyBuffers& buffers) const;
   double regularizer(const float* state) const noexcept;
   double error_of(const float* state, Slot slot, double logit, EnergyBuffers& buffers) const;
   bool separate_logits(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers,
@@ -95,6 +107,8 @@ class HopfieldEnergy {
   const RowAlgebra& algebra_;
   const double beta_;
   const Separation& separation_;
+  const Bias* const bias_;
+  const std::optional<ScoreBias> score_bias_;
 };
 
 }  // namespace engram::hopfield

@@ -88,7 +88,7 @@ Status HopfieldRecaller::recall(const Cue& cue, const RecallParams& params, Scra
   auto& buffers = scratch.get<HopfieldBuffers>();
   encode_state(cue, buffers);
   const auto separation = settings.separation.make();
-  const HopfieldEnergy energy(memory_.context, *algebra_, *beta, *separation);
+  const HopfieldEnergy energy(memory_.context, *algebra_, *beta, *separation, params.bias);
   HopfieldDescent descent(memory_.context, energy, settings, items, scratch, buffers);
   ENGRAM_TRY(descent.run(cue, params.top, recall));
   const HopfieldTuning tuned = this->tuned();
@@ -111,7 +111,7 @@ Result<double> HopfieldRecaller::energy(std::span<const float> state, const Reca
   if (slots.empty()) return kNowhere;
   const float* const row = encode_state({.vector = state}, buffers);
   const auto separation = settings.separation.make();
-  const HopfieldEnergy energy(memory_.context, *algebra_, *beta, *separation);
+  const HopfieldEnergy energy(memory_.context, *algebra_, *beta, *separation, params.bias);
   const bool weighs = energy.weigh(row, slots, buffers.energy, buffers.weighing);
   return weighs ? buffers.weighing.energy : kNowhere;
 }
@@ -120,7 +120,8 @@ Result<std::unique_ptr<Survey>> HopfieldRecaller::survey(const SurveyParams& par
   SurveySettings how{.settings = settings(params.options),
                      .beta = 0,
                      .sample = params.sample,
-                     .seed = params.seed};
+                     .seed = params.seed,
+                     .bias = params.bias};
   if (!params.tunes) {
     const auto beta = this->beta(how.settings);
     if (!beta) return tl::unexpected(beta.error());
@@ -134,6 +135,10 @@ void HopfieldRecaller::adopt(const Tuning& tuning) {
   const HopfieldTuning tuned = from_numbers(tuning);
   const std::lock_guard lock(mutex_);
   tuned_ = tuned;
+}
+
+double HopfieldRecaller::beta() const {
+  return this->beta(defaults_).value_or(0);
 }
 
 std::vector<Fact> HopfieldRecaller::describe() const {

@@ -31,6 +31,7 @@ class HopfieldRecaller final : public Recaller {
                         Scratch& scratch) const override;
   Result<std::unique_ptr<Survey>> survey(const SurveyParams& params) const override;
   void adopt(const Tuning& tuning) override;
+  [[nodiscard]] double beta() const override;
   std::vector<Fact> describe() const override;
 
  private:

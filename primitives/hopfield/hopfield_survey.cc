@@ -25,6 +25,7 @@ HopfieldSurvey::HopfieldSurvey(const MemoryView& memory, const RowAlgebra& algeb
       algebra_(algebra),
       separation_(how.settings.separation.make()),
       separation_choice_(how.settings.separation),
+      bias_(how.bias),
       sample_(memory, algebra, items, how.sample, how.seed),
       beta_(how.beta) {}
 
@@ -50,18 +51,19 @@ void HopfieldSurvey::find_beta() {
 Status HopfieldSurvey::measure_energy(Slot slot, Scratch& scratch) {
   auto& buffers = scratch.get<HopfieldBuffers>();
   const float* const state = sample_.row(slot, buffers.own_row);
+  const HopfieldEnergy energy(memory_.context, algebra_, beta_, *separation_, bias_);
   auto& slots = buffers.candidates;
   if (sample_.graph() == nullptr) {
     slots = sample_.all();
   } else {
     const Query query{reinterpret_cast<const std::byte*>(state)};
-    ENGRAM_TRY(sample_.graph()->search(query, {.k = kCandidates, .ef = 2 * kCandidates}, scratch,
-                                       buffers.hits));
+    ENGRAM_TRY(sample_.graph()->search(
+        query, {.k = kCandidates, .ef = 2 * kCandidates, .bias = energy.score_bias()}, scratch,
+        buffers.hits));
     slots.clear();
     for (const Hit& hit : buffers.hits) slots.push_back(hit.slot);
     std::sort(slots.begin(), slots.end());
   }
-  const HopfieldEnergy energy(memory_.context, algebra_, beta_, *separation_);
   const auto own = std::lower_bound(slots.begin(), slots.end(), slot);
   const auto place = static_cast<std::size_t>(own - slots.begin());
   const bool is_there = own != slots.end() && *own == slot;

@@ -20,6 +20,7 @@ struct SurveySettings {
   double beta;  ///< 0: to be found
   std::size_t sample;
   std::uint64_t seed;
+  const Bias* bias;  ///< of the energies, see SurveyParams
 };
 
 /// Looks at each item of a sample twice: first for its gap to its nearest neighbour, then, when
@@ -43,6 +44,7 @@ class HopfieldSurvey final : public Survey {
   const RowAlgebra& algebra_;
   const std::unique_ptr<Separation> separation_;
   const SeparationChoice separation_choice_;
+  const Bias* const bias_;
   recall::NeighborGaps sample_;
   std::size_t next_ = 0;  // of both passes, one after the other
   double beta_;

@@ -109,7 +109,7 @@ Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   }
   auto& buffers = scratch.get<LsrBuffers>();
   prepare(memory_.context.store, cue, buffers);
-  ENGRAM_TRY(MeanShift(memory_, *algebra_, settings, *radius, items, scratch, buffers)
+  ENGRAM_TRY(MeanShift(memory_, *algebra_, settings, *radius, items, params.bias, scratch, buffers)
                  .run(cue, params.top, recall));
   if (*radius == tuned().radius && cue.visible == nullptr) recall.novel = recall.outside;
   return {};
@@ -124,7 +124,7 @@ Result<double> LsrRecaller::energy(std::span<const float> state, const RecallPar
   if (items.count == 0) return std::numeric_limits<double>::infinity();
   auto& buffers = scratch.get<LsrBuffers>();
   prepare(memory_.context.store, {.vector = state}, buffers);
-  Neighborhood neighborhood(memory_, *algebra_, items, scratch, buffers);
+  Neighborhood neighborhood(memory_, *algebra_, items, params.bias, scratch, buffers);
   ENGRAM_TRY(neighborhood.look(*radius, settings.candidate_count, buffers.near));
   return energy_of(buffers.near, *radius);
 }
@@ -152,6 +152,11 @@ void LsrRecaller::adopt(const Tuning& tuning) {
   }
   const std::lock_guard lock(mutex_);
   tuned_ = tuned.radius > 0 && tuned.items > 0 ? tuned : LsrTuning{};
+}
+
+double LsrRecaller::beta() const {
+  const auto radius = this->radius(defaults_);
+  return radius ? beta_of(*radius) : 0;
 }
 
 std::vector<Fact> LsrRecaller::describe() const {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The log-sum-ReLU energy [Hoover2025] and its descent:
 //
-//   E(q) = -1/beta ln sum_i [1 - beta/2 ||q - x_i||^2]+     +infinity where all terms are zero
-//   T(q) = the mean of S(q), the items nearer to q than the radius r = sqrt(2 / beta)
+//   E(q) = -1/beta ln sum_i s_i [1 - beta/2 ||q - x_i||^2]+     +infinity where all terms are zero
+//   T(q) = the mean of S(q), the items nearer to q than the radius r = sqrt(2 / beta), weighted by
+//   s
 //
+// with the strengths s_i = 1, or e^-handicap where some are weaker than others (core/bias.h).
 // T is mean shift with the Epanechnikov kernel. It comes to rest after finitely many steps, when
 // S repeats. Distances are Euclidean between rows whatever the metric: under cosine between unit
 // vectors, and the state is not made one again.
@@ -72,6 +74,7 @@ class LsrRecaller final : public Recaller {
                         Scratch& scratch) const override;
   Result<std::unique_ptr<Survey>> survey(const SurveyParams& params) const override;
   void adopt(const Tuning& tuning) override;
+  [[nodiscard]] double beta() const override;
   std::vector<Fact> describe() const override;
 
  private:

@@ -23,9 +23,13 @@ bool has_same_slots(const std::vector<Near>& a, const std::vector<Near>& b) {
 }  // namespace
 
 double energy_of(const std::vector<Near>& near, double radius) {
+  const double least = least_handicap(near);
   double sum = 0;
-  for (const Near& item : near) sum += 1 - item.square / (radius * radius);
-  return sum > 0 ? -std::log(sum) / beta_of(radius) : std::numeric_limits<double>::infinity();
+  for (const Near& item : near) {
+    sum += relative_strength(item, least) * (1 - item.square / (radius * radius));
+  }
+  if (!(sum > 0)) return std::numeric_limits<double>::infinity();
+  return (least - std::log(sum)) / beta_of(radius);
 }
 
 Status MeanShift::run(const Cue& cue, std::size_t top, Recall& recall) {
@@ -91,21 +95,26 @@ void MeanShift::fill_hidden() {
   }
 }
 
-/// The items within the radius, weighted by their terms of the energy's sum; equally if there are
-/// no such terms.
+/// The items within the radius, weighted by their terms of the energy's sum; by their strengths if
+/// there are no such terms.
 recall::Support MeanShift::support() {
   auto& slots = buffers_.near_slots;
   auto& weights = buffers_.factors;
   slots.clear();
   weights.clear();
+  const double least = least_handicap(buffers_.near);
   double sum = 0;
+  double strengths = 0;
   for (const Near& item : buffers_.near) {
+    const double strength = relative_strength(item, least);
+    strengths += strength;
     slots.push_back(item.slot);
-    weights.push_back(std::max(0.0, 1 - item.square / (radius_ * radius_)));
+    weights.push_back(strength * std::max(0.0, 1 - item.square / (radius_ * radius_)));
     sum += weights.back();
   }
-  for (double& weight : weights) {
-    weight = sum > 0 ? weight / sum : 1 / static_cast<double>(weights.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weights[i] =
+        sum > 0 ? weights[i] / sum : relative_strength(buffers_.near[i], least) / strengths;
   }
   return {slots, weights};
 }

@@ -8,7 +8,7 @@
 
 namespace engram::lsr {
 
-/// -1/beta ln sum over `near` of [1 - square / radius^2], which is the energy of lsr_recaller.h.
+/// -1/beta ln sum over `near` of s [1 - square / radius^2], which is the energy of lsr_recaller.h.
 double energy_of(const std::vector<Near>& near, double radius);
 
 /// One recall, from a cue that has become the row in buffers.state. Moves to the mean of the items
@@ -16,13 +16,14 @@ double energy_of(const std::vector<Near>& near, double radius);
 class MeanShift {
  public:
   MeanShift(const MemoryView& memory, const RowAlgebra& algebra, const LsrSettings& settings,
-            double radius, const recall::Items& items, Scratch& scratch, LsrBuffers& buffers)
+            double radius, const recall::Items& items, const Bias* bias, Scratch& scratch,
+            LsrBuffers& buffers)
       : memory_(memory),
         settings_(settings),
         radius_(radius),
         items_(items.count),
         buffers_(buffers),
-        neighborhood_(memory, algebra, items, scratch, buffers) {}
+        neighborhood_(memory, algebra, items, bias, scratch, buffers) {}
 
   /// There is at least one item.
   Status run(const Cue& cue, std::size_t top, Recall& recall);

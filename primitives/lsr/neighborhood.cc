@@ -36,7 +36,24 @@ Status Neighborhood::look(double radius, std::size_t candidates, std::vector<Nea
       nearest_ = item;
     }
   }
+  if (bias_ != nullptr) add_handicaps(near);
   return {};
+}
+
+void Neighborhood::add_handicaps(std::vector<Near>& near) {
+  auto& slots = buffers_.near_slots;
+  slots.clear();
+  for (const Near& item : near) slots.push_back(item.slot);
+  buffers_.handicaps.resize(slots.size());
+  bias_->handicaps(slots, buffers_.handicaps);
+  for (std::size_t i = 0; i < near.size(); ++i) near[i].handicap = buffers_.handicaps[i];
+}
+
+double least_handicap(const std::vector<Near>& near) {
+  const auto least = std::min_element(near.begin(), near.end(), [](const Near& a, const Near& b) {
+    return a.handicap < b.handicap;
+  });
+  return least == near.end() ? 0 : least->handicap;
 }
 
 /// Fills buffers.slots with the items nearest to the state, ascending.
@@ -64,9 +81,15 @@ void Neighborhood::measure() {
 
 void Neighborhood::average(const std::vector<Near>& near) {
   const VectorStore& store = memory_.context.store;
+  const double least = least_handicap(near);
+  double strengths = 0;
   buffers_.near_slots.clear();
-  for (const Near& item : near) buffers_.near_slots.push_back(item.slot);
-  buffers_.factors.assign(near.size(), 1.0);
+  buffers_.factors.clear();
+  for (const Near& item : near) {
+    buffers_.near_slots.push_back(item.slot);
+    buffers_.factors.push_back(relative_strength(item, least));
+    strengths += buffers_.factors.back();
+  }
   buffers_.sum.assign(row_bytes(store.dim()) / sizeof(float), 0.0);
   recall::for_each_piece(store, buffers_.near_slots, buffers_.decoded,
                          [&](std::span<const std::byte* const> rows, std::size_t first) {
@@ -75,7 +98,7 @@ void Neighborhood::average(const std::vector<Near>& near) {
                                buffers_.sum);
                          });
   // Divided at last, so that the mean of one item is the item.
-  for (double& value : buffers_.sum) value /= static_cast<double>(near.size());
+  for (double& value : buffers_.sum) value /= strengths;
 }
 
 }  // namespace engram::lsr

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -15,7 +16,17 @@ namespace engram::lsr {
 struct Near {
   Slot slot;
   double square;
+  double handicap = 0;
 };
+
+/// Of `near`; 0 if there is none.
+double least_handicap(const std::vector<Near>& near);
+
+/// The strength of an item in units of that which has the handicap `least`. Strengths are only ever
+/// compared with those of other near items: by themselves they may be less than a double holds.
+inline double relative_strength(const Near& item, double least) {
+  return item.handicap == least ? 1 : std::exp(least - item.handicap);
+}
 
 /// What a worker keeps between recalls.
 struct LsrBuffers {
@@ -27,18 +38,24 @@ struct LsrBuffers {
   std::vector<Slot> near_slots;
   std::vector<double> factors;
   std::vector<double> sum;
+  std::vector<double> handicaps;
   std::vector<float> state;  // [padded dim]
   std::vector<float> mask;   // [padded dim], 1 where a coordinate counts, else 0
   AlignedBuffer decoded;
 };
 
-/// The items around buffers.state, by the coordinates that buffers.mask counts. Borrows all it is
-/// given.
+/// The items around buffers.state, by the coordinates that buffers.mask counts, with what `bias`
+/// says of them (null: nothing). Borrows all it is given.
 class Neighborhood {
  public:
   Neighborhood(const MemoryView& memory, const RowAlgebra& algebra, const recall::Items& items,
-               Scratch& scratch, LsrBuffers& buffers)
-      : memory_(memory), algebra_(algebra), items_(items), scratch_(scratch), buffers_(buffers) {}
+               const Bias* bias, Scratch& scratch, LsrBuffers& buffers)
+      : memory_(memory),
+        algebra_(algebra),
+        items_(items),
+        bias_(bias),
+        scratch_(scratch),
+        buffers_(buffers) {}
 
   /// Fills `near` with the items nearer than `radius`, by slot, and sets nearest(). candidates:
   /// what a graph is asked for at first; it is asked again until it has gone beyond the radius.
@@ -51,16 +68,18 @@ class Neighborhood {
   /// Whether every look so far saw all items.
   bool is_exact() const noexcept { return is_exact_; }
 
-  /// buffers.sum = the mean of `near`, which is not empty, over all coordinates.
+  /// buffers.sum = the mean of `near`, which is not empty, by strength, over all coordinates.
   void average(const std::vector<Near>& near);
 
  private:
   Status ask_graph(std::size_t count);
   void measure();
+  void add_handicaps(std::vector<Near>& near);
 
   const MemoryView& memory_;
   const RowAlgebra& algebra_;
   const recall::Items items_;
+  const Bias* const bias_;
   Scratch& scratch_;
   LsrBuffers& buffers_;
   Near nearest_{kNoSlot, 0};

@@ -56,8 +56,11 @@ class AssociativeIndex final : public Index {
   std::unique_ptr<Recaller> recaller_;
 };
 
-/// What such a primitive can do.
-inline constexpr Traits kAssociativeTraits = {
-    .concurrent = true, .deferred_reclaim = true, .saves_structure = true, .recalls = true};
+/// What such a primitive can do, if its recaller obeys RecallParams::bias.
+inline constexpr Traits kAssociativeTraits = {.concurrent = true,
+                                              .deferred_reclaim = true,
+                                              .saves_structure = true,
+                                              .recalls = true,
+                                              .takes_bias = true};
 
 }  // namespace engram::recall

@@ -27,7 +27,7 @@ Answers scan_coded(TestCollection& collection, const flat::ByteProduct& product,
   Answers hits(queries.size());
   std::vector<TopK> nearest;
   for (std::vector<Hit>& answer : hits) nearest.emplace_back(k, answer);
-  flat::scan_coded({collection.store(), collection.kernel()}, product, held, queries,
+  flat::scan_coded({collection.store(), collection.kernel()}, product, held, queries, nullptr,
                    collection.scratch(), nearest);
   for (TopK& answer : nearest) answer.finish();
   return hits;

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/decay.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <numbers>
+#include <optional>
+#include <vector>
+
+#include "core/text.h"
+
+namespace engram {
+namespace {
+
+constexpr std::string_view kPolicyNames[] = {"none", "static", "exp"};
+constexpr std::string_view kClockNames[] = {"wall", "logical"};
+constexpr double kLeastOmega = 1e-6;
+constexpr double kMostOmega = 1e6;
+
+tl::unexpected<Error> refused(std::string_view what, std::string_view expected,
+                              std::string_view got) {
+  return fail(ErrorCode::kInvalidArgument, std::string(what) + " must be " + std::string(expected) +
+                                               ", got '" + std::string(got.substr(0, 64)) + "'");
+}
+
+/// The value of the enumeration whose names these are, in its order.
+template <class Enum, std::size_t kSize>
+std::optional<Enum> named(const std::string_view (&names)[kSize], std::string_view name) {
+  const auto found = std::find_if(std::begin(names), std::end(names), [&](std::string_view known) {
+    return equal_ignoring_case(known, name);
+  });
+  if (found == std::end(names)) return std::nullopt;
+  return static_cast<Enum>(found - std::begin(names));
+}
+
+std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    words.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+}  // namespace
+
+double Decay::log_gain(double gain, std::int64_t ms) const noexcept {
+  const double aged =
+      has_time() ? std::numbers::ln2 * (static_cast<double>(ms) / static_cast<double>(half_life_ms))
+                 : 0;
+  return std::log(gain) + aged;
+}
+
+double Decay::strength(double log_strength, std::int64_t ms) const noexcept {
+  return std::exp(log_strength - log_gain(1, ms));
+}
+
+double add_logs(double a, double b) noexcept {
+  const auto [less, more] = std::minmax(a, b);
+  return more + std::log1p(std::exp(less - more));
+}
+
+std::string_view decay_name(DecayPolicy policy) noexcept {
+  return kPolicyNames[static_cast<std::size_t>(policy)];
+}
+
+std::string_view clock_name(DecayClock clock) noexcept {
+  return kClockNames[static_cast<std::size_t>(clock)];
+}
+
+Result<DecayPolicy> read_decay_policy(std::string_view name) {
+  if (const auto policy = named<DecayPolicy>(kPolicyNames, name)) return *policy;
+  return refused("DECAY", "none, static, or exp and a half-life in milliseconds", name);
+}
+
+Result<std::int64_t> read_half_life(std::string_view text) {
+  const auto ms = parse_number<std::int64_t>(text);
+  if (ms && *ms >= 1 && *ms <= kMaxDecayMs) return *ms;
+  return refused("the half-life of DECAY exp",
+                 "an integer of milliseconds in 1.." + std::to_string(kMaxDecayMs), text);
+}
+
+Result<double> read_omega(std::string_view text) {
+  const auto omega = parse_number<double>(text);
+  if (omega && *omega >= kLeastOmega && *omega <= kMostOmega) return *omega;
+  return refused("OMEGA", "a number in 1e-06..1000000", text);
+}
+
+Result<DecayClock> read_clock(std::string_view name) {
+  if (const auto clock = named<DecayClock>(kClockNames, name)) return *clock;
+  return refused("CLOCK", "wall or logical", name);
+}
+
+std::string decay_text(const Decay& decay) {
+  std::string text(decay_name(decay.policy));
+  if (decay.has_time()) text += " " + std::to_string(decay.half_life_ms);
+  if (decay.is_on()) text += " omega " + number_text(decay.omega);
+  if (decay.has_time()) text += " clock " + std::string(clock_name(decay.clock));
+  return text;
+}
+
+Result<Decay> decay_from_text(std::string_view text) {
+  const auto words = words_of(text);
+  const auto word = [&](std::size_t i) { return i < words.size() ? words[i] : std::string_view(); };
+  const auto policy = read_decay_policy(word(0));
+  if (!policy) return tl::unexpected(policy.error());
+  Decay decay{.policy = *policy};
+  std::size_t next = 1;
+  if (decay.has_time()) {
+    const auto half_life = read_half_life(word(next++));
+    if (!half_life) return tl::unexpected(half_life.error());
+    decay.half_life_ms = *half_life;
+  }
+  for (; next < words.size(); next += 2) {
+    if (equal_ignoring_case(words[next], "omega")) {
+      const auto omega = read_omega(word(next + 1));
+      if (!omega) return tl::unexpected(omega.error());
+      decay.omega = *omega;
+    } else if (equal_ignoring_case(words[next], "clock")) {
+      const auto clock = read_clock(word(next + 1));
+      if (!clock) return tl::unexpected(clock.error());
+      decay.clock = *clock;
+    } else {
+      return refused("what follows the policy of a DECAY", "omega or clock", words[next]);
+    }
+  }
+  return decay;
+}
+
+}  // namespace engram

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Strengths of items and how they fade. An item that was given the gains g_j at the times t_j has
+// the strength
+//
+//   s(t) = sum_j g_j 2^(-(t - t_j) / H)
+//
+// (H infinite under static). All strengths fade by one factor, so their order does not change with
+// time. What is kept is L = ln sum_j g_j 2^(t_j / H), the logarithm of the strength as of time 0
+// ("forward decay", Cormode et al. 2009): a gain only adds to it, in any order of the times, and
+// the handicap of an item, omega * (max L - L), needs no clock.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+
+namespace engram {
+
+enum class DecayPolicy : std::uint8_t { kNone, kStatic, kExp };
+/// What gives a write its time: the wall, or only the client.
+enum class DecayClock : std::uint8_t { kWall, kLogical };
+
+/// The most milliseconds that a time or a half-life has: 2^53 - 1, which a double holds exactly.
+inline constexpr std::int64_t kMaxDecayMs = 9'007'199'254'740'991;
+
+/// Of one index, for its whole life.
+struct Decay {
+  DecayPolicy policy = DecayPolicy::kNone;
+  std::int64_t half_life_ms = 0;  ///< of exp: 1..kMaxDecayMs
+  double omega = 1;               ///< what a nat of strength is worth in nats of the logit
+  DecayClock clock = DecayClock::kWall;
+
+  [[nodiscard]] bool is_on() const noexcept { return policy != DecayPolicy::kNone; }
+  /// Whether times mean something.
+  [[nodiscard]] bool has_time() const noexcept { return policy == DecayPolicy::kExp; }
+
+  /// L of an item that was given `gain`, positive and finite, at `ms` and nothing else.
+  [[nodiscard]] double log_gain(double gain, std::int64_t ms) const noexcept;
+  /// s(ms) of an item with that L.
+  [[nodiscard]] double strength(double log_strength, std::int64_t ms) const noexcept;
+
+  friend bool operator==(const Decay&, const Decay&) = default;
+};
+
+/// ln(e^a + e^b).
+double add_logs(double a, double b) noexcept;
+
+/// As VNEW takes it and as it is stored: "static omega 1", "exp 86400000 omega 1 clock wall".
+std::string decay_text(const Decay& decay);
+
+/// Its opposite. Errors: kInvalidArgument, in a sentence.
+Result<Decay> decay_from_text(std::string_view text);
+
+/// "none", "static" or "exp".
+std::string_view decay_name(DecayPolicy policy) noexcept;
+/// "wall" or "logical".
+std::string_view clock_name(DecayClock clock) noexcept;
+
+// The parts, as a command has them; names in any letter case. Errors: kInvalidArgument, saying what
+// was expected.
+
+Result<DecayPolicy> read_decay_policy(std::string_view name);
+Result<std::int64_t> read_half_life(std::string_view text);
+Result<double> read_omega(std::string_view text);
+Result<DecayClock> read_clock(std::string_view name);
+
+}  // namespace engram

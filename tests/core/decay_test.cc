@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/decay.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+
+#include "tests/support/seed.h"
+
+namespace engram::test::decay_test {
+namespace {
+
+constexpr Decay kHour = {.policy = DecayPolicy::kExp, .half_life_ms = 3'600'000};
+
+TEST_CASE("core/decay: a gain halves with each half-life, and gains add up") {
+  const std::int64_t now = 1'700'000'000'000;
+  CHECK(kHour.strength(kHour.log_gain(3, now), now) == doctest::Approx(3).epsilon(1e-9));
+  CHECK(kHour.strength(kHour.log_gain(3, now), now + 7'200'000) ==
+        doctest::Approx(0.75).epsilon(1e-9));
+  const double both = add_logs(kHour.log_gain(1, now - 3'600'000), kHour.log_gain(2, now));
+  CHECK(kHour.strength(both, now) == doctest::Approx(2.5).epsilon(1e-9));
+}
+
+TEST_CASE("core/decay: gains commute, whatever their times") {
+  auto rng = make_rng(81);
+  std::uniform_real_distribution<double> gain(0.01, 10);
+  for (int round = 0; round < 200; ++round) {
+    const auto time = [&] { return static_cast<std::int64_t>(rng() % 100'000'000'000); };
+    const double a = kHour.log_gain(gain(rng), time());
+    const double b = kHour.log_gain(gain(rng), time());
+    const double c = kHour.log_gain(gain(rng), time());
+    CHECK(add_logs(add_logs(a, b), c) ==
+          doctest::Approx(add_logs(add_logs(c, a), b)).epsilon(1e-13));
+    CHECK(add_logs(a, b) == add_logs(b, a));
+  }
+}
+
+TEST_CASE("core/decay: without time a strength is the sum of its gains") {
+  const Decay decay = {.policy = DecayPolicy::kStatic};
+  const double sum = add_logs(decay.log_gain(2, 0), decay.log_gain(3, 999));
+  CHECK(decay.strength(sum, 123'456) == doctest::Approx(5));
+}
+
+TEST_CASE("core/decay: text reads back as what it was made of") {
+  for (const Decay& decay : {Decay{}, Decay{.policy = DecayPolicy::kStatic, .omega = 0.1},
+                             Decay{.policy = DecayPolicy::kExp, .half_life_ms = 1},
+                             Decay{.policy = DecayPolicy::kExp,
+                             .half_life_ms = kMaxDecayMs,
+                             .omega = 1e-6,
+                             .clock = DecayClock::kLogical}}) {
+    const auto read = decay_from_text(decay_text(decay));
+    REQUIRE(read.has_value());
+    CHECK(*read == decay);
+  }
+  CHECK(decay_text(kHour) == "exp 3600000 omega 1 clock wall");
+}
+
+TEST_CASE("core/decay: anything else is refused") {
+  for (const char* const text :
+       {"", "ebb", "exp", "exp 0", "exp -1", "exp 1.5", "exp 9007199254740992", "static omega",
+        "static omega 0", "static omega nan", "static omega 1e7", "exp 5 clock", "exp 5 clock sun",
+        "exp 5 6", "static 5"}) {
+    CAPTURE(std::string(text));
+    const auto read = decay_from_text(text);
+    REQUIRE_FALSE(read.has_value());
+    CHECK(read.error().code == ErrorCode::kInvalidArgument);
+  }
+}
+
+}  // namespace
+}  // namespace engram::test::decay_test
