@@ -21,6 +21,10 @@ void vmadd(CommandContext& context);
 void vdel(CommandContext& context);
 void vget(CommandContext& context);
 
+// vector_strength.cc
+void vtouch(CommandContext& context);
+void vstrength(CommandContext& context);
+
 // vector_recall.cc
 void vrecall(CommandContext& context);
 void venergy(CommandContext& context);

@@ -32,7 +32,7 @@ void write_option(ReplyWriter& writer, const OptionSpec& option, std::string_vie
 }
 
 void write_traits(ReplyWriter& writer, const Traits& traits) {
-  writer.map(5);
+  writer.map(6);
   writer.simple("exact");
   writer.boolean(traits.exact);
   writer.simple("concurrent");
@@ -43,6 +43,8 @@ void write_traits(ReplyWriter& writer, const Traits& traits) {
   writer.boolean(traits.saves_structure);
   writer.simple("recalls");
   writer.boolean(traits.recalls);
+  writer.simple("decays");
+  writer.boolean(traits.takes_bias);
 }
 
 void write_primitive(ReplyWriter& writer, const Primitive& primitive) {

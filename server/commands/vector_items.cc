@@ -2,18 +2,30 @@
 // Commands over single vectors.
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/text.h"
 #include "server/commands/errors.h"
 #include "server/commands/respond.h"
+#include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
 #include "server/durability/change.h"
 #include "server/requests/put.h"
 
 namespace engram {
 namespace {
+
+/// Takes the word KEEPSTRENGTH from where the name of an option would stand.
+bool take_keep_strength(std::vector<std::string_view>& words) {
+  for (std::size_t i = 0; i < words.size(); i += 2) {
+    if (!equal_ignoring_case(words[i], "KEEPSTRENGTH")) continue;
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i));
+    return true;
+  }
+  return false;
+}
 
 /// items: key vector [key vector ...]
 Result<PutRequest> read_put(CommandContext& context, Arguments items) {
@@ -27,9 +39,19 @@ Result<PutRequest> read_put(CommandContext& context, Arguments items) {
   return request;
 }
 
+/// The same with [STRENGTH gain] [AT milliseconds] [KEEPSTRENGTH] for all.
+Result<PutRequest> read_put(CommandContext& context, Arguments items,
+                            std::vector<std::string_view> words) {
+  auto request = read_put(context, items);
+  if (!request || words.empty()) return request;
+  request->strength.keeps = take_keep_strength(words);
+  ENGRAM_TRY(read_option_words(words, *request));
+  return request;
+}
+
 /// Answers with the number of keys that are new.
-void put(CommandContext& context, Arguments items) {
-  const auto request = read_put(context, items);
+void put(CommandContext& context, Arguments items, Arguments words = {}) {
+  const auto request = read_put(context, items, {words.begin(), words.end()});
   if (!request) return write_error(context.reply, request.error());
   start(context.services.store, *request,
         respond<std::size_t>(context, expected_bytes(*request),
@@ -49,7 +71,11 @@ void vadd(CommandContext& context) {
         "other "
         "words as Redis 8 has them; VNEW makes the index first");
   }
-  context.reply.error("ERR wrong number of arguments for 'vadd' command");
+  // A single word that says nothing by itself is one too many, or one too few.
+  if (context.argv.size() == 5 && !equal_ignoring_case(context.argv[4], "KEEPSTRENGTH")) {
+    return context.reply.error("ERR wrong number of arguments for 'vadd' command");
+  }
+  put(context, context.argv.subspan(2, 2), context.argv.subspan(4));
 }
 
 void vmadd(CommandContext& context) {

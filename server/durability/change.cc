@@ -19,6 +19,7 @@ enum class Type : std::uint8_t {
   kTuneIndex = 9,
   kOverwriteString = 10,
   kMoveCollection = 11,
+  kSetStrength = 12,
 };
 
 class Encoder {
@@ -85,6 +86,13 @@ class Encoder {
     put_number(out_, change.expires_ms);
     put_number(out_, change.id);
   }
+  void operator()(const SetStrength& change) {
+    begin(Type::kSetStrength);
+    put_number(out_, change.id);
+    put_string(out_, change.key);
+    put_number(out_, change.log_strength);
+    put_number(out_, change.ms);
+  }
 
  private:
   void begin(Type type) { put_number(out_, type); }
@@ -150,6 +158,9 @@ Change decode_content(Type type, FieldReader& fields) {
     case Type::kMoveCollection:
       return MoveCollection{fields.string(), fields.number<std::int64_t>(),
                             fields.number<std::uint64_t>()};
+    case Type::kSetStrength:
+      return SetStrength{fields.number<std::uint64_t>(), fields.string(), fields.number<double>(),
+                         fields.number<std::int64_t>()};
   }
   return ClearKeys{};  // unreachable: decode() has checked the type
 }
@@ -165,7 +176,7 @@ Result<Change> decode(std::string_view& bytes) {
   const auto type = fields.number<std::uint8_t>();
   if (!fields.ok()) return fail(ErrorCode::kDataLoss, "a change has no bytes");
   if (type < static_cast<std::uint8_t>(Type::kSetString) ||
-      type > static_cast<std::uint8_t>(Type::kMoveCollection)) {
+      type > static_cast<std::uint8_t>(Type::kSetStrength)) {
     return fail(ErrorCode::kDataLoss,
                 "there is no change of type " + std::to_string(unsigned{type}));
   }

@@ -46,8 +46,12 @@ struct NewCollection {
   std::uint32_t dim;
   std::string_view metric;
   std::string_view primitive;
+  /// The primitive's, and kDecayOption if strengths are kept.
   std::vector<std::pair<std::string_view, std::string_view>> options;
 };
+/// Its value is that of decay_text().
+inline constexpr std::string_view kDecayOption = "DECAY";
+
 struct PutVector {
   std::uint64_t id;
   Slot slot;  ///< where it lies, any number when decoded
@@ -74,8 +78,16 @@ struct MoveCollection {
   std::uint64_t id;
 };
 
-using Change = std::variant<SetString, AppendString, EraseKey, SetExpiry, ClearKeys, NewCollection,
-                            PutVector, EraseVector, TuneIndex, OverwriteString, MoveCollection>;
+struct SetStrength {
+  std::uint64_t id;
+  std::string_view key;
+  double log_strength;  ///< see core/decay.h; any double, when decoded
+  std::int64_t ms;      ///< of the write that made it so; any number, when decoded
+};
+
+using Change =
+    std::variant<SetString, AppendString, EraseKey, SetExpiry, ClearKeys, NewCollection, PutVector,
+                 EraseVector, TuneIndex, OverwriteString, MoveCollection, SetStrength>;
 
 static_assert(std::endian::native == std::endian::little,
               "vectors are stored, and travel, as little-endian float32");

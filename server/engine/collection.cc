@@ -33,12 +33,14 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
       key_order_(traits().order_dependent),
       slots_(*made_.store),
       reclaimer_(traits(), slots_, *made_.index, operations_),
+      strengths_(spec_.decay.is_on() ? std::make_unique<Strengths>(spec_.decay) : nullptr),
       view_({.spec = spec_,
              .kernel = *made_.kernel,
              .store = *made_.store,
              .index = *made_.index,
              .entries = slots_.entries(),
-             .replacements = replacements_}),
+             .replacements = replacements_,
+             .strengths = strengths_.get()}),
       writer_({.traits = traits(),
                .store = *made_.store,
                .index = *made_.index,
@@ -49,7 +51,8 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
                .replacements = replacements_,
                .operations = operations_,
                .changes = changes_,
-               .soundness = soundness_}),
+               .soundness = soundness_,
+               .strengths = strengths_.get()}),
       surveys_(view_, slots_, operations_),
       tuner_(*made_.index, key_order_, operations_, changes_),
       save_({.traits = traits(),
@@ -58,7 +61,8 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
              .slots = slots_,
              .reclaimer = reclaimer_,
              .operations = operations_,
-             .tuner = tuner_}) {}
+             .tuner = tuner_,
+             .strengths = strengths_.get()}) {}
 
 std::optional<std::vector<float>> Collection::get(std::string_view key) const {
   const SlotEntry* const entry = keys_.find(key);
@@ -100,6 +104,17 @@ Status Collection::recall(RecallWork work, std::function<void()> done) {
   return {};
 }
 
+std::vector<std::optional<double>> Collection::touch(std::span<const std::string_view> keys,
+                                                     const StrengthGain& gain) {
+  const std::int64_t ms = strengths_->take_time(gain);
+  std::vector<std::optional<double>> strengths;
+  strengths.reserve(keys.size());
+  for (const std::string_view key : keys) {
+    strengths.push_back(writer_.touch(key, gain.gain, ms));
+  }
+  return strengths;
+}
+
 void Collection::abandon_waiting() {
   const auto self = shared_from_this();  // what waits may hold the last reference
   reclaimer_.abandon_waiting();
@@ -129,7 +144,8 @@ Status Collection::load(SectionReader& reader, std::shared_ptr<const Soundness> 
                                       .keys = keys_,
                                       .slots = slots_,
                                       .reclaimer = reclaimer_,
-                                      .tuner = tuner_}));
+                                      .tuner = tuner_,
+                                      .strengths = strengths_.get()}));
   if (soundness_ == nullptr || soundness_->holds()) return {};
   return fail(ErrorCode::kDataLoss, soundness_->reason());
 }
@@ -157,6 +173,8 @@ void record_creation(ChangeSink& sink, std::string_view key, std::int64_t expire
   for (std::size_t i = 0; i < values.size(); ++i) {
     change.options.emplace_back(spec.options.schema()[i].name, values[i]);
   }
+  const std::string decay = decay_text(spec.decay);
+  if (spec.decay.is_on()) change.options.emplace_back(kDecayOption, decay);
   sink.record(change);
 }
 

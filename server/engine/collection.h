@@ -12,6 +12,7 @@
 //   put_batch.h           puts that are staged as a whole
 //   replacements.h        which keys may have two versions in the index
 //   read_view.h           what a worker may do: search, recall
+//   strengths.h           how strong items are, where VNEW says DECAY
 //   surveys.h, tuner.h    surveys in steps; the numbers that an index recalls by
 //   collection_changes.h  what the journal and WATCH are told
 //   collection_save.h, collection_load.h  sections of a snapshot
@@ -48,6 +49,7 @@
 #include "server/engine/replacements.h"
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
+#include "server/engine/strengths.h"
 #include "server/engine/surveys.h"
 #include "server/engine/tuner.h"
 #include "server/runtime/worker_pool.h"
@@ -132,6 +134,24 @@ class Collection : public std::enable_shared_from_this<Collection> {
     return tuner_.tune(std::move(tuning), std::move(done));
   }
 
+  // Strengths: only where has_strengths(), as spec().decay says.
+
+  [[nodiscard]] bool has_strengths() const noexcept { return strengths_ != nullptr; }
+  [[nodiscard]] const Strengths& strengths() const noexcept { return *strengths_; }
+
+  /// Adds to the strengths of `keys`, and returns L of each (core/decay.h), nothing where there is
+  /// no such key. What was asked before of a key counts as done.
+  std::vector<std::optional<double>> touch(std::span<const std::string_view> keys,
+                                           const StrengthGain& gain);
+  /// L of `key`, in the same sense.
+  [[nodiscard]] std::optional<double> log_strength(std::string_view key) const {
+    return writer_.log_strength(key);
+  }
+  /// Repeats what was recorded of a strength.
+  void set_strength(std::string_view key, double log_strength, std::int64_t ms) {
+    writer_.set_strength(key, log_strength, ms);
+  }
+
   /// Rises when a change to the content begins, and again when it has been carried out.
   std::uint64_t version() const noexcept { return changes_.version(); }
   void set_change_sink(ChangeSink* sink) noexcept { changes_.set_sink(sink); }
@@ -147,7 +167,10 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// Slots in use that are not the place of a key: being written, or erased and not yet let go of.
   std::size_t unsettled() const noexcept { return slots_.stored_count() - keys_.size(); }
   /// Bytes of vectors and keys, without the index.
-  std::size_t memory_bytes() const noexcept { return slots_.memory_bytes() + keys_.memory_bytes(); }
+  std::size_t memory_bytes() const noexcept {
+    return slots_.memory_bytes() + keys_.memory_bytes() +
+           (has_strengths() ? strengths_->memory_bytes() : 0);
+  }
   /// Bytes of vectors alone.
   std::size_t vector_bytes() const noexcept { return made_.store->memory_bytes(); }
   /// The mean length of its keys in bytes, 0 if it is empty.
@@ -207,6 +230,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   SlotTable slots_;
   SlotReclaimer reclaimer_;
   Replacements replacements_;
+  const std::unique_ptr<Strengths> strengths_;  // null: all items are equal
   const ReadView view_;
   ItemWriter writer_;
   Surveys surveys_;

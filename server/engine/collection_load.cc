@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/collection_load.h"
 
+#include <cmath>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,12 +18,15 @@ tl::unexpected<Error> damaged_section(std::string message) {
   return fail(ErrorCode::kDataLoss, std::move(message));
 }
 
-Status load_keys(SectionReader& reader, const SlotSet& stored, const LoadTarget& target) {
+/// Fills `listed` with the slots that have keys, in their order.
+Status load_keys(SectionReader& reader, const SlotSet& stored, const LoadTarget& target,
+                 std::vector<Slot>& listed) {
   const auto section = reader.section(kKeysSection);
   if (!section) return tl::unexpected(section.error());
   FieldReader fields(as_text(*section));
   std::vector<SlotEntry*> entries;
   entries.reserve(stored.size());
+  listed.reserve(stored.size());
   while (!fields.rest().empty()) {
     const Slot slot = fields.number<Slot>();
     const std::string_view key = fields.string();
@@ -32,10 +37,35 @@ Status load_keys(SectionReader& reader, const SlotSet& stored, const LoadTarget&
                              " has a key, and no row or a key already");
     }
     entries.push_back(entry);
+    listed.push_back(slot);
   }
   // Overwritten while it was saved, a key was found at both places; the journal has the last word.
   target.keys.fill(std::move(entries),
                    [&](const SlotEntry& former) { target.slots.make_former(former.slot); });
+  return {};
+}
+
+/// Of the slots that have keys, in their order.
+Status load_strengths(SectionReader& reader, std::span<const Slot> listed,
+                      const LoadTarget& target) {
+  const auto section = reader.section(kStrengthsSection);
+  if (!section) return tl::unexpected(section.error());
+  FieldReader fields(as_text(*section));
+  const auto last_ms = fields.number<std::int64_t>();
+  if (section->size() != sizeof last_ms + listed.size() * sizeof(double) || last_ms < 0 ||
+      last_ms > kMaxDecayMs) {
+    return damaged_section("the section of strengths is not one of " +
+                           std::to_string(listed.size()) + " items");
+  }
+  target.strengths->pass_time(last_ms);
+  ENGRAM_TRY(target.strengths->ensure(target.slots.end()));
+  for (const Slot slot : listed) {
+    const auto log_strength = fields.number<double>();
+    if (!std::isfinite(log_strength)) {
+      return damaged_section("the strength of slot " + std::to_string(slot) + " is no number");
+    }
+    if (target.slots.is_current(slot)) target.strengths->set(slot, log_strength);
+  }
   return {};
 }
 
@@ -53,7 +83,9 @@ Status load_collection(SectionReader& reader, const LoadTarget& target) {
   SlotSet stored;
   ENGRAM_TRY(load_slots(reader, kStoredSection, Slot{kMaxSlots}, stored));
   ENGRAM_TRY(target.slots.load(reader, stored));
-  ENGRAM_TRY(load_keys(reader, stored, target));
+  std::vector<Slot> listed;
+  ENGRAM_TRY(load_keys(reader, stored, target, listed));
+  if (target.strengths != nullptr) ENGRAM_TRY(load_strengths(reader, listed, target));
   if (target.traits.saves_structure) {
     ENGRAM_TRY(target.index.load(reader, target.slots.current()));
   }

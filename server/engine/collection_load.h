@@ -7,6 +7,7 @@
 #include "server/engine/key_map.h"
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
+#include "server/engine/strengths.h"
 #include "server/engine/tuner.h"
 
 namespace engram {
@@ -19,6 +20,7 @@ struct LoadTarget {
   SlotTable& slots;
   SlotReclaimer& reclaimer;
   Tuner& tuner;
+  Strengths* strengths;  // null: none are kept
 };
 
 /// Fills a collection with what CollectionSave wrote; see Collection::load(). The rule: the bytes

@@ -10,11 +10,18 @@
 #include "server/engine/collection_sections.h"
 
 namespace engram {
+namespace {
+
+/// What is appended to a section at once, or a little more.
+constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
+
+}  // namespace
 
 void CollectionSave::begin(std::function<void()> ready) {
   parts_.reclaimer.pause([this, owner = parts_.operations.owner(), ready = std::move(ready)] {
     pin_ = parts_.slots.pin_rows();
     tuning_ = parts_.tuner.encoded();
+    if (parts_.strengths != nullptr) last_ms_ = parts_.strengths->last_ms();
     parts_.operations.begin_reading(ready);
   });
 }
@@ -34,6 +41,7 @@ Status CollectionSave::write(SectionWriter& writer) const {
   ENGRAM_TRY(stored.assign(parts_.slots.stored()));
   ENGRAM_TRY(save_slots(writer, kStoredSection, stored));
   ENGRAM_TRY(write_keys(writer, items));
+  if (parts_.strengths != nullptr) ENGRAM_TRY(write_strengths(writer, items));
   if (!tuning_.empty()) {
     ENGRAM_TRY(writer.begin(kTuningSection));
     ENGRAM_TRY(writer.append(as_span(tuning_)));
@@ -41,8 +49,25 @@ Status CollectionSave::write(SectionWriter& writer) const {
   return parts_.store.save(writer, stored);
 }
 
+/// Touches go on meanwhile; what they make of a strength is in the journal.
+Status CollectionSave::write_strengths(SectionWriter& writer, const SlotSet& items) const {
+  ENGRAM_TRY(writer.begin(kStrengthsSection));
+  std::string piece;
+  put_number(piece, last_ms_);
+  Status status;
+  const auto flush = [&] {
+    if (status) status = writer.append(as_span(piece));
+    piece.clear();
+  };
+  items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    put_number(piece, parts_.strengths->log_strength(slot));
+    if (piece.size() >= kPieceBytes) flush();
+  });
+  flush();
+  return status;
+}
+
 Status CollectionSave::write_keys(SectionWriter& writer, const SlotSet& items) const {
-  constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
   ENGRAM_TRY(writer.begin(kKeysSection));
   std::string piece;
   Status status;

@@ -4,6 +4,7 @@
 // and nothing but links is copied. What happens meanwhile is in the journal.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "server/engine/operations.h"
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
+#include "server/engine/strengths.h"
 #include "server/engine/tuner.h"
 
 namespace engram {
@@ -29,6 +31,7 @@ class CollectionSave {
     SlotReclaimer& reclaimer;
     Operations& operations;
     const Tuner& tuner;
+    const Strengths* strengths;  // null: none are kept
   };
 
   explicit CollectionSave(const Parts& parts) : parts_(parts) {}
@@ -40,10 +43,12 @@ class CollectionSave {
 
  private:
   Status write_keys(SectionWriter& writer, const SlotSet& items) const;
+  Status write_strengths(SectionWriter& writer, const SlotSet& items) const;
 
   const Parts parts_;
   GracePeriod::Ticket pin_ = 0;
-  std::string tuning_;  // as of begin(); empty: none
+  std::string tuning_;        // as of begin(); empty: none
+  std::int64_t last_ms_ = 0;  // of strengths, as of begin()
 };
 
 }  // namespace engram

@@ -20,6 +20,15 @@ void DisplacedPuts::add(std::uint64_t collection, std::string_view key, Slot slo
   puts_.insert({{collection, std::string(key)}, {slot, std::move(vector)}});
 }
 
+bool DisplacedPuts::set_strength(std::uint64_t collection, std::string_view key,
+                                 double log_strength, std::int64_t ms) {
+  if (puts_.empty()) return false;
+  const auto found = puts_.find({collection, std::string(key)});
+  if (found == puts_.end()) return false;
+  found->second.strength = {log_strength, ms};
+  return true;
+}
+
 /// Seldom is there anything to forget.
 void DisplacedPuts::forget(std::uint64_t collection, std::string_view key) {
   if (!puts_.empty()) puts_.erase({collection, std::string(key)});
@@ -48,6 +57,9 @@ Status DisplacedPuts::put_all(RestoredCollections& collections, PendingWork& wor
       if (!anywhere && !collection->is_free(put.slot)) continue;
       const Slot slot = anywhere ? kNoSlot : put.slot;
       ENGRAM_TRY(start_put(collection, name.second, std::exchange(put.vector, {}), slot, work));
+      if (put.strength) {
+        collection->set_strength(name.second, put.strength->log_strength, put.strength->ms);
+      }
     }
   }
   puts_.clear();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,10 @@ class DisplacedPuts {
  public:
   void add(std::uint64_t collection, std::string_view key, Slot slot, std::vector<float> vector);
 
+  /// Gives a put that waits its strength. False if none does.
+  bool set_strength(std::uint64_t collection, std::string_view key, double log_strength,
+                    std::int64_t ms);
+
   /// Another change to the key has come.
   void forget(std::uint64_t collection, std::string_view key);
 
@@ -41,6 +46,11 @@ class DisplacedPuts {
   struct Put {
     Slot slot;
     std::vector<float> vector;  // empty: it was put
+    struct Strength {
+      double log_strength;
+      std::int64_t ms;
+    };
+    std::optional<Strength> strength = std::nullopt;
   };
 
   Status make_room(RestoredCollections& collections, PendingWork& work) const;

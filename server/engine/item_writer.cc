@@ -37,14 +37,16 @@ void ItemWriter::run(Operations::Work work, std::function<void()> done) {
 }
 
 void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
-                     std::function<void(Result<std::size_t>)> done) {
+                     const StrengthGain& gain, std::function<void(Result<std::size_t>)> done) {
   ENGRAM_ASSERT(!entries.empty());
-  if (parts_.changes.are_recorded()) {
-    const std::size_t dim = vectors.size() / entries.size();
-    for (std::size_t i = 0; i < entries.size(); ++i) {
+  const std::int64_t ms = parts_.strengths == nullptr ? 0 : parts_.strengths->take_time(gain);
+  const std::size_t dim = vectors.size() / entries.size();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (parts_.changes.are_recorded()) {
       parts_.changes.record(PutVector{parts_.changes.id(), entries[i]->slot, entries[i]->key,
                                       packed(vectors.subspan(i * dim, dim))});
     }
+    if (parts_.strengths != nullptr) begin_strength(*entries[i], gain, ms);
   }
   const auto batch = std::make_shared<Batch>(
       Batch{parts_.operations.owner(), std::move(done), entries.size(), parts_.changes.begin()});
@@ -105,8 +107,10 @@ void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>&
     } else {
       if (!batch->error) batch->error = std::move(write.status.error());
       record_failure(*write.entry);
+      if (parts_.strengths != nullptr) parts_.strengths->remove(write.entry->slot);
       parts_.reclaimer.discard(write.entry->slot);
     }
+    end_write(keys.back());
   }
   batch->unfinished -= writes.size();
   const bool is_finished = batch->unfinished == 0;
@@ -127,6 +131,7 @@ bool ItemWriter::commit(SlotEntry& entry) {
   const SlotEntry* const former = parts_.keys.replace(entry);
   parts_.slots.make_current(entry.slot);
   if (former == nullptr) return true;
+  if (parts_.strengths != nullptr) parts_.strengths->remove(former->slot);
   parts_.reclaimer.retire(former->slot);
   return false;
 }
@@ -143,6 +148,9 @@ void ItemWriter::record_failure(const SlotEntry& entry) {
     // Zeros in the place of a vector that could not be read would outlast the damage.
     if (parts_.soundness != nullptr && !parts_.soundness->holds()) return;
     changes.record(PutVector{changes.id(), former->slot, entry.key, packed(vector)});
+    if (parts_.strengths != nullptr) {
+      record_strength(entry.key, former->slot, parts_.strengths->last_ms());
+    }
   } else {
     changes.record(EraseVector{changes.id(), entry.key});
   }
@@ -152,6 +160,7 @@ void ItemWriter::erase(std::string_view key, std::function<void(bool)> done) {
   // Nothing to remove, now or when what waits has been carried out: no change.
   if (parts_.keys.find(key) == nullptr && !parts_.key_order.is_busy(key)) return done(false);
   parts_.changes.record(EraseVector{parts_.changes.id(), key});
+  begin_erase(key);
   parts_.key_order.begin(key, [this, owner = parts_.operations.owner(), name = std::string(key),
                                done = std::move(done), change = parts_.changes.begin()] {
     start_erase(name, done, change);
@@ -163,6 +172,7 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
   const SlotEntry* const entry = parts_.keys.find(key);
   if (entry == nullptr) {
     change.end();
+    end_write(key);
     parts_.key_order.finish(key);
     return done(false);
   }
@@ -170,11 +180,67 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
   run([this, slot](Scratch& scratch) { remove(slot, scratch); },
       [this, slot, key, done, change] {
         parts_.keys.remove(key);
+        if (parts_.strengths != nullptr) parts_.strengths->remove(slot);
         parts_.reclaimer.retire(slot);
         change.end();
+        end_write(key);
         parts_.key_order.finish(key);
         done(true);
       });
+}
+
+/// Before the index has the slot, so that no search meets it without its strength.
+void ItemWriter::begin_strength(const SlotEntry& entry, const StrengthGain& gain, std::int64_t ms) {
+  Strengths& strengths = *parts_.strengths;
+  double log_strength = strengths.decay().log_gain(gain.gain, ms);
+  const Slot former = gain.adds ? latest_slot(entry.key) : kNoSlot;
+  if (former != kNoSlot) log_strength = add_logs(strengths.log_strength(former), log_strength);
+  strengths.set(entry.slot, log_strength);
+  strengths.begin_write(entry.key, entry.slot);
+  record_strength(entry.key, entry.slot, ms);
+}
+
+/// The place of a key when all that was recorded has been carried out, or kNoSlot.
+Slot ItemWriter::latest_slot(std::string_view key) const {
+  if (const auto pending = parts_.strengths->pending(key)) return *pending;
+  const SlotEntry* const entry = parts_.keys.find(key);
+  return entry == nullptr ? kNoSlot : entry->slot;
+}
+
+void ItemWriter::record_strength(std::string_view key, Slot slot, std::int64_t ms) const {
+  if (!parts_.changes.are_recorded()) return;
+  parts_.changes.record(
+      SetStrength{parts_.changes.id(), key, parts_.strengths->log_strength(slot), ms});
+}
+
+void ItemWriter::begin_erase(std::string_view key) {
+  if (parts_.strengths != nullptr) parts_.strengths->begin_write(key, kNoSlot);
+}
+
+void ItemWriter::end_write(std::string_view key) {
+  if (parts_.strengths != nullptr) parts_.strengths->end_write(key);
+}
+
+std::optional<double> ItemWriter::touch(std::string_view key, double gain, std::int64_t ms) {
+  const auto former = log_strength(key);
+  if (!former) return std::nullopt;
+  const double now = add_logs(*former, parts_.strengths->decay().log_gain(gain, ms));
+  set_strength(key, now, ms);
+  record_strength(key, latest_slot(key), ms);
+  parts_.changes.begin().end();
+  return now;
+}
+
+std::optional<double> ItemWriter::log_strength(std::string_view key) const {
+  const Slot slot = latest_slot(key);
+  if (slot == kNoSlot) return std::nullopt;
+  return parts_.strengths->log_strength(slot);
+}
+
+void ItemWriter::set_strength(std::string_view key, double log_strength, std::int64_t ms) {
+  parts_.strengths->pass_time(ms);
+  const Slot slot = latest_slot(key);
+  if (slot != kNoSlot) parts_.strengths->set(slot, log_strength);
 }
 
 Status ItemWriter::insert(const SlotEntry& entry, Slot replaced, Scratch& scratch) {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,7 @@
 #include "server/engine/replacements.h"
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
+#include "server/engine/strengths.h"
 
 namespace engram {
 
@@ -49,18 +51,30 @@ class ItemWriter {
     Operations& operations;
     CollectionChanges& changes;
     const std::shared_ptr<const Soundness>& soundness;  // null: nothing was loaded
+    Strengths* strengths;                               // null: all are equal
   };
 
   explicit ItemWriter(const Parts& parts) : parts_(parts) {}
 
   /// Puts staged entries, at least one, of which none waits for another. vectors: [n * dim], as
-  /// given, or empty if changes are not recorded. Calls `done` with how many keys are new, or with
-  /// the first error; the other entries are put nevertheless.
+  /// given, or empty if changes are not recorded. gain: where there are strengths, which have room
+  /// for the entries. Calls `done` with how many keys are new, or with the first error; the other
+  /// entries are put nevertheless.
   void put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
-           std::function<void(Result<std::size_t>)> done);
+           const StrengthGain& gain, std::function<void(Result<std::size_t>)> done);
 
   /// Removes `key`, then calls `done` with whether it was there.
   void erase(std::string_view key, std::function<void(bool)> done);
+
+  // Where there are strengths.
+
+  /// Adds to the strength of `key`, at once; L of what it has now (core/decay.h), or nothing if
+  /// there is no such key. A put or an erase that is under way counts as carried out.
+  std::optional<double> touch(std::string_view key, double gain, std::int64_t ms);
+  /// L of `key`, in the same sense.
+  [[nodiscard]] std::optional<double> log_strength(std::string_view key) const;
+  /// Gives `key` the strength that was recorded; nothing happens if there is no such key.
+  void set_strength(std::string_view key, double log_strength, std::int64_t ms);
 
   /// Inserts every current slot into an empty index, then calls `done` with the first error.
   void rebuild(std::function<void(Status)> done);
@@ -70,6 +84,12 @@ class ItemWriter {
   struct Write;
 
   void run(Operations::Work work, std::function<void()> done);
+
+  void begin_strength(const SlotEntry& entry, const StrengthGain& gain, std::int64_t ms);
+  [[nodiscard]] Slot latest_slot(std::string_view key) const;
+  void record_strength(std::string_view key, Slot slot, std::int64_t ms) const;
+  void begin_erase(std::string_view key);
+  void end_write(std::string_view key);
 
   [[nodiscard]] std::size_t largest_job() const noexcept;
   void start(const std::shared_ptr<Batch>& batch, const std::vector<SlotEntry*>& entries);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/journal_replayer.h"
 
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -121,6 +122,21 @@ Status JournalReplayer::apply(const TuneIndex& change) {
   if (tuned) return {};
   done({});
   return wrong_change(tuned.error().message);
+}
+
+/// The last one of a key counts, whatever the snapshot knows.
+Status JournalReplayer::apply(const SetStrength& change) {
+  const auto collection = collections_.find(change.id);
+  if (collection == nullptr) return {};
+  if (!collection->has_strengths()) {
+    return wrong_change("a strength, in an index that keeps none");
+  }
+  if (!std::isfinite(change.log_strength) || change.ms < 0 || change.ms > kMaxDecayMs) {
+    return wrong_change("a strength, or its time, is no number that there is");
+  }
+  if (displaced_.set_strength(change.id, change.key, change.log_strength, change.ms)) return {};
+  collection->set_strength(change.key, change.log_strength, change.ms);
+  return {};
 }
 
 }  // namespace engram

@@ -42,6 +42,7 @@ class JournalReplayer {
   Status apply(const PutVector& change);
   Status apply(const EraseVector& change);
   Status apply(const TuneIndex& change);
+  Status apply(const SetStrength& change);
   Status read_vector(const PutVector& change, std::size_t dim);
   Status make_free(Collection& collection, Slot slot);
 

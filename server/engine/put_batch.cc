@@ -14,14 +14,17 @@ Status PutBatch::add(std::string_view key, std::span<const float> vector, Slot s
   Result<SlotEntry*> entry = collection_->slots_.stage(key, vector, slot);
   if (!entry) return tl::unexpected(std::move(entry.error()));
   entries_.push_back(*entry);
+  if (collection_->strengths_ != nullptr) {
+    ENGRAM_TRY(collection_->strengths_->ensure((*entry)->slot + 1));
+  }
   if (collection_->changes_.are_recorded()) {
     vectors_.insert(vectors_.end(), vector.begin(), vector.end());
   }
   return {};
 }
 
-void PutBatch::commit(std::function<void(Result<std::size_t>)> done) {
-  collection_->writer_.put(std::exchange(entries_, {}), vectors_, std::move(done));
+void PutBatch::commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain) {
+  collection_->writer_.put(std::exchange(entries_, {}), vectors_, gain, std::move(done));
 }
 
 }  // namespace engram

@@ -11,6 +11,7 @@
 
 #include "core/result.h"
 #include "server/engine/slot_entry.h"
+#include "server/engine/strengths.h"
 
 namespace engram {
 
@@ -31,8 +32,8 @@ class PutBatch {
 
   /// Puts all that was added, at least one, then calls `done` with how many keys are new. Fails
   /// with the first error if the index could not take some of them; the others are stored
-  /// nevertheless.
-  void commit(std::function<void(Result<std::size_t>)> done);
+  /// nevertheless. gain: of strength, where the collection keeps it.
+  void commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain = {});
 
  private:
   const std::shared_ptr<Collection> collection_;

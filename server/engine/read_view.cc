@@ -22,8 +22,13 @@ struct SearchScratch {
 }  // namespace
 
 Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const float> queries,
-                                                            const SearchParams& params,
+                                                            const SearchParams& asked,
                                                             Scratch& scratch) const {
+  const auto strengths = bias();
+  const auto handicaps =
+      strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
+  SearchParams params = asked;
+  if (handicaps) params.bias = &*handicaps;
   const std::size_t dim = spec().dim;
   const std::size_t count = queries.size() / dim;
   auto& mine = scratch.get<SearchScratch>();
@@ -45,9 +50,20 @@ Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const floa
     if (parts_.replacements.any_since(began)) {
       ENGRAM_TRY(reconcile(mine.queries[i], params, began, scratch, mine.hits[i]));
     }
-    replies.push_back(name(mine.hits[i]));
+    replies.push_back(name(mine.hits[i], params.bias));
   }
   return replies;
+}
+
+std::optional<StrengthBias> ReadView::bias() const {
+  if (parts_.strengths == nullptr) return std::nullopt;
+  return std::optional<StrengthBias>(std::in_place, *parts_.strengths);
+}
+
+double ReadView::search_beta() const {
+  const Recaller* const recaller = parts_.index.recaller();
+  const double beta = recaller == nullptr ? 0 : recaller->beta();
+  return beta > 0 ? beta : 1;
 }
 
 std::vector<Fact> ReadView::describe_recaller() const {
@@ -63,7 +79,7 @@ Status ReadView::reconcile(Query query, SearchParams params, Replacements::Momen
   const std::size_t wanted = params.k;
   for (;;) {
     const bool is_exhausted = hits.size() < params.k;
-    if (add_missed(query, began, hits)) {
+    if (add_missed(query, params.bias, began, hits)) {
       const std::size_t repeats = keep_first_of_each_key(hits);
       if (repeats == 0 || is_exhausted || hits.size() >= wanted) break;
       params.k += repeats;
@@ -76,12 +92,13 @@ Status ReadView::reconcile(Query query, SearchParams params, Replacements::Momen
 }
 
 /// False if so much was replaced meanwhile that it is not known any more.
-bool ReadView::add_missed(Query query, const Replacements::Moment& began,
+bool ReadView::add_missed(Query query, const ScoreBias* bias, const Replacements::Moment& began,
                           std::vector<Hit>& hits) const {
   std::vector<Slot> slots;
   if (!parts_.replacements.list_since(began, slots)) return false;
   std::vector<float> scores(slots.size());
   Bound(parts_.kernel, query, parts_.store).gather(slots, scores);
+  if (bias != nullptr) bias->apply(slots, scores);
   for (std::size_t i = 0; i < slots.size(); ++i) hits.push_back({scores[i], slots[i]});
   std::sort(hits.begin(), hits.end());
   return true;
@@ -93,11 +110,13 @@ std::size_t ReadView::keep_first_of_each_key(std::vector<Hit>& hits) const {
   return std::erase_if(hits, [&](const Hit& hit) { return !met.insert(key_of(hit.slot)).second; });
 }
 
-std::vector<Neighbor> ReadView::name(std::span<const Hit> hits) const {
+std::vector<Neighbor> ReadView::name(std::span<const Hit> hits, const ScoreBias* bias) const {
   std::vector<Neighbor> neighbors;
   neighbors.reserve(hits.size());
   for (const Hit& hit : hits) {
-    neighbors.push_back({key_of(hit.slot), score_to_distance(spec().metric, hit.score)});
+    const float distance =
+        bias == nullptr ? score_to_distance(spec().metric, hit.score) : bias->distance(hit.score);
+    neighbors.push_back({key_of(hit.slot), distance});
   }
   return neighbors;
 }

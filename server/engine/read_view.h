@@ -3,6 +3,7 @@
 // gets a ReadView and reaches the collection through it alone.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "core/vector_store.h"
 #include "server/engine/replacements.h"
 #include "server/engine/slot_entry.h"
+#include "server/engine/strengths.h"
 
 namespace engram {
 
@@ -36,6 +38,7 @@ class ReadView {
     Index& index;
     const SlotEntries& entries;
     const Replacements& replacements;
+    const Strengths* strengths;  // null: all items are equal
   };
 
   explicit ReadView(const Parts& parts) : parts_(parts) {}
@@ -46,7 +49,8 @@ class ReadView {
   const Index& index() const noexcept { return parts_.index; }
 
   /// For each query the min(k, size) nearest keys, ascending by distance; no key twice, whatever is
-  /// overwritten meanwhile. queries: [n * dim], each passed check_vector.
+  /// overwritten meanwhile. Where there are strengths, distances are effective ones, by the
+  /// strengths as they are; params.bias is set here. queries: [n * dim], each passed check_vector.
   Result<std::vector<std::vector<Neighbor>>> search(std::span<const float> queries,
                                                     const SearchParams& params,
                                                     Scratch& scratch) const;
@@ -54,6 +58,11 @@ class ReadView {
   /// Requires a primitive with Traits::recalls. RecallParams::items must be those that the work of
   /// Collection::recall() got.
   const Recaller& recaller() const noexcept { return *parts_.index.recaller(); }
+
+  /// The bias of recalls that begin now; none where all items are equal.
+  [[nodiscard]] std::optional<StrengthBias> bias() const;
+  /// What a search divides handicaps by: the recaller's beta, or 1 where it has none.
+  [[nodiscard]] double search_beta() const;
 
   /// What the recaller says of itself; empty if there is none.
   std::vector<Fact> describe_recaller() const;
@@ -64,9 +73,10 @@ class ReadView {
  private:
   Status reconcile(Query query, SearchParams params, Replacements::Moment began, Scratch& scratch,
                    std::vector<Hit>& hits) const;
-  bool add_missed(Query query, const Replacements::Moment& began, std::vector<Hit>& hits) const;
+  bool add_missed(Query query, const ScoreBias* bias, const Replacements::Moment& began,
+                  std::vector<Hit>& hits) const;
   std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
-  std::vector<Neighbor> name(std::span<const Hit> hits) const;
+  std::vector<Neighbor> name(std::span<const Hit> hits, const ScoreBias* bias) const;
 
   const Parts parts_;
 };

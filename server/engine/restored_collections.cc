@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/restored_collections.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "server/engine/keyspace.h"
 #include "server/engine/quarantine.h"
@@ -9,6 +11,21 @@
 #include "server/runtime/process.h"
 
 namespace engram {
+
+namespace {
+
+/// Takes it out of the options of a collection.
+Result<Decay> take_decay(std::vector<OptionText>& options) {
+  const auto found = std::find_if(options.begin(), options.end(), [](const OptionText& option) {
+    return option.first == kDecayOption;
+  });
+  if (found == options.end()) return Decay{};
+  const std::string_view text = found->second;
+  options.erase(found);
+  return decay_from_text(text);
+}
+
+}  // namespace
 
 Result<std::shared_ptr<Collection>> RestoredCollections::restore(const NewCollection& change,
                                                                  const Load& load) {
@@ -43,14 +60,18 @@ Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollect
   }
   const auto primitive = find_primitive(change.primitive);
   if (!primitive) return tl::unexpected(primitive.error());
-  auto options = Options::parse((*primitive)->create_options, change.options);
+  auto given = change.options;
+  const auto decay = take_decay(given);
+  if (!decay) return tl::unexpected(decay.error());
+  auto options = Options::parse((*primitive)->create_options, given);
   if (!options) return tl::unexpected(std::move(options.error()));
   return Collection::create(
       {.dim = change.dim,
        .metric = *metric,
        .primitive = *primitive,
        .options = std::move(*options),
-       .kernel_name = context_.kernel_name},
+       .kernel_name = context_.kernel_name,
+       .decay = *decay},
       {.workers = context_.workers, .id = change.id, .hash_seed = random_seed()});
 }
 

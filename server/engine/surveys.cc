@@ -14,6 +14,7 @@ struct Surveys::Run {
   SurveyWork finish;
   std::function<void(Status)> done;
   GracePeriod::Ticket pin;
+  std::optional<StrengthBias> bias = std::nullopt;
   std::unique_ptr<Survey> survey = nullptr;  // made by the first step
   bool has_ended = false;
   Status status = {};
@@ -43,6 +44,7 @@ void Surveys::step(const std::shared_ptr<Run>& run) {
 /// On a worker.
 void Surveys::advance(Run& run, Scratch& scratch) const {
   if (run.survey == nullptr) {
+    if (auto bias = view_.bias()) run.params.bias = &run.bias.emplace(*bias);
     auto survey = view_.recaller().survey(run.params);
     if (!survey) {
       run.status = tl::unexpected(std::move(survey.error()));

@@ -19,7 +19,22 @@ struct IndexFacts {
   std::vector<Fact> index;
   std::vector<Fact> recaller;
   std::size_t index_bytes = 0;
+  double search_beta = 0;
 };
+
+/// Of its strengths, if it keeps any.
+void add_decay(const Collection& collection, double search_beta, FactList& facts) {
+  if (!collection.has_strengths()) return;
+  const Decay& decay = collection.spec().decay;
+  facts.add("decay", std::string(decay_name(decay.policy)));
+  if (decay.has_time()) {
+    facts.add("half-life-ms", std::to_string(decay.half_life_ms));
+    facts.add("clock", std::string(clock_name(decay.clock)));
+    facts.add("last-write-ms", std::to_string(collection.strengths().last_ms()));
+  }
+  facts.add("omega", number_text(decay.omega));
+  facts.add("search-beta", number_text(search_beta));
+}
 
 std::string fact_or(const std::vector<Fact>& facts, std::string_view name, std::string fallback) {
   for (const Fact& fact : facts) {
@@ -60,6 +75,7 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("memory-bytes", bytes);
   facts.add("index-bytes", found.index_bytes);
   facts.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
+  add_decay(collection, found.search_beta, facts);
   facts.add(std::move(found.recaller));
   for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
     facts.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));
@@ -81,7 +97,8 @@ void start(Store&, InfoRequest request, Responder<std::vector<Fact>> responder) 
       [run](const ReadView& view, Scratch&) {
         run->found = {.index = view.index().describe(),
                       .recaller = view.describe_recaller(),
-                      .index_bytes = view.index().memory_bytes()};
+                      .index_bytes = view.index().memory_bytes(),
+                      .search_beta = view.search_beta()};
       },
       [run] {
         const Status sound = run->request.index.check_soundness();

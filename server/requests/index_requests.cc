@@ -28,7 +28,41 @@ Result<IndexSpec> spec_of(const NewIndexRequest& request, const std::string& ker
   if (!primitive) return tl::unexpected(primitive.error());
   auto options = Options::parse((*primitive)->create_options, request.options);
   if (!options) return tl::unexpected(options.error());
-  return IndexSpec{request.dim, *metric, *primitive, std::move(*options), kernel_name};
+  return IndexSpec{request.dim,         *metric,     *primitive,
+                   std::move(*options), kernel_name, request.decay};
+}
+
+Status read_decay(std::vector<OptionText>& options, Decay& decay) {
+  const auto policy = take_option(options, "DECAY");
+  if (!policy) return tl::unexpected(policy.error());
+  if (*policy) {
+    const auto read = decay_from_text(**policy);
+    if (!read) return tl::unexpected(read.error());
+    decay = *read;
+  }
+  const auto omega = take_option(options, "OMEGA");
+  if (!omega) return tl::unexpected(omega.error());
+  if (*omega && !decay.is_on()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "OMEGA says what strengths are worth: it needs DECAY static or exp");
+  }
+  if (*omega) {
+    const auto read = read_omega(**omega);
+    if (!read) return tl::unexpected(read.error());
+    decay.omega = *read;
+  }
+  const auto clock = take_option(options, "CLOCK");
+  if (!clock) return tl::unexpected(clock.error());
+  if (*clock && !decay.has_time()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "CLOCK says what gives strengths their time: it needs DECAY exp");
+  }
+  if (*clock) {
+    const auto read = read_clock(**clock);
+    if (!read) return tl::unexpected(read.error());
+    decay.clock = *read;
+  }
+  return {};
 }
 
 }  // namespace
@@ -38,6 +72,7 @@ Status read_options(std::vector<OptionText> options, NewIndexRequest& request) {
   if (!metric) return tl::unexpected(metric.error());
   const auto primitive = take_option(options, "PRIMITIVE");
   if (!primitive) return tl::unexpected(primitive.error());
+  ENGRAM_TRY(read_decay(options, request.decay));
   request.metric = metric->value_or(request.metric);
   request.primitive = primitive->value_or(request.primitive);
   request.options = std::move(options);

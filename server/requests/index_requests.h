@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/decay.h"
 #include "core/options.h"
 #include "core/result.h"
 #include "core/row.h"
@@ -23,10 +24,11 @@ struct NewIndexRequest {
   std::string_view metric = "cosine";
   std::string_view primitive = "hnsw";
   std::vector<OptionText> options = {};  ///< of Primitive::create_options
+  Decay decay = {};
 };
 
-/// Takes METRIC and PRIMITIVE by name; what is left are options of the primitive. Errors:
-/// kInvalidArgument.
+/// Takes METRIC, PRIMITIVE, DECAY (with its half-life behind a space), OMEGA and CLOCK by name;
+/// what is left are options of the primitive. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, NewIndexRequest& request);
 
 /// Whether an index may be made under `name`. create_index() asks this, too; a door may before it

@@ -50,22 +50,30 @@ Status PutRequest::add(std::string_view key, std::string_view packed) {
   return {};
 }
 
+Status read_options(std::vector<OptionText> options, PutRequest& request) {
+  return read_strength(std::move(options), "STRENGTH", request.strength);
+}
+
 std::size_t expected_bytes(const PutRequest& request) {
   return request.keys().size() * row_bytes(request.index().spec().dim);
 }
 
-void start(Store&, const PutRequest& request, Responder<std::size_t> responder) {
+void start(Store& store, const PutRequest& request, Responder<std::size_t> responder) {
   if (request.keys().empty()) {
     return responder.refuse({ErrorCode::kInvalidArgument, "there is no vector to put"});
   }
+  const auto gain = gain_of(store, request.index(), request.strength);
+  if (!gain) return responder.refuse(gain.error());
   Collection::PutBatch batch(request.index().collection);
   if (const Status staged = stage(request, batch); !staged) {
     return responder.refuse(staged.error());
   }
-  batch.commit([responder = std::move(responder)](const Result<std::size_t>& added) {
-    responder.take(added);
-    responder.finish(0);
-  });
+  batch.commit(
+      [responder = std::move(responder)](const Result<std::size_t>& added) {
+        responder.take(added);
+        responder.finish(0);
+      },
+      *gain);
 }
 
 void start(Store&, const EraseRequest& request, Responder<bool> responder) {

@@ -12,6 +12,7 @@
 #include "server/requests/checked_vectors.h"
 #include "server/requests/index_ref.h"
 #include "server/requests/responder.h"
+#include "server/requests/strength.h"
 
 namespace engram {
 
@@ -33,17 +34,22 @@ class PutRequest {
   /// [keys().size() * dim]
   [[nodiscard]] std::span<const float> vectors() const noexcept { return vectors_.values(); }
 
+  GivenStrength strength = {};  ///< of each item
+
  private:
   IndexRef index_;
   std::vector<std::string_view> keys_;
   CheckedVectors vectors_;
 };
 
+/// Takes STRENGTH and AT by name. Errors: kInvalidArgument.
+Status read_options(std::vector<OptionText> options, PutRequest& request);
+
 /// What the vectors take until they are stored.
 std::size_t expected_bytes(const PutRequest& request);
 
-/// Answers how many keys are new. Errors: kResourceExhausted; those of Index::insert, and then the
-/// other vectors are stored nevertheless.
+/// Answers how many keys are new. Errors: kResourceExhausted; those of gain_of(); those of
+/// Index::insert, and then the other vectors are stored nevertheless.
 void start(Store& store, const PutRequest& request, Responder<std::size_t> responder);
 
 struct EraseRequest {

@@ -72,8 +72,11 @@ void answer(const RecallRequest& request, const Responder<RecallAnswer>& respond
             const ReadView& view, const SlotSet* items, Scratch& scratch) {
   const Cue cue = {.vector = request.cue.values(),
                    .visible = request.visible ? &*request.visible : nullptr};
-  const RecallParams params = {
-      .options = request.options ? &*request.options : nullptr, .top = request.top, .items = items};
+  const auto bias = view.bias();
+  const RecallParams params = {.options = request.options ? &*request.options : nullptr,
+                               .top = request.top,
+                               .items = items,
+                               .bias = bias ? &*bias : nullptr};
   Recall recall;
   Status recalled = view.recaller().recall(cue, params, scratch, recall);
   if (recalled) recalled = request.index.check_soundness();
@@ -84,8 +87,10 @@ void answer(const RecallRequest& request, const Responder<RecallAnswer>& respond
 /// On a worker.
 void answer(const EnergyRequest& request, const Responder<double>& responder, const ReadView& view,
             const SlotSet* items, Scratch& scratch) {
+  const auto bias = view.bias();
   const RecallParams params = {.options = request.options ? &*request.options : nullptr,
-                               .items = items};
+                               .items = items,
+                               .bias = bias ? &*bias : nullptr};
   const auto energy = view.recaller().energy(request.state.values(), params, scratch);
   const Status sound = request.index.check_soundness();
   responder.take(sound ? energy : tl::unexpected(sound.error()));

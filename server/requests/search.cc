@@ -112,13 +112,14 @@ std::size_t part_size(const SearchRequest& request, std::size_t queries, std::si
 Result<std::vector<float>> relax(const ReadView& view, const SlotSet* items, const Options& how,
                                  std::span<const float> queries, Scratch& scratch) {
   const std::size_t dim = view.spec().dim;
+  const auto bias = view.bias();
+  const RecallParams params = {
+      .options = &how, .top = 0, .items = items, .bias = bias ? &*bias : nullptr};
   std::vector<float> states;
   states.reserve(queries.size());
   for (; !queries.empty(); queries = queries.subspan(dim)) {
     Recall recall;
-    ENGRAM_TRY(view.recaller().recall({.vector = queries.first(dim)},
-                                      {.options = &how, .top = 0, .items = items}, scratch,
-                                      recall));
+    ENGRAM_TRY(view.recaller().recall({.vector = queries.first(dim)}, params, scratch, recall));
     states.insert(states.end(), recall.state.begin(), recall.state.end());
   }
   return states;

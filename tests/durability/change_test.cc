@@ -32,7 +32,7 @@ class Generator {
   explicit Generator(Rng rng) : rng_(std::move(rng)) { texts_.reserve(1 << 16); }
 
   Change change() {
-    switch (rng_() % 11) {
+    switch (rng_() % 12) {
       case 0:
         return SetString{text(), number<std::int64_t>(), text()};
       case 1:
@@ -53,6 +53,9 @@ class Generator {
         return OverwriteString{text(), number<std::uint64_t>(), text()};
       case 9:
         return MoveCollection{text(), number<std::int64_t>(), number<std::uint64_t>()};
+      case 10:
+        return SetStrength{number<std::uint64_t>(), text(), std::bit_cast<double>(rng_()),
+                           number<std::int64_t>()};
       default:
         return EraseVector{number<std::uint64_t>(), text()};
     }
@@ -132,6 +135,9 @@ TEST_CASE("durability/change: the bytes are those of FORMAT.md") {
   CHECK(encoded(MoveCollection{"k", 2, 9}) ==
         "\x0b\x01\x00\x00\x00k\x02\x00\x00\x00\x00\x00\x00\x00"
         "\x09\x00\x00\x00\x00\x00\x00\x00"s);
+  CHECK(encoded(SetStrength{1, "k", 1.5, 2}) ==
+        "\x0c\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"
+        "k\x00\x00\x00\x00\x00\x00\xf8\x3f\x02\x00\x00\x00\x00\x00\x00\x00"s);
 }
 
 TEST_CASE("durability/change: what is decoded is what was encoded, one after the other") {

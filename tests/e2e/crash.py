@@ -9,6 +9,7 @@ A seed makes the same commands and the same moments; what the machine does in be
 """
 
 import argparse
+import math
 import random
 import re
 import shutil
@@ -61,10 +62,10 @@ class Crash:
         self.rng = random.Random(seed)
         self.server = CrashServer(folder).await_start()
         with self.server.wire() as wire:
-            primitives = sorted(
-                _as_map(entry)["name"].decode()
-                for entry in wire.call("VPRIMITIVES")
-            )
+            primitives = {
+                entry["name"].decode(): bool(_as_map(entry["traits"])["decays"])
+                for entry in map(_as_map, wire.call("VPRIMITIVES"))
+            }
         turns = make_turns(CLIENTS)
         self.clients = [
             Client(number, primitives, random.Random(self.rng.getrandbits(64)), turns)
@@ -243,12 +244,17 @@ def _read_index(wire, key, expires):
         names = wire.call("VSEARCH", key, b"\x00\x00\x80\x3f" * dim, ALL, "EF", ALL)[::2]
     assert len(names) == size, f"{key} has {size} vectors, a search finds {len(names)}"
     vectors = _call_all(wire, [("VGET", key, name) for name in names])
+    strengths = None
+    if "decay" in info:
+        answers = _call_all(wire, [("VSTRENGTH", key, name, "AT", 0) for name in names])
+        strengths = {name: math.log(float(_as_map(answer)["strength"])) for name, answer in zip(names, answers)}
     return model.Index(
         dim,
         info["metric"].decode(),
         info["primitive"].decode(),
         dict(zip(names, vectors)),
         expires,
+        strengths,
     )
 
 

@@ -26,7 +26,8 @@ class Client:
 
     def __init__(self, number, primitives, rng, turns):
         self.number = number
-        self.primitives = primitives
+        self.primitives = primitives  # whether each takes DECAY, by name
+        self.names = sorted(primitives)
         self.rng = rng
         self.turns = turns  # one lock per client, held while commands of it are on their way
         self.state = {}
@@ -168,7 +169,7 @@ class Client:
 
     def _index_key(self):
         """Half of the indexes are left alone between two deaths."""
-        number = 2 * self.rng.randrange(2 * len(self.primitives)) + self.parity
+        number = 2 * self.rng.randrange(2 * len(self.names)) + self.parity
         return f"{self.number}:index:{number}"
 
     def _vectors(self, state):
@@ -177,14 +178,24 @@ class Client:
         if index is None:
             # Also a primitive's and a metric's turn, so that each of them is met.
             number = int(key.rsplit(":", 1)[1])
-            primitive = self.primitives[number // 2 % len(self.primitives)]
+            primitive = self.names[number // 2 % len(self.names)]
             metric = METRICS[(number + self.number) % len(METRICS)]
-            return ("VNEW", key, self.rng.choice([3, 16, 33]), "METRIC", metric, "PRIMITIVE", primitive)
+            decay = ()
+            if self.primitives[primitive] and self.rng.random() < 0.5:
+                decay = ("DECAY", "exp", model.HALF_LIFE_MS, "CLOCK", "logical")
+            dim = self.rng.choice([3, 16, 33])
+            return ("VNEW", key, dim, "METRIC", metric, "PRIMITIVE", primitive, *decay)
         chance = self.rng.random()
         if chance < 0.01:
             return (self.rng.choice(["VDROP", "DEL"]), key)
         if chance < 0.20:
             return ("VDEL", key, self._name())
+        if index.strengths is not None:
+            gain = ("STRENGTH" if chance < 0.65 else "GAIN", self.rng.randint(1, 9), "AT", self.rng.randrange(9000))
+            if chance >= 0.65:
+                return ("VTOUCH", key, self._name(), *gain)
+            keeps = ("KEEPSTRENGTH",) if self.rng.random() < 0.3 else ()
+            return ("VADD", key, self._name(), self._vector(index.dim), *gain, *keeps)
         if chance < 0.65:
             return ("VADD", key, self._name(), self._vector(index.dim))
         return ("VMADD", key, *self._items(index.dim))

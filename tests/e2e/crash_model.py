@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 CLOCK_SLACK_MS = 60
+HALF_LIFE_MS = 1000
 TOLERANCE = 2e-5
 
 
@@ -20,13 +21,15 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Index:
-    """A collection: how VNEW made it, and its packed vectors by key."""
+    """A collection: how VNEW made it, its packed vectors by key, and the logarithms of their strengths at
+    time 0 if it keeps them."""
 
     dim: int
     metric: str
     primitive: str
     vectors: dict
     expires: tuple | None = None
+    strengths: dict | None = None
 
 
 class Window(NamedTuple):
@@ -128,9 +131,35 @@ def _with_expiry(value, expires):
 
 
 def _vnew(state, arguments, _):
-    key, dim, _, metric, _, primitive, *_ = arguments
-    state[key] = Index(dim, metric, primitive, {})
+    key, dim, _, metric, _, primitive, *decay = arguments
+    state[key] = Index(dim, metric, primitive, {}, strengths={} if decay else None)
     return state, "OK"
+
+
+def _vadd(state, arguments, window):
+    key, name, vector, *options = arguments
+    strengths = state[key].strengths
+    state, new = _vmadd(state, [key, name, vector], window)
+    if strengths is not None:
+        _, gain, _, at, *keeps = options
+        given = log_gain(gain, at)
+        if keeps and name in strengths:
+            given = np.logaddexp(strengths[name], given)
+        state[key] = replace(state[key], strengths=strengths | {name: given})
+    return state, new
+
+
+def _vtouch(state, arguments, _):
+    key, name, _, gain, _, at = arguments
+    strengths = state[key].strengths
+    if name in strengths:
+        touched = np.logaddexp(strengths[name], log_gain(gain, at))
+        state[key] = replace(state[key], strengths=strengths | {name: touched})
+    return state, ANY_REPLY
+
+
+def log_gain(gain, at):
+    return np.log(gain) + np.log(2) * at / HALF_LIFE_MS
 
 
 def _vmadd(state, arguments, _):
@@ -147,7 +176,10 @@ def _vdel(state, arguments, _):
     index = state[key]
     vectors = dict(index.vectors)
     erased = vectors.pop(name, None) is not None
-    state[key] = replace(index, vectors=vectors)
+    strengths = index.strengths
+    if strengths is not None:
+        strengths = {other: value for other, value in strengths.items() if other != name}
+    state[key] = replace(index, vectors=vectors, strengths=strengths)
     return state, int(erased)
 
 
@@ -175,8 +207,9 @@ _COMMANDS = {
     "PEXPIRE": _pexpire,
     "PERSIST": _persist,
     "VNEW": _vnew,
-    "VADD": _vmadd,
+    "VADD": _vadd,
     "VMADD": _vmadd,
+    "VTOUCH": _vtouch,
     "VDEL": _vdel,
     "VDROP": _vdrop,
     "FLUSHALL": _flushall,
@@ -213,13 +246,23 @@ def _difference_of_values(expected, found):
     for name, vector in expected.vectors.items():
         if not np.allclose(unpack(vector), unpack(found.vectors[name]), rtol=TOLERANCE, atol=1e-6):
             return f"has another vector under {name}"
+    for name, strength in (expected.strengths or {}).items():
+        if not np.isclose(strength, found.strengths[name], rtol=0, atol=1e-9):
+            return f"has {name} at {found.strengths[name]}, expected {strength}"
     return None
 
 
 def _shape(value):
     if isinstance(value, Text):
         return None
-    return (value.dim, value.metric, value.primitive, value.vectors.keys())
+    strengths = value.strengths
+    return (
+        value.dim,
+        value.metric,
+        value.primitive,
+        value.vectors.keys(),
+        None if strengths is None else strengths.keys(),
+    )
 
 
 def _may_expire(expected, found):
@@ -241,18 +284,24 @@ def unpack(vector):
 
 
 def distances(index, query):
-    """The names and exact distances of all vectors of an index, closest first."""
+    """The names and exact distances of all vectors of an index, effective ones if it keeps strengths, closest
+    first."""
     names = list(index.vectors)
     if not names:
         return names, np.zeros(0)
     rows = np.stack([unpack(index.vectors[name]) for name in names]).astype(np.float64)
     query = unpack(query).astype(np.float64)
+    penalties = np.zeros(len(names))
+    if index.strengths is not None:
+        strengths = np.array([index.strengths[name] for name in names])
+        beta = 100 if index.metric == "cosine" and index.primitive != "lsr" else 1
+        penalties = (strengths.max() - strengths) / beta
     if index.metric == "l2":
-        found = np.linalg.norm(rows - query, axis=1)
+        found = np.sqrt(np.sum((rows - query) ** 2, axis=1) + 2 * penalties)
     else:
         found = rows @ query
         if index.metric == "cosine":
             found = found / np.linalg.norm(rows, axis=1) / np.linalg.norm(query)
-        found = (1 if index.metric == "cosine" else 0) - found
+        found = (1 if index.metric == "cosine" else 0) - found + penalties
     order = np.argsort(found, kind="stable")
     return [names[row] for row in order], found[order]

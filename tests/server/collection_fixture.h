@@ -55,24 +55,26 @@ using Vector = std::vector<float>;
 class CollectionFixture {
  public:
   explicit CollectionFixture(const Primitive& primitive, std::size_t dim = 8,
-                             std::size_t workers = 4)
+                             std::size_t workers = 4, Decay decay = {}, Metric metric = Metric::kL2)
       : loop(workers) {
     auto created = Collection::create(
-        {dim, Metric::kL2, &primitive, Options(primitive.create_options), "auto"},
+        {dim, metric, &primitive, Options(primitive.create_options), "auto", decay},
         {.workers = loop.pool(), .id = 1, .hash_seed = 7});
     REQUIRE(created.has_value());
     collection = std::move(*created);
   }
 
-  void start_put(const std::string& key, const Vector& vector) {
+  void start_put(const std::string& key, const Vector& vector, const StrengthGain& gain = {}) {
     Collection::PutBatch batch(collection);
     REQUIRE(batch.add(key, vector).has_value());
     ++running;
-    batch.commit([this](const Result<std::size_t>& added) {
-      CHECK(added.has_value());
-      last_added = added.value_or(0);
-      --running;
-    });
+    batch.commit(
+        [this](const Result<std::size_t>& added) {
+          CHECK(added.has_value());
+          last_added = added.value_or(0);
+          --running;
+        },
+        gain);
   }
 
   void start_erase(const std::string& key) {

@@ -70,6 +70,22 @@ void write(ReplyWriter& writer, const std::optional<Vector>& vector) {
   vector ? writer.bulk(bytes_of(*vector)) : writer.null();
 }
 
+void write(ReplyWriter& writer, const std::vector<std::optional<double>>& strengths) {
+  writer.array(strengths.size());
+  for (const auto& strength : strengths) strength ? writer.number(*strength) : writer.null();
+}
+
+void write(ReplyWriter& writer, const std::optional<StrengthAnswer>& answer) {
+  if (!answer) return writer.null();
+  writer.map(3);
+  writer.simple("strength");
+  writer.number(answer->strength);
+  writer.simple("bias");
+  writer.number(answer->bias);
+  writer.simple("at");
+  answer->at_ms ? writer.integer(*answer->at_ms) : writer.null();
+}
+
 void write(ReplyWriter& writer, const std::vector<std::string>& names) {
   writer.array(names.size());
   for (const std::string& name : names) writer.bulk(name);
@@ -120,10 +136,21 @@ const Vector kC = {0, 0.5F, 1};
 const Vector kQuery = {0.9F, 0.2F, 0.1F};
 const Vector kShort = {1, 2};
 
+Result<std::vector<std::optional<double>>> touch(EmbeddedStore& store, std::string_view index,
+                                                 const std::vector<std::string_view>& keys,
+                                                 const Options& options = {}) {
+  return store.touch(index, keys, options);
+}
+
 /// All kinds of requests, in an order in which each finds something, and what is refused.
 std::vector<Case> cases() {
   using Store = EmbeddedStore;
   const Options hopfield = {{"METRIC", "l2"}, {"PRIMITIVE", "hopfield"}, {"BETA", "4"}};
+  const Options fading = {{"METRIC", "l2"},
+                          {"PRIMITIVE", "flat"},
+                          {"DECAY", "exp 1000"},
+                          {"OMEGA", "2"},
+                          {"CLOCK", "logical"}};
   return {
       {{"VNEW", "memory", "3", "METRIC", "l2", "PRIMITIVE", "hopfield", "BETA", "4"},
        [=](Store& store) { return reply_of(store.create_index("memory", 3, hopfield)); }},
@@ -194,6 +221,63 @@ std::vector<Case> cases() {
       {{"VDEL", "memory", "b"}, [](Store& store) { return reply_of(store.erase("memory", "b")); }},
       {{"VDEL", "memory", "b"}, [](Store& store) { return reply_of(store.erase("memory", "b")); }},
       {{"VLIST"}, [](Store& store) { return reply_of(store.list_indexes()); }},
+      {{"VTOUCH", "memory", "a"},
+       [](Store& store) { return reply_of(touch(store, "memory", {"a"})); }},
+      {{"VSTRENGTH", "memory", "a"},
+       [](Store& store) { return reply_of(store.strength("memory", "a")); }},
+      {{"VADD", "memory", "a", bytes_of(kA), "STRENGTH", "2"},
+       [](Store& store) {
+         return reply_of(store.put("memory", "a", kA, {{"STRENGTH", "2"}}));
+       }},
+      {{"VNEW", "fading", "3", "METRIC", "l2", "PRIMITIVE", "flat", "DECAY", "exp", "1000", "OMEGA",
+        "2", "CLOCK", "logical"},
+       [=](Store& store) { return reply_of(store.create_index("fading", 3, fading)); }},
+      {{"VNEW", "wrong", "3", "DECAY", "exp"},
+       [](Store& store) {
+         return reply_of(store.create_index("wrong", 3, {{"DECAY", "exp"}}));
+       }},
+      {{"VNEW", "wrong", "3", "DECAY", "static", "CLOCK", "wall"},
+       [](Store& store) {
+         return reply_of(store.create_index("wrong", 3, {{"DECAY", "static"}, {"CLOCK", "wall"}}));
+       }},
+      {{"VNEW", "wrong", "3", "PRIMITIVE", "dam", "DECAY", "static"},
+       [](Store& store) {
+         return reply_of(
+             store.create_index("wrong", 3, {{"PRIMITIVE", "dam"}, {"DECAY", "static"}}));
+       }},
+      {{"VADD", "fading", "a", bytes_of(kA), "STRENGTH", "2", "AT", "1000"},
+       [](Store& store) {
+         return reply_of(store.put("fading", "a", kA, {{"STRENGTH", "2"}, {"AT", "1000"}}));
+       }},
+      {{"VADD", "fading", "b", bytes_of(kB), "AT", "3000"},
+       [](Store& store) {
+         return reply_of(store.put("fading", "b", kB, {{"AT", "3000"}}));
+       }},
+      {{"VADD", "fading", "b", bytes_of(kB)},
+       [](Store& store) { return reply_of(store.put("fading", "b", kB)); }},
+      {{"VADD", "fading", "b", bytes_of(kB), "STRENGTH", "0"},
+       [](Store& store) {
+         return reply_of(store.put("fading", "b", kB, {{"STRENGTH", "0"}}));
+       }},
+      {{"VTOUCH", "fading", "a", "z", "b", "GAIN", "3", "AT", "2000"},
+       [](Store& store) {
+         return reply_of(touch(store, "fading", {"a", "z", "b"}, {{"GAIN", "3"}, {"AT", "2000"}}));
+       }},
+      {{"VTOUCH", "fading", "a", "AT", "-1"},
+       [](Store& store) {
+         return reply_of(touch(store, "fading", {"a"}, {{"AT", "-1"}}));
+       }},
+      {{"VSTRENGTH", "fading", "a", "AT", "3000"},
+       [](Store& store) {
+         return reply_of(store.strength("fading", "a", {{"AT", "3000"}}));
+       }},
+      {{"VSTRENGTH", "fading", "b"},
+       [](Store& store) { return reply_of(store.strength("fading", "b")); }},
+      {{"VSTRENGTH", "fading", "z"},
+       [](Store& store) { return reply_of(store.strength("fading", "z")); }},
+      {{"VSEARCH", "fading", bytes_of(kQuery), "2"},
+       [](Store& store) { return reply_of(store.search("fading", kQuery, 2)); }},
+      {{"VDROP", "fading"}, [](Store& store) { return reply_of(store.drop_index("fading")); }},
       {{"VDROP", "memory"}, [](Store& store) { return reply_of(store.drop_index("memory")); }},
       {{"VDROP", "memory"}, [](Store& store) { return reply_of(store.drop_index("memory")); }},
   };

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "server/durability/change.h"
 #include "server/durability/check.h"
 #include "server/durability/snapshot_format.h"
+#include "server/durability/store_sections.h"
 #include "tests/server/store_server.h"
 #include "tests/support/files.h"
 #include "tests/support/rows.h"
@@ -36,6 +38,7 @@ constexpr std::size_t kDim = 8;
 constexpr std::size_t kKeys = 40;
 constexpr int kCues = 5;  // of each index
 constexpr std::string_view kSnapshot = "snapshot.engram";
+constexpr std::string_view kByTheWall = "flat.fading";
 
 std::string key(std::size_t i) {
   return "k" + std::to_string(i);
@@ -53,14 +56,53 @@ std::vector<const Primitive*> replayed_primitives() {
   return all;
 }
 
-/// An index of each primitive, under its name.
+struct Kept {
+  std::string name;
+  const Primitive* primitive;
+  bool has_strengths;
+};
+
+/// An index of each primitive, under its name, and one with strengths where it takes them.
+std::vector<Kept> kept_indexes() {
+  std::vector<Kept> kept;
+  for (const Primitive* const primitive : replayed_primitives()) {
+    const std::string name(primitive->name);
+    kept.push_back({name, primitive, false});
+    if (primitive->traits.takes_bias) kept.push_back({name + ".fading", primitive, true});
+  }
+  return kept;
+}
+
 std::vector<Command> make_indexes(std::string_view metric) {
   std::vector<Command> commands;
-  for (const Primitive* const primitive : replayed_primitives()) {
-    commands.push_back(request({"VNEW", primitive->name, std::to_string(kDim), "METRIC", metric,
-                                "PRIMITIVE", primitive->name}));
+  for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
+    std::vector<std::string> words = {"VNEW",
+                                      name,
+                                      std::to_string(kDim),
+                                      "METRIC",
+                                      std::string(metric),
+                                      "PRIMITIVE",
+                                      std::string(primitive->name)};
+    if (has_strengths) words.insert(words.end(), {"DECAY", "exp", "1000", "OMEGA", "0.5"});
+    if (has_strengths && name != kByTheWall) words.insert(words.end(), {"CLOCK", "logical"});
+    commands.push_back(test::request_of(words));
   }
   return commands;
+}
+
+/// A put or a touch, at any time that the clock shows or a client says.
+Command random_strength(Rng& rng, const std::string& name, const std::string& key) {
+  std::vector<std::string> words;
+  if (rng() % 2 == 0) {
+    words = {"VTOUCH", name, key, "GAIN", std::to_string(1 + rng() % 9)};
+  } else {
+    words = {"VADD", name, key, packed_vector(rng), "STRENGTH", std::to_string(1 + rng() % 9)};
+    if (rng() % 2 == 0) words.emplace_back("KEEPSTRENGTH");
+  }
+  // Beside the wall's time, a client's of few seconds would be nothing.
+  if (name == kByTheWall) return test::request_of(words);
+  words.insert(words.end(), {"AT", std::to_string(rng() % 9000)});
+  return test::request_of(words);
 }
 
 /// So many writes to few keys of each index: puts, overwrites, and one erase in `one_in`, of
@@ -70,9 +112,13 @@ std::vector<Command> random_writes(Rng& rng, std::size_t count, std::size_t one_
   for (std::size_t i = 0; i < count; ++i) {
     const std::string chosen = key(rng() % kKeys);
     const bool erases = one_in != 0 && rng() % one_in == 0;
-    for (const Primitive* const primitive : replayed_primitives()) {
-      commands.push_back(erases ? request({"VDEL", primitive->name, chosen})
-                                : request({"VADD", primitive->name, chosen, packed_vector(rng)}));
+    for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
+      if (has_strengths && !erases) {
+        commands.push_back(random_strength(rng, name, chosen));
+      } else {
+        commands.push_back(erases ? request({"VDEL", name, chosen})
+                                  : request({"VADD", name, chosen, packed_vector(rng)}));
+      }
     }
   }
   return commands;
@@ -80,10 +126,10 @@ std::vector<Command> random_writes(Rng& rng, std::size_t count, std::size_t one_
 
 std::vector<Command> tune_all() {
   std::vector<Command> commands;
-  for (const Primitive* const primitive : replayed_primitives()) {
+  for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
     // The mean takes no sample: tests/server/mean_primitive.cc.
     if (!primitive->traits.recalls || primitive->name == "mean") continue;
-    commands.push_back(request({"VTUNE", primitive->name, "SAMPLE", "16"}));
+    commands.push_back(request({"VTUNE", name, "SAMPLE", "16"}));
   }
   return commands;
 }
@@ -109,9 +155,11 @@ void do_all(RespClient& client, const std::vector<Command>& commands) {
 
 std::vector<Command> questions(Rng rng) {
   std::vector<Command> commands;
-  for (const Primitive* const primitive : replayed_primitives()) {
-    const std::string_view name = primitive->name;
-    for (std::size_t i = 0; i < kKeys; ++i) commands.push_back(request({"VGET", name, key(i)}));
+  for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
+    for (std::size_t i = 0; i < kKeys; ++i) {
+      commands.push_back(request({"VGET", name, key(i)}));
+      if (has_strengths) commands.push_back(request({"VSTRENGTH", name, key(i), "AT", "9000"}));
+    }
     for (int i = 0; i < kCues; ++i) {
       const std::string vector = packed_vector(rng);
       commands.push_back(request({"VSEARCH", name, vector, "100", "EF", "1000"}));
@@ -296,14 +344,49 @@ TEST_CASE("server/replay: after a repair that loses frames every key is there") 
     const auto server = StoreServer::start(directory.path(), posix_file_system());
     REQUIRE(server.has_value());
     RespClient client = (*server)->connect();
-    for (const Primitive* const primitive : replayed_primitives()) {
+    for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
+      if (has_strengths) continue;  // not every write to these is a put
       for (std::size_t i = 0; i < kKeys; ++i) {
-        CAPTURE(primitive->name);
+        CAPTURE(name);
         CAPTURE(i);
-        REQUIRE(client.ask({"VGET", primitive->name, key(i)}).starts_with("$32\r\n"));
+        REQUIRE(client.ask({"VGET", name, key(i)}).starts_with("$32\r\n"));
       }
     }
   }
+}
+
+/// The bytes of every section of a collection, by owner and name.
+std::map<std::string, std::string> sections_of(const std::string& snapshot) {
+  std::map<std::string, std::string> sections;
+  for (const SnapshotEntry& entry : test::parts_of(snapshot).summary.entries) {
+    if (entry.owner == kStoreOwner) continue;
+    sections[std::to_string(entry.owner) + " " + entry.name] =
+        snapshot.substr(entry.offset, entry.length);
+  }
+  return sections;
+}
+
+TEST_CASE("server/replay: two replays of one journal give the same strengths, byte for byte") {
+  Rng rng = test::make_rng(64);
+  const Store store(rng);
+  Files journal = store.files;
+  journal.erase(std::string(kSnapshot));
+  std::vector<std::map<std::string, std::string>> replayed;
+  for (int replay = 0; replay < 2; ++replay) {
+    const test::TemporaryDirectory directory;
+    test::write_files(directory.path(), journal);
+    const auto server = std::move(*StoreServer::start(directory.path(), posix_file_system()));
+    RespClient client = server->connect();
+    store.check(ask_all(client, store.asked));
+    do_all(client, {request({"VSAVE"})});
+    auto sections = sections_of(test::read_files(directory.path()).at(std::string(kSnapshot)));
+    std::erase_if(sections, [](const auto& section) {
+      return !section.first.ends_with(" strengths") && !section.first.ends_with(" keys");
+    });
+    replayed.push_back(std::move(sections));
+  }
+  CHECK(replayed[0].size() > 8);
+  CHECK(replayed[0] == replayed[1]);
 }
 
 }  // namespace

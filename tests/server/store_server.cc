@@ -13,22 +13,14 @@
 namespace engram::test {
 namespace {
 
-constexpr std::array<std::string_view, 12> kKeys = {"text", "other", "lasting", "count",
-                                                    "gone", "mean",  "flat",    "flat.l2",
-                                                    "hnsw", "lsh",   "late",    "mean.saved"};
+constexpr std::array<std::string_view, 13> kKeys = {"text", "other", "lasting",   "count",   "gone",
+                                                    "mean", "flat",  "fading",    "flat.l2", "hnsw",
+                                                    "lsh",  "late",  "mean.saved"};
 constexpr std::array<std::string_view, 10> kNames = {"a", "b", "c", "d", "e",
                                                      "f", "g", "h", "i", "j"};
 
 /// The year 2100.
 constexpr std::string_view kFarMs = "4102444800000";
-
-std::string request_of(const std::vector<std::string>& words) {
-  std::string bytes = "*" + std::to_string(words.size()) + "\r\n";
-  for (const std::string& word : words) {
-    bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-  }
-  return bytes;
-}
 
 /// So many milliseconds are decades; what is left of them changes from question to question.
 constexpr std::size_t kLongTtlDigits = 12;
@@ -41,6 +33,15 @@ Command put(std::string_view index, std::string_view names, int seed) {
     words.push_back(packed_vector(seed++));
   }
   return request_of(words);
+}
+
+/// VADD and VTOUCH where strengths fade.
+Command give(std::string_view index, std::string_view name, int seed, std::string_view ms) {
+  return request({"VADD", index, name, packed_vector(seed), "STRENGTH", "2", "AT", ms});
+}
+
+Command touch(std::string_view index, std::string_view name, std::string_view ms) {
+  return request({"VTOUCH", index, name, "GAIN", "3", "AT", ms});
 }
 
 Command make_index(std::string_view name, std::string_view metric, std::string_view primitive) {
@@ -101,16 +102,24 @@ std::vector<std::vector<Command>> workload() {
       {put("hnsw", "abcdefgh", 7), put("lsh", "abc", 20), put("flat.l2", "ab", 24)},
       {vadd("flat", "g", 30), vadd("hnsw", "a", 31), request({"VDEL", "lsh", "b"}),
        request({"INCR", "count"}), request({"MSET", "text", "two", "other", "three"})},
+      {request({"VNEW", "fading", "4", "METRIC", "l2", "PRIMITIVE", "hnsw", "DECAY", "exp", "1000",
+                "CLOCK", "logical"}),
+       give("fading", "a", 3, "5000"), give("fading", "b", 4, "4000"),
+       touch("fading", "a", "9000")},
       {make_index("mean", "l2", "mean"), put("mean", "abc", 1)},
       {make_index("mean.saved", "l2", "mean.saved"), put("mean.saved", "abcd", 5)},
       // Alone: what they find must not depend on how far others are.
       {request({"VTUNE", "mean"})},
       {request({"BGSAVE"})},
+      {touch("fading", "b", "7000"), give("fading", "c", 6, "100"), touch("fading", "c", "8000"),
+       request({"VADD", "fading", "a", packed_vector(8), "AT", "6000", "KEEPSTRENGTH"})},
       {vadd("hnsw", "i", 32), request({"VDEL", "flat", "a"}), request({"DEL", "other", "text"})},
       {request({"SET", "gone", "soon", "PX", "1"})},
       {put("lsh", "bdb", 40), request({"INCRBY", "count", "41"}), request({"VDEL", "hnsw", "b"})},
       {request({"VTUNE", "mean.saved", "SCALE", "2"})},
       {request({"VSAVE"})},
+      {request({"VDEL", "fading", "b"}), give("fading", "b", 9, "2000"),
+       touch("fading", "b", "2000"), touch("fading", "a", "1000")},
       {request({"VTUNE", "mean", "SCALE", "3"})},
       {request({"VDROP", "lsh"}), request({"SET", "lsh", "a string now"})},
       {request({"PERSIST", "lasting"})},
@@ -141,6 +150,10 @@ Digest digest(RespClient& client) {
     count += 4;
     for (const std::string_view name : kNames) {
       questions += request({"VGET", key, name});
+      ++count;
+    }
+    for (const std::string_view name : {"a", "b", "c"}) {
+      questions += request({"VSTRENGTH", key, name, "AT", "9000"});
       ++count;
     }
   }

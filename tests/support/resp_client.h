@@ -14,6 +14,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/net/unique_fd.h"
 
@@ -25,6 +26,14 @@ inline std::string request(std::initializer_list<std::string_view> words) {
   for (const std::string_view word : words) {
     bytes.append("$").append(std::to_string(word.size())).append("\r\n");
     bytes.append(word).append("\r\n");
+  }
+  return bytes;
+}
+
+inline std::string request_of(const std::vector<std::string>& words) {
+  std::string bytes = "*" + std::to_string(words.size()) + "\r\n";
+  for (const std::string& word : words) {
+    bytes += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
   }
   return bytes;
 }

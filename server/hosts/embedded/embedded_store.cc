@@ -147,14 +147,15 @@ Result<std::vector<Fact>> EmbeddedStore::describe_index(std::string_view index) 
 }
 
 Result<bool> EmbeddedStore::put(std::string_view index, std::string_view key,
-                                std::span<const float> vector) {
+                                std::span<const float> vector, const OptionList& options) {
   const Item item = {key, vector};
-  const auto added = put(index, std::span(&item, 1));
+  const auto added = put(index, std::span(&item, 1), options);
   if (!added) return tl::unexpected(added.error());
   return *added == 1;
 }
 
-Result<std::size_t> EmbeddedStore::put(std::string_view index, std::span<const Item> items) {
+Result<std::size_t> EmbeddedStore::put(std::string_view index, std::span<const Item> items,
+                                       const OptionList& options) {
   if (items.empty()) return answer_to_nothing<std::size_t>(*thread_, index);
   const auto begin = [&](Store& store, const Responder<std::size_t>& responder) -> Status {
     auto found = find_index(store, index);
@@ -162,10 +163,36 @@ Result<std::size_t> EmbeddedStore::put(std::string_view index, std::span<const I
     PutRequest request(std::move(*found));
     request.reserve(items.size());
     for (const Item& item : items) ENGRAM_TRY(request.add(item.key, item.vector));
+    ENGRAM_TRY(read_options(options, request));
     start(store, request, responder);
     return {};
   };
   return answer_later<std::size_t>(*thread_, kWrite, begin);
+}
+
+Result<std::vector<std::optional<double>>> EmbeddedStore::touch(
+    std::string_view index, std::span<const std::string_view> keys, const OptionList& options) {
+  using Touched = std::vector<std::optional<double>>;
+  return answer_at_once(*thread_, kWrite, [&](Store& store) -> Result<Touched> {
+    auto found = find_index(store, index);
+    if (!found) return tl::unexpected(std::move(found.error()));
+    TouchRequest request = {.index = std::move(*found), .keys = {keys.begin(), keys.end()}};
+    ENGRAM_TRY(read_options(options, request));
+    return engram::touch(store, request);
+  });
+}
+
+Result<std::optional<StrengthAnswer>> EmbeddedStore::strength(std::string_view index,
+                                                              std::string_view key,
+                                                              const OptionList& options) {
+  using Answer = std::optional<StrengthAnswer>;
+  return answer_at_once(*thread_, kRead, [&](Store& store) -> Result<Answer> {
+    auto found = find_index(store, index, Missing::kGone);
+    if (!found) return tl::unexpected(std::move(found.error()));
+    StrengthRequest request = {.index = std::move(*found), .key = key};
+    ENGRAM_TRY(read_options(options, request));
+    return strength_of(store, request);
+  });
 }
 
 Result<bool> EmbeddedStore::erase(std::string_view index, std::string_view key) {

@@ -24,6 +24,7 @@
 #include "core/result.h"
 #include "server/engine/persistence.h"
 #include "server/engine/store.h"
+#include "server/requests/strength.h"
 
 namespace engram {
 
@@ -67,16 +68,25 @@ class EmbeddedStore {
   EmbeddedStore(const EmbeddedStore&) = delete;
   EmbeddedStore& operator=(const EmbeddedStore&) = delete;
 
-  /// VNEW: METRIC, PRIMITIVE and the primitive's options.
+  /// VNEW: METRIC, PRIMITIVE, DECAY ("exp 3600000"), OMEGA, CLOCK and the primitive's options.
   Status create_index(std::string_view index, std::size_t dim, const OptionList& options = {});
   Status drop_index(std::string_view index);
   Result<std::vector<std::string>> list_indexes();
   Result<std::vector<Fact>> describe_index(std::string_view index);
 
-  /// Stores a vector; true if the key is new.
-  Result<bool> put(std::string_view index, std::string_view key, std::span<const float> vector);
+  /// Stores a vector; true if the key is new. STRENGTH and AT, where the index keeps strengths.
+  Result<bool> put(std::string_view index, std::string_view key, std::span<const float> vector,
+                   const OptionList& options = {});
   /// Stores several, on all workers; how many keys are new.
-  Result<std::size_t> put(std::string_view index, std::span<const Item> items);
+  Result<std::size_t> put(std::string_view index, std::span<const Item> items,
+                          const OptionList& options = {});
+  /// Adds to the strengths of keys, and returns them; nothing where there is no such key. GAIN, AT.
+  Result<std::vector<std::optional<double>>> touch(std::string_view index,
+                                                   std::span<const std::string_view> keys,
+                                                   const OptionList& options = {});
+  /// How strong a key is; nothing if it is not there. AT.
+  Result<std::optional<StrengthAnswer>> strength(std::string_view index, std::string_view key,
+                                                 const OptionList& options = {});
   /// True if the key was there.
   Result<bool> erase(std::string_view index, std::string_view key);
   Result<std::optional<std::vector<float>>> get(std::string_view index, std::string_view key);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Strengths of items, in an index that VNEW made with DECAY: what a write gives, touches, and how
+// strong an item is. core/decay.h says what a strength is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/options.h"
+#include "core/result.h"
+#include "server/engine/strengths.h"
+#include "server/requests/index_ref.h"
+
+namespace engram {
+
+/// What a request says of strength, as it came.
+struct GivenStrength {
+  std::optional<double> gain = {};         ///< none: 1
+  std::optional<std::int64_t> at_ms = {};  ///< none: the wall's time
+  bool keeps = false;                      ///< a put adds to what its key has
+};
+
+/// What that means in `index`. Errors: kInvalidArgument for numbers out of range, for a strength or
+/// a time where the index has no such thing, and for no time where only the client knows it.
+Result<StrengthGain> gain_of(Store& store, const IndexRef& index, const GivenStrength& given);
+
+/// Takes AT, and what `gain_name` calls the gain unless that is empty, by name. Errors:
+/// kInvalidArgument, also for any other option.
+Status read_strength(std::vector<OptionText> options, std::string_view gain_name,
+                     GivenStrength& given);
+
+struct TouchRequest {
+  IndexRef index;
+  std::vector<std::string_view> keys = {};  ///< borrowed until touch() returns
+  GivenStrength strength = {};
+};
+
+/// Takes GAIN and AT by name. Errors: kInvalidArgument.
+Status read_options(std::vector<OptionText> options, TouchRequest& request);
+
+/// Adds to the strengths of the keys. Returns what each has then, as of the time of the touch; and
+/// nothing for a key that is not there. Errors: those of gain_of().
+Result<std::vector<std::optional<double>>> touch(Store& store, const TouchRequest& request);
+
+struct StrengthRequest {
+  IndexRef index;
+  std::string_view key = {};    ///< borrowed until strength_of() returns
+  GivenStrength strength = {};  ///< only the time
+};
+
+/// Takes AT by name. Errors: kInvalidArgument.
+Status read_options(std::vector<OptionText> options, StrengthRequest& request);
+
+struct StrengthAnswer {
+  double strength;                    ///< at `at_ms`
+  double bias;                        ///< of the logit: 0 for the strongest, else less
+  std::optional<std::int64_t> at_ms;  ///< none: strengths do not change with time
+};
+
+/// How strong a key is; nothing if it is not there. Errors: kInvalidArgument for a time out of
+/// range or an index without strengths.
+Result<std::optional<StrengthAnswer>> strength_of(Store& store, const StrengthRequest& request);
+
+}  // namespace engram

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Strengths as a client meets them: what DECAY, VADD, VTOUCH and VSTRENGTH answer, and that searches and recalls
+obey."""
+
+import signal
+import struct
+import time
+
+import numpy as np
+import pytest
+
+from wire import ErrorReply
+
+HOUR_MS = 3_600_000
+
+
+def pack(*numbers):
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+@pytest.fixture
+def wire(server):
+    with server.wire() as connection:
+        connection.call("FLUSHALL")
+        yield connection
+
+
+def as_map(reply):
+    return {name: value for name, value in zip(reply[::2], reply[1::2])}
+
+
+def strength(wire, index, key, *words):
+    return float(as_map(wire.call("VSTRENGTH", index, key, *words))["strength"])
+
+
+def make(wire, *words, metric="l2", primitive="flat"):
+    assert wire.call("VNEW", "i", 2, "METRIC", metric, "PRIMITIVE", primitive, *words) == "OK"
+
+
+def test_the_wall_gives_writes_their_time(wire):
+    make(wire, "DECAY", "exp", HOUR_MS)
+    before = int(time.time() * 1000)
+    assert wire.call("VADD", "i", "a", pack(1, 0), "STRENGTH", 8) == 1
+    after = int(time.time() * 1000)
+    at = as_map(wire.call("VSTRENGTH", "i", "a"))["at"]
+    assert before - 100 <= at <= after + 100
+    assert strength(wire, "i", "a", "AT", at + 3 * HOUR_MS) == pytest.approx(1, rel=1e-3)
+    info = as_map(wire.call("VINFO", "i"))
+    assert (info["decay"], info["clock"]) == (b"exp", b"wall")
+    assert info["half-life-ms"] == HOUR_MS and before - 100 <= info["last-write-ms"] <= after + 100
+
+
+def test_an_overwrite_begins_anew_unless_it_keeps(wire):
+    make(wire, "DECAY", "static")
+    wire.call("VADD", "i", "a", pack(1, 0), "STRENGTH", 3)
+    assert [float(s) for s in wire.call("VTOUCH", "i", "a", "GAIN", "0.5")] == [3.5]
+    assert wire.call("VADD", "i", "a", pack(2, 0), "KEEPSTRENGTH", "STRENGTH", 2) == 0
+    assert strength(wire, "i", "a") == pytest.approx(5.5)
+    assert wire.call("VADD", "i", "a", pack(2, 0), "KEEPSTRENGTH") == 0
+    assert strength(wire, "i", "a") == pytest.approx(6.5)
+    assert wire.call("VADD", "i", "a", pack(2, 0)) == 0
+    assert strength(wire, "i", "a") == pytest.approx(1)
+    assert as_map(wire.call("VSTRENGTH", "i", "a"))["at"] is None
+
+
+def test_keys_may_be_called_as_options_are(wire):
+    make(wire, "DECAY", "static")
+    for key in ("AT", "GAIN", "k"):
+        wire.call("VADD", "i", key, pack(1, 0))
+    assert len(wire.call("VTOUCH", "i", "GAIN", "AT")) == 2
+    assert len(wire.call("VTOUCH", "i", "AT", "k", "GAIN", 2)) == 2
+    assert strength(wire, "i", "AT") == pytest.approx(1 + 1 + 2)
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine", "dot"])
+@pytest.mark.parametrize("primitive", ["flat", "hnsw", "hopfield", "lsr"])
+def test_a_search_answers_effective_distances(wire, metric, primitive):
+    make(wire, "DECAY", "exp", 1000, "OMEGA", 0.5, "CLOCK", "logical", metric=metric, primitive=primitive)
+    wire.call("VADD", "i", "weak", pack(0.6, 0.8), "AT", 0)
+    wire.call("VADD", "i", "strong", pack(1, 0), "AT", 4000)
+    beta = float(as_map(wire.call("VINFO", "i"))["search-beta"])
+    assert beta == (100 if metric == "cosine" and primitive != "lsr" else 1)
+    penalty = 0.5 * 4 * np.log(2) / beta
+    plain = {"l2": np.sqrt(0.16 + 0.64), "cosine": 0.4, "dot": -0.6}[metric]
+    effective = np.sqrt(plain**2 + 2 * penalty) if metric == "l2" else plain + penalty
+    found = as_map(wire.call("VSEARCH", "i", pack(1, 0), 2))
+    assert float(found[b"weak"]) == pytest.approx(effective, rel=1e-5)
+    assert float(found[b"strong"]) == {"l2": 0, "cosine": 0, "dot": -1}[metric]
+    batch = wire.call("VMSEARCH", "i", 2, pack(1, 0), pack(0, 1))
+    assert batch[0] == wire.call("VSEARCH", "i", pack(1, 0), 2)
+
+
+@pytest.mark.parametrize("primitive", ["flat", "hnsw", "hopfield"])
+def test_a_recall_weighs_by_strength(wire, primitive):
+    make(wire, "DECAY", "static", primitive=primitive)
+    wire.call("VADD", "i", "a", pack(1, 0), "STRENGTH", 3)
+    wire.call("VADD", "i", "b", pack(-1, 0))
+    support = as_map(as_map(wire.call("VRECALL", "i", "VEC", pack(0, 0), "BETA", 1, "STEPS", 0))["support"])
+    assert float(support[b"a"]) == pytest.approx(0.75) and float(support[b"b"]) == pytest.approx(0.25)
+    energy = float(wire.call("VENERGY", "i", pack(0, 0), "BETA", 1))
+    assert energy == pytest.approx(-np.log((1 + 1 / 3) * np.exp(-0.5)))
+
+
+def test_what_is_wrong_is_said(wire):
+    make(wire, "DECAY", "exp", 1000)
+    wire.call("VNEW", "plain", 2)
+    wire.call("VNEW", "static", 2, "DECAY", "static")
+    number = "a number in 1e-100..1e100"
+    time_range = "AT must be an integer of milliseconds in 0..9007199254740991"
+    for command, error in [
+        (["VNEW", "x", 2, "DECAY", "power"], "DECAY must be none, static, or exp and a half-life in milliseconds, got 'power'"),
+        (["VNEW", "x", 2, "DECAY", "exp"], "the half-life of DECAY exp must be an integer of milliseconds in 1..9007199254740991, got ''"),
+        (["VNEW", "x", 2, "DECAY", "exp", "0"], "the half-life of DECAY exp must be an integer of milliseconds in 1..9007199254740991, got '0'"),
+        (["VNEW", "x", 2, "OMEGA", 1], "OMEGA says what strengths are worth: it needs DECAY static or exp"),
+        (["VNEW", "x", 2, "DECAY", "static", "OMEGA", 0], "OMEGA must be a number in 1e-06..1000000, got '0'"),
+        (["VNEW", "x", 2, "DECAY", "static", "CLOCK", "wall"], "CLOCK says what gives strengths their time: it needs DECAY exp"),
+        (["VNEW", "x", 2, "DECAY", "static", "DECAY", "none"], "option DECAY is given twice"),
+        (["VADD", "i", "k", pack(1, 0), "STRENGTH", "much"], f"STRENGTH must be {number}, got 'much'"),
+        (["VADD", "i", "k", pack(1, 0), "STRENGTH", 0], f"a gain of strength must be {number}, got 0"),
+        (["VADD", "i", "k", pack(1, 0), "STRENGTH", "nan"], f"a gain of strength must be {number}, got nan"),
+        (["VADD", "i", "k", pack(1, 0), "AT", -1], f"{time_range}, got '-1'"),
+        (["VADD", "i", "k", pack(1, 0), "PIN", 1], "unknown option 'PIN', known options are STRENGTH, AT"),
+        (["VADD", "static", "k", pack(1, 0), "AT", 5], "strengths of index 'static' do not change with time, so there is no AT"),
+        (["VADD", "plain", "k", pack(1, 0), "STRENGTH", 2], "index 'plain' keeps no strengths: VNEW with DECAY makes one that does"),
+        (["VTOUCH", "plain", "k"], "index 'plain' keeps no strengths: VNEW with DECAY makes one that does"),
+        (["VTOUCH", "i", "k", "GAIN", "1e101"], f"a gain of strength must be {number}, got 1e+101"),
+        (["VTOUCH", "none", "k"], "no such index 'none', VNEW makes one"),
+        (["VSTRENGTH", "plain", "k"], "index 'plain' keeps no strengths: VNEW with DECAY makes one that does"),
+        (["VSTRENGTH", "i", "k", "AT"], "option 'AT' has no value"),
+    ]:
+        reply = wire.call(*command)
+        assert isinstance(reply, ErrorReply) and str(reply) == f"ERR {error}", (command[:2], reply)
+    assert wire.call("VTOUCH", "i", "k") == [None]
+    assert wire.call("VSTRENGTH", "i", "k") is None
+    assert wire.call("VADD", "i", "k", pack(1, 0), "AT", 5, "KEEPSTRENGTH") == 1
+
+
+def test_strengths_outlive_the_process(start, reopen):
+    server = start("--fsync", "always")
+    with server.wire() as wire:
+        make(wire, "DECAY", "exp", 1000, "OMEGA", 0.5, primitive="hnsw")
+        for number in range(20):
+            wire.call("VADD", "i", number, pack(number, 1))
+            wire.call("VTOUCH", "i", number, "GAIN", 1 + number % 7)
+            if number == 10:
+                assert wire.call("VSAVE") == "OK"
+        before = [wire.call("VSTRENGTH", "i", number, "AT", 0) for number in range(20)]
+        found = wire.call_raw("VSEARCH", "i", pack(3, 3), 20)
+        info = as_map(wire.call("VINFO", "i"))
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    again = reopen(server)
+    with again.wire() as wire:
+        assert [wire.call("VSTRENGTH", "i", number, "AT", 0) for number in range(20)] == before
+        assert wire.call_raw("VSEARCH", "i", pack(3, 3), 20) == found
+        after = as_map(wire.call("VINFO", "i"))
+        for name in ("decay", "half-life-ms", "omega", "clock", "last-write-ms"):
+            assert after[name] == info[name]
