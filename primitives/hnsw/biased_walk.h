@@ -82,21 +82,36 @@ class BiasedWalk {
       graph_.prefetch_links(nodes[width]);
       beam_.frontier.pop();
     }
+    gather({nodes.data(), width});
+    return width;
+  }
+
+  /// As LayerWalk does: no branch on which neighbours were visited.
+  void gather(std::span<const Slot> nodes) {
     const VisitedSet::Marks marks = beam_.visited.marks();
     const std::size_t end = std::min(graph_.node_end(), marks.end());
-    auto& neighbors = beam_.neighbors;
-    neighbors.clear();
-    for (std::size_t i = 0; i < width; ++i) {
-      graph_.links(nodes[i], 0, end).for_each([&](Slot neighbor) {
+    beam_.neighbors.resize(kWidth * graph_.capacity(0));
+    Slot* const neighbors = beam_.neighbors.data();
+    std::size_t count = 0;
+    for (const Slot node : nodes) {
+      graph_.links(node, 0, end).for_each([&](Slot neighbor) {
         marks.prefetch(neighbor);
-        neighbors.push_back(neighbor);
+        neighbors[count++] = neighbor;
       });
     }
-    std::erase_if(neighbors, [&](Slot slot) { return !marks.insert(slot); });
-    beam_.rows.resize(std::max(beam_.rows.size(), neighbors.size()));
-    query_.locate(neighbors, beam_.rows.data());
-    query_.prefetch({beam_.rows.data(), neighbors.size()});
-    return width;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Slot slot = neighbors[i];
+      neighbors[kept] = slot;
+      kept += static_cast<std::size_t>(marks.insert(slot));
+    }
+    beam_.neighbors.resize(kept);
+    beam_.rows.resize(std::max(beam_.rows.size(), kept));
+    query_.locate(beam_.neighbors, beam_.rows.data());
+    query_.prefetch({beam_.rows.data(), kept});
+    if (!beam_.frontier.empty()) {
+      graph_.prefetch_links(BySlot::hit(beam_.frontier.top()).slot);
+    }
   }
 
   void consider(std::span<const Slot> slots, std::span<const float> scores) {
