@@ -344,12 +344,12 @@ TEST_CASE("server/replay: after a repair that loses frames every key is there") 
     const auto server = StoreServer::start(directory.path(), posix_file_system());
     REQUIRE(server.has_value());
     RespClient client = (*server)->connect();
-    for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
-      if (has_strengths) continue;  // not every write to these is a put
+    for (const Kept& kept : kept_indexes()) {
+      if (kept.has_strengths) continue;  // not every write to these is a put
       for (std::size_t i = 0; i < kKeys; ++i) {
-        CAPTURE(name);
+        CAPTURE(kept.name);
         CAPTURE(i);
-        REQUIRE(client.ask({"VGET", name, key(i)}).starts_with("$32\r\n"));
+        REQUIRE(client.ask({"VGET", kept.name, key(i)}).starts_with("$32\r\n"));
       }
     }
   }
