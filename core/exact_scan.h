@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "core/biased_top_k.h"
+#include "core/bias.h"
 #include "core/bound.h"
 #include "core/slot.h"
 #include "core/slot_set.h"
@@ -50,15 +50,16 @@ inline void scan_nearest(const Bound& query, const SlotSet& held, std::size_t k,
   nearest.finish();
 }
 
-/// The same by effective scores, or as above if there is no bias. Not one function with that: a
-/// TopK that somebody has the address of is read again for every row.
+/// The same by effective scores. Compiled apart: a scan that might be either keeps its TopK in
+/// memory and reads it again for every row.
+void scan_nearest(const Bound& query, const SlotSet& held, std::size_t k, std::vector<Hit>& hits,
+                  const ScoreBias& bias);
+
+/// One of the two: `bias` may be null.
 inline void scan_nearest(const Bound& query, const SlotSet& held, std::size_t k,
                          std::vector<Hit>& hits, const ScoreBias* bias) {
   if (bias == nullptr) return scan_nearest(query, held, k, hits);
-  TopK nearest(k, hits);
-  BiasedTopK biased(nearest, *bias);
-  if (k > 0) scan_into(query, held, 0, Slot{kMaxSlots}, biased);
-  nearest.finish();
+  scan_nearest(query, held, k, hits, *bias);
 }
 
 }  // namespace engram

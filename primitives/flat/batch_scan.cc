@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/biased_top_k.h"
 #include "core/bound.h"
 #include "core/exact_scan.h"
 #include "core/top_k.h"

@@ -19,17 +19,35 @@ void Hnsw::rank_again(const Bound& bound, const ScoreBias& bias, std::span<Hit> 
   for (std::size_t i = 0; i < found.size(); ++i) found[i].score = scores[i];
 }
 
-/// False where a scan is to answer instead: the walk would cost more, or met too few.
+/// The plain walk first. Then its answers, and what it left aside, are biased, and if something
+/// that it did not meet may be better than the k-th best of these, the walk goes on until nothing
+/// may: what lies beyond can be no answer, however strong it is. Among items of equal strength
+/// that is never the case. False where a scan is to answer instead: going on would cost more, or
+/// the walk met too few.
 bool Hnsw::walk_biased(Query query, const SearchParams& params, std::size_t ef, Entry entry,
                        HnswBuffers& working, std::vector<Hit>& hits) const {
   const Bound walk_query = walk_bound(query, working);
   const Hit start = descend(graph_, entry, 0, walk_query, BySlot{}, working.beam);
-  // A walk among items of equal strength expands about `ef` nodes, and is never given up.
-  const BiasedWalk::Limits limits{
-      .k = params.k, .ef = ef, .most_expanded = ef + size() / rows_for_a_candidate()};
-  BiasedWalk walk(graph_, walk_query, *params.bias, held_, limits, working.beam, working.biased);
-  if (!walk.run(start, context_.store.slot_end())) return false;
-  auto& met = working.biased.met;
+  BiasedBeam& biased = working.biased;
+  biased.clear();
+  const auto is_held = [this](Slot slot) { return held_.contains(slot); };
+  LayerWalk walk(graph_, 0, walk_query, ef, BySlot{}, is_held, working.beam, KeepRest{biased});
+  NoProbe probe;
+  BestByBias best(*params.bias, held_, params.k, biased);
+  best.offer(walk.run({&start, 1}, context_.store.slot_end(), probe));
+  if (best.bound() > walk.farthest()) {
+    best.offer(biased.displaced);
+    best.offer(biased.passed);
+    for (const Rank rank : biased.passed) {
+      if (rank < best.bound()) working.beam.frontier.push(rank);
+    }
+    const std::size_t most = size() / rows_for_a_candidate();
+    if (!walk.widen(best.bound(), most,
+                    [&](std::span<const Rank> ranks) { return best.offer(ranks); })) {
+      return false;
+    }
+  }
+  auto& met = biased.met;
   if (met.size() < params.k) return false;
   if (compares_codes()) {
     const std::size_t most = std::min(ef, met.size());

@@ -29,6 +29,13 @@ struct NoProbe {
 /// from memory at the same time, and so do the rows of their neighbours. Measured: README.md.
 inline constexpr std::size_t kWidth = 3;
 
+/// What a walk does with nodes that are not, or no more, among the nearest; this one forgets them.
+struct ForgetRest {
+  void passed(Rank /*rank*/) noexcept {}  ///< not among them when it was met
+  void displaced(Rank /*rank*/) noexcept {
+  }  ///< it was: it is an answer, and in the frontier or expanded
+};
+
 /// The reusable memory of a walk.
 struct Beam {
   VisitedSet visited;
@@ -110,32 +117,63 @@ Hit descend(const Graph& graph, Entry entry, unsigned level, const Bound& query,
 /// through all the same. Each part of a step asks memory for what the next one reads, and the
 /// unvisited neighbours are scored in one call, so that the kernel can share the query's loads.
 /// Borrows all but `query`; one walk at a time has a Beam.
-template <class Order, class IsAnswer>
+template <class Order, class IsAnswer, class Rest = ForgetRest>
 class LayerWalk {
  public:
   LayerWalk(const Graph& graph, unsigned level, const Bound& query, std::size_t ef, Order order,
-            IsAnswer is_answer, Beam& beam)
+            IsAnswer is_answer, Beam& beam, Rest rest = {})
       : graph_(graph),
         level_(level),
         query_(query),
         ef_(ef),
         order_(order),
         is_answer_(is_answer),
-        beam_(beam) {}
+        beam_(beam),
+        rest_(rest) {}
 
   /// Walks, and returns what was found, in no order; it lies in the beam. starts: at most `ef`
   /// nodes of `level` with their scores. slot_end: see VisitedSet::start.
   template <class Probe>
   std::span<Rank> run(std::span<const Hit> starts, Slot slot_end, Probe& probe) {
     begin(starts, slot_end);
-    while (expand()) {
+    while (expand(farthest_)) {
       look();
       gather();
       for (const Slot slot : expanded()) probe.expanded(slot);
       probe.scored(count_);
-      score();
+      score([this](Rank rank) {
+        if (rank < farthest_) {
+          consider(rank);
+        } else {
+          rest_.passed(rank);
+        }
+      });
     }
     return found();
+  }
+
+  /// The farthest that run() found; kNoRank if it found fewer than `ef`.
+  Rank farthest() const noexcept { return farthest_; }
+
+  /// Goes on where run() ended, as far as `bound`. The frontier holds the candidates that run() met
+  /// and did not expand; what is met and nearer than the bound is pushed to it, and given step by
+  /// step to offer(ranks), which returns the bound from then on. False if that takes more than
+  /// `most` expansions.
+  template <class Offer>
+  bool widen(Rank bound, std::size_t most, Offer&& offer) {
+    for (std::size_t expansions = 0; expand(bound); expansions += width_) {
+      if (expansions >= most) return false;
+      look();
+      gather();
+      beam_.found.clear();
+      score([&](Rank rank) {
+        if (rank >= bound) return;
+        beam_.frontier.push(rank);
+        beam_.found.push_back(rank);
+      });
+      bound = offer(std::span<const Rank>(beam_.found));
+    }
+    return true;
   }
 
  private:
@@ -154,11 +192,11 @@ class LayerWalk {
     }
   }
 
-  /// Takes the nearest candidates. False if none of them can lead anywhere: the walk has ended.
-  bool expand() {
+  /// Takes the nearest candidates. False if none is as near as `bound`: the walk has ended.
+  bool expand(Rank bound) {
     RankHeap& frontier = beam_.frontier;
     for (width_ = 0; width_ < kWidth && !frontier.empty(); ++width_) {
-      if (frontier.top() > farthest_) break;
+      if (frontier.top() > bound) break;
       expanded_[width_] = order_.hit(frontier.top()).slot;
       prefetch_links(expanded_[width_]);
       frontier.pop();
@@ -198,13 +236,14 @@ class LayerWalk {
     query_.prefetch({beam_.rows.data(), kept});
   }
 
-  void score() {
+  /// take(rank) of each neighbour.
+  template <class Take>
+  void score(Take&& take) {
     const std::span<const Slot> slots(beam_.neighbors.data(), count_);
     const std::span<float> scores(beam_.scores.data(), count_);
     query_.gather_rows({beam_.rows.data(), count_}, scores);
     for (std::size_t i = 0; i < slots.size(); ++i) {
-      const Rank rank = order_.rank({comparable(scores[i]), slots[i]});
-      if (rank < farthest_) consider(rank);
+      take(order_.rank({comparable(scores[i]), slots[i]}));
     }
     if (!beam_.frontier.empty()) prefetch_links(order_.hit(beam_.frontier.top()).slot);
   }
@@ -217,6 +256,7 @@ class LayerWalk {
     if (nearest.size() < ef_) {
       nearest.push(~rank);
     } else {
+      rest_.displaced(farthest_);
       nearest.replace_top(~rank);
     }
     if (nearest.size() == ef_) farthest_ = ~nearest.top();
@@ -240,6 +280,7 @@ class LayerWalk {
   [[no_unique_address]] const Order order_;
   [[no_unique_address]] const IsAnswer is_answer_;
   Beam& beam_;
+  [[no_unique_address]] Rest rest_;
   Rank farthest_ = kNoRank;              // of the nearest, once there are `ef`
   std::array<Slot, kWidth> expanded_{};  // in this step
   std::size_t width_ = 0;                // how many these are
