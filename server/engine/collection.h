@@ -115,10 +115,12 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   /// Surveys the items as they are now, whatever is written meanwhile; other operations get their
   /// turn between its steps. `finish` is called on a worker after the last one, and then `done` on
-  /// the event loop; after an error only `done`. params.items is set here; params.options outlives
-  /// the survey. Errors: those of Recaller::survey(); kResourceExhausted.
-  void survey(const SurveyParams& params, SurveyWork finish, std::function<void(Status)> done) {
-    surveys_.start(params, std::move(finish), std::move(done));
+  /// the event loop; after an error only `done`. params.items, and params.bias by the strengths as
+  /// of `at_ms`, are set here; params.options outlives the survey. Errors: those of
+  /// Recaller::survey(); kResourceExhausted.
+  void survey(const SurveyParams& params, std::int64_t at_ms, SurveyWork finish,
+              std::function<void(Status)> done) {
+    surveys_.start(params, at_ms, std::move(finish), std::move(done));
   }
 
   // Writing. Puts go through a PutBatch.

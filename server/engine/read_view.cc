@@ -23,8 +23,9 @@ struct SearchScratch {
 
 Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const float> queries,
                                                             const SearchParams& asked,
+                                                            std::int64_t at_ms,
                                                             Scratch& scratch) const {
-  const auto strengths = bias();
+  const auto strengths = bias(at_ms);
   const auto handicaps =
       strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
   SearchParams params = asked;
@@ -55,9 +56,9 @@ Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const floa
   return replies;
 }
 
-std::optional<StrengthBias> ReadView::bias() const {
+std::optional<StrengthBias> ReadView::bias(std::int64_t at_ms) const {
   if (parts_.strengths == nullptr) return std::nullopt;
-  return std::optional<StrengthBias>(std::in_place, *parts_.strengths);
+  return std::optional<StrengthBias>(std::in_place, *parts_.strengths, at_ms);
 }
 
 double ReadView::search_beta() const {

@@ -3,6 +3,7 @@
 // gets a ReadView and reaches the collection through it alone.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -50,17 +51,18 @@ class ReadView {
 
   /// For each query the min(k, size) nearest keys, ascending by distance; no key twice, whatever is
   /// overwritten meanwhile. Where there are strengths, distances are effective ones, by the
-  /// strengths as they are; params.bias is set here. queries: [n * dim], each passed check_vector.
+  /// strengths as of `at_ms`; params.bias is set here. queries: [n * dim], each passed
+  /// check_vector.
   Result<std::vector<std::vector<Neighbor>>> search(std::span<const float> queries,
-                                                    const SearchParams& params,
+                                                    const SearchParams& params, std::int64_t at_ms,
                                                     Scratch& scratch) const;
 
   /// Requires a primitive with Traits::recalls. RecallParams::items must be those that the work of
   /// Collection::recall() got.
   const Recaller& recaller() const noexcept { return *parts_.index.recaller(); }
 
-  /// The bias of recalls that begin now; none where all items are equal.
-  [[nodiscard]] std::optional<StrengthBias> bias() const;
+  /// The bias of recalls as of `at_ms`; none where all items are equal.
+  [[nodiscard]] std::optional<StrengthBias> bias(std::int64_t at_ms) const;
   /// What a search divides handicaps by: the recaller's beta, or 1 where it has none.
   [[nodiscard]] double search_beta() const;
 

@@ -100,7 +100,8 @@ class Strengths {
 /// thread; the strengths outlive it.
 class StrengthBias final : public Bias {
  public:
-  explicit StrengthBias(const Strengths& strengths) noexcept
+  /// at_ms: the time that the read is of. Where all items fade alike it makes no difference.
+  StrengthBias(const Strengths& strengths, [[maybe_unused]] std::int64_t at_ms) noexcept
       : strengths_(strengths), greatest_(strengths.greatest()) {}
 
   void handicaps(std::span<const Slot> slots, std::span<double> nats) const noexcept override;

@@ -10,6 +10,7 @@ namespace engram {
 /// A survey on its way through the workers.
 struct Surveys::Run {
   SurveyParams params;
+  std::int64_t at_ms;
   std::shared_ptr<const SlotSet> items;
   SurveyWork finish;
   std::function<void(Status)> done;
@@ -20,12 +21,12 @@ struct Surveys::Run {
   Status status = {};
 };
 
-void Surveys::start(const SurveyParams& params, SurveyWork finish,
+void Surveys::start(const SurveyParams& params, std::int64_t at_ms, SurveyWork finish,
                     std::function<void(Status)> done) {
   auto items = slots_.current_items();
   if (!items) return done(tl::unexpected(std::move(items.error())));
   const auto run = std::make_shared<Run>(
-      Run{params, std::move(*items), std::move(finish), std::move(done), slots_.pin_rows()});
+      Run{params, at_ms, std::move(*items), std::move(finish), std::move(done), slots_.pin_rows()});
   run->params.items = run->items.get();
   operations_.when_warm([this, run] { step(run); });
 }
@@ -44,7 +45,7 @@ void Surveys::step(const std::shared_ptr<Run>& run) {
 /// On a worker.
 void Surveys::advance(Run& run, Scratch& scratch) const {
   if (run.survey == nullptr) {
-    if (auto bias = view_.bias()) run.params.bias = &run.bias.emplace(*bias);
+    if (auto bias = view_.bias(run.at_ms)) run.params.bias = &run.bias.emplace(*bias);
     auto survey = view_.recaller().survey(run.params);
     if (!survey) {
       run.status = tl::unexpected(std::move(survey.error()));

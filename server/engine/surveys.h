@@ -7,6 +7,7 @@
 // that.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -29,7 +30,8 @@ class Surveys {
       : view_(view), slots_(slots), operations_(operations) {}
 
   /// See Collection::survey().
-  void start(const SurveyParams& params, SurveyWork finish, std::function<void(Status)> done);
+  void start(const SurveyParams& params, std::int64_t at_ms, SurveyWork finish,
+             std::function<void(Status)> done);
 
  private:
   struct Run;

@@ -10,6 +10,7 @@
 #include "server/requests/answer_size.h"
 #include "server/requests/mask.h"
 #include "server/requests/shown.h"
+#include "server/requests/strength.h"
 
 namespace engram {
 namespace {
@@ -69,10 +70,10 @@ RecallAnswer named(const ReadView& view, const Recall& recall) {
 
 /// On a worker.
 void answer(const RecallRequest& request, const Responder<RecallAnswer>& responder,
-            const ReadView& view, const SlotSet* items, Scratch& scratch) {
+            const ReadView& view, std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
   const Cue cue = {.vector = request.cue.values(),
                    .visible = request.visible ? &*request.visible : nullptr};
-  const auto bias = view.bias();
+  const auto bias = view.bias(at_ms);
   const RecallParams params = {.options = request.options ? &*request.options : nullptr,
                                .top = request.top,
                                .items = items,
@@ -86,8 +87,8 @@ void answer(const RecallRequest& request, const Responder<RecallAnswer>& respond
 
 /// On a worker.
 void answer(const EnergyRequest& request, const Responder<double>& responder, const ReadView& view,
-            const SlotSet* items, Scratch& scratch) {
-  const auto bias = view.bias();
+            std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
+  const auto bias = view.bias(at_ms);
   const RecallParams params = {.options = request.options ? &*request.options : nullptr,
                                .items = items,
                                .bias = bias ? &*bias : nullptr};
@@ -98,15 +99,17 @@ void answer(const EnergyRequest& request, const Responder<double>& responder, co
 
 /// Has a worker answer a request that is in order.
 template <class Request, class Answer>
-void answer_on_worker(Request request, Responder<Answer> responder) {
+void answer_on_worker(Store& store, Request request, Responder<Answer> responder) {
   struct Run {
     Request request;
     Responder<Answer> responder;
+    std::int64_t at_ms;
   };
-  const auto run = std::make_shared<Run>(Run{std::move(request), std::move(responder)});
+  const std::int64_t at_ms = time_of_read(store, *request.index.collection);
+  const auto run = std::make_shared<Run>(Run{std::move(request), std::move(responder), at_ms});
   const Status begun = run->request.index.collection->recall(
       [run](const ReadView& view, const SlotSet* items, Scratch& scratch) {
-        answer(run->request, run->responder, view, items, scratch);
+        answer(run->request, run->responder, view, run->at_ms, items, scratch);
       },
       [run] { run->responder.finish(0); });
   if (!begun) run->responder.refuse(begun.error());
@@ -140,7 +143,7 @@ std::size_t expected_bytes(const RecallRequest& request) {
          vector_bytes(request.index);
 }
 
-void start(Store&, RecallRequest request, Responder<RecallAnswer> responder) {
+void start(Store& store, RecallRequest request, Responder<RecallAnswer> responder) {
   const auto check = [&]() -> Status {
     ENGRAM_TRY(check_is_one(request.cue, request.index, "cue"));
     ENGRAM_TRY(settle_mask(request));
@@ -148,7 +151,7 @@ void start(Store&, RecallRequest request, Responder<RecallAnswer> responder) {
     return check_result_count(result_count(request));
   };
   if (const Status checked = check(); !checked) return responder.refuse(checked.error());
-  answer_on_worker(std::move(request), std::move(responder));
+  answer_on_worker(store, std::move(request), std::move(responder));
 }
 
 Status read_options(std::vector<OptionText> options, EnergyRequest& request) {
@@ -162,10 +165,10 @@ std::size_t expected_bytes(const EnergyRequest& request) {
   return vector_bytes(request.index);
 }
 
-void start(Store&, EnergyRequest request, Responder<double> responder) {
+void start(Store& store, EnergyRequest request, Responder<double> responder) {
   const Status checked = check_is_one(request.state, request.index, "state");
   if (!checked) return responder.refuse(checked.error());
-  answer_on_worker(std::move(request), std::move(responder));
+  answer_on_worker(store, std::move(request), std::move(responder));
 }
 
 }  // namespace engram

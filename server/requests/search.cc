@@ -9,6 +9,7 @@
 
 #include "core/text.h"
 #include "server/requests/answer_size.h"
+#include "server/requests/strength.h"
 
 namespace engram {
 namespace {
@@ -76,6 +77,7 @@ Status check(const SearchRequest& request) {
 struct SearchRun {
   SearchRequest request;
   std::optional<Options> relaxation;
+  std::int64_t at_ms;
   Responder<SearchAnswer> responder;
   PartFlow flow;
   std::size_t workers;
@@ -109,12 +111,12 @@ std::size_t part_size(const SearchRequest& request, std::size_t queries, std::si
 }
 
 /// On a worker: the states that the queries become.
-Result<std::vector<float>> relax(const ReadView& view, const SlotSet* items, const Options& how,
+Result<std::vector<float>> relax(const ReadView& view, const SlotSet* items, const SearchRun& run,
                                  std::span<const float> queries, Scratch& scratch) {
   const std::size_t dim = view.spec().dim;
-  const auto bias = view.bias();
+  const auto bias = view.bias(run.at_ms);
   const RecallParams params = {
-      .options = &how, .top = 0, .items = items, .bias = bias ? &*bias : nullptr};
+      .options = &*run.relaxation, .top = 0, .items = items, .bias = bias ? &*bias : nullptr};
   std::vector<float> states;
   states.reserve(queries.size());
   for (; !queries.empty(); queries = queries.subspan(dim)) {
@@ -134,13 +136,13 @@ Status search(const ReadView& view, const SlotSet* items, const Part& part, Scra
       request.queries.values().subspan(part.first * dim, part.count * dim);
   Result<std::vector<float>> states;
   if (run.relaxation) {
-    states = relax(view, items, *run.relaxation, queries, scratch);
+    states = relax(view, items, run, queries, scratch);
     if (!states) return tl::unexpected(std::move(states.error()));
     queries = *states;
   }
   const SearchParams params = {
       .k = request.k, .ef = request.ef, .options = request.options ? &*request.options : nullptr};
-  const auto neighbors = view.search(queries, params, scratch);
+  const auto neighbors = view.search(queries, params, run.at_ms, scratch);
   if (!neighbors) return tl::unexpected(neighbors.error());
   ENGRAM_TRY(request.index.check_soundness());
   run.responder.take(SearchAnswer{part.first, *neighbors});
@@ -241,11 +243,13 @@ void start(Store& store, SearchRequest request, Responder<SearchAnswer> responde
   if (const Status checked = check(request); !checked) return responder.refuse(checked.error());
   auto relaxation = relaxation_of(request);
   if (!relaxation) return responder.refuse(relaxation.error());
+  const std::int64_t at_ms = time_of_read(store, *request.index.collection);
   const std::size_t workers = store.workers().size();
   const std::size_t queries = query_count(request);
   const std::size_t size = part_size(request, queries, workers);
   start_parts(std::make_shared<SearchRun>(SearchRun{.request = std::move(request),
                                                     .relaxation = std::move(*relaxation),
+                                                    .at_ms = at_ms,
                                                     .responder = std::move(responder),
                                                     .flow = std::move(flow),
                                                     .workers = workers,

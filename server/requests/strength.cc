@@ -64,13 +64,15 @@ Status read_time(std::string_view text, GivenStrength& given) {
   return check_time(*ms);
 }
 
-/// What a read that names no time is of: now by the wall, or the last write by a logical clock.
-std::int64_t present(Store& store, const Strengths& strengths) {
+}  // namespace
+
+std::int64_t time_of_read(Store& store, const Collection& collection,
+                          std::optional<std::int64_t> at_ms) {
+  if (at_ms || !collection.spec().decay.has_time()) return at_ms.value_or(0);
+  const Strengths& strengths = collection.strengths();
   if (strengths.decay().clock == DecayClock::kLogical) return strengths.last_ms();
   return std::max(store.keyspace().now_ms(), strengths.last_ms());
 }
-
-}  // namespace
 
 Result<StrengthGain> gain_of(Store& store, const IndexRef& index, const GivenStrength& given) {
   if (!index.collection->has_strengths()) {
@@ -138,8 +140,7 @@ Result<std::optional<StrengthAnswer>> strength_of(Store& store, const StrengthRe
   if (!log_strength) return std::nullopt;
   const Strengths& strengths = collection.strengths();
   const Decay& decay = strengths.decay();
-  const std::int64_t ms =
-      decay.has_time() ? request.strength.at_ms.value_or(present(store, strengths)) : 0;
+  const std::int64_t ms = time_of_read(store, collection, request.strength.at_ms);
   return StrengthAnswer{
       .strength = decay.strength(*log_strength, ms),
       .bias = 0 - decay.omega * std::max(0.0, strengths.greatest() - *log_strength),

@@ -26,6 +26,12 @@ struct GivenStrength {
 /// a time where the index has no such thing, and for no time where only the client knows it.
 Result<StrengthGain> gain_of(Store& store, const IndexRef& index, const GivenStrength& given);
 
+/// The time that a read is of: `at_ms` if it names one, the last write under a logical clock, else
+/// now by the wall and no earlier than the last write. Any number where there are no strengths, or
+/// they have no time.
+std::int64_t time_of_read(Store& store, const Collection& collection,
+                          std::optional<std::int64_t> at_ms = {});
+
 /// Takes AT, and what `gain_name` calls the gain unless that is empty, by name. Errors:
 /// kInvalidArgument, also for any other option.
 Status read_strength(std::vector<OptionText> options, std::string_view gain_name,

@@ -8,6 +8,7 @@
 
 #include "server/engine/persistence.h"
 #include "server/requests/facts.h"
+#include "server/requests/strength.h"
 
 namespace engram {
 namespace {
@@ -83,7 +84,7 @@ void start(Store& store, TuneRequest request, Responder<Tuning> responder) {
   const auto run = std::make_shared<TuneRun>(
       TuneRun{store, std::move(request), std::move(responder), store.gate().is_closed()});
   run->request.index.collection->survey(
-      params_of(run->request, true),
+      params_of(run->request, true), time_of_read(store, *run->request.index.collection),
       [run](const ReadView&, const Survey& survey) { run->tuning = survey.tuning(); },
       [run](Status surveyed) {
         if (surveyed) surveyed = run->request.index.check_soundness();
@@ -94,13 +95,13 @@ void start(Store& store, TuneRequest request, Responder<Tuning> responder) {
       });
 }
 
-void start(Store&, DiagnoseRequest request, Responder<std::vector<Fact>> responder) {
+void start(Store& store, DiagnoseRequest request, Responder<std::vector<Fact>> responder) {
   const Status checked = kSample.check(request.sample);
   if (!checked) return responder.refuse(checked.error());
   const auto run =
       std::make_shared<DiagnoseRun>(DiagnoseRun{std::move(request), std::move(responder)});
   run->request.index.collection->survey(
-      params_of(run->request, false),
+      params_of(run->request, false), time_of_read(store, *run->request.index.collection),
       [run](const ReadView&, const Survey& survey) { run->facts.add(survey.diagnosis()); },
       [run](Status surveyed) {
         if (surveyed) surveyed = run->request.index.check_soundness();

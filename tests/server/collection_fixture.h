@@ -106,19 +106,21 @@ class CollectionFixture {
     return last_erased;
   }
 
-  std::vector<std::pair<std::string, float>> search(const Vector& query, std::size_t k) {
+  std::vector<std::pair<std::string, float>> search(const Vector& query, std::size_t k,
+                                                    std::int64_t at_ms = 0) {
     std::vector<std::pair<std::string, float>> found;
-    start_search(query, k, &found);
+    start_search(query, k, &found, at_ms);
     finish();
     return found;
   }
 
   void start_search(const Vector& query, std::size_t k,
-                    std::vector<std::pair<std::string, float>>* found) {
+                    std::vector<std::pair<std::string, float>>* found, std::int64_t at_ms = 0) {
     ++running;
     collection->read(
-        [query, k, found](const ReadView& view, Scratch& scratch) {
-          const auto replies = view.search(query, {.k = k, .ef = 400, .options = nullptr}, scratch);
+        [query, k, found, at_ms](const ReadView& view, Scratch& scratch) {
+          const auto replies =
+              view.search(query, {.k = k, .ef = 400, .options = nullptr}, at_ms, scratch);
           if (!replies) return;
           for (const Neighbor& neighbor : replies->front()) {
             found->emplace_back(std::string(neighbor.key), neighbor.distance);
