@@ -13,10 +13,12 @@
 namespace engram {
 namespace {
 
-constexpr std::string_view kPolicyNames[] = {"none", "static", "exp"};
+constexpr std::string_view kPolicyNames[] = {"none", "static", "exp", "power", "ebb"};
 constexpr std::string_view kClockNames[] = {"wall", "logical"};
 constexpr double kLeastOmega = 1e-6;
 constexpr double kMostOmega = 1e6;
+constexpr double kLeastExponent = 1e-3;
+constexpr double kMostExponent = 10;
 
 tl::unexpected<Error> refused(std::string_view what, std::string_view expected,
                               std::string_view got) {
@@ -44,17 +46,30 @@ std::vector<std::string_view> words_of(std::string_view text) {
   return words;
 }
 
+/// The one behind the policy.
+Status read_number(std::string_view text, Decay& decay) {
+  if (decay.policy == DecayPolicy::kPower) {
+    const auto exponent = read_exponent(text);
+    if (!exponent) return tl::unexpected(exponent.error());
+    decay.exponent = *exponent;
+    return {};
+  }
+  const bool is_exp = decay.policy == DecayPolicy::kExp;
+  const auto ms =
+      read_half_life(is_exp ? "the half-life of DECAY exp" : "the stability of DECAY ebb", text);
+  if (!ms) return tl::unexpected(ms.error());
+  (is_exp ? decay.half_life_ms : decay.stability_ms) = *ms;
+  return {};
+}
+
 }  // namespace
 
 double Decay::log_gain(double gain, std::int64_t ms) const noexcept {
   const double aged =
-      has_time() ? std::numbers::ln2 * (static_cast<double>(ms) / static_cast<double>(half_life_ms))
-                 : 0;
+      policy == DecayPolicy::kExp
+          ? std::numbers::ln2 * (static_cast<double>(ms) / static_cast<double>(half_life_ms))
+          : 0;
   return std::log(gain) + aged;
-}
-
-double Decay::strength(double log_strength, std::int64_t ms) const noexcept {
-  return std::exp(log_strength - log_gain(1, ms));
 }
 
 double add_logs(double a, double b) noexcept {
@@ -72,14 +87,21 @@ std::string_view clock_name(DecayClock clock) noexcept {
 
 Result<DecayPolicy> read_decay_policy(std::string_view name) {
   if (const auto policy = named<DecayPolicy>(kPolicyNames, name)) return *policy;
-  return refused("DECAY", "none, static, or exp and a half-life in milliseconds", name);
+  return refused("DECAY",
+                 "none, static, exp and a half-life, power and an exponent, or ebb and a stability",
+                 name);
 }
 
-Result<std::int64_t> read_half_life(std::string_view text) {
+Result<std::int64_t> read_half_life(std::string_view what, std::string_view text) {
   const auto ms = parse_number<std::int64_t>(text);
   if (ms && *ms >= 1 && *ms <= kMaxDecayMs) return *ms;
-  return refused("the half-life of DECAY exp",
-                 "an integer of milliseconds in 1.." + std::to_string(kMaxDecayMs), text);
+  return refused(what, "an integer of milliseconds in 1.." + std::to_string(kMaxDecayMs), text);
+}
+
+Result<double> read_exponent(std::string_view text) {
+  const auto exponent = parse_number<double>(text);
+  if (exponent && *exponent >= kLeastExponent && *exponent <= kMostExponent) return *exponent;
+  return refused("the exponent of DECAY power", "a number in 0.001..10", text);
 }
 
 Result<double> read_omega(std::string_view text) {
@@ -95,7 +117,20 @@ Result<DecayClock> read_clock(std::string_view name) {
 
 std::string decay_text(const Decay& decay) {
   std::string text(decay_name(decay.policy));
-  if (decay.has_time()) text += " " + std::to_string(decay.half_life_ms);
+  switch (decay.policy) {
+    case DecayPolicy::kNone:
+    case DecayPolicy::kStatic:
+      break;
+    case DecayPolicy::kExp:
+      text += " " + std::to_string(decay.half_life_ms);
+      break;
+    case DecayPolicy::kPower:
+      text += " " + number_text(decay.exponent);
+      break;
+    case DecayPolicy::kEbb:
+      text += " " + std::to_string(decay.stability_ms);
+      break;
+  }
   if (decay.is_on()) text += " omega " + number_text(decay.omega);
   if (decay.has_time()) text += " clock " + std::string(clock_name(decay.clock));
   return text;
@@ -107,12 +142,8 @@ Result<Decay> decay_from_text(std::string_view text) {
   const auto policy = read_decay_policy(word(0));
   if (!policy) return tl::unexpected(policy.error());
   Decay decay{.policy = *policy};
-  std::size_t next = 1;
-  if (decay.has_time()) {
-    const auto half_life = read_half_life(word(next++));
-    if (!half_life) return tl::unexpected(half_life.error());
-    decay.half_life_ms = *half_life;
-  }
+  if (decay.has_time()) ENGRAM_TRY(read_number(word(1), decay));
+  std::size_t next = decay.has_time() ? 2 : 1;
   for (; next < words.size(); next += 2) {
     if (equal_ignoring_case(words[next], "omega")) {
       const auto omega = read_omega(word(next + 1));

@@ -33,7 +33,8 @@ constexpr std::array kVectorCommands = {
     spec("vnew", vnew, -3, kWrite | kDenyOom, kIndex,
          "Makes an empty vector index with a metric and a retrieval primitive",
          "index dim [METRIC <cosine | l2 | dot>] [PRIMITIVE primitive] [DECAY <none | static | exp "
-         "half-life>] [OMEGA omega] [CLOCK <wall | logical>] [option value ...]",
+         "half-life | power exponent | ebb stability>] [OMEGA omega] [CLOCK <wall | logical>] "
+         "[option value ...]",
          "O(1)"),
     spec("vdrop", vdrop, 2, kWrite, kIndex, "Removes a vector index with all that it holds",
          "index", "O(1), the memory is freed in the background"),
@@ -45,7 +46,8 @@ constexpr std::array kVectorCommands = {
          "Lists the retrieval primitives with their traits and options", {}, "O(1)"),
     spec("vadd", vadd, -4, kWrite | kDenyOom, kIndex,
          "Stores a vector under a key, replacing the one that was there",
-         "index key vector [STRENGTH gain] [AT unix-time-milliseconds] [KEEPSTRENGTH]",
+         "index key vector [STRENGTH gain] [AT unix-time-milliseconds] [KEEPSTRENGTH] "
+         "[HALFLIFE milliseconds] [PIN]",
          "the primitive's insert; O(log N) for hnsw"),
     spec("vmadd", vmadd, -4, kWrite | kDenyOom, kIndex,
          "Stores several vectors, on all workers at once", "index key vector [key vector ...]",

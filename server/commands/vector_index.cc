@@ -17,13 +17,13 @@ void write_status(ReplyWriter& writer, const Status& status) {
   status ? writer.ok() : write_error(writer, status.error());
 }
 
-/// Makes one value of the words behind DECAY where there are two: exp and a half-life.
+/// Makes one value of the words behind DECAY where there are two, as exp and a half-life.
 std::vector<std::string_view> join_decay(Arguments words, std::string& joined) {
   std::vector<std::string_view> pairs(words.begin(), words.end());
   for (std::size_t i = 0; i + 2 < pairs.size(); i += 2) {
-    if (!equal_ignoring_case(pairs[i], "DECAY") || !equal_ignoring_case(pairs[i + 1], "exp")) {
-      continue;
-    }
+    if (!equal_ignoring_case(pairs[i], "DECAY")) continue;
+    const auto policy = read_decay_policy(pairs[i + 1]);
+    if (!policy || !Decay{.policy = *policy}.has_time()) continue;
     joined = std::string(pairs[i + 1]) + ' ' + std::string(pairs[i + 2]);
     pairs[i + 1] = joined;
     pairs.erase(pairs.begin() + static_cast<std::ptrdiff_t>(i + 2));

@@ -17,14 +17,22 @@
 namespace engram {
 namespace {
 
-/// Takes the word KEEPSTRENGTH from where the name of an option would stand.
-bool take_keep_strength(std::vector<std::string_view>& words) {
-  for (std::size_t i = 0; i < words.size(); i += 2) {
-    if (!equal_ignoring_case(words[i], "KEEPSTRENGTH")) continue;
-    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i));
-    return true;
+/// What a word says that stands where the name of an option would, and has no value; or null.
+bool* find_flag(std::string_view word, GivenStrength& given) {
+  if (equal_ignoring_case(word, "KEEPSTRENGTH")) return &given.keeps;
+  if (equal_ignoring_case(word, "PIN")) return &given.rule.pins;
+  return nullptr;
+}
+
+void take_flags(std::vector<std::string_view>& words, GivenStrength& given) {
+  for (std::size_t i = 0; i < words.size();) {
+    if (bool* const flag = find_flag(words[i], given)) {
+      *flag = true;
+      words.erase(words.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      i += 2;
+    }
   }
-  return false;
 }
 
 /// items: key vector [key vector ...]
@@ -39,12 +47,12 @@ Result<PutRequest> read_put(CommandContext& context, Arguments items) {
   return request;
 }
 
-/// The same with [STRENGTH gain] [AT milliseconds] [KEEPSTRENGTH] for all.
+/// The same with [STRENGTH gain] [AT milliseconds] [KEEPSTRENGTH] [HALFLIFE milliseconds] [PIN].
 Result<PutRequest> read_put(CommandContext& context, Arguments items,
                             std::vector<std::string_view> words) {
   auto request = read_put(context, items);
   if (!request || words.empty()) return request;
-  request->strength.keeps = take_keep_strength(words);
+  take_flags(words, request->strength);
   ENGRAM_TRY(read_option_words(words, *request));
   return request;
 }
@@ -72,7 +80,8 @@ void vadd(CommandContext& context) {
         "words as Redis 8 has them; VNEW makes the index first");
   }
   // A single word that says nothing by itself is one too many, or one too few.
-  if (context.argv.size() == 5 && !equal_ignoring_case(context.argv[4], "KEEPSTRENGTH")) {
+  GivenStrength none;
+  if (context.argv.size() == 5 && find_flag(context.argv[4], none) == nullptr) {
     return context.reply.error("ERR wrong number of arguments for 'vadd' command");
   }
   put(context, context.argv.subspan(2, 2), context.argv.subspan(4));

@@ -67,13 +67,25 @@ void vstrength(CommandContext& context) {
   const auto answer = read_strength_of(context);
   if (!answer) return write_error(context.reply, answer.error());
   if (!*answer) return context.reply.null();
-  context.reply.map(3);
+  const auto half_life = (*answer)->half_life_ms;
+  const auto stability = (*answer)->stability_ms;
+  context.reply.map(4 + (half_life ? 1 : 0) + (stability ? 1 : 0));
   context.reply.simple("strength");
   context.reply.number((*answer)->strength);
   context.reply.simple("bias");
   context.reply.number((*answer)->bias);
   context.reply.simple("at");
   (*answer)->at_ms ? context.reply.integer(*(*answer)->at_ms) : context.reply.null();
+  context.reply.simple("pinned");
+  context.reply.boolean((*answer)->is_pinned);
+  if (half_life) {
+    context.reply.simple("half-life-ms");
+    context.reply.integer(*half_life);
+  }
+  if (stability) {
+    context.reply.simple("stability-ms");
+    context.reply.number(*stability);
+  }
 }
 
 }  // namespace engram

@@ -2,6 +2,7 @@
 #include "server/durability/change.h"
 
 #include "server/durability/little_endian.h"
+#include "server/durability/trace_fields.h"
 
 namespace engram {
 namespace {
@@ -90,8 +91,8 @@ class Encoder {
     begin(Type::kSetStrength);
     put_number(out_, change.id);
     put_string(out_, change.key);
-    put_number(out_, change.log_strength);
     put_number(out_, change.ms);
+    put_trace(out_, change.trace);
   }
 
  private:
@@ -159,8 +160,8 @@ Change decode_content(Type type, FieldReader& fields) {
       return MoveCollection{fields.string(), fields.number<std::int64_t>(),
                             fields.number<std::uint64_t>()};
     case Type::kSetStrength:
-      return SetStrength{fields.number<std::uint64_t>(), fields.string(), fields.number<double>(),
-                         fields.number<std::int64_t>()};
+      return SetStrength{fields.number<std::uint64_t>(), fields.string(),
+                         fields.number<std::int64_t>(), read_trace(fields)};
   }
   return ClearKeys{};  // unreachable: decode() has checked the type
 }

@@ -13,6 +13,7 @@
 
 #include "core/result.h"
 #include "core/slot.h"
+#include "core/trace.h"
 
 namespace engram {
 
@@ -81,8 +82,8 @@ struct MoveCollection {
 struct SetStrength {
   std::uint64_t id;
   std::string_view key;
-  double log_strength;  ///< see core/decay.h; any double, when decoded
-  std::int64_t ms;      ///< of the write that made it so; any number, when decoded
+  std::int64_t ms;  ///< of the write that made it so; any number, when decoded
+  Trace trace;      ///< any, when decoded
 };
 
 using Change =

@@ -106,13 +106,26 @@ Status Collection::recall(RecallWork work, std::function<void()> done) {
 
 std::vector<std::optional<double>> Collection::touch(std::span<const std::string_view> keys,
                                                      const StrengthGain& gain) {
-  const std::int64_t ms = strengths_->take_time(gain);
+  const std::int64_t ms = strengths_->time_of(gain);
   std::vector<std::optional<double>> strengths;
   strengths.reserve(keys.size());
   for (const std::string_view key : keys) {
     strengths.push_back(writer_.touch(key, gain.gain, ms));
   }
   return strengths;
+}
+
+std::optional<double> Collection::log_strength(std::string_view key, std::int64_t ms) const {
+  const Slot slot = strength_slot(key);
+  if (slot == kNoSlot) return std::nullopt;
+  return strengths_->log_strength(slot, ms);
+}
+
+Status Collection::set_strength(std::string_view key, const Trace& trace, std::int64_t ms) {
+  ENGRAM_TRY(check_trace(spec_.decay, trace));
+  if (trace.kind != TraceKind::kLevel) ENGRAM_TRY(strengths_->allow_rules());
+  writer_.set_strength(key, trace, ms);
+  return {};
 }
 
 void Collection::abandon_waiting() {

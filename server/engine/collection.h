@@ -141,18 +141,22 @@ class Collection : public std::enable_shared_from_this<Collection> {
   [[nodiscard]] bool has_strengths() const noexcept { return strengths_ != nullptr; }
   [[nodiscard]] const Strengths& strengths() const noexcept { return *strengths_; }
 
-  /// Adds to the strengths of `keys`, and returns L of each (core/decay.h), nothing where there is
-  /// no such key. What was asked before of a key counts as done.
+  /// Adds to the strengths of `keys`, and returns ln s of each as of the touch, nothing where there
+  /// is no such key. What was asked before of a key counts as done.
   std::vector<std::optional<double>> touch(std::span<const std::string_view> keys,
                                            const StrengthGain& gain);
-  /// L of `key`, in the same sense.
-  [[nodiscard]] std::optional<double> log_strength(std::string_view key) const {
-    return writer_.log_strength(key);
+  /// Where strengths() has that of `key`, in the same sense; kNoSlot if there is no such key.
+  [[nodiscard]] Slot strength_slot(std::string_view key) const {
+    return writer_.strength_slot(key);
   }
-  /// Repeats what was recorded of a strength.
-  void set_strength(std::string_view key, double log_strength, std::int64_t ms) {
-    writer_.set_strength(key, log_strength, ms);
-  }
+  /// ln s(ms) of `key`, in the same sense.
+  [[nodiscard]] std::optional<double> log_strength(std::string_view key, std::int64_t ms) const;
+  /// Gives `key` a strength, if it is there, by a write of that time: what becomes of strengths
+  /// otherwise, or what was recorded. Errors: kDataLoss for a trace that there cannot be under this
+  /// decay; kResourceExhausted.
+  Status set_strength(std::string_view key, const Trace& trace, std::int64_t ms);
+  /// A write of that time was recorded.
+  void pass_time(std::int64_t ms) noexcept { strengths_->pass_time(ms); }
 
   /// Rises when a change to the content begins, and again when it has been carried out.
   std::uint64_t version() const noexcept { return changes_.version(); }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/collection_load.h"
 
-#include <cmath>
 #include <span>
 #include <string>
 #include <utility>
@@ -9,6 +8,7 @@
 
 #include "core/slot_set_io.h"
 #include "server/durability/little_endian.h"
+#include "server/durability/trace_fields.h"
 #include "server/engine/collection_sections.h"
 
 namespace engram {
@@ -52,21 +52,24 @@ Status load_strengths(SectionReader& reader, std::span<const Slot> listed,
   if (!section) return tl::unexpected(section.error());
   FieldReader fields(as_text(*section));
   const auto last_ms = fields.number<std::int64_t>();
-  if (section->size() != sizeof last_ms + listed.size() * sizeof(double) || last_ms < 0 ||
-      last_ms > kMaxDecayMs) {
-    return damaged_section("the section of strengths is not one of " +
-                           std::to_string(listed.size()) + " items");
+  if (last_ms < 0 || last_ms > kMaxDecayMs) {
+    return damaged_section("the section of strengths begins with no time");
   }
-  target.strengths->pass_time(last_ms);
-  ENGRAM_TRY(target.strengths->ensure(target.slots.end()));
+  Strengths& strengths = *target.strengths;
+  strengths.pass_time(last_ms);
+  ENGRAM_TRY(strengths.ensure(target.slots.end()));
   for (const Slot slot : listed) {
-    const auto log_strength = fields.number<double>();
-    if (!std::isfinite(log_strength)) {
-      return damaged_section("the strength of slot " + std::to_string(slot) + " is no number");
+    const Trace trace = read_trace(fields);
+    if (!fields.ok() || !check_trace(strengths.decay(), trace)) {
+      return damaged_section("slot " + std::to_string(slot) + " has no strength that there is");
     }
-    if (target.slots.is_current(slot)) target.strengths->set(slot, log_strength);
+    if (!target.slots.is_current(slot)) continue;
+    if (trace.kind != TraceKind::kLevel) ENGRAM_TRY(strengths.allow_rules());
+    strengths.set(slot, trace);
   }
-  return {};
+  if (fields.ok() && fields.rest().empty()) return {};
+  return damaged_section("the section of strengths is not one of " + std::to_string(listed.size()) +
+                         " items");
 }
 
 /// A collection that was never tuned has no such section, nor has one of an older engram.

@@ -7,6 +7,7 @@
 
 #include "core/slot_set_io.h"
 #include "server/durability/little_endian.h"
+#include "server/durability/trace_fields.h"
 #include "server/engine/collection_sections.h"
 
 namespace engram {
@@ -60,7 +61,7 @@ Status CollectionSave::write_strengths(SectionWriter& writer, const SlotSet& ite
     piece.clear();
   };
   items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
-    put_number(piece, parts_.strengths->log_strength(slot));
+    put_trace(piece, parts_.strengths->trace(slot));
     if (piece.size() >= kPieceBytes) flush();
   });
   flush();

@@ -20,12 +20,12 @@ void DisplacedPuts::add(std::uint64_t collection, std::string_view key, Slot slo
   puts_.insert({{collection, std::string(key)}, {slot, std::move(vector)}});
 }
 
-bool DisplacedPuts::set_strength(std::uint64_t collection, std::string_view key,
-                                 double log_strength, std::int64_t ms) {
+bool DisplacedPuts::set_strength(std::uint64_t collection, std::string_view key, const Trace& trace,
+                                 std::int64_t ms) {
   if (puts_.empty()) return false;
   const auto found = puts_.find({collection, std::string(key)});
   if (found == puts_.end()) return false;
-  found->second.strength = {log_strength, ms};
+  found->second.strength = {trace, ms};
   return true;
 }
 
@@ -58,7 +58,7 @@ Status DisplacedPuts::put_all(RestoredCollections& collections, PendingWork& wor
       const Slot slot = anywhere ? kNoSlot : put.slot;
       ENGRAM_TRY(start_put(collection, name.second, std::exchange(put.vector, {}), slot, work));
       if (put.strength) {
-        collection->set_strength(name.second, put.strength->log_strength, put.strength->ms);
+        ENGRAM_TRY(collection->set_strength(name.second, put.strength->trace, put.strength->ms));
       }
     }
   }

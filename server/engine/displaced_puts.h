@@ -17,6 +17,7 @@
 
 #include "core/result.h"
 #include "core/slot.h"
+#include "core/trace.h"
 #include "server/engine/collection.h"
 #include "server/engine/pending_work.h"
 #include "server/engine/restored_collections.h"
@@ -33,7 +34,7 @@ class DisplacedPuts {
   void add(std::uint64_t collection, std::string_view key, Slot slot, std::vector<float> vector);
 
   /// Gives a put that waits its strength. False if none does.
-  bool set_strength(std::uint64_t collection, std::string_view key, double log_strength,
+  bool set_strength(std::uint64_t collection, std::string_view key, const Trace& trace,
                     std::int64_t ms);
 
   /// Another change to the key has come.
@@ -47,7 +48,7 @@ class DisplacedPuts {
     Slot slot;
     std::vector<float> vector;  // empty: it was put
     struct Strength {
-      double log_strength;
+      Trace trace;
       std::int64_t ms;
     };
     std::optional<Strength> strength = std::nullopt;

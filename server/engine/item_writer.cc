@@ -192,16 +192,23 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
 /// Before the index has the slot, so that no search meets it without its strength.
 void ItemWriter::begin_strength(const SlotEntry& entry, const StrengthGain& gain, std::int64_t ms) {
   Strengths& strengths = *parts_.strengths;
-  double log_strength = strengths.decay().log_gain(gain.gain, ms);
-  const Slot former = gain.adds ? latest_slot(entry.key) : kNoSlot;
-  if (former != kNoSlot) log_strength = add_logs(strengths.log_strength(former), log_strength);
-  strengths.set(entry.slot, log_strength);
+  const Decay& decay = strengths.decay();
+  const Slot former = gain.adds ? strength_slot(entry.key) : kNoSlot;
+  Trace trace;
+  if (former == kNoSlot) {
+    trace = new_trace(decay, gain.gain, ms, gain.rule);
+  } else {
+    trace = strengths.trace(former);
+    change_rule(decay, gain.rule, ms, trace);
+    add_gain(decay, gain.gain, ms, trace);
+  }
+  strengths.set(entry.slot, trace);
   strengths.begin_write(entry.key, entry.slot);
   record_strength(entry.key, entry.slot, ms);
 }
 
 /// The place of a key when all that was recorded has been carried out, or kNoSlot.
-Slot ItemWriter::latest_slot(std::string_view key) const {
+Slot ItemWriter::strength_slot(std::string_view key) const {
   if (const auto pending = parts_.strengths->pending(key)) return *pending;
   const SlotEntry* const entry = parts_.keys.find(key);
   return entry == nullptr ? kNoSlot : entry->slot;
@@ -209,8 +216,7 @@ Slot ItemWriter::latest_slot(std::string_view key) const {
 
 void ItemWriter::record_strength(std::string_view key, Slot slot, std::int64_t ms) const {
   if (!parts_.changes.are_recorded()) return;
-  parts_.changes.record(
-      SetStrength{parts_.changes.id(), key, parts_.strengths->log_strength(slot), ms});
+  parts_.changes.record(SetStrength{parts_.changes.id(), key, ms, parts_.strengths->trace(slot)});
 }
 
 void ItemWriter::begin_erase(std::string_view key) {
@@ -222,25 +228,22 @@ void ItemWriter::end_write(std::string_view key) {
 }
 
 std::optional<double> ItemWriter::touch(std::string_view key, double gain, std::int64_t ms) {
-  const auto former = log_strength(key);
-  if (!former) return std::nullopt;
-  const double now = add_logs(*former, parts_.strengths->decay().log_gain(gain, ms));
-  set_strength(key, now, ms);
-  record_strength(key, latest_slot(key), ms);
-  parts_.changes.begin().end();
-  return now;
-}
-
-std::optional<double> ItemWriter::log_strength(std::string_view key) const {
-  const Slot slot = latest_slot(key);
+  const Slot slot = strength_slot(key);
   if (slot == kNoSlot) return std::nullopt;
-  return parts_.strengths->log_strength(slot);
+  const Decay& decay = parts_.strengths->decay();
+  Trace trace = parts_.strengths->trace(slot);
+  add_gain(decay, gain, ms, trace);
+  set_strength(key, trace, ms);
+  return log_strength(decay, trace, ms);
 }
 
-void ItemWriter::set_strength(std::string_view key, double log_strength, std::int64_t ms) {
+void ItemWriter::set_strength(std::string_view key, const Trace& trace, std::int64_t ms) {
+  const Slot slot = strength_slot(key);
+  if (slot == kNoSlot) return;
   parts_.strengths->pass_time(ms);
-  const Slot slot = latest_slot(key);
-  if (slot != kNoSlot) parts_.strengths->set(slot, log_strength);
+  parts_.strengths->set(slot, trace);
+  record_strength(key, slot, ms);
+  parts_.changes.begin().end();
 }
 
 Status ItemWriter::insert(const SlotEntry& entry, Slot replaced, Scratch& scratch) {

@@ -68,13 +68,14 @@ class ItemWriter {
 
   // Where there are strengths.
 
-  /// Adds to the strength of `key`, at once; L of what it has now (core/decay.h), or nothing if
-  /// there is no such key. A put or an erase that is under way counts as carried out.
+  /// Adds to the strength of `key`, at once; ln s(ms) as it is now, or nothing if there is no such
+  /// key. A put or an erase that is under way counts as carried out.
   std::optional<double> touch(std::string_view key, double gain, std::int64_t ms);
-  /// L of `key`, in the same sense.
-  [[nodiscard]] std::optional<double> log_strength(std::string_view key) const;
-  /// Gives `key` the strength that was recorded; nothing happens if there is no such key.
-  void set_strength(std::string_view key, double log_strength, std::int64_t ms);
+  /// Where the strength of `key` is, in the same sense; kNoSlot if there is no such key.
+  [[nodiscard]] Slot strength_slot(std::string_view key) const;
+  /// Gives `key` a strength by a write of that time, and records it; nothing happens if there is no
+  /// such key. A trace that is not of TraceKind::kLevel needs Strengths::allow_rules().
+  void set_strength(std::string_view key, const Trace& trace, std::int64_t ms);
 
   /// Inserts every current slot into an empty index, then calls `done` with the first error.
   void rebuild(std::function<void(Status)> done);
@@ -86,7 +87,6 @@ class ItemWriter {
   void run(Operations::Work work, std::function<void()> done);
 
   void begin_strength(const SlotEntry& entry, const StrengthGain& gain, std::int64_t ms);
-  [[nodiscard]] Slot latest_slot(std::string_view key) const;
   void record_strength(std::string_view key, Slot slot, std::int64_t ms) const;
   void begin_erase(std::string_view key);
   void end_write(std::string_view key);

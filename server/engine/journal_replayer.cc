@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/journal_replayer.h"
 
-#include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -131,12 +130,15 @@ Status JournalReplayer::apply(const SetStrength& change) {
   if (!collection->has_strengths()) {
     return wrong_change("a strength, in an index that keeps none");
   }
-  if (!std::isfinite(change.log_strength) || change.ms < 0 || change.ms > kMaxDecayMs) {
-    return wrong_change("a strength, or its time, is no number that there is");
+  if (change.ms < 0 || change.ms > kMaxDecayMs) {
+    return wrong_change("a strength has a time that there is not");
   }
-  if (displaced_.set_strength(change.id, change.key, change.log_strength, change.ms)) return {};
-  collection->set_strength(change.key, change.log_strength, change.ms);
-  return {};
+  if (const Status sound = check_trace(collection->spec().decay, change.trace); !sound) {
+    return wrong_change(sound.error().message);
+  }
+  collection->pass_time(change.ms);
+  if (displaced_.set_strength(change.id, change.key, change.trace, change.ms)) return {};
+  return collection->set_strength(change.key, change.trace, change.ms);
 }
 
 }  // namespace engram

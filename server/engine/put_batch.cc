@@ -24,6 +24,10 @@ Status PutBatch::add(std::string_view key, std::span<const float> vector, Slot s
 }
 
 void PutBatch::commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain) {
+  if (!gain.rule.says_nothing()) {
+    const Status allowed = collection_->strengths_->allow_rules();
+    if (!allowed) return done(tl::unexpected(allowed.error()));
+  }
   collection_->writer_.put(std::exchange(entries_, {}), vectors_, gain, std::move(done));
 }
 

@@ -2,12 +2,15 @@
 #include "server/engine/strengths.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
+
+#include "core/assert.h"
 
 namespace engram {
 
 std::int64_t Strengths::take_time(const StrengthGain& gain) noexcept {
-  const std::int64_t ms = gain.at_ms ? *gain.at_ms : std::max(gain.wall_ms, last_ms_);
+  const std::int64_t ms = time_of(gain);
   pass_time(ms);
   return ms;
 }
@@ -17,20 +20,50 @@ void Strengths::pass_time(std::int64_t ms) noexcept {
 }
 
 Status Strengths::ensure(Slot end) {
-  ENGRAM_TRY(column_.ensure(end));
-  return items_.ensure(end);
+  ENGRAM_TRY(levels_.ensure(end));
+  if (has_traces()) {
+    ENGRAM_TRY(traces_.ensure(end));
+    ENGRAM_TRY(peak_.ensure(end));
+  }
+  ENGRAM_TRY(items_.ensure(end));
+  end_ = std::max(end_, end);
+  return {};
 }
 
-void Strengths::set(Slot slot, double log_strength) {
+Status Strengths::allow_rules() {
+  if (has_traces()) return {};
+  ENGRAM_TRY(traces_.ensure(end_));
+  ENGRAM_TRY(peak_.ensure(end_));
+  allows_rules_ = true;
+  return {};
+}
+
+void Strengths::set(Slot slot, const Trace& trace) {
   const bool is_new = !items_.contains(slot);
-  const double former = is_new ? kNone : this->log_strength(slot);
-  column_[slot].store(log_strength, std::memory_order_relaxed);
+  const double former = is_new ? kNone : level(slot);
+  const bool is_own = trace.kind != TraceKind::kLevel;
+  ENGRAM_ASSERT(!is_own || has_traces());
+  if (has_traces()) traces_.store(slot, trace);
+  // After the trace: who meets NaN finds it.
+  levels_[slot].store(is_own ? std::numeric_limits<double>::quiet_NaN() : trace.amount,
+                      std::memory_order_release);
   if (is_new) items_.add(slot);
+  const bool was_own = std::isnan(former);
+  if (is_own && !was_own) own_count_.fetch_add(1, std::memory_order_release);
+  if (was_own && !is_own) own_count_.fetch_sub(1, std::memory_order_release);
+  if (is_own || was_own) peak_.note(slot);
+  note_level(slot, was_own ? kNone : former, is_own ? kNone : trace.amount);
+}
+
+/// Where kNone is that of no level.
+void Strengths::note_level(Slot slot, double former, double now) {
   const std::size_t block = slot / kBlock;
   if (block >= greatest_of_.size()) greatest_of_.resize(block + 1, kNone);
-  if (log_strength >= former) {
-    greatest_of_[block] = std::max(greatest_of_[block], log_strength);
-    if (log_strength > greatest()) greatest_.store(log_strength, std::memory_order_relaxed);
+  if (now >= former) {
+    greatest_of_[block] = std::max(greatest_of_[block], now);
+    if (now > greatest_.load(std::memory_order_relaxed)) {
+      greatest_.store(now, std::memory_order_relaxed);
+    }
   } else if (former == greatest_of_[block]) {
     find_greatest_of(block);
   }
@@ -38,8 +71,32 @@ void Strengths::set(Slot slot, double log_strength) {
 
 void Strengths::remove(Slot slot) {
   if (!items_.erase(slot)) return;
+  const double former = level(slot);
+  if (std::isnan(former)) {
+    own_count_.fetch_sub(1, std::memory_order_release);
+    return peak_.note(slot);
+  }
   const std::size_t block = slot / kBlock;
-  if (log_strength(slot) == greatest_of_[block]) find_greatest_of(block);
+  if (former == greatest_of_[block]) find_greatest_of(block);
+}
+
+Trace Strengths::trace(Slot slot) const noexcept {
+  const double level = this->level(slot);
+  return std::isnan(level) ? traces_.load(slot) : Trace{.amount = level};
+}
+
+double Strengths::log_strength(Slot slot, std::int64_t ms) const noexcept {
+  return engram::log_strength(decay_, trace(slot), ms);
+}
+
+double Strengths::greatest(std::int64_t ms) const {
+  return greatest_level(ms) - shift(ms);
+}
+
+double Strengths::greatest_level(std::int64_t ms) const {
+  const double greatest = greatest_.load(std::memory_order_relaxed);
+  if (own_count_.load(std::memory_order_acquire) == 0) return greatest;
+  return std::max(greatest, peak_.greatest(ms) + shift(ms));
 }
 
 /// The strongest of a block may have become weaker: some microseconds, for 1,024 slots and the
@@ -48,9 +105,10 @@ void Strengths::find_greatest_of(std::size_t block) {
   const double former = std::exchange(greatest_of_[block], kNone);
   const auto begin = static_cast<Slot>(block * kBlock);
   items_.for_each(begin, begin + Slot{kBlock}, [&](Slot slot) {
-    greatest_of_[block] = std::max(greatest_of_[block], log_strength(slot));
+    // NaN is not more than anything.
+    greatest_of_[block] = std::max(greatest_of_[block], level(slot));
   });
-  if (former != greatest() || greatest_of_[block] == former) return;
+  if (former != greatest_.load(std::memory_order_relaxed) || greatest_of_[block] == former) return;
   greatest_.store(*std::max_element(greatest_of_.begin(), greatest_of_.end()),
                   std::memory_order_relaxed);
 }
@@ -73,16 +131,23 @@ std::optional<Slot> Strengths::pending(std::string_view key) const {
 }
 
 std::size_t Strengths::memory_bytes() const noexcept {
-  return sizeof(*this) + column_.ready_bytes() + items_.memory_bytes() +
-         greatest_of_.capacity() * sizeof(double);
+  return sizeof(*this) + levels_.ready_bytes() + items_.memory_bytes() +
+         greatest_of_.capacity() * sizeof(double) + traces_.memory_bytes() + peak_.memory_bytes();
 }
 
 void StrengthBias::handicaps(std::span<const Slot> slots, std::span<double> nats) const noexcept {
   const double omega = strengths_.decay().omega;
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    // A touch may have made one the strongest since.
-    nats[i] = omega * std::max(0.0, greatest_ - strengths_.log_strength(slots[i]));
+    double below = greatest_ - strengths_.level(slots[i]);
+    if (!(below >= 0)) below = handicap_of_own(slots[i]);
+    nats[i] = omega * below;
   }
+}
+
+/// Also where a touch has made an item the strongest since, which then is 0.
+double StrengthBias::handicap_of_own(Slot slot) const noexcept {
+  const double level = strengths_.log_strength(slot, ms_) + strengths_.shift(ms_);
+  return std::max(0.0, greatest_ - level);
 }
 
 }  // namespace engram

@@ -27,8 +27,14 @@ void add_decay(const Collection& collection, double search_beta, FactList& facts
   if (!collection.has_strengths()) return;
   const Decay& decay = collection.spec().decay;
   facts.add("decay", std::string(decay_name(decay.policy)));
-  if (decay.has_time()) {
+  if (decay.policy == DecayPolicy::kExp) {
     facts.add("half-life-ms", std::to_string(decay.half_life_ms));
+  } else if (decay.policy == DecayPolicy::kPower) {
+    facts.add("decay-exponent", number_text(decay.exponent));
+  } else if (decay.policy == DecayPolicy::kEbb) {
+    facts.add("stability-ms", std::to_string(decay.stability_ms));
+  }
+  if (decay.has_time()) {
     facts.add("clock", std::string(clock_name(decay.clock)));
     facts.add("last-write-ms", std::to_string(collection.strengths().last_ms()));
   }

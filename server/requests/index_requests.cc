@@ -44,7 +44,7 @@ Status read_decay(std::vector<OptionText>& options, Decay& decay) {
   if (!omega) return tl::unexpected(omega.error());
   if (*omega && !decay.is_on()) {
     return fail(ErrorCode::kInvalidArgument,
-                "OMEGA says what strengths are worth: it needs DECAY static or exp");
+                "OMEGA says what strengths are worth: it needs DECAY static, exp, power or ebb");
   }
   if (*omega) {
     const auto read = read_omega(**omega);
@@ -55,7 +55,7 @@ Status read_decay(std::vector<OptionText>& options, Decay& decay) {
   if (!clock) return tl::unexpected(clock.error());
   if (*clock && !decay.has_time()) {
     return fail(ErrorCode::kInvalidArgument,
-                "CLOCK says what gives strengths their time: it needs DECAY exp");
+                "CLOCK says what gives strengths their time: it needs DECAY exp, power or ebb");
   }
   if (*clock) {
     const auto read = read_clock(**clock);

@@ -27,7 +27,7 @@ struct NewIndexRequest {
   Decay decay = {};
 };
 
-/// Takes METRIC, PRIMITIVE, DECAY (with its half-life behind a space), OMEGA and CLOCK by name;
+/// Takes METRIC, PRIMITIVE, DECAY (with its number behind a space), OMEGA and CLOCK by name;
 /// what is left are options of the primitive. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, NewIndexRequest& request);
 

@@ -51,7 +51,7 @@ Status PutRequest::add(std::string_view key, std::string_view packed) {
 }
 
 Status read_options(std::vector<OptionText> options, PutRequest& request) {
-  return read_strength(std::move(options), "STRENGTH", request.strength);
+  return read_strength(std::move(options), request.strength);
 }
 
 std::size_t expected_bytes(const PutRequest& request) {

@@ -42,7 +42,7 @@ class PutRequest {
   CheckedVectors vectors_;
 };
 
-/// Takes STRENGTH and AT by name. Errors: kInvalidArgument.
+/// Takes STRENGTH, AT and HALFLIFE by name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, PutRequest& request);
 
 /// What the vectors take until they are stored.

@@ -2,6 +2,7 @@
 #include "server/requests/strength.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "core/text.h"
@@ -64,6 +65,38 @@ Status read_time(std::string_view text, GivenStrength& given) {
   return check_time(*ms);
 }
 
+Status take_gain(std::vector<OptionText>& options, std::string_view name, GivenStrength& given) {
+  const auto gain = take_option(options, name);
+  if (!gain) return tl::unexpected(gain.error());
+  return *gain ? read_gain(name, **gain, given) : Status{};
+}
+
+Status take_time(std::vector<OptionText>& options, GivenStrength& given) {
+  const auto at = take_option(options, "AT");
+  if (!at) return tl::unexpected(at.error());
+  return *at ? read_time(**at, given) : Status{};
+}
+
+Status check_none_left(const std::vector<OptionText>& options, std::string_view known) {
+  if (options.empty()) return {};
+  return fail(ErrorCode::kInvalidArgument, "unknown option '" + shown(options.front().first) +
+                                               "', known options are " + std::string(known));
+}
+
+Status check_rule(const IndexRef& index, const FadeRule& rule) {
+  if (!rule.half_life_ms) return {};
+  if (index.spec().decay.policy != DecayPolicy::kExp) {
+    return fail(ErrorCode::kInvalidArgument,
+                "index '" + shown(index.name) + "' has no DECAY exp, so there is no HALFLIFE");
+  }
+  if (rule.pins) {
+    return fail(ErrorCode::kInvalidArgument, "PIN and HALFLIFE exclude each other");
+  }
+  if (*rule.half_life_ms >= 1 && *rule.half_life_ms <= kMaxDecayMs) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "HALFLIFE must be an integer of milliseconds in 1.." + std::to_string(kMaxDecayMs));
+}
+
 }  // namespace
 
 std::int64_t time_of_read(Store& store, const Collection& collection,
@@ -76,11 +109,13 @@ std::int64_t time_of_read(Store& store, const Collection& collection,
 
 Result<StrengthGain> gain_of(Store& store, const IndexRef& index, const GivenStrength& given) {
   if (!index.collection->has_strengths()) {
-    if (given.gain || given.at_ms || given.keeps) return without_strengths(index);
+    const bool gives = given.gain || given.at_ms || given.keeps || !given.rule.says_nothing();
+    if (gives) return without_strengths(index);
     return StrengthGain{};
   }
   ENGRAM_TRY(check_has_time(index, given));
   if (given.gain) ENGRAM_TRY(check_gain(*given.gain));
+  ENGRAM_TRY(check_rule(index, given.rule));
   const Decay& decay = index.spec().decay;
   if (decay.has_time() && decay.clock == DecayClock::kLogical && !given.at_ms) {
     return fail(
@@ -90,28 +125,27 @@ Result<StrengthGain> gain_of(Store& store, const IndexRef& index, const GivenStr
   return StrengthGain{.gain = given.gain.value_or(1),
                       .at_ms = given.at_ms,
                       .wall_ms = decay.has_time() ? store.keyspace().now_ms() : 0,
-                      .adds = given.keeps};
+                      .adds = given.keeps,
+                      .rule = given.rule};
 }
 
-Status read_strength(std::vector<OptionText> options, std::string_view gain_name,
-                     GivenStrength& given) {
-  const bool has_gain = !gain_name.empty();
-  if (has_gain) {
-    const auto gain = take_option(options, gain_name);
-    if (!gain) return tl::unexpected(gain.error());
-    if (*gain) ENGRAM_TRY(read_gain(gain_name, **gain, given));
+Status read_strength(std::vector<OptionText> options, GivenStrength& given) {
+  ENGRAM_TRY(take_gain(options, "STRENGTH", given));
+  ENGRAM_TRY(take_time(options, given));
+  const auto half_life = take_option(options, "HALFLIFE");
+  if (!half_life) return tl::unexpected(half_life.error());
+  if (*half_life) {
+    const auto ms = read_half_life("HALFLIFE", **half_life);
+    if (!ms) return tl::unexpected(ms.error());
+    given.rule.half_life_ms = *ms;
   }
-  const auto at = take_option(options, "AT");
-  if (!at) return tl::unexpected(at.error());
-  if (*at) ENGRAM_TRY(read_time(**at, given));
-  if (options.empty()) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              "unknown option '" + shown(options.front().first) + "', known options are " +
-                  (has_gain ? std::string(gain_name) + ", " : std::string()) + "AT");
+  return check_none_left(options, "STRENGTH, AT, HALFLIFE");
 }
 
 Status read_options(std::vector<OptionText> options, TouchRequest& request) {
-  return read_strength(std::move(options), "GAIN", request.strength);
+  ENGRAM_TRY(take_gain(options, "GAIN", request.strength));
+  ENGRAM_TRY(take_time(options, request.strength));
+  return check_none_left(options, "GAIN, AT");
 }
 
 Result<std::vector<std::optional<double>>> touch(Store& store, const TouchRequest& request) {
@@ -120,31 +154,42 @@ Result<std::vector<std::optional<double>>> touch(Store& store, const TouchReques
   if (!gain) return tl::unexpected(gain.error());
   Collection& collection = *request.index.collection;
   auto answers = collection.touch(request.keys, *gain);
-  const Strengths& strengths = collection.strengths();
-  const std::int64_t ms = gain->at_ms.value_or(strengths.last_ms());
   for (auto& answer : answers) {
-    if (answer) answer = strengths.decay().strength(*answer, ms);
+    if (answer) answer = std::exp(*answer);
   }
   return answers;
 }
 
 Status read_options(std::vector<OptionText> options, StrengthRequest& request) {
-  return read_strength(std::move(options), {}, request.strength);
+  ENGRAM_TRY(take_time(options, request.strength));
+  return check_none_left(options, "AT");
 }
 
 Result<std::optional<StrengthAnswer>> strength_of(Store& store, const StrengthRequest& request) {
   Collection& collection = *request.index.collection;
   if (!collection.has_strengths()) return without_strengths(request.index);
   ENGRAM_TRY(check_has_time(request.index, request.strength));
-  const auto log_strength = collection.log_strength(request.key);
-  if (!log_strength) return std::nullopt;
+  const Slot slot = collection.strength_slot(request.key);
+  if (slot == kNoSlot) return std::nullopt;
   const Strengths& strengths = collection.strengths();
   const Decay& decay = strengths.decay();
   const std::int64_t ms = time_of_read(store, collection, request.strength.at_ms);
-  return StrengthAnswer{
-      .strength = decay.strength(*log_strength, ms),
-      .bias = 0 - decay.omega * std::max(0.0, strengths.greatest() - *log_strength),
-      .at_ms = decay.has_time() ? std::optional(ms) : std::nullopt};
+  const Trace trace = strengths.trace(slot);
+  double handicap = 0;
+  StrengthBias(strengths, ms).handicaps({&slot, 1}, {&handicap, 1});
+  StrengthAnswer answer = {.strength = std::exp(log_strength(decay, trace, ms)),
+                           .bias = 0 - handicap,
+                           .at_ms = std::nullopt,
+                           .is_pinned = trace.is_pinned(),
+                           .half_life_ms = std::nullopt,
+                           .stability_ms = std::nullopt};
+  if (decay.has_time()) answer.at_ms = ms;
+  if (decay.policy == DecayPolicy::kExp && !answer.is_pinned) {
+    const bool is_own = trace.kind == TraceKind::kOwnHalfLife;
+    answer.half_life_ms = is_own ? trace.half_life_ms : decay.half_life_ms;
+  }
+  if (decay.policy == DecayPolicy::kEbb) answer.stability_ms = trace.amount;
+  return answer;
 }
 
 }  // namespace engram

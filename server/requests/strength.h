@@ -20,6 +20,7 @@ struct GivenStrength {
   std::optional<double> gain = {};         ///< none: 1
   std::optional<std::int64_t> at_ms = {};  ///< none: the wall's time
   bool keeps = false;                      ///< a put adds to what its key has
+  FadeRule rule = {};                      ///< of a put: HALFLIFE, PIN
 };
 
 /// What that means in `index`. Errors: kInvalidArgument for numbers out of range, for a strength or
@@ -32,10 +33,8 @@ Result<StrengthGain> gain_of(Store& store, const IndexRef& index, const GivenStr
 std::int64_t time_of_read(Store& store, const Collection& collection,
                           std::optional<std::int64_t> at_ms = {});
 
-/// Takes AT, and what `gain_name` calls the gain unless that is empty, by name. Errors:
-/// kInvalidArgument, also for any other option.
-Status read_strength(std::vector<OptionText> options, std::string_view gain_name,
-                     GivenStrength& given);
+/// Takes STRENGTH, AT and HALFLIFE by name. Errors: kInvalidArgument, also for any other option.
+Status read_strength(std::vector<OptionText> options, GivenStrength& given);
 
 struct TouchRequest {
   IndexRef index;
@@ -61,8 +60,11 @@ Status read_options(std::vector<OptionText> options, StrengthRequest& request);
 
 struct StrengthAnswer {
   double strength;                    ///< at `at_ms`
-  double bias;                        ///< of the logit: 0 for the strongest, else less
+  double bias;                        ///< of the logit: 0 for the strongest then, else less
   std::optional<std::int64_t> at_ms;  ///< none: strengths do not change with time
+  bool is_pinned;
+  std::optional<std::int64_t> half_life_ms;  ///< under exp, unless it is pinned
+  std::optional<double> stability_ms;        ///< under ebb: S of the item
 };
 
 /// How strong a key is; nothing if it is not there. Errors: kInvalidArgument for a time out of

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/decay.h"
 
+#include "core/trace.h"
+
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -14,13 +16,17 @@ namespace {
 
 constexpr Decay kHour = {.policy = DecayPolicy::kExp, .half_life_ms = 3'600'000};
 
+double strength(const Decay& decay, double level, std::int64_t ms) {
+  return std::exp(log_strength(decay, Trace{.amount = level}, ms));
+}
+
 TEST_CASE("core/decay: a gain halves with each half-life, and gains add up") {
   const std::int64_t now = 1'700'000'000'000;
-  CHECK(kHour.strength(kHour.log_gain(3, now), now) == doctest::Approx(3).epsilon(1e-9));
-  CHECK(kHour.strength(kHour.log_gain(3, now), now + 7'200'000) ==
+  CHECK(strength(kHour, kHour.log_gain(3, now), now) == doctest::Approx(3).epsilon(1e-9));
+  CHECK(strength(kHour, kHour.log_gain(3, now), now + 7'200'000) ==
         doctest::Approx(0.75).epsilon(1e-9));
   const double both = add_logs(kHour.log_gain(1, now - 3'600'000), kHour.log_gain(2, now));
-  CHECK(kHour.strength(both, now) == doctest::Approx(2.5).epsilon(1e-9));
+  CHECK(strength(kHour, both, now) == doctest::Approx(2.5).epsilon(1e-9));
 }
 
 TEST_CASE("core/decay: gains commute, whatever their times") {
@@ -40,12 +46,14 @@ TEST_CASE("core/decay: gains commute, whatever their times") {
 TEST_CASE("core/decay: without time a strength is the sum of its gains") {
   const Decay decay = {.policy = DecayPolicy::kStatic};
   const double sum = add_logs(decay.log_gain(2, 0), decay.log_gain(3, 999));
-  CHECK(decay.strength(sum, 123'456) == doctest::Approx(5));
+  CHECK(strength(decay, sum, 123'456) == doctest::Approx(5));
 }
 
 TEST_CASE("core/decay: text reads back as what it was made of") {
   for (const Decay& decay : {Decay{}, Decay{.policy = DecayPolicy::kStatic, .omega = 0.1},
                              Decay{.policy = DecayPolicy::kExp, .half_life_ms = 1},
+                             Decay{.policy = DecayPolicy::kPower, .exponent = 0.5},
+                             Decay{.policy = DecayPolicy::kEbb, .stability_ms = 90},
                              Decay{.policy = DecayPolicy::kExp,
                              .half_life_ms = kMaxDecayMs,
                              .omega = 1e-6,
@@ -55,13 +63,35 @@ TEST_CASE("core/decay: text reads back as what it was made of") {
     CHECK(*read == decay);
   }
   CHECK(decay_text(kHour) == "exp 3600000 omega 1 clock wall");
+  CHECK(decay_text({.policy = DecayPolicy::kPower, .exponent = 0.5}) ==
+        "power 0.5 omega 1 clock wall");
 }
 
 TEST_CASE("core/decay: anything else is refused") {
-  for (const char* const text :
-       {"", "ebb", "exp", "exp 0", "exp -1", "exp 1.5", "exp 9007199254740992", "static omega",
-        "static omega 0", "static omega nan", "static omega 1e7", "exp 5 clock", "exp 5 clock sun",
-        "exp 5 6", "static 5"}) {
+  for (const char* const text : {"",
+                                 "ebbs",
+                                 "ebb",
+                                 "ebb 0",
+                                 "ebb 1.5",
+                                 "power",
+                                 "power 0",
+                                 "power -1",
+                                 "power 11",
+                                 "power nan",
+                                 "power 1e-4",
+                                 "exp",
+                                 "exp 0",
+                                 "exp -1",
+                                 "exp 1.5",
+                                 "exp 9007199254740992",
+                                 "static omega",
+                                 "static omega 0",
+                                 "static omega nan",
+                                 "static omega 1e7",
+                                 "exp 5 clock",
+                                 "exp 5 clock sun",
+                                 "exp 5 6",
+                                 "static 5"}) {
     CAPTURE(std::string(text));
     const auto read = decay_from_text(text);
     REQUIRE_FALSE(read.has_value());

@@ -54,8 +54,7 @@ class Generator {
       case 9:
         return MoveCollection{text(), number<std::int64_t>(), number<std::uint64_t>()};
       case 10:
-        return SetStrength{number<std::uint64_t>(), text(), std::bit_cast<double>(rng_()),
-                           number<std::int64_t>()};
+        return SetStrength{number<std::uint64_t>(), text(), number<std::int64_t>(), trace()};
       default:
         return EraseVector{number<std::uint64_t>(), text()};
     }
@@ -65,6 +64,21 @@ class Generator {
   template <class T>
   T number() {
     return static_cast<T>(rng_() >> (rng_() % 64));
+  }
+
+  Trace trace() {
+    Trace trace;
+    trace.kind = static_cast<TraceKind>(rng_() % kTraceKinds);
+    trace.amount = std::bit_cast<double>(rng_());
+    const bool is_level = trace.kind == TraceKind::kLevel || trace.kind == TraceKind::kPinned;
+    if (!is_level) trace.ms = number<std::int64_t>();
+    if (trace.kind == TraceKind::kOwnHalfLife) trace.half_life_ms = number<std::int64_t>();
+    if (trace.kind != TraceKind::kUses) return trace;
+    trace.recent_count = static_cast<std::uint32_t>(rng_() % (Trace::kRecent + 1));
+    for (std::size_t i = 0; i < trace.recent_count; ++i) {
+      trace.recent[i] = {number<std::int64_t>(), std::bit_cast<double>(rng_())};
+    }
+    return trace;
   }
 
   std::string_view text() {
@@ -135,9 +149,15 @@ TEST_CASE("durability/change: the bytes are those of FORMAT.md") {
   CHECK(encoded(MoveCollection{"k", 2, 9}) ==
         "\x0b\x01\x00\x00\x00k\x02\x00\x00\x00\x00\x00\x00\x00"
         "\x09\x00\x00\x00\x00\x00\x00\x00"s);
-  CHECK(encoded(SetStrength{1, "k", 1.5, 2}) ==
+  CHECK(encoded(SetStrength{1, "k", 2, {.amount = 1.5}}) ==
         "\x0c\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"
-        "k\x00\x00\x00\x00\x00\x00\xf8\x3f\x02\x00\x00\x00\x00\x00\x00\x00"s);
+        "k\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xf8\x3f"s);
+  const Trace own = {
+      .kind = TraceKind::kOwnHalfLife, .amount = 1.5, .ms = 3, .half_life_ms = 0x1234};
+  CHECK(encoded(SetStrength{1, "k", 2, own}) ==
+        "\x0c\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"
+        "k\x02\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\xf8\x3f"
+        "\x03\x00\x00\x00\x00\x00\x00\x00\x34\x12\x00\x00\x00\x00\x00\x00"s);
 }
 
 TEST_CASE("durability/change: what is decoded is what was encoded, one after the other") {

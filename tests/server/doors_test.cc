@@ -77,13 +77,25 @@ void write(ReplyWriter& writer, const std::vector<std::optional<double>>& streng
 
 void write(ReplyWriter& writer, const std::optional<StrengthAnswer>& answer) {
   if (!answer) return writer.null();
-  writer.map(3);
+  const auto half_life = answer->half_life_ms;
+  const auto stability = answer->stability_ms;
+  writer.map(4 + (half_life ? 1 : 0) + (stability ? 1 : 0));
   writer.simple("strength");
   writer.number(answer->strength);
   writer.simple("bias");
   writer.number(answer->bias);
   writer.simple("at");
   answer->at_ms ? writer.integer(*answer->at_ms) : writer.null();
+  writer.simple("pinned");
+  writer.boolean(answer->is_pinned);
+  if (half_life) {
+    writer.simple("half-life-ms");
+    writer.integer(*half_life);
+  }
+  if (stability) {
+    writer.simple("stability-ms");
+    writer.number(*stability);
+  }
 }
 
 void write(ReplyWriter& writer, const std::vector<std::string>& names) {
@@ -275,6 +287,14 @@ std::vector<Case> cases() {
        [](Store& store) { return reply_of(store.strength("fading", "b")); }},
       {{"VSTRENGTH", "fading", "z"},
        [](Store& store) { return reply_of(store.strength("fading", "z")); }},
+      {{"VADD", "fading", "c", bytes_of(kC), "AT", "4000", "HALFLIFE", "500"},
+       [](Store& store) {
+         return reply_of(store.put("fading", "c", kC, {{"AT", "4000"}, {"HALFLIFE", "500"}}));
+       }},
+      {{"VSTRENGTH", "fading", "c", "AT", "5000"},
+       [](Store& store) {
+         return reply_of(store.strength("fading", "c", {{"AT", "5000"}}));
+       }},
       {{"VSEARCH", "fading", bytes_of(kQuery), "2"},
        [](Store& store) { return reply_of(store.search("fading", kQuery, 2)); }},
       {{"VDROP", "fading"}, [](Store& store) { return reply_of(store.drop_index("fading")); }},

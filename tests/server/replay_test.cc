@@ -59,23 +59,36 @@ std::vector<const Primitive*> replayed_primitives() {
 struct Kept {
   std::string name;
   const Primitive* primitive;
-  bool has_strengths;
+  std::vector<std::string> decay = {};  // words of VNEW; none: it keeps no strengths
 };
 
-/// An index of each primitive, under its name, and one with strengths where it takes them.
+/// An index of each primitive, under its name, and one with strengths where it takes them; flat has
+/// one of each policy.
 std::vector<Kept> kept_indexes() {
   std::vector<Kept> kept;
   for (const Primitive* const primitive : replayed_primitives()) {
     const std::string name(primitive->name);
-    kept.push_back({name, primitive, false});
-    if (primitive->traits.takes_bias) kept.push_back({name + ".fading", primitive, true});
+    kept.push_back({name, primitive});
+    if (!primitive->traits.takes_bias) continue;
+    kept.push_back({name + ".fading", primitive, {"exp", "1000"}});
+    if (name != "flat") continue;
+    kept.push_back({name + ".static", primitive, {"static"}});
+    kept.push_back({name + ".exp", primitive, {"exp", "1000"}});
+    kept.push_back({name + ".power", primitive, {"power", "0.5"}});
+    kept.push_back({name + ".ebb", primitive, {"ebb", "1000"}});
   }
   return kept;
 }
 
+/// Whether its writes say when they were.
+bool has_at(std::string_view name) {
+  // Beside the wall's time, a client's of few seconds would be nothing.
+  return name != kByTheWall && !name.ends_with(".static");
+}
+
 std::vector<Command> make_indexes(std::string_view metric) {
   std::vector<Command> commands;
-  for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
+  for (const auto& [name, primitive, decay] : kept_indexes()) {
     std::vector<std::string> words = {"VNEW",
                                       name,
                                       std::to_string(kDim),
@@ -83,8 +96,12 @@ std::vector<Command> make_indexes(std::string_view metric) {
                                       std::string(metric),
                                       "PRIMITIVE",
                                       std::string(primitive->name)};
-    if (has_strengths) words.insert(words.end(), {"DECAY", "exp", "1000", "OMEGA", "0.5"});
-    if (has_strengths && name != kByTheWall) words.insert(words.end(), {"CLOCK", "logical"});
+    if (!decay.empty()) {
+      words.emplace_back("DECAY");
+      words.insert(words.end(), decay.begin(), decay.end());
+      words.insert(words.end(), {"OMEGA", "0.5"});
+      if (has_at(name)) words.insert(words.end(), {"CLOCK", "logical"});
+    }
     commands.push_back(test::request_of(words));
   }
   return commands;
@@ -98,9 +115,13 @@ Command random_strength(Rng& rng, const std::string& name, const std::string& ke
   } else {
     words = {"VADD", name, key, packed_vector(rng), "STRENGTH", std::to_string(1 + rng() % 9)};
     if (rng() % 2 == 0) words.emplace_back("KEEPSTRENGTH");
+    // One that fades unlike others would make reads by the wall differ from one another.
+    if (rng() % 4 == 0 && name != kByTheWall) words.emplace_back("PIN");
+    if (rng() % 2 == 0 && name.ends_with(".exp") && words.back() != "PIN") {
+      words.insert(words.end(), {"HALFLIFE", std::to_string(100 + rng() % 5000)});
+    }
   }
-  // Beside the wall's time, a client's of few seconds would be nothing.
-  if (name == kByTheWall) return test::request_of(words);
+  if (!has_at(name)) return test::request_of(words);
   words.insert(words.end(), {"AT", std::to_string(rng() % 9000)});
   return test::request_of(words);
 }
@@ -112,8 +133,8 @@ std::vector<Command> random_writes(Rng& rng, std::size_t count, std::size_t one_
   for (std::size_t i = 0; i < count; ++i) {
     const std::string chosen = key(rng() % kKeys);
     const bool erases = one_in != 0 && rng() % one_in == 0;
-    for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
-      if (has_strengths && !erases) {
+    for (const auto& [name, primitive, decay] : kept_indexes()) {
+      if (!decay.empty() && !erases) {
         commands.push_back(random_strength(rng, name, chosen));
       } else {
         commands.push_back(erases ? request({"VDEL", name, chosen})
@@ -126,7 +147,7 @@ std::vector<Command> random_writes(Rng& rng, std::size_t count, std::size_t one_
 
 std::vector<Command> tune_all() {
   std::vector<Command> commands;
-  for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
+  for (const auto& [name, primitive, decay] : kept_indexes()) {
     // The mean takes no sample: tests/server/mean_primitive.cc.
     if (!primitive->traits.recalls || primitive->name == "mean") continue;
     commands.push_back(request({"VTUNE", name, "SAMPLE", "16"}));
@@ -155,10 +176,13 @@ void do_all(RespClient& client, const std::vector<Command>& commands) {
 
 std::vector<Command> questions(Rng rng) {
   std::vector<Command> commands;
-  for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
+  for (const auto& [name, primitive, decay] : kept_indexes()) {
     for (std::size_t i = 0; i < kKeys; ++i) {
       commands.push_back(request({"VGET", name, key(i)}));
-      if (has_strengths) commands.push_back(request({"VSTRENGTH", name, key(i), "AT", "9000"}));
+      if (decay.empty()) continue;
+      std::vector<std::string> words = {"VSTRENGTH", name, key(i)};
+      if (decay.front() != "static") words.insert(words.end(), {"AT", "9000"});
+      commands.push_back(test::request_of(words));
     }
     for (int i = 0; i < kCues; ++i) {
       const std::string vector = packed_vector(rng);
@@ -345,7 +369,7 @@ TEST_CASE("server/replay: after a repair that loses frames every key is there") 
     REQUIRE(server.has_value());
     RespClient client = (*server)->connect();
     for (const Kept& kept : kept_indexes()) {
-      if (kept.has_strengths) continue;  // not every write to these is a put
+      if (!kept.decay.empty()) continue;  // not every write to these is a put
       for (std::size_t i = 0; i < kKeys; ++i) {
         CAPTURE(kept.name);
         CAPTURE(i);

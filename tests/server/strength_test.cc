@@ -6,12 +6,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/server/collection_fixture.h"
@@ -49,13 +52,13 @@ TEST_CASE("engine/strengths: the greatest is that of the items there are, whatev
       model.erase(slot);
     } else {
       const double value = static_cast<double>(rng() % 1000) / 10;
-      strengths.set(slot, value);
+      strengths.set(slot, {.amount = value});
       model[slot] = value;
     }
     if (step % 50 != 0) continue;
     double greatest = -std::numeric_limits<double>::infinity();
     for (const auto& [_, value] : model) greatest = std::max(greatest, value);
-    CHECK(strengths.greatest() == greatest);
+    CHECK(strengths.greatest(0) == greatest);
   }
 }
 
@@ -77,24 +80,24 @@ TEST_CASE("engine/strengths: a touch counts at once, while the put of its key is
   fixture.start_put("a", {1, 0}, {.gain = 2, .at_ms = 0});
   CHECK(*collection.touch(key, {.gain = 3, .at_ms = 0})[0] == doctest::Approx(std::log(5.0)));
   fixture.finish();
-  CHECK(*collection.log_strength("a") == doctest::Approx(std::log(5.0)));
+  CHECK(*collection.log_strength("a", 0) == doctest::Approx(std::log(5.0)));
 
   // An overwrite begins anew, unless it keeps what was there.
   fixture.start_put("a", {0, 1}, {.gain = 7, .at_ms = 0});
   fixture.start_put("a", {1, 1}, {.gain = 4, .at_ms = 0, .adds = true});
   CHECK(*collection.touch(key, {.at_ms = 0})[0] == doctest::Approx(std::log(12.0)));
   fixture.finish();
-  CHECK(*collection.log_strength("a") == doctest::Approx(std::log(12.0)));
+  CHECK(*collection.log_strength("a", 0) == doctest::Approx(std::log(12.0)));
 
   fixture.start_erase("a");
   CHECK_FALSE(collection.touch(key, {.at_ms = 0})[0].has_value());
   fixture.start_put("a", {1, 1}, {.at_ms = 0, .adds = true});
-  CHECK(*collection.log_strength("a") == doctest::Approx(0));
+  CHECK(*collection.log_strength("a", 0) == doctest::Approx(0));
   fixture.finish();
-  CHECK(*collection.log_strength("a") == doctest::Approx(0));
-  CHECK(collection.strengths().greatest() == *collection.log_strength("a"));
+  CHECK(*collection.log_strength("a", 0) == doctest::Approx(0));
+  CHECK(collection.strengths().greatest(0) == *collection.log_strength("a", 0));
   CHECK(fixture.erase("a"));
-  CHECK(collection.strengths().greatest() == -std::numeric_limits<double>::infinity());
+  CHECK(collection.strengths().greatest(0) == -std::numeric_limits<double>::infinity());
 }
 
 TEST_CASE("engine/strengths: touches commute") {
@@ -111,7 +114,7 @@ TEST_CASE("engine/strengths: touches commute") {
       fixture.start_put("a", {1, 0}, {.at_ms = 100});
       const std::vector<std::string_view> key = {"a"};
       for (const StrengthGain& gain : gains) fixture.collection->touch(key, gain);
-      sums.push_back(*fixture.collection->log_strength("a"));
+      sums.push_back(*fixture.collection->log_strength("a", 0));
       fixture.finish();
       std::shuffle(gains.begin(), gains.end(), rng);
     }
@@ -123,7 +126,9 @@ TEST_CASE("engine/strengths: touches commute") {
 /// All that was ever given to an item, and the plainest way to rank by it.
 struct Item {
   Vector vector;
-  std::vector<std::pair<double, std::int64_t>> gains;
+  std::vector<std::pair<double, std::int64_t>> gains = {};
+  double half_life_ms = 0;  // 0: that of the index
+  bool is_pinned = false;
 };
 
 class Oracle {
@@ -135,8 +140,15 @@ class Oracle {
   void put(const std::string& key, const Vector& vector, const StrengthGain& gain) {
     Item& item = items_[key];
     item.vector = vector;
-    if (!gain.adds) item.gains.clear();
+    const bool begins = !gain.adds || item.gains.empty();
+    if (begins) item = {.vector = vector};
+    if (!begins && !gain.rule.says_nothing() && decay_.policy != DecayPolicy::kEbb) {
+      item.gains = {{std::exp(log_strength(item, *gain.at_ms)), *gain.at_ms}};
+      item.is_pinned = false;
+    }
     item.gains.emplace_back(gain.gain, *gain.at_ms);
+    if (gain.rule.pins) item.is_pinned = true;
+    if (gain.rule.half_life_ms) item.half_life_ms = static_cast<double>(*gain.rule.half_life_ms);
   }
   void touch(const std::string& key, const StrengthGain& gain) {
     const auto found = items_.find(key);
@@ -145,12 +157,13 @@ class Oracle {
   void erase(const std::string& key) { items_.erase(key); }
 
   /// The effective distance of every item by the float64 of a textbook, least first.
-  std::vector<std::pair<double, std::string>> rank(const Vector& query, double beta) const {
+  std::vector<std::pair<double, std::string>> rank(const Vector& query, double beta,
+                                                   std::int64_t ms) const {
     double greatest = -std::numeric_limits<double>::infinity();
-    for (const auto& [_, item] : items_) greatest = std::max(greatest, log_strength(item));
+    for (const auto& [_, item] : items_) greatest = std::max(greatest, log_strength(item, ms));
     std::vector<std::pair<double, std::string>> ranked;
     for (const auto& [key, item] : items_) {
-      const double penalty = decay_.omega * (greatest - log_strength(item)) / beta;
+      const double penalty = decay_.omega * (greatest - log_strength(item, ms)) / beta;
       ranked.emplace_back(distance(query, item.vector, penalty), key);
     }
     std::sort(ranked.begin(), ranked.end());
@@ -158,16 +171,69 @@ class Oracle {
   }
 
  private:
-  double log_strength(const Item& item) const {
-    double latest = 0;  // a reference that keeps powers within range
-    for (const auto& [_, ms] : item.gains) latest = std::max(latest, halvings(ms));
-    double sum = 0;
-    for (const auto& [gain, ms] : item.gains) sum += gain * std::exp2(halvings(ms) - latest);
-    return std::log(sum) + latest * std::log(2.0);
+  double log_strength(const Item& item, std::int64_t ms) const {
+    if (item.is_pinned) return decay_.policy == DecayPolicy::kEbb ? 0 : std::log(total(item));
+    switch (decay_.policy) {
+      case DecayPolicy::kExp:
+        return log_of_halved(item, ms);
+      case DecayPolicy::kPower:
+        return log_of_uses(item, ms);
+      case DecayPolicy::kEbb: {
+        std::int64_t latest = 0;
+        for (const auto& [_, at_ms] : item.gains) latest = std::max(latest, at_ms);
+        const auto age = static_cast<double>(std::max<std::int64_t>(ms - latest, 0));
+        return -age / (total(item) * static_cast<double>(decay_.stability_ms));
+      }
+      default:
+        return std::log(total(item));
+    }
   }
-  double halvings(std::int64_t ms) const {
-    if (!decay_.has_time()) return 0;
-    return static_cast<double>(ms - start_) / static_cast<double>(decay_.half_life_ms);
+  static double total(const Item& item) {
+    double sum = 0;
+    for (const auto& [gain, _] : item.gains) sum += gain;
+    return sum;
+  }
+  double log_of_halved(const Item& item, std::int64_t ms) const {
+    const double half_life =
+        item.half_life_ms > 0 ? item.half_life_ms : static_cast<double>(decay_.half_life_ms);
+    const auto halvings = [&](std::int64_t at_ms) {
+      return static_cast<double>(at_ms - start_) / half_life;
+    };
+    double latest = halvings(item.gains[0].second);  // a reference that keeps powers within range
+    for (const auto& [_, at_ms] : item.gains) latest = std::max(latest, halvings(at_ms));
+    double sum = 0;
+    for (const auto& [gain, at_ms] : item.gains) sum += gain * std::exp2(halvings(at_ms) - latest);
+    return std::log(sum) + (latest - halvings(ms)) * std::log(2.0);
+  }
+  /// The eight latest times, and the rest spread evenly before them.
+  double log_of_uses(const Item& item, std::int64_t ms) const {
+    std::map<std::int64_t, double, std::greater<>> at;
+    for (const auto& [gain, at_ms] : item.gains) at[at_ms] += gain;
+    const auto age = [&](std::int64_t at_ms) {
+      return std::max(1.0, static_cast<double>(ms - at_ms) / 1000);
+    };
+    const double d = decay_.exponent;
+    double sum = 0;
+    double others = 0;
+    double younger = 0;
+    std::size_t count = 0;
+    for (const auto& [at_ms, gain] : at) {
+      if (count++ >= 8) {
+        others += gain;
+        continue;
+      }
+      sum += gain * std::pow(age(at_ms), -d);
+      younger = age(at_ms);
+    }
+    const double older = age(at.rbegin()->first);
+    if (others > 0 && older <= younger) sum += others * std::pow(younger, -d);
+    if (others > 0 && older > younger) {
+      const double integral = d == 1
+                                  ? std::log(older / younger)
+                                  : (std::pow(older, 1 - d) - std::pow(younger, 1 - d)) / (1 - d);
+      sum += others * integral / (older - younger);
+    }
+    return std::log(sum);
   }
   double distance(const Vector& a, const Vector& b, double penalty) const {
     double product = 0;
@@ -196,32 +262,67 @@ class Oracle {
   std::map<std::string, Item> items_;
 };
 
+/// Any policy; half of the exponential ones are for items with rules of their own.
+Decay random_decay(Rng& rng) {
+  constexpr std::int64_t kTimes[] = {1, 40, 1000, 3'600'000};
+  constexpr double kExponents[] = {0.3, 0.5, 1, 2};
+  Decay decay = {.omega = 0.05 * static_cast<double>(1 + rng() % 40)};
+  switch (rng() % 4) {
+    case 0:
+      decay.policy = DecayPolicy::kStatic;
+      break;
+    case 1:
+      decay.policy = DecayPolicy::kExp;
+      decay.half_life_ms = kTimes[rng() % 4];
+      break;
+    case 2:
+      decay.policy = DecayPolicy::kPower;
+      decay.exponent = kExponents[rng() % 4];
+      break;
+    default:
+      decay.policy = DecayPolicy::kEbb;
+      decay.stability_ms = kTimes[rng() % 4];
+      break;
+  }
+  return decay;
+}
+
+FadeRule random_rule(Rng& rng, const Decay& decay) {
+  constexpr std::int64_t kTimes[] = {25, 1000, 70'000};
+  if (decay.policy != DecayPolicy::kExp || rng() % 2 == 0) return {.pins = true};
+  return {.half_life_ms = std::max(decay.half_life_ms / 3, kTimes[rng() % 3])};
+}
+
 /// One random life of a small index, asked all along.
 void check_stream(Rng& rng) {
   constexpr Metric kAll[] = {Metric::kL2, Metric::kCosine, Metric::kDot};
-  constexpr std::int64_t kHalfLives[] = {1, 40, 1000, 3'600'000};
   const Metric metric = kAll[rng() % 3];
-  const bool has_time = rng() % 4 != 0;
-  const Decay decay = {.policy = has_time ? DecayPolicy::kExp : DecayPolicy::kStatic,
-                       .half_life_ms = has_time ? kHalfLives[rng() % 4] : 0,
-                       .omega = 0.05 * static_cast<double>(1 + rng() % 40)};
+  const Decay decay = random_decay(rng);
+  const bool has_rules = rng() % 2 == 0;
   CAPTURE(std::string(metric_name(metric)));
   CAPTURE(decay_text(decay));
   const std::size_t dim = 1 + rng() % 20;
   Fixture fixture(flat(), dim, 1, decay, metric);
   const double beta = metric == Metric::kCosine ? 100 : 1;
-  const std::int64_t span = 30 * std::max<std::int64_t>(decay.half_life_ms, 1);
+  const std::int64_t unit = std::max({decay.half_life_ms, decay.stability_ms, std::int64_t{1000}});
+  const std::int64_t span = 30 * (decay.half_life_ms == 0 ? unit : decay.half_life_ms);
+  const std::size_t keys = 2 + rng() % 24;
   // Of half-lives below a second, the time since 1970 is so many that a double has few digits left.
-  const bool is_recent = decay.half_life_ms >= 1000 && rng() % 2 == 0;
+  const bool is_recent = (decay.half_life_ms == 0 || decay.half_life_ms >= 1000) && rng() % 2 == 0;
   const std::int64_t start = is_recent ? 1'700'000'000'000 : 0;
   Oracle oracle(metric, decay, start);
   const int steps = 10 + static_cast<int>(rng() % 60);
   for (int step = 0; step < steps; ++step) {
-    const std::string key = "k" + std::to_string(rng() % 25);
+    const std::string key = "k" + std::to_string(rng() % keys);
+    const auto ms = [&](std::int64_t from, std::int64_t to) {
+      return start + from +
+             static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(to - from));
+    };
     const StrengthGain gain = {
         .gain = std::exp2(static_cast<double>(rng() % 100) / 10 - 5),
-        .at_ms = start + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(span)),
-        .adds = rng() % 2 == 0};
+        .at_ms = ms(0, span),
+        .adds = rng() % 2 == 0,
+        .rule = has_rules && rng() % 3 == 0 ? random_rule(rng, decay) : FadeRule{}};
     const auto choice = rng() % 10;
     if (choice < 5) {
       const Vector vector = random_vector(rng, dim);
@@ -238,8 +339,9 @@ void check_stream(Rng& rng) {
       fixture.finish();
       const Vector query = random_vector(rng, dim);
       const std::size_t k = 1 + rng() % 12;
-      const auto truth = oracle.rank(query, beta);
-      const auto found = fixture.search(query, k);
+      const std::int64_t at_ms = ms(0, 2 * span);
+      const auto truth = oracle.rank(query, beta, at_ms);
+      const auto found = fixture.search(query, k, at_ms);
       REQUIRE(found.size() == std::min(k, truth.size()));
       std::map<std::string, double> distances;
       for (const auto& [distance, name] : truth) distances[name] = distance;
@@ -270,6 +372,117 @@ TEST_CASE("engine/strengths: flat ranks as float64 does, over a thousand random 
   }
 }
 
+constexpr Decay kAllDecays[] = {kSecond,
+                                {.policy = DecayPolicy::kStatic},
+                                {.policy = DecayPolicy::kPower, .exponent = 0.5},
+                                {.policy = DecayPolicy::kPower, .exponent = 1},
+                                {.policy = DecayPolicy::kEbb, .stability_ms = 2000}};
+
+TEST_CASE("engine/strengths: the greatest is exact under every policy, as of any time") {
+  auto rng = test::make_rng(96);
+  for (const Decay& decay : kAllDecays) {
+    CAPTURE(decay_text(decay));
+    Strengths strengths(decay);
+    REQUIRE(strengths.ensure(5000).has_value());
+    REQUIRE(strengths.allow_rules().has_value());
+    std::map<Slot, Trace> model;
+    std::int64_t now = 0;
+    for (int step = 0; step < 4000; ++step) {
+      const auto slot = static_cast<Slot>(rng() % 5000);
+      const auto ms = static_cast<std::int64_t>(rng() % 50'000);
+      const double gain = std::exp2(static_cast<double>(rng() % 8));
+      if (rng() % 3 == 0) {
+        strengths.remove(slot);
+        model.erase(slot);
+      } else if (model.contains(slot)) {
+        add_gain(decay, gain, ms, model[slot]);
+        strengths.set(slot, model[slot]);
+      } else {
+        const bool has_rule = decay.policy == DecayPolicy::kExp && rng() % 2 == 0;
+        model[slot] = new_trace(decay, gain, ms, has_rule ? random_rule(rng, decay) : FadeRule{});
+        strengths.set(slot, model[slot]);
+      }
+      if (step % 20 != 0 || model.empty()) continue;
+      now += static_cast<std::int64_t>(rng() % 400);
+      for (const std::int64_t at_ms : {now, now, now + 1, ms}) {
+        double greatest = -std::numeric_limits<double>::infinity();
+        double least = 1e300;
+        const StrengthBias bias(strengths, at_ms);
+        for (const auto& [each, trace] : model) {
+          greatest = std::max(greatest, log_strength(decay, trace, at_ms));
+          double handicap = -1;
+          bias.handicaps({&each, 1}, {&handicap, 1});
+          least = std::min(least, handicap);
+        }
+        CHECK(strengths.greatest(at_ms) == doctest::Approx(greatest).epsilon(1e-13));
+        CHECK(least == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("engine/strengths: a trace is read whole while it is written") {
+  const Decay decay = {.policy = DecayPolicy::kPower, .exponent = 1};
+  Strengths strengths(decay);
+  REQUIRE(strengths.ensure(1).has_value());
+  const auto make = [](std::int64_t n) {
+    Trace trace = {.kind = TraceKind::kUses, .ms = n};
+    trace.recent_count = 1 + static_cast<std::uint32_t>(n % 8);
+    trace.amount = static_cast<double>(n);
+    for (std::size_t i = 0; i < trace.recent_count; ++i) {
+      trace.recent[i] = {n + 100 - static_cast<std::int64_t>(i), static_cast<double>(n)};
+    }
+    return trace;
+  };
+  strengths.set(0, make(1));
+  std::atomic<bool> ends{false};
+  std::atomic<int> torn{0};
+  std::vector<std::thread> readers;
+  for (int reader = 0; reader < 2; ++reader) {
+    readers.emplace_back([&] {
+      while (!ends) {
+        const Trace trace = strengths.trace(0);
+        if (trace != make(trace.ms)) ++torn;
+        if (!std::isfinite(strengths.greatest(500))) ++torn;
+      }
+    });
+  }
+  for (std::int64_t n = 2; n < 20'000; ++n) strengths.set(0, make(n));
+  ends = true;
+  for (std::thread& reader : readers) reader.join();
+  CHECK(torn == 0);
+}
+
+TEST_CASE("engine/strengths: an item that keeps its strength keeps its rule") {
+  Fixture fixture(flat(), 2, 1, kSecond);
+  Collection& collection = *fixture.collection;
+  const auto trace = [&] { return collection.strengths().trace(collection.strength_slot("a")); };
+  fixture.start_put("a", {1, 0}, {.gain = 2, .at_ms = 0, .rule = {.half_life_ms = 5000}});
+  CHECK(trace().half_life_ms == 5000);
+  CHECK(*collection.log_strength("a", 10'000) == doctest::Approx(std::log(0.5)));
+  fixture.start_put("a", {0, 1}, {.at_ms = 5000, .adds = true});
+  CHECK(trace().half_life_ms == 5000);
+  CHECK(*collection.log_strength("a", 10'000) == doctest::Approx(std::log(1)));
+  fixture.start_put("a", {0, 1}, {.at_ms = 10'000, .adds = true, .rule = {.pins = true}});
+  CHECK(trace().is_pinned());
+  CHECK(*collection.log_strength("a", 900'000) == doctest::Approx(std::log(2)));
+  collection.touch(std::vector<std::string_view>{"a"}, {.at_ms = 20'000});
+  CHECK(*collection.log_strength("a", 900'000) == doctest::Approx(std::log(3)));
+  fixture.start_put("a", {0, 1}, {.at_ms = 0});
+  CHECK(trace() == new_trace(kSecond, 1, 0));
+  fixture.finish();
+  CHECK(trace() == new_trace(kSecond, 1, 0));
+}
+
+TEST_CASE("engine/strengths: what no policy gives is not set") {
+  Fixture fixture(flat(), 2, 1, kSecond);
+  fixture.put("a", {1, 0});
+  const Trace uses = new_trace({.policy = DecayPolicy::kPower, .exponent = 1}, 1, 0);
+  const Status set = fixture.collection->set_strength("a", uses, 5);
+  REQUIRE_FALSE(set.has_value());
+  CHECK(set.error().code == ErrorCode::kDataLoss);
+}
+
 TEST_CASE("engine/strengths: reads do not depend on when they come") {
   auto rng = test::make_rng(94);
   Fixture fixture(flat(), 4, 1, kSecond);
@@ -280,9 +493,10 @@ TEST_CASE("engine/strengths: reads do not depend on when they come") {
   }
   const Vector query = random_vector(rng, 4);
   const auto before = fixture.search(query, 30);
-  // A later write that touches nothing moves the clock.
+  CHECK(fixture.search(query, 30, 1'000'000) == before);
+  // What touches nothing is not recorded, so no replay would know its time.
   fixture.collection->touch(std::vector<std::string_view>{"none"}, {.at_ms = 1'000'000});
-  CHECK(fixture.search(query, 30) == before);
+  CHECK(fixture.collection->strengths().last_ms() == 2900);
 }
 
 TEST_CASE("engine/strengths: touches go on beside searches, puts and erases") {
