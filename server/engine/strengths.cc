@@ -136,6 +136,16 @@ std::size_t Strengths::memory_bytes() const noexcept {
 }
 
 void StrengthBias::handicaps(std::span<const Slot> slots, std::span<double> nats) const noexcept {
+  if (!meets_traces_) return take_levels(slots, nats);
+  constexpr std::size_t kAtOnce = 64;
+  for (std::size_t begin = 0; begin < slots.size(); begin += kAtOnce) {
+    const auto some = slots.subspan(begin, std::min(kAtOnce, slots.size() - begin));
+    for (const Slot slot : some) strengths_.traces_.prefetch(slot);
+    take_levels(some, nats.subspan(begin, some.size()));
+  }
+}
+
+void StrengthBias::take_levels(std::span<const Slot> slots, std::span<double> nats) const noexcept {
   const double omega = strengths_.decay().omega;
   for (std::size_t i = 0; i < slots.size(); ++i) {
     double below = greatest_ - strengths_.level(slots[i]);

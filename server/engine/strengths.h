@@ -140,15 +140,20 @@ class StrengthBias final : public Bias {
  public:
   /// at_ms: the time that the read is of. Where all items fade alike it makes no difference.
   StrengthBias(const Strengths& strengths, std::int64_t at_ms)
-      : strengths_(strengths), ms_(at_ms), greatest_(strengths.greatest_level(at_ms)) {}
+      : strengths_(strengths),
+        ms_(at_ms),
+        meets_traces_(!strengths.decay().fades_alike()),
+        greatest_(strengths.greatest_level(at_ms)) {}
 
   void handicaps(std::span<const Slot> slots, std::span<double> nats) const noexcept override;
 
  private:
+  void take_levels(std::span<const Slot> slots, std::span<double> nats) const noexcept;
   [[nodiscard]] double handicap_of_own(Slot slot) const noexcept;
 
   const Strengths& strengths_;
   const std::int64_t ms_;
+  const bool meets_traces_;  // often
   const double greatest_;
 };
 

@@ -2,7 +2,10 @@
 #include "server/engine/trace_column.h"
 
 #include <bit>
+#include <cstddef>
 #include <thread>
+
+#include "core/prefetch.h"
 
 namespace engram {
 namespace {
@@ -48,6 +51,11 @@ void TraceColumn::store(Slot slot, const Trace& trace) noexcept {
     put(kUses + 2 * i + 1, std::bit_cast<std::uint64_t>(trace.recent[i].gain));
   }
   put(kVersion, version + 2);
+}
+
+void TraceColumn::prefetch(Slot slot) const noexcept {
+  const std::byte* const begin = rows_.row(slot);
+  for (std::size_t i = 0; i < rows_.row_bytes(); i += 64) engram::prefetch(begin + i);
 }
 
 Trace TraceColumn::load(Slot slot) const noexcept {

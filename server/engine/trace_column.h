@@ -31,6 +31,8 @@ class TraceColumn {
   /// Of a slot with room, as the following ones.
   void store(Slot slot, const Trace& trace) noexcept;
   [[nodiscard]] Trace load(Slot slot) const noexcept;
+  /// It is about to be loaded.
+  void prefetch(Slot slot) const noexcept;
 
   [[nodiscard]] std::size_t memory_bytes() const noexcept {
     return rows_.ready() * words_ * sizeof(Word) + rows_.bookkeeping_bytes();

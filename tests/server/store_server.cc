@@ -13,9 +13,9 @@
 namespace engram::test {
 namespace {
 
-constexpr std::array<std::string_view, 13> kKeys = {"text", "other", "lasting",   "count",   "gone",
-                                                    "mean", "flat",  "fading",    "flat.l2", "hnsw",
-                                                    "lsh",  "late",  "mean.saved"};
+constexpr std::array<std::string_view, 14> kKeys = {"worn", "text", "other", "lasting",   "count",
+                                                    "gone", "mean", "flat",  "fading",    "flat.l2",
+                                                    "hnsw", "lsh",  "late",  "mean.saved"};
 constexpr std::array<std::string_view, 10> kNames = {"a", "b", "c", "d", "e",
                                                      "f", "g", "h", "i", "j"};
 
@@ -106,20 +106,27 @@ std::vector<std::vector<Command>> workload() {
                 "CLOCK", "logical"}),
        give("fading", "a", 3, "5000"), give("fading", "b", 4, "4000"),
        touch("fading", "a", "9000")},
+      {request(
+           {"VNEW", "worn", "4", "PRIMITIVE", "flat", "DECAY", "power", "0.5", "CLOCK", "logical"}),
+       give("worn", "a", 3, "5000"),
+       request({"VADD", "worn", "b", packed_vector(4), "AT", "4000", "PIN"})},
       {make_index("mean", "l2", "mean"), put("mean", "abc", 1)},
       {make_index("mean.saved", "l2", "mean.saved"), put("mean.saved", "abcd", 5)},
       // Alone: what they find must not depend on how far others are.
       {request({"VTUNE", "mean"})},
       {request({"BGSAVE"})},
       {touch("fading", "b", "7000"), give("fading", "c", 6, "100"), touch("fading", "c", "8000"),
-       request({"VADD", "fading", "a", packed_vector(8), "AT", "6000", "KEEPSTRENGTH"})},
+       request({"VADD", "fading", "a", packed_vector(8), "AT", "6000", "KEEPSTRENGTH", "HALFLIFE",
+                "400"}),
+       touch("worn", "b", "100"), touch("worn", "a", "100")},
       {vadd("hnsw", "i", 32), request({"VDEL", "flat", "a"}), request({"DEL", "other", "text"})},
       {request({"SET", "gone", "soon", "PX", "1"})},
       {put("lsh", "bdb", 40), request({"INCRBY", "count", "41"}), request({"VDEL", "hnsw", "b"})},
       {request({"VTUNE", "mean.saved", "SCALE", "2"})},
       {request({"VSAVE"})},
       {request({"VDEL", "fading", "b"}), give("fading", "b", 9, "2000"),
-       touch("fading", "b", "2000"), touch("fading", "a", "1000")},
+       touch("fading", "b", "2000"), touch("fading", "a", "1000"), give("worn", "b", 9, "7000"),
+       request({"VADD", "worn", "a", packed_vector(8), "AT", "6000", "KEEPSTRENGTH"})},
       {request({"VTUNE", "mean", "SCALE", "3"})},
       {request({"VDROP", "lsh"}), request({"SET", "lsh", "a string now"})},
       {request({"PERSIST", "lasting"})},
