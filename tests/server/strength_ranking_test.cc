@@ -219,14 +219,14 @@ void check_stream(Rng& rng) {
   const double beta = metric == Metric::kCosine ? 100 : 1;
   const std::int64_t unit = std::max({decay.half_life_ms, decay.stability_ms, std::int64_t{1000}});
   const std::int64_t span = 30 * (decay.half_life_ms == 0 ? unit : decay.half_life_ms);
-  const std::size_t keys = 2 + rng() % 24;
+  const std::size_t key_count = 2 + rng() % 24;
   // Of half-lives below a second, the time since 1970 is so many that a double has few digits left.
   const bool is_recent = (decay.half_life_ms == 0 || decay.half_life_ms >= 1000) && rng() % 2 == 0;
   const std::int64_t start = is_recent ? 1'700'000'000'000 : 0;
   Oracle oracle(metric, decay, start);
   const int steps = 10 + static_cast<int>(rng() % 60);
   for (int step = 0; step < steps; ++step) {
-    const std::string key = "k" + std::to_string(rng() % keys);
+    const std::string key = "k" + std::to_string(rng() % key_count);
     const auto ms = [&](std::int64_t from, std::int64_t to) {
       return start + from +
              static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(to - from));

@@ -74,7 +74,8 @@ class EmbeddedStore {
   Result<std::vector<std::string>> list_indexes();
   Result<std::vector<Fact>> describe_index(std::string_view index);
 
-  /// Stores a vector; true if the key is new. STRENGTH and AT, where the index keeps strengths.
+  /// Stores a vector; true if the key is new. STRENGTH, AT and HALFLIFE, where the index keeps
+  /// strengths.
   Result<bool> put(std::string_view index, std::string_view key, std::span<const float> vector,
                    const OptionList& options = {});
   /// Stores several, on all workers; how many keys are new.
