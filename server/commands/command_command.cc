@@ -19,7 +19,7 @@ namespace {
 
 using namespace command_flag;
 
-constexpr std::array<std::pair<std::uint32_t, std::string_view>, 12> kFlagNames = {
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 13> kFlagNames = {
     {{kWrite, "write"},
      {kReadonly, "readonly"},
      {kDenyOom, "denyoom"},
@@ -31,6 +31,7 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 12> kFlagNames 
      {kFast, "fast"},
      {kNoAuth, "no_auth"},
      {kNoMulti, "no_multi"},
+     {kMayReplicate, "may_replicate"},
      {kAllowBusy, "allow_busy"}}};
 
 void reply_simple_set(ReplyWriter& reply, const std::vector<std::string>& words) {

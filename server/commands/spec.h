@@ -11,11 +11,13 @@
 namespace engram {
 
 class CommandContext;
+class Store;
 
 using Handler = void (*)(CommandContext&);
 
 /// Bits of CommandSpec::flags. kWrite and kReadonly also decide the kind under the ordering rule:
-/// a command with neither is neutral and waits for nothing.
+/// a command with neither is neutral and waits for nothing. A name that COMMAND does not tell is
+/// ours.
 namespace command_flag {
 inline constexpr std::uint32_t kWrite = 1U << 0;
 inline constexpr std::uint32_t kReadonly = 1U << 1;
@@ -32,12 +34,29 @@ inline constexpr std::uint32_t kSkipSlowlog = 1U << 11;
 inline constexpr std::uint32_t kInMulti = 1U << 12;      ///< executed, not queued, after MULTI
 inline constexpr std::uint32_t kTransaction = 1U << 13;  ///< carries out other commands
 inline constexpr std::uint32_t kOrderedAsRead = 1U << 14;
-inline constexpr std::uint32_t kWritesLater = 1U << 15;  ///< reads for long first
+inline constexpr std::uint32_t kWritesLater = 1U << 15;   ///< reads for long first
+inline constexpr std::uint32_t kMayReplicate = 1U << 16;  ///< reads, and its other_form writes
+inline constexpr std::uint32_t kUpdates = 1U << 17;  ///< with kWrite: writes by what it has read
+inline constexpr std::uint32_t kConditional = 1U << 18;  ///< with kWrite: may find a reason not to
 }  // namespace command_flag
 
-/// A transaction waits for everything and everything waits for it.
-enum class CommandKind : std::uint8_t { kNeutral, kRead, kWrite, kTransaction };
-inline constexpr std::size_t kCommandKinds = 4;
+/// A transaction waits for everything and everything waits for it. So does an update, which reads
+/// and then writes; and a conditional write, whose neighbours of that kind decide in their order.
+enum class CommandKind : std::uint8_t {
+  kNeutral,
+  kRead,
+  kWrite,
+  kTransaction,
+  kUpdate,
+  kConditional
+};
+inline constexpr std::size_t kCommandKinds = 6;
+
+/// Whether a command of that kind may change something by itself.
+constexpr bool changes_something(CommandKind kind) noexcept {
+  return kind == CommandKind::kWrite || kind == CommandKind::kUpdate ||
+         kind == CommandKind::kConditional;
+}
 
 /// Which arguments are keys, counted from the command's name at 0; `last` counts from the end when
 /// negative (-1: the last argument). All zero: none.
@@ -66,10 +85,23 @@ struct CommandSpec {
   std::string_view complexity = "O(1)";
   std::string_view since = "1.0.0";
   std::span<const CommandSpec> subcommands = {};
+  /// What the command is where takes_other_form(arguments with the name, store): one that reads may
+  /// write then, or the other way round. Null: it is always the same.
+  const CommandSpec* other_form = nullptr;
+  bool (*takes_other_form)(std::span<const std::string_view> argv, Store& store) = nullptr;
+
+  [[nodiscard]] const CommandSpec& in_effect(std::span<const std::string_view> argv,
+                                             Store& store) const {
+    return other_form != nullptr && takes_other_form(argv, store) ? *other_form : *this;
+  }
 
   [[nodiscard]] constexpr CommandKind kind() const noexcept {
     if ((flags & command_flag::kTransaction) != 0) return CommandKind::kTransaction;
-    if ((flags & command_flag::kWrite) != 0) return CommandKind::kWrite;
+    if ((flags & command_flag::kWrite) != 0) {
+      if ((flags & command_flag::kUpdates) != 0) return CommandKind::kUpdate;
+      if ((flags & command_flag::kConditional) != 0) return CommandKind::kConditional;
+      return CommandKind::kWrite;
+    }
     constexpr std::uint32_t kReads = command_flag::kReadonly | command_flag::kOrderedAsRead;
     if ((flags & kReads) != 0) return CommandKind::kRead;
     return CommandKind::kNeutral;

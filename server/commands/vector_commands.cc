@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
 
 namespace engram {
@@ -29,6 +30,52 @@ constexpr CommandSpec spec(std::string_view name, Handler handler, int arity, st
           .since = kSince};
 }
 
+/// What a command that reads is where its arguments, or its index, have it write as well.
+constexpr CommandSpec updating(std::string_view name, Handler handler) {
+  return spec(name, handler, -4, kWrite | kUpdates, kIndex, {}, {}, {});
+}
+
+constexpr CommandSpec kTouchingSearch = updating("vsearch", vsearch);
+constexpr CommandSpec kTouchingBatch = updating("vmsearch", vmsearch);
+constexpr CommandSpec kTouchingRecall = updating("vrecall", vrecall);
+
+/// index query k ... and index (VEC vector | KEY key) ...
+bool touches(Arguments argv, Store&) {
+  return argv.size() > 4 && has_word(argv.subspan(4), "TOUCH");
+}
+
+/// index k ... query [query ...]
+bool touches_batch(Arguments argv, Store&) {
+  return has_word(argv.subspan(3), "TOUCH");
+}
+
+constexpr CommandSpec kConditionalAdd =
+    spec("vadd", vadd, -4, kWrite | kDenyOom | kConditional, kIndex, {}, {}, {});
+
+bool has_condition(Arguments argv, Store&) {
+  return argv.size() > 4 && has_word(argv.subspan(4), "UNLESS");
+}
+
+constexpr CommandSpec kForgetDryRun = spec("vforget", vforget, -4, kReadonly, kIndex, {}, {}, {});
+
+bool is_dry_run(Arguments argv, Store&) {
+  return has_word(argv.subspan(2), "DRYRUN");
+}
+
+constexpr CommandSpec with_form(CommandSpec spec, const CommandSpec& form,
+                                bool (*takes_form)(Arguments, Store&)) {
+  spec.other_form = &form;
+  spec.takes_other_form = takes_form;
+  return spec;
+}
+
+constexpr CommandSpec may_write(CommandSpec spec, const CommandSpec& form,
+                                bool (*writes)(Arguments, Store&)) {
+  spec.flags |= kMayReplicate;
+  spec.key_flags = "RW access";
+  return with_form(spec, form, writes);
+}
+
 constexpr std::array kVectorCommands = {
     spec("vnew", vnew, -3, kWrite | kDenyOom, kIndex,
          "Makes an empty vector index with a metric and a retrieval primitive",
@@ -44,11 +91,12 @@ constexpr std::array kVectorCommands = {
          "index", "O(1)"),
     spec("vprimitives", vprimitives, 1, kLoading | kStale, {},
          "Lists the retrieval primitives with their traits and options", {}, "O(1)"),
-    spec("vadd", vadd, -4, kWrite | kDenyOom, kIndex,
-         "Stores a vector under a key, replacing the one that was there",
-         "index key vector [STRENGTH gain] [AT unix-time-milliseconds] [KEEPSTRENGTH] "
-         "[HALFLIFE milliseconds] [PIN]",
-         "the primitive's insert; O(log N) for hnsw"),
+    with_form(spec("vadd", vadd, -4, kWrite | kDenyOom, kIndex,
+                   "Stores a vector under a key, replacing the one that was there",
+                   "index key vector [STRENGTH gain] [AT unix-time-milliseconds] [KEEPSTRENGTH] "
+                   "[HALFLIFE milliseconds] [PIN] [UNLESS WITHIN distance [TOUCH gain]]",
+                   "the primitive's insert; O(log N) for hnsw"),
+              kConditionalAdd, has_condition),
     spec("vmadd", vmadd, -4, kWrite | kDenyOom, kIndex,
          "Stores several vectors, on all workers at once", "index key vector [key vector ...]",
          "as VADD for each vector"),
@@ -60,24 +108,40 @@ constexpr std::array kVectorCommands = {
     spec("vstrength", vstrength, -3, kReadonly | kFast, kIndex,
          "Returns how strong a key is, and what that takes from its logit",
          "index key [AT unix-time-milliseconds]", "O(1)"),
+    with_form(
+        spec("vforget", vforget, -4, kWrite | kWritesLater | kUpdates, kIndex,
+             "Deletes the vectors that have become weak, weakest first",
+             "index BELOW strength [AT unix-time-milliseconds] [LIMIT count] [DRYRUN]",
+             "O(N) with N the vectors, beside other commands; then as VDEL for each that goes"),
+        kForgetDryRun, is_dry_run),
     spec("vget", vget, 3, kReadonly | kFast, kIndex,
          "Returns the vector of a key as packed little-endian float32", "index key",
          "O(D) with D the dimension"),
-    spec("vsearch", vsearch, -4, kReadonly, kIndex,
-         "Returns the keys nearest to a query and their distances, closest first",
-         "index query k [EF ef] [STEPS steps] [option value ...]",
-         "the primitive's search; O(N) for flat"),
-    spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
-         "Searches for several queries, on all workers at once",
-         "index k [EF ef] query [query ...]", "as VSEARCH for each query"),
-    spec("vrecall", vrecall, -4, kReadonly, kIndex,
-         "Recalls by a cue, perhaps noisy or partly hidden: a state, the item that it is nearest "
-         "to, and how sure that is",
-         "index <VEC vector | KEY key> [MASK ranges] [TOP k] [WITHTRACE] [option value ...]",
-         "the primitive's recall; O(N) for a scan, each step"),
+    may_write(spec("vsearch", vsearch, -4, kReadonly, kIndex,
+                   "Returns the keys nearest to a query and their distances, closest first",
+                   "index query k [EF ef] [STEPS steps] [AT unix-time-milliseconds] [TOUCH gain] "
+                   "[WITHRAW] [WITHSTRENGTH] [option value ...]",
+                   "the primitive's search; O(N) for flat"),
+              kTouchingSearch, touches),
+    may_write(spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
+                   "Searches for several queries, on all workers at once",
+                   "index k [EF ef] [AT unix-time-milliseconds] [TOUCH gain] [WITHRAW] "
+                   "[WITHSTRENGTH] query [query ...]",
+                   "as VSEARCH for each query"),
+              kTouchingBatch, touches_batch),
+    may_write(
+        spec(
+            "vrecall", vrecall, -4, kReadonly, kIndex,
+            "Recalls by a cue, perhaps noisy or partly hidden: a state, the item that it is "
+            "nearest to, and how sure that is",
+            "index <VEC vector | KEY key> [MASK ranges] [TOP k] [AT unix-time-milliseconds] [TOUCH "
+            "gain] [WITHTRACE] [WITHRAW] [WITHSTRENGTH] [option value ...]",
+            "the primitive's recall; O(N) for a scan, each step"),
+        kTouchingRecall, touches),
     spec("venergy", venergy, -3, kReadonly, kIndex,
          "Returns the energy of a state: the lower, the better it fits what is stored",
-         "index vector [option value ...]", "the primitive's; O(N) for a scan"),
+         "index vector [AT unix-time-milliseconds] [option value ...]",
+         "the primitive's; O(N) for a scan"),
     spec("vtune", vtune, -2, kWrite | kWritesLater, kIndex,
          "Finds the numbers that an index recalls by in a sample of its vectors, and keeps them",
          "index [SAMPLE count] [SEED seed] [option value ...]",

@@ -25,6 +25,9 @@ void vget(CommandContext& context);
 void vtouch(CommandContext& context);
 void vstrength(CommandContext& context);
 
+// vector_forget.cc
+void vforget(CommandContext& context);
+
 // vector_recall.cc
 void vrecall(CommandContext& context);
 void venergy(CommandContext& context);

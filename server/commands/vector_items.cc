@@ -17,23 +17,7 @@
 namespace engram {
 namespace {
 
-/// What a word says that stands where the name of an option would, and has no value; or null.
-bool* find_flag(std::string_view word, GivenStrength& given) {
-  if (equal_ignoring_case(word, "KEEPSTRENGTH")) return &given.keeps;
-  if (equal_ignoring_case(word, "PIN")) return &given.rule.pins;
-  return nullptr;
-}
-
-void take_flags(std::vector<std::string_view>& words, GivenStrength& given) {
-  for (std::size_t i = 0; i < words.size();) {
-    if (bool* const flag = find_flag(words[i], given)) {
-      *flag = true;
-      words.erase(words.begin() + static_cast<std::ptrdiff_t>(i));
-    } else {
-      i += 2;
-    }
-  }
-}
+constexpr std::string_view kPutFlags[] = {"KEEPSTRENGTH", "PIN"};
 
 /// items: key vector [key vector ...]
 Result<PutRequest> read_put(CommandContext& context, Arguments items) {
@@ -47,20 +31,46 @@ Result<PutRequest> read_put(CommandContext& context, Arguments items) {
   return request;
 }
 
-/// The same with [STRENGTH gain] [AT milliseconds] [KEEPSTRENGTH] [HALFLIFE milliseconds] [PIN].
+/// Makes one value of the two words behind UNLESS.
+void join_unless(std::vector<std::string_view>& words, std::string& joined) {
+  for (std::size_t i = 0; i + 2 < words.size(); ++i) {
+    if (!equal_ignoring_case(words[i], "UNLESS") || !equal_ignoring_case(words[i + 1], "WITHIN")) {
+      continue;
+    }
+    joined = std::string(words[i + 1]) + ' ' + std::string(words[i + 2]);
+    words[i + 1] = joined;
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i + 2));
+    return;
+  }
+}
+
+/// The same with [STRENGTH gain] [AT milliseconds] [KEEPSTRENGTH] [HALFLIFE milliseconds] [PIN]
+/// [UNLESS WITHIN distance [TOUCH gain]].
 Result<PutRequest> read_put(CommandContext& context, Arguments items,
                             std::vector<std::string_view> words) {
   auto request = read_put(context, items);
   if (!request || words.empty()) return request;
-  take_flags(words, request->strength);
+  std::string unless;
+  join_unless(words, unless);
+  const unsigned flags = take_flags(words, kPutFlags);
+  request->strength.keeps = (flags & 1U) != 0;
+  request->strength.rule.pins = (flags & 2U) != 0;
   ENGRAM_TRY(read_option_words(words, *request));
   return request;
 }
 
-/// Answers with the number of keys that are new.
+void write_admission(ReplyWriter& writer, const Admission& admission) {
+  admission.near ? writer.bulk(*admission.near) : writer.integer(admission.is_new ? 1 : 0);
+}
+
+/// Answers with the number of keys that are new, or with the key that is near.
 void put(CommandContext& context, Arguments items, Arguments words = {}) {
   const auto request = read_put(context, items, {words.begin(), words.end()});
   if (!request) return write_error(context.reply, request.error());
+  if (request->unless) {
+    return start(context.services.store, *request,
+                 respond<Admission>(context, expected_bytes(*request), write_admission));
+  }
   start(context.services.store, *request,
         respond<std::size_t>(context, expected_bytes(*request),
                              [](ReplyWriter& writer, std::size_t added) {
@@ -80,8 +90,8 @@ void vadd(CommandContext& context) {
         "words as Redis 8 has them; VNEW makes the index first");
   }
   // A single word that says nothing by itself is one too many, or one too few.
-  GivenStrength none;
-  if (context.argv.size() == 5 && find_flag(context.argv[4], none) == nullptr) {
+  std::vector<std::string_view> last = {context.argv[4]};
+  if (context.argv.size() == 5 && take_flags(last, kPutFlags) == 0) {
     return context.reply.error("ERR wrong number of arguments for 'vadd' command");
   }
   put(context, context.argv.subspan(2, 2), context.argv.subspan(4));
@@ -89,6 +99,13 @@ void vadd(CommandContext& context) {
 
 void vmadd(CommandContext& context) {
   const Arguments items = context.argv.subspan(2);
+  for (std::size_t i = 2; i + 1 < items.size(); i += 2) {
+    if (!equal_ignoring_case(items[i], "UNLESS") || !equal_ignoring_case(items[i + 1], "WITHIN")) {
+      continue;
+    }
+    return context.reply.error(
+        "ERR VMADD takes no UNLESS WITHIN, which is of one vector: VADD does");
+  }
   if (items.size() % 2 != 0) {
     return context.reply.error("ERR key '" + shown(items.back()) + "' has no vector");
   }

@@ -31,29 +31,24 @@ Status read_cue(std::string_view kind, std::string_view value, RecallRequest& re
               "expected VEC vector or KEY key after the index, got '" + shown(kind) + "'");
 }
 
-/// Takes the word WITHTRACE from where the name of an option would stand.
-bool take_with_trace(std::vector<std::string_view>& words) {
-  for (std::size_t i = 0; i < words.size(); i += 2) {
-    if (!equal_ignoring_case(words[i], "WITHTRACE")) continue;
-    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i));
-    return true;
-  }
-  return false;
-}
+constexpr std::string_view kFlags[] = {"WITHTRACE", "WITHRAW", "WITHSTRENGTH"};
 
-/// index (VEC vector | KEY key) [MASK ranges] [TOP k] [WITHTRACE] [option value ...]
+/// index (VEC vector | KEY key) [MASK ranges] [TOP k] [AT ms] [TOUCH gain] [WITHTRACE] [WITHRAW]
+/// [WITHSTRENGTH] [option value ...]
 Result<RecallRequest> read_vrecall(CommandContext& context, bool& with_trace) {
   auto index = find_recalling_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
   RecallRequest request = {.index = std::move(*index)};
   ENGRAM_TRY(read_cue(context.argv[2], context.argv[3], request));
   std::vector<std::string_view> words(context.argv.begin() + 4, context.argv.end());
-  with_trace = take_with_trace(words);
+  const unsigned flags = take_flags(words, kFlags);
+  with_trace = (flags & 1U) != 0;
+  request.strength.fields = {.raw = (flags & 2U) != 0, .strength = (flags & 4U) != 0};
   ENGRAM_TRY(read_option_words(words, request));
   return request;
 }
 
-/// index vector [option value ...]
+/// index vector [AT ms] [option value ...]
 Result<EnergyRequest> read_venergy(CommandContext& context) {
   auto index = find_recalling_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
@@ -93,10 +88,14 @@ void write_items(ReplyWriter& writer, const RecallAnswer& answer) {
   writer.simple("neff");
   writer.number(recall.effective_count);
   writer.simple("support");
-  writer.array(2 * recall.support.size());
+  const std::size_t columns =
+      2 + std::size_t{!answer.raw.empty()} + std::size_t{!answer.strengths.empty()};
+  writer.array(columns * recall.support.size());
   for (std::size_t i = 0; i < recall.support.size(); ++i) {
     writer.bulk(answer.support[i]);
     writer.number(recall.support[i].weight);
+    if (!answer.raw.empty()) writer.number(answer.raw[i]);
+    if (!answer.strengths.empty()) writer.number(answer.strengths[i]);
   }
 }
 

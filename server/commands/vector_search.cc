@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // VSEARCH and VMSEARCH. Workers render what they have found, so that a large reply costs other
 // clients nothing.
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,18 +24,27 @@ namespace {
 /// Beside a key of an answer.
 constexpr std::size_t kDistanceAndFraming = 48;
 
+constexpr std::string_view kFieldFlags[] = {"WITHRAW", "WITHSTRENGTH"};
+
+NeighborFields fields_of(unsigned flags) {
+  return {.raw = (flags & 1U) != 0, .strength = (flags & 2U) != 0};
+}
+
 /// Or an error, if they are too large.
-void write_neighbors(ReplyWriter& writer, const std::vector<Neighbor>& neighbors) {
+void write_neighbors(ReplyWriter& writer, const std::vector<Neighbor>& neighbors,
+                     NeighborFields fields) {
   std::size_t bytes = 0;
   for (const Neighbor& neighbor : neighbors) bytes += neighbor.key.size() + kDistanceAndFraming;
   if (const Status checked = check_answer_bytes(bytes, "k"); !checked) {
     return write_error(writer, checked.error());
   }
   writer.expect(bytes);
-  writer.array(neighbors.size() * 2);
+  writer.array(neighbors.size() * (2 + std::size_t{fields.raw} + std::size_t{fields.strength}));
   for (const Neighbor& neighbor : neighbors) {
     writer.bulk(neighbor.key);
     writer.number(neighbor.distance);
+    if (fields.raw) writer.number(neighbor.raw);
+    if (fields.strength) writer.number(neighbor.strength);
   }
 }
 
@@ -48,7 +59,7 @@ Status check_last_name(const IndexRef& index, Arguments words) {
   return check_search_option(index, words.back());
 }
 
-/// index query k [EF n] [STEPS n] [option value ...]
+/// index query k [EF n] [STEPS n] [AT ms] [TOUCH gain] [WITHRAW] [WITHSTRENGTH] [option value ...]
 Result<SearchRequest> read_vsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
@@ -57,13 +68,44 @@ Result<SearchRequest> read_vsearch(CommandContext& context) {
   const auto k = kNeighborCount.read(context.argv[3]);
   if (!k) return tl::unexpected(k.error());
   request.k = *k;
-  const Arguments words = context.argv.subspan(4);
+  std::vector<std::string_view> words(context.argv.begin() + 4, context.argv.end());
+  request.strength.fields = fields_of(take_flags(words, kFieldFlags));
   ENGRAM_TRY(check_last_name(request.index, words));
   ENGRAM_TRY(read_option_words(words, request));
   return request;
 }
 
-/// index k [EF n] query [query ...]. EF cannot be mistaken for a query: two bytes are no vector.
+/// Takes what stands before the queries of VMSEARCH. No name can be mistaken for a query, which has
+/// four bytes for each dimension, except one: so that is a query where it has the length of one.
+Result<std::vector<std::string_view>> take_batch_options(Arguments& queries,
+                                                         SearchRequest& request) {
+  constexpr std::string_view kNames[] = {"EF", "AT", "TOUCH"};
+  const std::size_t query_bytes = request.index.spec().dim * sizeof(float);
+  std::vector<std::string_view> options;
+  unsigned flags = 0;
+  while (!queries.empty() && queries[0].size() != query_bytes) {
+    std::vector<std::string_view> word = {queries[0]};
+    const unsigned taken = take_flags(word, kFieldFlags);
+    const bool has_value =
+        std::any_of(std::begin(kNames), std::end(kNames),
+                    [&](std::string_view name) { return equal_ignoring_case(name, queries[0]); });
+    if (taken == 0 && !has_value) break;
+    const std::size_t words = has_value ? 2 : 1;
+    if (queries.size() <= words) {
+      return fail(
+          ErrorCode::kInvalidArgument,
+          to_upper(queries[0]) + (has_value ? " takes a value, and at least one query after it"
+                                            : " stands before at least one query"));
+    }
+    flags |= taken;
+    if (has_value) options.insert(options.end(), {queries[0], queries[1]});
+    queries = queries.subspan(words);
+  }
+  request.strength.fields = fields_of(flags);
+  return options;
+}
+
+/// index k [EF n] [AT ms] [TOUCH gain] [WITHRAW] [WITHSTRENGTH] query [query ...]
 Result<SearchRequest> read_vmsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
@@ -72,12 +114,9 @@ Result<SearchRequest> read_vmsearch(CommandContext& context) {
   if (!k) return tl::unexpected(k.error());
   request.k = *k;
   Arguments queries = context.argv.subspan(3);
-  const bool has_ef = equal_ignoring_case(queries[0], "EF");
-  if (has_ef && queries.size() < 3) {
-    return fail(ErrorCode::kInvalidArgument, "EF takes a value, and at least one query after it");
-  }
-  ENGRAM_TRY(read_option_words(queries.first(has_ef ? 2 : 0), request));
-  queries = queries.subspan(has_ef ? 2 : 0);
+  const auto options = take_batch_options(queries, request);
+  if (!options) return tl::unexpected(options.error());
+  ENGRAM_TRY(read_option_words(*options, request));
   ENGRAM_TRY(check_neighbor_count(request.index, queries.size(), request.k));
   request.queries.reserve(request.index, queries.size());
   for (const std::string_view query : queries) {
@@ -87,9 +126,11 @@ Result<SearchRequest> read_vmsearch(CommandContext& context) {
 }
 
 /// The reply to a batch in the making. It leaves in parts, each when those before it have left, as
-/// fast as the client reads.
+/// fast as the client reads; as a whole where it waits for a write.
 struct BatchReply {
   Deferred reply;
+  NeighborFields fields;
+  bool is_whole;
   std::vector<std::string> parts;   // rendered, each where its first query is
   std::vector<std::size_t> counts;  // of queries in the parts that have ended; 0: none begins there
   std::size_t next = 0;             // the first query whose part has not joined
@@ -105,7 +146,7 @@ void render_part(BatchReply& batch, const Result<SearchAnswer>& answer) {
     return;
   }
   ReplyWriter writer(batch.parts[answer->first], batch.reply.version());
-  for (const auto& neighbors : answer->neighbors) write_neighbors(writer, neighbors);
+  for (const auto& neighbors : answer->neighbors) write_neighbors(writer, neighbors, batch.fields);
 }
 
 /// Gives what has ended, unless it is so little that it had better wait for more.
@@ -116,7 +157,7 @@ void end_part(BatchReply& batch, std::size_t first, std::size_t count) {
     if (batch.next == 0) ReplyWriter(batch.joined, batch.reply.version()).array(batch.parts.size());
     batch.joined += std::exchange(batch.parts[batch.next], {});
     batch.next += batch.counts[batch.next];
-    if (batch.joined.size() < kLeastGiven) continue;
+    if (batch.is_whole || batch.joined.size() < kLeastGiven) continue;
     batch.reply.give_part(std::exchange(batch.joined, {}));
     batch.is_given = true;
   }
@@ -139,11 +180,12 @@ void vsearch(CommandContext& context) {
   auto request = read_vsearch(context);
   if (!request) return write_error(context.reply, request.error());
   const std::size_t expected = expected_bytes(*request);
-  start(
-      context.services.store, std::move(*request),
-      respond<SearchAnswer>(context, expected, [](ReplyWriter& writer, const SearchAnswer& answer) {
-        write_neighbors(writer, answer.neighbors.front());
-      }));
+  const NeighborFields fields = request->strength.fields;
+  start(context.services.store, std::move(*request),
+        respond<SearchAnswer>(context, expected,
+                              [fields](ReplyWriter& writer, const SearchAnswer& answer) {
+                                write_neighbors(writer, answer.neighbors.front(), fields);
+                              }));
 }
 
 void vmsearch(CommandContext& context) {
@@ -152,18 +194,26 @@ void vmsearch(CommandContext& context) {
   const std::size_t queries = query_count(*request);
   const auto batch =
       std::make_shared<BatchReply>(BatchReply{.reply = context.defer(expected_bytes(*request)),
+                                              .fields = request->strength.fields,
+                                              .is_whole = request->strength.touch.has_value(),
                                               .parts = std::vector<std::string>(queries),
                                               .counts = std::vector<std::size_t>(queries)});
+  PartFlow flow = {
+      .ended = [batch](std::size_t first, std::size_t count) { end_part(*batch, first, count); }};
+  if (!batch->is_whole) {
+    flow.admits = [batch](std::function<void()> resume) {
+      return batch->reply.takes_part(std::move(resume));
+    };
+  }
   start(context.services.store, std::move(*request),
         Responder<SearchAnswer>{
             .take = [batch](const Result<SearchAnswer>& answer) { render_part(*batch, answer); },
-            .finish = [batch](Lsn) { end(*batch); }},
-        PartFlow{.ended = [batch](std::size_t first,
-                                  std::size_t count) { end_part(*batch, first, count); },
-                 .admits =
-                     [batch](std::function<void()> resume) {
-                       return batch->reply.takes_part(std::move(resume));
-                     }});
+            .finish =
+                [batch](Lsn lsn) {
+                  if (lsn != 0) batch->reply.hold(lsn);
+                  end(*batch);
+                }},
+        std::move(flow));
 }
 
 }  // namespace engram

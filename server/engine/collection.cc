@@ -52,8 +52,15 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
                .operations = operations_,
                .changes = changes_,
                .soundness = soundness_,
-               .strengths = strengths_.get()}),
+               .strengths = strengths_.get(),
+               .puts = puts_}),
+      admissions_({.view = view_,
+                   .slots = slots_,
+                   .operations = operations_,
+                   .puts = puts_,
+                   .pace = search_pace_}),
       surveys_(view_, slots_, operations_),
+      weak_items_(view_, slots_, operations_),
       tuner_(*made_.index, key_order_, operations_, changes_),
       save_({.traits = traits(),
              .store = *made_.store,
@@ -133,6 +140,7 @@ void Collection::abandon_waiting() {
   reclaimer_.abandon_waiting();
   operations_.abandon_waiting();
   key_order_.abandon_waiting();
+  admissions_.abandon_waiting();
 }
 
 const std::string& Collection::find_damage(std::string_view name) {

@@ -10,9 +10,11 @@
 //   key_map.h             key -> slot
 //   item_writer.h         puts and erases, in order for each key
 //   put_batch.h           puts that are staged as a whole
+//   admissions.h          puts that are refused where something lies near
 //   replacements.h        which keys may have two versions in the index
 //   read_view.h           what a worker may do: search, recall
 //   strengths.h           how strong items are, where VNEW says DECAY
+//   weak_items.h          which are the weakest
 //   surveys.h, tuner.h    surveys in steps; the numbers that an index recalls by
 //   collection_changes.h  what the journal and WATCH are told
 //   collection_save.h, collection_load.h  sections of a snapshot
@@ -36,6 +38,7 @@
 #include "core/scratch.h"
 #include "core/slot_set.h"
 #include "server/durability/soundness.h"
+#include "server/engine/admissions.h"
 #include "server/engine/change_sink.h"
 #include "server/engine/collection_changes.h"
 #include "server/engine/collection_save.h"
@@ -45,6 +48,7 @@
 #include "server/engine/operations.h"
 #include "server/engine/pace.h"
 #include "server/engine/put_batch.h"
+#include "server/engine/puts_under_way.h"
 #include "server/engine/read_view.h"
 #include "server/engine/replacements.h"
 #include "server/engine/slot_reclaimer.h"
@@ -52,6 +56,7 @@
 #include "server/engine/strengths.h"
 #include "server/engine/surveys.h"
 #include "server/engine/tuner.h"
+#include "server/engine/weak_items.h"
 #include "server/runtime/worker_pool.h"
 
 namespace engram {
@@ -125,6 +130,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
 
   // Writing. Puts go through a PutBatch.
 
+  /// Asks whether something may be put, unless an item lies near; see Admissions.
+  void ask_admission(Admissions::Request request) { admissions_.ask(std::move(request)); }
+
   /// Removes `key`, then calls `done` with whether it was there.
   void erase(std::string_view key, std::function<void(bool)> done) {
     writer_.erase(key, std::move(done));
@@ -151,6 +159,10 @@ class Collection : public std::enable_shared_from_this<Collection> {
   }
   /// ln s(ms) of `key`, in the same sense.
   [[nodiscard]] std::optional<double> log_strength(std::string_view key, std::int64_t ms) const;
+  /// See WeakItems::find().
+  void find_weak_items(const WeakItemsParams& params, WeakItems::Done done) {
+    weak_items_.find(params, std::move(done));
+  }
   /// Gives `key` a strength, if it is there, by a write of that time: what becomes of strengths
   /// otherwise, or what was recorded. Errors: kDataLoss for a trace that there cannot be under this
   /// decay; kResourceExhausted.
@@ -238,8 +250,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Replacements replacements_;
   const std::unique_ptr<Strengths> strengths_;  // null: all items are equal
   const ReadView view_;
+  PutsUnderWay puts_;
   ItemWriter writer_;
+  Admissions admissions_;
   Surveys surveys_;
+  WeakItems weak_items_;
   Tuner tuner_;
   CollectionSave save_;
 };

@@ -47,6 +47,7 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
                                       packed(vectors.subspan(i * dim, dim))});
     }
     if (parts_.strengths != nullptr) begin_strength(*entries[i], gain, ms);
+    parts_.puts.begin(entries[i]->slot);
   }
   const auto batch = std::make_shared<Batch>(
       Batch{parts_.operations.owner(), std::move(done), entries.size(), parts_.changes.begin()});
@@ -102,14 +103,16 @@ void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>&
   std::vector<std::string> keys;
   for (Write& write : writes) {
     keys.push_back(write.entry->key);
+    const Slot slot = write.entry->slot;
     if (write.status) {
       batch->added += commit(*write.entry) ? 1 : 0;
     } else {
       if (!batch->error) batch->error = std::move(write.status.error());
       record_failure(*write.entry);
-      if (parts_.strengths != nullptr) parts_.strengths->remove(write.entry->slot);
-      parts_.reclaimer.discard(write.entry->slot);
+      if (parts_.strengths != nullptr) parts_.strengths->remove(slot);
+      parts_.reclaimer.discard(slot);
     }
+    parts_.puts.end(slot);
     end_write(keys.back());
   }
   batch->unfinished -= writes.size();

@@ -28,6 +28,7 @@
 #include "server/engine/key_map.h"
 #include "server/engine/key_order.h"
 #include "server/engine/operations.h"
+#include "server/engine/puts_under_way.h"
 #include "server/engine/replacements.h"
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
@@ -52,6 +53,7 @@ class ItemWriter {
     CollectionChanges& changes;
     const std::shared_ptr<const Soundness>& soundness;  // null: nothing was loaded
     Strengths* strengths;                               // null: all are equal
+    PutsUnderWay& puts;
   };
 
   explicit ItemWriter(const Parts& parts) : parts_(parts) {}

@@ -4,6 +4,7 @@
 #include <tsl/robin_set.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "core/bound.h"
@@ -23,8 +24,8 @@ struct SearchScratch {
 
 Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const float> queries,
                                                             const SearchParams& asked,
-                                                            std::int64_t at_ms,
-                                                            Scratch& scratch) const {
+                                                            std::int64_t at_ms, Scratch& scratch,
+                                                            NeighborFields fields) const {
   const auto strengths = bias(at_ms);
   const auto handicaps =
       strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
@@ -52,6 +53,9 @@ Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const floa
       ENGRAM_TRY(reconcile(mine.queries[i], params, began, scratch, mine.hits[i]));
     }
     replies.push_back(name(mine.hits[i], params.bias));
+    if (fields.raw || fields.strength) {
+      add_fields(mine.queries[i], mine.hits[i], at_ms, fields, replies.back());
+    }
   }
   return replies;
 }
@@ -120,6 +124,58 @@ std::vector<Neighbor> ReadView::name(std::span<const Hit> hits, const ScoreBias*
     neighbors.push_back({key_of(hit.slot), distance});
   }
   return neighbors;
+}
+
+std::vector<float> ReadView::distances(Query query, std::span<const Slot> slots) const {
+  std::vector<float> scores(slots.size());
+  Bound(parts_.kernel, query, parts_.store).gather(slots, scores);
+  for (float& score : scores) score = score_to_distance(spec().metric, score);
+  return scores;
+}
+
+std::vector<float> ReadView::distances(std::span<const float> vector,
+                                       std::span<const Slot> slots) const {
+  AlignedBuffer prepared;
+  return distances(parts_.kernel.prepare(vector, prepared), slots);
+}
+
+Status ReadView::find_nearest(std::span<const float> vector, bool in_index,
+                              std::span<const Slot> others, Scratch& scratch,
+                              std::optional<NearSlot>& nearest) const {
+  find_nearest_of(vector, others, nearest);
+  if (!in_index) return {};
+  AlignedBuffer prepared;
+  std::vector<Hit> hits;
+  ENGRAM_TRY(index().search(parts_.kernel.prepare(vector, prepared), {.k = 1}, scratch, hits));
+  for (const Hit& hit : hits) {
+    const float distance = score_to_distance(spec().metric, hit.score);
+    if (!nearest || distance < nearest->distance) nearest = {hit.slot, distance};
+  }
+  return {};
+}
+
+void ReadView::find_nearest_of(std::span<const float> vector, std::span<const Slot> others,
+                               std::optional<NearSlot>& nearest) const {
+  if (others.empty()) return;
+  const std::vector<float> far = distances(vector, others);
+  for (std::size_t i = 0; i < far.size(); ++i) {
+    if (!nearest || far[i] < nearest->distance) nearest = {others[i], far[i]};
+  }
+}
+
+double ReadView::strength(Slot slot, std::int64_t at_ms) const noexcept {
+  return std::exp(parts_.strengths->log_strength(slot, at_ms));
+}
+
+void ReadView::add_fields(Query query, std::span<const Hit> hits, std::int64_t at_ms,
+                          NeighborFields fields, std::vector<Neighbor>& neighbors) const {
+  std::vector<Slot> slots;
+  for (const Hit& hit : hits) slots.push_back(hit.slot);
+  const auto raw = fields.raw ? distances(query, slots) : std::vector<float>();
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (fields.raw) neighbors[i].raw = raw[i];
+    if (fields.strength) neighbors[i].strength = strength(slots[i], at_ms);
+  }
 }
 
 }  // namespace engram

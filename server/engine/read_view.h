@@ -25,7 +25,21 @@ namespace engram {
 /// One result of a search. The key is borrowed: valid while the work that searched runs.
 struct Neighbor {
   std::string_view key;
+  float distance;       ///< effective, where there are strengths
+  float raw = 0;        ///< the metric's, if asked for
+  double strength = 0;  ///< as of the search's time, if asked for
+};
+
+/// The nearest slot of some, and how far it lies in the metric.
+struct NearSlot {
+  Slot slot;
   float distance;
+};
+
+/// What else a search is to tell of each.
+struct NeighborFields {
+  bool raw = false;
+  bool strength = false;  ///< only where there are strengths
 };
 
 /// Valid while the work that got it runs. Threads: any worker, several at once.
@@ -55,7 +69,8 @@ class ReadView {
   /// check_vector.
   Result<std::vector<std::vector<Neighbor>>> search(std::span<const float> queries,
                                                     const SearchParams& params, std::int64_t at_ms,
-                                                    Scratch& scratch) const;
+                                                    Scratch& scratch,
+                                                    NeighborFields fields = {}) const;
 
   /// Requires a primitive with Traits::recalls. RecallParams::items must be those that the work of
   /// Collection::recall() got.
@@ -65,6 +80,21 @@ class ReadView {
   [[nodiscard]] std::optional<StrengthBias> bias(std::int64_t at_ms) const;
   /// What a search divides handicaps by: the recaller's beta, or 1 where it has none.
   [[nodiscard]] double search_beta() const;
+
+  /// How far slots that this work met lie from `vector` ([dim], finite), in the metric.
+  std::vector<float> distances(std::span<const float> vector, std::span<const Slot> slots) const;
+  /// Makes `nearest` what is nearest to `vector` ([dim], passed check_vector), in the metric, of
+  /// itself, `others`, and, with `in_index`, of what a search answers. Errors: those of
+  /// Index::search().
+  Status find_nearest(std::span<const float> vector, bool in_index, std::span<const Slot> others,
+                      Scratch& scratch, std::optional<NearSlot>& nearest) const;
+  /// The same without a search. Any thread.
+  void find_nearest_of(std::span<const float> vector, std::span<const Slot> others,
+                       std::optional<NearSlot>& nearest) const;
+  /// How strong such a slot is at `at_ms`; only where there are strengths.
+  double strength(Slot slot, std::int64_t at_ms) const noexcept;
+  /// Whether it is not to be forgotten, in the same sense.
+  bool is_pinned(Slot slot) const noexcept { return parts_.strengths->is_pinned(slot); }
 
   /// What the recaller says of itself; empty if there is none.
   std::vector<Fact> describe_recaller() const;
@@ -79,6 +109,9 @@ class ReadView {
                   std::vector<Hit>& hits) const;
   std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
   std::vector<Neighbor> name(std::span<const Hit> hits, const ScoreBias* bias) const;
+  std::vector<float> distances(Query query, std::span<const Slot> slots) const;
+  void add_fields(Query query, std::span<const Hit> hits, std::int64_t at_ms, NeighborFields fields,
+                  std::vector<Neighbor>& neighbors) const;
 
   const Parts parts_;
 };

@@ -116,11 +116,27 @@ std::optional<std::chrono::milliseconds> Store::longest_sleep() const {
 }
 
 void Store::begin_transaction() {
+  in_transaction_ = true;
   if (persistence_ != nullptr) persistence_->begin_transaction();
 }
 
 Lsn Store::end_transaction() {
+  in_transaction_ = false;
+  // Later: the answer to the transaction is to wait for its LSN before any of these for theirs.
+  for (auto& change : std::exchange(after_transaction_, {})) {
+    run_soon([this, change = std::move(change)] { record_late(false, change); });
+  }
   return persistence_ == nullptr ? 0 : persistence_->end_transaction();
+}
+
+void Store::record_late(bool is_step, std::function<void()> change) {
+  if (is_step || !in_transaction_) return change();
+  after_transaction_.push_back(std::move(change));
+}
+
+Lsn Store::seal_late() {
+  if (persistence_ == nullptr || !persistence_->holds_answers()) return 0;
+  return persistence_->seal();
 }
 
 /// Threads that hold promises of replies, or refer to what this owns, end first.
@@ -136,6 +152,7 @@ Status Store::close() {
 /// sessions.
 void Store::abandon_waiting_operations() {
   gate_.abandon_waiting();
+  std::exchange(after_transaction_, {});
   keyspace_.for_each([](std::string_view, const Value& value) {
     if (const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value)) {
       (*collection)->abandon_waiting();

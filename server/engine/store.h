@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/result.h"
 #include "server/durability/file_system.h"
@@ -91,6 +92,13 @@ class Store {
   /// Ends the frame. Returns the LSN that the transaction's answer waits for, or 0. The gate stays
   /// closed: the caller opens it when it has said what waits for that LSN.
   Lsn end_transaction();
+  /// Has `change`, which begins later than the request that it belongs to, recorded in a frame of
+  /// its own: calls it when no transaction's is open, now or later. `is_step`: it belongs to the
+  /// one that is open. The request has entered the gate, so a transaction that concerns collections
+  /// waits for it.
+  void record_late(bool is_step, std::function<void()> change);
+  /// Ends the frame of what was recorded late: the LSN that its answer waits for, or 0.
+  Lsn seal_late();
 
   /// Ends the workers and has everything on disk, whatever the policy. No turn may follow. Errors:
   /// kIo, kNoSpace if what was changed last may not be on disk.
@@ -110,6 +118,8 @@ class Store {
   LoopTasks tasks_;
   LoopSlices slices_;
   TransactionGate gate_;
+  bool in_transaction_ = false;
+  std::vector<std::function<void()>> after_transaction_;  // changes that are late
   std::unique_ptr<Persistence> persistence_;
 };
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/requests/put.h"
 
+#include <cmath>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "core/row.h"
+#include "core/text.h"
+#include "server/requests/arguments.h"
+#include "server/requests/shown.h"
 
 namespace engram {
 namespace {
@@ -17,6 +22,18 @@ Status check_key(std::string_view key) {
   return fail(ErrorCode::kInvalidArgument, "a vector's key must have 1 to " +
                                                std::to_string(kMostKeyBytes) + " bytes, got " +
                                                std::to_string(key.size()));
+}
+
+/// "WITHIN 0.1".
+Result<float> read_within(std::string_view text) {
+  constexpr std::string_view kWord = "WITHIN ";
+  std::optional<float> distance;
+  if (equal_ignoring_case(text.substr(0, kWord.size()), kWord)) {
+    distance = parse_number<float>(text.substr(kWord.size()));
+  }
+  if (distance && std::isfinite(*distance)) return *distance;
+  return fail(ErrorCode::kInvalidArgument,
+              "UNLESS must be WITHIN and a distance, got '" + shown(text) + "'");
 }
 
 Status stage(const PutRequest& request, Collection::PutBatch& batch) {
@@ -51,6 +68,15 @@ Status PutRequest::add(std::string_view key, std::string_view packed) {
 }
 
 Status read_options(std::vector<OptionText> options, PutRequest& request) {
+  const auto unless = take_option(options, "UNLESS");
+  if (!unless) return tl::unexpected(unless.error());
+  if (*unless) {
+    const auto within = read_within(**unless);
+    if (!within) return tl::unexpected(within.error());
+    const auto touch = take_touch(options);
+    if (!touch) return tl::unexpected(touch.error());
+    request.unless = {*within, *touch};
+  }
   return read_strength(std::move(options), request.strength);
 }
 
@@ -61,6 +87,9 @@ std::size_t expected_bytes(const PutRequest& request) {
 void start(Store& store, const PutRequest& request, Responder<std::size_t> responder) {
   if (request.keys().empty()) {
     return responder.refuse({ErrorCode::kInvalidArgument, "there is no vector to put"});
+  }
+  if (request.unless) {
+    return responder.refuse({ErrorCode::kInvalidArgument, "UNLESS WITHIN is of one vector"});
   }
   const auto gain = gain_of(store, request.index(), request.strength);
   if (!gain) return responder.refuse(gain.error());
@@ -74,6 +103,89 @@ void start(Store& store, const PutRequest& request, Responder<std::size_t> respo
         responder.finish(0);
       },
       *gain);
+}
+
+namespace {
+
+/// A put that waits to be admitted.
+struct AdmissionRun {
+  Store& store;
+  PutRequest request;  // whose keys are not valid any more
+  std::string key;
+  Responder<Admission> responder;
+  bool is_step;  // of a transaction
+  Lsn lsn = 0;
+};
+
+void refuse_near(const AdmissionRun& run, std::string near) {
+  const IndexRef& index = run.request.index();
+  const auto& touch = run.request.unless->touch;
+  Lsn lsn = 0;
+  if (touch) {
+    const std::string_view key = near;
+    const StrengthRead read = {.at_ms = run.request.strength.at_ms, .touch = touch};
+    index.collection->touch({&key, 1}, gain_of_read(run.store, index, read));
+    lsn = run.store.seal_late();
+  }
+  run.responder.take(Admission{.near = std::move(near)});
+  run.responder.finish(lsn);
+}
+
+void put_admitted(const std::shared_ptr<AdmissionRun>& run) {
+  const IndexRef& index = run->request.index();
+  const auto gain = gain_of(run->store, index, run->request.strength);
+  if (!gain) return run->responder.refuse(gain.error());
+  Collection::PutBatch batch(index.collection);
+  if (const Status staged = batch.add(run->key, run->request.vectors()); !staged) {
+    return run->responder.refuse(staged.error());
+  }
+  batch.commit(
+      [run](const Result<std::size_t>& added) {
+        if (!added) {
+          run->responder.take(tl::unexpected(added.error()));
+        } else {
+          run->responder.take(Admission{.is_new = *added == 1});
+        }
+        run->responder.finish(run->lsn);
+      },
+      *gain);
+  run->lsn = run->store.seal_late();
+}
+
+void decide(const std::shared_ptr<AdmissionRun>& run, Result<std::optional<std::string>> near) {
+  if (!near) return run->responder.refuse(near.error());
+  if (const Status sound = run->request.index().check_soundness(); !sound) {
+    return run->responder.refuse(sound.error());
+  }
+  *near ? refuse_near(*run, std::move(**near)) : put_admitted(run);
+}
+
+Status check_admission(Store& store, const PutRequest& request) {
+  if (request.keys().size() != 1 || !request.unless) {
+    return fail(ErrorCode::kInvalidArgument, "UNLESS WITHIN is of one vector");
+  }
+  const auto gain = gain_of(store, request.index(), request.strength);
+  if (!gain) return tl::unexpected(gain.error());
+  return check_strength_read(store, request.index(),
+                             {.at_ms = request.strength.at_ms, .touch = request.unless->touch});
+}
+
+}  // namespace
+
+void start(Store& store, const PutRequest& request, Responder<Admission> responder) {
+  if (const Status checked = check_admission(store, request); !checked) {
+    return responder.refuse(checked.error());
+  }
+  const auto run = std::make_shared<AdmissionRun>(
+      AdmissionRun{store, request, std::string(request.keys().front()), std::move(responder),
+                   store.gate().is_closed()});
+  const auto vector = run->request.vectors();
+  request.index().collection->ask_admission(
+      {.vector = {vector.begin(), vector.end()},
+       .within = request.unless->within,
+       .when_recordable =
+           [run](std::function<void()> go) { run->store.record_late(run->is_step, std::move(go)); },
+       .decide = [run](Result<std::optional<std::string>> near) { decide(run, std::move(near)); }});
 }
 
 void start(Store&, const EraseRequest& request, Responder<bool> responder) {

@@ -36,13 +36,20 @@ class PutRequest {
 
   GivenStrength strength = {};  ///< of each item
 
+  /// Refuses the put, of one item, if something is there already.
+  struct Unless {
+    float within;                 ///< the distance, in the metric, at which that is near
+    std::optional<double> touch;  ///< the gain of strength of what is near; none: it is left alone
+  };
+  std::optional<Unless> unless = {};
+
  private:
   IndexRef index_;
   std::vector<std::string_view> keys_;
   CheckedVectors vectors_;
 };
 
-/// Takes STRENGTH, AT and HALFLIFE by name. Errors: kInvalidArgument.
+/// Takes STRENGTH, AT, HALFLIFE, UNLESS ("WITHIN 0.1") and TOUCH by name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, PutRequest& request);
 
 /// What the vectors take until they are stored.
@@ -51,6 +58,16 @@ std::size_t expected_bytes(const PutRequest& request);
 /// Answers how many keys are new. Errors: kResourceExhausted; those of gain_of(); those of
 /// Index::insert, and then the other vectors are stored nevertheless.
 void start(Store& store, const PutRequest& request, Responder<std::size_t> responder);
+
+/// What came of a put with PutRequest::unless.
+struct Admission {
+  bool is_new = false;                   ///< the key is, and was stored
+  std::optional<std::string> near = {};  ///< the key of what is near: nothing was stored
+};
+
+/// Stores the one item unless another lies near, of all that others store meanwhile, too. Puts that
+/// come at once decide in the order in which they came. Errors: as above; those of Index::search().
+void start(Store& store, const PutRequest& request, Responder<Admission> responder);
 
 struct EraseRequest {
   IndexRef index;

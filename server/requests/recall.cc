@@ -10,7 +10,6 @@
 #include "server/requests/answer_size.h"
 #include "server/requests/mask.h"
 #include "server/requests/shown.h"
-#include "server/requests/strength.h"
 
 namespace engram {
 namespace {
@@ -69,8 +68,19 @@ RecallAnswer named(const ReadView& view, const Recall& recall) {
 }
 
 /// On a worker.
-void answer(const RecallRequest& request, const Responder<RecallAnswer>& responder,
-            const ReadView& view, std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
+void add_fields(const ReadView& view, std::int64_t at_ms, NeighborFields fields,
+                RecallAnswer& answer) {
+  std::vector<Slot> slots;
+  for (const Share& share : answer.recall.support) slots.push_back(share.slot);
+  if (fields.raw) answer.raw = view.distances(answer.recall.state, slots);
+  if (!fields.strength) return;
+  for (const Slot slot : slots) answer.strengths.push_back(view.strength(slot, at_ms));
+}
+
+/// On a worker. Returns the key to touch, if there is one.
+std::optional<std::string> answer(const RecallRequest& request,
+                                  const Responder<RecallAnswer>& responder, const ReadView& view,
+                                  std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
   const Cue cue = {.vector = request.cue.values(),
                    .visible = request.visible ? &*request.visible : nullptr};
   const auto bias = view.bias(at_ms);
@@ -81,13 +91,21 @@ void answer(const RecallRequest& request, const Responder<RecallAnswer>& respond
   Recall recall;
   Status recalled = view.recaller().recall(cue, params, scratch, recall);
   if (recalled) recalled = request.index.check_soundness();
-  if (!recalled) return responder.take(tl::unexpected(recalled.error()));
-  responder.take(named(view, recall));
+  if (!recalled) {
+    responder.take(tl::unexpected(recalled.error()));
+    return std::nullopt;
+  }
+  RecallAnswer named_answer = named(view, recall);
+  add_fields(view, at_ms, request.strength.fields, named_answer);
+  responder.take(named_answer);
+  if (!request.strength.touch || !named_answer.attractor) return std::nullopt;
+  return std::string(*named_answer.attractor);
 }
 
 /// On a worker.
-void answer(const EnergyRequest& request, const Responder<double>& responder, const ReadView& view,
-            std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
+std::optional<std::string> answer(const EnergyRequest& request, const Responder<double>& responder,
+                                  const ReadView& view, std::int64_t at_ms, const SlotSet* items,
+                                  Scratch& scratch) {
   const auto bias = view.bias(at_ms);
   const RecallParams params = {.options = request.options ? &*request.options : nullptr,
                                .items = items,
@@ -95,6 +113,7 @@ void answer(const EnergyRequest& request, const Responder<double>& responder, co
   const auto energy = view.recaller().energy(request.state.values(), params, scratch);
   const Status sound = request.index.check_soundness();
   responder.take(sound ? energy : tl::unexpected(sound.error()));
+  return std::nullopt;
 }
 
 /// Has a worker answer a request that is in order.
@@ -104,14 +123,25 @@ void answer_on_worker(Store& store, Request request, Responder<Answer> responder
     Request request;
     Responder<Answer> responder;
     std::int64_t at_ms;
+    bool is_step;  // of a transaction
+    std::optional<std::string> touched = std::nullopt;
   };
-  const std::int64_t at_ms = time_of_read(store, *request.index.collection);
-  const auto run = std::make_shared<Run>(Run{std::move(request), std::move(responder), at_ms});
+  const std::int64_t at_ms = time_of_read(store, *request.index.collection, request.strength.at_ms);
+  const auto run = std::make_shared<Run>(
+      Run{std::move(request), std::move(responder), at_ms, store.gate().is_closed()});
   const Status begun = run->request.index.collection->recall(
       [run](const ReadView& view, const SlotSet* items, Scratch& scratch) {
-        answer(run->request, run->responder, view, run->at_ms, items, scratch);
+        run->touched = answer(run->request, run->responder, view, run->at_ms, items, scratch);
       },
-      [run] { run->responder.finish(0); });
+      [run, &store] {
+        if (!run->touched) return run->responder.finish(0);
+        store.record_late(run->is_step, [run, &store] {
+          const IndexRef& index = run->request.index;
+          const std::string_view key = *run->touched;
+          index.collection->touch({&key, 1}, gain_of_read(store, index, run->request.strength));
+          run->responder.finish(store.seal_late());
+        });
+      });
   if (!begun) run->responder.refuse(begun.error());
 }
 
@@ -131,8 +161,11 @@ Status read_options(std::vector<OptionText> options, RecallRequest& request) {
   if (!top) return tl::unexpected(top.error());
   request.top = *top;
   ENGRAM_TRY(check_result_count(result_count(request)));
-  constexpr std::array<std::string_view, 3> kOthers = {"MASK", "TOP", "WITHTRACE"};
-  auto rest = read_recall_options(request.index, options, kOthers);
+  ENGRAM_TRY(take_strength_read(options, request.strength));
+  constexpr std::array<std::string_view, 7> kOthers = {"MASK",  "TOP",     "WITHTRACE",   "AT",
+                                                       "TOUCH", "WITHRAW", "WITHSTRENGTH"};
+  const std::size_t others = request.index.collection->has_strengths() ? kOthers.size() : 3;
+  auto rest = read_recall_options(request.index, options, std::span(kOthers).first(others));
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
   return {};
@@ -148,6 +181,7 @@ void start(Store& store, RecallRequest request, Responder<RecallAnswer> responde
     ENGRAM_TRY(check_is_one(request.cue, request.index, "cue"));
     ENGRAM_TRY(settle_mask(request));
     ENGRAM_TRY(kTop.check(request.top));
+    ENGRAM_TRY(check_strength_read(store, request.index, request.strength));
     return check_result_count(result_count(request));
   };
   if (const Status checked = check(); !checked) return responder.refuse(checked.error());
@@ -155,7 +189,10 @@ void start(Store& store, RecallRequest request, Responder<RecallAnswer> responde
 }
 
 Status read_options(std::vector<OptionText> options, EnergyRequest& request) {
-  auto parsed = read_recall_options(request.index, options);
+  ENGRAM_TRY(take_read_time(options, request.strength.at_ms));
+  constexpr std::array<std::string_view, 1> kOthers = {"AT"};
+  const std::size_t others = request.index.collection->has_strengths() ? 1 : 0;
+  auto parsed = read_recall_options(request.index, options, std::span(kOthers).first(others));
   if (!parsed) return tl::unexpected(parsed.error());
   request.options = std::move(*parsed);
   return {};
@@ -166,7 +203,8 @@ std::size_t expected_bytes(const EnergyRequest& request) {
 }
 
 void start(Store& store, EnergyRequest request, Responder<double> responder) {
-  const Status checked = check_is_one(request.state, request.index, "state");
+  Status checked = check_is_one(request.state, request.index, "state");
+  if (checked) checked = check_strength_read(store, request.index, request.strength);
   if (!checked) return responder.refuse(checked.error());
   answer_on_worker(store, std::move(request), std::move(responder));
 }

@@ -15,6 +15,7 @@
 #include "server/requests/checked_vectors.h"
 #include "server/requests/index_ref.h"
 #include "server/requests/responder.h"
+#include "server/requests/strength.h"
 
 namespace engram {
 
@@ -26,12 +27,14 @@ struct RecallRequest {
   std::size_t top = RecallParams{}.top;  ///< items of the support to name
   std::optional<Options> options =
       {};  ///< of Primitive::recall_options; none: as the index was made
+  /// Fields are told of the support, and what is touched is the attractor.
+  StrengthRead strength = {};
 };
 
 /// Takes as the cue what the index holds under `key`. Errors: kNotFound.
 Status read_stored_cue(std::string_view key, RecallRequest& request);
 
-/// Takes MASK, TOP and the primitive's recall options by name. Errors: kInvalidArgument.
+/// Takes MASK, TOP, AT, TOUCH and the primitive's recall options by name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, RecallRequest& request);
 
 /// About what the answer will hold, and what the cue takes meanwhile.
@@ -43,6 +46,9 @@ struct RecallAnswer {
   std::optional<std::string_view> attractor;  ///< the key of recall.attractor
   std::optional<std::string_view> onestep;    ///< the key of recall.onestep
   std::vector<std::string_view> support;      ///< the keys of recall.support
+  // Of those, if asked for.
+  std::vector<float> raw = {};  ///< how far they lie from the state, in the metric
+  std::vector<double> strengths = {};
 };
 
 /// Errors: kInvalidArgument; those of Collection::recall and Recaller::recall.
@@ -52,9 +58,10 @@ struct EnergyRequest {
   IndexRef index;
   CheckedVectors state = {};            ///< one
   std::optional<Options> options = {};  ///< as RecallRequest::options
+  StrengthRead strength = {};           ///< only the time
 };
 
-/// Takes the primitive's recall options by name. Errors: kInvalidArgument.
+/// Takes AT and the primitive's recall options by name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, EnergyRequest& request);
 
 /// About what the answer and the state take.

@@ -9,14 +9,19 @@
 
 #include "core/text.h"
 #include "server/requests/answer_size.h"
-#include "server/requests/strength.h"
 
 namespace engram {
 namespace {
 
 constexpr CountArgument kEf = {"EF", 1, kMaxSlots};
 constexpr CountArgument kSteps = {"STEPS", 0, 10'000};
-constexpr std::array<std::string_view, 2> kNames = {kEf.name, kSteps.name};
+constexpr std::array<std::string_view, 6> kNames = {kEf.name, kSteps.name, "AT",
+                                                    "TOUCH",  "WITHRAW",   "WITHSTRENGTH"};
+
+/// The options that every primitive's searches have: those of strength only where there is any.
+std::span<const std::string_view> names_of(const IndexRef& index) {
+  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 2);
+}
 
 std::size_t neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
   return queries * std::min(k, index.collection->size());
@@ -48,7 +53,10 @@ Status take_recall_options(std::vector<OptionText>& options, SearchRequest& requ
   const Primitive& primitive = *request.index.spec().primitive;
   const auto end =
       std::stable_partition(options.begin(), options.end(), [&](const OptionText& option) {
-        return equal_ignoring_case(option.first, kEf.name) ||
+        return std::any_of(kNames.begin(), kNames.end(),
+                           [&](std::string_view name) {
+                             return equal_ignoring_case(option.first, name);
+                           }) ||
                is_among(primitive.search_options, option.first) ||
                !is_among(primitive.recall_options, option.first);
       });
@@ -75,6 +83,7 @@ Status check(const SearchRequest& request) {
 /// A search on its way. Few of its parts are on theirs at a time, one for each worker, so that the
 /// searches of other clients get their turn between them.
 struct SearchRun {
+  Store& store;
   SearchRequest request;
   std::optional<Options> relaxation;
   std::int64_t at_ms;
@@ -85,7 +94,10 @@ struct SearchRun {
   std::size_t part_size;  // in queries; the last part may be smaller
   std::size_t next = 0;   // the first query that no part has
   std::size_t under_way = 0;
-  bool waits = false;                         // for the flow
+  bool waits = false;    // for the flow
+  bool is_step = false;  // of a transaction
+  /// The keys that were answered to each query, where they are to be touched.
+  std::vector<std::vector<std::string>> answered = {};
   std::optional<Error> error = std::nullopt;  // the first
 
   [[nodiscard]] bool has_more() const noexcept { return !error && next < queries; }
@@ -127,6 +139,16 @@ Result<std::vector<float>> relax(const ReadView& view, const SlotSet* items, con
   return states;
 }
 
+/// On a worker. Parts of a batch note what is theirs.
+void note_answered(SearchRun& run, std::size_t first,
+                   std::span<const std::vector<Neighbor>> neighbors) {
+  for (std::size_t i = 0; i < neighbors.size(); ++i) {
+    for (const Neighbor& neighbor : neighbors[i]) {
+      run.answered[first + i].emplace_back(neighbor.key);
+    }
+  }
+}
+
 /// On a worker.
 Status search(const ReadView& view, const SlotSet* items, const Part& part, Scratch& scratch) {
   const SearchRun& run = *part.run;
@@ -142,11 +164,25 @@ Status search(const ReadView& view, const SlotSet* items, const Part& part, Scra
   }
   const SearchParams params = {
       .k = request.k, .ef = request.ef, .options = request.options ? &*request.options : nullptr};
-  const auto neighbors = view.search(queries, params, run.at_ms, scratch);
+  const auto neighbors = view.search(queries, params, run.at_ms, scratch, request.strength.fields);
   if (!neighbors) return tl::unexpected(neighbors.error());
   ENGRAM_TRY(request.index.check_soundness());
+  if (request.strength.touch) note_answered(*part.run, part.first, *neighbors);
   run.responder.take(SearchAnswer{part.first, *neighbors});
   return {};
+}
+
+/// Touches what was answered, in the order of the queries, whichever ended first.
+void touch_answered(const std::shared_ptr<SearchRun>& run) {
+  run->store.record_late(run->is_step, [run] {
+    std::vector<std::string_view> keys;
+    for (const auto& answer : run->answered) keys.insert(keys.end(), answer.begin(), answer.end());
+    const IndexRef& index = run->request.index;
+    if (!keys.empty()) {
+      index.collection->touch(keys, gain_of_read(run->store, index, run->request.strength));
+    }
+    run->responder.finish(run->store.seal_late());
+  });
 }
 
 void start_parts(const std::shared_ptr<SearchRun>& run);
@@ -162,6 +198,7 @@ void end_part(Part& part) {
   if (run.has_more()) return start_parts(part.run);
   if (run.under_way > 0) return;
   if (run.error) return run.responder.refuse(*run.error);
+  if (run.request.strength.touch) return touch_answered(part.run);
   run.responder.finish(0);
 }
 
@@ -213,16 +250,20 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   const auto ef = take_count(options, kEf, 0);
   if (!ef) return tl::unexpected(ef.error());
   request.ef = *ef;
-  auto rest = read_schema(request.index.spec().primitive->search_options, options, kNames);
+  ENGRAM_TRY(take_strength_read(options, request.strength));
+  auto rest =
+      read_schema(request.index.spec().primitive->search_options, options, names_of(request.index));
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
   return {};
 }
 
 Status check_search_option(const IndexRef& index, std::string_view name) {
-  if (equal_ignoring_case(name, kEf.name) || equal_ignoring_case(name, kSteps.name)) return {};
+  for (const std::string_view known : kNames) {
+    if (equal_ignoring_case(name, known)) return {};
+  }
   const OptionText option{name, {}};
-  return check_names(index.spec().primitive->search_options, {&option, 1}, kNames);
+  return check_names(index.spec().primitive->search_options, {&option, 1}, names_of(index));
 }
 
 Status check_neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
@@ -243,18 +284,27 @@ void start(Store& store, SearchRequest request, Responder<SearchAnswer> responde
   if (const Status checked = check(request); !checked) return responder.refuse(checked.error());
   auto relaxation = relaxation_of(request);
   if (!relaxation) return responder.refuse(relaxation.error());
-  const std::int64_t at_ms = time_of_read(store, *request.index.collection);
+  if (const Status checked = check_strength_read(store, request.index, request.strength);
+      !checked) {
+    return responder.refuse(checked.error());
+  }
+  const std::int64_t at_ms = time_of_read(store, *request.index.collection, request.strength.at_ms);
   const std::size_t workers = store.workers().size();
   const std::size_t queries = query_count(request);
   const std::size_t size = part_size(request, queries, workers);
-  start_parts(std::make_shared<SearchRun>(SearchRun{.request = std::move(request),
-                                                    .relaxation = std::move(*relaxation),
-                                                    .at_ms = at_ms,
-                                                    .responder = std::move(responder),
-                                                    .flow = std::move(flow),
-                                                    .workers = workers,
-                                                    .queries = queries,
-                                                    .part_size = size}));
+  const std::size_t touched = request.strength.touch ? queries : 0;
+  start_parts(std::make_shared<SearchRun>(
+      SearchRun{.store = store,
+                .request = std::move(request),
+                .relaxation = std::move(*relaxation),
+                .at_ms = at_ms,
+                .responder = std::move(responder),
+                .flow = std::move(flow),
+                .workers = workers,
+                .queries = queries,
+                .part_size = size,
+                .is_step = store.gate().is_closed(),
+                .answered = std::vector<std::vector<std::string>>(touched)}));
 }
 
 }  // namespace engram

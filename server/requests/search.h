@@ -14,6 +14,7 @@
 #include "server/requests/checked_vectors.h"
 #include "server/requests/index_ref.h"
 #include "server/requests/responder.h"
+#include "server/requests/strength.h"
 
 namespace engram {
 
@@ -28,10 +29,11 @@ struct SearchRequest {
   std::optional<Options> options = {};  ///< of Primitive::search_options; none: the defaults
   /// How those steps are taken: of Primitive::recall_options; none: as the index was made.
   std::optional<Options> recall = {};
+  StrengthRead strength = {};
 };
 
-/// Takes EF, STEPS and the primitive's search options by name; with STEPS its recall options, too,
-/// where a search has none of that name. Errors: kInvalidArgument.
+/// Takes EF, STEPS, AT, TOUCH and the primitive's search options by name; with STEPS its recall
+/// options, too, where a search has none of that name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, SearchRequest& request);
 
 /// Whether a search of that index has an option of that name. Errors: kInvalidArgument, with the
@@ -65,7 +67,8 @@ struct PartFlow {
 
 /// Searches on all workers: a large batch is answered in parts, in any order, so that take() is
 /// called for each, perhaps on several workers at once. An error comes once, on the loop, and makes
-/// the parts void. Errors: kInvalidArgument; those of Index::search and Recaller::recall.
+/// the parts void. With StrengthRead::touch what was answered is touched before finish(), for each
+/// query that it answers. Errors: kInvalidArgument; those of Index::search and Recaller::recall.
 void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder,
            PartFlow flow = {});
 

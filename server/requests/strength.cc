@@ -142,6 +142,43 @@ Status read_strength(std::vector<OptionText> options, GivenStrength& given) {
   return check_none_left(options, "STRENGTH, AT, HALFLIFE");
 }
 
+Status take_read_time(std::vector<OptionText>& options, std::optional<std::int64_t>& at_ms) {
+  GivenStrength given;
+  const auto at = take_option(options, "AT");
+  if (!at) return tl::unexpected(at.error());
+  if (*at) ENGRAM_TRY(read_time(**at, given));
+  at_ms = given.at_ms;
+  return {};
+}
+
+Result<std::optional<double>> take_touch(std::vector<OptionText>& options) {
+  GivenStrength given;
+  const auto touch = take_option(options, "TOUCH");
+  if (!touch) return tl::unexpected(touch.error());
+  if (*touch) ENGRAM_TRY(read_gain("TOUCH", **touch, given));
+  return given.gain;
+}
+
+Status take_strength_read(std::vector<OptionText>& options, StrengthRead& read) {
+  const auto touch = take_touch(options);
+  if (!touch) return tl::unexpected(touch.error());
+  read.touch = *touch;
+  return take_read_time(options, read.at_ms);
+}
+
+Status check_strength_read(Store& store, const IndexRef& index, const StrengthRead& read) {
+  const bool needs_strengths = read.at_ms || read.touch || read.fields.strength;
+  if (!needs_strengths) return {};
+  if (!index.collection->has_strengths()) return without_strengths(index);
+  if (!read.touch) return check_has_time(index, {.at_ms = read.at_ms});
+  const auto gain = gain_of(store, index, {.gain = read.touch, .at_ms = read.at_ms});
+  return gain ? Status() : Status(tl::unexpected(gain.error()));
+}
+
+StrengthGain gain_of_read(Store& store, const IndexRef& index, const StrengthRead& read) {
+  return gain_of(store, index, {.gain = read.touch, .at_ms = read.at_ms}).value_or(StrengthGain{});
+}
+
 Status read_options(std::vector<OptionText> options, TouchRequest& request) {
   ENGRAM_TRY(take_gain(options, "GAIN", request.strength));
   ENGRAM_TRY(take_time(options, request.strength));

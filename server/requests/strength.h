@@ -36,6 +36,27 @@ std::int64_t time_of_read(Store& store, const Collection& collection,
 /// Takes STRENGTH, AT and HALFLIFE by name. Errors: kInvalidArgument, also for any other option.
 Status read_strength(std::vector<OptionText> options, GivenStrength& given);
 
+/// What a search or a recall says of strength.
+struct StrengthRead {
+  std::optional<std::int64_t> at_ms = {};  ///< none: that of time_of_read()
+  NeighborFields fields = {};              ///< to answer of each item
+  std::optional<double> touch = {};        ///< the gain of what is answered; none: it is left alone
+};
+
+/// Removes AT and TOUCH from `options`. Errors: kInvalidArgument.
+Status take_strength_read(std::vector<OptionText>& options, StrengthRead& read);
+/// Removes TOUCH alone.
+Result<std::optional<double>> take_touch(std::vector<OptionText>& options);
+/// Removes AT alone.
+Status take_read_time(std::vector<OptionText>& options, std::optional<std::int64_t>& at_ms);
+
+/// Errors: those of gain_of(), and kInvalidArgument for what an index without strengths, or without
+/// time, does not have.
+Status check_strength_read(Store& store, const IndexRef& index, const StrengthRead& read);
+
+/// What `index` is given for a read that touches, when it has been answered; it was checked.
+StrengthGain gain_of_read(Store& store, const IndexRef& index, const StrengthRead& read);
+
 struct TouchRequest {
   IndexRef index;
   std::vector<std::string_view> keys = {};  ///< borrowed until touch() returns

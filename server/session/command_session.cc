@@ -54,7 +54,10 @@ bool CommandSession::is_out_of_memory(Arguments argv) {
 }
 
 bool CommandSession::start(Arguments argv) {
-  const CommandTable::Resolution resolution = services_.commands.resolve(argv);
+  CommandTable::Resolution resolution = services_.commands.resolve(argv);
+  if (resolution.spec != nullptr) {
+    resolution.spec = &resolution.spec->in_effect(argv, services_.store);
+  }
   if (sessions_.paused() != Pause::kNone && is_paused(resolution)) {
     kind_ = CommandKind::kNeutral;
     sessions_.wake_after_pause(client_.id);
@@ -76,8 +79,7 @@ void CommandSession::refuse(std::string_view error_reply) {
 /// the client does not want it.
 void CommandSession::call(const CommandTable::Resolution& resolution, Arguments argv) {
   muted_ = client_.reply_mode == ReplyMode::kOff || client_.reply_mode == ReplyMode::kSkip;
-  writes_ =
-      kind_ == CommandKind::kWrite && (resolution.spec->flags & command_flag::kWritesLater) == 0;
+  writes_ = changes_something(kind_) && (resolution.spec->flags & command_flag::kWritesLater) == 0;
   const bool is_kept_back = may_be_held(kind_);
   const bool is_direct = order_.empty() && !muted_ && !is_kept_back;
   std::string* const buffer = is_direct ? sink_.buffer() : nullptr;

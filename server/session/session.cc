@@ -30,15 +30,22 @@ Session::~Session() {
 bool Session::may_start(CommandKind kind) const noexcept {
   if (runs_transaction_ || order_.size() >= kMostPending) return false;
   Store& store = sessions_.store();
+  const auto none = [this](CommandKind others) { return order_.unanswered(others) == 0; };
   switch (kind) {
     case CommandKind::kNeutral:
       return true;
     case CommandKind::kRead:
       return order_.empty() ||
-             (order_.unanswered(CommandKind::kWrite) == 0 &&
+             (none(CommandKind::kWrite) && none(CommandKind::kUpdate) &&
+              none(CommandKind::kConditional) &&
               order_.unanswered(CommandKind::kRead) < kMostReadsPerWorker * store.workers().size());
     case CommandKind::kWrite:
-      return order_.unanswered(CommandKind::kRead) == 0 && !store.gate().is_closed();
+      return none(CommandKind::kRead) && none(CommandKind::kUpdate) &&
+             none(CommandKind::kConditional) && !store.gate().is_closed();
+    case CommandKind::kConditional:
+      return none(CommandKind::kRead) && none(CommandKind::kWrite) && none(CommandKind::kUpdate) &&
+             !store.gate().is_closed();
+    case CommandKind::kUpdate:
     case CommandKind::kTransaction:
       return order_.unanswered() == 0 && !store.gate().is_closed();
   }
@@ -48,7 +55,7 @@ bool Session::may_start(CommandKind kind) const noexcept {
 bool Session::must_wait(CommandKind kind) {
   kind_ = kind;
   if (may_start(kind)) return false;
-  const bool changes = kind == CommandKind::kWrite || kind == CommandKind::kTransaction;
+  const bool changes = changes_something(kind) || kind == CommandKind::kTransaction;
   const bool is_kept_out = changes && sessions_.store().gate().is_closed() && !runs_transaction_;
   if (is_kept_out && !std::exchange(waits_for_gate_, true)) sessions_.wake_when_open(client_.id);
   return true;
@@ -62,7 +69,7 @@ void Session::gate_opened() {
 bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>& begin) {
   if (must_wait(kind)) return false;
   muted_ = false;
-  writes_ = kind == CommandKind::kWrite;
+  writes_ = changes_something(kind);
   const std::uint64_t place = order_.next();
   if (const Status health = write_health(kind); !health) {
     order_.reserve(kind, false, 0);

@@ -2,10 +2,11 @@
 // What a client is, whichever door it came through: who it says it is, the order of its requests
 // and replies, and which of them wait for the journal.
 //
-// The ordering rule: neighbouring requests of one kind (reads, or writes) may run in parallel, a
-// change of kind waits for what is in flight, a transaction waits for everything and everything
-// waits for it, and replies leave in the order of the requests. Sessions do not wait for each
-// other, except that nobody writes while a transaction runs.
+// The ordering rule: neighbouring requests of one kind (reads, writes, or writes with a condition)
+// may run in parallel, a change of kind waits for what is in flight, a transaction and an update,
+// which writes by what it has read, wait for everything and everything waits for them, and replies
+// leave in the order of the requests. Sessions do not wait for each other, except that nobody
+// writes while a transaction runs.
 #pragma once
 
 #include <cstddef>
@@ -74,7 +75,7 @@ class Session {
   bool must_wait(CommandKind kind);
   /// Whether the journal may have to acknowledge a change of that kind before its answer leaves.
   [[nodiscard]] bool may_be_held(CommandKind kind) const {
-    return kind == CommandKind::kWrite && holds_answers();
+    return changes_something(kind) && holds_answers();
   }
   /// Executes `body`, and if it writes asks the journal for what it changed: the LSN that its
   /// answer has to wait for, or 0. Until the caller has held the answer back and called
@@ -85,11 +86,11 @@ class Session {
     executing_ = true;
     body();
     executing_ = false;
-    return kind_ == CommandKind::kWrite ? seal() : 0;
+    return changes_something(kind_) ? seal() : 0;
   }
   /// Fails if requests of that kind change something and changes cannot be kept.
   [[nodiscard]] Status write_health(CommandKind kind) const {
-    return kind == CommandKind::kWrite ? health() : Status();
+    return changes_something(kind) ? health() : Status();
   }
 
   Sessions& sessions_;

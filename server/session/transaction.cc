@@ -47,7 +47,7 @@ bool Transaction::queue(const CommandTable::Resolution& resolution, Arguments ar
   if (queued_bytes_ > services_.config.client_query_buffer_limit) return false;
   queued_.push_back({resolution, {argv.begin(), argv.end()}});
   session_.client().queued = static_cast<std::int64_t>(queued_.size());
-  writes_ = writes_ || resolution.spec->kind() == CommandKind::kWrite;
+  writes_ = writes_ || changes_something(resolution.spec->kind());
   takes_memory_ = takes_memory_ || (resolution.spec->flags & command_flag::kDenyOom) != 0;
   return true;
 }
@@ -63,6 +63,7 @@ void Transaction::execute(CommandContext& context) {
                    .bytes = bytes,
                    .reply = context.defer(bytes),
                    .is_muted = client.reply_mode != ReplyMode::kOn});
+  run_->writes = run_->writes || some_step_writes();
   session_.runs_transaction_ = true;
   TransactionGate& gate = services_.store.gate();
   gate.close();
@@ -70,6 +71,16 @@ void Transaction::execute(CommandContext& context) {
   gate.when_empty([this] {
     // Later, unless that is now: outside of the completion of the last write.
     session_.executing_ ? begin() : services_.store.run_soon([this] { begin(); });
+  });
+}
+
+/// One that was queued as a read may have come to write since: what it reads is another index now.
+bool Transaction::some_step_writes() const {
+  return std::any_of(run_->steps.begin(), run_->steps.end(), [this](const Step& step) {
+    if (step.command.spec->kind() != CommandKind::kRead) return false;
+    if (step.command.spec->other_form == nullptr) return false;
+    const std::vector<std::string_view> argv(step.words.begin(), step.words.end());
+    return changes_something(step.command.spec->in_effect(argv, services_.store).kind());
   });
 }
 

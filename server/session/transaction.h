@@ -77,6 +77,7 @@ class Transaction final : public TransactionControl, private ReplySink {
   };
 
   void reply(std::string_view bytes) override;
+  [[nodiscard]] bool some_step_writes() const;
   [[nodiscard]] bool concerns_collections() const;
   void begin();
   [[nodiscard]] std::string obstacle();

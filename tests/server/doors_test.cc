@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <random>
 #include <string>
@@ -68,6 +69,11 @@ void write(ReplyWriter& writer, double value) {
 
 void write(ReplyWriter& writer, const std::optional<Vector>& vector) {
   vector ? writer.bulk(bytes_of(*vector)) : writer.null();
+}
+
+/// Of a put with a condition: what was near; or it was stored, under a key that is new here.
+void write(ReplyWriter& writer, const std::optional<std::string>& near) {
+  near ? writer.bulk(*near) : writer.integer(1);
 }
 
 void write(ReplyWriter& writer, const std::vector<std::optional<double>>& strengths) {
@@ -271,6 +277,16 @@ std::vector<Case> cases() {
        [](Store& store) {
          return reply_of(store.put("fading", "b", kB, {{"STRENGTH", "0"}}));
        }},
+      {{"VADD", "fading", "c", bytes_of(kA), "AT", "3000", "UNLESS", "WITHIN", "0.25", "TOUCH",
+        "2"},
+       [](Store& store) {
+         return reply_of(
+             store.put_unless("fading", "c", kA, 0.25F, {{"AT", "3000"}, {"TOUCH", "2"}}));
+       }},
+      {{"VADD", "memory", "c", bytes_of(kA), "UNLESS", "WITHIN", "0.25", "TOUCH", "2"},
+       [](Store& store) {
+         return reply_of(store.put_unless("memory", "c", kA, 0.25F, {{"TOUCH", "2"}}));
+       }},
       {{"VTOUCH", "fading", "a", "z", "b", "GAIN", "3", "AT", "2000"},
        [](Store& store) {
          return reply_of(touch(store, "fading", {"a", "z", "b"}, {{"GAIN", "3"}, {"AT", "2000"}}));
@@ -294,6 +310,52 @@ std::vector<Case> cases() {
       {{"VSTRENGTH", "fading", "c", "AT", "5000"},
        [](Store& store) {
          return reply_of(store.strength("fading", "c", {{"AT", "5000"}}));
+       }},
+      {{"VSEARCH", "fading", bytes_of(kQuery), "2"},
+       [](Store& store) { return reply_of(store.search("fading", kQuery, 2)); }},
+      {{"VSEARCH", "fading", bytes_of(kQuery), "1", "TOUCH", "5", "AT", "4000"},
+       [](Store& store) {
+         return reply_of(store.search("fading", kQuery, 1, {{"TOUCH", "5"}, {"AT", "4000"}}));
+       }},
+      {{"VMSEARCH", "fading", "2", "AT", "4000", "touch", "2", bytes_of(kQuery), bytes_of(kA)},
+       [](Store& store) {
+         Vector queries = kQuery;
+         queries.insert(queries.end(), kA.begin(), kA.end());
+         return reply_of(
+             store.search_batch("fading", queries, 2, {{"AT", "4000"}, {"touch", "2"}}));
+       }},
+      {{"VENERGY", "fading", bytes_of(kQuery), "BETA", "1", "AT", "4000"},
+       [](Store& store) {
+         return reply_of(store.energy("fading", kQuery, {{"BETA", "1"}, {"AT", "4000"}}));
+       }},
+      {{"VSEARCH", "fading", bytes_of(kQuery), "1", "TOUCH", "5"},
+       [](Store& store) {
+         return reply_of(store.search("fading", kQuery, 1, {{"TOUCH", "5"}}));
+       }},
+      {{"VSEARCH", "memory", bytes_of(kQuery), "1", "TOUCH", "5"},
+       [](Store& store) {
+         return reply_of(store.search("memory", kQuery, 1, {{"TOUCH", "5"}}));
+       }},
+      {{"VFORGET", "fading", "BELOW", "1e9", "LIMIT", "1", "DRYRUN"},
+       [](Store& store) {
+         return reply_of(store.forget("fading", 1e9, {{"LIMIT", "1"}}, true));
+       }},
+      {{"VFORGET", "fading", "BELOW", "-1"},
+       [](Store& store) { return reply_of(store.forget("fading", -1)); }},
+      {{"VFORGET", "memory", "BELOW", "1"},
+       [](Store& store) { return reply_of(store.forget("memory", 1)); }},
+      {{"VSTRENGTH", "fading", "a", "AT", "4000"},
+       [](Store& store) {
+         return reply_of(store.strength("fading", "a", {{"AT", "4000"}}));
+       }},
+      {{"VSTRENGTH", "fading", "b", "AT", "4000"},
+       [](Store& store) {
+         return reply_of(store.strength("fading", "b", {{"AT", "4000"}}));
+       }},
+      {{"VFORGET", "fading", "BELOW", "inf", "AT", "9000"},
+       [](Store& store) {
+         return reply_of(
+             store.forget("fading", std::numeric_limits<double>::infinity(), {{"AT", "9000"}}));
        }},
       {{"VSEARCH", "fading", bytes_of(kQuery), "2"},
        [](Store& store) { return reply_of(store.search("fading", kQuery, 2)); }},

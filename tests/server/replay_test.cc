@@ -107,10 +107,13 @@ std::vector<Command> make_indexes(std::string_view metric) {
   return commands;
 }
 
-/// A put or a touch, at any time that the clock shows or a client says.
+/// A put or a touch, perhaps of what a search answers, at any time that the clock shows or a client
+/// says.
 Command random_strength(Rng& rng, const std::string& name, const std::string& key) {
   std::vector<std::string> words;
-  if (rng() % 2 == 0) {
+  if (rng() % 4 == 0) {
+    words = {"VSEARCH", name, packed_vector(rng), "2", "TOUCH", std::to_string(1 + rng() % 9)};
+  } else if (rng() % 2 == 0) {
     words = {"VTOUCH", name, key, "GAIN", std::to_string(1 + rng() % 9)};
   } else {
     words = {"VADD", name, key, packed_vector(rng), "STRENGTH", std::to_string(1 + rng() % 9)};

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/hosts/embedded/embedded_store.h"
 
+#include <algorithm>
 #include <memory>
 #include <type_traits>
 
+#include "core/text.h"
 #include "server/hosts/embedded/store_thread.h"
+#include "server/requests/forget.h"
 #include "server/requests/index_info.h"
 #include "server/requests/index_requests.h"
 #include "server/requests/put.h"
@@ -22,6 +25,14 @@ using Recollection = EmbeddedStore::Recollection;
 
 constexpr auto kRead = CommandKind::kRead;
 constexpr auto kWrite = CommandKind::kWrite;
+
+/// Of a search or a recall.
+CommandKind kind_of(const OptionList& options) {
+  const bool touches = std::any_of(options.begin(), options.end(), [](const OptionText& option) {
+    return equal_ignoring_case(option.first, "TOUCH");
+  });
+  return touches ? CommandKind::kUpdate : kRead;
+}
 
 /// What `ask(Store&)` returns, a Result or a Status, asked on the store's thread.
 template <class Ask>
@@ -170,6 +181,28 @@ Result<std::size_t> EmbeddedStore::put(std::string_view index, std::span<const I
   return answer_later<std::size_t>(*thread_, kWrite, begin);
 }
 
+Result<std::optional<std::string>> EmbeddedStore::put_unless(std::string_view index,
+                                                             std::string_view key,
+                                                             std::span<const float> vector,
+                                                             float within,
+                                                             const OptionList& options) {
+  OptionList all = options;
+  const std::string condition = "WITHIN " + number_text(within);
+  all.emplace_back("UNLESS", condition);
+  const auto begin = [&](Store& store, const Responder<Admission>& responder) -> Status {
+    auto found = find_index(store, index);
+    if (!found) return tl::unexpected(std::move(found.error()));
+    PutRequest request(std::move(*found));
+    ENGRAM_TRY(request.add(key, vector));
+    ENGRAM_TRY(read_options(all, request));
+    start(store, request, responder);
+    return {};
+  };
+  return answer_later<std::optional<std::string>, Admission>(
+      *thread_, CommandKind::kConditional, begin,
+      [](const Admission& given, auto& answer) { answer = given.near; });
+}
+
 Result<std::vector<std::optional<double>>> EmbeddedStore::touch(
     std::string_view index, std::span<const std::string_view> keys, const OptionList& options) {
   using Touched = std::vector<std::optional<double>>;
@@ -193,6 +226,26 @@ Result<std::optional<StrengthAnswer>> EmbeddedStore::strength(std::string_view i
     ENGRAM_TRY(read_options(options, request));
     return strength_of(store, request);
   });
+}
+
+Result<std::vector<std::string>> EmbeddedStore::forget(std::string_view index, double below,
+                                                       const OptionList& options, bool is_dry_run) {
+  OptionList all = options;
+  const std::string strength = number_text(below);
+  all.emplace_back("BELOW", strength);
+  const auto begin = [&](Store& store, const Responder<std::vector<WeakItem>>& responder) {
+    return begin_on<ForgetRequest>(store, find_index(store, index, Missing::kGone), responder,
+                                   [&](ForgetRequest& request) {
+                                     request.is_dry_run = is_dry_run;
+                                     return read_options(all, request);
+                                   });
+  };
+  return answer_later<std::vector<std::string>, std::vector<WeakItem>>(
+      *thread_, is_dry_run ? kRead : CommandKind::kUpdate, begin,
+      [](const std::vector<WeakItem>& given, auto& answer) {
+        answer.emplace();
+        for (const WeakItem& item : given) answer->push_back(item.key);
+      });
 }
 
 Result<bool> EmbeddedStore::erase(std::string_view index, std::string_view key) {
@@ -223,7 +276,7 @@ Result<std::vector<Match>> EmbeddedStore::search(std::string_view index,
                                    });
   };
   return answer_later<std::vector<Match>, SearchAnswer>(
-      *thread_, kRead, begin,
+      *thread_, kind_of(options), begin,
       [](const SearchAnswer& given, auto& answer) { answer = owned(given.neighbors.front()); });
 }
 
@@ -249,7 +302,7 @@ Result<std::vector<std::vector<Match>>> EmbeddedStore::search_batch(std::string_
                                    });
   };
   const auto answered = answer_later<bool, SearchAnswer>(
-      *thread_, kRead, begin, [&matches](const SearchAnswer& given, auto&) {
+      *thread_, kind_of(options), begin, [&matches](const SearchAnswer& given, auto&) {
         for (std::size_t i = 0; i < given.neighbors.size(); ++i) {
           matches[given.first + i] = owned(given.neighbors[i]);
         }
@@ -268,7 +321,7 @@ Result<Recollection> EmbeddedStore::recall(std::string_view index, std::span<con
                                    });
   };
   return answer_later<Recollection, RecallAnswer>(
-      *thread_, kRead, begin,
+      *thread_, kind_of(options), begin,
       [](const RecallAnswer& given, auto& answer) { answer = owned(given); });
 }
 

@@ -78,6 +78,11 @@ class EmbeddedStore {
   /// strengths.
   Result<bool> put(std::string_view index, std::string_view key, std::span<const float> vector,
                    const OptionList& options = {});
+  /// The same unless something lies within that distance, in the metric: then the key of that, and
+  /// nothing if the vector was stored. STRENGTH, AT, and TOUCH, the gain of what is near.
+  Result<std::optional<std::string>> put_unless(std::string_view index, std::string_view key,
+                                                std::span<const float> vector, float within,
+                                                const OptionList& options = {});
   /// Stores several, on all workers; how many keys are new.
   Result<std::size_t> put(std::string_view index, std::span<const Item> items,
                           const OptionList& options = {});
@@ -88,11 +93,15 @@ class EmbeddedStore {
   /// How strong a key is; nothing if it is not there. AT.
   Result<std::optional<StrengthAnswer>> strength(std::string_view index, std::string_view key,
                                                  const OptionList& options = {});
+  /// Erases what is weaker than `below`, and returns the keys, weakest first. `is_dry_run`: only
+  /// returns them. AT, LIMIT.
+  Result<std::vector<std::string>> forget(std::string_view index, double below,
+                                          const OptionList& options = {}, bool is_dry_run = false);
   /// True if the key was there.
   Result<bool> erase(std::string_view index, std::string_view key);
   Result<std::optional<std::vector<float>>> get(std::string_view index, std::string_view key);
 
-  /// The min(k, size) nearest, closest first; EF, STEPS and the primitive's options.
+  /// The min(k, size) nearest, closest first; EF, STEPS, AT, TOUCH and the primitive's options.
   Result<std::vector<Match>> search(std::string_view index, std::span<const float> query,
                                     std::size_t k, const OptionList& options = {});
   /// The same for several queries ([n * dim]), on all workers.
@@ -101,9 +110,10 @@ class EmbeddedStore {
                                                        std::size_t k,
                                                        const OptionList& options = {});
 
-  /// MASK, TOP and the primitive's options.
+  /// MASK, TOP, AT, TOUCH and the primitive's options.
   Result<Recollection> recall(std::string_view index, std::span<const float> cue,
                               const OptionList& options = {});
+  /// AT and the primitive's options.
   Result<double> energy(std::string_view index, std::span<const float> state,
                         const OptionList& options = {});
   /// SAMPLE, SEED and the primitive's options.
