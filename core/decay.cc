@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kPolicyNames[] = {"none", "static", "exp", "power", "ebb"};
 constexpr std::string_view kClockNames[] = {"wall", "logical"};
+constexpr std::string_view kReinforceNames[] = {"off", "winner", "soft", "compete"};
 constexpr double kLeastOmega = 1e-6;
 constexpr double kMostOmega = 1e6;
 constexpr double kLeastExponent = 1e-3;
@@ -85,6 +86,10 @@ std::string_view clock_name(DecayClock clock) noexcept {
   return kClockNames[static_cast<std::size_t>(clock)];
 }
 
+std::string_view reinforce_name(Reinforce rule) noexcept {
+  return kReinforceNames[static_cast<std::size_t>(rule)];
+}
+
 Result<DecayPolicy> read_decay_policy(std::string_view name) {
   if (const auto policy = named<DecayPolicy>(kPolicyNames, name)) return *policy;
   return refused("DECAY",
@@ -115,6 +120,11 @@ Result<DecayClock> read_clock(std::string_view name) {
   return refused("CLOCK", "wall or logical", name);
 }
 
+Result<Reinforce> read_reinforce(std::string_view name) {
+  if (const auto rule = named<Reinforce>(kReinforceNames, name)) return *rule;
+  return refused("REINFORCE", "off, winner, soft or compete", name);
+}
+
 std::string decay_text(const Decay& decay) {
   std::string text(decay_name(decay.policy));
   switch (decay.policy) {
@@ -133,6 +143,9 @@ std::string decay_text(const Decay& decay) {
   }
   if (decay.is_on()) text += " omega " + number_text(decay.omega);
   if (decay.has_time()) text += " clock " + std::string(clock_name(decay.clock));
+  if (decay.reinforce != Reinforce::kOff) {
+    text += " reinforce " + std::string(reinforce_name(decay.reinforce));
+  }
   return text;
 }
 
@@ -153,8 +166,13 @@ Result<Decay> decay_from_text(std::string_view text) {
       const auto clock = read_clock(word(next + 1));
       if (!clock) return tl::unexpected(clock.error());
       decay.clock = *clock;
+    } else if (equal_ignoring_case(words[next], "reinforce")) {
+      const auto rule = read_reinforce(word(next + 1));
+      if (!rule) return tl::unexpected(rule.error());
+      decay.reinforce = *rule;
     } else {
-      return refused("what follows the policy of a DECAY", "omega or clock", words[next]);
+      return refused("what follows the policy of a DECAY", "omega, clock or reinforce",
+                     words[next]);
     }
   }
   return decay;

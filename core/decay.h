@@ -24,6 +24,11 @@ enum class DecayPolicy : std::uint8_t { kNone, kStatic, kExp, kPower, kEbb };
 /// What gives a write its time: the wall, or only the client.
 enum class DecayClock : std::uint8_t { kWall, kLogical };
 
+/// What a recall does to what it recalls: nothing; the winner, the attractor, gains; every item
+/// gains in proportion to its share of the state; the winner gains, and what competed with it loses
+/// (retrieval-induced forgetting, Anderson, Bjork & Bjork 1994).
+enum class Reinforce : std::uint8_t { kOff, kWinner, kSoft, kCompete };
+
 /// The most milliseconds that a time or a half-life has: 2^53 - 1, which a double holds exactly.
 inline constexpr std::int64_t kMaxDecayMs = 9'007'199'254'740'991;
 
@@ -35,6 +40,7 @@ struct Decay {
   std::int64_t stability_ms = 0;  ///< of ebb: 1..kMaxDecayMs
   double omega = 1;               ///< what a nat of strength is worth in nats of the logit
   DecayClock clock = DecayClock::kWall;
+  Reinforce reinforce = Reinforce::kOff;
 
   [[nodiscard]] bool is_on() const noexcept { return policy != DecayPolicy::kNone; }
   /// Whether times mean something.
@@ -65,6 +71,8 @@ Result<Decay> decay_from_text(std::string_view text);
 std::string_view decay_name(DecayPolicy policy) noexcept;
 /// "wall" or "logical".
 std::string_view clock_name(DecayClock clock) noexcept;
+/// "off", "winner", "soft" or "compete".
+std::string_view reinforce_name(Reinforce rule) noexcept;
 
 // The parts, as a command has them; names in any letter case. Errors: kInvalidArgument, saying what
 // was expected.
@@ -75,5 +83,6 @@ Result<std::int64_t> read_half_life(std::string_view what, std::string_view text
 Result<double> read_exponent(std::string_view text);
 Result<double> read_omega(std::string_view text);
 Result<DecayClock> read_clock(std::string_view name);
+Result<Reinforce> read_reinforce(std::string_view name);
 
 }  // namespace engram

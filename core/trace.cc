@@ -220,6 +220,28 @@ void change_rule(const Decay& decay, const FadeRule& rule, std::int64_t ms, Trac
   }
 }
 
+bool weaken(double factor, Trace& trace) noexcept {
+  switch (trace.kind) {
+    case TraceKind::kLevel:
+    case TraceKind::kOwnHalfLife:
+      trace.amount += std::log(factor);
+      return true;
+    case TraceKind::kUses: {
+      Trace weaker = trace;
+      for (std::size_t i = 0; i < trace.recent_count; ++i) weaker.recent[i].gain *= factor;
+      weaker.amount *= factor;
+      if (!are_uses(weaker)) return false;  // a gain has become next to nothing
+      trace = weaker;
+      return true;
+    }
+    case TraceKind::kPinned:
+    case TraceKind::kStability:
+    case TraceKind::kPinnedForGood:
+      return false;
+  }
+  return false;
+}
+
 double log_strength(const Decay& decay, const Trace& trace, std::int64_t ms) noexcept {
   switch (trace.kind) {
     case TraceKind::kLevel:

@@ -76,6 +76,10 @@ Trace new_trace(const Decay& decay, double gain, std::int64_t ms, const FadeRule
 /// Another gain.
 void add_gain(const Decay& decay, double gain, std::int64_t ms, Trace& trace);
 
+/// Multiplies s(t), at every t, by `factor`, which is above 0 and at most 1. False if nothing
+/// changes: a pinned item stays as strong, and so does one whose strength is its age alone (ebb).
+bool weaken(double factor, Trace& trace) noexcept;
+
 /// Has the item fade by `rule`, if that says something, from `ms` on. Its strength at `ms` stays;
 /// but an item that is pinned under ebb gets the strength 1.
 void change_rule(const Decay& decay, const FadeRule& rule, std::int64_t ms, Trace& trace);

@@ -5,6 +5,7 @@
 
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
+#include "server/requests/reinforcement.h"
 
 namespace engram {
 namespace {
@@ -44,6 +45,11 @@ bool touches(Arguments argv, Store&) {
   return argv.size() > 4 && has_word(argv.subspan(4), "TOUCH");
 }
 
+/// Also because VNEW says so.
+bool recall_touches(Arguments argv, Store& store) {
+  return touches(argv, store) || reinforces(store, argv[1]);
+}
+
 /// index k ... query [query ...]
 bool touches_batch(Arguments argv, Store&) {
   return has_word(argv.subspan(3), "TOUCH");
@@ -81,6 +87,7 @@ constexpr std::array kVectorCommands = {
          "Makes an empty vector index with a metric and a retrieval primitive",
          "index dim [METRIC <cosine | l2 | dot>] [PRIMITIVE primitive] [DECAY <none | static | exp "
          "half-life | power exponent | ebb stability>] [OMEGA omega] [CLOCK <wall | logical>] "
+         "[REINFORCE <off | winner | soft | compete>] "
          "[option value ...]",
          "O(1)"),
     spec("vdrop", vdrop, 2, kWrite, kIndex, "Removes a vector index with all that it holds",
@@ -137,7 +144,7 @@ constexpr std::array kVectorCommands = {
             "index <VEC vector | KEY key> [MASK ranges] [TOP k] [AT unix-time-milliseconds] [TOUCH "
             "gain] [WITHTRACE] [WITHRAW] [WITHSTRENGTH] [option value ...]",
             "the primitive's recall; O(N) for a scan, each step"),
-        kTouchingRecall, touches),
+        kTouchingRecall, recall_touches),
     spec("venergy", venergy, -3, kReadonly, kIndex,
          "Returns the energy of a state: the lower, the better it fits what is stored",
          "index vector [AT unix-time-milliseconds] [option value ...]",

@@ -39,6 +39,7 @@ void add_decay(const Collection& collection, double search_beta, FactList& facts
     facts.add("last-write-ms", std::to_string(collection.strengths().last_ms()));
   }
   facts.add("omega", number_text(decay.omega));
+  facts.add("reinforce", std::string(reinforce_name(decay.reinforce)));
   facts.add("search-beta", number_text(search_beta));
 }
 

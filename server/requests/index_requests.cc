@@ -32,6 +32,23 @@ Result<IndexSpec> spec_of(const NewIndexRequest& request, const std::string& ker
                    std::move(*options), kernel_name, request.decay};
 }
 
+Status read_reinforcement(std::string_view name, Decay& decay) {
+  const auto rule = read_reinforce(name);
+  if (!rule) return tl::unexpected(rule.error());
+  decay.reinforce = *rule;
+  if (!decay.is_on() && *rule != Reinforce::kOff) {
+    return fail(ErrorCode::kInvalidArgument,
+                "REINFORCE has recalls strengthen what they recall: it needs DECAY static, exp, "
+                "power or ebb");
+  }
+  if (decay.policy == DecayPolicy::kEbb && *rule == Reinforce::kCompete) {
+    return fail(ErrorCode::kInvalidArgument,
+                "REINFORCE compete weakens what loses, and under DECAY ebb a strength is an age "
+                "alone");
+  }
+  return {};
+}
+
 Status read_decay(std::vector<OptionText>& options, Decay& decay) {
   const auto policy = take_option(options, "DECAY");
   if (!policy) return tl::unexpected(policy.error());
@@ -62,7 +79,9 @@ Status read_decay(std::vector<OptionText>& options, Decay& decay) {
     if (!read) return tl::unexpected(read.error());
     decay.clock = *read;
   }
-  return {};
+  const auto reinforce = take_option(options, "REINFORCE");
+  if (!reinforce) return tl::unexpected(reinforce.error());
+  return *reinforce ? read_reinforcement(**reinforce, decay) : Status();
 }
 
 }  // namespace

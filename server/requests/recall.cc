@@ -9,6 +9,7 @@
 
 #include "server/requests/answer_size.h"
 #include "server/requests/mask.h"
+#include "server/requests/reinforcement.h"
 #include "server/requests/shown.h"
 
 namespace engram {
@@ -77,15 +78,16 @@ void add_fields(const ReadView& view, std::int64_t at_ms, NeighborFields fields,
   for (const Slot slot : slots) answer.strengths.push_back(view.strength(slot, at_ms));
 }
 
-/// On a worker. Returns the key to touch, if there is one.
-std::optional<std::string> answer(const RecallRequest& request,
+/// On a worker. Returns what the recall does to strengths.
+std::vector<Reinforcement> answer(const RecallRequest& request,
                                   const Responder<RecallAnswer>& responder, const ReadView& view,
                                   std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
+  const Reinforce rule = reinforce_rule(request.index, request.strength);
   const Cue cue = {.vector = request.cue.values(),
                    .visible = request.visible ? &*request.visible : nullptr};
   const auto bias = view.bias(at_ms);
   const RecallParams params = {.options = request.options ? &*request.options : nullptr,
-                               .top = request.top,
+                               .top = std::max(request.top, reinforced_support(rule)),
                                .items = items,
                                .bias = bias ? &*bias : nullptr};
   Recall recall;
@@ -93,17 +95,19 @@ std::optional<std::string> answer(const RecallRequest& request,
   if (recalled) recalled = request.index.check_soundness();
   if (!recalled) {
     responder.take(tl::unexpected(recalled.error()));
-    return std::nullopt;
+    return {};
   }
+  auto effects =
+      reinforcements(rule, request.strength.touch.value_or(1), view, recall, request.top);
+  recall.support.resize(std::min(recall.support.size(), request.top));
   RecallAnswer named_answer = named(view, recall);
   add_fields(view, at_ms, request.strength.fields, named_answer);
   responder.take(named_answer);
-  if (!request.strength.touch || !named_answer.attractor) return std::nullopt;
-  return std::string(*named_answer.attractor);
+  return effects;
 }
 
 /// On a worker.
-std::optional<std::string> answer(const EnergyRequest& request, const Responder<double>& responder,
+std::vector<Reinforcement> answer(const EnergyRequest& request, const Responder<double>& responder,
                                   const ReadView& view, std::int64_t at_ms, const SlotSet* items,
                                   Scratch& scratch) {
   const auto bias = view.bias(at_ms);
@@ -113,7 +117,7 @@ std::optional<std::string> answer(const EnergyRequest& request, const Responder<
   const auto energy = view.recaller().energy(request.state.values(), params, scratch);
   const Status sound = request.index.check_soundness();
   responder.take(sound ? energy : tl::unexpected(sound.error()));
-  return std::nullopt;
+  return {};
 }
 
 /// Has a worker answer a request that is in order.
@@ -124,21 +128,19 @@ void answer_on_worker(Store& store, Request request, Responder<Answer> responder
     Responder<Answer> responder;
     std::int64_t at_ms;
     bool is_step;  // of a transaction
-    std::optional<std::string> touched = std::nullopt;
+    std::vector<Reinforcement> effects = {};
   };
   const std::int64_t at_ms = time_of_read(store, *request.index.collection, request.strength.at_ms);
   const auto run = std::make_shared<Run>(
       Run{std::move(request), std::move(responder), at_ms, store.gate().is_closed()});
   const Status begun = run->request.index.collection->recall(
       [run](const ReadView& view, const SlotSet* items, Scratch& scratch) {
-        run->touched = answer(run->request, run->responder, view, run->at_ms, items, scratch);
+        run->effects = answer(run->request, run->responder, view, run->at_ms, items, scratch);
       },
       [run, &store] {
-        if (!run->touched) return run->responder.finish(0);
+        if (run->effects.empty()) return run->responder.finish(0);
         store.record_late(run->is_step, [run, &store] {
-          const IndexRef& index = run->request.index;
-          const std::string_view key = *run->touched;
-          index.collection->touch({&key, 1}, gain_of_read(store, index, run->request.strength));
+          reinforce(store, run->request.index, run->request.strength, run->effects);
           run->responder.finish(store.seal_late());
         });
       });
@@ -181,6 +183,9 @@ void start(Store& store, RecallRequest request, Responder<RecallAnswer> responde
     ENGRAM_TRY(check_is_one(request.cue, request.index, "cue"));
     ENGRAM_TRY(settle_mask(request));
     ENGRAM_TRY(kTop.check(request.top));
+    if (reinforce_rule(request.index, request.strength) != Reinforce::kOff) {
+      request.strength.touch = request.strength.touch.value_or(1);
+    }
     ENGRAM_TRY(check_strength_read(store, request.index, request.strength));
     return check_result_count(result_count(request));
   };

@@ -27,7 +27,8 @@ struct RecallRequest {
   std::size_t top = RecallParams{}.top;  ///< items of the support to name
   std::optional<Options> options =
       {};  ///< of Primitive::recall_options; none: as the index was made
-  /// Fields are told of the support, and what is touched is the attractor.
+  /// Fields are told of the support. What is touched is the attractor, or what the index's
+  /// Reinforce says.
   StrengthRead strength = {};
 };
 

@@ -212,6 +212,32 @@ TEST_CASE("core/trace: no strength rises with time, and a joint trace is no weak
   CHECK_FALSE(join(kExp, new_trace(kExp, 1, 0, {.half_life_ms = 6}), 0, own));
 }
 
+TEST_CASE("core/trace: what is weakened is so at every time, and stays a trace") {
+  auto rng = test::make_rng(88);
+  for (const Decay* const decay : kAll) {
+    for (int round = 0; round < 20; ++round) {
+      const auto gains = random_gains(rng, 30, 100'000);
+      Trace trace = trace_of(*decay, gains);
+      const Trace before = trace;
+      REQUIRE(weaken(0.9, trace) == (decay->policy != DecayPolicy::kEbb));
+      CHECK(check_trace(*decay, trace).has_value());
+      const double lost = decay->policy == DecayPolicy::kEbb ? 0 : std::log(0.9);
+      for (const std::int64_t ms : {100'000, 150'000, 900'000}) {
+        CHECK(log_strength(*decay, trace, ms) ==
+              doctest::Approx(log_strength(*decay, before, ms) + lost));
+      }
+    }
+    Trace pinned = new_trace(*decay, 2, 1000, {.pins = true});
+    const Trace before = pinned;
+    CHECK_FALSE(weaken(0.5, pinned));
+    CHECK(pinned == before);
+  }
+  // However often: a gain that became nothing would be none.
+  Trace trace = new_trace(kInverse, 1, 0);
+  for (int i = 0; i < 100'000; ++i) weaken(0.9, trace);
+  CHECK(check_trace(kInverse, trace).has_value());
+}
+
 TEST_CASE("core/trace: what no policy gives is refused") {
   const double nan = std::nan("");
   const auto is_refused = [](const Decay& decay, const Trace& trace) {

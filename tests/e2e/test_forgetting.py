@@ -491,3 +491,107 @@ def test_a_condition_sees_the_batch_that_is_being_stored(wire, server):
                 vector = pack(turn * count + n, 1.01)
                 assert other.call("VADD", "i", "z", vector, "UNLESS", "WITHIN", 0.5) == f"{turn}:{n}".encode()
             assert wire.read() == count
+
+
+# --- REINFORCE ------------------------------------------------------------------------------------
+
+
+def recall(wire, vector, *words):
+    reply = wire.call("VRECALL", "i", "VEC", vector, "BETA", 2, "STEPS", 0, *words)
+    assert not isinstance(reply, ErrorReply), reply
+    return as_map(reply)
+
+
+@pytest.mark.parametrize("primitive", ["flat", "hnsw", "hopfield"])
+@pytest.mark.parametrize("rule", ["off", "winner", "soft", "compete"])
+def test_a_recall_reinforces_by_the_rule_of_its_index(wire, primitive, rule):
+    make(wire, "DECAY", "static", "REINFORCE", rule, primitive=primitive)
+    info = as_map(wire.call("VINFO", "i"))
+    assert info["reinforce"] == rule.encode()
+    for number in range(12):
+        wire.call("VADD", "i", number, pack(number / 4, 0), "STRENGTH", 2, *(["PIN"] if number == 1 else []))
+    for gain in (1, 3):
+        before = np.array([strength(wire, "i", number) for number in range(12)])
+        found = recall(wire, pack(0, 0), "TOP", 12)
+        weights = dict(rows(found["support"], 2))
+        words = ["TOP", 3] + ([] if gain == 1 else ["TOUCH", gain])
+        if rule == "off" and gain == 1:
+            assert rows(recall(wire, pack(0, 0), *words)["support"], 2) == rows(found["support"], 2)[:3]
+            assert [strength(wire, "i", number) for number in range(12)] == list(before)
+            continue
+        # The recall that looked has reinforced as well.
+        before = np.array([strength(wire, "i", number) for number in range(12)])
+        weights = np.array([weights.get(str(number), 0) for number in range(12)])
+        if rule != "off":
+            shares = before * np.exp(-np.square(np.arange(12) / 4))
+            weights = shares / shares.sum()
+        found = recall(wire, pack(0, 0), *words)
+        assert len(found["support"]) == 6 and found["attractor"] == b"0"
+        expected = before.copy()
+        if rule == "soft":
+            expected += gain * weights * (weights >= 0.05)
+        else:
+            expected[0] += gain
+        if rule == "compete":
+            for key, weight in rows(found["support"], 2):
+                if key not in ("0", "1"):  # the winner, and what is pinned
+                    expected[int(key)] *= 1 - 0.1 * weight
+        after = [strength(wire, "i", number) for number in range(12)]
+        assert after == pytest.approx(list(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("decay", [["exp", 1000], ["power", 1]])
+def test_losers_are_weaker_at_every_time(wire, decay):
+    make(wire, "DECAY", *decay, "CLOCK", "logical", "REINFORCE", "compete", primitive="hopfield")
+    for number in range(3):
+        wire.call("VADD", "i", number, pack(number / 4, 0), "AT", 0)
+        wire.call("VTOUCH", "i", number, "AT", 500)
+    times = [1000, 5000, 90_000]
+    before = [strength(wire, "i", 2, "AT", at) for at in times]
+    reply = wire.call("VRECALL", "i", "VEC", pack(0, 0), "BETA", 2)
+    assert str(reply) == "ERR index 'i' has CLOCK logical: a write must say AT milliseconds"
+    weight = dict(rows(recall(wire, pack(0, 0), "AT", 1000)["support"], 2))["2"]
+    after = [strength(wire, "i", 2, "AT", at) for at in times]
+    assert after == pytest.approx([s * (1 - 0.1 * weight) for s in before])
+
+
+def test_what_is_wrong_with_reinforcing_is_said(wire):
+    for words, error in [
+        (["REINFORCE", "winner"], "REINFORCE has recalls strengthen what they recall: it needs DECAY static, exp, power or ebb"),
+        (["DECAY", "static", "REINFORCE", "hard"], "REINFORCE must be off, winner, soft or compete, got 'hard'"),
+        (["DECAY", "ebb", 5, "REINFORCE", "compete"], "REINFORCE compete weakens what loses, and under DECAY ebb a strength is an age alone"),
+    ]:
+        assert str(wire.call("VNEW", "x", 2, *words)) == f"ERR {error}"
+    assert wire.call("VNEW", "x", 2, "REINFORCE", "off") == "OK"
+
+
+def test_reinforcing_recalls_are_writes(start, reopen):
+    """They are paused as such, take their turn, are steps of transactions, and outlive the process."""
+    server = start("--fsync", "always")
+    with server.wire() as wire, server.wire() as other:
+        make(wire, "DECAY", "static", "REINFORCE", "compete", primitive="hopfield")
+        for number in range(5):
+            wire.call("VADD", "i", number, pack(number / 4, 0))
+        wire.call("CLIENT", "PAUSE", 20_000, "WRITE")
+        other.send("VRECALL", "i", "VEC", pack(0, 0), "BETA", 1, "STEPS", 0)
+        assert strength(wire, "i", 0) == 1
+        wire.call("CLIENT", "UNPAUSE")
+        other.read()
+        assert strength(wire, "i", 0) == pytest.approx(2)
+        assert wire.call("VSAVE") == "OK"
+        wire.call("MULTI")
+        wire.call("VRECALL", "i", "VEC", pack(0, 0), "BETA", 1, "STEPS", 0)
+        wire.call("VSTRENGTH", "i", 0)
+        assert float(as_map(wire.call("EXEC")[1])["strength"]) == pytest.approx(3)
+        for _ in range(20):
+            wire.send("VRECALL", "i", "VEC", pack(0.25, 0), "BETA", 1, "STEPS", 0)
+        for _ in range(20):
+            wire.read()
+        before = [wire.call("VSTRENGTH", "i", number) for number in range(5)]
+        found = wire.call_raw("VSEARCH", "i", pack(1, 0), 5)
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    with reopen(server).wire() as wire:
+        assert [wire.call("VSTRENGTH", "i", number) for number in range(5)] == before
+        assert wire.call_raw("VSEARCH", "i", pack(1, 0), 5) == found
+        assert as_map(wire.call("VINFO", "i"))["reinforce"] == b"compete"

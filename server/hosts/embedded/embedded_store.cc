@@ -12,6 +12,7 @@
 #include "server/requests/index_requests.h"
 #include "server/requests/put.h"
 #include "server/requests/recall.h"
+#include "server/requests/reinforcement.h"
 #include "server/requests/search.h"
 #include "server/requests/snapshot.h"
 #include "server/requests/survey.h"
@@ -320,8 +321,11 @@ Result<Recollection> EmbeddedStore::recall(std::string_view index, std::span<con
                                      return read_options(options, request);
                                    });
   };
+  const auto writes = answer_at_once(
+      *thread_, kRead, [&](Store& store) -> Result<bool> { return reinforces(store, index); });
+  if (!writes) return tl::unexpected(writes.error());
   return answer_later<Recollection, RecallAnswer>(
-      *thread_, kind_of(options), begin,
+      *thread_, *writes ? CommandKind::kUpdate : kind_of(options), begin,
       [](const RecallAnswer& given, auto& answer) { answer = owned(given); });
 }
 

@@ -68,7 +68,8 @@ class EmbeddedStore {
   EmbeddedStore(const EmbeddedStore&) = delete;
   EmbeddedStore& operator=(const EmbeddedStore&) = delete;
 
-  /// VNEW: METRIC, PRIMITIVE, DECAY ("exp 3600000"), OMEGA, CLOCK and the primitive's options.
+  /// VNEW: METRIC, PRIMITIVE, DECAY ("exp 3600000"), OMEGA, CLOCK, REINFORCE and the primitive's
+  /// options.
   Status create_index(std::string_view index, std::size_t dim, const OptionList& options = {});
   Status drop_index(std::string_view index);
   Result<std::vector<std::string>> list_indexes();
