@@ -152,6 +152,12 @@ class Client:
                 bar.update(len(batch))
         return answers
 
+    def pipelined(
+        self, commands: Iterable[Sequence[Any]], depth: int
+    ) -> Iterator[tuple[Any, Any]]:
+        """Any commands, `depth` of them under way at a time; each with its reply, in order."""
+        return self._pipelined(commands, depth)
+
     def _call(self, *command: Any) -> Any:
         try:
             return self.redis.execute_command(*command)

@@ -14,6 +14,7 @@ from common import progress
 
 CONNECTIONS = 2
 DEPTH = 16
+COMMANDS_DEPTH = 512
 ASSOCIATIVE = ("hopfield", "lsr")  # those that would build a graph
 
 
@@ -82,6 +83,21 @@ class Memory:
         self._first.create(index, rows.shape[1], metric, primitive, options)
         self._indexes.add(index)
         self.add(index, rows, 0)
+
+    def make(self, index: str, dim: int, metric: str, primitive: str, *words: Any) -> None:
+        """Makes an empty index, instead of one that has its name. `words` are those of VNEW."""
+        self.drop(index)
+        self._first.create(index, dim, metric, primitive, [words])
+        self._indexes.add(index)
+
+    def run(
+        self, commands: Sequence[tuple[Any, ...]], what: str
+    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """Each command with its reply, in order, on one connection."""
+        with progress(len(commands), what, "commands") as bar:
+            for command, reply in self._first.pipelined(commands, COMMANDS_DEPTH):
+                yield command, reply
+                bar.update()
 
     def add(self, index: str, rows: np.ndarray, first: int) -> None:
         """Adds rows whose keys count from `first`."""

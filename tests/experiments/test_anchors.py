@@ -27,6 +27,7 @@ from claims.formulas import (
 from claims.images import HALF, clip_noisy, dropped, share_close, stride, without_half
 from claims.memorisation import nearest_distances
 from claims.metastable import TOLERANCE, tolerance
+from claims.need import EDGES, LAST_DAY, POLICIES, asked_days, auc, need_odds, read_changes
 from claims.report import Check, Claim, Table, render, shown_command
 from common import UserError
 
@@ -176,6 +177,36 @@ def test_spoilt_images():
     assert images.min() == 0.5, "the images themselves are left alone"
     assert stride(1000, 200).tolist() == list(range(0, 1000, 5))
     assert share_close(half, images) == 0 and share_close(images, images) == 1
+
+
+def test_the_changes_of_packages_are_whole():
+    changes = read_changes()
+    assert len(changes) == 433 and sum(map(len, changes.values())) == 11_209
+    assert all((np.diff(days) > 0).all() for days in changes.values())
+    asked = asked_days(changes)
+    assert len(asked) == 396 and asked == sorted(set(asked))
+    assert max(asked) < LAST_DAY
+
+
+def test_odds_count_the_days_that_were_waited():
+    # Changes after 1, 1 and 3 days, and a wait of 4 that has not ended.
+    odds = need_odds([np.array([10, 11, 12, 15, 90])], last_day=19)
+    assert odds[:3].tolist() == [2 / (4 - 2), 1 / (4 - 1), 0] and len(odds) == len(EDGES) - 1
+
+
+def test_auc_is_the_share_of_pairs_in_order():
+    wanted = np.array([True, False, True, False])
+    assert auc(np.array([4.0, 3, 2, 1]), wanted) == 0.75
+    assert auc(np.array([1.0, 1, 1, 1]), wanted) == 0.5
+    assert auc(np.array([2.0, 1, 2, 1]), wanted) == 1
+
+
+def test_strengths_fade_as_they_are_named():
+    ages = np.array([1.0, 3.0, 2000.0])
+    by_name = {policy.name: policy.reference(ages) for policy in POLICIES}
+    assert by_name["exp H=3 d"] == pytest.approx(math.log(2 ** (-1 / 3) + 2**-1))
+    assert by_name["power D=1"] == pytest.approx(1 + 1 / 3 + 1 / 2000)
+    assert by_name["recency"] == -1 and by_name["frequency"] == 3
 
 
 @pytest.mark.parametrize(
