@@ -16,16 +16,22 @@ Status check_decay(const IndexSpec& spec) {
                   " has no place for strengths, so it takes no DECAY; those that do: " + able);
 }
 
+Status check_dimension(const IndexSpec& spec) {
+  const std::size_t most = max_dimension(*spec.primitive, spec.options);
+  if (spec.dim <= most) return {};
+  const bool is_of_options = most < spec.primitive->max_dimension;
+  return fail(ErrorCode::kInvalidArgument, "primitive " + std::string(spec.primitive->name) +
+                                               " takes vectors of at most " + std::to_string(most) +
+                                               " dimensions" +
+                                               (is_of_options ? " with these options" : "") +
+                                               ", got " + std::to_string(spec.dim));
+}
+
 }  // namespace
 
 Result<OwnedIndex> make_index(const IndexSpec& spec) {
   const Primitive& primitive = *spec.primitive;
-  if (spec.dim > primitive.max_dimension) {
-    return fail(ErrorCode::kInvalidArgument, "primitive " + std::string(primitive.name) +
-                                                 " takes vectors of at most " +
-                                                 std::to_string(primitive.max_dimension) +
-                                                 " dimensions, got " + std::to_string(spec.dim));
-  }
+  ENGRAM_TRY(check_dimension(spec));
   ENGRAM_TRY(check_decay(spec));
   const Element element = stored_element(primitive, spec.options);
   auto store = VectorStore::create(spec.dim, spec.metric, element);

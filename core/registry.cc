@@ -45,6 +45,11 @@ const std::map<std::string_view, Primitive>& completed() {
 
 }  // namespace
 
+std::size_t max_dimension(const Primitive& primitive, const Options& options) {
+  return primitive.max_dimension_with == nullptr ? primitive.max_dimension
+                                                 : primitive.max_dimension_with(options);
+}
+
 Element stored_element(const Primitive& primitive, const Options& options) {
   return primitive.stored_element == nullptr ? Element::kF32 : primitive.stored_element(options);
 }

@@ -26,6 +26,8 @@ struct Primitive {
   std::span<const OptionSpec> recall_options = {};  ///< of VRECALL, beside MASK and TOP
   /// Of an index's vectors: less where what is kept grows faster than they do.
   std::size_t max_dimension = kMaxDimension;
+  /// The same with such options, where they allow less; null: none do.
+  std::size_t (*max_dimension_with)(const Options& options) = nullptr;
   /// What the store of an index made with such options keeps, see IndexContext; null: float32.
   Element (*stored_element)(const Options& options) = nullptr;
   /// Recalls as make_default_recaller() does: Traits::recalls and recall_options are filled in if
@@ -38,6 +40,9 @@ struct Primitive {
   /// for combinations that the schema cannot express, kResourceExhausted.
   Result<std::unique_ptr<Index>> (*create)(const IndexContext& context, const Options& options);
 };
+
+/// max_dimension_with(), or max_dimension.
+std::size_t max_dimension(const Primitive& primitive, const Options& options);
 
 /// stored_element(), or float32.
 Element stored_element(const Primitive& primitive, const Options& options);

@@ -16,8 +16,10 @@ the anchors, and writes a report.
   A7  which similarity tells spoilt images apart       Millidge et al. 2022
   A8  metastable states                                Santos et al. 2024
   A9  sparse distributed memory                        Kanerva 1988
+  A11 dreaming keeps what is forgotten awake           Fachechi et al. 2019
   A12 need falls as a power of time                    Anderson & Schooler 1991
   A13 which policy of strength knows what is needed    on the same data
+  A15 bounded synapses keep the newest items           Parisi 1986
   C1  spoilt cues: what is identified                  beside plain nearest neighbours
   C2  calibration, denoising, completion               beside neighbours and their means
   C3  a sum of random features                         beside the exact kernels
@@ -25,8 +27,8 @@ the anchors, and writes a report.
 
 Writes report.md, report.json and a picture for each anchor. Every figure stands beside the one that
 was expected and its tolerance, and what is outside is explained. Ends with 1 if a check did not
-hold. --quick takes smaller samples. A4, A7, A8, C1 and C2 need the dataset
-fashion-mnist-784; with --available they are left out where it is missing.
+hold. --quick takes smaller samples. A4, A7, A8, C1 and C2 need the dataset fashion-mnist-784; with
+--available they are left out where it is missing.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from claims import binary, capacity, cues, exact_retrieval, features, memorisation, metastable
-from claims import need, one_step, posterior, sdm, similarity, versions
+from claims import binary, capacity, cues, exact_retrieval, features, learning, memorisation
+from claims import metastable, need, one_step, posterior, sdm, similarity, versions
 from claims.images import Images
 from claims.memory import Bench, Memory
 from claims.report import Claim, number, write_report
@@ -54,8 +56,10 @@ ANCHORS: dict[str, Callable[[Bench], Claim]] = {
     "A7": similarity.run,
     "A8": metastable.run,
     "A9": sdm.run,
+    "A11": learning.run_dreaming,
     "A12": need.run_odds,
     "A13": need.run_policies,
+    "A15": learning.run_palimpsest,
     "C1": cues.run,
     "C2": posterior.run,
     "C3": features.run,

@@ -9,41 +9,42 @@
 
 #include "core/option_reading.h"
 #include "core/text.h"
+#include "primitives/shared/signs/pairwise_signs.h"
 #include "primitives/shared/signs/sign_recall.h"
 
 namespace engram::hebb {
 namespace {
 
+/// What an item contributes to the energy of hebb is the square of its overlap.
+double log_squared_overlap(std::size_t mismatches, std::size_t known) {
+  return 2 * std::log(std::abs(static_cast<double>(known) - 2 * static_cast<double>(mismatches)));
+}
+
 /// Works on the sum of outer products, d W with a diagonal: its numbers are whole, so nothing is
 /// rounded.
 class HebbDynamics final : public recall::SignDynamics {
  public:
-  HebbDynamics(Correlations::View view, std::size_t dim) : view_(std::move(view)), dim_(dim) {}
+  HebbDynamics(Correlations::View view, std::size_t dim)
+      : view_(std::move(view)), dim_(dim), signs_(dim) {}
 
   /// Of reading the memory; after an error states are of no use.
   const Status& status() const noexcept { return status_; }
 
   std::optional<double> energy(const recall::SignState& state) override {
-    read([&](std::span<const std::int32_t> sum) { measure(state, sum); });
-    if (!status_) return std::nullopt;
     std::int64_t twice = 0;
-    for (std::size_t i = 0; i < dim_; ++i) twice -= state.sign(i) * pulls_[i];
+    read([&](std::span<const std::int32_t> sum) { twice = signs_.twice_energy(state, sum); });
+    if (!status_) return std::nullopt;
     return static_cast<double>(twice) / (2.0 * static_cast<double>(dim_));
   }
 
   bool update(recall::SignState& state) override {
     bool changed = false;
-    read([&](std::span<const std::int32_t> sum) {
-      measure(state, sum);
-      for (std::size_t i = 0; i < dim_; ++i) changed |= state.is_free(i) && turn(i, state, sum);
-    });
+    read([&](std::span<const std::int32_t> sum) { changed = signs_.update(state, sum); });
     return changed;
   }
 
-  /// What an item contributes to the energy is the square of its overlap.
   double log_share(std::size_t mismatches, std::size_t known) const override {
-    const double overlap = static_cast<double>(known) - 2 * static_cast<double>(mismatches);
-    return 2 * std::log(std::abs(overlap));
+    return log_squared_overlap(mismatches, known);
   }
 
  private:
@@ -52,60 +53,74 @@ class HebbDynamics final : public recall::SignDynamics {
     if (status_) status_ = view_.read(use);
   }
 
-  /// Fills pulls_ at the first call; later they follow the state.
-  void measure(const recall::SignState& state, std::span<const std::int32_t> sum) {
-    if (!pulls_.empty()) return;
-    pulls_.assign(dim_, 0);
-    for (std::size_t i = 0; i < dim_; ++i) pull_by(i, state.sign(i), sum);
-  }
-
-  /// Whether sign i changes, or becomes known, by what pulls at it.
-  bool turn(std::size_t i, recall::SignState& state, std::span<const std::int32_t> sum) {
-    const int former = state.sign(i);
-    const int sign = state.sign_in(i, pulls_[i]);
-    if (sign == former) return false;
-    pull_by(i, sign - former, sum);
-    state.set(i, sign > 0);
-    return true;
-  }
-
-  /// Sign i has changed by so much, and with it what pulls at all others.
-  void pull_by(std::size_t i, int change, std::span<const std::int32_t> sum) {
-    if (change == 0) return;
-    const std::int32_t* const row = &sum[i * dim_];
-    const std::int64_t own = pulls_[i];
-    for (std::size_t k = 0; k < dim_; ++k) pulls_[k] += std::int64_t{row[k]} * change;
-    pulls_[i] = own;
-  }
-
   Correlations::View view_;
   const std::size_t dim_;
   Status status_;
-  std::vector<std::int64_t> pulls_;  // d times what pulls at each sign
+  recall::PairwiseSigns<std::int32_t, std::int64_t> signs_;
+};
+
+/// Works on couplings that were learned by another rule.
+class LearnedDynamics final : public recall::SignDynamics {
+ public:
+  LearnedDynamics(std::shared_ptr<const Learned> learned, std::size_t dim)
+      : learned_(std::move(learned)), signs_(dim, kLeastField) {}
+
+  std::optional<double> energy(const recall::SignState& state) override {
+    return signs_.twice_energy(state, learned_->couplings()) / 2;
+  }
+  bool update(recall::SignState& state) override {
+    return signs_.update(state, learned_->couplings());
+  }
+  double log_share(std::size_t mismatches, std::size_t known) const override {
+    return log_squared_overlap(mismatches, known);
+  }
+
+ private:
+  const std::shared_ptr<const Learned> learned_;
+  recall::PairwiseSigns<double, double> signs_;
 };
 
 }  // namespace
 
-HebbRecaller::HebbRecaller(const Correlations& memory, const Options& options)
-    : memory_(memory), steps_(static_cast<std::size_t>(options.integer("STEPS"))) {}
+HebbRecaller::HebbRecaller(const Correlations& memory, const Learning& learning,
+                           const Options& options)
+    : memory_(memory),
+      learned_(learning),
+      steps_(static_cast<std::size_t>(options.integer("STEPS"))) {}
+
+template <class Use>
+Status HebbRecaller::with_dynamics(const RecallParams& params, Scratch& scratch, Use&& use) const {
+  const std::size_t dim = memory_.context().store.dim();
+  Correlations::View view(memory_, params.items, scratch);
+  if (learned_.learning().rule == Rule::kHebb) {
+    HebbDynamics dynamics(std::move(view), dim);
+    use(dynamics);
+    return dynamics.status();
+  }
+  auto learned = learned_.of(view, dim);
+  if (!learned) return tl::unexpected(std::move(learned.error()));
+  LearnedDynamics dynamics(std::move(*learned), dim);
+  use(dynamics);
+  return {};
+}
 
 Status HebbRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                             Recall& recall) const {
   const IndexContext& context = memory_.context();
   auto& buffers = scratch.get<recall::SignBuffers>();
   buffers.items.read(context.store, memory_.among(params.items));
-  HebbDynamics dynamics({memory_, params.items, scratch}, context.store.dim());
-  recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, buffers, recall);
-  return dynamics.status();
+  return with_dynamics(params, scratch, [&](recall::SignDynamics& dynamics) {
+    recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, buffers, recall);
+  });
 }
 
 Result<double> HebbRecaller::energy(std::span<const float> state, const RecallParams& params,
                                     Scratch& scratch) const {
   if (memory_.among(params.items).size() == 0) return std::numeric_limits<double>::infinity();
-  const std::size_t dim = memory_.context().store.dim();
-  HebbDynamics dynamics({memory_, params.items, scratch}, dim);
-  const auto energy = dynamics.energy(recall::SignState({.vector = state}, dim));
-  if (!energy) return tl::unexpected(dynamics.status().error());
+  const recall::SignState signs({.vector = state}, memory_.context().store.dim());
+  std::optional<double> energy;
+  ENGRAM_TRY(with_dynamics(
+      params, scratch, [&](recall::SignDynamics& dynamics) { energy = dynamics.energy(signs); }));
   return *energy;
 }
 

@@ -6,7 +6,8 @@
 //   E(q) = -1/2 q^T W q
 //   q_k <- sign sum_j W_kj q_j, for k = 1 .. d in turn
 //
-// Signs that are not known are 0 until their first turn.
+// Signs that are not known are 0 until their first turn. Other rules make other W of the same sum:
+// learning_rule.h.
 #pragma once
 
 #include <array>
@@ -17,13 +18,10 @@
 
 #include "core/options.h"
 #include "core/recall.h"
-#include "primitives/hebb/outer_product.h"
-#include "primitives/shared/superposed/superposed_memory.h"
+#include "primitives/hebb/learned_couplings.h"
 #include "primitives/shared/surveys/item_survey.h"
 
 namespace engram::hebb {
-
-using Correlations = recall::SuperposedMemory<OuterProduct>;
 
 inline constexpr std::array kRecallOptions = {
     integer_option("STEPS", 100, 0, 10'000, "at most so many turns of all signs"),
@@ -33,7 +31,7 @@ inline constexpr std::array kRecallOptions = {
 class HebbRecaller final : public Recaller {
  public:
   /// options: of a schema that has kRecallOptions. The memory outlives the recaller.
-  HebbRecaller(const Correlations& memory, const Options& options);
+  HebbRecaller(const Correlations& memory, const Learning& learning, const Options& options);
 
   Status recall(const Cue& cue, const RecallParams& params, Scratch& scratch,
                 Recall& recall) const override;
@@ -44,7 +42,12 @@ class HebbRecaller final : public Recaller {
   std::vector<Fact> describe() const override;
 
  private:
+  /// Calls use(dynamics) with those of the rule. Errors: of reading the memory, and of learning.
+  template <class Use>
+  Status with_dynamics(const RecallParams& params, Scratch& scratch, Use&& use) const;
+
   const Correlations& memory_;
+  const LearnedCouplings learned_;
   const std::size_t steps_;
   recall::SurveyedItems surveyed_;
 };

@@ -19,10 +19,14 @@ class OuterProduct {
  public:
   using Number = std::int32_t;
 
-  explicit OuterProduct(std::size_t dim) : dim_(dim) {}
+  /// is_learned_from: a rule keeps what it made of the sum beside it, see LearnedCouplings.
+  explicit OuterProduct(std::size_t dim, bool is_learned_from = false)
+      : dim_(dim), is_learned_from_(is_learned_from) {}
 
   std::size_t count() const { return dim_ * dim_; }
-  std::size_t memory_bytes() const { return 0; }
+  std::size_t memory_bytes() const {
+    return is_learned_from_ ? count() * (sizeof(Number) + sizeof(double)) : 0;
+  }
 
   void prepare(const float* row, Scratch& scratch) const {
     auto& signs = scratch.get<Signs>().values;
@@ -53,6 +57,7 @@ class OuterProduct {
   };
 
   std::size_t dim_;
+  bool is_learned_from_;
 };
 
 }  // namespace engram::hebb

@@ -32,7 +32,7 @@ void write_option(ReplyWriter& writer, const OptionSpec& option, std::string_vie
 }
 
 void write_traits(ReplyWriter& writer, const Traits& traits) {
-  writer.map(6);
+  writer.map(7);
   writer.simple("exact");
   writer.boolean(traits.exact);
   writer.simple("concurrent");
@@ -45,6 +45,8 @@ void write_traits(ReplyWriter& writer, const Traits& traits) {
   writer.boolean(traits.recalls);
   writer.simple("decays");
   writer.boolean(traits.takes_bias);
+  writer.simple("order-dependent");
+  writer.boolean(traits.order_dependent);
 }
 
 void write_primitive(ReplyWriter& writer, const Primitive& primitive) {

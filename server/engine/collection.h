@@ -219,6 +219,12 @@ class Collection : public std::enable_shared_from_this<Collection> {
   bool is_free(Slot slot) const noexcept { return slots_.is_free(slot); }
   /// Whether it is the place of a key.
   bool is_held(Slot slot) const noexcept { return slots_.is_current(slot); }
+  /// Whether the order of writes matters to the index.
+  bool is_order_dependent() const noexcept { return traits().order_dependent; }
+  /// ItemWriter::put_again().
+  void put_again(std::string_view key, std::function<void(Status)> done) {
+    writer_.put_again(key, std::move(done));
+  }
   /// Whether `key` holds `vector` in `slot` already, bit for bit, and no write to it is under way.
   bool holds(std::string_view key, std::span<const float> vector, Slot slot) const;
 

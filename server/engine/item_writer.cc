@@ -159,6 +159,22 @@ void ItemWriter::record_failure(const SlotEntry& entry) {
   }
 }
 
+void ItemWriter::put_again(std::string_view key, std::function<void(Status)> done) {
+  parts_.key_order.begin(key, [this, name = std::string(key), done = std::move(done)] {
+    const SlotEntry* const entry = parts_.keys.find(name);
+    const auto status = std::make_shared<Status>();
+    run(
+        [this, entry, status](Scratch& scratch) {
+          parts_.index.erase(entry->slot, scratch);
+          *status = add_to_index(*entry, scratch);
+        },
+        [this, name, status, done] {
+          parts_.key_order.finish(name);
+          done(std::move(*status));
+        });
+  });
+}
+
 void ItemWriter::erase(std::string_view key, std::function<void(bool)> done) {
   // Nothing to remove, now or when what waits has been carried out: no change.
   if (parts_.keys.find(key) == nullptr && !parts_.key_order.is_busy(key)) return done(false);

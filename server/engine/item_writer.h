@@ -65,6 +65,10 @@ class ItemWriter {
   void put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
            const StrengthGain& gain, std::function<void(Result<std::size_t>)> done);
 
+  /// Puts `key`, which is there and to which no write is under way, once more, as it is: for an
+  /// index to which the order of writes matters. Nothing is recorded.
+  void put_again(std::string_view key, std::function<void(Status)> done);
+
   /// Removes `key`, then calls `done` with whether it was there.
   void erase(std::string_view key, std::function<void(bool)> done);
 

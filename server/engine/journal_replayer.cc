@@ -71,7 +71,15 @@ Status JournalReplayer::apply(const PutVector& change) {
   if (collection == nullptr) return {};
   ENGRAM_TRY(read_vector(change, collection->spec().dim));
   displaced_.forget(change.id, change.key);
-  if (collection->holds(change.key, vector_, change.slot)) return {};
+  // All writes to it stand in one line, so each waits for all: which one holds a key can be seen
+  // then.
+  const bool is_in_order = collection->is_order_dependent();
+  if (is_in_order) ENGRAM_TRY(work_.wait_for_all());
+  if (collection->holds(change.key, vector_, change.slot)) {
+    // The snapshot may know it after a write that comes later here.
+    if (is_in_order) collection->put_again(change.key, work_.begin());
+    return {};
+  }
   ENGRAM_TRY(make_free(*collection, change.slot));
   if (!collection->is_free(change.slot)) {
     displaced_.add(change.id, change.key, change.slot, vector_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <string>
@@ -24,7 +25,7 @@ class KeyOrder {
   void begin(std::string_view key, std::function<void()> start) {
     const std::string line = line_of(key);
     Turn& turn = turns_[line];
-    turn.waiting.push_back(std::move(start));
+    turn.waiting.push_back({one_line_ ? std::string(key) : std::string(), std::move(start)});
     if (!turn.is_taken) run(line);
   }
 
@@ -41,17 +42,26 @@ class KeyOrder {
   /// A write to `key` waits for another.
   [[nodiscard]] bool is_contended(std::string_view key) const {
     const auto turn = turns_.find(line_of(key));
-    return turn != turns_.end() && !turn->second.waiting.empty();
+    if (turn == turns_.end()) return false;
+    const auto& waiting = turn->second.waiting;
+    const std::string_view name = one_line_ ? key : std::string_view();
+    return std::any_of(waiting.begin(), waiting.end(),
+                       [&](const Waiting& write) { return write.key == name; });
   }
 
   /// Forgets the writes that wait; for shutdown.
   void abandon_waiting() { std::exchange(turns_, {}); }
 
  private:
+  struct Waiting {
+    std::string key;  // in one line; else the line says it
+    std::function<void()> start;
+  };
+
   struct Turn {
     bool is_taken = false;    // a write was started and has not ended
     bool is_running = false;  // run() is at work further down the stack
-    std::deque<std::function<void()>> waiting;
+    std::deque<Waiting> waiting;
   };
 
   [[nodiscard]] std::string line_of(std::string_view key) const {
@@ -64,7 +74,7 @@ class KeyOrder {
     const auto turn = [&]() -> Turn& { return turns_.find(line).value(); };
     if (std::exchange(turn().is_running, true)) return;
     while (!turn().is_taken && !turn().waiting.empty()) {
-      const std::function<void()> start = std::move(turn().waiting.front());
+      const std::function<void()> start = std::move(turn().waiting.front().start);
       turn().waiting.pop_front();
       turn().is_taken = true;
       start();

@@ -4,6 +4,7 @@
 import math
 import os
 import random
+import signal
 import struct
 import subprocess
 
@@ -179,6 +180,58 @@ def test_after_restarts_recalls_are_the_same_to_the_byte(lives):
                 assert expected.setdefault((index, cue), raw) == raw
         if life == 1:
             assert connection.call("VSAVE") == "OK"
+
+
+LEARNERS = {
+    "pseudoinverse": ("hebb", "RULE", "pseudoinverse"),
+    "dream": ("hebb", "RULE", "dream", "SLEEP", "2.5"),
+    "unlearn": ("hebb", "RULE", "unlearn", "ROUNDS", 7),
+    "palimpsest": ("palimpsest", "BOUND", 2),
+}
+
+
+def test_what_was_learned_is_the_same_after_a_kill(start, reopen):
+    """A snapshot beside writes, then a journal: writes to few keys of several clients' pipelines."""
+    cues = [pack([rng.gauss(0, 1) for _ in range(DIM)]) for _ in range(10)]
+
+    def write_all(connection, count):
+        for name in LEARNERS:
+            for _ in range(count):
+                key = f"k{rng.randrange(20)}"
+                if rng.random() < 0.2:
+                    connection.call("VDEL", name, key)
+                else:
+                    items = [word for n in range(3) for word in (f"{key}{n}", pack(rng.choice(list(VECTORS.values()))))]
+                    connection.call("VMADD", name, *items, key, pack(rng.choice(list(VECTORS.values()))))
+
+    def answers(connection):
+        return [
+            connection.call_raw("VRECALL", name, "VEC", cue, "WITHTRACE", "TOP", 99) for name in LEARNERS for cue in cues
+        ]
+
+    server = start("--fsync", "always")
+    with server.wire() as connection:
+        for name, (primitive, *options) in LEARNERS.items():
+            assert connection.call("VNEW", name, DIM, "PRIMITIVE", primitive, *options) == "OK"
+        write_all(connection, 60)
+        assert connection.call("BGSAVE") == "Background saving started"
+        write_all(connection, 60)
+        expected = answers(connection)
+    for _ in range(2):
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        server = reopen(server, "--fsync", "always")
+        with server.wire() as connection:
+            assert answers(connection) == expected
+            write_all(connection, 5)
+            assert connection.call("VSAVE") == "OK"
+            write_all(connection, 20)
+            expected = answers(connection)
+
+
+def test_options_of_another_rule_are_refused(wire):
+    refused = wire.call("VNEW", "mixed", DIM, "PRIMITIVE", "hebb", "RULE", "dream", "ROUNDS", 5)
+    assert isinstance(refused, ErrorReply) and str(refused) == "ERR option ROUNDS is of RULE unlearn, got RULE dream"
 
 
 @pytest.mark.parametrize("primitive", ["flat", "hopfield", "lsr"])

@@ -25,6 +25,7 @@ from claims.formulas import (
     shared_ball_shares,
 )
 from claims.images import HALF, clip_noisy, dropped, share_close, stride, without_half
+from claims.learning import bounded, dreaming, relax
 from claims.memorisation import nearest_distances
 from claims.metastable import TOLERANCE, tolerance
 from claims.need import EDGES, LAST_DAY, POLICIES, asked_days, auc, need_odds, read_changes
@@ -177,6 +178,23 @@ def test_spoilt_images():
     assert images.min() == 0.5, "the images themselves are left alone"
     assert stride(1000, 200).tolist() == list(range(0, 1000, 5))
     assert share_close(half, images) == 0 and share_close(images, images) == 1
+
+
+def test_a_long_dream_is_the_projector_onto_the_patterns():
+    rows = np.random.default_rng(17).choice([-1.0, 1.0], (5, 24))
+    assert dreaming(rows, 0) == pytest.approx(rows.T @ rows / 24)
+    assert dreaming(rows, 1e9) == pytest.approx(np.linalg.pinv(rows) @ rows, abs=1e-6)
+
+
+def test_bounded_synapses_stop_at_the_bound():
+    rows = np.array([[1, 1, -1]] * 5 + [[1, -1, -1]])
+    assert bounded(rows, 3).tolist() == [[3, 2, -3], [2, 3, -2], [-3, -2, 3]]
+
+
+def test_signs_relax_one_after_the_other():
+    couplings = np.array([[9.0, 1, 0], [1, 0, 0], [0, 0, -5]])
+    states = relax(couplings, np.array([[1.0, -1, 1], [-1, -1, -1]]))
+    assert states.tolist() == [[-1, -1, 1], [-1, -1, -1]]
 
 
 def test_the_changes_of_packages_are_whole():

@@ -48,14 +48,6 @@ std::string packed_vector(Rng& rng) {
   return std::string(packed(test::random_vector(kDim, rng)));
 }
 
-/// What a replay brings back to the bit. A memory that depends on the order of inserts it does not:
-/// what a snapshot was taken beside is applied a second time.
-std::vector<const Primitive*> replayed_primitives() {
-  std::vector<const Primitive*> all = primitives();
-  std::erase_if(all, [](const Primitive* each) { return each->traits.order_dependent; });
-  return all;
-}
-
 struct Kept {
   std::string name;
   const Primitive* primitive;
@@ -66,7 +58,7 @@ struct Kept {
 /// one of each policy.
 std::vector<Kept> kept_indexes() {
   std::vector<Kept> kept;
-  for (const Primitive* const primitive : replayed_primitives()) {
+  for (const Primitive* const primitive : primitives()) {
     const std::string name(primitive->name);
     kept.push_back({name, primitive});
     if (!primitive->traits.takes_bias) continue;
@@ -198,7 +190,7 @@ std::vector<Command> questions(Rng rng) {
 
 /// The only errors are those of the recalls by primitives that cannot.
 void check_errors(const Digest& answers) {
-  const auto all = replayed_primitives();
+  const auto all = primitives();
   const auto unable = std::count_if(all.begin(), all.end(), [](const Primitive* primitive) {
     return !primitive->traits.recalls;
   });

@@ -118,7 +118,9 @@ TEST_CASE("primitives/conformance: l2 distances are right and in order where squ
 TEST_CASE("primitives/conformance: one dimension, and as many as there may be") {
   on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(14);
-    for (const std::size_t dim : {std::size_t{1}, variant.primitive.max_dimension}) {
+    const Options options =
+        Options::parse(variant.primitive.create_options, variant.options).value();
+    for (const std::size_t dim : {std::size_t{1}, max_dimension(variant.primitive, options)}) {
       CAPTURE(dim);
       const Vectors vectors = uniform_vectors(rng, dim == 1 ? 500 : 20, dim);
       TestCollection collection = make_collection(variant, metric, dim);
