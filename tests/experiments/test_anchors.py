@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from anchors import ANCHORS, chosen, refuse_missed
+from claims.agent import Reranker, draw_stream
 from claims.exact_retrieval import basins, cues_at
 from claims.formulas import (
     SparseMemory,
@@ -195,6 +196,25 @@ def test_signs_relax_one_after_the_other():
     couplings = np.array([[9.0, 1, 0], [1, 0, 0], [0, 0, -5]])
     states = relax(couplings, np.array([[1.0, -1, 1], [-1, -1, -1]]))
     assert states.tolist() == [[-1, -1, 1], [-1, -1, -1]]
+
+
+def test_every_question_about_a_fact_has_a_note_that_answers_it():
+    notes, questions = draw_stream(5)
+    assert len(notes.hours) + len(questions) == 4000
+    assert (np.diff(notes.hours) >= 0).all()
+    for question in questions:
+        seen = slice(0, question.known)
+        stated = notes.values[seen][notes.facts[seen] == question.fact]
+        assert stated.max() == question.value
+        assert notes.hours[seen].max() <= question.hour
+
+
+def test_an_answer_counts_as_use():
+    notes, _ = draw_stream(5)
+    ranker = Reranker(notes, lambda similarity, age, stability: similarity - age)
+    pair, hour = np.array([0, 1]), notes.hours[1] + 5
+    assert ranker.first(pair, np.array([9999.0, 0]), hour) == 0
+    assert ranker.first(pair, np.array([0.0, 0]), hour) == 0
 
 
 def test_the_changes_of_packages_are_whole():
