@@ -25,6 +25,7 @@ the anchors, and writes a report.
   C3  a sum of random features                         beside the exact kernels
   C4  the newest version first                         by half-life
   C5  an agent's notes                                 beside the ranking rules of such memories
+  C6  recalls that strengthen                          by REINFORCE
 
 Writes report.md, report.json and a picture for each anchor. Every figure stands beside the one that
 was expected and its tolerance, and what is outside is explained. Ends with 1 if a check did not
@@ -40,7 +41,7 @@ from pathlib import Path
 from typing import Callable
 
 from claims import agent, binary, capacity, cues, exact_retrieval, features, learning, memorisation
-from claims import metastable, need, one_step, posterior, sdm, similarity, versions
+from claims import metastable, need, one_step, posterior, reinforcement, sdm, similarity, versions
 from claims.images import Images
 from claims.memory import Bench, Memory
 from claims.report import Claim, number, write_report
@@ -66,6 +67,7 @@ ANCHORS: dict[str, Callable[[Bench], Claim]] = {
     "C3": features.run,
     "C4": versions.run,
     "C5": agent.run,
+    "C6": reinforcement.run,
 }
 WITH_IMAGES = {"A4", "A7", "A8", "C1", "C2"}
 

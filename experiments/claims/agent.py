@@ -144,9 +144,9 @@ def run(bench: Bench) -> Claim:
         "claims/agent.py): notes of new values, of the same values again, remarks, and questions "
         "for a current value. Counted is how often the first answer is a note of the current "
         f"value, the mean of {seeds} streams. Ranked again means: the {FEW} or {MANY} nearest by "
-        "VSEARCH, by the rule of such a system (min-max scaled recency and relevance; similarity plus a "
-        "power of the hours; retention times similarity), where an answer counts as use. Rates and "
-        "half-lives are the best of a grid on other streams; retention counts days, as there.",
+        "VSEARCH, by the rule of such a system (min-max scaled recency and relevance; similarity "
+        "plus a power of the hours; retention times similarity), where an answer counts as use. "
+        "Rates and half-lives are the best of a grid on other streams; retention counts days, as there.",
         bench.seed,
     )
     claim.not_run = bench.lacks("flat")

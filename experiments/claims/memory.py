@@ -91,11 +91,11 @@ class Memory:
         self._indexes.add(index)
 
     def run(
-        self, commands: Sequence[tuple[Any, ...]], what: str
+        self, commands: Sequence[tuple[Any, ...]], what: str, depth: int = COMMANDS_DEPTH
     ) -> Iterator[tuple[tuple[Any, ...], Any]]:
         """Each command with its reply, in order, on one connection."""
         with progress(len(commands), what, "commands") as bar:
-            for command, reply in self._first.pipelined(commands, COMMANDS_DEPTH):
+            for command, reply in self._first.pipelined(commands, depth):
                 yield command, reply
                 bar.update()
 

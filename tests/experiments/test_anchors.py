@@ -30,6 +30,7 @@ from claims.learning import bounded, dreaming, relax
 from claims.memorisation import nearest_distances
 from claims.metastable import TOLERANCE, tolerance
 from claims.need import EDGES, LAST_DAY, POLICIES, asked_days, auc, need_odds, read_changes
+from claims.reinforcement import holders_of_half, simulate
 from claims.report import Check, Claim, Table, render, shown_command
 from common import UserError
 
@@ -196,6 +197,22 @@ def test_signs_relax_one_after_the_other():
     couplings = np.array([[9.0, 1, 0], [1, 0, 0], [0, 0, -5]])
     states = relax(couplings, np.array([[1.0, -1, 1], [-1, -1, -1]]))
     assert states.tolist() == [[-1, -1, 1], [-1, -1, -1]]
+
+
+def test_half_of_all_strength_is_held_by_the_fewest():
+    assert holders_of_half(np.ones(10)) == 5
+    assert holders_of_half(np.array([1.0, 1, 8, 1, 1])) == 1
+    assert holders_of_half(np.array([3.0, 3, 3, 1, 1, 1])) == 2
+
+
+def test_reinforcement_strengthens_as_it_is_named():
+    items = np.eye(3, 32, dtype=np.float32)
+    cue = np.array([[0.8, 0.6] + [0] * 30], np.float32)
+    weights = np.exp(10 * np.array([0.8, 0.6, 0]))
+    weights /= weights.sum()
+    assert simulate(items, cue, "winner")[-1] == pytest.approx([2, 1, 1])
+    assert simulate(items, cue, "soft")[-1] == pytest.approx([1 + weights[0], 1 + weights[1], 1])
+    assert simulate(items, cue, "compete")[-1] == pytest.approx([2, *(1 - 0.1 * weights[1:])])
 
 
 def test_every_question_about_a_fact_has_a_note_that_answers_it():
