@@ -132,8 +132,12 @@ TEST_CASE("engine/key_order: in one line, writes to all keys run in the order th
   order.begin("b", [&] { log += "b"; });
   CHECK(log == "a1");
   CHECK(order.is_busy("c"));
+  CHECK(order.is_contended("a"));
+  CHECK(order.is_contended("b"));
+  CHECK_FALSE(order.is_contended("c"));  // of what waits nothing is a write to it
   order.finish("a");
   CHECK(log == "a1a2");
+  CHECK_FALSE(order.is_contended("a"));
   order.finish("a");
   CHECK(log == "a1a2b");
   order.finish("b");
