@@ -23,9 +23,9 @@ the anchors, and writes a report.
   C1  spoilt cues: what is identified                  beside plain nearest neighbours
   C2  calibration, denoising, completion               beside neighbours and their means
   C3  a sum of random features                         beside the exact kernels
-  C4  the newest version first                         by half-life
-  C5  an agent's notes                                 beside the ranking rules of such memories
-  C6  recalls that strengthen                          by REINFORCE
+  C5  the newest version first                         by half-life
+  C6  an agent's notes                                 beside the ranking rules of such memories
+  C7  recalls that strengthen                          by REINFORCE
 
 Writes report.md, report.json and a picture for each anchor. Every figure stands beside the one that
 was expected and its tolerance, and what is outside is explained. Ends with 1 if a check did not
@@ -65,9 +65,9 @@ ANCHORS: dict[str, Callable[[Bench], Claim]] = {
     "C1": cues.run,
     "C2": posterior.run,
     "C3": features.run,
-    "C4": versions.run,
-    "C5": agent.run,
-    "C6": reinforcement.run,
+    "C5": versions.run,
+    "C6": agent.run,
+    "C7": reinforcement.run,
 }
 WITH_IMAGES = {"A4", "A7", "A8", "C1", "C2"}
 

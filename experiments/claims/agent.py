@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C5: the memory of an agent. Which note comes first, by the ranking rules of such memories?"""
+"""C6: the memory of an agent. Which note comes first, by the ranking rules of such memories?"""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ RULES: dict[str, Callable[..., np.ndarray]] = {
 def run(bench: Bench) -> Claim:
     seeds = bench.size(5, 2)
     claim = Claim(
-        "C5",
+        "C6",
         "an agent's notes are ranked better inside the search",
         "rules: Park et al. 2023; LangChain; Zhong et al. 2024",
         f"A synthetic year of {EVENTS} events about {FACTS} facts (draw_stream() in "
@@ -230,7 +230,7 @@ def _ask(
         stored = question.known
         vector = question.vector.astype("<f4").tobytes()
         commands.append(("VSEARCH", INDEX, vector, count, *when(question.hour, asks_when)))
-    found = bench.memory.run(commands, f"C5 {' '.join(map(str, decay)) or 'plain'}")
+    found = bench.memory.run(commands, f"C6 {' '.join(map(str, decay)) or 'plain'}")
     replies = [reply for command, reply in found if command[0] == "VSEARCH"]
     return [(np.array(reply[::2], int), np.array(reply[1::2], float)) for reply in replies]
 

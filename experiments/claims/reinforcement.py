@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C6: what recalls that strengthen do to a memory, by who is strengthened."""
+"""C7: what recalls that strengthen do to a memory, by who is strengthened."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def holders_of_half(strengths: np.ndarray) -> int:
 def run(bench: Bench) -> Claim:
     seeds = bench.size(5, 2)
     claim = Claim(
-        "C6",
+        "C7",
         "recalls that strengthen the winner end in a monopoly, and competition forgets",
         "Anderson, Bjork & Bjork 1994; own measurement",
         f"hopfield under cosine, beta {BETA}, {CONCEPTS * VERSIONS} items in {CONCEPTS} groups, "
@@ -170,9 +170,9 @@ def _reinforce(bench: Bench, items: np.ndarray, cues: np.ndarray, rule: str) -> 
             ("VRECALL", INDEX, "VEC", cue.astype("<f4").tobytes(), "STEPS", 0, "TOP", len(items))
             for cue in part
         ]
-        for _ in bench.memory.run(recalls, f"C6 {rule}", depth=1):
+        for _ in bench.memory.run(recalls, f"C7 {rule}", depth=1):
             pass
-        replies = [dict(zip(reply[::2], reply[1::2])) for _, reply in bench.memory.run(read, "C6")]
+        replies = [dict(zip(reply[::2], reply[1::2])) for _, reply in bench.memory.run(read, "C7")]
         history.append([float(reply[b"strength"]) for reply in replies])
     return np.array(history)
 

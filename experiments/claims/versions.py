@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C4: of several versions of what is known, does the newest come first?"""
+"""C5: of several versions of what is known, does the newest come first?"""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def first_by_engram(
         when = () if half_life is None else ("AT", row % VERSIONS * VERSION_MS)
         commands.append(("VADD", INDEX, row, vector.astype("<f4").tobytes(), *when))
     commands += [("VSEARCH", INDEX, cue.astype("<f4").tobytes(), 1) for cue in cues]
-    found = bench.memory.run(commands, f"C4 H={half_life}")
+    found = bench.memory.run(commands, f"C5 H={half_life}")
     return np.array([int(reply[0]) for command, reply in found if command[0] == "VSEARCH"])
 
 
 def run(bench: Bench) -> Claim:
     seeds = bench.size(10, 5)
     claim = Claim(
-        "C4",
+        "C5",
         "decay inside the search puts the newest version first",
         "own measurement",
         f"{CONCEPTS} concepts, {VERSIONS} noisy versions of each one after the other, d = {DIM}, "
