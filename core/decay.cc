@@ -63,6 +63,21 @@ Status read_number(std::string_view text, Decay& decay) {
   return {};
 }
 
+bool is_forgetting(std::string_view word) {
+  return equal_ignoring_case(word, "budget") || equal_ignoring_case(word, "budgetbytes") ||
+         equal_ignoring_case(word, "every");
+}
+
+void set_number(Forgetting& forgetting, std::string_view word, std::int64_t number) {
+  if (equal_ignoring_case(word, "budget")) {
+    forgetting.budget = static_cast<std::size_t>(number);
+  } else if (equal_ignoring_case(word, "budgetbytes")) {
+    forgetting.budget_bytes = static_cast<std::size_t>(number);
+  } else {
+    forgetting.every_ms = number;
+  }
+}
+
 }  // namespace
 
 double Decay::log_gain(double gain, std::int64_t ms) const noexcept {
@@ -125,6 +140,18 @@ Result<Reinforce> read_reinforce(std::string_view name) {
   return refused("REINFORCE", "off, winner, soft or compete", name);
 }
 
+Result<double> read_floor(std::string_view text) {
+  const auto floor = parse_number<double>(text);
+  if (floor && *floor > 0 && std::isfinite(*floor)) return *floor;
+  return refused("FLOOR", "a number above 0", text);
+}
+
+Result<std::int64_t> read_forgetting_number(std::string_view what, std::string_view text) {
+  const auto number = parse_number<std::int64_t>(text);
+  if (number && *number >= 1 && *number <= kMaxDecayMs) return *number;
+  return refused(what, "an integer in 1.." + std::to_string(kMaxDecayMs), text);
+}
+
 std::string decay_text(const Decay& decay) {
   std::string text(decay_name(decay.policy));
   switch (decay.policy) {
@@ -146,6 +173,13 @@ std::string decay_text(const Decay& decay) {
   if (decay.reinforce != Reinforce::kOff) {
     text += " reinforce " + std::string(reinforce_name(decay.reinforce));
   }
+  const Forgetting& forgetting = decay.forgetting;
+  if (forgetting.floor > 0) text += " floor " + number_text(forgetting.floor);
+  if (forgetting.budget > 0) text += " budget " + std::to_string(forgetting.budget);
+  if (forgetting.budget_bytes > 0) {
+    text += " budgetbytes " + std::to_string(forgetting.budget_bytes);
+  }
+  if (forgetting.is_on()) text += " every " + std::to_string(forgetting.every_ms);
   return text;
 }
 
@@ -170,9 +204,17 @@ Result<Decay> decay_from_text(std::string_view text) {
       const auto rule = read_reinforce(word(next + 1));
       if (!rule) return tl::unexpected(rule.error());
       decay.reinforce = *rule;
+    } else if (equal_ignoring_case(words[next], "floor")) {
+      const auto floor = read_floor(word(next + 1));
+      if (!floor) return tl::unexpected(floor.error());
+      decay.forgetting.floor = *floor;
+    } else if (is_forgetting(words[next])) {
+      const auto number = read_forgetting_number(to_upper(words[next]), word(next + 1));
+      if (!number) return tl::unexpected(number.error());
+      set_number(decay.forgetting, words[next], *number);
     } else {
-      return refused("what follows the policy of a DECAY", "omega, clock or reinforce",
-                     words[next]);
+      return refused("what follows the policy of a DECAY",
+                     "omega, clock, reinforce, floor, budget, budgetbytes or every", words[next]);
     }
   }
   return decay;

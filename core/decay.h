@@ -12,6 +12,7 @@
 // time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -29,6 +30,19 @@ enum class DecayClock : std::uint8_t { kWall, kLogical };
 /// (retrieval-induced forgetting, Anderson, Bjork & Bjork 1994).
 enum class Reinforce : std::uint8_t { kOff, kWinner, kSoft, kCompete };
 
+/// What an index forgets by itself, every so often: what is weaker than `floor`, and then the
+/// weakest beyond a budget, of items or of bytes (vectors as they were given, and keys). 0: no such
+/// bound.
+struct Forgetting {
+  double floor = 0;
+  std::size_t budget = 0;
+  std::size_t budget_bytes = 0;
+  std::int64_t every_ms = 1000;
+
+  [[nodiscard]] bool is_on() const noexcept { return floor > 0 || budget > 0 || budget_bytes > 0; }
+  friend bool operator==(const Forgetting&, const Forgetting&) = default;
+};
+
 /// The most milliseconds that a time or a half-life has: 2^53 - 1, which a double holds exactly.
 inline constexpr std::int64_t kMaxDecayMs = 9'007'199'254'740'991;
 
@@ -41,6 +55,7 @@ struct Decay {
   double omega = 1;               ///< what a nat of strength is worth in nats of the logit
   DecayClock clock = DecayClock::kWall;
   Reinforce reinforce = Reinforce::kOff;
+  Forgetting forgetting = {};
 
   [[nodiscard]] bool is_on() const noexcept { return policy != DecayPolicy::kNone; }
   /// Whether times mean something.
@@ -84,5 +99,8 @@ Result<double> read_exponent(std::string_view text);
 Result<double> read_omega(std::string_view text);
 Result<DecayClock> read_clock(std::string_view name);
 Result<Reinforce> read_reinforce(std::string_view name);
+Result<double> read_floor(std::string_view text);
+/// what: FLOOR's neighbours: BUDGET, BUDGETBYTES or EVERY.
+Result<std::int64_t> read_forgetting_number(std::string_view what, std::string_view text);
 
 }  // namespace engram

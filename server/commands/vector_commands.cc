@@ -87,7 +87,8 @@ constexpr std::array kVectorCommands = {
          "Makes an empty vector index with a metric and a retrieval primitive",
          "index dim [METRIC <cosine | l2 | dot>] [PRIMITIVE primitive] [DECAY <none | static | exp "
          "half-life | power exponent | ebb stability>] [OMEGA omega] [CLOCK <wall | logical>] "
-         "[REINFORCE <off | winner | soft | compete>] "
+         "[REINFORCE <off | winner | soft | compete>] [FLOOR strength] [BUDGET count] [BUDGETBYTES "
+         "bytes] [EVERY milliseconds] "
          "[option value ...]",
          "O(1)"),
     spec("vdrop", vdrop, 2, kWrite, kIndex, "Removes a vector index with all that it holds",

@@ -72,6 +72,13 @@ struct CollectionContext {
   ChangeSink* sink = nullptr;  ///< is told of changes to the content; null: nobody is
 };
 
+/// Of forgetting in the background: see background_forgetting.h.
+struct ForgettingProgress {
+  bool is_under_way = false;
+  std::int64_t next_ms = 0;     ///< when the next round is due; 0: not known yet
+  std::uint64_t forgotten = 0;  ///< items, since the collection was made or loaded
+};
+
 /// Threads: the event loop's only, except where a member says otherwise.
 class Collection : public std::enable_shared_from_this<Collection> {
  public:
@@ -159,6 +166,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   }
   /// ln s(ms) of `key`, in the same sense.
   [[nodiscard]] std::optional<double> log_strength(std::string_view key, std::int64_t ms) const;
+  [[nodiscard]] ForgettingProgress& forgetting() noexcept { return forgetting_; }
+  [[nodiscard]] const ForgettingProgress& forgetting() const noexcept { return forgetting_; }
   /// See WeakItems::find().
   void find_weak_items(const WeakItemsParams& params, WeakItems::Done done) {
     weak_items_.find(params, std::move(done));
@@ -261,6 +270,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Admissions admissions_;
   Surveys surveys_;
   WeakItems weak_items_;
+  ForgettingProgress forgetting_;
   Tuner tuner_;
   CollectionSave save_;
 };

@@ -94,6 +94,7 @@ void Store::collect() {
 }
 
 void Store::end_turn() {
+  forgetting_.run_due();
   const auto start = std::chrono::steady_clock::now();
   while (keyspace_.expire_due(kExpiredPerStep) == kExpiredPerStep) {
     if (std::chrono::steady_clock::now() - start > kExpiryBudget) return;
@@ -105,6 +106,14 @@ void Store::save_if_due(const SnapshotRules& rules) {
 }
 
 std::optional<std::chrono::milliseconds> Store::longest_sleep() const {
+  const auto least = longest_sleep_of_keys();
+  const auto forgetting_ms = forgetting_.longest_sleep_ms();
+  if (!forgetting_ms) return least;
+  const std::chrono::milliseconds wait(std::clamp<std::int64_t>(*forgetting_ms, 1, kMostSleepMs));
+  return std::min(least.value_or(wait), wait);
+}
+
+std::optional<std::chrono::milliseconds> Store::longest_sleep_of_keys() const {
   if (const auto expiry = keyspace_.next_expiry()) {
     return std::chrono::milliseconds(
         std::clamp<std::int64_t>(*expiry - keyspace_.now_ms(), 1, kMostSleepMs));

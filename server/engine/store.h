@@ -18,6 +18,7 @@
 #include "server/durability/file_system.h"
 #include "server/durability/journal.h"
 #include "server/durability/previous_snapshot.h"
+#include "server/engine/background_forgetting.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/transaction_gate.h"
 #include "server/runtime/loop_slices.h"
@@ -75,9 +76,11 @@ class Store {
   void collect();
   /// Has `task` run by the next collect(), when what calls this has come to its end.
   void run_soon(std::function<void()> task) { tasks_.post(std::move(task)); }
+  [[nodiscard]] const BackgroundForgetting& forgetting() const noexcept { return forgetting_; }
   /// Work in slices: collect() gives it a share of each turn.
   LoopSlices& slices() noexcept { return slices_; }
-  /// Erases keys whose time has come, for a fraction of a millisecond.
+  /// Erases keys whose time has come, for a fraction of a millisecond, and begins what indexes do
+  /// by themselves.
   void end_turn();
   /// Takes a snapshot if a rule says so. To be called now and then.
   void save_if_due(const SnapshotRules& rules);
@@ -110,6 +113,7 @@ class Store {
  private:
   Store(StoreOptions options, StoreLoop& loop);
   Status restore(StoreLoop& loop, FileSystem& disk);
+  [[nodiscard]] std::optional<std::chrono::milliseconds> longest_sleep_of_keys() const;
 
   const StoreOptions options_;
   StoreLoop& loop_;
@@ -117,6 +121,7 @@ class Store {
   WorkerPool workers_;
   LoopTasks tasks_;
   LoopSlices slices_;
+  BackgroundForgetting forgetting_{*this};
   TransactionGate gate_;
   bool in_transaction_ = false;
   std::vector<std::function<void()>> after_transaction_;  // changes that are late

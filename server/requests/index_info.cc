@@ -22,6 +22,18 @@ struct IndexFacts {
   double search_beta = 0;
 };
 
+/// What it forgets by itself, if it does.
+void add_forgetting(const Collection& collection, FactList& facts) {
+  const Forgetting& rule = collection.spec().decay.forgetting;
+  if (!rule.is_on()) return;
+  facts.add("floor", number_text(rule.floor));
+  facts.add("budget", rule.budget);
+  facts.add("budget-bytes", rule.budget_bytes);
+  facts.add("forget-every-ms", std::to_string(rule.every_ms));
+  facts.add("forgetting", std::size_t{collection.forgetting().is_under_way});
+  facts.add("forgotten-items", std::to_string(collection.forgetting().forgotten));
+}
+
 /// Of its strengths, if it keeps any.
 void add_decay(const Collection& collection, double search_beta, FactList& facts) {
   if (!collection.has_strengths()) return;
@@ -40,6 +52,7 @@ void add_decay(const Collection& collection, double search_beta, FactList& facts
   }
   facts.add("omega", number_text(decay.omega));
   facts.add("reinforce", std::string(reinforce_name(decay.reinforce)));
+  add_forgetting(collection, facts);
   facts.add("search-beta", number_text(search_beta));
 }
 

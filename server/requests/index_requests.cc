@@ -49,6 +49,42 @@ Status read_reinforcement(std::string_view name, Decay& decay) {
   return {};
 }
 
+/// FLOOR, BUDGET, BUDGETBYTES and EVERY.
+Status read_forgetting(std::vector<OptionText>& options, Decay& decay) {
+  const auto floor = take_option(options, "FLOOR");
+  if (!floor) return tl::unexpected(floor.error());
+  if (*floor) {
+    const auto read = read_floor(**floor);
+    if (!read) return tl::unexpected(read.error());
+    decay.forgetting.floor = *read;
+  }
+  bool says_every = false;
+  for (const std::string_view name : {"BUDGET", "BUDGETBYTES", "EVERY"}) {
+    const auto text = take_option(options, name);
+    if (!text) return tl::unexpected(text.error());
+    if (!*text) continue;
+    const auto number = read_forgetting_number(name, **text);
+    if (!number) return tl::unexpected(number.error());
+    if (name == "EVERY") {
+      decay.forgetting.every_ms = *number;
+      says_every = true;
+    } else {
+      (name == "BUDGET" ? decay.forgetting.budget : decay.forgetting.budget_bytes) =
+          static_cast<std::size_t>(*number);
+    }
+  }
+  if (decay.forgetting.is_on() && !decay.is_on()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "FLOOR, BUDGET and BUDGETBYTES say which vectors are too weak to stay: they need "
+                "DECAY static, exp, power or ebb");
+  }
+  if (says_every && !decay.forgetting.is_on()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "EVERY says how often an index forgets: it needs FLOOR, BUDGET or BUDGETBYTES");
+  }
+  return {};
+}
+
 Status read_decay(std::vector<OptionText>& options, Decay& decay) {
   const auto policy = take_option(options, "DECAY");
   if (!policy) return tl::unexpected(policy.error());
@@ -81,7 +117,8 @@ Status read_decay(std::vector<OptionText>& options, Decay& decay) {
   }
   const auto reinforce = take_option(options, "REINFORCE");
   if (!reinforce) return tl::unexpected(reinforce.error());
-  return *reinforce ? read_reinforcement(**reinforce, decay) : Status();
+  if (*reinforce) ENGRAM_TRY(read_reinforcement(**reinforce, decay));
+  return read_forgetting(options, decay);
 }
 
 }  // namespace

@@ -99,5 +99,21 @@ TEST_CASE("core/decay: anything else is refused") {
   }
 }
 
+TEST_CASE("core/decay: what an index does by itself is part of its text, where it does anything") {
+  const Decay decay = {
+      .policy = DecayPolicy::kExp,
+      .half_life_ms = 5,
+      .reinforce = Reinforce::kCompete,
+      .forgetting = {.floor = 0.25, .budget = 7, .budget_bytes = 9, .every_ms = 3}};
+  CHECK(decay_text(decay) ==
+        "exp 5 omega 1 clock wall reinforce compete floor 0.25 budget 7 budgetbytes 9 every 3");
+  CHECK(decay_from_text(decay_text(decay)).value() == decay);
+  CHECK(decay_text({.policy = DecayPolicy::kStatic}) == "static omega 1");
+  for (const std::string_view wrong : {"static floor -1", "static floor inf", "static budget 0",
+                                       "static every x", "static reinforce", "static ceiling 1"}) {
+    CHECK_FALSE(decay_from_text(wrong).has_value());
+  }
+}
+
 }  // namespace
 }  // namespace engram::test::decay_test

@@ -332,18 +332,12 @@ std::vector<Case> cases() {
        [](Store& store) {
          return reply_of(store.search("fading", kQuery, 1, {{"TOUCH", "5"}}));
        }},
-      {{"VSEARCH", "memory", bytes_of(kQuery), "1", "TOUCH", "5"},
-       [](Store& store) {
-         return reply_of(store.search("memory", kQuery, 1, {{"TOUCH", "5"}}));
-       }},
       {{"VFORGET", "fading", "BELOW", "1e9", "LIMIT", "1", "DRYRUN"},
        [](Store& store) {
          return reply_of(store.forget("fading", 1e9, {{"LIMIT", "1"}}, true));
        }},
       {{"VFORGET", "fading", "BELOW", "-1"},
        [](Store& store) { return reply_of(store.forget("fading", -1)); }},
-      {{"VFORGET", "memory", "BELOW", "1"},
-       [](Store& store) { return reply_of(store.forget("memory", 1)); }},
       {{"VSTRENGTH", "fading", "a", "AT", "4000"},
        [](Store& store) {
          return reply_of(store.strength("fading", "a", {{"AT", "4000"}}));

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forgetting in the background, where VNEW asked for it: every so often the items of an index that
+// have become weaker than its floor go, and then the weakest until it is within its budget. The
+// rule: one round of an index at a time, in batches, each of which is sought in steps on the bulk
+// lane and erased as forgetting.h says; what a round does is journaled as erasures, so no replay
+// decides anything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/result.h"
+#include "server/engine/weak_items.h"
+
+namespace engram {
+
+class Collection;
+class Store;
+
+/// Threads: the event loop's only.
+class BackgroundForgetting {
+ public:
+  /// `store` outlives it.
+  explicit BackgroundForgetting(Store& store) : store_(store) {}
+
+  /// Begins the rounds that are due. To be called in every turn of the loop.
+  void run_due();
+  /// How long the loop may sleep, in milliseconds, if nothing wakes it; nothing: for ever.
+  [[nodiscard]] std::optional<std::int64_t> longest_sleep_ms() const;
+
+  // Of all indexes, since the start.
+
+  [[nodiscard]] std::uint64_t forgotten() const noexcept { return forgotten_; }
+  [[nodiscard]] std::size_t rounds_under_way() const noexcept { return under_way_; }
+
+ private:
+  struct Round;
+
+  void find_indexes();
+  [[nodiscard]] std::int64_t now_of(const Collection& collection) const;
+  void begin(std::shared_ptr<Collection> collection);
+  void next_batch(const std::shared_ptr<Round>& round);
+  void act_on(const std::shared_ptr<Round>& round, Result<std::vector<WeakItem>> found,
+              std::size_t asked);
+  void end(const std::shared_ptr<Round>& round);
+
+  Store& store_;
+  std::uint64_t known_before_ = 0;                  // ids of collections that were looked at
+  std::vector<std::weak_ptr<Collection>> indexes_;  // that forget
+  std::uint64_t forgotten_ = 0;
+  std::size_t under_way_ = 0;
+};
+
+}  // namespace engram
