@@ -3,12 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
 #include "core/hash.h"
 
 namespace engram {
+
+namespace {
+
+constexpr float kFarthest = std::numeric_limits<float>::infinity();
+
+}  // namespace
 
 KMeansGrouping::KMeansGrouping(Sketches& space, const GroupedItems& items,
                                const GroupingParams& params, std::unique_ptr<RowAlgebra> algebra)
@@ -43,6 +50,9 @@ bool KMeansGrouping::step() {
       draw();
       begin_round();
       break;
+    case Phase::kPlacing:
+      place_some();
+      break;
     case Phase::kMoving:
       move_some();
       break;
@@ -58,6 +68,7 @@ bool KMeansGrouping::step() {
 std::size_t KMeansGrouping::progress() const noexcept {
   if (phase_ == Phase::kEnded) return progress_end();
   if (phase_ == Phase::kLeading) return leader_->progress();
+  if (phase_ == Phase::kPlacing) return 2 * size();  // which costs little
   return space_.done() + (phase_ >= Phase::kMoving ? size() * (1 + rounds_) : 0) + next_;
 }
 
@@ -69,7 +80,7 @@ std::vector<std::uint32_t> KMeansGrouping::take_groups() {
   return in_order_of_first(std::move(labels_));
 }
 
-/// Centres that begin at items: those whose hashes are least. All other items begin at the first.
+/// Centres that begin at items: those whose hashes are least.
 void KMeansGrouping::draw() {
   std::vector<std::uint32_t> drawn(size());
   std::iota(drawn.begin(), drawn.end(), 0U);
@@ -91,7 +102,7 @@ const std::byte* KMeansGrouping::centre(std::size_t number) const noexcept {
 
 void KMeansGrouping::begin_round() {
   const bool is_first = members_.empty();
-  members_ = is_first && !drawn_.empty() ? std::move(drawn_) : members_of(labels_);
+  members_ = is_first && !drawn_.empty() ? drawn_ : members_of(labels_);
   if (is_first) {
     const std::size_t bytes = members_.size() * space_.rows().row_bytes();
     std::fill_n(centres_.reserve(bytes), bytes, std::byte{0});
@@ -124,7 +135,36 @@ void KMeansGrouping::move_some() {
     std::transform(along.begin(), along.end(), sketches_[moved_].along.begin(),
                    [](double x) { return static_cast<float>(x); });
   }
-  if (moved_ == members_.size()) phase_ = Phase::kAssigning;
+  if (moved_ < members_.size()) return;
+  phase_ = drawn_.empty() ? Phase::kAssigning : Phase::kPlacing;
+  drawn_.clear();
+}
+
+/// Items that are nowhere yet begin at the centre whose sketch is nearest.
+void KMeansGrouping::place_some() {
+  StepBudget budget(space_.rows().dim());
+  std::array<float, kPiece> scores;
+  while (next_ < size() && budget.has_left()) {
+    const std::size_t items = std::min(kBlock, size() - next_);
+    if (passed_ == 0) std::fill(limits_.begin(), limits_.end(), kFarthest);
+    const std::size_t count = std::min(kPiece, sketches_.size() - passed_);
+    for (std::size_t i = 0; i < items; ++i) {
+      space_.score(space_.of(next_ + i), {&sketches_[passed_], count}, {scores.data(), count});
+      for (std::size_t number = 0; number < count; ++number) {
+        if (!(scores[number] < limits_[i])) continue;
+        limits_[i] = scores[number];
+        labels_[next_ + i] = static_cast<std::uint32_t>(passed_ + number);
+      }
+    }
+    passed_ += count;
+    budget.compared(count * items);
+    if (passed_ < sketches_.size()) continue;
+    next_ += items;
+    passed_ = 0;
+  }
+  if (next_ < size()) return;
+  next_ = 0;
+  phase_ = Phase::kAssigning;
 }
 
 void KMeansGrouping::assign_some() {

@@ -33,11 +33,20 @@ class KMeansGrouping final : public Grouping {
   static constexpr std::size_t kPiece = 256;
   static constexpr std::size_t kMostRounds = 10;
 
-  enum class Phase : std::uint8_t { kSketching, kLeading, kDrawing, kMoving, kAssigning, kEnded };
+  enum class Phase : std::uint8_t {
+    kSketching,
+    kLeading,
+    kDrawing,
+    kPlacing,
+    kMoving,
+    kAssigning,
+    kEnded
+  };
 
   [[nodiscard]] std::size_t size() const noexcept { return space_.rows().size(); }
   [[nodiscard]] const std::byte* centre(std::size_t number) const noexcept;
   void draw();
+  void place_some();
   void begin_round();
   void move_some();
   void assign_some();

@@ -194,6 +194,24 @@ void persistence_section(Lines& out, const Services& services) {
   }
 }
 
+/// The indexes that are being consolidated, and how far that is: name=grouping:1200/60000.
+std::string consolidations(const Services& services) {
+  std::vector<std::string> running;
+  Keyspace& keyspace = services.store.keyspace();
+  const auto& names = keyspace.collection_names();
+  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
+    const Value* const value = keyspace.peek(name);
+    if (value == nullptr) continue;
+    const auto found = std::get<std::shared_ptr<Collection>>(*value)->consolidation();
+    if (found == nullptr) continue;
+    const Consolidation::Progress progress = found->progress();
+    running.push_back(fmt::format("{}={}:{}/{}", name,
+                                  progress.is_grouping ? "grouping" : "merging", progress.done,
+                                  progress.end));
+  }
+  return comma_separated(running);
+}
+
 void stats_section(Lines& out, const Services& services) {
   const ServerStats& stats = services.stats;
   const KeyspaceStats& keys = services.store.keyspace().stats();
@@ -210,6 +228,7 @@ void stats_section(Lines& out, const Services& services) {
   line(out, "keyspace_hits", keys.hits);
   line(out, "keyspace_misses", keys.misses);
   line(out, "total_error_replies", stats.error_replies);
+  line(out, "consolidations", consolidations(services));
 }
 
 void replication_section(Lines& out, const Services&) {

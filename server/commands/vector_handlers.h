@@ -28,6 +28,9 @@ void vstrength(CommandContext& context);
 // vector_forget.cc
 void vforget(CommandContext& context);
 
+// vector_consolidate.cc
+void vconsolidate(CommandContext& context);
+
 // vector_recall.cc
 void vrecall(CommandContext& context);
 void venergy(CommandContext& context);

@@ -79,6 +79,62 @@ std::optional<std::vector<float>> Collection::get(std::string_view key) const {
   return vector;
 }
 
+Result<std::shared_ptr<Consolidation>> Collection::consolidate(const ConsolidationParams& params) {
+  if (consolidation() != nullptr) {
+    return fail(ErrorCode::kAlreadyExists, "the index is being consolidated already");
+  }
+  const auto begun =
+      std::make_shared<Consolidation>(Consolidation::Parts{.view = view_,
+                                                           .store = *made_.store,
+                                                           .slots = slots_,
+                                                           .operations = operations_,
+                                                           .key_order = key_order_,
+                                                           .strengths = strengths_.get()},
+                                      params);
+  consolidation_ = begun;
+  return begun;
+}
+
+std::shared_ptr<const Consolidation> Collection::consolidation() const {
+  auto last = consolidation_.lock();
+  if (last != nullptr && last->has_ended()) last.reset();
+  return last;
+}
+
+/// The others go when the one is there. A search may meet some of them beside it meanwhile, and
+/// meets its key at all times.
+Status Collection::merge(const Merge& merge, std::function<void(Status)> done) {
+  struct Run {
+    std::function<void(Status)> done;
+    std::size_t unfinished;
+    Status status = {};
+    void finish_one() {
+      if (--unfinished == 0) done(std::move(status));
+    }
+  };
+  const auto run = std::make_shared<Run>(Run{std::move(done), merge.others.size() + 1});
+  const auto outcome = std::make_shared<ItemWriter::Outcome>();
+  PutBatch batch(shared_from_this());
+  if (!merge.vector.empty()) ENGRAM_TRY(batch.add(merge.key, merge.vector));
+  if (!merge.vector.empty()) {
+    batch.commit(
+        [run, outcome](Result<std::size_t> added) {
+          if (!added) run->status = tl::unexpected(std::move(added.error()));
+          outcome->settle(run->status.has_value());
+          run->finish_one();
+        },
+        {.at_ms = merge.ms});
+  }
+  if (has_strengths()) writer_.set_strength(merge.key, merge.trace, merge.ms);
+  for (const std::string_view key : merge.others) {
+    writer_.erase_after(outcome, key, [run] { run->finish_one(); });
+  }
+  if (!merge.vector.empty()) return {};
+  outcome->settle(true);
+  run->finish_one();
+  return {};
+}
+
 void Collection::read_at(Pace& pace, ReadWork work, std::function<void()> done) {
   operations_.read(
       pace.lane(),

@@ -15,6 +15,7 @@
 //   read_view.h           what a worker may do: search, recall
 //   strengths.h           how strong items are, where VNEW says DECAY
 //   weak_items.h          which are the weakest
+//   consolidation.h       items that become one
 //   surveys.h, tuner.h    surveys in steps; the numbers that an index recalls by
 //   collection_changes.h  what the journal and WATCH are told
 //   collection_save.h, collection_load.h  sections of a snapshot
@@ -42,6 +43,7 @@
 #include "server/engine/change_sink.h"
 #include "server/engine/collection_changes.h"
 #include "server/engine/collection_save.h"
+#include "server/engine/consolidation.h"
 #include "server/engine/item_writer.h"
 #include "server/engine/key_map.h"
 #include "server/engine/key_order.h"
@@ -60,6 +62,15 @@
 #include "server/runtime/worker_pool.h"
 
 namespace engram {
+
+/// Items that become one.
+struct Merge {
+  std::string_view key;                       ///< of the one
+  std::span<const float> vector = {};         ///< that it gets; empty: it keeps its own
+  std::vector<std::string_view> others = {};  ///< keys that go
+  Trace trace = {};                           ///< where there are strengths: that it gets
+  std::int64_t ms = 0;                        ///< and when
+};
 
 /// What VNEW chose.
 using CollectionSpec = IndexSpec;
@@ -179,6 +190,18 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// A write of that time was recorded.
   void pass_time(std::int64_t ms) noexcept { strengths_->pass_time(ms); }
 
+  // Consolidation.
+
+  /// One that may begin. Errors: kAlreadyExists while another has not ended.
+  Result<std::shared_ptr<Consolidation>> consolidate(const ConsolidationParams& params);
+  /// The one that has not ended, or null.
+  [[nodiscard]] std::shared_ptr<const Consolidation> consolidation() const;
+
+  /// Makes the items of `merge` one, then calls `done`; what it records is to be one frame. No
+  /// write to them is under way. Errors, through `done`: those of a put, and then all is as it was.
+  /// Errors, at once: kResourceExhausted, and nothing was begun.
+  Status merge(const Merge& merge, std::function<void(Status)> done);
+
   /// Rises when a change to the content begins, and again when it has been carried out.
   std::uint64_t version() const noexcept { return changes_.version(); }
   void set_change_sink(ChangeSink* sink) noexcept { changes_.set_sink(sink); }
@@ -273,6 +296,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   ForgettingProgress forgetting_;
   Tuner tuner_;
   CollectionSave save_;
+  std::weak_ptr<Consolidation> consolidation_;  // the last
 };
 
 /// Tells `sink` that the key holds a new collection.

@@ -186,6 +186,32 @@ void ItemWriter::erase(std::string_view key, std::function<void(bool)> done) {
   });
 }
 
+void ItemWriter::erase_after(const std::shared_ptr<Outcome>& outcome, std::string_view key,
+                             std::function<void()> done) {
+  parts_.changes.record(EraseVector{parts_.changes.id(), key});
+  begin_erase(key);
+  parts_.key_order.begin(key,
+                         [this, outcome, owner = parts_.operations.owner(), name = std::string(key),
+                          done = std::move(done), change = parts_.changes.begin()] {
+                           outcome->when_settled([this, owner, name, done, change](bool good) {
+                             if (good)
+                               return start_erase(
+                                   name, [done](bool) { done(); }, change);
+                             keep_after_all(name, change);
+                             done();
+                           });
+                         });
+}
+
+/// An erase was recorded, and is not to happen.
+void ItemWriter::keep_after_all(const std::string& key,
+                                const CollectionChanges::InProgress& change) {
+  if (const SlotEntry* const entry = parts_.keys.find(key)) record_failure(*entry);
+  change.end();
+  end_write(key);
+  parts_.key_order.finish(key);
+}
+
 void ItemWriter::start_erase(const std::string& key, const std::function<void(bool)>& done,
                              const CollectionChanges::InProgress& change) {
   const SlotEntry* const entry = parts_.keys.find(key);

@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/index.h"
@@ -72,6 +73,30 @@ class ItemWriter {
   /// Removes `key`, then calls `done` with whether it was there.
   void erase(std::string_view key, std::function<void(bool)> done);
 
+  /// What becomes of a write that others wait for.
+  class Outcome {
+   public:
+    void settle(bool good) {
+      good_ = good;
+      for (const auto& action : std::exchange(waiting_, {})) action(good);
+    }
+    /// Calls `action` when it is settled: now, or in settle().
+    void when_settled(std::function<void(bool good)> action) {
+      if (good_) return action(*good_);
+      waiting_.push_back(std::move(action));
+    }
+
+   private:
+    std::optional<bool> good_;
+    std::vector<std::function<void(bool)>> waiting_;
+  };
+
+  /// Removes `key`, which is there and no write to it under way, when `outcome` is good. It is
+  /// recorded at once, and recorded anew should `outcome` be bad: the key stays then. Calls `done`
+  /// in either case.
+  void erase_after(const std::shared_ptr<Outcome>& outcome, std::string_view key,
+                   std::function<void()> done);
+
   // Where there are strengths.
 
   /// Adds to the strength of `key`, at once; ln s(ms) as it is now, or nothing if there is no such
@@ -102,6 +127,7 @@ class ItemWriter {
   void finish(const std::shared_ptr<Batch>& batch, std::vector<Write>& writes);
   bool commit(SlotEntry& entry);
   void record_failure(const SlotEntry& entry);
+  void keep_after_all(const std::string& key, const CollectionChanges::InProgress& change);
   void start_erase(const std::string& key, const std::function<void(bool)>& done,
                    const CollectionChanges::InProgress& change);
 

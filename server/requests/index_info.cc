@@ -56,6 +56,16 @@ void add_decay(const Collection& collection, double search_beta, FactList& facts
   facts.add("search-beta", number_text(search_beta));
 }
 
+/// Of what makes one item of several, while it does.
+void add_consolidation(const Collection& collection, FactList& facts) {
+  const auto running = collection.consolidation();
+  if (running == nullptr) return facts.add("consolidating", std::string("no"));
+  const Consolidation::Progress progress = running->progress();
+  facts.add("consolidating", std::string(progress.is_grouping ? "grouping" : "merging"));
+  facts.add("consolidation-done", progress.done);
+  facts.add("consolidation-of", progress.end);
+}
+
 std::string fact_or(const std::vector<Fact>& facts, std::string_view name, std::string fallback) {
   for (const Fact& fact : facts) {
     if (fact.name == name) return fact.value;
@@ -96,6 +106,7 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("index-bytes", found.index_bytes);
   facts.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
   add_decay(collection, found.search_beta, facts);
+  add_consolidation(collection, facts);
   facts.add(std::move(found.recaller));
   for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
     facts.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));

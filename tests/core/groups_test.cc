@@ -134,7 +134,7 @@ constexpr GroupMethod kMethods[] = {GroupMethod::kLeader, GroupMethod::kMeanShif
 
 TEST_CASE("core/groups: leaders are those of the plainest scan") {
   auto rng = make_rng(110);
-  for (const std::size_t dim : {1, 7, 33, 100}) {
+  for (const std::size_t dim : {1U, 7U, 33U, 100U}) {
     for (const Metric metric : kMetrics) {
       for (const double radius : {0.1, 0.5, 1.0}) {
         const Items items(clustered_vectors(rng, 700, dim), metric);
@@ -162,7 +162,7 @@ TEST_CASE("core/groups: rows far from the origin, tiny and huge, and codes are t
 
 TEST_CASE("core/groups: mean shift comes to rest where the plainest does") {
   auto rng = make_rng(112);
-  for (const std::size_t dim : {2, 40}) {
+  for (const std::size_t dim : {2U, 40U}) {
     for (const double radius : {0.3, 0.6, 1.1}) {
       Items items(clustered_vectors(rng, 250, dim), Metric::kL2);
       for (double& weight : items.grouped.log_weights) {
@@ -176,7 +176,7 @@ TEST_CASE("core/groups: mean shift comes to rest where the plainest does") {
 
 TEST_CASE("core/groups: in the end of kmeans nearly every item is with the nearest mean") {
   auto rng = make_rng(113);
-  for (const std::size_t clusters : {0, 1, 12, 5000}) {
+  for (const std::size_t clusters : {0U, 1U, 12U, 5000U}) {
     const Items items(clustered_vectors(rng, 600, 40), Metric::kL2);
     const GroupingParams params = {
         .method = GroupMethod::kKMeans, .radius = 0.9, .clusters = clusters};

@@ -140,6 +140,19 @@ std::vector<Command> random_writes(Rng& rng, std::size_t count, std::size_t one_
   return commands;
 }
 
+/// Of every index, some of its items become one; strengths are added up, and prototypes written.
+std::vector<Command> consolidate_all(std::string_view metric, bool is_again) {
+  std::vector<Command> commands;
+  for (const auto& [name, primitive, has_strengths] : kept_indexes()) {
+    const bool is_short = metric == "cosine";
+    commands.push_back(is_again
+                           ? request({"VCONSOLIDATE", name, "RADIUS", is_short ? "0.9" : "2.8",
+                                      "KEEP", "medoid", "METHOD", "kmeans"})
+                           : request({"VCONSOLIDATE", name, "RADIUS", is_short ? "0.8" : "2.5"}));
+  }
+  return commands;
+}
+
 std::vector<Command> tune_all() {
   std::vector<Command> commands;
   for (const auto& [name, primitive, decay] : kept_indexes()) {
@@ -215,9 +228,13 @@ struct Store {
       do_all(client, random_writes(rng, 400, one_in));
       do_all(client, tune_all());
       do_all(client, random_writes(rng, 100, one_in));
+      if (one_in != 0) do_all(client, consolidate_all(metric, false));
       early = test::read_files(directory.path());
       do_all(client, {request({"VSAVE"})});
       do_all(client, random_writes(rng, 300, one_in));
+      for (const bool is_again : {false, true}) {
+        if (one_in != 0) do_all(client, consolidate_all(metric, is_again));
+      }
       asked = questions(rng);
       answers = ask_all(client, asked);
       check_errors(answers);
@@ -232,6 +249,8 @@ struct Store {
     const test::TemporaryDirectory directory;
     test::write_files(directory.path(), over);
     const auto server = StoreServer::start(directory.path(), posix_file_system());
+    const std::string reason = server ? std::string() : server.error().message;
+    CAPTURE(reason);
     REQUIRE(server.has_value());
     RespClient client = (*server)->connect();
     return ask_all(client, asked);

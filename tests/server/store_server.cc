@@ -128,6 +128,9 @@ std::vector<std::vector<Command>> workload() {
        touch("fading", "b", "2000"), touch("fading", "a", "1000"), give("worn", "b", 9, "7000"),
        request({"VADD", "worn", "a", packed_vector(8), "AT", "6000", "KEEPSTRENGTH"})},
       {request({"VTUNE", "mean", "SCALE", "3"})},
+      // One group each, so that there is nothing in between.
+      {request({"VCONSOLIDATE", "fading", "RADIUS", "2.5", "AT", "9000"})},
+      {request({"VCONSOLIDATE", "hnsw", "RADIUS", "1", "LIMIT", "1"})},
       {request({"VDROP", "lsh"}), request({"SET", "lsh", "a string now"})},
       {request({"PERSIST", "lasting"})},
       {request({"PEXPIREAT", "flat", kFarMs}), request({"DEL", "flat.l2"}),

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/consolidation.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "core/hash.h"
+#include "core/trace_sum.h"
+
+namespace engram {
+namespace {
+
+template <class Item>
+bool is_stronger(const Item& a, const Item& b) {
+  if (a.log_strength != b.log_strength) return a.log_strength > b.log_strength;
+  return a.key < b.key;
+}
+
+}  // namespace
+
+Consolidation::Consolidation(const Parts& parts, const ConsolidationParams& params)
+    : parts_(parts), params_(params) {}
+
+/// A job that does nothing has its turn after the writes that wait for theirs.
+void Consolidation::begin(const Ready& ready) {
+  const auto self = shared_from_this();
+  parts_.operations.read(
+      Lane::kBulk, [](Scratch&) {},
+      [self, ready] {
+        self->parts_.operations.after_running([self, ready] {
+          if (const Status taken = self->take_items(); !taken) {
+            return ready(tl::unexpected(taken.error()));
+          }
+          self->step(ready);
+        });
+      });
+}
+
+Status Consolidation::take_items() {
+  auto items = parts_.slots.current_items();
+  if (!items) return tl::unexpected(std::move(items.error()));
+  current_ = std::move(*items);
+  pin_ = parts_.slots.pin_rows();
+  return {};
+}
+
+void Consolidation::end() {
+  if (pin_) parts_.slots.unpin_rows(*pin_);
+  has_ended_ = true;
+}
+
+void Consolidation::make_next(Ready ready) {
+  ready_begin_ = ready_end_;
+  if (pin_) return step(ready);
+  parts_.operations.when_warm(
+      [self = shared_from_this(), ready = std::move(ready)] { self->begin(ready); });
+}
+
+void Consolidation::step(const Ready& ready) {
+  const auto status = std::make_shared<Status>();
+  const auto self = shared_from_this();
+  parts_.operations.read(
+      Lane::kBulk, [self, status](Scratch&) { *status = self->advance(); },
+      [self, status, ready] {
+        if (!*status) return ready(tl::unexpected(status->error()));
+        const std::size_t count = self->ready_end_ - self->ready_begin_;
+        if (count == 0 && !self->is_over_) return self->step(ready);
+        ready(std::span(self->groups_).subspan(self->ready_begin_, count));
+      });
+}
+
+Status Consolidation::advance() {
+  if (!items_) return gather();
+  if (grouping_ != nullptr) {
+    const bool goes_on = grouping_->step();
+    done_ = grouping_->progress();
+    if (!goes_on) select();
+    return {};
+  }
+  make_some();
+  return {};
+}
+
+/// The order decides whose groups they are, so it may not depend on slots.
+std::vector<Consolidation::Listed> Consolidation::list_items() const {
+  std::vector<Listed> listed;
+  listed.reserve(current_->size());
+  current_->for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    const double strength =
+        parts_.strengths == nullptr ? 0 : parts_.strengths->log_strength(slot, params_.at_ms);
+    listed.push_back({strength, parts_.view.key_of(slot), slot});
+  });
+  std::sort(listed.begin(), listed.end(), is_stronger<Listed>);
+  return listed;
+}
+
+/// With replacement, by the sums of strengths up to each item.
+std::vector<Consolidation::Listed> Consolidation::draw(const std::vector<Listed>& items) const {
+  if (items.empty()) return {};
+  std::vector<double> sums;
+  double sum = 0;
+  for (const Listed& item : items) {
+    sum += std::exp(item.log_strength - items.front().log_strength);
+    sums.push_back(sum);
+  }
+  std::vector<std::size_t> met(items.size());
+  for (std::size_t i = 0; i < params_.replays; ++i) {
+    const double at = sum * unit_interval(mix(mix(params_.grouping.seed) + i));
+    const auto found = std::lower_bound(sums.begin(), sums.end() - 1, at);
+    ++met[static_cast<std::size_t>(found - sums.begin())];
+  }
+  std::vector<Listed> drawn;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (met[i] == 0) continue;
+    drawn.push_back({std::log(static_cast<double>(met[i])), items[i].key, items[i].slot});
+  }
+  std::sort(drawn.begin(), drawn.end(), is_stronger<Listed>);
+  return drawn;
+}
+
+Status Consolidation::gather() {
+  std::vector<Listed> listed = list_items();
+  if (params_.replays > 0) listed = draw(listed);
+  std::vector<Slot> slots;
+  std::vector<double> log_weights;
+  std::vector<std::uint64_t> identities;
+  for (const Listed& item : listed) {
+    slots.push_back(item.slot);
+    log_weights.push_back(item.log_strength);
+    identities.push_back(XXH3_64bits(item.key.data(), item.key.size()));
+  }
+  items_.emplace(GroupedItems{OrderedRows(parts_.store, std::move(slots)), std::move(log_weights),
+                              std::move(identities)});
+  beta_ = parts_.view.search_beta();
+  const std::string& kernel = parts_.view.spec().kernel_name;
+  auto grouping = make_grouping(params_.grouping, *items_, kernel);
+  if (!grouping) return tl::unexpected(std::move(grouping.error()));
+  auto maker = PrototypeMaker::create(*items_, kernel);
+  if (!maker) return tl::unexpected(std::move(maker.error()));
+  grouping_ = std::move(*grouping);
+  maker_ = std::move(*maker);
+  end_ = grouping_->progress_end();
+  return {};
+}
+
+void Consolidation::select() {
+  const auto labels = grouping_->take_groups();
+  grouping_.reset();
+  for (auto& members : members_of(labels)) {
+    if (groups_.size() == params_.most_groups) break;
+    if (members.size() < params_.least_members) continue;
+    members_ += members.size();
+    for (const std::uint32_t item : members) key_bytes_ += key_of(item).size();
+    groups_.push_back({.members = std::move(members)});
+  }
+  is_grouping_ = false;
+  done_ = 0;
+  end_ = groups_.size();
+  is_over_ = groups_.empty();
+}
+
+void Consolidation::make_some() {
+  constexpr std::size_t kMostRows = 2048;
+  const std::size_t most_numbers = (std::size_t{4} << 20) / items_->rows.dim() + 1;
+  const std::size_t most = std::min(kMostRows, most_numbers);
+  for (std::size_t seen = 0; seen < most && ready_end_ < groups_.size(); ++ready_end_) {
+    ConsolidationGroup& group = groups_[ready_end_];
+    group.prototype = maker_->make(group.members, params_.keep);
+    sum_strengths(group);
+    seen += group.members.size();
+  }
+  done_ = ready_end_;
+  is_over_ = ready_end_ == ready_begin_;
+}
+
+/// As they are now: touches go on.
+void Consolidation::sum_strengths(ConsolidationGroup& group) const {
+  const std::span<const std::uint32_t> members = group.members;
+  if (params_.replays > 0) {
+    group.log_strength = items_->log_weights[members.front()];
+    for (const std::uint32_t item : members.subspan(1)) {
+      group.log_strength = add_logs(group.log_strength, items_->log_weights[item]);
+    }
+  } else if (parts_.strengths == nullptr) {
+    group.log_strength = std::log(static_cast<double>(members.size()));
+  } else {
+    const Decay& decay = parts_.strengths->decay();
+    group.trace = parts_.strengths->trace(slot_of(members.front()));
+    for (const std::uint32_t item : members.subspan(1)) {
+      absorb(decay, parts_.strengths->trace(slot_of(item)), params_.at_ms, group.trace);
+    }
+    group.log_strength = engram::log_strength(decay, group.trace, params_.at_ms);
+  }
+}
+
+bool Consolidation::renew(ConsolidationGroup& group) const {
+  const bool is_unchanged =
+      std::all_of(group.members.begin(), group.members.end(), [this](std::uint32_t item) {
+        return parts_.slots.is_current(slot_of(item)) && !parts_.key_order.is_busy(key_of(item));
+      });
+  if (is_unchanged) sum_strengths(group);
+  return is_unchanged;
+}
+
+std::vector<float> Consolidation::vector_of(const ConsolidationGroup& group) const {
+  if (!group.prototype.vector.empty()) return group.prototype.vector;
+  std::vector<float> vector(parts_.store.dim());
+  parts_.store.read(slot_of(group.prototype.kept), vector);
+  return vector;
+}
+
+}  // namespace engram
