@@ -23,6 +23,7 @@ the anchors, and writes a report.
   C1  spoilt cues: what is identified                  beside plain nearest neighbours
   C2  calibration, denoising, completion               beside neighbours and their means
   C3  a sum of random features                         beside the exact kernels
+  C4  consolidation                                    beside random draws and k-means
   C5  the newest version first                         by half-life
   C6  an agent's notes                                 beside the ranking rules of such memories
   C7  recalls that strengthen                          by REINFORCE
@@ -40,8 +41,9 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from claims import agent, binary, capacity, cues, exact_retrieval, features, learning, memorisation
-from claims import metastable, need, one_step, posterior, reinforcement, sdm, similarity, versions
+from claims import agent, binary, capacity, consolidation, cues, exact_retrieval, features
+from claims import learning, memorisation, metastable, need, one_step, posterior, reinforcement, sdm
+from claims import similarity, versions
 from claims.images import Images
 from claims.memory import Bench, Memory
 from claims.report import Claim, number, write_report
@@ -65,11 +67,12 @@ ANCHORS: dict[str, Callable[[Bench], Claim]] = {
     "C1": cues.run,
     "C2": posterior.run,
     "C3": features.run,
+    "C4": consolidation.run,
     "C5": versions.run,
     "C6": agent.run,
     "C7": reinforcement.run,
 }
-WITH_IMAGES = {"A4", "A7", "A8", "C1", "C2"}
+WITH_IMAGES = {"A4", "A7", "A8", "C1", "C2", "C4"}
 
 
 def chosen(text: str | None) -> list[str]:

@@ -136,6 +136,21 @@ class Client:
         """VDIAG: what a survey saw."""
         return _numbers(self._call("VDIAG", index, *_flatten(options)))
 
+    def consolidate(self, index: str, options: Options = ()) -> dict[str, Any]:
+        """VCONSOLIDATE; `prototypes` are maps, too."""
+        reply = _fields(self._call("VCONSOLIDATE", index, *_flatten(options)))
+        reply["prototypes"] = [_fields(group) for group in reply["prototypes"]]
+        return reply
+
+    def mean_energy(self, index: str, states: np.ndarray, beta: float) -> float:
+        """Of the states, by strengths themselves: VENERGY's are relative to the greatest, which the
+        bias of any key tells."""
+        energies = [float(self._call("VENERGY", index, np.asarray(q, "<f4").tobytes())) for q in states]
+        [key] = self.search(index, np.asarray(states[0], "<f4").tobytes(), 1).keys
+        strength = _fields(self._call("VSTRENGTH", index, key))
+        greatest = np.log(float(strength["strength"])) - float(strength["bias"])
+        return float(np.mean(energies) - greatest / beta)
+
     def primitives(self) -> list[str]:
         """The names of those that the server has."""
         described = (dict(zip(entry[::2], entry[1::2])) for entry in self._call("VPRIMITIVES"))

@@ -41,6 +41,15 @@ class Recalls:
 
 
 @dataclass(frozen=True)
+class Consolidation:
+    """The reply to VCONSOLIDATE; keys are row numbers."""
+
+    groups: int
+    members: int
+    members_of: dict[int, list[int]]
+
+
+@dataclass(frozen=True)
 class Bench:
     """What an anchor runs on."""
 
@@ -104,6 +113,11 @@ class Memory:
         keys = [b"%d" % row for row in range(first, first + len(rows))]
         self._first.add(index, keys, rows, f"loading {index}")
 
+    def add_rows(self, index: str, stored: np.ndarray, rows: np.ndarray) -> None:
+        """Adds some rows of `stored`, whose keys are their numbers there."""
+        keys = [b"%d" % row for row in rows]
+        self._first.add(index, keys, stored[rows], f"loading {index}")
+
     def drop(self, *indexes: str) -> None:
         for index in self._indexes.intersection(indexes):
             self._first.drop(index)
@@ -121,6 +135,21 @@ class Memory:
         """VDIAG; `options` are its own and those of VRECALL, in lower case."""
         pairs = [(name.upper(), str(value)) for name, value in options.items()]
         return self._first.diagnose(index, pairs)
+
+    def consolidate(self, index: str, *options: tuple) -> Consolidation:
+        """VCONSOLIDATE."""
+        reply = self._first.consolidate(index, options)
+        members_of = {int(group["key"]): [int(key) for key in group["members"]] for group in reply["prototypes"]}
+        return Consolidation(reply["groups"], reply["members"], members_of)
+
+    def mean_energy(self, index: str, states: np.ndarray, beta: float) -> float:
+        """Of VENERGY, by strengths themselves: the server's are relative to the greatest."""
+        return self._first.mean_energy(index, states, beta)
+
+    def nearest_of_many(self, index: str, cues: np.ndarray) -> np.ndarray:
+        """VMSEARCH: the item nearest to each of many cues, [cues]."""
+        answers = self._first.search_many(index, cues, 1, "searching")
+        return np.array([int(answer.keys[0]) for answer in answers])
 
     def nearest(self, index: str, cues: np.ndarray, k: int = 1) -> np.ndarray:
         """VSEARCH: the items nearest to each cue, [cues, k]."""
