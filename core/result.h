@@ -22,6 +22,7 @@ enum class ErrorCode {
   kDataLoss,           ///< stored bytes are damaged or foreign
   kNoSpace,            ///< the disk is full, which may pass
   kUnavailable,        ///< the operating system refused, and is asked again: it may pass
+  kNotWritable,        ///< nothing can be kept now; the message says why, and when that ends
   kIo,                 ///< the operating system refused; the message carries its reason
 };
 

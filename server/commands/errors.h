@@ -27,7 +27,7 @@ inline constexpr std::string_view kNotIntegerError = "ERR value is not an intege
 std::string misconf_error(const Error& error);
 
 /// Writes `error` with the prefix that its code has in RESP: WRONGTYPE with Redis's own sentence
-/// for kWrongType, ERR otherwise.
+/// for kWrongType, MISCONF for kNotWritable, ERR otherwise.
 void write_error(ReplyWriter& reply, const Error& error);
 
 }  // namespace engram

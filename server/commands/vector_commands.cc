@@ -68,6 +68,15 @@ bool is_dry_run(Arguments argv, Store&) {
   return has_word(argv.subspan(2), "DRYRUN");
 }
 
+/// What is written elsewhere takes memory; in its own index a consolidation frees some.
+constexpr CommandSpec kConsolidateInto =
+    spec("vconsolidate", vconsolidate, -3, kWrite | kWritesLater | kNoMulti | kDenyOom, kIndex, {},
+         {}, {});
+
+bool goes_elsewhere(Arguments argv, Store&) {
+  return has_word(argv.subspan(2), "INTO");
+}
+
 constexpr CommandSpec with_form(CommandSpec spec, const CommandSpec& form,
                                 bool (*takes_form)(Arguments, Store&)) {
   spec.other_form = &form;
@@ -122,13 +131,14 @@ constexpr std::array kVectorCommands = {
              "index BELOW strength [AT unix-time-milliseconds] [LIMIT count] [DRYRUN]",
              "O(N) with N the vectors, beside other commands; then as VDEL for each that goes"),
         kForgetDryRun, is_dry_run),
-    spec("vconsolidate", vconsolidate, -3, kWrite | kWritesLater | kNoMulti, kIndex,
-         "Makes one item of those that lie near each other, in the index or in another",
-         "index <RADIUS radius | K groups> [METHOD <leader | meanshift | kmeans>] "
-         "[KEEP <centroid | medoid>] [INTO other-index] [REPLAY draws] [SEED seed] "
-         "[MINSIZE members] "
-         "[AT unix-time-milliseconds] [LIMIT groups] [DRYRUN]",
-         "O(N*G) sketches with G the groups; O(N*N) for meanshift"),
+    with_form(spec("vconsolidate", vconsolidate, -3, kWrite | kWritesLater | kNoMulti, kIndex,
+                   "Makes one item of those that lie near each other, in the index or in another",
+                   "index <RADIUS radius | K groups> [METHOD <leader | meanshift | kmeans>] "
+                   "[KEEP <centroid | medoid>] [INTO other-index] [REPLAY draws] [SEED seed] "
+                   "[MINSIZE members] "
+                   "[AT unix-time-milliseconds] [LIMIT groups] [DRYRUN]",
+                   "O(N*G) sketches with G the groups; O(N*N) for meanshift"),
+              kConsolidateInto, goes_elsewhere),
     spec("vget", vget, 3, kReadonly | kFast, kIndex,
          "Returns the vector of a key as packed little-endian float32", "index key",
          "O(D) with D the dimension"),

@@ -51,12 +51,19 @@ void BackgroundForgetting::find_indexes() {
   });
 }
 
-/// By the clock that writes to it have. Strengths without time are looked at by the wall's.
+/// The wall's, whatever time a client has named: one write of a distant future would have all that
+/// is there forgotten.
 std::int64_t BackgroundForgetting::now_of(const Collection& collection) const {
   const Decay& decay = collection.spec().decay;
-  const std::int64_t last_ms = collection.strengths().last_ms();
-  if (decay.has_time() && decay.clock == DecayClock::kLogical) return last_ms;
-  return std::max(store_.keyspace().now_ms(), decay.has_time() ? last_ms : 0);
+  if (decay.has_time() && decay.clock == DecayClock::kLogical) {
+    return collection.strengths().last_ms();
+  }
+  return store_.keyspace().now_ms();
+}
+
+bool BackgroundForgetting::may_write() const {
+  const Persistence* const persistence = store_.persistence();
+  return persistence == nullptr || persistence->health().has_value();
 }
 
 void BackgroundForgetting::run_due() {
@@ -65,6 +72,7 @@ void BackgroundForgetting::run_due() {
   std::erase_if(indexes_, [](const auto& index) { return index.expired(); });
   for (const auto& index : indexes_) {
     auto collection = index.lock();
+    if (collection == nullptr) continue;  // a worker has let go of it just now
     ForgettingProgress& progress = collection->forgetting();
     const std::int64_t now = now_of(*collection);
     if (progress.is_under_way || now < progress.next_ms) continue;
@@ -88,8 +96,7 @@ std::optional<std::int64_t> BackgroundForgetting::longest_sleep_ms() const {
 }
 
 void BackgroundForgetting::begin(std::shared_ptr<Collection> collection) {
-  const Persistence* const persistence = store_.persistence();
-  if (persistence != nullptr && !persistence->health()) return;  // it takes no changes
+  if (!may_write()) return;
   if (!collection->check_soundness({})) return;
   const Decay& decay = collection->spec().decay;
   const std::int64_t at_ms = decay.has_time() ? now_of(*collection) : 0;
@@ -115,7 +122,8 @@ void BackgroundForgetting::next_batch(const std::shared_ptr<Round>& round) {
 
 void BackgroundForgetting::act_on(const std::shared_ptr<Round>& round,
                                   Result<std::vector<WeakItem>> found, std::size_t asked) {
-  if (!found) return end(round);  // there may be memory the next time
+  // There may be memory, or a journal that takes changes, the next time.
+  if (!found || !may_write()) return end(round);
   const bool was_all = found->size() < asked;
   const auto erased = [this, round, was_all](const std::vector<WeakItem>& items, Lsn) {
     forgotten_ += items.size();

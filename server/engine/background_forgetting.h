@@ -40,6 +40,7 @@ class BackgroundForgetting {
   struct Round;
 
   void find_indexes();
+  bool may_write() const;
   [[nodiscard]] std::int64_t now_of(const Collection& collection) const;
   void begin(std::shared_ptr<Collection> collection);
   void next_batch(const std::shared_ptr<Round>& round);

@@ -26,16 +26,16 @@ Consolidation::Consolidation(const Parts& parts, const ConsolidationParams& para
     : parts_(parts), params_(params) {}
 
 /// A job that does nothing has its turn after the writes that wait for theirs.
-void Consolidation::begin(const Ready& ready) {
+void Consolidation::begin(const Caller& caller) {
   const auto self = shared_from_this();
   parts_.operations.read(
       Lane::kBulk, [](Scratch&) {},
-      [self, ready] {
-        self->parts_.operations.after_running([self, ready] {
+      [self, caller] {
+        self->parts_.operations.after_running([self, caller] {
           if (const Status taken = self->take_items(); !taken) {
-            return ready(tl::unexpected(taken.error()));
+            return caller.ready(tl::unexpected(taken.error()));
           }
-          self->step(ready);
+          self->step(caller);
         });
       });
 }
@@ -53,23 +53,26 @@ void Consolidation::end() {
   has_ended_ = true;
 }
 
-void Consolidation::make_next(Ready ready) {
+void Consolidation::make_next(Caller caller) {
   ready_begin_ = ready_end_;
-  if (pin_) return step(ready);
+  if (pin_) return step(caller);
   parts_.operations.when_warm(
-      [self = shared_from_this(), ready = std::move(ready)] { self->begin(ready); });
+      [self = shared_from_this(), caller = std::move(caller)] { self->begin(caller); });
 }
 
-void Consolidation::step(const Ready& ready) {
+void Consolidation::step(const Caller& caller) {
   const auto status = std::make_shared<Status>();
   const auto self = shared_from_this();
   parts_.operations.read(
       Lane::kBulk, [self, status](Scratch&) { *status = self->advance(); },
-      [self, status, ready] {
-        if (!*status) return ready(tl::unexpected(status->error()));
+      [self, status, caller] {
+        if (!*status) return caller.ready(tl::unexpected(status->error()));
         const std::size_t count = self->ready_end_ - self->ready_begin_;
-        if (count == 0 && !self->is_over_) return self->step(ready);
-        ready(std::span(self->groups_).subspan(self->ready_begin_, count));
+        if (count == 0 && !self->is_over_) {
+          const Status checked = caller.check();
+          return checked ? self->step(caller) : caller.ready(tl::unexpected(checked.error()));
+        }
+        caller.ready(std::span(self->groups_).subspan(self->ready_begin_, count));
       });
 }
 
@@ -200,7 +203,7 @@ void Consolidation::sum_strengths(ConsolidationGroup& group) const {
 bool Consolidation::renew(ConsolidationGroup& group) const {
   const bool is_unchanged =
       std::all_of(group.members.begin(), group.members.end(), [this](std::uint32_t item) {
-        return parts_.slots.is_current(slot_of(item)) && !parts_.key_order.is_busy(key_of(item));
+        return parts_.slots.is_current(slot_of(item)) && !parts_.key_order.is_written(key_of(item));
       });
   if (is_unchanged) sum_strengths(group);
   return is_unchanged;

@@ -76,9 +76,13 @@ class Consolidation : public std::enable_shared_from_this<Consolidation> {
 
   /// Makes the next groups ready, which the first time takes until all are found, then calls
   /// `ready` with them; with none after the last. The items are those that there are when what runs
-  /// at the first call has ended. Errors: kResourceExhausted, those of make_grouping().
-  using Ready = std::function<void(const Result<std::span<ConsolidationGroup>>&)>;
-  void make_next(Ready ready);
+  /// at the first call has ended. Errors: kResourceExhausted, those of make_grouping(), and that of
+  /// `check`, which is asked between steps whether to go on.
+  struct Caller {
+    std::function<Status()> check;
+    std::function<void(const Result<std::span<ConsolidationGroup>>&)> ready;
+  };
+  void make_next(Caller caller);
 
   /// Lets go of the rows. Nothing else may be called afterwards.
   void end();
@@ -111,9 +115,9 @@ class Consolidation : public std::enable_shared_from_this<Consolidation> {
   [[nodiscard]] Slot slot_of(std::uint32_t item) const noexcept { return items_->rows.slot(item); }
   void sum_strengths(ConsolidationGroup& group) const;
 
-  void begin(const Ready& ready);
+  void begin(const Caller& caller);
   Status take_items();
-  void step(const Ready& ready);
+  void step(const Caller& caller);
   // On workers.
   Status advance();
   struct Listed {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/forgetting.h"
 
-#include <cmath>
 #include <utility>
 
 namespace engram {
@@ -31,7 +30,7 @@ bool is_as_weak(const Erasing& run, const WeakItem& item) {
   const Strengths& strengths = run.collection->strengths();
   const Slot slot = run.collection->strength_slot(item.key);
   return slot != kNoSlot && !strengths.is_pinned(slot) &&
-         std::exp(strengths.log_strength(slot, run.at_ms)) <= item.strength;
+         strengths.log_strength(slot, run.at_ms) <= item.log_strength;
 }
 
 /// Also what was touched since, and is as weak nevertheless, goes.

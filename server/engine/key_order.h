@@ -39,6 +39,13 @@ class KeyOrder {
   /// A write to `key` is unfinished.
   [[nodiscard]] bool is_busy(std::string_view key) const { return turns_.contains(line_of(key)); }
 
+  /// The same of writes to that very key, also where all are in one line.
+  [[nodiscard]] bool is_written(std::string_view key) const {
+    const auto turn = turns_.find(line_of(key));
+    if (turn == turns_.end()) return false;
+    return !one_line_ || turn->second.taken == key || is_contended(key);
+  }
+
   /// A write to `key` waits for another.
   [[nodiscard]] bool is_contended(std::string_view key) const {
     const auto turn = turns_.find(line_of(key));
@@ -60,6 +67,7 @@ class KeyOrder {
 
   struct Turn {
     bool is_taken = false;    // a write was started and has not ended
+    std::string taken;        // its key, in one line
     bool is_running = false;  // run() is at work further down the stack
     std::deque<Waiting> waiting;
   };
@@ -75,6 +83,7 @@ class KeyOrder {
     if (std::exchange(turn().is_running, true)) return;
     while (!turn().is_taken && !turn().waiting.empty()) {
       const std::function<void()> start = std::move(turn().waiting.front().start);
+      turn().taken = std::move(turn().waiting.front().key);
       turn().waiting.pop_front();
       turn().is_taken = true;
       start();

@@ -163,8 +163,8 @@ void ReadView::find_nearest_of(std::span<const float> vector, std::span<const Sl
   }
 }
 
-double ReadView::strength(Slot slot, std::int64_t at_ms) const noexcept {
-  return std::exp(parts_.strengths->log_strength(slot, at_ms));
+double ReadView::log_strength(Slot slot, std::int64_t at_ms) const noexcept {
+  return parts_.strengths->log_strength(slot, at_ms);
 }
 
 void ReadView::add_fields(Query query, std::span<const Hit> hits, std::int64_t at_ms,
@@ -174,7 +174,7 @@ void ReadView::add_fields(Query query, std::span<const Hit> hits, std::int64_t a
   const auto raw = fields.raw ? distances(query, slots) : std::vector<float>();
   for (std::size_t i = 0; i < slots.size(); ++i) {
     if (fields.raw) neighbors[i].raw = raw[i];
-    if (fields.strength) neighbors[i].strength = strength(slots[i], at_ms);
+    if (fields.strength) neighbors[i].strength = std::exp(log_strength(slots[i], at_ms));
   }
 }
 

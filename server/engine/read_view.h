@@ -91,8 +91,8 @@ class ReadView {
   /// The same without a search. Any thread.
   void find_nearest_of(std::span<const float> vector, std::span<const Slot> others,
                        std::optional<NearSlot>& nearest) const;
-  /// How strong such a slot is at `at_ms`; only where there are strengths.
-  double strength(Slot slot, std::int64_t at_ms) const noexcept;
+  /// ln s(at_ms) of such a slot; only where there are strengths.
+  double log_strength(Slot slot, std::int64_t at_ms) const noexcept;
   /// Whether it is not to be forgotten, in the same sense.
   bool is_pinned(Slot slot) const noexcept { return parts_.strengths->is_pinned(slot); }
 

@@ -2,6 +2,7 @@
 #include "server/engine/weak_items.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace engram {
@@ -9,7 +10,7 @@ namespace engram {
 /// A search on its way through the workers.
 struct WeakItems::Search {
   struct Found {
-    double strength;
+    double log_strength;
     Slot slot;
   };
 
@@ -44,18 +45,19 @@ void WeakItems::step(const std::shared_ptr<Search>& search) {
 void WeakItems::advance(Search& search) const {
   constexpr Slot kSlots = 1 << 16;  // a millisecond or so
   const Slot end = std::min(search.end - search.next, kSlots) + search.next;
+  const double below = std::log(search.params.below);  // of infinity: infinity
   search.items->for_each(search.next, end, [&](Slot slot) {
-    const double strength = view_.strength(slot, search.params.at_ms);
-    if (strength >= search.params.below || view_.is_pinned(slot)) return;
-    search.found.push_back({strength, slot});
+    const double log_strength = view_.log_strength(slot, search.params.at_ms);
+    if (log_strength >= below || view_.is_pinned(slot)) return;
+    search.found.push_back({log_strength, slot});
   });
   search.next = end;
   const bool is_last = search.next == search.end;
   if (is_last || search.found.size() / 2 > search.params.limit) keep_weakest(search);
   if (!is_last) return;
   search.weakest.reserve(search.found.size());
-  for (const auto& [strength, slot] : search.found) {
-    search.weakest.push_back({std::string(view_.key_of(slot)), strength});
+  for (const auto& [log_strength, slot] : search.found) {
+    search.weakest.push_back({std::string(view_.key_of(slot)), log_strength});
   }
   std::vector<Search::Found>().swap(search.found);
 }
@@ -63,7 +65,8 @@ void WeakItems::advance(Search& search) const {
 /// In order, as many as are wanted.
 void WeakItems::keep_weakest(Search& search) const {
   const auto is_weaker = [this](const Search::Found& a, const Search::Found& b) {
-    if (a.strength != b.strength) return a.strength < b.strength;
+    // Not by strengths: those of long ago are 0.
+    if (a.log_strength != b.log_strength) return a.log_strength < b.log_strength;
     return view_.key_of(a.slot) < view_.key_of(b.slot);
   };
   const std::size_t kept = std::min(search.found.size(), search.params.limit);

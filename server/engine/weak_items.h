@@ -20,7 +20,7 @@ namespace engram {
 
 struct WeakItem {
   std::string key;
-  double strength;
+  double log_strength;
 };
 
 /// Which are wanted.

@@ -14,6 +14,7 @@
 #include "server/engine/persistence.h"
 #include "server/requests/answer_size.h"
 #include "server/requests/arguments.h"
+#include "server/requests/not_writable.h"
 #include "server/requests/shown.h"
 #include "server/requests/strength.h"
 
@@ -23,7 +24,7 @@ namespace {
 constexpr std::size_t kMostItems = kMaxSlots;
 constexpr CountArgument kClusters = {"K", 1, kMostItems};
 constexpr CountArgument kDrawSeed = {"SEED", 0, std::numeric_limits<std::uint64_t>::max()};
-constexpr CountArgument kReplays = {"REPLAY", 1, 100'000'000};
+constexpr CountArgument kReplays = {"REPLAY", 1, 1'000'000};  // drawn in one step
 constexpr CountArgument kLeastMembers = {"MINSIZE", 1, kMostItems};
 constexpr CountArgument kMostGroups = {"LIMIT", 1, std::numeric_limits<std::size_t>::max()};
 
@@ -149,14 +150,20 @@ double strength_of(const ConsolidateRequest& request, double log_strength) {
   return is_count ? std::round(std::exp(log_strength)) : std::exp(log_strength);
 }
 
-bool is_kept(Store& store, const Collection& collection) {
+bool holds(Keyspace& keyspace, std::string_view name, const Collection& collection) {
+  const Value* const value = keyspace.peek(name);
+  const auto* const held =
+      value == nullptr ? nullptr : std::get_if<std::shared_ptr<Collection>>(value);
+  return held != nullptr && held->get() == &collection;
+}
+
+/// Under its name, or another that it was given since.
+bool is_kept(Store& store, const IndexRef& index) {
   Keyspace& keyspace = store.keyspace();
-  const auto& names = keyspace.collection_names();
+  if (holds(keyspace, index.name, *index.collection)) return true;
+  const auto names = keyspace.collection_names();  // a look may remove what has expired
   return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
-    const Value* const value = keyspace.peek(name);
-    const auto* const held =
-        value == nullptr ? nullptr : std::get_if<std::shared_ptr<Collection>>(value);
-    return held != nullptr && held->get() == &collection;
+    return holds(keyspace, name, *index.collection);
   });
 }
 
@@ -172,12 +179,15 @@ class ConsolidateRun : public std::enable_shared_from_this<ConsolidateRun> {
         work_(std::move(work)) {}
 
   void next() {
-    work_->make_next([self = shared_from_this()](const auto& groups) { self->take(groups); });
+    work_->make_next(
+        {.check = [self = shared_from_this()] { return self->check_kept(); },
+         .ready = [self = shared_from_this()](const auto& groups) { self->take(groups); }});
   }
 
  private:
   void take(const Result<std::span<ConsolidationGroup>>& groups);
   Status check_state();
+  Status check_kept();
   void write();
   bool write_some(LoopSlices::Clock::time_point until);
   void write_one(ConsolidationGroup& group);
@@ -227,10 +237,17 @@ Status ConsolidateRun::check_state() {
         2 * work_->key_bytes() + kFraming * work_->members() + kGroup * work_->groups().size(),
         "LIMIT"));
   }
-  const IndexRef& target = request_.into ? *request_.into : request_.index;
-  if (request_.is_dry || is_kept(store_, *target.collection)) return {};
-  return fail(ErrorCode::kNotFound,
-              "index '" + shown(target.name) + "' was dropped while it was consolidated");
+  return check_kept();
+}
+
+/// Nothing comes of the work where an index has gone.
+Status ConsolidateRun::check_kept() {
+  for (const IndexRef* const index : {&request_.index, request_.into ? &*request_.into : nullptr}) {
+    if (index == nullptr || is_kept(store_, *index)) continue;
+    return fail(ErrorCode::kNotFound,
+                "index '" + shown(index->name) + "' was dropped while it was consolidated");
+  }
+  return {};
 }
 
 /// Groups are written in the loop's spare time.
@@ -264,6 +281,7 @@ void ConsolidateRun::write_one(ConsolidationGroup& group) {
     return;
   }
   Status begun = store_.persistence() == nullptr ? Status() : store_.persistence()->health();
+  if (!begun) begun = tl::unexpected(not_writable(begun.error()));
   ++under_way_;
   store_.gate().enter();
   if (begun) begun = start_write(group);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
@@ -75,7 +76,8 @@ void add_fields(const ReadView& view, std::int64_t at_ms, NeighborFields fields,
   for (const Share& share : answer.recall.support) slots.push_back(share.slot);
   if (fields.raw) answer.raw = view.distances(answer.recall.state, slots);
   if (!fields.strength) return;
-  for (const Slot slot : slots) answer.strengths.push_back(view.strength(slot, at_ms));
+  for (const Slot slot : slots)
+    answer.strengths.push_back(std::exp(view.log_strength(slot, at_ms)));
 }
 
 /// On a worker. Returns what the recall does to strengths.

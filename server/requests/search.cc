@@ -73,10 +73,20 @@ Status take_recall_options(std::vector<OptionText>& options, SearchRequest& requ
   return {};
 }
 
+/// What is answered is noted, and then touched in one turn of the loop.
+Status check_touched(std::size_t answers) {
+  constexpr std::size_t kMostTouched = 4096;
+  if (answers <= kMostTouched) return {};
+  return fail(ErrorCode::kInvalidArgument, "TOUCH takes at most " + std::to_string(kMostTouched) +
+                                               " answers, the command asks for " +
+                                               std::to_string(answers));
+}
+
 Status check(const SearchRequest& request) {
   if (request.queries.empty()) return fail(ErrorCode::kInvalidArgument, "there is no query");
   ENGRAM_TRY(kNeighborCount.check(request.k));
   if (request.ef != 0) ENGRAM_TRY(kEf.check(request.ef));
+  if (request.strength.touch) ENGRAM_TRY(check_touched(request.k * query_count(request)));
   return check_neighbor_count(request.index, query_count(request), request.k);
 }
 

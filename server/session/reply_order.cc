@@ -51,16 +51,15 @@ void ReplyOrder::extend(std::uint64_t sequence, std::string bytes) {
 
 void ReplyOrder::hold(std::uint64_t sequence, std::size_t bytes) {
   Place& place = at(sequence);
-  ENGRAM_ASSERT(!place.held);  // it is released once
-  place.held = true;
-  place.held_bytes = bytes;
+  ++place.holds;
+  place.held_bytes += bytes;
   bytes_ += bytes;
 }
 
 void ReplyOrder::release(std::uint64_t sequence, const Error* error) {
   Place& place = at(sequence);
-  place.held = false;
-  bytes_ -= std::exchange(place.held_bytes, 0);
+  ENGRAM_ASSERT(place.holds > 0);
+  if (--place.holds == 0) bytes_ -= std::exchange(place.held_bytes, 0);
   if (error != nullptr && !place.muted) place.error = sink_.refusal(*error);
   leave();
 }
@@ -91,7 +90,7 @@ std::size_t ReplyOrder::unanswered() const noexcept {
 
 void ReplyOrder::leave() {
   if (kept_back_) return;
-  while (!places_.empty() && places_.front().answered && !places_.front().held) {
+  while (!places_.empty() && places_.front().answered && places_.front().holds == 0) {
     Place front = std::move(places_.front());
     places_.pop_front();
     ++first_;
@@ -100,7 +99,7 @@ void ReplyOrder::leave() {
     if (!front.following.empty()) sink_.reply_owned(std::move(front.following));
   }
   // What is there of a reply in parts.
-  if (places_.empty() || places_.front().held || places_.front().reply.empty()) return;
+  if (places_.empty() || places_.front().holds > 0 || places_.front().reply.empty()) return;
   Place& first = places_.front();
   bytes_ -= first.reply.size();
   sink_.reply_owned(std::exchange(first.reply, {}));

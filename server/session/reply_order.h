@@ -71,7 +71,7 @@ class ReplyOrder {
     bool muted;
     std::size_t expected_bytes;
     bool answered = false;
-    bool held = false;
+    std::size_t holds = 0;  // that were not released
     std::size_t held_bytes = 0;
     std::string reply = {};
     std::string error = {};  // takes the reply's place

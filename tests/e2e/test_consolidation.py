@@ -416,6 +416,49 @@ def test_a_shutdown_does_not_wait(start):
         assert time.monotonic() - begun < 10
 
 
+def test_a_dropped_index_is_not_consolidated_further(wire, server):
+    wire.call("VNEW", "i", 8, "METRIC", "l2", "PRIMITIVE", "flat")
+    rows = np.random.default_rng(1).normal(size=(20_000, 8)).astype("<f4")
+    wire.call("VMADD", "i", *[word for number, row in enumerate(rows) for word in (number, row.tobytes())])
+    with server.wire() as other:
+        other.send("VCONSOLIDATE", "i", "RADIUS", 0.8, "METHOD", "meanshift")
+        while as_map(wire.call("VINFO", "i"))["consolidating"] == b"no":
+            pass
+        wire.call("VDROP", "i")
+        reply = other.read()
+    assert isinstance(reply, ErrorReply) and "was dropped while it was consolidated" in str(reply)
+
+
+def test_names_may_expire_while_groups_are_written(wire):
+    fill(wire, "zzz", groups=20)
+    for number in range(300):
+        wire.call("VNEW", f"a:{number}", 8, "METRIC", "l2", "PRIMITIVE", "flat")
+        wire.call("PEXPIRE", f"a:{number}", 1 + number // 3)
+    for _ in range(60):
+        wire.call("RENAME", "zzz", "zz")
+        wire.send("VCONSOLIDATE", "zz", "RADIUS", 0)
+        wire.send("RENAME", "zz", "zzz")
+        assert not isinstance(wire.read(), ErrorReply)
+        assert wire.read() == "OK"
+
+
+def test_writes_to_others_drop_no_group_where_order_matters(wire, server):
+    fill(wire, "i", groups=50, primitive="palimpsest")
+    stop = threading.Event()
+
+    def write():
+        with server.wire() as other:
+            while not stop.is_set():
+                other.call("VADD", "i", "stranger", pack(*[1000.0] * 8))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    answer = consolidate(wire, "i", "RADIUS", 1)
+    stop.set()
+    writer.join()
+    assert answer["dropped"] == 0 and answer["groups"] == 50
+
+
 def _consolidate_until_death(server):
     try:
         with server.wire() as wire:

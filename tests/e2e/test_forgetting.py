@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import live
 from strengths import HOUR_MS, as_map, fill_line, make, pack, rows
 from wire import ErrorReply
 
@@ -118,7 +119,7 @@ def test_forgetting_holds_nobody_up(wire, server):
     assert len(wire.read()) == count
     assert rows(wire.call("VSEARCH", "i", pack(0, 0), 9), 2)[0][0] == "kept"
     # The bound is that of a machine that is busy with other things; usually it is some milliseconds.
-    assert max(waits) < 0.5 and len(waits) > 10, (max(waits), len(waits))
+    assert (live.SANITIZED or max(waits) < 0.5) and len(waits) > 10, (max(waits), len(waits))
 
 
 def test_a_crash_leaves_all_or_none_of_what_is_forgotten(start, reopen):
@@ -180,9 +181,9 @@ def test_an_index_forgets_by_the_wall_while_nobody_asks(start, reopen):
         for key in range(9):
             wire.call("VADD", "i", key, pack(key, 0))
             wire.call("VADD", "j", key, pack(key, 0), "STRENGTH", key + 1)
-        time.sleep(2)
-        assert [wire.call("VGET", "i", key) for key in range(9)] == [None] * 9
+        until(lambda: all(wire.call("VGET", "i", key) is None for key in range(9)))
         assert wire.call("VGET", "i", "pinned") is not None
+        until(lambda: as_map(wire.call("VINFO", "j"))["size"] == 5)
         assert [wire.call("VGET", "j", key) is not None for key in range(9)] == [False] * 4 + [True] * 5
     server.send_signal(signal.SIGKILL)
     server.wait()
@@ -192,6 +193,29 @@ def test_an_index_forgets_by_the_wall_while_nobody_asks(start, reopen):
         wire.call("VADD", "j", "new", pack(1, 1), "STRENGTH", 100)
         until(lambda: as_map(wire.call("VINFO", "j"))["size"] == 5)
         assert wire.call("VGET", "j", 4) is None and wire.call("VGET", "j", "new") is not None
+
+
+def test_a_time_far_ahead_has_nothing_forgotten(wire):
+    """By the wall's clock, what was stored just now is strong, whatever time another write had."""
+    for index in ("i", "j"):
+        make(wire, "DECAY", "exp", 24 * HOUR_MS, "FLOOR", 0.01, "EVERY", 20, index=index)
+    for key in range(5):
+        wire.call("VADD", "i", key, pack(key, 0))
+    wire.call("VADD", "i", "ahead", pack(9, 0), "AT", 2**50)
+    for key in range(3):  # each time a round has gone over both
+        wire.call("VADD", "j", key, pack(key, 0), "STRENGTH", 0.001)
+        until(lambda: wire.call("VGET", "j", key) is None)
+    assert as_map(wire.call("VINFO", "i"))["size"] == 6
+
+
+def test_of_what_is_weaker_than_numbers_are_the_oldest_goes_first(wire):
+    """After 1,075 half-lives a strength is 0 in float64."""
+    make(wire, "DECAY", "exp", HOUR_MS, "CLOCK", "logical")
+    wire.call("VADD", "i", "z, the oldest", pack(1, 0), "AT", 0)
+    wire.call("VADD", "i", "a, newer", pack(1, 0), "AT", 960 * HOUR_MS)
+    now = ("AT", 2160 * HOUR_MS)
+    assert forgotten(wire.call("VFORGET", "i", "BELOW", "inf", *now, "DRYRUN")) == ["z, the oldest", "a, newer"]
+    assert forgotten(wire.call("VFORGET", "i", "BELOW", "inf", *now, "LIMIT", 1)) == ["z, the oldest"]
 
 
 def test_what_is_wrong_with_forgetting_in_the_background_is_said(wire):

@@ -99,6 +99,7 @@ def test_what_is_wrong_with_a_read_is_said(wire):
         (["VRECALL", "i", "VEC", query, "TOUCH", 1], "index 'i' has CLOCK logical: a write must say AT milliseconds"),
         (["VSEARCH", "i", query, 1, "TOUCH", 0, "AT", 5], "a gain of strength must be a number in 1e-100..1e100, got 0"),
         (["VSEARCH", "i", query, 1, "TOUCH", "x", "AT", 5], "TOUCH must be a number in 1e-100..1e100, got 'x'"),
+        (["VSEARCH", "i", query, 4097, "TOUCH", 1, "AT", 5], "TOUCH takes at most 4096 answers, the command asks for 4097"),
         (["VSEARCH", "i", query, 1, "TOUCH"], "option 'TOUCH' has no value"),
         (["VSEARCH", "i", query, 1, "AT", 5, "AT", 6], "option AT is given twice"),
         (["VSEARCH", "static", query, 1, "AT", 5], "strengths of index 'static' do not change with time, so there is no AT"),

@@ -185,7 +185,7 @@ class TestSlice:
         data = datasets.load("slice")
         assert data.vectors.shape == (10_000, 100) and data.vectors.dtype == np.float32
         assert len(set(data.keys)) == 10_000 and np.isfinite(data.vectors).all()
-        assert sum(file.stat().st_size for file in datasets.SLICE_FOLDER.iterdir()) < 1_200_000
+        assert sum(file.stat().st_size for file in datasets.SLICE_FOLDER.glob("words.*")) < 1_200_000
         unit = data.vectors / np.linalg.norm(data.vectors, axis=1, keepdims=True)
         for word, friends in (
             ("king", {"prince", "queen"}),

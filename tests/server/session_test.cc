@@ -64,6 +64,20 @@ TEST_CASE("session/reply_order: a held place waits for its release, and a refusa
   CHECK(order.bytes() == 0);
 }
 
+TEST_CASE("session/reply_order: a place that waits for two records leaves after the second") {
+  CollectingSink sink;
+  ReplyOrder order(sink);
+  const auto place = order.reserve(CommandKind::kWrite, false, 0);
+  order.hold(place, 5);
+  order.hold(place, 7);
+  order.fill(place, "a");
+  order.release(place, nullptr);
+  CHECK(sink.take().empty());
+  order.release(place, nullptr);
+  CHECK(sink.take() == "a");
+  CHECK(order.bytes() == 0);
+}
+
 TEST_CASE("session/reply_order: a muted place says nothing, those behind it do") {
   CollectingSink sink;
   ReplyOrder order(sink);
