@@ -228,7 +228,7 @@ def test_every_question_about_a_fact_has_a_note_that_answers_it():
 
 def test_an_answer_counts_as_use():
     notes, _ = draw_stream(5)
-    ranker = Reranker(notes, lambda similarity, age, stability: similarity - age)
+    ranker = Reranker(notes, lambda similarity, age, stability: similarity - age, True)
     pair, hour = np.array([0, 1]), notes.hours[1] + 5
     assert ranker.first(pair, np.array([9999.0, 0]), hour) == 0
     assert ranker.first(pair, np.array([0.0, 0]), hour) == 0
