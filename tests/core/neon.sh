@@ -28,7 +28,7 @@ done
 cd "$root"
 rm -f "$build"/objects/*
 # What Meson compiles as one is one file here, too; kernels for instruction sets and tests are not.
-printf '#include "%s"\n' core/*.cc $(ls core/kernels/*.cc | grep -v /simd) >"$build/core.cc"
+printf '#include "%s"\n' core/*.cc core/groups/*.cc $(ls core/kernels/*.cc | grep -v /simd) >"$build/core.cc"
 {
   printf '%s\n' "$build/core.cc -O2"
   printf '%s -O2\n' core/kernels/simd*.cc
