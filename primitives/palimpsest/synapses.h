@@ -39,7 +39,7 @@ class Synapses {
   /// Learns one more row, [dim], by its signs.
   void learn(const float* row);
 
-  /// Forgets all, then learns the rows of `slots` in their order. Only the newest few hundred are
+  /// Forgets all, then learns the rows of `slots` in their order. Only the newest are
   /// looked at: as soon as they leave the same synapses on whichever came before, by the least and
   /// by the greatest possible ones, nothing else matters.
   void learn_anew(const VectorStore& store, std::span<const Slot> slots);

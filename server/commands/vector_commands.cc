@@ -124,7 +124,8 @@ constexpr std::array kVectorCommands = {
          "index key [key ...] [GAIN gain] [AT unix-time-milliseconds]", "O(N) with N the keys"),
     spec("vstrength", vstrength, -3, kReadonly | kFast, kIndex,
          "Returns how strong a key is, and what that takes from its logit",
-         "index key [AT unix-time-milliseconds]", "O(1)"),
+         "index key [AT unix-time-milliseconds]",
+         "O(1); O(N) at a new time where vectors fade each in its own way"),
     with_form(
         spec("vforget", vforget, -4, kWrite | kWritesLater | kUpdates, kIndex,
              "Deletes the vectors that have become weak, weakest first",

@@ -3,7 +3,16 @@
 
 import struct
 
+import pytest
+
 HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def wire(server):
+    with server.wire() as connection:
+        connection.call("FLUSHALL")
+        yield connection
 
 
 def pack(*numbers):

@@ -7,15 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from strengths import HOUR_MS, as_map, make, pack, rows, strength
+from strengths import HOUR_MS, as_map, make, pack, rows, strength, wire  # noqa: F401: the fixture
 from wire import ErrorReply
-
-
-@pytest.fixture
-def wire(server):
-    with server.wire() as connection:
-        connection.call("FLUSHALL")
-        yield connection
 
 
 # --- VADD UNLESS WITHIN ---------------------------------------------------------------------------

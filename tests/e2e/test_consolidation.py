@@ -11,22 +11,8 @@ import time
 import numpy as np
 import pytest
 
+from strengths import as_map, pack, strength, wire  # noqa: F401: the fixture
 from wire import Closed, ErrorReply
-
-
-def pack(*numbers):
-    return struct.pack(f"<{len(numbers)}f", *numbers)
-
-
-@pytest.fixture
-def wire(server):
-    with server.wire() as connection:
-        connection.call("FLUSHALL")
-        yield connection
-
-
-def as_map(reply):
-    return {name: value for name, value in zip(reply[::2], reply[1::2])}
 
 
 def consolidate(wire, index, *words):
@@ -39,10 +25,6 @@ def consolidate(wire, index, *words):
 
 def keys_of(wire, index, dim):
     return sorted(wire.call("VSEARCH", index, pack(*[1.0] * dim), 1_000_000, "EF", 1_000_000)[::2])
-
-
-def strength(wire, index, key, *words):
-    return float(as_map(wire.call("VSTRENGTH", index, key, *words))["strength"])
 
 
 def fill(wire, index, *words, groups=30, dim=8, metric="l2", primitive="flat", seed=1):

@@ -8,15 +8,8 @@ import time
 import pytest
 
 import live
-from strengths import HOUR_MS, as_map, fill_line, make, pack, rows
+from strengths import HOUR_MS, as_map, fill_line, make, pack, rows, wire  # noqa: F401: the fixture
 from wire import ErrorReply
-
-
-@pytest.fixture
-def wire(server):
-    with server.wire() as connection:
-        connection.call("FLUSHALL")
-        yield connection
 
 
 # --- VFORGET --------------------------------------------------------------------------------------

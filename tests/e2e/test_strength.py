@@ -3,35 +3,13 @@
 obey."""
 
 import signal
-import struct
 import time
 
 import numpy as np
 import pytest
 
+from strengths import HOUR_MS, as_map, pack, strength, wire  # noqa: F401: the fixture
 from wire import ErrorReply
-
-HOUR_MS = 3_600_000
-
-
-def pack(*numbers):
-    return struct.pack(f"<{len(numbers)}f", *numbers)
-
-
-@pytest.fixture
-def wire(server):
-    with server.wire() as connection:
-        connection.call("FLUSHALL")
-        yield connection
-
-
-def as_map(reply):
-    return {name: value for name, value in zip(reply[::2], reply[1::2])}
-
-
-def strength(wire, index, key, *words):
-    return float(as_map(wire.call("VSTRENGTH", index, key, *words))["strength"])
-
 
 def make(wire, *words, metric="l2", primitive="flat"):
     assert wire.call("VNEW", "i", 2, "METRIC", metric, "PRIMITIVE", primitive, *words) == "OK"

@@ -6,15 +6,8 @@ import signal
 import numpy as np
 import pytest
 
-from strengths import HOUR_MS, as_map, fill_line, make, pack, rows, strength
+from strengths import HOUR_MS, as_map, fill_line, make, pack, rows, strength, wire  # noqa: F401: the fixture
 from wire import ErrorReply
-
-
-@pytest.fixture
-def wire(server):
-    with server.wire() as connection:
-        connection.call("FLUSHALL")
-        yield connection
 
 
 # --- Reads that tell of strength, and touch -------------------------------------------------------

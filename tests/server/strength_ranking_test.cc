@@ -14,6 +14,7 @@
 
 #include "server/engine/strengths.h"
 #include "tests/server/collection_fixture.h"
+#include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
 namespace engram::strength_ranking_test {
@@ -27,13 +28,6 @@ constexpr Decay kSecond = {.policy = DecayPolicy::kExp, .half_life_ms = 1000};
 
 const Primitive& flat() {
   return **find_primitive("flat");
-}
-
-Vector random_vector(Rng& rng, std::size_t dim) {
-  std::normal_distribution<float> gauss;
-  Vector vector(dim);
-  for (float& value : vector) value = gauss(rng);
-  return vector;
 }
 
 /// All that was ever given to an item, and the plainest way to rank by it.
@@ -238,7 +232,7 @@ void check_stream(Rng& rng) {
         .rule = has_rules && rng() % 3 == 0 ? random_rule(rng, decay) : FadeRule{}};
     const auto choice = rng() % 10;
     if (choice < 5) {
-      const Vector vector = random_vector(rng, dim);
+      const Vector vector = test::random_vector(dim, rng);
       fixture.start_put(key, vector, gain);
       oracle.put(key, vector, gain);
     } else if (choice < 7) {
@@ -250,7 +244,7 @@ void check_stream(Rng& rng) {
       oracle.erase(key);
     } else {
       fixture.finish();
-      const Vector query = random_vector(rng, dim);
+      const Vector query = test::random_vector(dim, rng);
       const std::size_t k = 1 + rng() % 12;
       const std::int64_t at_ms = ms(0, 2 * span);
       const auto truth = oracle.rank(query, beta, at_ms);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tests/server/collection_fixture.h"
+#include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
 namespace engram::strength_test {
@@ -30,13 +31,6 @@ constexpr Decay kSecond = {.policy = DecayPolicy::kExp, .half_life_ms = 1000};
 
 const Primitive& flat() {
   return **find_primitive("flat");
-}
-
-Vector random_vector(Rng& rng, std::size_t dim) {
-  std::normal_distribution<float> gauss;
-  Vector vector(dim);
-  for (float& value : vector) value = gauss(rng);
-  return vector;
 }
 
 TEST_CASE("engine/strengths: the greatest is that of the items there are, whatever went before") {
@@ -188,11 +182,11 @@ TEST_CASE("engine/strengths: reads do not depend on when they come") {
   auto rng = test::make_rng(94);
   Fixture fixture(flat(), 4, 1, kSecond);
   for (int i = 0; i < 30; ++i) {
-    fixture.put("k" + std::to_string(i), random_vector(rng, 4));
+    fixture.put("k" + std::to_string(i), test::random_vector(4, rng));
     fixture.collection->touch(std::vector<std::string_view>{"k" + std::to_string(i)},
                               {.at_ms = 100 * i});
   }
-  const Vector query = random_vector(rng, 4);
+  const Vector query = test::random_vector(4, rng);
   const auto before = fixture.search(query, 30);
   CHECK(fixture.search(query, 30, 1'000'000) == before);
   // What touches nothing is not recorded, so no replay would know its time.
@@ -205,19 +199,19 @@ void write_beside_searches(Rng& rng, const Primitive& primitive, const Decay& de
   Fixture fixture(primitive, 8, 3, decay);
   std::vector<std::string> keys;
   for (int i = 0; i < 300; ++i) keys.push_back("k" + std::to_string(i));
-  for (const std::string& key : keys) fixture.start_put(key, random_vector(rng, 8));
+  for (const std::string& key : keys) fixture.start_put(key, test::random_vector(8, rng));
   fixture.finish();
   std::vector<std::vector<std::pair<std::string, float>>> found(200);
   for (auto& each : found) {
     const std::string& key = keys[rng() % keys.size()];
     const auto ms = static_cast<std::int64_t>(rng() % 30'000);
-    fixture.start_search(random_vector(rng, 8), 10, &each, ms);
+    fixture.start_search(test::random_vector(8, rng), 10, &each, ms);
     StrengthGain gain = {.at_ms = ms, .adds = rng() % 2 == 0};
     fixture.collection->touch(std::vector<std::string_view>{key}, gain);
     gain.rule.pins = rng() % 6 == 0;
-    if (rng() % 3 == 0) fixture.start_put(key, random_vector(rng, 8), gain);
+    if (rng() % 3 == 0) fixture.start_put(key, test::random_vector(8, rng), gain);
     if (rng() % 9 == 0) fixture.start_erase(key);
-    if (rng() % 5 == 0) fixture.start_put(key, random_vector(rng, 8), gain);
+    if (rng() % 5 == 0) fixture.start_put(key, test::random_vector(8, rng), gain);
   }
   fixture.finish();
   for (const auto& each : found) {
