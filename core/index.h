@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +16,7 @@
 
 #include "core/bias.h"
 #include "core/bound.h"
+#include "core/item_filter.h"
 #include "core/kernel.h"
 #include "core/options.h"
 #include "core/recall.h"
@@ -48,6 +50,8 @@ struct Traits {
   /// Searches obey SearchParams::bias, and recalls and surveys RecallParams::bias. An index of
   /// items that differ in strength needs this.
   bool takes_bias = false;
+  /// Searches obey SearchParams::items. For an index that does not the caller scans.
+  bool takes_items = false;
 };
 
 /// An item that an index is given.
@@ -63,6 +67,13 @@ struct Insertion {
   std::int64_t unix_ms = 0;
 };
 
+/// What a search took, and whether it came to its end.
+struct SearchEffort {
+  std::size_t visited = 0;  ///< nodes whose links were followed; 0 for a scan
+  std::size_t scored = 0;   ///< distances that were computed
+  bool complete = true;     ///< SearchParams::most_visited did not end it
+};
+
 /// What a search is asked for.
 struct SearchParams {
   std::size_t k = 10;  ///< how many answers; fewer come only if the index holds fewer
@@ -74,6 +85,15 @@ struct SearchParams {
   /// Only with Traits::takes_bias: ranks by effective scores. Null: all items are equally strong,
   /// and nothing is spent on them.
   const ScoreBias* bias = nullptr;
+  /// Only with Traits::takes_items: the slots that may be answered. Null: all.
+  const ItemFilter* items = nullptr;
+  /// With `items`: a walk ends once it has followed the links of so many nodes, with what it found
+  /// until then. 0: no limit. Exact primitives ignore it.
+  std::size_t most_visited = 0;
+  /// Only slots with a score (effective, with a bias) of at most this are answered.
+  float max_score = std::numeric_limits<float>::infinity();
+  /// Filled in, if not null. Of a batch: the sum.
+  SearchEffort* effort = nullptr;
 };
 
 /// A retrieval primitive.

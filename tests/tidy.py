@@ -21,6 +21,7 @@ ROOMS = (
     ("commands",),
     ("requests",),
     ("engine",),
+    ("filters",),
     ("durability",),
     ("config",),
     ("resp",),
