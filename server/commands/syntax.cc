@@ -119,8 +119,10 @@ class Parser {
     std::vector<SyntaxNode> alternatives;
     do {
       std::vector<SyntaxNode> nodes = sequence();
-      // Dots at the end of a group repeat all of it: [key vector ...].
-      const bool repeats = nodes.size() > 1 && std::exchange(nodes.back().multiple, false);
+      // Dots at the end of a group repeat all of it: [key vector ...]; those in brackets at its end
+      // do not: <query | VALUES n value [value ...]>.
+      const bool repeats = nodes.size() > 1 && nodes.back().multiple && !nodes.back().optional;
+      if (repeats) nodes.back().multiple = false;
       alternatives.push_back(block(std::move(nodes)));
       alternatives.back().multiple = alternatives.back().multiple || repeats;
     } while (peek() == "|" && ++at_ != tokens_.size());

@@ -2,12 +2,31 @@
 #include "server/commands/vector_arguments.h"
 
 #include <algorithm>
-#include <cstddef>
+#include <cmath>
+#include <optional>
+#include <string>
 
+#include "core/row.h"
 #include "core/text.h"
 #include "server/commands/errors.h"
+#include "server/requests/arguments.h"
 
 namespace engram {
+namespace {
+
+constexpr std::string_view kValues = "VALUES";
+constexpr CountArgument kValueCount = {"the number after VALUES", 1, kMaxDimension};
+
+/// With a plus, too, and 0 for what is too small.
+std::optional<float> read_number(std::string_view word) {
+  if (word.size() > 1 && word[0] == '+' && word[1] != '-') word.remove_prefix(1);
+  if (const auto number = parse_number<float>(word)) return number;
+  const auto number = parse_number<double>(word);
+  if (!number || !(std::abs(*number) < 1)) return std::nullopt;
+  return static_cast<float>(*number);
+}
+
+}  // namespace
 
 unsigned take_flags(std::vector<std::string_view>& words, std::span<const std::string_view> flags) {
   unsigned taken = 0;
@@ -28,6 +47,52 @@ unsigned take_flags(std::vector<std::string_view>& words, std::span<const std::s
 bool has_word(Arguments words, std::string_view word) {
   return std::any_of(words.begin(), words.end(),
                      [word](std::string_view one) { return equal_ignoring_case(one, word); });
+}
+
+Result<VectorWords> take_vector(Arguments& words) {
+  if (words.empty()) return fail(ErrorCode::kInvalidArgument, "there is no vector");
+  if (!equal_ignoring_case(words[0], kValues)) {
+    const VectorWords vector = {.packed = words[0]};
+    words = words.subspan(1);
+    return vector;
+  }
+  if (words.size() == 1) {
+    return fail(ErrorCode::kInvalidArgument, "VALUES takes how many values there are, and those");
+  }
+  const auto count = kValueCount.read(words[1]);
+  if (!count) return tl::unexpected(count.error());
+  const std::size_t there = words.size() - 2;
+  if (there < *count) {
+    return fail(ErrorCode::kInvalidArgument, "VALUES says " + std::to_string(*count) + " values, " +
+                                                 std::to_string(there) +
+                                                 (there == 1 ? " follows" : " follow"));
+  }
+  const VectorWords vector = {.numbers = words.subspan(2, *count), .is_text = true};
+  words = words.subspan(2 + *count);
+  return vector;
+}
+
+Result<std::size_t> count_vectors(Arguments words) {
+  std::size_t count = 0;
+  for (; !words.empty(); ++count) {
+    if (const auto vector = take_vector(words); !vector) return tl::unexpected(vector.error());
+  }
+  return count;
+}
+
+Result<std::vector<float>> read_numbers(Arguments words) {
+  std::vector<float> numbers;
+  numbers.reserve(words.size());
+  for (const std::string_view word : words) {
+    const auto number = read_number(word);
+    if (!number) {
+      return fail(ErrorCode::kInvalidArgument, "value " + std::to_string(numbers.size() + 1) +
+                                                   " of VALUES is '" + shown(word) +
+                                                   "', no number that float32 has");
+    }
+    numbers.push_back(*number);
+  }
+  return numbers;
 }
 
 Result<std::vector<OptionText>> read_pairs(Arguments words) {

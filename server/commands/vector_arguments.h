@@ -2,6 +2,7 @@
 // What V* say in words and the requests do not know. Errors are values; handlers write them.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -22,6 +23,33 @@ bool has_word(Arguments words, std::string_view word);
 
 /// Pairs of an option's name and value. Errors: kInvalidArgument for a name without a value.
 Result<std::vector<OptionText>> read_pairs(Arguments words);
+
+/// A vector in the words of a command: packed float32, or VALUES n x1 ... xn.
+struct VectorWords {
+  std::string_view packed = {};
+  Arguments numbers = {};
+  bool is_text = false;  ///< `numbers` say it
+};
+
+/// Takes the vector at the front of `words`. Errors: kInvalidArgument if there is none, or VALUES
+/// is not followed by as many words as it says.
+Result<VectorWords> take_vector(Arguments& words);
+
+/// How many vectors there are in `words`, which hold nothing else. Errors: as above.
+Result<std::size_t> count_vectors(Arguments words);
+
+/// Errors: kInvalidArgument for a word that is no number in the range of float32.
+Result<std::vector<float>> read_numbers(Arguments words);
+
+/// Calls `add` with the vector, a std::string_view of its bytes or a std::span of its numbers, and
+/// returns what that returns. Errors: those of read_numbers().
+template <class Add>
+Status give_vector(const VectorWords& vector, Add&& add) {
+  if (!vector.is_text) return add(vector.packed);
+  const auto numbers = read_numbers(vector.numbers);
+  if (!numbers) return tl::unexpected(numbers.error());
+  return add(std::span<const float>(*numbers));
+}
 
 /// Reads `words` as options of `request`. Errors: those of read_pairs() and read_options().
 template <class Request>

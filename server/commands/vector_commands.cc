@@ -110,12 +110,15 @@ constexpr std::array kVectorCommands = {
          "Lists the retrieval primitives with their traits and options", {}, "O(1)"),
     with_form(spec("vadd", vadd, -4, kWrite | kDenyOom, kIndex,
                    "Stores a vector under a key, replacing the one that was there",
-                   "index key vector [STRENGTH gain] [AT unix-time-milliseconds] [KEEPSTRENGTH] "
+                   "index key <vector | VALUES n value [value ...]> [STRENGTH gain] [AT "
+                   "unix-time-milliseconds] [KEEPSTRENGTH] "
                    "[HALFLIFE milliseconds] [PIN] [UNLESS WITHIN distance [TOUCH gain]]",
                    "the primitive's insert; O(log N) for hnsw"),
               kConditionalAdd, has_condition),
     spec("vmadd", vmadd, -4, kWrite | kDenyOom, kIndex,
-         "Stores several vectors, on all workers at once", "index key vector [key vector ...]",
+         "Stores several vectors, on all workers at once",
+         "index key <vector | VALUES n value [value ...]> [key <vector | VALUES n value [value "
+         "...]> ...]",
          "as VADD for each vector"),
     spec("vdel", vdel, 3, kWrite, kIndex, "Deletes the vector of a key", "index key",
          "the primitive's erase; O(1) amortized for flat"),
@@ -140,33 +143,36 @@ constexpr std::array kVectorCommands = {
                    "[AT unix-time-milliseconds] [LIMIT groups] [DRYRUN]",
                    "O(N*G) sketches with G the groups; O(N*N) for meanshift"),
               kConsolidateInto, goes_elsewhere),
-    spec("vget", vget, 3, kReadonly | kFast, kIndex,
-         "Returns the vector of a key as packed little-endian float32", "index key",
-         "O(D) with D the dimension"),
+    spec("vget", vget, -3, kReadonly | kFast, kIndex,
+         "Returns the vector of a key as packed little-endian float32, or as numbers",
+         "index key [VALUES]", "O(D) with D the dimension"),
     may_write(spec("vsearch", vsearch, -4, kReadonly, kIndex,
                    "Returns the keys nearest to a query and their distances, closest first",
-                   "index query k [EF ef] [STEPS steps] [AT unix-time-milliseconds] [TOUCH gain] "
+                   "index <query | VALUES n value [value ...]> k [EF ef] [STEPS steps] [AT "
+                   "unix-time-milliseconds] [TOUCH gain] "
                    "[WITHRAW] [WITHSTRENGTH] [option value ...]",
                    "the primitive's search; O(N) for flat"),
               kTouchingSearch, touches),
-    may_write(spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
-                   "Searches for several queries, on all workers at once",
-                   "index k [EF ef] [AT unix-time-milliseconds] [TOUCH gain] [WITHRAW] "
-                   "[WITHSTRENGTH] query [query ...]",
-                   "as VSEARCH for each query"),
-              kTouchingBatch, touches_batch),
     may_write(
-        spec(
-            "vrecall", vrecall, -4, kReadonly, kIndex,
-            "Recalls by a cue, perhaps noisy or partly hidden: a state, the item that it is "
-            "nearest to, and how sure that is",
-            "index <VEC vector | KEY key> [MASK ranges] [TOP k] [AT unix-time-milliseconds] [TOUCH "
-            "gain] [WITHTRACE] [WITHRAW] [WITHSTRENGTH] [option value ...]",
-            "the primitive's recall; O(N) for a scan, each step"),
-        kTouchingRecall, recall_touches),
+        spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
+             "Searches for several queries, on all workers at once",
+             "index k [EF ef] [AT unix-time-milliseconds] [TOUCH gain] [WITHRAW] "
+             "[WITHSTRENGTH] <query | VALUES n value [value ...]> [<query | VALUES n value [value "
+             "...]> ...]",
+             "as VSEARCH for each query"),
+        kTouchingBatch, touches_batch),
+    may_write(spec("vrecall", vrecall, -4, kReadonly, kIndex,
+                   "Recalls by a cue, perhaps noisy or partly hidden: a state, the item that it is "
+                   "nearest to, and how sure that is",
+                   "index <VEC <vector | VALUES n value [value ...]> | KEY key> [MASK ranges] [TOP "
+                   "k] [AT unix-time-milliseconds] [TOUCH "
+                   "gain] [WITHTRACE] [WITHRAW] [WITHSTRENGTH] [option value ...]",
+                   "the primitive's recall; O(N) for a scan, each step"),
+              kTouchingRecall, recall_touches),
     spec("venergy", venergy, -3, kReadonly, kIndex,
          "Returns the energy of a state: the lower, the better it fits what is stored",
-         "index vector [AT unix-time-milliseconds] [option value ...]",
+         "index <vector | VALUES n value [value ...]> [AT unix-time-milliseconds] [option value "
+         "...]",
          "the primitive's; O(N) for a scan"),
     spec("vtune", vtune, -2, kWrite | kWritesLater, kIndex,
          "Finds the numbers that an index recalls by in a sample of its vectors, and keeps them",

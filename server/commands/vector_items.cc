@@ -2,6 +2,7 @@
 // Commands over single vectors.
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -19,14 +20,32 @@ namespace {
 
 constexpr std::string_view kPutFlags[] = {"KEEPSTRENGTH", "PIN"};
 
-/// items: key vector [key vector ...]
-Result<PutRequest> read_put(CommandContext& context, Arguments items) {
+/// A key and its vector.
+struct Item {
+  std::string_view key;
+  VectorWords vector;
+};
+
+/// Takes an item from the front of `words`. Errors: kInvalidArgument.
+Result<Item> take_item(Arguments& words) {
+  const std::string_view key = words[0];
+  words = words.subspan(1);
+  if (words.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "key '" + shown(key) + "' has no vector");
+  }
+  const auto vector = take_vector(words);
+  if (!vector) return tl::unexpected(vector.error());
+  return Item{key, *vector};
+}
+
+Result<PutRequest> read_put(CommandContext& context, std::span<const Item> items) {
   auto index = find_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
   PutRequest request(std::move(*index));
-  request.reserve(items.size() / 2);
-  for (std::size_t i = 0; i < items.size(); i += 2) {
-    ENGRAM_TRY(request.add(items[i], items[i + 1]));
+  request.reserve(items.size());
+  for (const Item& item : items) {
+    ENGRAM_TRY(
+        give_vector(item.vector, [&](auto vector) { return request.add(item.key, vector); }));
   }
   return request;
 }
@@ -46,7 +65,7 @@ void join_unless(std::vector<std::string_view>& words, std::string& joined) {
 
 /// The same with [STRENGTH gain] [AT milliseconds] [KEEPSTRENGTH] [HALFLIFE milliseconds] [PIN]
 /// [UNLESS WITHIN distance [TOUCH gain]].
-Result<PutRequest> read_put(CommandContext& context, Arguments items,
+Result<PutRequest> read_put(CommandContext& context, std::span<const Item> items,
                             std::vector<std::string_view> words) {
   auto request = read_put(context, items);
   if (!request || words.empty()) return request;
@@ -64,7 +83,7 @@ void write_admission(ReplyWriter& writer, const Admission& admission) {
 }
 
 /// Answers with the number of keys that are new, or with the key that is near.
-void put(CommandContext& context, Arguments items, Arguments words = {}) {
+void put(CommandContext& context, std::span<const Item> items, Arguments words = {}) {
   const auto request = read_put(context, items, {words.begin(), words.end()});
   if (!request) return write_error(context.reply, request.error());
   if (request->unless) {
@@ -81,33 +100,38 @@ void put(CommandContext& context, Arguments items, Arguments words = {}) {
 }  // namespace
 
 void vadd(CommandContext& context) {
-  if (context.argv.size() == 4) return put(context, context.argv.subspan(2));
   for (const std::string_view word : {"FP32", "VALUES", "REDUCE"}) {
+    if (context.argv.size() == 4) break;
     if (!equal_ignoring_case(context.argv[2], word)) continue;
     return context.reply.error(
         "ERR VADD takes an index, a key and a vector as packed float32, without FP32, VALUES or "
         "other "
         "words as Redis 8 has them; VNEW makes the index first");
   }
+  Arguments words = context.argv.subspan(2);
+  const auto item = take_item(words);
+  if (!item) return write_error(context.reply, item.error());
   // A single word that says nothing by itself is one too many, or one too few.
-  std::vector<std::string_view> last = {context.argv[4]};
-  if (context.argv.size() == 5 && take_flags(last, kPutFlags) == 0) {
+  std::vector<std::string_view> last(words.begin(), words.end());
+  if (last.size() == 1 && take_flags(last, kPutFlags) == 0) {
     return context.reply.error("ERR wrong number of arguments for 'vadd' command");
   }
-  put(context, context.argv.subspan(2, 2), context.argv.subspan(4));
+  put(context, {&*item, 1}, words);
 }
 
 void vmadd(CommandContext& context) {
-  const Arguments items = context.argv.subspan(2);
-  for (std::size_t i = 2; i + 1 < items.size(); i += 2) {
-    if (!equal_ignoring_case(items[i], "UNLESS") || !equal_ignoring_case(items[i + 1], "WITHIN")) {
-      continue;
+  Arguments words = context.argv.subspan(2);
+  std::vector<Item> items;
+  items.reserve(words.size() / 2);
+  while (!words.empty()) {
+    if (!items.empty() && words.size() > 1 && equal_ignoring_case(words[0], "UNLESS") &&
+        equal_ignoring_case(words[1], "WITHIN")) {
+      return context.reply.error(
+          "ERR VMADD takes no UNLESS WITHIN, which is of one vector: VADD does");
     }
-    return context.reply.error(
-        "ERR VMADD takes no UNLESS WITHIN, which is of one vector: VADD does");
-  }
-  if (items.size() % 2 != 0) {
-    return context.reply.error("ERR key '" + shown(items.back()) + "' has no vector");
+    const auto item = take_item(words);
+    if (!item) return write_error(context.reply, item.error());
+    items.push_back(*item);
   }
   put(context, items);
 }
@@ -121,9 +145,21 @@ void vdel(CommandContext& context) {
 }
 
 void vget(CommandContext& context) {
-  const auto vector = get_vector(context.services.store, context.argv[1], context.argv[2]);
+  const Arguments argv = context.argv;
+  if (argv.size() > 4) {
+    return context.reply.error("ERR wrong number of arguments for 'vget' command");
+  }
+  const bool as_numbers = argv.size() == 4;
+  if (as_numbers && !equal_ignoring_case(argv[3], "VALUES")) {
+    return context.reply.error("ERR VGET takes no '" + shown(argv[3]) +
+                               "', only VALUES, which asks for numbers");
+  }
+  const auto vector = get_vector(context.services.store, argv[1], argv[2]);
   if (!vector) return write_error(context.reply, vector.error());
-  *vector ? context.reply.bulk(packed(**vector)) : context.reply.null();
+  if (!*vector) return as_numbers ? context.reply.null_array() : context.reply.null();
+  if (!as_numbers) return context.reply.bulk(packed(**vector));
+  context.reply.array((*vector)->size());
+  for (const float component : **vector) context.reply.number(component);
 }
 
 }  // namespace engram

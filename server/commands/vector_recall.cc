@@ -23,10 +23,20 @@ namespace {
 /// Beside a key of the support.
 constexpr std::size_t kSupportFraming = 48;
 
-/// VEC vector | KEY key
-Status read_cue(std::string_view kind, std::string_view value, RecallRequest& request) {
-  if (equal_ignoring_case(kind, "VEC")) return request.cue.add(request.index, value);
-  if (equal_ignoring_case(kind, "KEY")) return read_stored_cue(value, request);
+/// VEC vector | KEY key, which it takes from `words`.
+Status take_cue(Arguments& words, RecallRequest& request) {
+  const std::string_view kind = words[0];
+  words = words.subspan(1);
+  if (equal_ignoring_case(kind, "VEC")) {
+    const auto cue = take_vector(words);
+    if (!cue) return tl::unexpected(cue.error());
+    return give_vector(*cue, [&](auto vector) { return request.cue.add(request.index, vector); });
+  }
+  if (equal_ignoring_case(kind, "KEY")) {
+    const std::string_view key = words[0];
+    words = words.subspan(1);
+    return read_stored_cue(key, request);
+  }
   return fail(ErrorCode::kInvalidArgument,
               "expected VEC vector or KEY key after the index, got '" + shown(kind) + "'");
 }
@@ -39,8 +49,9 @@ Result<RecallRequest> read_vrecall(CommandContext& context, bool& with_trace) {
   auto index = find_recalling_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
   RecallRequest request = {.index = std::move(*index)};
-  ENGRAM_TRY(read_cue(context.argv[2], context.argv[3], request));
-  std::vector<std::string_view> words(context.argv.begin() + 4, context.argv.end());
+  Arguments rest = context.argv.subspan(2);
+  ENGRAM_TRY(take_cue(rest, request));
+  std::vector<std::string_view> words(rest.begin(), rest.end());
   const unsigned flags = take_flags(words, kFlags);
   with_trace = (flags & 1U) != 0;
   request.strength.fields = {.raw = (flags & 2U) != 0, .strength = (flags & 4U) != 0};
@@ -53,8 +64,12 @@ Result<EnergyRequest> read_venergy(CommandContext& context) {
   auto index = find_recalling_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
   EnergyRequest request = {.index = std::move(*index)};
-  ENGRAM_TRY(request.state.add(request.index, context.argv[2]));
-  ENGRAM_TRY(read_option_words(context.argv.subspan(3), request));
+  Arguments rest = context.argv.subspan(2);
+  const auto state = take_vector(rest);
+  if (!state) return tl::unexpected(state.error());
+  ENGRAM_TRY(
+      give_vector(*state, [&](auto vector) { return request.state.add(request.index, vector); }));
+  ENGRAM_TRY(read_option_words(rest, request));
   return request;
 }
 

@@ -64,11 +64,16 @@ Result<SearchRequest> read_vsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
   SearchRequest request = {.index = std::move(*index)};
-  ENGRAM_TRY(request.queries.add(request.index, context.argv[2]));
-  const auto k = kNeighborCount.read(context.argv[3]);
+  Arguments rest = context.argv.subspan(2);
+  const auto query = take_vector(rest);
+  if (!query) return tl::unexpected(query.error());
+  ENGRAM_TRY(
+      give_vector(*query, [&](auto vector) { return request.queries.add(request.index, vector); }));
+  if (rest.empty()) return fail(ErrorCode::kInvalidArgument, "there is no k after the query");
+  const auto k = kNeighborCount.read(rest[0]);
   if (!k) return tl::unexpected(k.error());
   request.k = *k;
-  std::vector<std::string_view> words(context.argv.begin() + 4, context.argv.end());
+  std::vector<std::string_view> words(rest.begin() + 1, rest.end());
   request.strength.fields = fields_of(take_flags(words, kFieldFlags));
   ENGRAM_TRY(check_last_name(request.index, words));
   ENGRAM_TRY(read_option_words(words, request));
@@ -117,10 +122,15 @@ Result<SearchRequest> read_vmsearch(CommandContext& context) {
   const auto options = take_batch_options(queries, request);
   if (!options) return tl::unexpected(options.error());
   ENGRAM_TRY(read_option_words(*options, request));
-  ENGRAM_TRY(check_neighbor_count(request.index, queries.size(), request.k));
-  request.queries.reserve(request.index, queries.size());
-  for (const std::string_view query : queries) {
-    ENGRAM_TRY(request.queries.add(request.index, query));
+  const auto count = count_vectors(queries);
+  if (!count) return tl::unexpected(count.error());
+  ENGRAM_TRY(check_neighbor_count(request.index, *count, request.k));
+  request.queries.reserve(request.index, *count);
+  while (!queries.empty()) {
+    const auto query = take_vector(queries);
+    if (!query) return tl::unexpected(query.error());
+    ENGRAM_TRY(give_vector(
+        *query, [&](auto vector) { return request.queries.add(request.index, vector); }));
   }
   return request;
 }

@@ -42,7 +42,9 @@ tl::unexpected<Error> not_packed(const std::string& what, std::size_t dim) {
   return fail(ErrorCode::kInvalidArgument,
               "the vector is " + what + ", expected packed float32, 4 bytes for each of " +
                   std::to_string(dim) + " dimensions, as struct.pack('<" + std::to_string(dim) +
-                  "f', ...) or numpy.float32(...).tobytes() make them");
+                  "f', ...) or numpy.float32(...).tobytes() make them; numbers in text are given "
+                  "as VALUES " +
+                  std::to_string(dim) + " and then each by itself");
 }
 
 /// Words, and not only digits.
@@ -57,7 +59,7 @@ void CheckedVectors::reserve(const IndexRef& index, std::size_t count) {
 }
 
 Status CheckedVectors::add(const IndexRef& index, std::span<const float> vector) {
-  return add(index, packed(vector));
+  return add_bytes(index, packed(vector));
 }
 
 Status CheckedVectors::add(const IndexRef& index, std::string_view packed) {
@@ -66,6 +68,11 @@ Status CheckedVectors::add(const IndexRef& index, std::string_view packed) {
   if (packed.size() != dim * sizeof(float) && is_text(packed)) {
     return not_packed("the text '" + shown(packed) + "'", dim);
   }
+  return add_bytes(index, packed);
+}
+
+Status CheckedVectors::add_bytes(const IndexRef& index, std::string_view packed) {
+  const std::size_t dim = index.spec().dim;
   if (packed.size() % sizeof(float) != 0) {
     return fail(ErrorCode::kInvalidArgument,
                 "vector has " + std::to_string(packed.size()) +

@@ -31,6 +31,8 @@ class CheckedVectors {
   [[nodiscard]] bool empty() const noexcept { return values_.empty(); }
 
  private:
+  Status add_bytes(const IndexRef& index, std::string_view packed);
+
   std::vector<float> values_;
 };
 

@@ -335,7 +335,9 @@ def syntax_of_one(argument):
     token = text_of(argument.get(b"token", b""))
     if kind == "pure-token":
         text = token
-    elif "multiple" in flags and "optional" in flags and not token:
+    elif kind == "oneof" and "multiple" in flags:
+        text, kind = f"<{text}>", "block"
+    if "multiple" in flags and "optional" in flags and not token:
         text = f"{text} ..."
     elif "multiple" in flags:
         text = f"{text} [{text} ...]"

@@ -254,7 +254,7 @@ def test_an_index_is_a_key_among_others(wire, index):
     assert wire.call("VLIST") == []
 
 
-PACKED = "expected packed float32, 4 bytes for each of 2 dimensions, as struct.pack('<2f', ...) or numpy.float32(...).tobytes() make them"
+PACKED = "expected packed float32, 4 bytes for each of 2 dimensions, as struct.pack('<2f', ...) or numpy.float32(...).tobytes() make them; numbers in text are given as VALUES 2 and then each by itself"
 REDIS_VADD = (
     "ERR VADD takes an index, a key and a vector as packed float32, without FP32, VALUES or other words as Redis 8 has them; "
     "VNEW makes the index first"
@@ -279,6 +279,17 @@ REDIS_VADD = (
         (["VADD", "index", "k", "0.10,0.2"], f"ERR the vector is a list of numbers in text, {PACKED}"),
         (["VADD", "index", "k", "[0.1, 0.2, 3e5]"], f"ERR the vector is a list of numbers in text, {PACKED}"),
         (["VMSEARCH", "index", 1, "1 2 3 4 "], f"ERR the vector is a list of numbers in text, {PACKED}"),
+        (["VADD", "index", "k", "VALUES", 2, 1, "x"], "ERR value 2 of VALUES is 'x', no number that float32 has"),
+        (["VADD", "index", "k", "VALUES", 2, 1, "1e39"], "ERR value 2 of VALUES is '1e39', no number that float32 has"),
+        (["VADD", "index", "k", "VALUES", 2, 1, "inf"], "ERR vector component 1 is infinite, expected a finite number"),
+        (["VADD", "index", "k", "VALUES", 2, 1], "ERR VALUES says 2 values, 1 follows"),
+        (["VADD", "index", "k", "VALUES", 3, 1, 2, 3], "ERR vector has 3 dimensions, index 'index' has 2"),
+        (["VADD", "index", "k", "VALUES", 0], "ERR the number after VALUES must be an integer in 1..65536, got '0'"),
+        (["VADD", "index", "k", "VALUES"], "ERR VALUES takes how many values there are, and those"),
+        (["VSEARCH", "index", "VALUES", 2, 1, 0], "ERR there is no k after the query"),
+        (["VMSEARCH", "index", 1, "VALUES", 2, 1, 0, "VALUES"], "ERR VALUES takes how many values there are, and those"),
+        (["VMADD", "index", "k", "VALUES", 2, 1, 0, "odd"], "ERR key 'odd' has no vector"),
+        (["VGET", "index", "east", "NUMBERS"], "ERR VGET takes no 'NUMBERS', only VALUES, which asks for numbers"),
         (["VADD", "index", "k", "123456789012"], "ERR vector has 3 dimensions, index 'index' has 2"),
         (["VSEARCH", "index", EAST, 1, "FOO", 1], "ERR unknown option 'FOO', known options are EF, STEPS"),
         (["VSEARCH", "index", EAST, 1, "FOO"], "ERR unknown option 'FOO', known options are EF, STEPS"),
@@ -308,6 +319,25 @@ def test_errors_say_what_was_wrong(wire, index, command, complaint):
     reply = wire.call(*command)
     assert isinstance(reply, ErrorReply) and reply.startswith(complaint)
     assert wire.call("VSEARCH", index, EAST, 9)[::2] == [b"east", b"north"]
+
+
+def test_vectors_in_text_are_those_in_bytes(wire, index, protocol):
+    assert wire.call("VADD", index, "text", "VALUES", 2, "0.75", "-2.5e-1") == 1
+    assert wire.call("VGET", index, "text") == pack(0.75, -0.25)
+    assert wire.call("VADD", index, "text", "values", 2, "+0.5", "1e-60", "UNLESS", "WITHIN", 0) == b"east"
+    assert wire.call("VADD", index, "text", "values", 2, "+0.5", "1e-60") == 0
+    assert wire.call("VGET", index, "text") == pack(0.5, 0)
+    assert wire.call_raw("VGET", index, "text", "VALUES") == b"*2\r\n" + number(protocol, b"0.5") + number(protocol, b"0")
+    assert wire.call_raw("VGET", index, "none", "VALUES") == {2: b"*-1\r\n", 3: b"_\r\n"}[protocol]
+    assert wire.call("VMADD", index, "a", "VALUES", 2, 3, 4, "b", pack(5, 6), "c", "VALUES", 2, 7, 8) == 3
+    assert [wire.call("VGET", index, key) for key in "abc"] == [pack(3, 4), pack(5, 6), pack(7, 8)]
+    assert wire.call("VSEARCH", index, "VALUES", 2, 3, 4, 2, "EF", 9) == wire.call("VSEARCH", index, pack(3, 4), 2)
+    batch = wire.call("VMSEARCH", index, 1, "EF", 9, "VALUES", 2, 3, 4, pack(5, 6), "VALUES", 2, 7, 8)
+    assert [found[0] for found in batch] == [b"a", b"b", b"c"]
+    recall = ["TOP", 1, "BETA", 10]
+    packed = wire.call("VRECALL", index, "VEC", pack(3, 4), *recall)
+    assert wire.call("VRECALL", index, "VEC", "VALUES", 2, 3, 4, *recall) == packed
+    assert wire.call("VENERGY", index, "VALUES", 2, 3, 4, "BETA", 10) == wire.call("VENERGY", index, pack(3, 4), "BETA", 10)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])

@@ -86,6 +86,10 @@ TEST_CASE("commands/syntax: the structure behind the notation") {
   CHECK(nodes[3].multiple);
   CHECK(parse_syntax("").empty());
   CHECK(parse_syntax("[key ...]")[0].multiple);
+  const auto values = parse_syntax("<vector | VALUES n value [value ...]>");
+  CHECK(!values[0].multiple);
+  CHECK(!values[0].children[1].multiple);
+  CHECK(values[0].children[1].children[1].multiple);
   const auto pairs = parse_syntax("key vector [key vector ...]");
   REQUIRE(pairs.size() == 3);
   CHECK(pairs[2].type == "block");
