@@ -42,6 +42,8 @@ class Column {
     if (slot >= cells_.ready()) return {};
     return Cell::from_bits(cells_[slot].load(std::memory_order_acquire));
   }
+  /// The bits of the cells from `first` on.
+  void read(Slot first, std::span<std::uint64_t> bits) const noexcept;
   /// Of a cell of this column, as the following ones.
   [[nodiscard]] std::string_view string(Cell cell) const noexcept {
     return strings_.text(cell.code());

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -18,8 +17,8 @@ namespace engram {
 /// Byte strings, each by a code: from 0 on, in the order in which they came. None is let go of
 /// before all are.
 ///
-/// Threads: text() any that has learnt the code through a synchronising operation; find() and
-/// size() any; add() one at a time.
+/// Threads: text() any that has learnt the code through a synchronising operation; find(), size()
+/// and memory_bytes() any; add() one at a time.
 class Dictionary {
  public:
   Dictionary();
@@ -56,11 +55,10 @@ class Dictionary {
 
   GrowingArray<Entry> entries_;
   std::atomic<std::uint32_t> size_{0};
-  std::atomic<std::size_t> bytes_;
-  std::vector<std::unique_ptr<char[]>> blocks_;
-  std::size_t block_used_ = 0;
-  std::size_t block_bytes_ = 0;
-  mutable std::mutex mutex_;  // guards codes_
+  std::atomic<std::size_t> bytes_{0};
+  std::vector<std::unique_ptr<std::uint64_t[]>> blocks_;
+  std::size_t block_words_ = 0;  // of the last
+  std::size_t words_left_ = 0;   // in it
   const std::unique_ptr<Codes> codes_;
 };
 

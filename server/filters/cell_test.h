@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "server/filters/cell.h"
+#include "server/filters/column.h"
+#include "server/filters/filter.h"
+
+namespace engram {
+
+/// Whether a cell of a column equals one of some constants, which are looked up once.
+class CellTest {
+ public:
+  /// converts: equality is that of Redis's grammar. `column` outlives this.
+  CellTest(const Column& column, std::span<const FilterConstant> constants, bool converts);
+
+  [[nodiscard]] bool meets(Cell cell) const noexcept {
+    switch (cell.kind()) {
+      case CellKind::kNumber:
+        return has(of_numbers_, cell.value());
+      case CellKind::kString:
+        return has(codes_, cell.code()) ||
+               (!of_strings_.empty() && has(of_strings_, column_.spelled(cell)));
+      case CellKind::kTrue:
+        return is_true_;
+      case CellKind::kFalse:
+        return is_false_;
+      case CellKind::kNull:
+        return is_null_;
+      case CellKind::kList:
+        return converts_ ? is_list_ : meets_member(cell);
+      default:
+        return false;
+    }
+  }
+
+  /// Whether a member of a list does.
+  [[nodiscard]] bool meets_member(Cell list) const noexcept;
+
+ private:
+  void add(const FilterConstant& constant);
+
+  template <class T>
+  static bool has(const std::vector<T>& sorted, T value) noexcept {
+    constexpr std::size_t kFew = 8;
+    if (sorted.size() > kFew) return std::binary_search(sorted.begin(), sorted.end(), value);
+    for (const T& one : sorted) {
+      if (one == value) return true;
+    }
+    return false;
+  }
+
+  const Column& column_;
+  const bool converts_;
+  std::vector<double> of_numbers_;  // sorted, as the others: that a number may equal
+  std::vector<double> of_strings_;  // that what a string spells may equal
+  std::vector<std::uint32_t> codes_;
+  bool is_null_ = false;
+  bool is_true_ = false;
+  bool is_false_ = false;
+  bool is_list_ = false;
+};
+
+}  // namespace engram
