@@ -62,6 +62,13 @@ bool has_condition(Arguments argv, Store&) {
   return argv.size() > 4 && has_word(argv.subspan(4), "UNLESS");
 }
 
+constexpr CommandSpec kRemoveAttributes =
+    spec("vsetattr", vsetattr, 4, kWrite | kFast, kIndex, {}, {}, {});
+
+bool removes_attributes(Arguments argv, Store&) {
+  return argv.size() == 4 && argv[3].empty();
+}
+
 constexpr CommandSpec kForgetDryRun = spec("vforget", vforget, -4, kReadonly, kIndex, {}, {}, {});
 
 bool is_dry_run(Arguments argv, Store&) {
@@ -112,7 +119,8 @@ constexpr std::array kVectorCommands = {
                    "Stores a vector under a key, replacing the one that was there",
                    "index key <vector | VALUES n value [value ...]> [STRENGTH gain] [AT "
                    "unix-time-milliseconds] [KEEPSTRENGTH] "
-                   "[HALFLIFE milliseconds] [PIN] [UNLESS WITHIN distance [TOUCH gain]]",
+                   "[HALFLIFE milliseconds] [PIN] [SETATTR json-object] [UNLESS WITHIN distance "
+                   "[TOUCH gain]]",
                    "the primitive's insert; O(log N) for hnsw"),
               kConditionalAdd, has_condition),
     spec("vmadd", vmadd, -4, kWrite | kDenyOom, kIndex,
@@ -122,6 +130,12 @@ constexpr std::array kVectorCommands = {
          "as VADD for each vector"),
     spec("vdel", vdel, 3, kWrite, kIndex, "Deletes the vector of a key", "index key",
          "the primitive's erase; O(1) amortized for flat"),
+    with_form(spec("vsetattr", vsetattr, 4, kWrite | kDenyOom | kFast, kIndex,
+                   "Gives a key attributes, a JSON object, in the place of those that it has",
+                   "index key json-object", "O(N) with N the bytes"),
+              kRemoveAttributes, removes_attributes),
+    spec("vgetattr", vgetattr, 3, kReadonly | kFast, kIndex,
+         "Returns the attributes of a key, as they were given", "index key", "O(1)"),
     spec("vtouch", vtouch, -3, kWrite | kFast, kIndex,
          "Adds to the strengths of keys, which makes them nearer in searches and recalls",
          "index key [key ...] [GAIN gain] [AT unix-time-milliseconds]", "O(N) with N the keys"),

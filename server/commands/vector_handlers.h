@@ -25,6 +25,10 @@ void vget(CommandContext& context);
 void vtouch(CommandContext& context);
 void vstrength(CommandContext& context);
 
+// vector_attributes.cc
+void vsetattr(CommandContext& context);
+void vgetattr(CommandContext& context);
+
 // vector_forget.cc
 void vforget(CommandContext& context);
 

@@ -21,6 +21,7 @@ enum class Type : std::uint8_t {
   kOverwriteString = 10,
   kMoveCollection = 11,
   kSetStrength = 12,
+  kSetAttributes = 13,
 };
 
 class Encoder {
@@ -94,6 +95,12 @@ class Encoder {
     put_number(out_, change.ms);
     put_trace(out_, change.trace);
   }
+  void operator()(const SetAttributes& change) {
+    begin(Type::kSetAttributes);
+    put_number(out_, change.id);
+    put_string(out_, change.key);
+    put_string(out_, change.text);
+  }
 
  private:
   void begin(Type type) { put_number(out_, type); }
@@ -162,6 +169,8 @@ Change decode_content(Type type, FieldReader& fields) {
     case Type::kSetStrength:
       return SetStrength{fields.number<std::uint64_t>(), fields.string(),
                          fields.number<std::int64_t>(), read_trace(fields)};
+    case Type::kSetAttributes:
+      return SetAttributes{fields.number<std::uint64_t>(), fields.string(), fields.string()};
   }
   return ClearKeys{};  // unreachable: decode() has checked the type
 }
@@ -177,7 +186,7 @@ Result<Change> decode(std::string_view& bytes) {
   const auto type = fields.number<std::uint8_t>();
   if (!fields.ok()) return fail(ErrorCode::kDataLoss, "a change has no bytes");
   if (type < static_cast<std::uint8_t>(Type::kSetString) ||
-      type > static_cast<std::uint8_t>(Type::kSetStrength)) {
+      type > static_cast<std::uint8_t>(Type::kSetAttributes)) {
     return fail(ErrorCode::kDataLoss,
                 "there is no change of type " + std::to_string(unsigned{type}));
   }

@@ -86,9 +86,16 @@ struct SetStrength {
   Trace trace;      ///< any, when decoded
 };
 
-using Change =
-    std::variant<SetString, AppendString, EraseKey, SetExpiry, ClearKeys, NewCollection, PutVector,
-                 EraseVector, TuneIndex, OverwriteString, MoveCollection, SetStrength>;
+/// Follows a put in its frame, or stands by itself; a put alone leaves its key with none.
+struct SetAttributes {
+  std::uint64_t id;
+  std::string_view key;
+  std::string_view text;  ///< a JSON object, or empty for none; any bytes, when decoded
+};
+
+using Change = std::variant<SetString, AppendString, EraseKey, SetExpiry, ClearKeys, NewCollection,
+                            PutVector, EraseVector, TuneIndex, OverwriteString, MoveCollection,
+                            SetStrength, SetAttributes>;
 
 static_assert(std::endian::native == std::endian::little,
               "vectors are stored, and travel, as little-endian float32");

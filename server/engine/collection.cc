@@ -34,13 +34,18 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
       slots_(*made_.store),
       reclaimer_(traits(), slots_, *made_.index, operations_),
       strengths_(spec_.decay.is_on() ? std::make_unique<Strengths>(spec_.decay) : nullptr),
+      attributes_([this](std::function<void()> action) {
+        operations_.after_running(
+            [this, action = std::move(action)] { slots_.after_pins(action); });
+      }),
       view_({.spec = spec_,
              .kernel = *made_.kernel,
              .store = *made_.store,
              .index = *made_.index,
              .entries = slots_.entries(),
              .replacements = replacements_,
-             .strengths = strengths_.get()}),
+             .strengths = strengths_.get(),
+             .attributes = attributes_}),
       writer_({.traits = traits(),
                .store = *made_.store,
                .index = *made_.index,
@@ -53,6 +58,7 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
                .changes = changes_,
                .soundness = soundness_,
                .strengths = strengths_.get(),
+               .attributes = attributes_,
                .puts = puts_}),
       admissions_({.view = view_,
                    .slots = slots_,
@@ -69,7 +75,8 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
              .reclaimer = reclaimer_,
              .operations = operations_,
              .tuner = tuner_,
-             .strengths = strengths_.get()}) {}
+             .strengths = strengths_.get(),
+             .attributes = attributes_}) {}
 
 std::optional<std::vector<float>> Collection::get(std::string_view key) const {
   const SlotEntry* const entry = keys_.find(key);
@@ -167,6 +174,18 @@ Status Collection::recall(RecallWork work, std::function<void()> done) {
   return {};
 }
 
+std::optional<std::string_view> Collection::attributes_of(std::string_view key) const {
+  const Slot slot = writer_.place_of(key);
+  if (slot == kNoSlot) return std::nullopt;
+  return attributes_.text(slot);
+}
+
+Result<bool> Collection::set_attributes(std::string_view key, std::string_view text) {
+  if (!text.empty()) ENGRAM_TRY(attributes_.allow());
+  if (!attributes_.are_allowed()) return writer_.place_of(key) != kNoSlot;  // it has none
+  return writer_.set_attributes(key, text);
+}
+
 std::vector<std::optional<double>> Collection::touch(std::span<const std::string_view> keys,
                                                      const StrengthGain& gain) {
   const std::int64_t ms = strengths_->time_of(gain);
@@ -222,7 +241,8 @@ Status Collection::load(SectionReader& reader, std::shared_ptr<const Soundness> 
                                       .slots = slots_,
                                       .reclaimer = reclaimer_,
                                       .tuner = tuner_,
-                                      .strengths = strengths_.get()}));
+                                      .strengths = strengths_.get(),
+                                      .attributes = attributes_}));
   if (soundness_ == nullptr || soundness_->holds()) return {};
   return fail(ErrorCode::kDataLoss, soundness_->reason());
 }

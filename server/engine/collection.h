@@ -14,6 +14,7 @@
 //   replacements.h        which keys may have two versions in the index
 //   read_view.h           what a worker may do: search, recall
 //   strengths.h           how strong items are, where VNEW says DECAY
+//   attributes.h          what is known of items beside their vectors
 //   weak_items.h          which are the weakest
 //   consolidation.h       items that become one
 //   surveys.h, tuner.h    surveys in steps; the numbers that an index recalls by
@@ -40,6 +41,7 @@
 #include "core/slot_set.h"
 #include "server/durability/soundness.h"
 #include "server/engine/admissions.h"
+#include "server/engine/attributes.h"
 #include "server/engine/change_sink.h"
 #include "server/engine/collection_changes.h"
 #include "server/engine/collection_save.h"
@@ -162,6 +164,16 @@ class Collection : public std::enable_shared_from_this<Collection> {
     return tuner_.tune(std::move(tuning), std::move(done));
   }
 
+  // Attributes. What was asked before of a key counts as done.
+
+  [[nodiscard]] const Attributes& attributes() const noexcept { return attributes_; }
+  /// The JSON object of `key`, empty if it has none, until the next write; nothing if there is no
+  /// such key.
+  [[nodiscard]] std::optional<std::string_view> attributes_of(std::string_view key) const;
+  /// Gives `key` attributes, a JSON object or an empty text for none. False if there is no such
+  /// key. Errors: kResourceExhausted.
+  Result<bool> set_attributes(std::string_view key, std::string_view text);
+
   // Strengths: only where has_strengths(), as spec().decay says.
 
   [[nodiscard]] bool has_strengths() const noexcept { return strengths_ != nullptr; }
@@ -172,9 +184,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::vector<std::optional<double>> touch(std::span<const std::string_view> keys,
                                            const StrengthGain& gain);
   /// Where strengths() has that of `key`, in the same sense; kNoSlot if there is no such key.
-  [[nodiscard]] Slot strength_slot(std::string_view key) const {
-    return writer_.strength_slot(key);
-  }
+  [[nodiscard]] Slot strength_slot(std::string_view key) const { return writer_.place_of(key); }
   /// ln s(ms) of `key`, in the same sense.
   [[nodiscard]] std::optional<double> log_strength(std::string_view key, std::int64_t ms) const;
   [[nodiscard]] ForgettingProgress& forgetting() noexcept { return forgetting_; }
@@ -216,9 +226,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::size_t slots() const noexcept { return slots_.end(); }
   /// Slots in use that are not the place of a key: being written, or erased and not yet let go of.
   std::size_t unsettled() const noexcept { return slots_.stored_count() - keys_.size(); }
-  /// Bytes of vectors and keys, without the index.
+  /// Bytes of vectors, keys and what else is known of items, without the index.
   std::size_t memory_bytes() const noexcept {
-    return slots_.memory_bytes() + keys_.memory_bytes() +
+    return slots_.memory_bytes() + keys_.memory_bytes() + attributes_.memory_bytes() +
            (has_strengths() ? strengths_->memory_bytes() : 0);
   }
   /// Bytes of vectors alone.
@@ -287,6 +297,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   SlotReclaimer reclaimer_;
   Replacements replacements_;
   const std::unique_ptr<Strengths> strengths_;  // null: all items are equal
+  Attributes attributes_;
   const ReadView view_;
   PutsUnderWay puts_;
   ItemWriter writer_;

@@ -72,6 +72,29 @@ Status load_strengths(SectionReader& reader, std::span<const Slot> listed,
                          " items");
 }
 
+/// Of the slots that have keys, in their order; absent if no key ever had any.
+Status load_attributes(SectionReader& reader, std::span<const Slot> listed,
+                       const LoadTarget& target) {
+  if (!reader.size(kAttributesSection)) return target.attributes.ensure(target.slots.end());
+  const auto section = reader.section(kAttributesSection);
+  if (!section) return tl::unexpected(section.error());
+  FieldReader fields(as_text(*section));
+  ENGRAM_TRY(target.attributes.ensure(target.slots.end()));
+  ENGRAM_TRY(target.attributes.allow());
+  for (const Slot slot : listed) {
+    const std::string_view text = fields.string();
+    if (!fields.ok()) break;
+    if (text.size() > kMostAttributeBytes) {
+      return damaged_section("slot " + std::to_string(slot) + " has attributes of " +
+                             std::to_string(text.size()) + " bytes");
+    }
+    if (target.slots.is_current(slot)) target.attributes.change(slot, text);
+  }
+  if (fields.ok() && fields.rest().empty()) return {};
+  return damaged_section("the section of attributes is not one of " +
+                         std::to_string(listed.size()) + " items");
+}
+
 /// A collection that was never tuned has no such section, nor has one of an older engram.
 Status load_tuning(SectionReader& reader, Tuner& tuner) {
   if (!reader.size(kTuningSection)) return {};
@@ -89,6 +112,7 @@ Status load_collection(SectionReader& reader, const LoadTarget& target) {
   std::vector<Slot> listed;
   ENGRAM_TRY(load_keys(reader, stored, target, listed));
   if (target.strengths != nullptr) ENGRAM_TRY(load_strengths(reader, listed, target));
+  ENGRAM_TRY(load_attributes(reader, listed, target));
   if (target.traits.saves_structure) {
     ENGRAM_TRY(target.index.load(reader, target.slots.current()));
   }

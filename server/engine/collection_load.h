@@ -4,6 +4,7 @@
 #include "core/index.h"
 #include "core/result.h"
 #include "core/sections.h"
+#include "server/engine/attributes.h"
 #include "server/engine/key_map.h"
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
@@ -21,6 +22,7 @@ struct LoadTarget {
   SlotReclaimer& reclaimer;
   Tuner& tuner;
   Strengths* strengths;  // null: none are kept
+  Attributes& attributes;
 };
 
 /// Fills a collection with what CollectionSave wrote; see Collection::load(). The rule: the bytes

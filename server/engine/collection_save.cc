@@ -43,6 +43,7 @@ Status CollectionSave::write(SectionWriter& writer) const {
   ENGRAM_TRY(save_slots(writer, kStoredSection, stored));
   ENGRAM_TRY(write_keys(writer, items));
   if (parts_.strengths != nullptr) ENGRAM_TRY(write_strengths(writer, items));
+  if (parts_.attributes.are_allowed()) ENGRAM_TRY(write_attributes(writer, items));
   if (!tuning_.empty()) {
     ENGRAM_TRY(writer.begin(kTuningSection));
     ENGRAM_TRY(writer.append(as_span(tuning_)));
@@ -62,6 +63,23 @@ Status CollectionSave::write_strengths(SectionWriter& writer, const SlotSet& ite
   };
   items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
     put_trace(piece, parts_.strengths->trace(slot));
+    if (piece.size() >= kPieceBytes) flush();
+  });
+  flush();
+  return status;
+}
+
+/// As above. The pins keep the texts that are replaced.
+Status CollectionSave::write_attributes(SectionWriter& writer, const SlotSet& items) const {
+  ENGRAM_TRY(writer.begin(kAttributesSection));
+  std::string piece;
+  Status status;
+  const auto flush = [&] {
+    if (status) status = writer.append(as_span(piece));
+    piece.clear();
+  };
+  items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    put_string(piece, parts_.attributes.text(slot));
     if (piece.size() >= kPieceBytes) flush();
   });
   flush();

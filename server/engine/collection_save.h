@@ -11,6 +11,7 @@
 #include "core/index.h"
 #include "core/result.h"
 #include "core/sections.h"
+#include "server/engine/attributes.h"
 #include "server/engine/operations.h"
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
@@ -32,6 +33,7 @@ class CollectionSave {
     Operations& operations;
     const Tuner& tuner;
     const Strengths* strengths;  // null: none are kept
+    const Attributes& attributes;
   };
 
   explicit CollectionSave(const Parts& parts) : parts_(parts) {}
@@ -44,6 +46,7 @@ class CollectionSave {
  private:
   Status write_keys(SectionWriter& writer, const SlotSet& items) const;
   Status write_strengths(SectionWriter& writer, const SlotSet& items) const;
+  Status write_attributes(SectionWriter& writer, const SlotSet& items) const;
 
   const Parts parts_;
   GracePeriod::Ticket pin_ = 0;

@@ -105,6 +105,10 @@ class Consolidation : public std::enable_shared_from_this<Consolidation> {
   [[nodiscard]] bool renew(ConsolidationGroup& group) const;
   /// The vector that stands for the group, as a put takes it.
   [[nodiscard]] std::vector<float> vector_of(const ConsolidationGroup& group) const;
+  /// What the item was known by at the start, or later; empty: nothing.
+  [[nodiscard]] std::string_view attributes_of(std::uint32_t item) const noexcept {
+    return parts_.view.attributes_of(slot_of(item));
+  }
 
   [[nodiscard]] Progress progress() const noexcept {
     return {is_grouping_.load(), done_.load(), end_.load()};

@@ -6,12 +6,15 @@
 namespace engram {
 
 Status start_put(const std::shared_ptr<Collection>& collection, std::string_view key,
-                 std::span<const float> vector, Slot slot, PendingWork& work) {
+                 std::span<const float> vector, Slot slot, PendingWork& work,
+                 std::string_view attributes) {
   PutBatch batch(collection);
   ENGRAM_TRY(batch.add(key, vector, slot));
-  batch.commit([done = work.begin()](Result<std::size_t> added) {
-    done(added ? Status{} : Status(tl::unexpected(std::move(added.error()))));
-  });
+  batch.commit(
+      [done = work.begin()](Result<std::size_t> added) {
+        done(added ? Status{} : Status(tl::unexpected(std::move(added.error()))));
+      },
+      {}, attributes);
   return {};
 }
 
@@ -26,6 +29,15 @@ bool DisplacedPuts::set_strength(std::uint64_t collection, std::string_view key,
   const auto found = puts_.find({collection, std::string(key)});
   if (found == puts_.end()) return false;
   found->second.strength = {trace, ms};
+  return true;
+}
+
+bool DisplacedPuts::set_attributes(std::uint64_t collection, std::string_view key,
+                                   std::string_view text) {
+  if (puts_.empty()) return false;
+  const auto found = puts_.find({collection, std::string(key)});
+  if (found == puts_.end()) return false;
+  found->second.attributes = text;
   return true;
 }
 
@@ -56,7 +68,8 @@ Status DisplacedPuts::put_all(RestoredCollections& collections, PendingWork& wor
       if (collection == nullptr || put.vector.empty()) continue;
       if (!anywhere && !collection->is_free(put.slot)) continue;
       const Slot slot = anywhere ? kNoSlot : put.slot;
-      ENGRAM_TRY(start_put(collection, name.second, std::exchange(put.vector, {}), slot, work));
+      ENGRAM_TRY(start_put(collection, name.second, std::exchange(put.vector, {}), slot, work,
+                           put.attributes));
       if (put.strength) {
         ENGRAM_TRY(collection->set_strength(name.second, put.strength->trace, put.strength->ms));
       }

@@ -24,9 +24,10 @@
 
 namespace engram {
 
-/// Puts one vector; `slot` is free or kNoSlot.
+/// Puts one vector; `slot` is free or kNoSlot. Its key has these attributes then, and no others.
 Status start_put(const std::shared_ptr<Collection>& collection, std::string_view key,
-                 std::span<const float> vector, Slot slot, PendingWork& work);
+                 std::span<const float> vector, Slot slot, PendingWork& work,
+                 std::string_view attributes = {});
 
 /// Threads: the one that recovers.
 class DisplacedPuts {
@@ -36,6 +37,9 @@ class DisplacedPuts {
   /// Gives a put that waits its strength. False if none does.
   bool set_strength(std::uint64_t collection, std::string_view key, const Trace& trace,
                     std::int64_t ms);
+
+  /// The same of its attributes.
+  bool set_attributes(std::uint64_t collection, std::string_view key, std::string_view text);
 
   /// Another change to the key has come.
   void forget(std::uint64_t collection, std::string_view key);
@@ -52,6 +56,7 @@ class DisplacedPuts {
       std::int64_t ms;
     };
     std::optional<Strength> strength = std::nullopt;
+    std::string attributes = {};
   };
 
   Status make_room(RestoredCollections& collections, PendingWork& work) const;

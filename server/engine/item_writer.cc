@@ -37,7 +37,8 @@ void ItemWriter::run(Operations::Work work, std::function<void()> done) {
 }
 
 void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
-                     const StrengthGain& gain, std::function<void(Result<std::size_t>)> done) {
+                     const StrengthGain& gain, GivenAttributes attributes,
+                     std::function<void(Result<std::size_t>)> done) {
   ENGRAM_ASSERT(!entries.empty());
   const std::int64_t ms = parts_.strengths == nullptr ? 0 : parts_.strengths->take_time(gain);
   const std::size_t dim = vectors.size() / entries.size();
@@ -47,6 +48,7 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
                                       packed(vectors.subspan(i * dim, dim))});
     }
     if (parts_.strengths != nullptr) begin_strength(*entries[i], gain, ms);
+    begin_attributes(*entries[i], attributes);
     parts_.puts.begin(entries[i]->slot);
   }
   const auto batch = std::make_shared<Batch>(
@@ -58,13 +60,16 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
   const auto ready = std::make_shared<std::vector<SlotEntry*>>();
   for (SlotEntry* const entry : entries) {
     const auto is_collecting = std::weak_ptr(ready);
-    parts_.key_order.begin(entry->key, [this, batch, entry, is_collecting] {
-      if (const auto collecting = is_collecting.lock()) {
-        collecting->push_back(entry);
-      } else {
-        start(batch, {entry});
-      }
-    });
+    parts_.key_order.begin(
+        entry->key,
+        [this, batch, entry, is_collecting] {
+          if (const auto collecting = is_collecting.lock()) {
+            collecting->push_back(entry);
+          } else {
+            start(batch, {entry});
+          }
+        },
+        entry->slot);
     if (ready->size() == job_size) start(batch, std::exchange(*ready, {}));
   }
   if (!ready->empty()) start(batch, std::exchange(*ready, {}));
@@ -108,12 +113,12 @@ void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>&
       batch->added += commit(*write.entry) ? 1 : 0;
     } else {
       if (!batch->error) batch->error = std::move(write.status.error());
+      discard_attributes(*write.entry);
       record_failure(*write.entry);
       if (parts_.strengths != nullptr) parts_.strengths->remove(slot);
       parts_.reclaimer.discard(slot);
     }
     parts_.puts.end(slot);
-    end_write(keys.back());
   }
   batch->unfinished -= writes.size();
   const bool is_finished = batch->unfinished == 0;
@@ -133,10 +138,18 @@ void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>&
 bool ItemWriter::commit(SlotEntry& entry) {
   const SlotEntry* const former = parts_.keys.replace(entry);
   parts_.slots.make_current(entry.slot);
+  settle_attributes(entry, former == nullptr ? kNoSlot : former->slot);
+  parts_.attributes.enter(entry.slot);
   if (former == nullptr) return true;
-  if (parts_.strengths != nullptr) parts_.strengths->remove(former->slot);
-  parts_.reclaimer.retire(former->slot);
+  leave(former->slot);
   return false;
+}
+
+/// The slot is the place of a key no more.
+void ItemWriter::leave(Slot slot) {
+  if (parts_.strengths != nullptr) parts_.strengths->remove(slot);
+  parts_.attributes.leave(slot);
+  parts_.reclaimer.retire(slot);
 }
 
 /// The put was recorded, and did not happen: what the key holds instead is recorded, unless a later
@@ -154,6 +167,7 @@ void ItemWriter::record_failure(const SlotEntry& entry) {
     if (parts_.strengths != nullptr) {
       record_strength(entry.key, former->slot, parts_.strengths->last_ms());
     }
+    record_attributes(entry.key, former->slot);
   } else {
     changes.record(EraseVector{changes.id(), entry.key});
   }
@@ -179,28 +193,29 @@ void ItemWriter::erase(std::string_view key, std::function<void(bool)> done) {
   // Nothing to remove, now or when what waits has been carried out: no change.
   if (parts_.keys.find(key) == nullptr && !parts_.key_order.is_busy(key)) return done(false);
   parts_.changes.record(EraseVector{parts_.changes.id(), key});
-  begin_erase(key);
-  parts_.key_order.begin(key, [this, owner = parts_.operations.owner(), name = std::string(key),
-                               done = std::move(done), change = parts_.changes.begin()] {
-    start_erase(name, done, change);
-  });
+  parts_.key_order.begin(
+      key,
+      [this, owner = parts_.operations.owner(), name = std::string(key), done = std::move(done),
+       change = parts_.changes.begin()] { start_erase(name, done, change); },
+      kNoSlot);
 }
 
 void ItemWriter::erase_after(const std::shared_ptr<Outcome>& outcome, std::string_view key,
                              std::function<void()> done) {
   parts_.changes.record(EraseVector{parts_.changes.id(), key});
-  begin_erase(key);
-  parts_.key_order.begin(key,
-                         [this, outcome, owner = parts_.operations.owner(), name = std::string(key),
-                          done = std::move(done), change = parts_.changes.begin()] {
-                           outcome->when_settled([this, owner, name, done, change](bool good) {
-                             if (good)
-                               return start_erase(
-                                   name, [done](bool) { done(); }, change);
-                             keep_after_all(name, change);
-                             done();
-                           });
-                         });
+  parts_.key_order.begin(
+      key,
+      [this, outcome, owner = parts_.operations.owner(), name = std::string(key),
+       done = std::move(done), change = parts_.changes.begin()] {
+        outcome->when_settled([this, owner, name, done, change](bool good) {
+          if (good)
+            return start_erase(
+                name, [done](bool) { done(); }, change);
+          keep_after_all(name, change);
+          done();
+        });
+      },
+      kNoSlot);
 }
 
 /// An erase was recorded, and is not to happen.
@@ -208,7 +223,6 @@ void ItemWriter::keep_after_all(const std::string& key,
                                 const CollectionChanges::InProgress& change) {
   if (const SlotEntry* const entry = parts_.keys.find(key)) record_failure(*entry);
   change.end();
-  end_write(key);
   parts_.key_order.finish(key);
 }
 
@@ -217,7 +231,6 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
   const SlotEntry* const entry = parts_.keys.find(key);
   if (entry == nullptr) {
     change.end();
-    end_write(key);
     parts_.key_order.finish(key);
     return done(false);
   }
@@ -225,10 +238,8 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
   run([this, slot](Scratch& scratch) { remove(slot, scratch); },
       [this, slot, key, done, change] {
         parts_.keys.remove(key);
-        if (parts_.strengths != nullptr) parts_.strengths->remove(slot);
-        parts_.reclaimer.retire(slot);
+        leave(slot);
         change.end();
-        end_write(key);
         parts_.key_order.finish(key);
         done(true);
       });
@@ -238,7 +249,7 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
 void ItemWriter::begin_strength(const SlotEntry& entry, const StrengthGain& gain, std::int64_t ms) {
   Strengths& strengths = *parts_.strengths;
   const Decay& decay = strengths.decay();
-  const Slot former = gain.adds ? strength_slot(entry.key) : kNoSlot;
+  const Slot former = gain.adds ? place_of(entry.key) : kNoSlot;
   Trace trace;
   if (former == kNoSlot) {
     trace = new_trace(decay, gain.gain, ms, gain.rule);
@@ -248,13 +259,12 @@ void ItemWriter::begin_strength(const SlotEntry& entry, const StrengthGain& gain
     add_gain(decay, gain.gain, ms, trace);
   }
   strengths.set(entry.slot, trace);
-  strengths.begin_write(entry.key, entry.slot);
+  parts_.key_order.set_place(entry.key, entry.slot);  // for the next of these entries
   record_strength(entry.key, entry.slot, ms);
 }
 
-/// The place of a key when all that was recorded has been carried out, or kNoSlot.
-Slot ItemWriter::strength_slot(std::string_view key) const {
-  if (const auto pending = parts_.strengths->pending(key)) return *pending;
+Slot ItemWriter::place_of(std::string_view key) const {
+  if (const auto place = parts_.key_order.place(key)) return *place;
   const SlotEntry* const entry = parts_.keys.find(key);
   return entry == nullptr ? kNoSlot : entry->slot;
 }
@@ -264,16 +274,67 @@ void ItemWriter::record_strength(std::string_view key, Slot slot, std::int64_t m
   parts_.changes.record(SetStrength{parts_.changes.id(), key, ms, parts_.strengths->trace(slot)});
 }
 
-void ItemWriter::begin_erase(std::string_view key) {
-  if (parts_.strengths != nullptr) parts_.strengths->begin_write(key, kNoSlot);
+/// Before the index has the slot, so that no search meets it without its attributes.
+void ItemWriter::begin_attributes(const SlotEntry& entry, GivenAttributes given) {
+  Attributes& attributes = parts_.attributes;
+  if (!attributes.are_allowed()) return;
+  if (given) {
+    attributes.give(entry.slot, *given);
+  } else {
+    using Origin = Attributes::Origin;
+    const Slot former = place_of(entry.key);
+    attributes.share(entry.slot, former);
+    const bool is_since = attributes.origin(former) == Origin::kSince;
+    attributes.set_origin(entry.slot, is_since ? Origin::kSince : Origin::kKept);
+  }
+  record_attributes(entry.key, entry.slot);
 }
 
-void ItemWriter::end_write(std::string_view key) {
-  if (parts_.strengths != nullptr) parts_.strengths->end_write(key);
+/// After a put, which says that there are none.
+void ItemWriter::record_attributes(std::string_view key, Slot slot) const {
+  const std::string_view text = parts_.attributes.text(slot);
+  if (!text.empty()) parts_.changes.record(SetAttributes{parts_.changes.id(), key, text});
+}
+
+bool ItemWriter::set_attributes(std::string_view key, std::string_view text) {
+  const Slot slot = place_of(key);
+  if (slot == kNoSlot) return false;
+  Attributes& attributes = parts_.attributes;
+  if (parts_.slots.is_current(slot)) {
+    attributes.change(slot, text);
+  } else {
+    attributes.give(slot, text);
+    attributes.set_origin(slot, Attributes::Origin::kSince);
+  }
+  parts_.changes.record(SetAttributes{parts_.changes.id(), key, text});
+  parts_.changes.begin().end();
+  return true;
+}
+
+/// The put of `entry` is carried out, over `former`. If it keeps what an earlier put was to give,
+/// and that failed, it does not.
+void ItemWriter::settle_attributes(const SlotEntry& entry, Slot former) {
+  Attributes& attributes = parts_.attributes;
+  const bool is_right = attributes.origin(entry.slot) != Attributes::Origin::kKept ||
+                        attributes.are_shared(entry.slot, former);
+  if (is_right) return;
+  attributes.share(entry.slot, former);
+  if (place_of(entry.key) != entry.slot) return;  // a later write has the last word
+  parts_.changes.record(SetAttributes{parts_.changes.id(), entry.key, attributes.text(entry.slot)});
+}
+
+/// The put of `entry` has failed.
+void ItemWriter::discard_attributes(const SlotEntry& entry) {
+  Attributes& attributes = parts_.attributes;
+  const SlotEntry* const former = parts_.keys.find(entry.key);
+  if (former != nullptr && attributes.origin(entry.slot) == Attributes::Origin::kSince) {
+    attributes.take_over(former->slot, entry.slot);
+  }
+  attributes.discard(entry.slot);
 }
 
 std::optional<double> ItemWriter::touch(std::string_view key, double gain, std::int64_t ms) {
-  const Slot slot = strength_slot(key);
+  const Slot slot = place_of(key);
   if (slot == kNoSlot) return std::nullopt;
   const Decay& decay = parts_.strengths->decay();
   Trace trace = parts_.strengths->trace(slot);
@@ -283,7 +344,7 @@ std::optional<double> ItemWriter::touch(std::string_view key, double gain, std::
 }
 
 void ItemWriter::set_strength(std::string_view key, const Trace& trace, std::int64_t ms) {
-  const Slot slot = strength_slot(key);
+  const Slot slot = place_of(key);
   if (slot == kNoSlot) return;
   parts_.strengths->pass_time(ms);
   parts_.strengths->set(slot, trace);

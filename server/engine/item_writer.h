@@ -25,6 +25,7 @@
 #include "core/make_index.h"
 #include "core/result.h"
 #include "server/durability/soundness.h"
+#include "server/engine/attributes.h"
 #include "server/engine/collection_changes.h"
 #include "server/engine/key_map.h"
 #include "server/engine/key_order.h"
@@ -54,6 +55,7 @@ class ItemWriter {
     CollectionChanges& changes;
     const std::shared_ptr<const Soundness>& soundness;  // null: nothing was loaded
     Strengths* strengths;                               // null: all are equal
+    Attributes& attributes;
     PutsUnderWay& puts;
   };
 
@@ -61,10 +63,11 @@ class ItemWriter {
 
   /// Puts staged entries, at least one, of which none waits for another. vectors: [n * dim], as
   /// given, or empty if changes are not recorded. gain: where there are strengths, which have room
-  /// for the entries. Calls `done` with how many keys are new, or with the first error; the other
-  /// entries are put nevertheless.
+  /// for the entries, as attributes have. Calls `done` with how many keys are new, or with the
+  /// first error; the other entries are put nevertheless.
   void put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
-           const StrengthGain& gain, std::function<void(Result<std::size_t>)> done);
+           const StrengthGain& gain, GivenAttributes attributes,
+           std::function<void(Result<std::size_t>)> done);
 
   /// Puts `key`, which is there and to which no write is under way, once more, as it is: for an
   /// index to which the order of writes matters. Nothing is recorded.
@@ -97,13 +100,18 @@ class ItemWriter {
   void erase_after(const std::shared_ptr<Outcome>& outcome, std::string_view key,
                    std::function<void()> done);
 
+  /// The place of `key` when all that was recorded has been carried out; kNoSlot if it has none.
+  [[nodiscard]] Slot place_of(std::string_view key) const;
+
+  /// Gives `key` attributes, which are allowed, and records it; false if there is no such key. A
+  /// put or an erase that is under way counts as carried out.
+  bool set_attributes(std::string_view key, std::string_view text);
+
   // Where there are strengths.
 
   /// Adds to the strength of `key`, at once; ln s(ms) as it is now, or nothing if there is no such
   /// key. A put or an erase that is under way counts as carried out.
   std::optional<double> touch(std::string_view key, double gain, std::int64_t ms);
-  /// Where the strength of `key` is, in the same sense; kNoSlot if there is no such key.
-  [[nodiscard]] Slot strength_slot(std::string_view key) const;
   /// Gives `key` a strength by a write of that time, and records it; nothing happens if there is no
   /// such key. A trace that is not of TraceKind::kLevel needs Strengths::allow_rules().
   void set_strength(std::string_view key, const Trace& trace, std::int64_t ms);
@@ -119,8 +127,11 @@ class ItemWriter {
 
   void begin_strength(const SlotEntry& entry, const StrengthGain& gain, std::int64_t ms);
   void record_strength(std::string_view key, Slot slot, std::int64_t ms) const;
-  void begin_erase(std::string_view key);
-  void end_write(std::string_view key);
+  void begin_attributes(const SlotEntry& entry, GivenAttributes given);
+  void record_attributes(std::string_view key, Slot slot) const;
+  void leave(Slot slot);
+  void settle_attributes(const SlotEntry& entry, Slot former);
+  void discard_attributes(const SlotEntry& entry);
 
   [[nodiscard]] std::size_t largest_job() const noexcept;
   void start(const std::shared_ptr<Batch>& batch, const std::vector<SlotEntry*>& entries);

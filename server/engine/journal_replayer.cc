@@ -149,4 +149,18 @@ Status JournalReplayer::apply(const SetStrength& change) {
   return collection->set_strength(change.key, change.trace, change.ms);
 }
 
+/// As above.
+Status JournalReplayer::apply(const SetAttributes& change) {
+  const auto collection = collections_.find(change.id);
+  if (collection == nullptr) return {};
+  if (!change.text.empty()) {
+    if (const Status checked = check_attributes(change.text); !checked) {
+      return wrong_change(checked.error().message);
+    }
+  }
+  if (displaced_.set_attributes(change.id, change.key, change.text)) return {};
+  const auto set = collection->set_attributes(change.key, change.text);
+  return set ? Status() : Status(tl::unexpected(set.error()));
+}
+
 }  // namespace engram

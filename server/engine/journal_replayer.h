@@ -43,6 +43,7 @@ class JournalReplayer {
   Status apply(const EraseVector& change);
   Status apply(const TuneIndex& change);
   Status apply(const SetStrength& change);
+  Status apply(const SetAttributes& change);
   Status read_vector(const PutVector& change, std::size_t dim);
   Status make_free(Collection& collection, Slot slot);
 

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <tsl/robin_map.h>
 
+#include "core/slot.h"
 #include "server/engine/key_hash.h"
 
 namespace engram {
@@ -22,17 +24,50 @@ class KeyOrder {
   explicit KeyOrder(bool one_line = false) noexcept : one_line_(one_line) {}
 
   /// Calls `start` when no earlier write to `key` is unfinished: now, or in some later finish(key).
-  void begin(std::string_view key, std::function<void()> start) {
+  /// place: where the write puts the key, kNoSlot for an erase; nothing if it leaves it where it
+  /// is.
+  void begin(std::string_view key, std::function<void()> start, std::optional<Slot> place = {}) {
     const std::string line = line_of(key);
     Turn& turn = turns_[line];
     turn.waiting.push_back({one_line_ ? std::string(key) : std::string(), std::move(start)});
+    if (one_line_) {
+      Place& mine = places_[std::string(key)];
+      ++mine.writes;
+      if (place) mine.place = place;
+    } else if (place) {
+      turn.place = place;
+    }
     if (!turn.is_taken) run(line);
+  }
+
+  /// Tells begin()'s place beforehand; no write to any key ends until it is called.
+  void set_place(std::string_view key, Slot place) {
+    if (one_line_) {
+      places_[std::string(key)].place = place;
+    } else {
+      turns_[std::string(key)].place = place;
+    }
+  }
+
+  /// Where the last of the unfinished writes to `key` puts it, kNoSlot for an erase; nothing if
+  /// there is none.
+  [[nodiscard]] std::optional<Slot> place(std::string_view key) const {
+    if (one_line_) {
+      const auto found = places_.find(key);
+      return found == places_.end() ? std::nullopt : found->second.place;
+    }
+    const auto found = turns_.find(key);
+    return found == turns_.end() ? std::nullopt : found->second.place;
   }
 
   /// The write to `key` that was started has ended. It may have ended inside its own start.
   void finish(std::string_view key) {
     const std::string line = line_of(key);
     turns_.find(line).value().is_taken = false;
+    if (one_line_) {
+      const auto found = places_.find(key);
+      if (--found.value().writes == 0) places_.erase(found);
+    }
     run(line);
   }
 
@@ -57,7 +92,10 @@ class KeyOrder {
   }
 
   /// Forgets the writes that wait; for shutdown.
-  void abandon_waiting() { std::exchange(turns_, {}); }
+  void abandon_waiting() {
+    std::exchange(turns_, {});
+    places_.clear();
+  }
 
  private:
   struct Waiting {
@@ -70,6 +108,12 @@ class KeyOrder {
     std::string taken;        // its key, in one line
     bool is_running = false;  // run() is at work further down the stack
     std::deque<Waiting> waiting;
+    std::optional<Slot> place;  // unless all are in one line
+  };
+
+  struct Place {
+    std::optional<Slot> place;
+    std::size_t writes = 0;
   };
 
   [[nodiscard]] std::string line_of(std::string_view key) const {
@@ -94,8 +138,12 @@ class KeyOrder {
     if (turns_.empty()) turns_.rehash(0);  // an index at rest keeps no memory for this
   }
 
+  template <class Value>
+  using Map = tsl::robin_map<std::string, Value, KeyHash, std::equal_to<>>;
+
   const bool one_line_;
-  tsl::robin_map<std::string, Turn, KeyHash> turns_;  // by line, those with a write
+  Map<Turn> turns_;    // by line, those with a write
+  Map<Place> places_;  // of the keys in the one line
 };
 
 }  // namespace engram

@@ -17,18 +17,25 @@ Status PutBatch::add(std::string_view key, std::span<const float> vector, Slot s
   if (collection_->strengths_ != nullptr) {
     ENGRAM_TRY(collection_->strengths_->ensure((*entry)->slot + 1));
   }
+  ENGRAM_TRY(collection_->attributes_.ensure((*entry)->slot + 1));
   if (collection_->changes_.are_recorded()) {
     vectors_.insert(vectors_.end(), vector.begin(), vector.end());
   }
   return {};
 }
 
-void PutBatch::commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain) {
+void PutBatch::commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain,
+                      GivenAttributes attributes) {
   if (!gain.rule.says_nothing()) {
     const Status allowed = collection_->strengths_->allow_rules();
     if (!allowed) return done(tl::unexpected(allowed.error()));
   }
-  collection_->writer_.put(std::exchange(entries_, {}), vectors_, gain, std::move(done));
+  if (attributes && !attributes->empty()) {
+    const Status allowed = collection_->attributes_.allow();
+    if (!allowed) return done(tl::unexpected(allowed.error()));
+  }
+  collection_->writer_.put(std::exchange(entries_, {}), vectors_, gain, attributes,
+                           std::move(done));
 }
 
 }  // namespace engram

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "server/engine/attributes.h"
 #include "server/engine/slot_entry.h"
 #include "server/engine/strengths.h"
 
@@ -32,8 +33,9 @@ class PutBatch {
 
   /// Puts all that was added, at least one, then calls `done` with how many keys are new. Fails
   /// with the first error if the index could not take some of them; the others are stored
-  /// nevertheless. gain: of strength, where the collection keeps it.
-  void commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain = {});
+  /// nevertheless. gain: of strength, where the collection keeps it. attributes: of each.
+  void commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain = {},
+              GivenAttributes attributes = {});
 
  private:
   const std::shared_ptr<Collection> collection_;

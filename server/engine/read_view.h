@@ -16,6 +16,7 @@
 #include "core/result.h"
 #include "core/scratch.h"
 #include "core/vector_store.h"
+#include "server/engine/attributes.h"
 #include "server/engine/replacements.h"
 #include "server/engine/slot_entry.h"
 #include "server/engine/strengths.h"
@@ -54,6 +55,7 @@ class ReadView {
     const SlotEntries& entries;
     const Replacements& replacements;
     const Strengths* strengths;  // null: all items are equal
+    const Attributes& attributes;
   };
 
   explicit ReadView(const Parts& parts) : parts_(parts) {}
@@ -95,6 +97,9 @@ class ReadView {
   double log_strength(Slot slot, std::int64_t at_ms) const noexcept;
   /// Whether it is not to be forgotten, in the same sense.
   bool is_pinned(Slot slot) const noexcept { return parts_.strengths->is_pinned(slot); }
+
+  /// The JSON object of such a slot, empty if it has none; valid while the work runs.
+  std::string_view attributes_of(Slot slot) const noexcept { return parts_.attributes.text(slot); }
 
   /// What the recaller says of itself; empty if there is none.
   std::vector<Fact> describe_recaller() const;

@@ -11,9 +11,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -53,6 +55,8 @@ class SlotTable {
   /// While a pin is held no row and no entry is given up.
   [[nodiscard]] GracePeriod::Ticket pin_rows() { return pins_.enter(); }
   void unpin_rows(GracePeriod::Ticket ticket) { pins_.leave(ticket); }
+  /// Calls `action` when the pins that are held have been given back: now, if none is.
+  void after_pins(std::function<void()> action) { pins_.after(std::move(action)); }
 
   [[nodiscard]] const SlotEntries& entries() const noexcept { return entries_; }
   [[nodiscard]] const SlotSet& current() const noexcept { return current_; }

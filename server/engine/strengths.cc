@@ -113,23 +113,6 @@ void Strengths::find_greatest_of(std::size_t block) {
                   std::memory_order_relaxed);
 }
 
-void Strengths::begin_write(std::string_view key, Slot slot) {
-  Pending& pending = pending_[std::string(key)];
-  pending.slot = slot;
-  ++pending.writes;
-}
-
-void Strengths::end_write(std::string_view key) {
-  const auto found = pending_.find(key);
-  if (--found.value().writes == 0) pending_.erase(found);
-}
-
-std::optional<Slot> Strengths::pending(std::string_view key) const {
-  const auto found = pending_.find(key);
-  if (found == pending_.end()) return std::nullopt;
-  return found->second.slot;
-}
-
 std::size_t Strengths::memory_bytes() const noexcept {
   return sizeof(*this) + levels_.ready_bytes() + items_.memory_bytes() +
          greatest_of_.capacity() * sizeof(double) + traces_.memory_bytes() + peak_.memory_bytes();

@@ -12,15 +12,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
-
-#include <tsl/robin_map.h>
 
 #include "core/bias.h"
 #include "core/decay.h"
@@ -28,7 +23,6 @@
 #include "core/result.h"
 #include "core/slot_set.h"
 #include "core/trace.h"
-#include "server/engine/key_hash.h"
 #include "server/engine/trace_column.h"
 #include "server/engine/trace_peak.h"
 
@@ -84,14 +78,6 @@ class Strengths {
   /// The greatest ln s(ms) of all items; -infinity if there are none.
   [[nodiscard]] double greatest(std::int64_t ms) const;
 
-  /// A write to `key` was recorded that will make `slot` its place, kNoSlot: none.
-  void begin_write(std::string_view key, Slot slot);
-  /// It was carried out, or failed.
-  void end_write(std::string_view key);
-  /// Where the last write that was recorded and is not carried out puts `key`; nothing if there is
-  /// none.
-  [[nodiscard]] std::optional<Slot> pending(std::string_view key) const;
-
   [[nodiscard]] std::size_t memory_bytes() const noexcept;
 
  private:
@@ -99,11 +85,6 @@ class Strengths {
 
   static constexpr double kNone = -std::numeric_limits<double>::infinity();
   static constexpr std::size_t kBlock = 1024;  // slots
-
-  struct Pending {
-    Slot slot;
-    std::size_t writes;
-  };
 
   // A level is ln s(ms) + shift(ms): of items that fade alike, what it is at any time.
 
@@ -131,7 +112,6 @@ class Strengths {
   TracePeak peak_;
   std::atomic<std::size_t> own_count_{0};
   std::int64_t last_ms_ = 0;
-  tsl::robin_map<std::string, Pending, KeyHash, std::equal_to<>> pending_;
 };
 
 /// Strengths as searches and recalls take them, relative to the greatest when this was made. Any

@@ -27,7 +27,7 @@ class JsonValue::Access {
   }
   static JsonElement unwrap(const JsonValue& value) noexcept {
     JsonElement element;
-    std::memcpy(&element, &value.element_, sizeof element);
+    std::memcpy(static_cast<void*>(&element), &value.element_, sizeof element);
     return element;
   }
 };

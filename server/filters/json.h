@@ -17,7 +17,7 @@ namespace engram {
 /// How much JSON is read.
 struct JsonBounds {
   std::size_t bytes = 65'536;
-  std::size_t depth = 32;  ///< arrays and objects within each other
+  std::size_t depth = 32;  ///< arrays and objects within each other; empty ones do not count
 };
 
 enum class JsonKind : std::uint8_t { kNull, kFalse, kTrue, kNumber, kString, kArray, kObject };

@@ -320,11 +320,12 @@ Status ConsolidateRun::put_elsewhere(const ConsolidationGroup& group) {
       .gain = std::clamp(strength_of(request_, group.log_strength), kLeast, 1 / kLeast)};
   gain.adds = request_.params.replays > 0;
   if (has_time(into)) gain.at_ms = ms_;
+  const std::string_view kept = work_->attributes_of(group.prototype.kept);
   batch.commit(
       [self = shared_from_this()](const Result<std::size_t>& added) {
         self->end_write(added ? Status() : tl::unexpected(added.error()));
       },
-      gain);
+      gain, kept.empty() ? GivenAttributes() : GivenAttributes(kept));
   return {};
 }
 

@@ -95,7 +95,7 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("projection-input-dim", std::size_t{0});
   facts.add("size", collection.size());
   facts.add("max-level", fact_or(found.index, "max-level", "0"));
-  facts.add("attributes-count", std::size_t{0});
+  facts.add("attributes-count", collection.attributes().count());
   facts.add("vset-uid", collection.id());
   facts.add("hnsw-max-node-uid", collection.slots());
   facts.add("primitive", std::string(spec.primitive->name));
@@ -105,6 +105,7 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("memory-bytes", bytes);
   facts.add("index-bytes", found.index_bytes);
   facts.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
+  facts.add("attributes-bytes", collection.attributes().memory_bytes());
   add_decay(collection, found.search_beta, facts);
   add_consolidation(collection, facts);
   facts.add(std::move(found.recaller));

@@ -36,6 +36,13 @@ Result<float> read_within(std::string_view text) {
               "UNLESS must be WITHIN and a distance, got '" + shown(text) + "'");
 }
 
+/// What a put is checked for beside its vectors.
+Result<StrengthGain> check_put(Store& store, const PutRequest& request) {
+  const auto& attributes = request.attributes;
+  if (attributes && !attributes->empty()) ENGRAM_TRY(check_attributes(*attributes));
+  return gain_of(store, request.index(), request.strength);
+}
+
 Status stage(const PutRequest& request, Collection::PutBatch& batch) {
   const std::size_t dim = request.index().spec().dim;
   std::span<const float> vectors = request.vectors();
@@ -77,11 +84,15 @@ Status read_options(std::vector<OptionText> options, PutRequest& request) {
     if (!touch) return tl::unexpected(touch.error());
     request.unless = {*within, *touch};
   }
+  const auto attributes = take_option(options, "SETATTR");
+  if (!attributes) return tl::unexpected(attributes.error());
+  if (*attributes) request.attributes = **attributes;
   return read_strength(std::move(options), request.strength);
 }
 
 std::size_t expected_bytes(const PutRequest& request) {
-  return request.keys().size() * row_bytes(request.index().spec().dim);
+  const std::size_t attributes = request.attributes ? request.attributes->size() : 0;
+  return request.keys().size() * (row_bytes(request.index().spec().dim) + attributes);
 }
 
 void start(Store& store, const PutRequest& request, Responder<std::size_t> responder) {
@@ -91,7 +102,7 @@ void start(Store& store, const PutRequest& request, Responder<std::size_t> respo
   if (request.unless) {
     return responder.refuse({ErrorCode::kInvalidArgument, "UNLESS WITHIN is of one vector"});
   }
-  const auto gain = gain_of(store, request.index(), request.strength);
+  const auto gain = check_put(store, request);
   if (!gain) return responder.refuse(gain.error());
   Collection::PutBatch batch(request.index().collection);
   if (const Status staged = stage(request, batch); !staged) {
@@ -102,7 +113,7 @@ void start(Store& store, const PutRequest& request, Responder<std::size_t> respo
         responder.take(added);
         responder.finish(0);
       },
-      *gain);
+      *gain, request.attributes);
 }
 
 namespace {
@@ -148,7 +159,7 @@ void put_admitted(const std::shared_ptr<AdmissionRun>& run) {
         }
         run->responder.finish(run->lsn);
       },
-      *gain);
+      *gain, run->request.attributes);
   run->lsn = run->store.seal_late();
 }
 
@@ -164,7 +175,7 @@ Status check_admission(Store& store, const PutRequest& request) {
   if (request.keys().size() != 1 || !request.unless) {
     return fail(ErrorCode::kInvalidArgument, "UNLESS WITHIN is of one vector");
   }
-  const auto gain = gain_of(store, request.index(), request.strength);
+  const auto gain = check_put(store, request);
   if (!gain) return tl::unexpected(gain.error());
   return check_strength_read(store, request.index(),
                              {.at_ms = request.strength.at_ms, .touch = request.unless->touch});

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,6 +36,8 @@ class PutRequest {
   [[nodiscard]] std::span<const float> vectors() const noexcept { return vectors_.values(); }
 
   GivenStrength strength = {};  ///< of each item
+  /// Of each item: a JSON object, or an empty text for none; nothing: keys keep what they have.
+  std::optional<std::string> attributes = {};
 
   /// Refuses the put, of one item, if something is there already.
   struct Unless {
@@ -49,14 +52,15 @@ class PutRequest {
   CheckedVectors vectors_;
 };
 
-/// Takes STRENGTH, AT, HALFLIFE, UNLESS ("WITHIN 0.1") and TOUCH by name. Errors: kInvalidArgument.
+/// Takes STRENGTH, AT, HALFLIFE, SETATTR, UNLESS ("WITHIN 0.1") and TOUCH by name. Errors:
+/// kInvalidArgument.
 Status read_options(std::vector<OptionText> options, PutRequest& request);
 
 /// What the vectors take until they are stored.
 std::size_t expected_bytes(const PutRequest& request);
 
-/// Answers how many keys are new. Errors: kResourceExhausted; those of gain_of(); those of
-/// Index::insert, and then the other vectors are stored nevertheless.
+/// Answers how many keys are new. Errors: kResourceExhausted; those of gain_of() and
+/// check_attributes(); those of Index::insert, and then the other vectors are stored nevertheless.
 void start(Store& store, const PutRequest& request, Responder<std::size_t> responder);
 
 /// What came of a put with PutRequest::unless.

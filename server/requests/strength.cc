@@ -139,7 +139,7 @@ Status read_strength(std::vector<OptionText> options, GivenStrength& given) {
     if (!ms) return tl::unexpected(ms.error());
     given.rule.half_life_ms = *ms;
   }
-  return check_none_left(options, "STRENGTH, AT, HALFLIFE");
+  return check_none_left(options, "STRENGTH, AT, HALFLIFE, SETATTR");
 }
 
 Status take_read_time(std::vector<OptionText>& options, std::optional<std::int64_t>& at_ms) {

@@ -32,7 +32,7 @@ class Generator {
   explicit Generator(Rng rng) : rng_(std::move(rng)) { texts_.reserve(1 << 16); }
 
   Change change() {
-    switch (rng_() % 12) {
+    switch (rng_() % 13) {
       case 0:
         return SetString{text(), number<std::int64_t>(), text()};
       case 1:
@@ -55,6 +55,8 @@ class Generator {
         return MoveCollection{text(), number<std::int64_t>(), number<std::uint64_t>()};
       case 10:
         return SetStrength{number<std::uint64_t>(), text(), number<std::int64_t>(), trace()};
+      case 11:
+        return SetAttributes{number<std::uint64_t>(), text(), text()};
       default:
         return EraseVector{number<std::uint64_t>(), text()};
     }
@@ -158,6 +160,9 @@ TEST_CASE("durability/change: the bytes are those of FORMAT.md") {
         "\x0c\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"
         "k\x02\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\xf8\x3f"
         "\x03\x00\x00\x00\x00\x00\x00\x00\x34\x12\x00\x00\x00\x00\x00\x00"s);
+  CHECK(encoded(SetAttributes{1, "k", "{}"}) ==
+        "\x0d\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"
+        "k\x02\x00\x00\x00{}"s);
 }
 
 TEST_CASE("durability/change: what is decoded is what was encoded, one after the other") {

@@ -248,6 +248,9 @@ def _read_index(wire, key, expires):
     if "decay" in info:
         answers = _call_all(wire, [("VSTRENGTH", key, name, "AT", 0) for name in names])
         strengths = {name: math.log(float(_as_map(answer)["strength"])) for name, answer in zip(names, answers)}
+    attributes = dict(zip(names, _call_all(wire, [("VGETATTR", key, name) for name in names])))
+    attributes = {name: json for name, json in attributes.items() if json is not None}
+    assert info["attributes-count"] == len(attributes), f"{key} does not know how many attributes it has"
     return model.Index(
         dim,
         info["metric"].decode(),
@@ -255,6 +258,7 @@ def _read_index(wire, key, expires):
         dict(zip(names, vectors)),
         expires,
         strengths,
+        attributes,
     )
 
 

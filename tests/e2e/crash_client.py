@@ -190,14 +190,17 @@ class Client:
             return (self.rng.choice(["VDROP", "DEL"]), key)
         if chance < 0.20:
             return ("VDEL", key, self._name())
+        if chance < 0.30:
+            return ("VSETATTR", key, self._name(), self._attributes())
+        gives = ("SETATTR", self._attributes()) if self.rng.random() < 0.3 else ()
         if index.strengths is not None:
             gain = ("STRENGTH" if chance < 0.65 else "GAIN", self.rng.randint(1, 9), "AT", self.rng.randrange(9000))
             if chance >= 0.65:
                 return ("VTOUCH", key, self._name(), *gain)
             keeps = ("KEEPSTRENGTH",) if self.rng.random() < 0.3 else ()
-            return ("VADD", key, self._name(), self._vector(index.dim), *gain, *keeps)
+            return ("VADD", key, self._name(), self._vector(index.dim), *gain, *keeps, *gives)
         if chance < 0.65:
-            return ("VADD", key, self._name(), self._vector(index.dim))
+            return ("VADD", key, self._name(), self._vector(index.dim), *gives)
         return ("VMADD", key, *self._items(index.dim))
 
     def _items(self, dim):
@@ -206,6 +209,12 @@ class Client:
 
     def _name(self):
         return b"%d" % self.rng.randrange(NAMES)
+
+    def _attributes(self):
+        """A JSON object, or nothing, which removes what there is."""
+        if self.rng.random() < 0.2:
+            return b""
+        return b'{"n":%d,"s":"%s"}' % (self.rng.randrange(9), b"x" * self.rng.choice([0, 3, 3000]))
 
     def _vector(self, dim):
         return random_vector(self.rng, dim)

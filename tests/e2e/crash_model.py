@@ -2,7 +2,7 @@
 """What the keys of one client hold after each of its commands: a small interpreter of those commands
 that the crash test sends. States are never changed in place, so that each can be kept."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Index:
-    """A collection: how VNEW made it, its packed vectors by key, and the logarithms of their strengths at
-    time 0 if it keeps them."""
+    """A collection: how VNEW made it, its packed vectors by key, the logarithms of their strengths at
+    time 0 if it keeps them, and the attributes of the keys that have some."""
 
     dim: int
     metric: str
@@ -30,6 +30,7 @@ class Index:
     vectors: dict
     expires: tuple | None = None
     strengths: dict | None = None
+    attributes: dict = field(default_factory=dict)
 
 
 class Window(NamedTuple):
@@ -140,6 +141,9 @@ def _vadd(state, arguments, window):
     key, name, vector, *options = arguments
     strengths = state[key].strengths
     state, new = _vmadd(state, [key, name, vector], window)
+    if "SETATTR" in options:
+        *options, _, json = options
+        _with_attributes(state, key, name, json)
     if strengths is not None:
         _, gain, _, at, *keeps = options
         given = log_gain(gain, at)
@@ -147,6 +151,21 @@ def _vadd(state, arguments, window):
             given = np.logaddexp(strengths[name], given)
         state[key] = replace(state[key], strengths=strengths | {name: given})
     return state, new
+
+
+def _vsetattr(state, arguments, _):
+    key, name, json = arguments
+    if name not in state[key].vectors:
+        return state, 0
+    _with_attributes(state, key, name, json)
+    return state, 1
+
+
+def _with_attributes(state, key, name, json):
+    attributes = {other: value for other, value in state[key].attributes.items() if other != name}
+    if json:
+        attributes[name] = json
+    state[key] = replace(state[key], attributes=attributes)
 
 
 def _vtouch(state, arguments, _):
@@ -180,6 +199,7 @@ def _vdel(state, arguments, _):
     if strengths is not None:
         strengths = {other: value for other, value in strengths.items() if other != name}
     state[key] = replace(index, vectors=vectors, strengths=strengths)
+    _with_attributes(state, key, name, b"")
     return state, int(erased)
 
 
@@ -209,6 +229,7 @@ _COMMANDS = {
     "VNEW": _vnew,
     "VADD": _vadd,
     "VMADD": _vmadd,
+    "VSETATTR": _vsetattr,
     "VTOUCH": _vtouch,
     "VDEL": _vdel,
     "VDROP": _vdrop,
@@ -246,6 +267,8 @@ def _difference_of_values(expected, found):
     for name, vector in expected.vectors.items():
         if not np.allclose(unpack(vector), unpack(found.vectors[name]), rtol=TOLERANCE, atol=1e-6):
             return f"has another vector under {name}"
+    if expected.attributes != found.attributes:
+        return f"has attributes {found.attributes}, expected {expected.attributes}"
     for name, strength in (expected.strengths or {}).items():
         if not np.isclose(strength, found.strengths[name], rtol=0, atol=1e-9):
             return f"has {name} at {found.strengths[name]}, expected {strength}"

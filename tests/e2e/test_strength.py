@@ -156,7 +156,7 @@ def test_what_is_wrong_is_said(wire):
         (["VADD", "i", "k", pack(1, 0), "STRENGTH", 0], f"a gain of strength must be {number}, got 0"),
         (["VADD", "i", "k", pack(1, 0), "STRENGTH", "nan"], f"a gain of strength must be {number}, got nan"),
         (["VADD", "i", "k", pack(1, 0), "AT", -1], f"{time_range}, got '-1'"),
-        (["VADD", "i", "k", pack(1, 0), "GAIN", 1], "unknown option 'GAIN', known options are STRENGTH, AT, HALFLIFE"),
+        (["VADD", "i", "k", pack(1, 0), "GAIN", 1], "unknown option 'GAIN', known options are STRENGTH, AT, HALFLIFE, SETATTR"),
         (["VADD", "i", "k", pack(1, 0), "HALFLIFE", 0], "HALFLIFE must be an integer of milliseconds in 1..9007199254740991, got '0'"),
         (["VADD", "i", "k", pack(1, 0), "PIN", "HALFLIFE", 5], "PIN and HALFLIFE exclude each other"),
         (["VADD", "static", "k", pack(1, 0), "HALFLIFE", 5], "index 'static' has no DECAY exp, so there is no HALFLIFE"),

@@ -15,132 +15,25 @@
 #include <vector>
 
 #include "server/hosts/embedded/embedded_store.h"
-#include "server/resp/reply_writer.h"
+#include "tests/server/facade_replies.h"
 #include "tests/server/store_server.h"
 #include "tests/support/seed.h"
 
 namespace engram::test::doors_test {
 namespace {
 
-using Vector = std::vector<float>;
+using rendering::bytes_of;
+using rendering::rendered;
+using rendering::reply_of;
+using rendering::Vector;
 using Words = std::vector<std::string>;
 using Options = EmbeddedStore::OptionList;
-
-std::string bytes_of(const Vector& vector) {
-  std::string bytes(vector.size() * sizeof(float), '\0');
-  std::memcpy(bytes.data(), vector.data(), bytes.size());
-  return bytes;
-}
-
-// What the facade answers, as RESP says it.
-
-template <class Render>
-std::string rendered(Render render) {
-  std::string bytes;
-  ReplyWriter writer(bytes, RespVersion::kResp2);
-  render(writer);
-  return bytes;
-}
-
-void write(ReplyWriter& writer, const std::vector<EmbeddedStore::Match>& matches) {
-  writer.array(2 * matches.size());
-  for (const auto& match : matches) {
-    writer.bulk(match.key);
-    writer.number(match.distance);
-  }
-}
-
-void write(ReplyWriter& writer, const std::vector<std::vector<EmbeddedStore::Match>>& answers) {
-  writer.array(answers.size());
-  for (const auto& matches : answers) write(writer, matches);
-}
-
-void write(ReplyWriter& writer, std::size_t count) {
-  writer.integer(static_cast<std::int64_t>(count));
-}
-
-void write(ReplyWriter& writer, bool value) {
-  writer.integer(value ? 1 : 0);
-}
-
-void write(ReplyWriter& writer, double value) {
-  writer.number(value);
-}
-
-void write(ReplyWriter& writer, const std::optional<Vector>& vector) {
-  vector ? writer.bulk(bytes_of(*vector)) : writer.null();
-}
-
-/// Of a put with a condition: what was near; or it was stored, under a key that is new here.
-void write(ReplyWriter& writer, const std::optional<std::string>& near) {
-  near ? writer.bulk(*near) : writer.integer(1);
-}
-
-void write(ReplyWriter& writer, const std::vector<std::optional<double>>& strengths) {
-  writer.array(strengths.size());
-  for (const auto& strength : strengths) strength ? writer.number(*strength) : writer.null();
-}
-
-void write(ReplyWriter& writer, const std::optional<StrengthAnswer>& answer) {
-  if (!answer) return writer.null();
-  const auto half_life = answer->half_life_ms;
-  const auto stability = answer->stability_ms;
-  writer.map(4 + (half_life ? 1 : 0) + (stability ? 1 : 0));
-  writer.simple("strength");
-  writer.number(answer->strength);
-  writer.simple("bias");
-  writer.number(answer->bias);
-  writer.simple("at");
-  answer->at_ms ? writer.integer(*answer->at_ms) : writer.null();
-  writer.simple("pinned");
-  writer.boolean(answer->is_pinned);
-  if (half_life) {
-    writer.simple("half-life-ms");
-    writer.integer(*half_life);
-  }
-  if (stability) {
-    writer.simple("stability-ms");
-    writer.number(*stability);
-  }
-}
-
-void write(ReplyWriter& writer, const std::vector<std::string>& names) {
-  writer.array(names.size());
-  for (const std::string& name : names) writer.bulk(name);
-}
-
-void write(ReplyWriter& writer, const Tuning& tuning) {
-  writer.map(tuning.size());
-  for (const auto& [name, value] : tuning) {
-    writer.simple(name);
-    writer.number(value);
-  }
-}
 
 /// The fields by which two recalls differ if anything does.
 std::string digest_of(const EmbeddedStore::Recollection& recollection) {
   std::string bytes = bytes_of(recollection.recall.state) + *recollection.attractor;
   for (const std::string& key : recollection.support) bytes += key;
   return bytes;
-}
-
-void write_error(ReplyWriter& writer, const Error& error) {
-  if (error.code == ErrorCode::kWrongType) {
-    return writer.error("WRONGTYPE Operation against a key holding the wrong kind of value");
-  }
-  writer.error("ERR " + error.message);
-}
-
-template <class Answer>
-std::string reply_of(const Result<Answer>& answer) {
-  return rendered([&](ReplyWriter& writer) {
-    answer ? write(writer, *answer) : write_error(writer, answer.error());
-  });
-}
-
-std::string reply_of(const Status& status) {
-  return rendered(
-      [&](ReplyWriter& writer) { status ? writer.ok() : write_error(writer, status.error()); });
 }
 
 struct Case {
@@ -158,6 +51,11 @@ Result<std::vector<std::optional<double>>> touch(EmbeddedStore& store, std::stri
                                                  const std::vector<std::string_view>& keys,
                                                  const Options& options = {}) {
   return store.touch(index, keys, options);
+}
+
+std::string attributes(EmbeddedStore& store, std::string_view key) {
+  const auto text = store.attributes("memory", key);
+  return rendered([&](ReplyWriter& writer) { *text ? writer.bulk(**text) : writer.null(); });
 }
 
 /// All kinds of requests, in an order in which each finds something, and what is refused.
@@ -197,6 +95,21 @@ std::vector<Case> cases() {
        }},
       {{"VGET", "memory", "c"}, [](Store& store) { return reply_of(store.get("memory", "c")); }},
       {{"VGET", "memory", "z"}, [](Store& store) { return reply_of(store.get("memory", "z")); }},
+      {{"VSETATTR", "memory", "c", R"({"x":[1,{"y":null}]})"},
+       [](Store& store) {
+         return reply_of(store.set_attributes("memory", "c", R"({"x":[1,{"y":null}]})"));
+       }},
+      {{"VSETATTR", "memory", "z", "{}"},
+       [](Store& store) { return reply_of(store.set_attributes("memory", "z", "{}")); }},
+      {{"VSETATTR", "memory", "c", "[]"},
+       [](Store& store) { return reply_of(store.set_attributes("memory", "c", "[]")); }},
+      {{"VADD", "memory", "b", bytes_of(kB), "SETATTR", R"({"x":2})"},
+       [](Store& store) {
+         return reply_of(store.put("memory", "b", kB, {{"SETATTR", R"({"x":2})"}}));
+       }},
+      {{"VGETATTR", "memory", "c"}, [](Store& store) { return attributes(store, "c"); }},
+      {{"VGETATTR", "memory", "b"}, [](Store& store) { return attributes(store, "b"); }},
+      {{"VGETATTR", "memory", "a"}, [](Store& store) { return attributes(store, "a"); }},
       {{"VSEARCH", "memory", bytes_of(kQuery), "2"},
        [](Store& store) { return reply_of(store.search("memory", kQuery, 2)); }},
       {{"VSEARCH", "memory", bytes_of(kQuery), "9", "EF", "50"},

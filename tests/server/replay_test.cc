@@ -99,6 +99,12 @@ std::vector<Command> make_indexes(std::string_view metric) {
   return commands;
 }
 
+/// Few, so that many keys have the same; an empty one removes what there is.
+std::string random_attributes(Rng& rng) {
+  if (rng() % 4 == 0) return "";
+  return R"({"n":)" + std::to_string(rng() % 9) + R"(,"s":["x",{"y":null}]})";
+}
+
 /// A put or a touch, perhaps of what a search answers, at any time that the clock shows or a client
 /// says.
 Command random_strength(Rng& rng, const std::string& name, const std::string& key) {
@@ -115,6 +121,7 @@ Command random_strength(Rng& rng, const std::string& name, const std::string& ke
     if (rng() % 2 == 0 && name.ends_with(".exp") && words.back() != "PIN") {
       words.insert(words.end(), {"HALFLIFE", std::to_string(100 + rng() % 5000)});
     }
+    if (rng() % 3 == 0) words.insert(words.end(), {"SETATTR", random_attributes(rng)});
   }
   if (!has_at(name)) return test::request_of(words);
   words.insert(words.end(), {"AT", std::to_string(rng() % 9000)});
@@ -134,6 +141,11 @@ std::vector<Command> random_writes(Rng& rng, std::size_t count, std::size_t one_
       } else {
         commands.push_back(erases ? request({"VDEL", name, chosen})
                                   : request({"VADD", name, chosen, packed_vector(rng)}));
+      }
+      // Also of keys that are not there, and while their puts are under way.
+      if (one_in != 0 && rng() % 4 == 0) {
+        const std::string other = rng() % 2 == 0 ? chosen : key(rng() % kKeys);
+        commands.push_back(request({"VSETATTR", name, other, random_attributes(rng)}));
       }
     }
   }
@@ -187,6 +199,7 @@ std::vector<Command> questions(Rng rng) {
   for (const auto& [name, primitive, decay] : kept_indexes()) {
     for (std::size_t i = 0; i < kKeys; ++i) {
       commands.push_back(request({"VGET", name, key(i)}));
+      commands.push_back(request({"VGETATTR", name, key(i)}));
       if (decay.empty()) continue;
       std::vector<std::string> words = {"VSTRENGTH", name, key(i)};
       if (decay.front() != "static") words.insert(words.end(), {"AT", "9000"});
@@ -446,7 +459,7 @@ std::map<std::string, std::string> sections_of(const std::string& snapshot) {
   return sections;
 }
 
-TEST_CASE("server/replay: two replays of one journal give the same strengths, byte for byte") {
+TEST_CASE("server/replay: two replays of one journal give the same of each item, byte for byte") {
   Rng rng = test::make_rng(64);
   const Store store(rng);
   Files journal = store.files;
@@ -461,7 +474,9 @@ TEST_CASE("server/replay: two replays of one journal give the same strengths, by
     do_all(client, {request({"VSAVE"})});
     auto sections = sections_of(test::read_files(directory.path()).at(std::string(kSnapshot)));
     std::erase_if(sections, [](const auto& section) {
-      return !section.first.ends_with(" strengths") && !section.first.ends_with(" keys");
+      const auto of_items = {" strengths", " attributes", " keys"};
+      return std::none_of(of_items.begin(), of_items.end(),
+                          [&](auto* name) { return section.first.ends_with(name); });
     });
     replayed.push_back(std::move(sections));
   }

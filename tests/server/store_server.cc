@@ -89,6 +89,9 @@ std::string packed_vector(int seed) {
 }
 
 std::vector<std::vector<Command>> workload() {
+  const auto describe = [](std::string_view index, std::string_view name, std::string_view json) {
+    return request({"VSETATTR", index, name, json});
+  };
   const auto vadd = [](std::string_view index, std::string_view name, int seed) {
     return request({"VADD", index, name, packed_vector(seed)});
   };
@@ -99,7 +102,8 @@ std::vector<std::vector<Command>> workload() {
       {make_index("flat", "cosine", "flat"), make_coded_index("hnsw", "hnsw", "sq4"),
        make_index("lsh", "dot", "lsh"), make_coded_index("flat.l2", "flat", "sq8")},
       {put("flat", "abcdef", 1)},
-      {put("hnsw", "abcdefgh", 7), put("lsh", "abc", 20), put("flat.l2", "ab", 24)},
+      {put("hnsw", "abcdefgh", 7), put("lsh", "abc", 20), put("flat.l2", "ab", 24),
+       describe("hnsw", "a", R"({"year":1980})"), describe("lsh", "b", "{}")},
       {vadd("flat", "g", 30), vadd("hnsw", "a", 31), request({"VDEL", "lsh", "b"}),
        request({"INCR", "count"}), request({"MSET", "text", "two", "other", "three"})},
       {request({"VNEW", "fading", "4", "METRIC", "l2", "PRIMITIVE", "hnsw", "DECAY", "exp", "1000",
@@ -109,7 +113,8 @@ std::vector<std::vector<Command>> workload() {
       {request(
            {"VNEW", "worn", "4", "PRIMITIVE", "flat", "DECAY", "power", "0.5", "CLOCK", "logical"}),
        give("worn", "a", 3, "5000"),
-       request({"VADD", "worn", "b", packed_vector(4), "AT", "4000", "PIN"})},
+       request({"VADD", "worn", "b", packed_vector(4), "AT", "4000", "PIN", "SETATTR",
+                R"({"tags":["x"]})"})},
       {make_index("mean", "l2", "mean"), put("mean", "abc", 1)},
       {make_index("mean.saved", "l2", "mean.saved"), put("mean.saved", "abcd", 5)},
       // Alone: what they find must not depend on how far others are.
@@ -118,10 +123,12 @@ std::vector<std::vector<Command>> workload() {
       {touch("fading", "b", "7000"), give("fading", "c", 6, "100"), touch("fading", "c", "8000"),
        request({"VADD", "fading", "a", packed_vector(8), "AT", "6000", "KEEPSTRENGTH", "HALFLIFE",
                 "400"}),
-       touch("worn", "b", "100"), touch("worn", "a", "100")},
+       touch("worn", "b", "100"), touch("worn", "a", "100"), describe("worn", "b", ""),
+       request({"VADD", "worn", "c", packed_vector(5), "AT", "1", "SETATTR", R"({"n":null})"})},
       {vadd("hnsw", "i", 32), request({"VDEL", "flat", "a"}), request({"DEL", "other", "text"})},
       {request({"SET", "gone", "soon", "PX", "1"})},
-      {put("lsh", "bdb", 40), request({"INCRBY", "count", "41"}), request({"VDEL", "hnsw", "b"})},
+      {put("lsh", "bdb", 40), request({"INCRBY", "count", "41"}), request({"VDEL", "hnsw", "b"}),
+       describe("flat", "b", R"({"x":{"y":2}})"), vadd("hnsw", "a", 33)},
       {request({"VTUNE", "mean.saved", "SCALE", "2"})},
       {request({"VSAVE"})},
       {request({"VDEL", "fading", "b"}), give("fading", "b", 9, "2000"),
@@ -133,6 +140,8 @@ std::vector<std::vector<Command>> workload() {
       {request({"VCONSOLIDATE", "hnsw", "RADIUS", "1", "LIMIT", "1"})},
       {request({"VDROP", "lsh"}), request({"SET", "lsh", "a string now"})},
       {request({"PERSIST", "lasting"})},
+      {request({"VADD", "hnsw", "a", packed_vector(34), "SETATTR", ""}),
+       describe("worn", "b", R"({"tags":["y"]})"), describe("flat", "b", R"({"x":0})")},
       {request({"PEXPIREAT", "flat", kFarMs}), request({"DEL", "flat.l2"}),
        make_index("flat.l2", "dot", "flat"), vadd("flat.l2", "c", 50)},
       {request({"VSAVE"})},
@@ -163,8 +172,9 @@ Digest digest(RespClient& client) {
       ++count;
     }
     for (const std::string_view name : {"a", "b", "c"}) {
-      questions += request({"VSTRENGTH", key, name, "AT", "9000"});
-      ++count;
+      questions +=
+          request({"VSTRENGTH", key, name, "AT", "9000"}) + request({"VGETATTR", key, name});
+      count += 2;
     }
   }
   client.send(questions);

@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "server/hosts/embedded/store_thread.h"
+#include "server/requests/attributes.h"
 #include "server/requests/forget.h"
 #include "server/requests/index_info.h"
 #include "server/requests/index_requests.h"
@@ -213,6 +214,22 @@ Result<std::vector<std::optional<double>>> EmbeddedStore::touch(
     TouchRequest request = {.index = std::move(*found), .keys = {keys.begin(), keys.end()}};
     ENGRAM_TRY(read_options(options, request));
     return engram::touch(store, request);
+  });
+}
+
+Result<bool> EmbeddedStore::set_attributes(std::string_view index, std::string_view key,
+                                           std::string_view attributes) {
+  return answer_at_once(*thread_, kWrite, [&](Store& store) {
+    return engram::set_attributes(store, {.index = index, .key = key, .attributes = attributes});
+  });
+}
+
+Result<std::optional<std::string>> EmbeddedStore::attributes(std::string_view index,
+                                                             std::string_view key) {
+  return answer_at_once(*thread_, kRead, [&](Store& store) -> Result<std::optional<std::string>> {
+    const auto text = get_attributes(store, index, key);
+    if (!text) return tl::unexpected(text.error());
+    return *text ? std::optional(std::string(**text)) : std::nullopt;
   });
 }
 

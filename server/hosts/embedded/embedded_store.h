@@ -75,18 +75,23 @@ class EmbeddedStore {
   Result<std::vector<std::string>> list_indexes();
   Result<std::vector<Fact>> describe_index(std::string_view index);
 
-  /// Stores a vector; true if the key is new. STRENGTH, AT and HALFLIFE, where the index keeps
-  /// strengths.
+  /// Stores a vector; true if the key is new. SETATTR; STRENGTH, AT and HALFLIFE, where the index
+  /// keeps strengths.
   Result<bool> put(std::string_view index, std::string_view key, std::span<const float> vector,
                    const OptionList& options = {});
   /// The same unless something lies within that distance, in the metric: then the key of that, and
-  /// nothing if the vector was stored. STRENGTH, AT, and TOUCH, the gain of what is near.
+  /// nothing if the vector was stored. SETATTR, STRENGTH, AT, and TOUCH, the gain of what is near.
   Result<std::optional<std::string>> put_unless(std::string_view index, std::string_view key,
                                                 std::span<const float> vector, float within,
                                                 const OptionList& options = {});
   /// Stores several, on all workers; how many keys are new.
   Result<std::size_t> put(std::string_view index, std::span<const Item> items,
                           const OptionList& options = {});
+  /// Gives a key attributes, a JSON object, or none for an empty text; false if it is not there.
+  Result<bool> set_attributes(std::string_view index, std::string_view key,
+                              std::string_view attributes);
+  /// Nothing if the key has none, or is not there.
+  Result<std::optional<std::string>> attributes(std::string_view index, std::string_view key);
   /// Adds to the strengths of keys, and returns them; nothing where there is no such key. GAIN, AT.
   Result<std::vector<std::optional<double>>> touch(std::string_view index,
                                                    std::span<const std::string_view> keys,
