@@ -50,7 +50,7 @@ struct Traits {
   /// Searches obey SearchParams::bias, and recalls and surveys RecallParams::bias. An index of
   /// items that differ in strength needs this.
   bool takes_bias = false;
-  /// Searches obey SearchParams::items. For an index that does not the caller scans.
+  /// Searches obey SearchParams::items and max_score. For an index that does not the caller scans.
   bool takes_items = false;
 };
 
@@ -67,7 +67,7 @@ struct Insertion {
   std::int64_t unix_ms = 0;
 };
 
-/// What a search took, and whether it came to its end.
+/// What searches took, and whether they came to their end.
 struct SearchEffort {
   std::size_t visited = 0;  ///< nodes whose links were followed; 0 for a scan
   std::size_t scored = 0;   ///< distances that were computed
@@ -87,14 +87,37 @@ struct SearchParams {
   const ScoreBias* bias = nullptr;
   /// Only with Traits::takes_items: the slots that may be answered. Null: all.
   const ItemFilter* items = nullptr;
+  /// With `items`: about how many of the held slots they accept, if the caller knows. How the
+  /// search goes about it depends on this.
+  std::optional<std::size_t> matches = std::nullopt;
   /// With `items`: a walk ends once it has followed the links of so many nodes, with what it found
   /// until then. 0: no limit. Exact primitives ignore it.
   std::size_t most_visited = 0;
-  /// Only slots with a score (effective, with a bias) of at most this are answered.
+  /// Only with Traits::takes_items: only slots with a score (effective, with a bias) of at most
+  /// this are answered. Not NaN.
   float max_score = std::numeric_limits<float>::infinity();
-  /// Filled in, if not null. Of a batch: the sum.
+  /// What the search took is added to this, if it is not null.
   SearchEffort* effort = nullptr;
+
+  /// Whether nothing but `k`, `ef` and `options` is asked for.
+  [[nodiscard]] bool is_plain() const noexcept {
+    return bias == nullptr && items == nullptr && effort == nullptr &&
+           max_score == std::numeric_limits<float>::infinity();
+  }
 };
+
+/// How a search for accepted items goes about it.
+struct SearchPlan {
+  bool walks = false;  ///< through a structure; false: it scans the accepted
+  /// What a walk costs, about, in units of the time in which a scan scores a row; infinite where
+  /// there is nothing to walk through.
+  double walk_cost = std::numeric_limits<double>::infinity();
+};
+
+/// What a scan of `size` items costs that asks `items` about each of them, and scores the `matches`
+/// that are accepted, in the same units. row_bytes: of a row of the store.
+double scan_cost(std::size_t size, std::size_t matches, const ItemFilter& items,
+                 std::size_t row_bytes) noexcept;
 
 /// A retrieval primitive.
 ///
@@ -125,10 +148,17 @@ class Index {
   virtual Status reclaim(std::span<const Slot> erased, Scratch& scratch);
 
   /// Fills `hits` with the min(k, size()) held slots nearest to `query`, ascending by (score,
-  /// slot); with a bias, effective scores. A slot inserted or erased meanwhile may or may not be
-  /// among them.
+  /// slot); with a bias, effective scores. Of items and a radius: with the min(k, n) nearest of the
+  /// n slots that meet these; approximate primitives may miss some within a radius, but answer
+  /// fewer than min(k, n) accepted ones only where most_visited ended the walk. A slot inserted or
+  /// erased meanwhile may or may not be among them.
   virtual Status search(Query query, const SearchParams& params, Scratch& scratch,
                         std::vector<Hit>& hits) const = 0;
+
+  /// What search() will do with such `params`, which have `items` and `matches`, unless the query
+  /// shows that it is worse than it looks: then it may go over to a scan. A planner compares this
+  /// with what else it can do. Any thread. By default a scan.
+  virtual SearchPlan plan(const SearchParams& params) const noexcept;
 
   /// search() for several queries: hits[i] answers queries[i]. By default one after the other;
   /// override where a batch is cheaper. The answers are the same.

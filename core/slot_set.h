@@ -22,11 +22,19 @@ class SlotSet {
   /// as it was at some moment of the call. Nobody else may use this one meanwhile.
   /// Errors: kResourceExhausted.
   Status assign(const SlotSet& other) {
+    return assign(other, [](Slot /*first*/, std::uint64_t bits) { return bits; });
+  }
+
+  /// The same of those that keep(first, bits) keeps: of the slots first + i for each bit i of
+  /// `bits`, it returns those to take.
+  template <class Keep>
+  Status assign(const SlotSet& other, Keep&& keep) {
     const std::size_t words = other.words_.ready();
     ENGRAM_TRY(words_.ensure(words));
     std::size_t size = 0;
     for (std::size_t i = 0; i < words_.ready(); ++i) {
-      const auto bits = i < words ? other.words_[i].load(std::memory_order_acquire) : 0;
+      auto bits = i < words ? other.words_[i].load(std::memory_order_acquire) : 0;
+      if (bits != 0) bits = keep(static_cast<Slot>(i * kBits), bits);
       words_[i].store(bits, std::memory_order_release);
       size += static_cast<std::size_t>(std::popcount(bits));
     }
@@ -84,6 +92,12 @@ class SlotSet {
     return (words_[slot / kBits].load(std::memory_order_acquire) & bit(slot)) != 0;
   }
 
+  /// Bit i: whether first + i is a member. first: a multiple of 64.
+  std::uint64_t word(Slot first) const noexcept {
+    if (first / kBits >= words_.ready()) return 0;
+    return words_[first / kBits].load(std::memory_order_acquire);
+  }
+
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
   /// One past the highest member, 0 if there is none.
@@ -109,6 +123,20 @@ class SlotSet {
         visit(static_cast<Slot>(member));
       }
       slot = (word + 1) * kBits;
+    }
+  }
+
+  /// Calls visit(first, bits) for each run of 64 slots from `first` on, in ascending order, that
+  /// has members in [begin, end): bit i is that of slot first + i.
+  template <class Visit>
+  void for_each_word(Slot begin, Slot end, Visit&& visit) const {
+    const std::size_t covered = words_.ready() * kBits;
+    const std::size_t stop = end < covered ? end : covered;
+    for (std::size_t first = begin / kBits * kBits; first < stop; first += kBits) {
+      std::uint64_t bits = words_[first / kBits].load(std::memory_order_acquire);
+      if (first < begin) bits &= ~std::uint64_t{0} << (begin - first);
+      if (stop - first < kBits) bits &= (std::uint64_t{1} << (stop - first)) - 1;
+      if (bits != 0) visit(static_cast<Slot>(first), bits);
     }
   }
 

@@ -16,8 +16,9 @@ namespace engram {
 /// queries.
 class TopK {
  public:
-  TopK(std::size_t k, std::vector<Hit>& hits)
-      : k_(k), hits_(&hits), threshold_(k == 0 ? -kInfinity : kInfinity) {
+  /// max_score: what is offered by runs or all at once is passed over if it is higher.
+  TopK(std::size_t k, std::vector<Hit>& hits, float max_score = kInfinity)
+      : k_(k), hits_(&hits), threshold_(k == 0 ? -kInfinity : max_score) {
     hits.clear();
   }
 

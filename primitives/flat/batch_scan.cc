@@ -6,6 +6,7 @@
 #include "core/biased_top_k.h"
 #include "core/bound.h"
 #include "core/exact_scan.h"
+#include "core/item_filter.h"
 #include "core/top_k.h"
 #include "primitives/flat/byte_product.h"
 #include "primitives/flat/coded_scan.h"
@@ -35,15 +36,26 @@ void scan_blocks(const IndexContext& context, const SlotSet& held, std::span<con
 
 struct BatchScratch {
   std::vector<TopK> nearest;  // [query]
+  SlotSet accepted;
 };
 
 }  // namespace
 
-void scan_batch(const IndexContext& context, const SlotSet& held, std::span<const Query> queries,
-                const SearchParams& params, Scratch& scratch, std::span<std::vector<Hit>> hits) {
-  auto& nearest = scratch.get<BatchScratch>().nearest;
+Status scan_batch(const IndexContext& context, const SlotSet& all, std::span<const Query> queries,
+                  const SearchParams& params, Scratch& scratch, std::span<std::vector<Hit>> hits) {
+  auto& batch = scratch.get<BatchScratch>();
+  if (params.items != nullptr) {
+    ENGRAM_TRY(batch.accepted.assign(all, [&](Slot first, std::uint64_t bits) {
+      return params.items->select_word(first, bits);
+    }));
+  }
+  const SlotSet& held = params.items == nullptr ? all : batch.accepted;
+  if (params.effort != nullptr && params.k > 0) {
+    params.effort->scored += held.size() * queries.size();
+  }
+  auto& nearest = batch.nearest;
   nearest.clear();
-  for (std::vector<Hit>& answer : hits) nearest.emplace_back(params.k, answer);
+  for (std::vector<Hit>& answer : hits) nearest.emplace_back(params.k, answer, params.max_score);
   const auto products = byte_products();
   const bool stores_vectors = context.store.element() == Element::kF32;
   if (!stores_vectors || params.k == 0 || queries.size() < kCodedQueries || products.empty()) {
@@ -57,6 +69,7 @@ void scan_batch(const IndexContext& context, const SlotSet& held, std::span<cons
     scan_coded(context, products.front(), held, queries, params.bias, scratch, nearest);
   }
   for (TopK& answer : nearest) answer.finish();
+  return {};
 }
 
 }  // namespace engram::flat

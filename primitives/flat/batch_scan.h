@@ -21,7 +21,9 @@ inline constexpr std::size_t kCodedQueries = 16;
 /// multiplies bytes fast, a block is coded as bytes and multiplied by all queries. The product only
 /// filters: what may be among the k nearest, by a bound on all errors, is scored by the kernel. See
 /// README.md for the bound.
-void scan_batch(const IndexContext& context, const SlotSet& held, std::span<const Query> queries,
-                const SearchParams& params, Scratch& scratch, std::span<std::vector<Hit>> hits);
+///
+/// A filter is asked once for all of them. Errors: kResourceExhausted, only with a filter.
+Status scan_batch(const IndexContext& context, const SlotSet& held, std::span<const Query> queries,
+                  const SearchParams& params, Scratch& scratch, std::span<std::vector<Hit>> hits);
 
 }  // namespace engram::flat

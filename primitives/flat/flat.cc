@@ -43,15 +43,14 @@ class Flat final : public Index {
 
   Status search(Query query, const SearchParams& params, Scratch& /*scratch*/,
                 std::vector<Hit>& hits) const override {
-    scan_nearest(Bound(context_.kernel, query, context_.store), held_, params.k, hits, params.bias);
+    scan_nearest(Bound(context_.kernel, query, context_.store), held_, params, hits);
     return {};
   }
 
   Status search_batch(std::span<const Query> queries, const SearchParams& params, Scratch& scratch,
                       std::span<std::vector<Hit>> hits) const override {
     ENGRAM_ASSERT(queries.size() == hits.size());
-    flat::scan_batch(context_, held_, queries, params, scratch, hits);
-    return {};
+    return flat::scan_batch(context_, held_, queries, params, scratch, hits);
   }
 
   std::size_t size() const noexcept override { return held_.size(); }
@@ -96,7 +95,11 @@ const Registration kRegistration({
     .name = "flat",
     .summary = "Exact search: compares the query with every vector",
     .source = "exhaustive scan",
-    .traits = {.exact = true, .concurrent = true, .saves_structure = true, .takes_bias = true},
+    .traits = {.exact = true,
+               .concurrent = true,
+               .saves_structure = true,
+               .takes_bias = true,
+               .takes_items = true},
     .create_options = kCreateOptions,
     .stored_element = stored_element,
     .recalls_by_default = true,

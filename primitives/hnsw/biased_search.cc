@@ -1,62 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
-// Search among items of different strength.
+// Search among items of different strength, and within a radius.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
+#include "primitives/hnsw/accepted_walk.h"
 #include "primitives/hnsw/biased_walk.h"
 #include "primitives/hnsw/hnsw.h"
 
 namespace engram::hnsw {
 
 /// As rank_again() of a plain search, and biased again.
-void Hnsw::rank_again(const Bound& bound, const ScoreBias& bias, std::span<Hit> found,
+void Hnsw::rank_again(const Bound& bound, const ScoreBias* bias, std::span<Hit> found,
                       HnswBuffers& working) const {
   auto& slots = working.slots;
   slots.clear();
   for (const Hit& hit : found) slots.push_back(hit.slot);
   static_cast<void>(score_all(bound, slots, working.scores));
   const std::span<float> scores(working.scores.data(), slots.size());
-  bias.apply(slots, scores);
+  if (bias != nullptr) bias->apply(slots, scores);
   for (std::size_t i = 0; i < found.size(); ++i) found[i].score = scores[i];
 }
 
-/// The plain walk first. Then its answers, and what it left aside, are biased, and if something
-/// that it did not meet may be better than the k-th best of these, the walk goes on until nothing
-/// may: what lies beyond can be no answer, however strong it is. Among items of equal strength
-/// that is never the case. False where a scan is to answer instead: going on would cost more, or
-/// the walk met too few.
-bool Hnsw::walk_biased(Query query, const SearchParams& params, std::size_t ef, Entry entry,
-                       HnswBuffers& working, std::vector<Hit>& hits) const {
-  const Bound walk_query = walk_bound(query, working);
-  const Hit start = descend(graph_, entry, 0, walk_query, BySlot{}, working.beam);
+/// By how much codes are wrong at most about what was found: so much farther than a radius a walk
+/// by codes has to look.
+float Hnsw::error_of_codes(const Bound& bound, std::span<const Rank> found,
+                           HnswBuffers& working) const {
+  auto& slots = working.slots;
+  slots.clear();
+  for (const Rank rank : found) slots.push_back(BySlot::hit(rank).slot);
+  const auto scores = score_all(bound, slots, working.scores);
+  float error = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const float off = std::abs(scores[i] - BySlot::hit(found[i]).score);
+    if (off > error) error = off;  // a NaN's is not
+  }
+  return error;
+}
+
+/// The walk to the nearest first. Then its answers, and what it left aside, are biased, and if
+/// something that it did not meet may be better than the k-th best of these and within the radius,
+/// the walk goes on until nothing may: what lies beyond can be no answer, however strong it is.
+/// Among items of equal strength, and k within the radius, that is never the case. False where a
+/// scan is to answer instead: going on would cost more, or the walk met too few.
+bool Hnsw::walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const {
+  const SearchParams& params = task.params;
+  const Bound exact(context_.kernel, task.query, context_.store);
+  const bool is_bounded = params.max_score < std::numeric_limits<float>::infinity();
   BiasedBeam& biased = working.biased;
   biased.clear();
-  const auto is_held = [this](Slot slot) { return held_.contains(slot); };
-  LayerWalk walk(graph_, 0, walk_query, ef, BySlot{}, is_held, working.beam, KeepRest{biased});
-  NoProbe probe;
-  BestByBias best(*params.bias, held_, params.k, biased);
-  best.offer(walk.run({&start, 1}, context_.store.slot_end(), probe));
-  if (best.bound() > walk.farthest()) {
-    best.offer(biased.displaced);
-    best.offer(biased.passed);
-    for (const Rank rank : biased.passed) {
-      if (rank < best.bound()) working.beam.frontier.push(rank);
-    }
-    const std::size_t most = size() / rows_for_a_candidate();
-    if (!walk.widen(best.bound(), most,
-                    [&](std::span<const Rank> ranks) { return best.offer(ranks); })) {
-      return false;
-    }
-  }
+  BestByBias best(params.bias, {held_, params.items}, params.k, params.max_score, biased);
   auto& met = biased.met;
-  if (met.size() < params.k) return false;
+  const auto go_on = [&](auto& walk, std::span<Rank> found, bool is_cut_off) {
+    if (found.size() < task.k && !is_cut_off) return false;
+    if (is_bounded && compares_codes()) {
+      best.reach(params.max_score + error_of_codes(exact, found, working));
+    }
+    best.offer(found);
+    if (best.bound() > walk.farthest() && !is_cut_off) {
+      best.offer(biased.displaced);
+      best.offer(biased.passed);
+      for (const Rank rank : biased.passed) {
+        if (rank < best.bound()) working.beam.frontier.push(rank);
+      }
+      const std::size_t most = size() / rows_for_a_candidate();
+      if (!walk.widen(best.bound(), most,
+                      [&](std::span<const Rank> ranks) { return best.offer(ranks); })) {
+        return false;
+      }
+    }
+    return is_bounded || met.size() >= params.k || is_cut_off;
+  };
+  if (!walk_accepted(task, working, KeepRest{biased}, go_on)) return false;
   if (compares_codes()) {
-    const std::size_t most = std::min(ef, met.size());
+    const std::size_t most = is_bounded ? met.size() : std::min(task.ef, met.size());
     const auto end = met.begin() + static_cast<std::ptrdiff_t>(most);
-    std::nth_element(met.begin(), end - 1, met.end());
+    if (most > 0) std::nth_element(met.begin(), end - 1, met.end());
     met.resize(most);
-    rank_again(Bound(context_.kernel, query, context_.store), *params.bias, met, working);
+    rank_again(exact, params.bias, met, working);
   }
-  const auto end = met.begin() + static_cast<std::ptrdiff_t>(params.k);
+  std::erase_if(met, [&](const Hit& hit) { return hit.score > params.max_score; });
+  const auto end = met.begin() + static_cast<std::ptrdiff_t>(std::min(params.k, met.size()));
   std::partial_sort(met.begin(), end, met.end());
   hits.assign(met.begin(), end);
   return true;

@@ -16,6 +16,7 @@
 #include "core/index.h"
 #include "core/slot_set.h"
 #include "primitives/hnsw/biased_walk.h"
+#include "primitives/hnsw/filtered_walk.h"
 #include "primitives/hnsw/graph.h"
 #include "primitives/hnsw/search_layer.h"
 #include "primitives/hnsw/select_neighbors.h"
@@ -72,6 +73,15 @@ struct Repair {
   std::vector<Hit> keepers;  // those that may keep a link to an orphan
 };
 
+/// A search with conditions, by a walk.
+struct WalkTask {
+  Query query;
+  const SearchParams& params;
+  std::size_t ef;
+  std::size_t k;  ///< of the nearest that the walk itself is to find: at most `ef`
+  Entry entry;
+};
+
 struct StructureCopy;  // save.cc
 struct Header;         // structure.h
 
@@ -79,6 +89,7 @@ struct Header;         // structure.h
 struct HnswBuffers {
   Beam beam;
   BiasedBeam biased;
+  FilteredBeam filtered;
   std::vector<Hit> starts;
   Plan plan;
   Selection selection;
@@ -117,6 +128,7 @@ class Hnsw final : public Index {
   Status reclaim(std::span<const Slot> erased, Scratch& scratch) override;
   Status search(Query query, const SearchParams& params, Scratch& scratch,
                 std::vector<Hit>& hits) const override;
+  SearchPlan plan(const SearchParams& params) const noexcept override;
 
   std::optional<bool> finds(Slot slot, Scratch& scratch) const override;
 
@@ -151,11 +163,23 @@ class Hnsw final : public Index {
   Bound walk_bound(Query query, HnswBuffers& working) const;
   void rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
 
+  // conditional_search.cc
+  Status search_with_conditions(Query query, const SearchParams& params, Scratch& scratch,
+                                std::vector<Hit>& hits) const;
+  std::size_t sample_matches(const ItemFilter& items) const noexcept;
+  double routing_cost(std::size_t ef, std::size_t k, double share) const noexcept;
+  double nodes_worth(double rows) const noexcept;
+  double two_hop_cost(std::size_t ef, double share, double news) const noexcept;
+  double asking_cost(double share) const noexcept;
+  template <class Rest, class Follow>
+  bool walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest, Follow&& follow) const;
+  bool walk_nearest(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const;
+
   // biased_search.cc
-  bool walk_biased(Query query, const SearchParams& params, std::size_t ef, Entry entry,
-                   HnswBuffers& working, std::vector<Hit>& hits) const;
-  void rank_again(const Bound& bound, const ScoreBias& bias, std::span<Hit> found,
+  bool walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const;
+  void rank_again(const Bound& bound, const ScoreBias* bias, std::span<Hit> found,
                   HnswBuffers& working) const;
+  float error_of_codes(const Bound& bound, std::span<const Rank> found, HnswBuffers& working) const;
 
   // coding.cc
   bool compares_codes() const noexcept { return estimator_ != nullptr; }

@@ -38,21 +38,16 @@ bool Hnsw::scan_is_cheaper(std::size_t ef) const noexcept {
 /// An exact scan where it costs less than the walk, or the walk could not give a complete answer.
 Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
                     std::vector<Hit>& hits) const {
+  if (!params.is_plain()) return search_with_conditions(query, params, scratch, hits);
   const Bound bound(context_.kernel, query, context_.store);
   const std::size_t ef = std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
   const Entry entry = graph_.entry();
   if (params.k == 0 || !has_graph() || entry.slot == kNoSlot || scan_is_cheaper(ef)) {
-    scan_nearest(bound, held_, params.k, hits, params.bias);
+    scan_nearest(bound, held_, params.k, hits);
     return {};
   }
 
   auto& working = scratch.get<HnswBuffers>();
-  if (params.bias != nullptr) {
-    if (!walk_biased(query, params, ef, entry, working, hits)) {
-      scan_nearest(bound, held_, params.k, hits, params.bias);
-    }
-    return {};
-  }
   const Bound walk_query = walk_bound(query, working);
   const Hit start = descend(graph_, entry, 0, walk_query, BySlot{}, working.beam);
   const auto is_held = [this](Slot slot) { return held_.contains(slot); };

@@ -33,7 +33,8 @@ inline constexpr std::size_t kWidth = 3;
 struct ForgetRest {
   void passed(Rank /*rank*/) noexcept {}  ///< not among them when it was met
   void displaced(Rank /*rank*/) noexcept {
-  }  ///< it was: it is an answer, and in the frontier or expanded
+  }                          ///< it was: it is an answer, and in the frontier or expanded
+  void forget() noexcept {}  ///< another walk begins
 };
 
 /// The reusable memory of a walk.
@@ -159,12 +160,14 @@ class LayerWalk {
   /// and did not expand; what is met and nearer than the bound is pushed to it, and given step by
   /// step to offer(ranks), which returns the bound from then on. False if that takes more than
   /// `most` expansions.
-  template <class Offer>
-  bool widen(Rank bound, std::size_t most, Offer&& offer) {
+  template <class Offer, class Probe>
+  bool widen(Rank bound, std::size_t most, Offer&& offer, Probe& probe) {
     for (std::size_t expansions = 0; expand(bound); expansions += width_) {
       if (expansions >= most) return false;
       look();
       gather();
+      for (const Slot slot : expanded()) probe.expanded(slot);
+      probe.scored(count_);
       beam_.found.clear();
       score([&](Rank rank) {
         if (rank >= bound) return;
@@ -176,7 +179,7 @@ class LayerWalk {
     return true;
   }
 
- private:
+ protected:  // for walks that decide otherwise what is an answer: routing_walk.h
   std::span<const Slot> expanded() const noexcept { return {expanded_.data(), width_}; }
 
   void begin(std::span<const Hit> starts, Slot slot_end) {

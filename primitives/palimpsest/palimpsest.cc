@@ -35,7 +35,7 @@ class Palimpsest final : public Index {
   Status search(Query query, const SearchParams& params, Scratch& /*scratch*/,
                 std::vector<Hit>& hits) const override {
     const IndexContext& context = memory_.context();
-    scan_nearest(Bound(context.kernel, query, context.store), memory_.held(), params.k, hits);
+    scan_nearest(Bound(context.kernel, query, context.store), memory_.held(), params, hits);
     return {};
   }
   std::size_t size() const noexcept override { return memory_.held().size(); }
@@ -69,7 +69,11 @@ const Registration kRegistration({
     .name = "palimpsest",
     .summary = "Bounded synapses over signs: the newest items are recalled, the old are forgotten",
     .source = "Parisi 1986",
-    .traits = {.exact = true, .saves_structure = true, .recalls = true, .order_dependent = true},
+    .traits = {.exact = true,
+               .saves_structure = true,
+               .recalls = true,
+               .order_dependent = true,
+               .takes_items = true},
     .create_options = kCreateOptions,
     .recall_options = palimpsest::kRecallOptions,
     .max_dimension = kMaxPalimpsestDimension,

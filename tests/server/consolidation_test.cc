@@ -144,7 +144,7 @@ class Filling final : public Index {
   Status search(Query query, const SearchParams& params, Scratch&,
                 std::vector<Hit>& hits) const override {
     const Bound bound(context_.kernel, query, context_.store);
-    scan_nearest(bound, held_, params.k, hits, params.bias);
+    scan_nearest(bound, held_, params, hits);
     return {};
   }
   std::size_t size() const noexcept override { return held_.size(); }

@@ -90,7 +90,7 @@ Status AssociativeIndex::search(Query query, const SearchParams& params, Scratch
   if (graph_ != nullptr && walks(candidates_, held_.size())) {
     return graph_->search(query, params, scratch, hits);
   }
-  scan_nearest(Bound(context_.kernel, query, context_.store), held_, params.k, hits, params.bias);
+  scan_nearest(Bound(context_.kernel, query, context_.store), held_, params, hits);
   return {};
 }
 

@@ -61,6 +61,7 @@ inline constexpr Traits kAssociativeTraits = {.concurrent = true,
                                               .deferred_reclaim = true,
                                               .saves_structure = true,
                                               .recalls = true,
-                                              .takes_bias = true};
+                                              .takes_bias = true,
+                                              .takes_items = true};
 
 }  // namespace engram::recall

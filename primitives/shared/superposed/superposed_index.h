@@ -15,8 +15,11 @@
 namespace engram::recall {
 
 /// What such a primitive can do.
-inline constexpr Traits kSuperposedTraits = {
-    .exact = true, .concurrent = true, .saves_structure = true, .recalls = true};
+inline constexpr Traits kSuperposedTraits = {.exact = true,
+                                             .concurrent = true,
+                                             .saves_structure = true,
+                                             .recalls = true,
+                                             .takes_items = true};
 
 template <class Trace>
 class SuperposedIndex final : public Index {
@@ -50,7 +53,7 @@ class SuperposedIndex final : public Index {
   Status search(Query query, const SearchParams& params, Scratch& /*scratch*/,
                 std::vector<Hit>& hits) const override {
     const IndexContext& context = memory_.context();
-    scan_nearest(Bound(context.kernel, query, context.store), memory_.held(), params.k, hits);
+    scan_nearest(Bound(context.kernel, query, context.store), memory_.held(), params, hits);
     return {};
   }
   std::size_t size() const noexcept override { return memory_.held().size(); }

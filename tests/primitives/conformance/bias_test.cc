@@ -9,31 +9,10 @@
 #include <thread>
 
 #include "tests/primitives/conformance/conformance.h"
+#include "tests/primitives/conformance/handicaps.h"
 
 namespace engram::test::bias_test {
 namespace {
-
-/// Handicaps by slot, which may change while others read.
-class Handicaps final : public Bias {
- public:
-  explicit Handicaps(std::size_t slots) : nats_(slots) {}
-
-  void handicaps(std::span<const Slot> slots, std::span<double> nats) const noexcept override {
-    for (std::size_t i = 0; i < slots.size(); ++i) nats[i] = of(slots[i]);
-  }
-
-  double of(Slot slot) const noexcept { return nats_[slot].load(std::memory_order_relaxed); }
-  void set(Slot slot, double nats) { nats_[slot].store(nats, std::memory_order_relaxed); }
-
-  /// As if the items were last seen at any time of the last `half_lives`.
-  void spread(Rng& rng, double half_lives) {
-    std::uniform_real_distribution<double> age(0, half_lives * std::numbers::ln2);
-    for (auto& nats : nats_) nats.store(age(rng), std::memory_order_relaxed);
-  }
-
- private:
-  std::vector<std::atomic<double>> nats_;
-};
 
 template <class Test>
 void on_every_biased_primitive(Test&& test) {
@@ -49,12 +28,6 @@ void on_every_biased_recaller(Test&& test) {
   });
 }
 
-/// The effective score in double, of the kernel's.
-double effective(Metric metric, float score, double nats, double beta) {
-  return metric == Metric::kL2 ? squared_distance(score) + 2 * nats / beta
-                               : double{score} + nats / beta;
-}
-
 /// The k best of the held, by the kernel's scores and sums in double.
 std::vector<std::pair<double, Slot>> oracle(TestCollection& collection, Metric metric,
                                             std::span<const float> query, const Handicaps& bias,
@@ -62,16 +35,11 @@ std::vector<std::pair<double, Slot>> oracle(TestCollection& collection, Metric m
   const Bound bound(collection.kernel(), collection.prepare(query), collection.store());
   std::vector<std::pair<double, Slot>> all;
   for (const Slot slot : collection.held()) {
-    all.emplace_back(effective(metric, bound.score(slot), bias.of(slot), beta), slot);
+    all.emplace_back(effective_score(metric, bound.score(slot), bias.of(slot), beta), slot);
   }
   std::sort(all.begin(), all.end());
   all.resize(std::min(k, all.size()));
   return all;
-}
-
-/// float32's, of a sum of two.
-double rounding(double score) {
-  return 0x1p-22 * std::abs(score) + 1e-30;
 }
 
 /// The share of the oracle's answers that `hits` have as good ones of, after checking that each is
@@ -86,12 +54,12 @@ double check_hits(TestCollection& collection, Metric metric, std::span<const flo
   std::size_t good = 0;
   bool right = true;
   for (const Hit& hit : hits) {
-    const double expected = effective(metric, bound.score(hit.slot), bias.of(hit.slot), beta);
+    const double expected = effective_score(metric, bound.score(hit.slot), bias.of(hit.slot), beta);
     right &= collection.held().contains(hit.slot);
-    right &= std::abs(hit.score - expected) <= rounding(expected);
+    right &= std::abs(hit.score - expected) <= rounding_of(expected);
     right &= hit.score >= bound.score(hit.slot);
     distinct.insert(hit.slot);
-    good += expected <= truth.back().first + rounding(expected);
+    good += expected <= truth.back().first + rounding_of(expected);
   }
   CHECK(right);
   CHECK(distinct.size() == hits.size());

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk of a search with conditions: which kind it is, and what it took.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+#include "primitives/hnsw/filtered_walk.h"
+#include "primitives/hnsw/hnsw.h"
+#include "primitives/hnsw/routing_walk.h"
+
+namespace engram::hnsw {
+
+/// Neighbours of a node that are new to a walk, where items are spread as widely as they can be.
+inline constexpr double kManyNew = 16;
+
+/// The share of `matches` in `size` items, never 0.
+inline double share_of(std::size_t matches, std::size_t size) noexcept {
+  const double all = static_cast<double>(std::max<std::size_t>(size, 1));
+  return std::clamp(static_cast<double>(matches) / all, 0.5 / all, 1.0);
+}
+
+/// Adds what walks did to a search's effort, when it goes.
+class EffortNote {
+ public:
+  explicit EffortNote(SearchEffort* effort) noexcept : effort_(effort) {}
+  EffortNote(const EffortNote&) = delete;
+  EffortNote& operator=(const EffortNote&) = delete;
+  ~EffortNote() {
+    if (effort_ == nullptr) return;
+    effort_->visited += visited_;
+    effort_->scored += scored_;
+    effort_->complete &= !is_cut_off_;
+  }
+
+  void add(const WalkWork& work) noexcept {
+    visited_ += work.nodes;
+    scored_ += work.scores;
+  }
+  void cut_off() noexcept { is_cut_off_ = true; }
+
+ private:
+  SearchEffort* effort_;
+  std::size_t visited_ = 0;
+  std::size_t scored_ = 0;
+  bool is_cut_off_ = false;
+};
+
+/// Walks, and returns follow(walk, found, is_cut_off); false where a scan is cheaper, or follow()
+/// says so. Without a filter it is the plain walk. With one it is a RoutingWalk; if that meets
+/// hardly any that is accepted, though so many are somewhere, a FilteredWalk, which keeps twice the
+/// candidates: the accepted are far from such a query, in all directions.
+template <class Rest, class Follow>
+bool Hnsw::walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest,
+                         Follow&& follow) const {
+  const SearchParams& params = task.params;
+  const Bound query = walk_bound(task.query, working);
+  const Slot slot_end = context_.store.slot_end();
+  const Admission admission(held_, params.items);
+  EffortNote effort(params.effort);
+  const Hit start = descend(graph_, task.entry, 0, query, BySlot{}, working.beam);
+  if (params.items == nullptr) {
+    CountingWalk walk(graph_, query, task.ef, admission, working.beam, rest);
+    const bool followed = follow(walk, walk.run(start, slot_end), false);
+    effort.add(walk.work());
+    return followed;
+  }
+  const double share = share_of(*params.matches, size());
+  const double scan = scan_cost(size(), *params.matches, *params.items, context_.store.row_bytes());
+  RoutingWalk walk(graph_, query, task.ef, task.k, admission, working.beam, rest);
+  const std::span<Rank> found = walk.run(
+      start, slot_end,
+      {.most_visited = params.most_visited,
+       .share = share,
+       .most_nodes = nodes_worth(std::min(scan, two_hop_cost(2 * task.ef, share, kManyNew)))});
+  if (!walk.is_hopeless()) {
+    if (walk.is_cut_off()) effort.cut_off();
+    const bool followed = follow(walk, found, walk.is_cut_off());
+    effort.add(walk.work());
+    return followed;
+  }
+  effort.add(walk.work());
+  const double news =
+      static_cast<double>(walk.work().scores) / static_cast<double>(walk.work().nodes);
+  if (two_hop_cost(2 * task.ef, share, news) >= scan) return false;
+  rest.forget();
+  const std::size_t left =
+      params.most_visited == 0
+          ? 0
+          : params.most_visited - std::min(params.most_visited - 1, walk.work().nodes);
+  FilteredWalk far(graph_, query, 2 * task.ef, admission,
+                   {left, static_cast<std::size_t>(scan / asking_cost(share))}, working.filtered,
+                   working.beam, rest);
+  const std::span<Rank> found_far = far.run(start, slot_end);
+  bool followed = !far.is_too_dear();
+  if (far.is_cut_off()) effort.cut_off();
+  if (followed) followed = follow(far, found_far, far.is_cut_off());
+  effort.add(far.work());
+  return followed;
+}
+
+}  // namespace engram::hnsw

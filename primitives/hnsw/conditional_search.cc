@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Searches that ask for more than the nearest: among accepted items, within a radius, by effective
+// scores, or what it took.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "core/exact_scan.h"
+#include "core/hash.h"
+#include "primitives/hnsw/accepted_walk.h"
+#include "primitives/hnsw/hnsw.h"
+
+namespace engram::hnsw {
+namespace {
+
+/// A search that is not told how many items the filter accepts asks it about items until it has
+/// accepted enough to know.
+constexpr std::size_t kEnough = 16;
+constexpr std::size_t kMostSampled = 2048;
+
+/// A walk's cost in rows, by the nodes that it visits: kFirstNode * rows_for_a_candidate() *
+/// nodes^kMoreNodes.
+constexpr double kFirstNode = 1.47;
+constexpr double kMoreNodes = 0.8;
+
+}  // namespace
+
+/// About how many items are accepted, by a sample, which is the same each time. Where none of it
+/// is, half an item of the sample.
+std::size_t Hnsw::sample_matches(const ItemFilter& items) const noexcept {
+  const std::size_t end = graph_.node_end();
+  std::size_t held = 0;
+  std::size_t accepted = 0;
+  for (std::size_t i = 0; i < kMostSampled && accepted < kEnough && end > 0; ++i) {
+    const auto slot = static_cast<Slot>(mix(i) % end);
+    if (!held_.contains(slot)) continue;
+    ++held;
+    accepted += static_cast<std::size_t>(items.accepts(slot));
+  }
+  const double share = (accepted == 0 ? 0.5 : static_cast<double>(accepted)) /
+                       static_cast<double>(std::max<std::size_t>(held, 1));
+  return static_cast<std::size_t>(std::min(share, 1.0) * static_cast<double>(size()));
+}
+
+/// Measured (README.md, "Filters"): a RoutingWalk visits (admitted nodes that it keeps) / share
+/// nodes, and the more it visits, the fewer of their neighbours are new.
+double Hnsw::routing_cost(std::size_t ef, std::size_t k, double share) const noexcept {
+  const double visited = static_cast<double>(admitted_to_keep(ef, k, share)) / share;
+  const double most = static_cast<double>(size());
+  const auto first = kFirstNode * static_cast<double>(rows_for_a_candidate());
+  return first * std::pow(std::min(visited, most), kMoreNodes);
+}
+
+/// How many nodes a RoutingWalk visits for such a cost.
+double Hnsw::nodes_worth(double rows) const noexcept {
+  const auto first = kFirstNode * static_cast<double>(rows_for_a_candidate());
+  return std::pow(rows / first, 1 / kMoreNodes);
+}
+
+/// What it costs a FilteredWalk to ask about a node, which lies anywhere in memory, and to score it
+/// if it is accepted.
+double Hnsw::asking_cost(double share) const noexcept {
+  return 425.0 / (static_cast<double>(context_.store.row_bytes()) + 300) + share;
+}
+
+/// Measured: for each candidate a FilteredWalk asks about so many nodes. news: of how many
+/// neighbours of a node a walk knows nothing yet.
+double Hnsw::two_hop_cost(std::size_t ef, double share, double news) const noexcept {
+  const double overlap = std::min(1.0, news / kManyNew);
+  const double asked = std::min(300.0, 40.0 / share) * overlap * overlap;
+  return static_cast<double>(ef) * asked * asking_cost(share);
+}
+
+SearchPlan Hnsw::plan(const SearchParams& params) const noexcept {
+  if (!has_graph() || graph_.entry().slot == kNoSlot || params.k == 0) return {};
+  const std::size_t ef = std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
+  if (params.items == nullptr) {
+    return {.walks = !scan_is_cheaper(ef),
+            .walk_cost = static_cast<double>(ef * rows_for_a_candidate())};
+  }
+  const std::size_t matches = params.matches ? *params.matches : sample_matches(*params.items);
+  const double walk = routing_cost(ef, params.k, share_of(matches, size()));
+  const double scan = scan_cost(size(), matches, *params.items, context_.store.row_bytes());
+  return {.walks = walk < scan, .walk_cost = walk};
+}
+
+Status Hnsw::search_with_conditions(Query query, const SearchParams& params, Scratch& scratch,
+                                    std::vector<Hit>& hits) const {
+  SearchParams known = params;
+  if (known.items != nullptr && !known.matches) known.matches = sample_matches(*known.items);
+  const Entry entry = graph_.entry();
+  // Within a radius k is a limit: a walk need not keep as many.
+  const bool is_bounded = params.max_score < std::numeric_limits<float>::infinity();
+  known.ef = params.ef == 0 ? config_.ef_search : params.ef;
+  if (!is_bounded) known.ef = std::max(known.ef, params.k);
+  SearchParams planned = known;
+  planned.k = std::min(known.k, known.ef);
+  if (plan(planned).walks && entry.slot != kNoSlot) {
+    auto& working = scratch.get<HnswBuffers>();
+    const WalkTask task{query, known, known.ef, planned.k, entry};
+    const bool is_wide = is_bounded || params.bias != nullptr;
+    if (is_wide ? walk_widely(task, working, hits) : walk_nearest(task, working, hits)) return {};
+  }
+  scan_nearest(Bound(context_.kernel, query, context_.store), held_, params, hits);
+  return {};
+}
+
+/// False where a scan is to answer.
+bool Hnsw::walk_nearest(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const {
+  const auto finish = [&](auto& /*walk*/, std::span<Rank> found, bool is_cut_off) {
+    if (found.size() < task.k && !is_cut_off) return false;
+    if (compares_codes()) {
+      rank_again(Bound(context_.kernel, task.query, context_.store), found, working);
+    }
+    const std::span<Rank> nearest = found.first(std::min(task.k, found.size()));
+    std::partial_sort(found.begin(), nearest.end(), found.end());
+    hits.clear();
+    for (const Rank rank : nearest) hits.push_back(BySlot::hit(rank));
+    return true;
+  };
+  return walk_accepted(task, working, ForgetRest{}, finish);
+}
+
+}  // namespace engram::hnsw

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walking level 0 where only some nodes may be answered, through those that may not.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+#include "primitives/hnsw/filtered_walk.h"
+#include "primitives/hnsw/search_layer.h"
+
+namespace engram::hnsw {
+
+/// The walk of a search without a filter, counted.
+template <class Rest = ForgetRest>
+class CountingWalk : private LayerWalk<BySlot, Admission, Rest> {
+  using Base = LayerWalk<BySlot, Admission, Rest>;
+
+ public:
+  CountingWalk(const Graph& graph, const Bound& query, std::size_t ef, const Admission& admission,
+               Beam& beam, Rest rest = {})
+      : Base(graph, 0, query, ef, BySlot{}, admission, beam, rest) {}
+
+  std::span<Rank> run(const Hit& start, Slot slot_end) {
+    return Base::run({&start, 1}, slot_end, work_);
+  }
+  using Base::farthest;
+  template <class Offer>
+  bool widen(Rank bound, std::size_t most, Offer&& offer) {
+    return Base::widen(bound, most, offer, work_);
+  }
+  const WalkWork& work() const noexcept { return work_; }
+
+ private:
+  WalkWork work_;
+};
+
+/// Of how many admitted nodes a walk that keeps `ef` candidates without a filter keeps the nearest,
+/// where a share of those it meets is admitted. Keeping `ef` it would look at ef / share nodes and
+/// find more than it was asked to; `share` * `ef` would be what it looks at without a filter, and
+/// the few admitted among them are found less surely. Measured: README.md, "Filters".
+inline std::size_t admitted_to_keep(std::size_t ef, std::size_t k, double share) noexcept {
+  constexpr double kPower = 0.6;
+  const auto kept =
+      static_cast<std::size_t>(std::ceil(static_cast<double>(ef) * std::pow(share, kPower)));
+  return std::clamp(kept, std::min(k + k / 4 + 1, std::max(ef, k)), std::max(ef, k));
+}
+
+/// What a RoutingWalk is told of its task.
+struct RoutingLimits {
+  std::size_t most_visited = 0;  ///< see SearchParams; 0: none
+  double share = 1;              ///< of the nodes that are admitted, anywhere
+  double most_nodes = 0;         ///< if it is to visit more, something else is cheaper
+};
+
+/// A walk over level 0 that scores what it meets, as one without a filter, and keeps the nearest
+/// admitted. How many these are depends on their share among what it meets. It asks the filter only
+/// about nodes near enough to be answered.
+template <class Rest = ForgetRest>
+class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
+  using Base = LayerWalk<BySlot, Admission, Rest>;
+
+ public:
+  RoutingWalk(const Graph& graph, const Bound& query, std::size_t ef, std::size_t k,
+              const Admission& admission, Beam& beam, Rest rest = {})
+      : Base(graph, 0, query, std::max(ef, k), BySlot{}, admission, beam, rest), k_(k) {}
+
+  /// Walks until nothing nearer can be met, or limits end it.
+  std::span<Rank> run(const Hit& start, Slot slot_end, const RoutingLimits& limits) {
+    Base::begin({}, slot_end);
+    kept_ = admitted_to_keep(this->ef_, k_, limits.share);
+    bool is_judged = false;
+    if (this->beam_.visited.insert(start.slot)) take(BySlot::rank(start));
+    ++work_.scores;
+    while (Base::expand(this->farthest_)) {
+      Base::look();
+      Base::gather();
+      work_.nodes += this->width_;
+      work_.scores += this->count_;
+      Base::score([this](Rank rank) {
+        if (rank < this->farthest_) {
+          take(rank);
+        } else {
+          this->rest_.passed(rank);
+        }
+      });
+      if (limits.most_visited > 0 && work_.nodes >= limits.most_visited) {
+        is_cut_off_ = true;
+        break;
+      }
+      if (!is_judged && static_cast<double>(work_.asked) * limits.share >= kExpected) {
+        is_judged = true;
+        const double share =
+            (static_cast<double>(admitted_) + 0.5) / static_cast<double>(work_.asked);
+        is_hopeless_ = static_cast<double>(kept_) / share > limits.most_nodes;
+      }
+      is_hopeless_ |= static_cast<double>(work_.nodes) > kOverrun * limits.most_nodes;
+      if (is_hopeless_) break;
+    }
+    return Base::found();
+  }
+
+  using Base::farthest;
+
+  /// As LayerWalk's.
+  template <class Offer>
+  bool widen(Rank bound, std::size_t most, Offer&& offer) {
+    return Base::widen(bound, most, offer, work_);
+  }
+
+  const WalkWork& work() const noexcept { return work_; }
+  bool is_cut_off() const noexcept { return is_cut_off_; }
+  /// Whether it has ended because it would have visited too many nodes.
+  bool is_hopeless() const noexcept { return is_hopeless_; }
+
+ private:
+  /// It judges when it should have met so many admitted ones.
+  static constexpr double kExpected = 16;
+  /// What it judged may be wrong, but not by more.
+  static constexpr double kOverrun = 2;
+
+  void take(Rank rank) {
+    RankHeap& nearest = this->beam_.nearest;
+    this->beam_.frontier.push(rank);
+    ++work_.asked;
+    if (!this->is_answer_(BySlot::hit(rank).slot)) return;
+    ++admitted_;
+    if (nearest.size() < kept_) {
+      nearest.push(~rank);
+      if (nearest.size() == kept_) keep_more();
+    } else {
+      this->rest_.displaced(this->farthest_);
+      nearest.replace_top(~rank);
+    }
+    if (nearest.size() == kept_) this->farthest_ = ~nearest.top();
+  }
+
+  /// So far all that it met was near enough: now it knows their share.
+  void keep_more() {
+    const double share = static_cast<double>(admitted_) / static_cast<double>(work_.asked);
+    kept_ = std::max(kept_, admitted_to_keep(this->ef_, k_, share));
+  }
+
+  const std::size_t k_;
+  std::size_t kept_ = 0;  // how many of the nearest
+  std::size_t admitted_ = 0;
+  WalkWork work_;
+  bool is_cut_off_ = false;
+  bool is_hopeless_ = false;
+};
+
+}  // namespace engram::hnsw
