@@ -9,6 +9,12 @@
 
 namespace engram {
 
+bool StrengthEffect::apply(const Decay& decay, Trace& trace) const {
+  if (!(gain > 0)) return weaken(factor, trace);
+  add_gain(decay, gain, ms, trace);
+  return true;
+}
+
 std::int64_t Strengths::take_time(const StrengthGain& gain) noexcept {
   const std::int64_t ms = time_of(gain);
   pass_time(ms);
@@ -122,6 +128,31 @@ void Strengths::begin_write(std::string_view key, Slot slot) {
 void Strengths::end_write(std::string_view key) {
   const auto found = pending_.find(key);
   if (--found.value().writes == 0) pending_.erase(found);
+}
+
+void Strengths::note(std::string_view key, const StrengthEffect& effect) {
+  constexpr std::size_t kMost = 4096;  // from then on they are not told apart by their times
+  const auto found = pending_.find(key);
+  if (found == pending_.end() || found->second.slot == kNoSlot) return;
+  Pending& pending = found.value();
+  if (pending.noted.size() < kMost || effect.gain == 0 || pending.noted.back().effect.gain == 0 ||
+      pending.noted.back().slot != pending.slot) {
+    return pending.noted.push_back({pending.slot, effect});
+  }
+  pending.noted.back().effect.gain += effect.gain;
+  pending.noted.back().effect.ms = effect.ms;
+}
+
+std::vector<StrengthEffect> Strengths::take_noted(std::string_view key, Slot slot) {
+  const auto found = pending_.find(key);
+  if (found == pending_.end() || found->second.noted.empty()) return {};
+  std::vector<Noted>& noted = found.value().noted;
+  const auto is_other = [slot](const Noted& one) { return one.slot != slot; };
+  const auto end = std::find_if(noted.begin(), noted.end(), is_other);
+  std::vector<StrengthEffect> effects;
+  for (auto one = noted.begin(); one != end; ++one) effects.push_back(one->effect);
+  noted.erase(noted.begin(), end);
+  return effects;
 }
 
 std::optional<Slot> Strengths::pending(std::string_view key) const {

@@ -43,6 +43,16 @@ struct StrengthGain {
   FadeRule rule = {};                      ///< of a put; none: as its key has it, if it adds
 };
 
+/// What is done to a strength that there is.
+struct StrengthEffect {
+  double gain = 0;    ///< that is added; 0: none
+  double factor = 1;  ///< where there is no gain: by which it is multiplied
+  std::int64_t ms = 0;
+
+  /// False if nothing changes.
+  bool apply(const Decay& decay, Trace& trace) const;
+};
+
 /// Threads: the event loop's only, except trace(), log_strength(), greatest() and what StrengthBias
 /// asks, which any may.
 class Strengths {
@@ -88,6 +98,11 @@ class Strengths {
   void begin_write(std::string_view key, Slot slot);
   /// It was carried out, or failed.
   void end_write(std::string_view key);
+  /// While a write to `key` is under way that may fail: remembers what was done to its strength.
+  void note(std::string_view key, const StrengthEffect& effect);
+  /// What was noted since the put of `key` into `slot` was recorded, up to the next write to it;
+  /// and forgets it.
+  [[nodiscard]] std::vector<StrengthEffect> take_noted(std::string_view key, Slot slot);
   /// Where the last write that was recorded and is not carried out puts `key`; nothing if there is
   /// none.
   [[nodiscard]] std::optional<Slot> pending(std::string_view key) const;
@@ -100,9 +115,14 @@ class Strengths {
   static constexpr double kNone = -std::numeric_limits<double>::infinity();
   static constexpr std::size_t kBlock = 1024;  // slots
 
+  struct Noted {
+    Slot slot;
+    StrengthEffect effect;
+  };
   struct Pending {
     Slot slot;
     std::size_t writes;
+    std::vector<Noted> noted = {};  // of puts, in their order
   };
 
   // A level is ln s(ms) + shift(ms): of items that fade alike, what it is at any time.
