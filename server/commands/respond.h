@@ -28,7 +28,10 @@ Responder<Answer> respond(CommandContext& context, std::size_t expected_bytes, R
   return {.take =
               [pending, render](const Result<Answer>& answer) {
                 ReplyWriter writer(pending->bytes, pending->reply.version());
-                if (!answer) return write_error(writer, answer.error());
+                if (!answer) {
+                  pending->bytes.clear();
+                  return write_error(writer, answer.error());
+                }
                 if constexpr (std::is_void_v<Answer>) {
                   render(writer);
                 } else {

@@ -14,7 +14,6 @@
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
 #include "server/durability/change.h"
-#include "server/requests/answer_size.h"
 #include "server/requests/recall.h"
 
 namespace engram {
@@ -138,13 +137,9 @@ void write_course(ReplyWriter& writer, const Recall& recall) {
   writer.number(recall.beta);
 }
 
-/// Or an error, if it is too large.
 void write_recall(ReplyWriter& writer, const RecallAnswer& answer, bool with_trace) {
   std::size_t bytes = answer.recall.state.size() * sizeof(float);
   for (const std::string_view key : answer.support) bytes += key.size() + kSupportFraming;
-  if (const Status checked = check_answer_bytes(bytes, "TOP"); !checked) {
-    return write_error(writer, checked.error());
-  }
   writer.expect(bytes);
   constexpr std::size_t kFields = 18;
   writer.map(kFields);

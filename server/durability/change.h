@@ -105,6 +105,9 @@ inline std::string_view packed(std::span<const float> vector) noexcept {
   return {reinterpret_cast<const char*>(vector.data()), vector.size_bytes()};
 }
 
+/// What the stored form of a change takes at most beside its texts, options and numbers.
+inline constexpr std::size_t kChangeFraming = 192;
+
 /// Appends the change in its stored form to `out`. Keys and values have less than 4 GiB.
 void encode(const Change& change, std::string& out);
 

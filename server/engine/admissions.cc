@@ -41,9 +41,16 @@ void Admissions::search(const std::shared_ptr<Check>& check, bool in_index) {
       });
 }
 
+/// For some of a millisecond, then others get their turn.
 void Admissions::decide_in_order() {
-  if (std::exchange(is_in_loop_, true)) return;  // which goes on by itself
+  if (is_in_loop_) return;  // which goes on by itself
+  const auto until = Pace::Clock::now() + kShare;
+  is_in_loop_ = true;
   while (!waiting_.empty() && !waiting_.front()->is_searching && !is_deciding_) {
+    if (Pace::Clock::now() >= until) {
+      rest();
+      break;
+    }
     is_deciding_ = true;
     const std::shared_ptr<Check> check = waiting_.front();
     check->request.when_recordable([this, check] {
@@ -53,6 +60,17 @@ void Admissions::decide_in_order() {
     });
   }
   is_in_loop_ = false;
+}
+
+/// A job that does nothing ends in another turn of the loop.
+void Admissions::rest() {
+  if (std::exchange(is_resting_, true)) return;
+  parts_.operations.read(
+      Lane::kInteractive, [](Scratch&) {},
+      [this] {
+        is_resting_ = false;
+        decide_in_order();
+      });
 }
 
 /// It is the place of a key, or about to be.

@@ -6,6 +6,7 @@
 // other the first is stored and no other. Writes without a condition wait for none of this.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -55,9 +56,11 @@ class Admissions {
 
  private:
   struct Check;
+  static constexpr std::chrono::microseconds kShare{500};  // of a turn of the event loop
 
   void search(const std::shared_ptr<Check>& check, bool in_index);
   void decide_in_order();
+  void rest();
   void decide(const std::shared_ptr<Check>& check);
   [[nodiscard]] bool is_there(Slot slot) const;
   bool look_at_new_puts(const std::shared_ptr<Check>& check);
@@ -67,6 +70,7 @@ class Admissions {
   std::deque<std::shared_ptr<Check>> waiting_;  // in the order in which they came
   bool is_deciding_ = false;                    // on the first of them
   bool is_in_loop_ = false;                     // of decide_in_order()
+  bool is_resting_ = false;                     // it goes on in another turn of the event loop
 };
 
 }  // namespace engram

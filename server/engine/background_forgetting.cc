@@ -2,9 +2,9 @@
 #include "server/engine/background_forgetting.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
-#include <variant>
 
 #include "server/engine/collection.h"
 #include "server/engine/forgetting.h"
@@ -33,22 +33,26 @@ std::size_t excess_of(const Collection& collection) {
 struct BackgroundForgetting::Round {
   std::shared_ptr<Collection> collection;
   std::int64_t at_ms;
-  bool seeks_weak;  // by the floor, before it looks at the budget
+  bool seeks_weak;                   // by the floor, before it looks at the budget
+  std::vector<WeakItem> found = {};  // the weakest at the last look
+  std::size_t next = 0;              // of found
+  bool found_all = false;            // there were no more at the last look
+  bool has_erased = false;           // some since
+
+  [[nodiscard]] bool is_used_up() const noexcept { return next == found.size(); }
 };
 
 /// New ones have ids that were not seen before.
 void BackgroundForgetting::find_indexes() {
-  Keyspace& keyspace = store_.keyspace();
+  const Keyspace& keyspace = store_.keyspace();
   if (std::exchange(known_before_, keyspace.next_collection_id()) ==
       keyspace.next_collection_id()) {
     return;
   }
   indexes_.clear();
-  keyspace.for_each([this](std::string_view, const Value& value) {
-    const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value);
-    if (collection == nullptr || !(*collection)->spec().decay.forgetting.is_on()) return;
-    indexes_.push_back(*collection);
-  });
+  for (const auto& collection : keyspace.all_collections()) {
+    if (collection->spec().decay.forgetting.is_on()) indexes_.push_back(collection);
+  }
 }
 
 /// The wall's, whatever time a client has named: one write of a distant future would have all that
@@ -62,6 +66,7 @@ std::int64_t BackgroundForgetting::now_of(const Collection& collection) const {
 }
 
 bool BackgroundForgetting::may_write() const {
+  if (is_paused_) return false;
   const Persistence* const persistence = store_.persistence();
   return persistence == nullptr || persistence->health().has_value();
 }
@@ -106,34 +111,63 @@ void BackgroundForgetting::begin(std::shared_ptr<Collection> collection) {
       std::make_shared<Round>(Round{std::move(collection), at_ms, decay.forgetting.floor > 0}));
 }
 
-/// What is below the floor first, then what is beyond the budget.
-void BackgroundForgetting::next_batch(const std::shared_ptr<Round>& round) {
+/// How many may go at all: below the floor any, else what is beyond the budget.
+std::size_t BackgroundForgetting::most_to_go(const Round& round) {
+  return round.seeks_weak ? round.collection->size() : excess_of(*round.collection);
+}
+
+/// A look at all items is for many batches, as far as their keys take little memory.
+void BackgroundForgetting::look(const std::shared_ptr<Round>& round) {
+  constexpr std::size_t kMostFound = 65'536;
+  constexpr std::size_t kMostKeyBytes = std::size_t{16} << 20;
   Collection& collection = *round->collection;
-  const std::size_t excess = round->seeks_weak ? kBatch : excess_of(collection);
-  if (excess == 0) return end(round);
   const double below = round->seeks_weak ? collection.spec().decay.forgetting.floor
                                          : std::numeric_limits<double>::infinity();
-  const std::size_t limit = std::min(excess, kBatch);
+  const std::size_t most =
+      std::clamp(kMostKeyBytes / (collection.mean_key_bytes() + 1), kBatch, kMostFound);
+  const std::size_t limit = std::min(most_to_go(*round), most);
+  ++looks_;
   collection.find_weak_items({.below = below, .at_ms = round->at_ms, .limit = limit},
                              [this, round, limit](Result<std::vector<WeakItem>> found) {
-                               act_on(round, std::move(found), limit);
+                               // There may be memory the next time.
+                               if (!found) return end(round);
+                               round->found = std::move(*found);
+                               round->next = 0;
+                               round->found_all = round->found.size() < limit;
+                               round->has_erased = false;
+                               erase_batch(round);
                              });
 }
 
-void BackgroundForgetting::act_on(const std::shared_ptr<Round>& round,
-                                  Result<std::vector<WeakItem>> found, std::size_t asked) {
-  // There may be memory, or a journal that takes changes, the next time.
-  if (!found || !may_write()) return end(round);
-  const bool was_all = found->size() < asked;
-  const auto erased = [this, round, was_all](const std::vector<WeakItem>& items, Lsn) {
+/// What is below the floor first, then what is beyond the budget.
+void BackgroundForgetting::next_batch(const std::shared_ptr<Round>& round) {
+  if (!may_write()) return end(round);
+  if (!round->is_used_up()) return erase_batch(round);
+  const bool has_looked = !round->found.empty() || round->found_all;
+  const bool is_over = has_looked && (round->found_all || !round->has_erased);
+  if (is_over && !round->seeks_weak) return end(round);
+  round->seeks_weak = round->seeks_weak && !is_over;
+  if (most_to_go(*round) == 0) return end(round);
+  look(round);
+}
+
+void BackgroundForgetting::erase_batch(const std::shared_ptr<Round>& round) {
+  // The journal may take changes the next time.
+  const std::size_t count =
+      std::min({round->found.size() - round->next, kBatch, most_to_go(*round)});
+  if (!may_write() || (count == 0 && !round->is_used_up())) return end(round);
+  const auto begin = round->found.begin() + static_cast<std::ptrdiff_t>(round->next);
+  std::vector<WeakItem> batch(std::make_move_iterator(begin),
+                              std::make_move_iterator(begin + static_cast<std::ptrdiff_t>(count)));
+  round->next += count;
+  const auto erased = [this, round](const std::vector<WeakItem>& items, Lsn) {
     forgotten_ += items.size();
     round->collection->forgetting().forgotten += items.size();
-    if (!round->seeks_weak && (was_all || items.empty())) return end(round);
-    round->seeks_weak = round->seeks_weak && !was_all && !items.empty();
+    round->has_erased = round->has_erased || !items.empty();
     // Later: the erasures have been carried out when this returns.
     store_.run_soon([this, round] { next_batch(round); });
   };
-  erase_weak_items(store_, round->collection, std::move(*found), round->at_ms, false, erased);
+  erase_weak_items(store_, round->collection, std::move(batch), round->at_ms, false, erased);
 }
 
 void BackgroundForgetting::end(const std::shared_ptr<Round>& round) {

@@ -2,8 +2,8 @@
 // Forgetting in the background, where VNEW asked for it: every so often the items of an index that
 // have become weaker than its floor go, and then the weakest until it is within its budget. The
 // rule: one round of an index at a time, in batches, each of which is sought in steps on the bulk
-// lane and erased as forgetting.h says; what a round does is journaled as erasures, so no replay
-// decides anything.
+// lane, several at once, and erased as forgetting.h says; what a round does is journaled as
+// erasures, so no replay decides anything.
 #pragma once
 
 #include <cstddef>
@@ -31,9 +31,14 @@ class BackgroundForgetting {
   /// How long the loop may sleep, in milliseconds, if nothing wakes it; nothing: for ever.
   [[nodiscard]] std::optional<std::int64_t> longest_sleep_ms() const;
 
+  /// While it is paused no round begins, and those under way end before they erase more.
+  void set_paused(bool is_paused) noexcept { is_paused_ = is_paused; }
+
   // Of all indexes, since the start.
 
   [[nodiscard]] std::uint64_t forgotten() const noexcept { return forgotten_; }
+  /// How often the items of an index were looked at.
+  [[nodiscard]] std::uint64_t looks() const noexcept { return looks_; }
   [[nodiscard]] std::size_t rounds_under_way() const noexcept { return under_way_; }
 
  private:
@@ -44,14 +49,17 @@ class BackgroundForgetting {
   [[nodiscard]] std::int64_t now_of(const Collection& collection) const;
   void begin(std::shared_ptr<Collection> collection);
   void next_batch(const std::shared_ptr<Round>& round);
-  void act_on(const std::shared_ptr<Round>& round, Result<std::vector<WeakItem>> found,
-              std::size_t asked);
+  void erase_batch(const std::shared_ptr<Round>& round);
+  void look(const std::shared_ptr<Round>& round);
+  static std::size_t most_to_go(const Round& round);
   void end(const std::shared_ptr<Round>& round);
 
   Store& store_;
   std::uint64_t known_before_ = 0;                  // ids of collections that were looked at
   std::vector<std::weak_ptr<Collection>> indexes_;  // that forget
   std::uint64_t forgotten_ = 0;
+  std::uint64_t looks_ = 0;
+  bool is_paused_ = false;
   std::size_t under_way_ = 0;
 };
 

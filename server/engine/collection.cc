@@ -192,7 +192,7 @@ std::vector<std::optional<double>> Collection::touch(std::span<const std::string
   std::vector<std::optional<double>> strengths;
   strengths.reserve(keys.size());
   for (const std::string_view key : keys) {
-    strengths.push_back(writer_.touch(key, gain.gain, ms));
+    strengths.push_back(writer_.affect(key, {.gain = gain.gain, .ms = ms}));
   }
   return strengths;
 }

@@ -183,6 +183,10 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// is no such key. What was asked before of a key counts as done.
   std::vector<std::optional<double>> touch(std::span<const std::string_view> keys,
                                            const StrengthGain& gain);
+  /// Multiplies the strength of `key`, if it is there, by `factor`, as weaken() in core/trace.h.
+  void weaken(std::string_view key, double factor, std::int64_t ms) {
+    writer_.affect(key, {.factor = factor, .ms = ms});
+  }
   /// Where strengths() has that of `key`, in the same sense; kNoSlot if there is no such key.
   [[nodiscard]] Slot strength_slot(std::string_view key) const { return writer_.place_of(key); }
   /// ln s(ms) of `key`, in the same sense.

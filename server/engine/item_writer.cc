@@ -114,8 +114,8 @@ void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>&
     } else {
       if (!batch->error) batch->error = std::move(write.status.error());
       discard_attributes(*write.entry);
+      undo_strength(*write.entry);
       record_failure(*write.entry);
-      if (parts_.strengths != nullptr) parts_.strengths->remove(slot);
       parts_.reclaimer.discard(slot);
     }
     parts_.puts.end(slot);
@@ -136,6 +136,9 @@ void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>&
 
 /// Makes `entry` the one of its key. True if the key is new.
 bool ItemWriter::commit(SlotEntry& entry) {
+  if (parts_.strengths != nullptr) {
+    [[maybe_unused]] const auto done = parts_.strengths->take_noted(entry.key, entry.slot);
+  }
   const SlotEntry* const former = parts_.keys.replace(entry);
   parts_.slots.make_current(entry.slot);
   settle_attributes(entry, former == nullptr ? kNoSlot : former->slot);
@@ -150,6 +153,20 @@ void ItemWriter::leave(Slot slot) {
   if (parts_.strengths != nullptr) parts_.strengths->remove(slot);
   parts_.attributes.leave(slot);
   parts_.reclaimer.retire(slot);
+}
+
+/// The put did not happen. What was done to the strength of its key meanwhile was done, to what the
+/// key holds instead.
+void ItemWriter::undo_strength(const SlotEntry& entry) {
+  if (parts_.strengths == nullptr) return;
+  Strengths& strengths = *parts_.strengths;
+  strengths.remove(entry.slot);
+  const auto effects = strengths.take_noted(entry.key, entry.slot);
+  const SlotEntry* const former = parts_.keys.find(entry.key);
+  if (former == nullptr || effects.empty()) return;
+  Trace trace = strengths.trace(former->slot);
+  for (const StrengthEffect& effect : effects) effect.apply(strengths.decay(), trace);
+  strengths.set(former->slot, trace);
 }
 
 /// The put was recorded, and did not happen: what the key holds instead is recorded, unless a later
@@ -333,14 +350,16 @@ void ItemWriter::discard_attributes(const SlotEntry& entry) {
   attributes.discard(entry.slot);
 }
 
-std::optional<double> ItemWriter::touch(std::string_view key, double gain, std::int64_t ms) {
+std::optional<double> ItemWriter::affect(std::string_view key, const StrengthEffect& effect) {
   const Slot slot = place_of(key);
   if (slot == kNoSlot) return std::nullopt;
   const Decay& decay = parts_.strengths->decay();
   Trace trace = parts_.strengths->trace(slot);
-  add_gain(decay, gain, ms, trace);
-  set_strength(key, trace, ms);
-  return log_strength(decay, trace, ms);
+  if (effect.apply(decay, trace)) {
+    if (parts_.puts.contains(slot)) parts_.strengths->note(key, slot, effect);
+    set_strength(key, trace, effect.ms);
+  }
+  return log_strength(decay, trace, effect.ms);
 }
 
 void ItemWriter::set_strength(std::string_view key, const Trace& trace, std::int64_t ms) {

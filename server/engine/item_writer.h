@@ -109,9 +109,10 @@ class ItemWriter {
 
   // Where there are strengths.
 
-  /// Adds to the strength of `key`, at once; ln s(ms) as it is now, or nothing if there is no such
-  /// key. A put or an erase that is under way counts as carried out.
-  std::optional<double> touch(std::string_view key, double gain, std::int64_t ms);
+  /// Changes the strength of `key`, at once; ln s(ms) as it is now, or nothing if there is no such
+  /// key. A put or an erase that is under way counts as carried out; if the put fails, what the key
+  /// holds instead is changed.
+  std::optional<double> affect(std::string_view key, const StrengthEffect& effect);
   /// Gives `key` a strength by a write of that time, and records it; nothing happens if there is no
   /// such key. A trace that is not of TraceKind::kLevel needs Strengths::allow_rules().
   void set_strength(std::string_view key, const Trace& trace, std::int64_t ms);
@@ -138,6 +139,7 @@ class ItemWriter {
   void finish(const std::shared_ptr<Batch>& batch, std::vector<Write>& writes);
   bool commit(SlotEntry& entry);
   void record_failure(const SlotEntry& entry);
+  void undo_strength(const SlotEntry& entry);
   void keep_after_all(const std::string& key, const CollectionChanges::InProgress& change);
   void start_erase(const std::string& key, const std::function<void(bool)>& done,
                    const CollectionChanges::InProgress& change);

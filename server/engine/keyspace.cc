@@ -187,7 +187,26 @@ void Keyspace::take_out(Entry& entry) {
   table_.take(entry.key);
 }
 
+void Keyspace::remember(const Value& value) {
+  const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value);
+  if (collection == nullptr) return;
+  if (collections_.size() >= most_collections_) {
+    std::erase_if(collections_, [](const auto& held) { return held.expired(); });
+    most_collections_ = std::max(most_collections_, 2 * collections_.size());
+  }
+  collections_.push_back(*collection);
+}
+
+std::vector<std::shared_ptr<Collection>> Keyspace::all_collections() const {
+  std::vector<std::shared_ptr<Collection>> all;
+  for (const auto& held : collections_) {
+    if (auto collection = held.lock()) all.push_back(std::move(collection));
+  }
+  return all;
+}
+
 void Keyspace::set(std::string_view key, Value&& value, bool keep_ttl, StringForm form) {
+  remember(value);
   Entry* entry = live_entry(key);
   if (entry == nullptr) {
     entry = &add(key, std::move(value));

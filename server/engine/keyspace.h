@@ -18,6 +18,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "server/engine/change_sink.h"
 #include "server/engine/key_table.h"
@@ -124,6 +125,9 @@ class Keyspace {
   /// Visits every key that has not expired, in no particular order.
   void for_each(const Visitor& visit) const;
 
+  /// The collections that keys hold or held, as long as somebody works on them.
+  [[nodiscard]] std::vector<std::shared_ptr<Collection>> all_collections() const;
+
   // Watching: counts what changes a key, that it comes, goes or expires included. What changes
   // inside a collection is counted there.
 
@@ -152,9 +156,8 @@ class Keyspace {
   /// Makes `to`, whatever it held, hold what `from` held, with its deadline. `from` is there, and
   /// is another key than `to`.
   void rename(std::string_view from, std::string_view to);
-  /// Whether one more change may be recorded with what the present command, or transaction, has
-  /// recorded, although it has `bytes` that are not in the command itself: of a string that is
-  /// copied, or of zeros.
+  /// Whether changes of `bytes` may be recorded with what the present command, or transaction, has
+  /// recorded. Half of a frame: each of them may fail, and then what was there is recorded anew.
   [[nodiscard]] bool has_room_to_record(std::size_t bytes) const noexcept;
 
   /// Returns false if there was no such key.
@@ -196,6 +199,7 @@ class Keyspace {
   void set_deadline(Entry& entry, std::int64_t expires_ms);
   void remove(Entry& entry);
   void take_out(Entry& entry);
+  void remember(const Value& value);
   void count_change(std::string_view key);
 
   const std::uint64_t seed_;
@@ -203,6 +207,8 @@ class Keyspace {
   Table table_;
   Deadlines deadlines_;  // only the keys that expire, soonest first
   std::set<std::string_view> collection_names_;
+  std::vector<std::weak_ptr<Collection>> collections_;  // that were set; some may have gone
+  std::size_t most_collections_ = 16;                   // before those that have gone are let go of
   std::map<std::string, Watch, std::less<>> watches_;
   std::int64_t now_ms_ = 0;
   std::uint32_t now_seconds_ = 0;

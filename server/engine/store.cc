@@ -144,8 +144,9 @@ void Store::record_late(bool is_step, std::function<void()> change) {
 }
 
 Lsn Store::seal_late() {
-  if (persistence_ == nullptr || !persistence_->holds_answers()) return 0;
-  return persistence_->seal();
+  if (persistence_ == nullptr) return 0;
+  const Lsn lsn = persistence_->seal();
+  return persistence_->holds_answers() ? lsn : 0;
 }
 
 /// Threads that hold promises of replies, or refer to what this owns, end first.
@@ -157,16 +158,12 @@ Status Store::close() {
   return {};
 }
 
-/// What waits in a collection holds the collection, and promises of replies, which look for their
-/// sessions.
+/// What waits in a collection holds the collection, whether or not it has been dropped, and
+/// promises of replies, which look for their sessions.
 void Store::abandon_waiting_operations() {
   gate_.abandon_waiting();
   std::exchange(after_transaction_, {});
-  keyspace_.for_each([](std::string_view, const Value& value) {
-    if (const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value)) {
-      (*collection)->abandon_waiting();
-    }
-  });
+  for (const auto& collection : keyspace_.all_collections()) collection->abandon_waiting();
 }
 
 }  // namespace engram

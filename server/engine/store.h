@@ -77,6 +77,8 @@ class Store {
   /// Has `task` run by the next collect(), when what calls this has come to its end.
   void run_soon(std::function<void()> task) { tasks_.post(std::move(task)); }
   [[nodiscard]] const BackgroundForgetting& forgetting() const noexcept { return forgetting_; }
+  /// Clients may not write, so what the store does by itself waits, too.
+  void set_paused(bool is_paused) noexcept { forgetting_.set_paused(is_paused); }
   /// Work in slices: collect() gives it a share of each turn.
   LoopSlices& slices() noexcept { return slices_; }
   /// Erases keys whose time has come, for a fraction of a millisecond, and begins what indexes do

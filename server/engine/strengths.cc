@@ -9,6 +9,12 @@
 
 namespace engram {
 
+bool StrengthEffect::apply(const Decay& decay, Trace& trace) const {
+  if (!(gain > 0)) return weaken(factor, trace);
+  add_gain(decay, gain, ms, trace);
+  return true;
+}
+
 std::int64_t Strengths::take_time(const StrengthGain& gain) noexcept {
   const std::int64_t ms = time_of(gain);
   pass_time(ms);
@@ -111,6 +117,30 @@ void Strengths::find_greatest_of(std::size_t block) {
   if (former != greatest_.load(std::memory_order_relaxed) || greatest_of_[block] == former) return;
   greatest_.store(*std::max_element(greatest_of_.begin(), greatest_of_.end()),
                   std::memory_order_relaxed);
+}
+
+void Strengths::note(std::string_view key, Slot slot, const StrengthEffect& effect) {
+  constexpr std::size_t kMost = 4096;  // from then on they are not told apart by their times
+  std::vector<Noted>& noted = noted_[std::string(key)];
+  if (noted.size() < kMost || effect.gain == 0 || noted.back().effect.gain == 0 ||
+      noted.back().slot != slot) {
+    return noted.push_back({slot, effect});
+  }
+  noted.back().effect.gain += effect.gain;
+  noted.back().effect.ms = effect.ms;
+}
+
+std::vector<StrengthEffect> Strengths::take_noted(std::string_view key, Slot slot) {
+  const auto found = noted_.find(key);
+  if (found == noted_.end()) return {};
+  std::vector<Noted>& noted = found.value();
+  const auto is_other = [slot](const Noted& one) { return one.slot != slot; };
+  const auto end = std::find_if(noted.begin(), noted.end(), is_other);
+  std::vector<StrengthEffect> effects;
+  for (auto one = noted.begin(); one != end; ++one) effects.push_back(one->effect);
+  noted.erase(noted.begin(), end);
+  if (noted.empty()) noted_.erase(found);
+  return effects;
 }
 
 std::size_t Strengths::memory_bytes() const noexcept {

@@ -12,10 +12,15 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
+
+#include <tsl/robin_map.h>
 
 #include "core/bias.h"
 #include "core/decay.h"
@@ -23,6 +28,7 @@
 #include "core/result.h"
 #include "core/slot_set.h"
 #include "core/trace.h"
+#include "server/engine/key_hash.h"
 #include "server/engine/trace_column.h"
 #include "server/engine/trace_peak.h"
 
@@ -35,6 +41,16 @@ struct StrengthGain {
   std::int64_t wall_ms = 0;                ///< as the loop knows it
   bool adds = false;                       ///< a put adds to what its key has, and not to nothing
   FadeRule rule = {};                      ///< of a put; none: as its key has it, if it adds
+};
+
+/// What is done to a strength that there is.
+struct StrengthEffect {
+  double gain = 0;    ///< that is added; 0: none
+  double factor = 1;  ///< where there is no gain: by which it is multiplied
+  std::int64_t ms = 0;
+
+  /// False if nothing changes.
+  bool apply(const Decay& decay, Trace& trace) const;
 };
 
 /// Threads: the event loop's only, except trace(), log_strength(), greatest() and what StrengthBias
@@ -78,6 +94,12 @@ class Strengths {
   /// The greatest ln s(ms) of all items; -infinity if there are none.
   [[nodiscard]] double greatest(std::int64_t ms) const;
 
+  /// While a put of `key` into `slot` is under way, which may fail: remembers what was done to its
+  /// strength.
+  void note(std::string_view key, Slot slot, const StrengthEffect& effect);
+  /// What was noted of that put; and forgets it.
+  [[nodiscard]] std::vector<StrengthEffect> take_noted(std::string_view key, Slot slot);
+
   [[nodiscard]] std::size_t memory_bytes() const noexcept;
 
  private:
@@ -85,6 +107,11 @@ class Strengths {
 
   static constexpr double kNone = -std::numeric_limits<double>::infinity();
   static constexpr std::size_t kBlock = 1024;  // slots
+
+  struct Noted {
+    Slot slot;
+    StrengthEffect effect;
+  };
 
   // A level is ln s(ms) + shift(ms): of items that fade alike, what it is at any time.
 
@@ -112,6 +139,7 @@ class Strengths {
   TracePeak peak_;
   std::atomic<std::size_t> own_count_{0};
   std::int64_t last_ms_ = 0;
+  tsl::robin_map<std::string, std::vector<Noted>, KeyHash, std::equal_to<>> noted_;  // in order
 };
 
 /// Strengths as searches and recalls take them, relative to the greatest when this was made. Any

@@ -13,11 +13,10 @@ Status check_result_count(std::size_t results) {
                                                " are given at once");
 }
 
-Status check_answer_bytes(std::size_t bytes, std::string_view count) {
-  constexpr std::size_t kMostBytes = std::size_t{512} << 20;
-  if (bytes <= kMostBytes) return {};
+Status check_answer_bytes(std::size_t bytes, std::string_view count, std::size_t most) {
+  if (bytes <= most) return {};
   return fail(ErrorCode::kInvalidArgument, "the answer has " + std::to_string(bytes) +
-                                               " bytes, at most " + std::to_string(kMostBytes) +
+                                               " bytes, at most " + std::to_string(most) +
                                                " are given at once: ask for a smaller " +
                                                std::string(count));
 }

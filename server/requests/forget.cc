@@ -9,6 +9,7 @@
 #include "server/engine/forgetting.h"
 #include "server/requests/answer_size.h"
 #include "server/requests/arguments.h"
+#include "server/requests/keys.h"
 #include "server/requests/shown.h"
 #include "server/requests/strength.h"
 
@@ -46,6 +47,13 @@ void answer(const ForgetRun& run, const Weak& items, Lsn lsn) {
   run.responder.finish(lsn);
 }
 
+/// Of a transaction, which may forget again and again: alone it has room for any answer.
+Status check_room_for(const ForgetRun& run, const Weak& items) {
+  std::size_t bytes = 0;
+  for (const WeakItem& item : items) bytes += change_bytes(item.key);
+  return check_room(run.store.keyspace(), bytes);
+}
+
 void act_on(const std::shared_ptr<ForgetRun>& run, Result<Weak> found) {
   if (!found) return run->responder.refuse(found.error());
   if (const Status checked = check_answer(*found); !checked) {
@@ -55,6 +63,9 @@ void act_on(const std::shared_ptr<ForgetRun>& run, Result<Weak> found) {
     return run->responder.refuse(sound.error());
   }
   if (run->request.is_dry_run) return answer(*run, *found, 0);
+  if (const Status room = check_room_for(*run, *found); !room) {
+    return run->responder.refuse(room.error());
+  }
   erase_weak_items(run->store, run->request.index.collection, std::move(*found), run->at_ms,
                    run->is_step, [run](const Weak& erased, Lsn lsn) { answer(*run, erased, lsn); });
 }

@@ -58,4 +58,10 @@ Status check_room(const Keyspace& keyspace, std::size_t bytes) {
               "a command, or a transaction, can change at most 2 GiB at once");
 }
 
+std::size_t change_bytes(std::span<const std::string_view> keys) noexcept {
+  std::size_t bytes = 0;
+  for (const std::string_view key : keys) bytes += change_bytes(key);
+  return bytes;
+}
+
 }  // namespace engram

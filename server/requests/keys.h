@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "core/result.h"
+#include "server/durability/change.h"
 #include "server/engine/store.h"
 
 namespace engram {
@@ -35,8 +37,16 @@ Result<bool> copy_key(Store& store, const CopyRequest& request);
 /// change.
 std::optional<std::string_view> random_key(Store& store);
 
-/// Whether a change with `bytes` that the command itself does not hold fits into what the journal
-/// takes as one. Errors: kResourceExhausted.
+/// Whether changes of `bytes` fit into what the journal takes as one, beside what the command, or
+/// the transaction, has recorded. To be asked before any that have bytes which the command itself
+/// does not hold, or holds once and which are recorded more than once. Errors: kResourceExhausted.
 Status check_room(const Keyspace& keyspace, std::size_t bytes);
+
+/// What a change to that key of an index is recorded in, at most, beside its vector.
+inline std::size_t change_bytes(std::string_view key) noexcept {
+  return key.size() + kChangeFraming;
+}
+/// Of one change to each.
+std::size_t change_bytes(std::span<const std::string_view> keys) noexcept;
 
 }  // namespace engram

@@ -9,6 +9,7 @@
 #include "core/row.h"
 #include "core/text.h"
 #include "server/requests/arguments.h"
+#include "server/requests/keys.h"
 #include "server/requests/shown.h"
 
 namespace engram {
@@ -51,6 +52,12 @@ Status stage(const PutRequest& request, Collection::PutBatch& batch) {
     vectors = vectors.subspan(dim);
   }
   return {};
+}
+
+/// Both the vector and its strength name the key.
+Status check_room_for(Store& store, const PutRequest& request,
+                      std::span<const std::string_view> keys) {
+  return check_room(store.keyspace(), 2 * change_bytes(keys) + request.vectors().size_bytes());
 }
 
 }  // namespace
@@ -104,6 +111,9 @@ void start(Store& store, const PutRequest& request, Responder<std::size_t> respo
   }
   const auto gain = check_put(store, request);
   if (!gain) return responder.refuse(gain.error());
+  if (const Status room = check_room_for(store, request, request.keys()); !room) {
+    return responder.refuse(room.error());
+  }
   Collection::PutBatch batch(request.index().collection);
   if (const Status staged = stage(request, batch); !staged) {
     return responder.refuse(staged.error());
@@ -134,6 +144,8 @@ void refuse_near(const AdmissionRun& run, std::string near) {
   Lsn lsn = 0;
   if (touch) {
     const std::string_view key = near;
+    const Status room = check_room(run.store.keyspace(), change_bytes(key));
+    if (!room) return run.responder.refuse(room.error());
     const StrengthRead read = {.at_ms = run.request.strength.at_ms, .touch = touch};
     index.collection->touch({&key, 1}, gain_of_read(run.store, index, read));
     lsn = run.store.seal_late();
@@ -146,6 +158,10 @@ void put_admitted(const std::shared_ptr<AdmissionRun>& run) {
   const IndexRef& index = run->request.index();
   const auto gain = gain_of(run->store, index, run->request.strength);
   if (!gain) return run->responder.refuse(gain.error());
+  const std::string_view key = run->key;
+  if (const Status room = check_room_for(run->store, run->request, {&key, 1}); !room) {
+    return run->responder.refuse(room.error());
+  }
   Collection::PutBatch batch(index.collection);
   if (const Status staged = batch.add(run->key, run->request.vectors()); !staged) {
     return run->responder.refuse(staged.error());

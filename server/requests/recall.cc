@@ -80,6 +80,16 @@ void add_fields(const ReadView& view, std::int64_t at_ms, NeighborFields fields,
     answer.strengths.push_back(std::exp(view.log_strength(slot, at_ms)));
 }
 
+/// On a worker, before anything comes of the recall: what is refused leaves no trace.
+Status check_size(const ReadView& view, const Recall& recall, const RecallRequest& request) {
+  constexpr std::size_t kShareFraming = 48;  // beside a key
+  std::size_t bytes = recall.state.size() * sizeof(float);
+  for (std::size_t i = 0; i < std::min(request.top, recall.support.size()); ++i) {
+    bytes += view.key_of(recall.support[i].slot).size() + kShareFraming;
+  }
+  return check_answer_bytes(bytes, kTop.name, request.most_bytes);
+}
+
 /// On a worker. Returns what the recall does to strengths.
 std::vector<Reinforcement> answer(const RecallRequest& request,
                                   const Responder<RecallAnswer>& responder, const ReadView& view,
@@ -95,6 +105,7 @@ std::vector<Reinforcement> answer(const RecallRequest& request,
   Recall recall;
   Status recalled = view.recaller().recall(cue, params, scratch, recall);
   if (recalled) recalled = request.index.check_soundness();
+  if (recalled) recalled = check_size(view, recall, request);
   if (!recalled) {
     responder.take(tl::unexpected(recalled.error()));
     return {};
@@ -142,7 +153,9 @@ void answer_on_worker(Store& store, Request request, Responder<Answer> responder
       [run, &store] {
         if (run->effects.empty()) return run->responder.finish(0);
         store.record_late(run->is_step, [run, &store] {
-          reinforce(store, run->request.index, run->request.strength, run->effects);
+          const Status reinforced =
+              reinforce(store, run->request.index, run->request.strength, run->effects);
+          if (!reinforced) return run->responder.refuse(reinforced.error());
           run->responder.finish(store.seal_late());
         });
       });

@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "core/recall.h"
 #include "core/result.h"
+#include "server/requests/answer_size.h"
 #include "server/requests/arguments.h"
 #include "server/requests/checked_vectors.h"
 #include "server/requests/index_ref.h"
@@ -30,6 +31,8 @@ struct RecallRequest {
   /// Fields are told of the support. What is touched is the attractor, or what the index's
   /// Reinforce says.
   StrengthRead strength = {};
+  /// An answer of more bytes is refused, and nothing is touched.
+  std::size_t most_bytes = kMostAnswerBytes;
 };
 
 /// Takes as the cue what the index holds under `key`. Errors: kNotFound.

@@ -4,20 +4,13 @@
 #include <algorithm>
 #include <variant>
 
+#include "server/requests/keys.h"
+
 namespace engram {
 namespace {
 
 constexpr double kLeastShare = 0.05;  // of a state, that soft takes notice of
 constexpr double kCompetition = 0.1;  // what of its share a loser loses in strength
-
-void weaken_key(Collection& collection, const Reinforcement& item, std::int64_t ms) {
-  const Slot slot = collection.strength_slot(item.key);
-  if (slot == kNoSlot) return;
-  Trace trace = collection.strengths().trace(slot);
-  if (!weaken(item.factor, trace)) return;
-  // Of a trace that there is, so this cannot fail.
-  [[maybe_unused]] const Status set = collection.set_strength(item.key, trace, ms);
-}
 
 }  // namespace
 
@@ -60,8 +53,11 @@ std::vector<Reinforcement> reinforcements(Reinforce rule, double gain, const Rea
   return items;
 }
 
-void reinforce(Store& store, const IndexRef& index, const StrengthRead& read,
-               const std::vector<Reinforcement>& items) {
+Status reinforce(Store& store, const IndexRef& index, const StrengthRead& read,
+                 const std::vector<Reinforcement>& items) {
+  std::size_t bytes = 0;
+  for (const Reinforcement& item : items) bytes += change_bytes(item.key);
+  ENGRAM_TRY(check_room(store.keyspace(), bytes));
   Collection& collection = *index.collection;
   StrengthGain gain = gain_of_read(store, index, read);
   const std::int64_t ms = collection.strengths().time_of(gain);
@@ -71,9 +67,10 @@ void reinforce(Store& store, const IndexRef& index, const StrengthRead& read,
       gain.gain = item.gain;
       collection.touch({&key, 1}, gain);
     } else {
-      weaken_key(collection, item, ms);
+      collection.weaken(item.key, item.factor, ms);
     }
   }
+  return {};
 }
 
 }  // namespace engram

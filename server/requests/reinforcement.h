@@ -34,8 +34,8 @@ std::size_t reinforced_support(Reinforce rule);
 std::vector<Reinforcement> reinforcements(Reinforce rule, double gain, const ReadView& view,
                                           const Recall& recall, std::size_t top);
 
-/// Does it.
-void reinforce(Store& store, const IndexRef& index, const StrengthRead& read,
-               const std::vector<Reinforcement>& items);
+/// Does it. Errors: those of check_room(), and nothing was done.
+Status reinforce(Store& store, const IndexRef& index, const StrengthRead& read,
+                 const std::vector<Reinforcement>& items);
 
 }  // namespace engram

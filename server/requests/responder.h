@@ -19,7 +19,7 @@ struct Responder {
   /// only for what was recorded before start() returned.
   std::function<void(Lsn lsn)> finish;
 
-  /// Answers with an error; on the loop.
+  /// Answers with an error, which takes the place of an answer that was given; on the loop.
   void refuse(const Error& error) const {
     take(tl::unexpected(error));
     finish(0);

@@ -9,6 +9,7 @@
 
 #include "core/text.h"
 #include "server/requests/answer_size.h"
+#include "server/requests/keys.h"
 
 namespace engram {
 namespace {
@@ -188,6 +189,8 @@ void touch_answered(const std::shared_ptr<SearchRun>& run) {
     std::vector<std::string_view> keys;
     for (const auto& answer : run->answered) keys.insert(keys.end(), answer.begin(), answer.end());
     const IndexRef& index = run->request.index;
+    const Status room = check_room(run->store.keyspace(), change_bytes(keys));
+    if (!room) return run->responder.refuse(room.error());
     if (!keys.empty()) {
       index.collection->touch(keys, gain_of_read(run->store, index, run->request.strength));
     }

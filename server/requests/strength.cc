@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "server/requests/arguments.h"
+#include "server/requests/keys.h"
 #include "server/requests/shown.h"
 
 namespace engram {
@@ -189,6 +190,7 @@ Result<std::vector<std::optional<double>>> touch(Store& store, const TouchReques
   if (!request.index.collection->has_strengths()) return without_strengths(request.index);
   const auto gain = gain_of(store, request.index, request.strength);
   if (!gain) return tl::unexpected(gain.error());
+  ENGRAM_TRY(check_room(store.keyspace(), change_bytes(request.keys)));
   Collection& collection = *request.index.collection;
   auto answers = collection.touch(request.keys, *gain);
   for (auto& answer : answers) {

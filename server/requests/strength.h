@@ -67,7 +67,7 @@ struct TouchRequest {
 Status read_options(std::vector<OptionText> options, TouchRequest& request);
 
 /// Adds to the strengths of the keys. Returns what each has then, as of the time of the touch; and
-/// nothing for a key that is not there. Errors: those of gain_of().
+/// nothing for a key that is not there. Errors: those of gain_of() and check_room().
 Result<std::vector<std::optional<double>>> touch(Store& store, const TouchRequest& request);
 
 struct StrengthRequest {

@@ -77,8 +77,9 @@ class Session {
   [[nodiscard]] bool may_be_held(CommandKind kind) const {
     return changes_something(kind) && holds_answers();
   }
-  /// Executes `body`, and if it writes asks the journal for what it changed: the LSN that its
-  /// answer has to wait for, or 0. Until the caller has held the answer back and called
+  /// Executes `body`, and asks the journal for what it changed: the LSN that its answer has to wait
+  /// for, or 0. Keys that had expired when it read them are a frame of their own, for which nobody
+  /// waits. Until the caller has held the answer back and called
   /// order_.set_kept_back(false), no reply leaves if `is_kept_back`.
   template <typename Body>
   Lsn execute_and_seal(bool is_kept_back, const Body& body) {
@@ -86,7 +87,8 @@ class Session {
     executing_ = true;
     body();
     executing_ = false;
-    return changes_something(kind_) ? seal() : 0;
+    const Lsn lsn = seal();
+    return changes_something(kind_) ? lsn : 0;
   }
   /// Fails if requests of that kind change something and changes cannot be kept.
   [[nodiscard]] Status write_health(CommandKind kind) const {

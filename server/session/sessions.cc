@@ -60,10 +60,12 @@ void Sessions::pause(Pause what, std::int64_t until_ms) {
   end_pause_if_due();
   pause_ends_ms_ = pause_ == Pause::kNone ? until_ms : std::max(pause_ends_ms_, until_ms);
   pause_ = std::max(pause_, what);
+  store_.set_paused(pause_ != Pause::kNone);
 }
 
 void Sessions::end_pause() {
   pause_ = Pause::kNone;
+  store_.set_paused(false);
   for (const ClientId id : std::exchange(paused_, {})) {
     if (Session* const session = find(id)) session->resume();
   }

@@ -8,6 +8,7 @@
 #include "server/commands/errors.h"
 #include "server/config/config.h"
 #include "server/engine/persistence.h"
+#include "server/requests/keys.h"
 #include "server/session/command_session.h"
 
 namespace engram {
@@ -127,6 +128,14 @@ void Transaction::run_steps() {
   finish();
 }
 
+/// All steps share one frame of the journal, and some record more than they say.
+Status Transaction::check_room_for(const Step& step) const {
+  if (!changes_something(step.command.spec->kind())) return {};
+  std::size_t bytes = 0;
+  for (const std::string& word : step.words) bytes += word.size() + kArgumentBytes;
+  return check_room(services_.store.keyspace(), bytes);
+}
+
 void Transaction::run_step(const Step& step) {
   const std::vector<std::string_view> argv(step.words.begin(), step.words.end());
   Client& client = session_.client();
@@ -137,9 +146,13 @@ void Transaction::run_step(const Step& step) {
   services_.store.keyspace().set_touching(!client.no_touch);
   CommandContext context(argv, *step.command.spec, writer, client, *this, services_);
   ++services_.stats.commands;
-  run_->in_step = true;
-  step.command.spec->handler(context);
-  run_->in_step = false;
+  if (const Status room = check_room_for(step); !room) {
+    write_error(writer, room.error());
+  } else {
+    run_->in_step = true;
+    step.command.spec->handler(context);
+    run_->in_step = false;
+  }
   if (!answer.empty()) reply(answer);
 }
 

@@ -82,6 +82,7 @@ class Transaction final : public TransactionControl, private ReplySink {
   void begin();
   [[nodiscard]] std::string obstacle();
   void run_steps();
+  [[nodiscard]] Status check_room_for(const Step& step) const;
   void run_step(const Step& step);
   void finish();
   void end(std::string reply, Lsn lsn);

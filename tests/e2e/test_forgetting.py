@@ -188,6 +188,16 @@ def test_an_index_forgets_by_the_wall_while_nobody_asks(start, reopen):
         assert wire.call("VGET", "j", 4) is None and wire.call("VGET", "j", "new") is not None
 
 
+def test_nothing_is_forgotten_while_writes_are_paused(wire):
+    make(wire, "DECAY", "static", "BUDGET", 1, "EVERY", 600)
+    wire.call("VMADD", "i", *(word for key in range(9) for word in (key, pack(key, 0))))
+    wire.call("CLIENT", "PAUSE", 60_000, "WRITE")
+    time.sleep(0.8)
+    assert as_map(wire.call("VINFO", "i"))["size"] == 9
+    wire.call("CLIENT", "UNPAUSE")
+    until(lambda: as_map(wire.call("VINFO", "i"))["size"] == 1)
+
+
 def test_a_time_far_ahead_has_nothing_forgotten(wire):
     """By the wall's clock, what was stored just now is strong, whatever time another write had."""
     for index in ("i", "j"):

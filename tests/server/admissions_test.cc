@@ -108,6 +108,35 @@ TEST_CASE("engine/admissions: what was recorded after the search began is near a
   CHECK(second == "other");
 }
 
+TEST_CASE("engine/admissions: decisions that have gathered leave turns to others") {
+  constexpr int kPuts = 500;
+  constexpr std::size_t kDim = 784;
+  Fixture fixture(primitive("flat"), kDim, 2);
+  std::size_t decided = 0;
+  std::function<void()> go;
+  for (int i = 0; i < kPuts; ++i) {
+    const auto when_recordable = [&, i](std::function<void()> record) {
+      i == 0 ? void(go = std::move(record)) : record();
+    };
+    start_put_unless(
+        fixture, std::to_string(i), Vector(kDim, static_cast<float>(i)), 0.5F,
+        [&](const Near& near) {
+          CHECK_FALSE(near.has_value());
+          ++decided;
+        },
+        when_recordable);
+  }
+  std::vector<std::pair<std::string, float>> found;  // by a search that ends after theirs
+  fixture.start_search(Vector(kDim, 0), 1, &found);
+  fixture.loop.run_until([&] { return go && fixture.running == kPuts; });
+  go();
+  CHECK(decided > 0);
+  CHECK(decided < kPuts);
+  fixture.finish();
+  CHECK(decided == kPuts);
+  CHECK(fixture.collection->size() == kPuts);
+}
+
 TEST_CASE("engine/admissions: what was near and has gone hides nothing, and prevents nothing") {
   for (const bool another : {false, true}) {
     Fixture fixture(primitive("hnsw"), 2, 2);

@@ -238,6 +238,29 @@ TEST_CASE_FIXTURE(Fixture, "session/transaction: replies that are too many are t
   CHECK_FALSE(store->keyspace().contains("k"));
 }
 
+/// A journal whose frame has room for little more.
+class NearlyFullSink final : public ChangeSink {
+ public:
+  void record(const Change&) override {}
+  [[nodiscard]] std::size_t recorded_bytes() const noexcept override {
+    return (std::size_t{2} << 30) - (std::size_t{1} << 20) - 300;
+  }
+  GracePeriod::Ticket begin() override { return 0; }
+  void end(GracePeriod::Ticket) override {}
+};
+
+TEST_CASE_FIXTURE(Fixture,
+                  "session/transaction: a step that its frame has no room for is refused") {
+  NearlyFullSink sink;
+  store->keyspace().set_change_sink(&sink);
+  CHECK(
+      type("MULTI\r\nSET a 1\r\nSET b " + std::string(300, 'x') + "\r\nGET a\r\nEXEC\r\n") ==
+      "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n-ERR a command, or a transaction, can "
+      "change at most 2 GiB at once\r\n$1\r\n1\r\n");
+  store->keyspace().set_change_sink(nullptr);
+  CHECK_FALSE(store->keyspace().contains("b"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "doors/resp: a limit is on what waits to be an argument") {
   config.client_query_buffer_limit = 1000;
   const std::string value(900, 'x');

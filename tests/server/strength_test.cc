@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <string>
@@ -91,6 +92,82 @@ TEST_CASE("engine/strengths: a touch counts at once, while the put of its key is
   CHECK(collection.strengths().greatest(0) == *collection.log_strength("a", 0));
   CHECK(fixture.erase("a"));
   CHECK(collection.strengths().greatest(0) == -std::numeric_limits<double>::infinity());
+}
+
+/// An index without room, while that is said.
+class Refusing final : public Index {
+ public:
+  Status insert(const Insertion&, Scratch&) override {
+    if (is_full) return fail(ErrorCode::kResourceExhausted, "full");
+    return {};
+  }
+  void erase(Slot, Scratch&) override {}
+  Status search(Query, const SearchParams&, Scratch&, std::vector<Hit>&) const override {
+    return {};
+  }
+  std::size_t size() const noexcept override { return 0; }
+  std::size_t memory_bytes() const noexcept override { return 0; }
+
+  static inline std::atomic<bool> is_full = false;
+};
+
+Result<std::unique_ptr<Index>> create_refusing(const IndexContext&, const Options&) {
+  return std::make_unique<Refusing>();
+}
+
+/// Keeps what was said last of the strength of a key.
+class LastStrength final : public ChangeSink {
+ public:
+  void record(const Change& change) override {
+    const auto* const set = std::get_if<SetStrength>(&change);
+    if (set != nullptr) trace = set->trace;
+  }
+  GracePeriod::Ticket begin() override { return 0; }
+  void end(GracePeriod::Ticket) override {}
+
+  Trace trace;
+};
+
+TEST_CASE("engine/strengths: what is done to a key outlives puts of it that fail") {
+  const Primitive refusing = {.name = "refusing",
+                              .summary = {},
+                              .source = {},
+                              .traits = {.takes_bias = true},
+                              .create = create_refusing};
+  for (const Decay& decay : {kSecond, Decay{.policy = DecayPolicy::kPower, .exponent = 0.5},
+                             Decay{.policy = DecayPolicy::kEbb, .stability_ms = 5000}}) {
+    CAPTURE(decay_text(decay));
+    Fixture fixture(refusing, 2, 2, decay);
+    Collection& collection = *fixture.collection;
+    LastStrength sink;
+    collection.set_change_sink(&sink);
+    const std::vector<std::string_view> key = {"a"};
+    fixture.start_put("a", {1, 0}, {.gain = 2, .at_ms = 1000});
+    collection.touch(key, {.gain = 3, .at_ms = 2000});
+    fixture.finish();
+    Trace expected = collection.strengths().trace(collection.strength_slot("a"));
+    Refusing::is_full = true;
+    for (const std::int64_t ms : {3000, 5000}) {
+      Collection::PutBatch batch(fixture.collection);
+      REQUIRE(batch.add("a", Vector{0, 1}).has_value());
+      ++fixture.running;
+      batch.commit(
+          [&](const Result<std::size_t>& added) {
+            CHECK_FALSE(added.has_value());
+            --fixture.running;
+          },
+          {.gain = 7, .at_ms = ms});
+      collection.touch(key, {.gain = 4, .at_ms = ms + 1000});
+      collection.weaken("a", 0.5, ms + 1500);
+      add_gain(decay, 4, ms + 1000, expected);
+      weaken(0.5, expected);
+    }
+    fixture.finish();
+    Refusing::is_full = false;
+    CHECK(collection.strengths().trace(collection.strength_slot("a")) == expected);
+    CHECK(sink.trace == expected);
+    collection.set_change_sink(nullptr);
+  }
 }
 
 TEST_CASE("engine/strengths: touches commute") {

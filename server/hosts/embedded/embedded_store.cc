@@ -48,9 +48,10 @@ std::invoke_result_t<Ask, Store&> answer_at_once(StoreThread& thread, CommandKin
 }
 
 /// What `copy(given, answer)` makes of what the request that `begin(Store&, Responder)` starts is
-/// answered with. If begin() fails nothing was started.
-template <class Answer, class Given, class Begin, class Copy>
-Result<Answer> answer_later(StoreThread& thread, CommandKind kind, Begin begin, Copy copy) {
+/// answered with. If begin() fails nothing was started. `kind`: a CommandKind, or what
+/// StoreThread::call() asks for it.
+template <class Answer, class Given, class Kind, class Begin, class Copy>
+Result<Answer> answer_later(StoreThread& thread, Kind kind, Begin begin, Copy copy) {
   Result<Answer> answer;
   ENGRAM_TRY(thread.call(kind, [&](Store& store, Deferred reply) {
     const auto promise = std::make_shared<Deferred>(std::move(reply));
@@ -338,11 +339,11 @@ Result<Recollection> EmbeddedStore::recall(std::string_view index, std::span<con
                                      return read_options(options, request);
                                    });
   };
-  const auto writes = answer_at_once(
-      *thread_, kRead, [&](Store& store) -> Result<bool> { return reinforces(store, index); });
-  if (!writes) return tl::unexpected(writes.error());
+  const auto kind = [&](Store& store) {
+    return reinforces(store, index) ? CommandKind::kUpdate : kind_of(options);
+  };
   return answer_later<Recollection, RecallAnswer>(
-      *thread_, *writes ? CommandKind::kUpdate : kind_of(options), begin,
+      *thread_, kind, begin,
       [](const RecallAnswer& given, auto& answer) { answer = owned(given); });
 }
 

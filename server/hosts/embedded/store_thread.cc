@@ -21,8 +21,8 @@ constexpr std::int64_t kTickMs = 100;
 /// One request and its session: calls of different threads do not wait for each other.
 class StoreThread::Call final : private ClientSink {
  public:
-  Call(CommandKind kind, Begin begin, std::promise<Status> done)
-      : kind_(kind), begin_(std::move(begin)), done_(std::move(done)) {}
+  Call(KindOf kind_of, Begin begin, std::promise<Status> done)
+      : kind_of_(std::move(kind_of)), begin_(std::move(begin)), done_(std::move(done)) {}
 
   /// Begins, or waits until it is told to try again. On the store's thread.
   void start(Store& store, Sessions& sessions) {
@@ -46,10 +46,11 @@ class StoreThread::Call final : private ClientSink {
   }
   void progressed() override {
     if (begun_) return;
-    begun_ = session_->start(kind_, [this](Deferred reply) { begin_(*store_, std::move(reply)); });
+    begun_ = session_->start(kind_of_(*store_),
+                             [this](Deferred reply) { begin_(*store_, std::move(reply)); });
   }
 
-  const CommandKind kind_;
+  const KindOf kind_of_;
   const Begin begin_;
   std::promise<Status> done_;
   Store* store_ = nullptr;
@@ -92,12 +93,17 @@ Status StoreThread::close() {
 }
 
 Status StoreThread::call(CommandKind kind, Begin begin) {
+  return call([kind](Store&) { return kind; }, std::move(begin));
+}
+
+Status StoreThread::call(KindOf kind_of, Begin begin) {
   std::promise<Status> done;
   std::future<Status> outcome = done.get_future();
   {
     const std::lock_guard lock(mutex_);
     if (closing_) return fail(ErrorCode::kUnsupported, "the store is closed");
-    posted_.push_back(std::make_unique<Call>(kind, std::move(begin), std::move(done)));
+    posted_.push_back(
+        std::make_unique<Call>(std::move(kind_of), std::move(begin), std::move(done)));
   }
   wake();
   return outcome.get();

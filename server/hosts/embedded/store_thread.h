@@ -40,6 +40,10 @@ class StoreThread final : private StoreLoop {
   /// the policy says. Errors: kIo, kNoSpace if the journal cannot keep it; kUnsupported after
   /// close().
   Status call(CommandKind kind, Begin begin);
+  /// The same where the kind depends on what the store holds: it is asked in the turn in which the
+  /// request begins.
+  using KindOf = std::function<CommandKind(Store& store)>;
+  Status call(KindOf kind_of, Begin begin);
 
   /// Ends the store once all calls have returned. Errors: those of Store::close. Idempotent.
   Status close();
