@@ -108,6 +108,7 @@ std::optional<Failure> apply(ServerConfig& config, Services& services) {
     services.store.persistence()->set_policy(fsync_policy(config.appendfsync));
     services.store.persistence()->set_keep_previous(keep_previous(config.keep_previous_snapshot));
   }
+  services.store.set_most_column_bytes(config.attribute_columns_max_bytes);
   set_log_level(config.loglevel);
   return std::nullopt;
 }

@@ -25,6 +25,7 @@ struct ServerConfig {
   std::size_t proto_max_bulk_len = 512UL * 1024 * 1024;
   std::size_t client_query_buffer_limit = 1024UL * 1024 * 1024;
   std::size_t maxmemory = 0;  ///< beyond which writes are refused; 0: no limit
+  std::size_t attribute_columns_max_bytes = 256UL * 1024 * 1024;  ///< of each index
   std::string loglevel = "info";
   int workers = 0;  ///< 0 at start-up: one per core
   std::string kernel = "auto";

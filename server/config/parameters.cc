@@ -258,6 +258,8 @@ constexpr std::array kParameters = {
               set_memory<&ServerConfig::auto_aof_rewrite_min_size, 0>},
     Parameter{"maxmemory", get_number<&ServerConfig::maxmemory>,
               set_memory<&ServerConfig::maxmemory, 0>},
+    Parameter{"attribute-columns-max-bytes", get_number<&ServerConfig::attribute_columns_max_bytes>,
+              set_memory<&ServerConfig::attribute_columns_max_bytes, 0>},
     Parameter{"maxmemory-policy", get_fixed<kNoEviction>},
     Parameter{"io-threads", get_fixed<kOne>},
     Parameter{"requirepass", get_text<&ServerConfig::requirepass>, set_requirepass},

@@ -103,7 +103,9 @@ void Attributes::replace_of_key(Slot slot, Text* text) {
 
 void Attributes::replace(Slot slot, Text* text) {
   if (text != nullptr && text->holders++ == 0) text_bytes_ += sizeof(Text) + text->size;
-  if (Text* const former = texts_[slot].exchange(text, std::memory_order_acq_rel)) let_go(former);
+  Text* const former = texts_[slot].exchange(text, std::memory_order_acq_rel);
+  if (former != text) observer_(slot, text == nullptr ? std::string_view() : text->view());
+  if (former != nullptr) let_go(former);
 }
 
 void Attributes::let_go(Text* text) {

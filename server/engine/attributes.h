@@ -39,7 +39,11 @@ class Attributes {
   /// Calls its argument when all who may be reading a text, or a slot, now have ended.
   using AfterReaders = std::function<void(std::function<void()>)>;
 
-  explicit Attributes(AfterReaders after_readers) : after_readers_(std::move(after_readers)) {}
+  /// Is told of every slot whose text changes.
+  using Observer = std::function<void(Slot, std::string_view)>;
+
+  Attributes(AfterReaders after_readers, Observer observer)
+      : after_readers_(std::move(after_readers)), observer_(std::move(observer)) {}
   ~Attributes();
   Attributes(const Attributes&) = delete;
   Attributes& operator=(const Attributes&) = delete;
@@ -52,6 +56,9 @@ class Attributes {
   [[nodiscard]] bool are_allowed() const noexcept {
     return are_allowed_.load(std::memory_order_acquire);
   }
+
+  /// No slot from there on has any.
+  [[nodiscard]] Slot end() const noexcept { return are_allowed() ? end_ : 0; }
 
   /// The text of a slot with room; empty if it has none. Any thread: it stays until the job that
   /// asked has ended.
@@ -114,6 +121,7 @@ class Attributes {
   void let_go(Text* text);
 
   const AfterReaders after_readers_;
+  const Observer observer_;
   std::atomic<bool> are_allowed_{false};
   Slot end_ = 0;                            // there is room below, if they are allowed
   GrowingArray<std::atomic<Text*>> texts_;  // by slot; null: none

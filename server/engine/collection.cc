@@ -34,10 +34,13 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
       slots_(*made_.store),
       reclaimer_(traits(), slots_, *made_.index, operations_),
       strengths_(spec_.decay.is_on() ? std::make_unique<Strengths>(spec_.decay) : nullptr),
-      attributes_([this](std::function<void()> action) {
-        operations_.after_running(
-            [this, action = std::move(action)] { slots_.after_pins(action); });
-      }),
+      attributes_(
+          [this](std::function<void()> action) {
+            operations_.after_running(
+                [this, action = std::move(action)] { slots_.after_pins(action); });
+          },
+          [this](Slot slot, std::string_view text) { columns_.note(slot, text); }),
+      columns_(attributes_, operations_),
       view_({.spec = spec_,
              .kernel = *made_.kernel,
              .store = *made_.store,
@@ -216,6 +219,7 @@ void Collection::abandon_waiting() {
   operations_.abandon_waiting();
   key_order_.abandon_waiting();
   admissions_.abandon_waiting();
+  columns_.abandon_waiting();
 }
 
 const std::string& Collection::find_damage(std::string_view name) {

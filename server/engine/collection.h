@@ -15,6 +15,7 @@
 //   read_view.h           what a worker may do: search, recall
 //   strengths.h           how strong items are, where VNEW says DECAY
 //   attributes.h          what is known of items beside their vectors
+//   attribute_columns.h   the fields of that which filters name
 //   weak_items.h          which are the weakest
 //   consolidation.h       items that become one
 //   surveys.h, tuner.h    surveys in steps; the numbers that an index recalls by
@@ -41,6 +42,7 @@
 #include "core/slot_set.h"
 #include "server/durability/soundness.h"
 #include "server/engine/admissions.h"
+#include "server/engine/attribute_columns.h"
 #include "server/engine/attributes.h"
 #include "server/engine/change_sink.h"
 #include "server/engine/collection_changes.h"
@@ -174,6 +176,10 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// key. Errors: kResourceExhausted.
   Result<bool> set_attributes(std::string_view key, std::string_view text);
 
+  /// Asks for fields of attributes as columns; see AttributeColumns::ask().
+  void ask_columns(AttributeColumns::Request request) { columns_.ask(std::move(request)); }
+  [[nodiscard]] const AttributeColumns& columns() const noexcept { return columns_; }
+
   // Strengths: only where has_strengths(), as spec().decay says.
 
   [[nodiscard]] bool has_strengths() const noexcept { return strengths_ != nullptr; }
@@ -233,7 +239,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// Bytes of vectors, keys and what else is known of items, without the index.
   std::size_t memory_bytes() const noexcept {
     return slots_.memory_bytes() + keys_.memory_bytes() + attributes_.memory_bytes() +
-           (has_strengths() ? strengths_->memory_bytes() : 0);
+           columns_.memory_bytes() + (has_strengths() ? strengths_->memory_bytes() : 0);
   }
   /// Bytes of vectors alone.
   std::size_t vector_bytes() const noexcept { return made_.store->memory_bytes(); }
@@ -302,6 +308,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Replacements replacements_;
   const std::unique_ptr<Strengths> strengths_;  // null: all items are equal
   Attributes attributes_;
+  AttributeColumns columns_;
   const ReadView view_;
   PutsUnderWay puts_;
   ItemWriter writer_;

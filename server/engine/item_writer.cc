@@ -47,8 +47,8 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
       parts_.changes.record(PutVector{parts_.changes.id(), entries[i]->slot, entries[i]->key,
                                       packed(vectors.subspan(i * dim, dim))});
     }
-    if (parts_.strengths != nullptr) begin_strength(*entries[i], gain, ms);
     begin_attributes(*entries[i], attributes);
+    if (parts_.strengths != nullptr) begin_strength(*entries[i], gain, ms);
     parts_.puts.begin(entries[i]->slot);
   }
   const auto batch = std::make_shared<Batch>(
@@ -291,7 +291,8 @@ void ItemWriter::record_strength(std::string_view key, Slot slot, std::int64_t m
   parts_.changes.record(SetStrength{parts_.changes.id(), key, ms, parts_.strengths->trace(slot)});
 }
 
-/// Before the index has the slot, so that no search meets it without its attributes.
+/// Before the index has the slot, so that no search meets it without its attributes; and before the
+/// place of its key is told.
 void ItemWriter::begin_attributes(const SlotEntry& entry, GivenAttributes given) {
   Attributes& attributes = parts_.attributes;
   if (!attributes.are_allowed()) return;

@@ -18,6 +18,7 @@
 #include "server/durability/file_system.h"
 #include "server/durability/journal.h"
 #include "server/durability/previous_snapshot.h"
+#include "server/engine/attribute_columns.h"
 #include "server/engine/background_forgetting.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/transaction_gate.h"
@@ -66,6 +67,10 @@ class Store {
   /// Null: the data is in memory only.
   Persistence* persistence() noexcept { return persistence_.get(); }
   [[nodiscard]] const std::string& kernel_name() const noexcept { return options_.kernel; }
+
+  /// AttributeColumns::Request::most_bytes, of each index.
+  [[nodiscard]] std::size_t most_column_bytes() const noexcept { return most_column_bytes_; }
+  void set_most_column_bytes(std::size_t bytes) noexcept { most_column_bytes_ = bytes; }
 
   // A turn of the loop: begin_turn(), collect(), then requests, then end_turn().
 
@@ -125,6 +130,7 @@ class Store {
   LoopSlices slices_;
   BackgroundForgetting forgetting_{*this};
   TransactionGate gate_;
+  std::size_t most_column_bytes_ = AttributeColumns::kMostBytes;
   bool in_transaction_ = false;
   std::vector<std::function<void()>> after_transaction_;  // changes that are late
   std::unique_ptr<Persistence> persistence_;

@@ -106,6 +106,8 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("index-bytes", found.index_bytes);
   facts.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
   facts.add("attributes-bytes", collection.attributes().memory_bytes());
+  facts.add("attribute-columns", collection.columns().count());
+  facts.add("attribute-columns-bytes", collection.columns().memory_bytes());
   add_decay(collection, found.search_beta, facts);
   add_consolidation(collection, facts);
   facts.add(std::move(found.recaller));

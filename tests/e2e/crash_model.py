@@ -268,7 +268,7 @@ def _difference_of_values(expected, found):
         if not np.allclose(unpack(vector), unpack(found.vectors[name]), rtol=TOLERANCE, atol=1e-6):
             return f"has another vector under {name}"
     if expected.attributes != found.attributes:
-        return f"has attributes {found.attributes}, expected {expected.attributes}"
+        return f"has attributes {_some(found.attributes)}, expected {_some(expected.attributes)}"
     for name, strength in (expected.strengths or {}).items():
         if not np.isclose(strength, found.strengths[name], rtol=0, atol=1e-9):
             return f"has {name} at {found.strengths[name]}, expected {strength}"
@@ -300,6 +300,10 @@ def _shown(value):
     if isinstance(value, Index):
         return f"{value.primitive}/{value.metric} of {sorted(value.vectors)}"
     return repr(value)[:200]
+
+
+def _some(attributes):
+    return {name: json[:40] for name, json in attributes.items()}
 
 
 def unpack(vector):

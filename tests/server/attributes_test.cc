@@ -16,15 +16,17 @@
 #include <variant>
 #include <vector>
 
-#include "tests/server/collection_fixture.h"
+#include "server/durability/little_endian.h"
+#include "tests/server/attributes_fixture.h"
+#include "tests/support/memory_sections.h"
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
 namespace engram::attributes_test {
 namespace {
 
+using test::AttributesFixture;
 using test::Vector;
-using Fixture = test::CollectionFixture;
 
 const Primitive& flat() {
   return **find_primitive("flat");
@@ -81,32 +83,6 @@ class Journal final : public ChangeSink {
   void end(GracePeriod::Ticket) override {}
 
   std::map<std::string, std::string> keys;  // with their attributes
-};
-
-class AttributesFixture : public Fixture {
- public:
-  using Fixture::Fixture;
-
-  void start_put_with(const std::string& key, const Vector& vector, GivenAttributes attributes) {
-    Collection::PutBatch batch(collection);
-    REQUIRE(batch.add(key, vector).has_value());
-    ++running;
-    batch.commit([this](const Result<std::size_t>&) { --running; }, {}, attributes);
-  }
-  void put_with(const std::string& key, GivenAttributes attributes) {
-    start_put_with(key, Vector(collection->spec().dim, 1), attributes);
-    finish();
-  }
-  bool set(std::string_view key, std::string_view text) {
-    const auto answer = collection->set_attributes(key, text);
-    REQUIRE(answer.has_value());
-    return *answer;
-  }
-  /// "-" if there is no such key.
-  std::string of(std::string_view key) const {
-    return std::string(collection->attributes_of(key).value_or("-"));
-  }
-  std::size_t count() const { return collection->attributes().count(); }
 };
 
 TEST_CASE("engine/attributes: an overwrite keeps them unless it brings others") {
@@ -204,9 +180,29 @@ TEST_CASE("engine/attributes: a put that fails changes none, in memory and in th
   fixture.collection->set_change_sink(nullptr);
 }
 
+/// In the same frame, of which a crash leaves all or nothing.
+TEST_CASE("engine/attributes: a put is recorded with those that it keeps") {
+  for (const DecayPolicy policy : {DecayPolicy::kNone, DecayPolicy::kStatic}) {
+    AttributesFixture fixture(flat(), 2, 2, {.policy = policy});
+    Journal journal;
+    fixture.collection->set_change_sink(&journal);
+    fixture.put_with("a", R"({"x":1})");
+    for (int i = 0; i < 3; ++i) {
+      fixture.start_put("a", {1, 2});
+      CHECK(journal.keys.at("a") == R"({"x":1})");
+    }
+    fixture.set("a", "{}");
+    fixture.start_put("a", {1, 2});
+    CHECK(journal.keys.at("a") == "{}");
+    fixture.finish();
+    CHECK(fixture.of("a") == "{}");
+    fixture.collection->set_change_sink(nullptr);
+  }
+}
+
 TEST_CASE("engine/attributes: without any, a collection has no memory for them") {
   AttributesFixture fixture(flat(), 2, 1);
-  for (int i = 0; i < 3000; ++i) fixture.start_put("k" + std::to_string(i), {1, 2});
+  for (int i = 0; i < 300; ++i) fixture.start_put("k" + std::to_string(i), {1, 2});
   fixture.finish();
   CHECK(fixture.collection->attributes().memory_bytes() == 0);
   CHECK(fixture.set("k1", ""));
@@ -242,8 +238,8 @@ TEST_CASE("engine/attributes: workers read them whole while they are written") {
     }
     ++fixture.running;
     fixture.collection->read(
-        [&fixture, &each](const ReadView& view, Scratch&) {
-          for (Slot slot = 0; slot < 15; ++slot) {
+        [&each, end = fixture.collection->slots()](const ReadView& view, Scratch&) {
+          for (Slot slot = 0; slot < end; ++slot) {
             const std::string_view read = view.attributes_of(slot);
             each += static_cast<int>(read.find_first_not_of(read.substr(0, 1)) != read.npos);
           }
@@ -259,6 +255,63 @@ TEST_CASE("engine/attributes: workers read them whole while they are written") {
     count += text.empty() ? 0 : 1;
   }
   CHECK(fixture.count() == count);
+}
+
+test::Sections save(AttributesFixture& fixture) {
+  test::Sections sections;
+  ++fixture.running;
+  fixture.collection->begin_save([&] { --fixture.running; });
+  fixture.finish();
+  test::MemorySectionWriter writer(sections);
+  REQUIRE(fixture.collection->save(writer).has_value());
+  fixture.collection->end_save();
+  return sections;
+}
+
+Status load(AttributesFixture& fixture, const test::Sections& sections) {
+  test::MemorySectionReader reader(sections);
+  return fixture.collection->load(reader);
+}
+
+TEST_CASE("engine/attributes: what is saved is loaded, and a section that is none is refused") {
+  AttributesFixture fixture(flat(), 2, 1);
+  for (const char* const key : {"a", "b", "c", "d"}) fixture.put(key, {1, 2});
+  CHECK_FALSE(save(fixture).contains("attributes"));
+  fixture.set("a", R"({"x":1})");
+  fixture.set("c", "{}");
+  fixture.erase("b");
+  test::Sections sections = save(fixture);
+  AttributesFixture restored(flat(), 2, 1);
+  REQUIRE(load(restored, sections).has_value());
+  CHECK(restored.of("a") == R"({"x":1})");
+  CHECK(restored.of("b") == "-");
+  CHECK(restored.of("c") == "{}");
+  CHECK(restored.of("d").empty());
+  CHECK(restored.count() == 2);
+  CHECK(save(restored).at("attributes") == sections.at("attributes"));
+
+  const auto check_refused = [&] {
+    AttributesFixture other(flat(), 2, 1);
+    const Status loaded = load(other, sections);
+    REQUIRE_FALSE(loaded.has_value());
+    CHECK(loaded.error().code == ErrorCode::kDataLoss);
+  };
+  auto& section = sections.at("attributes");
+  const auto whole = section;
+  for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
+    section.resize(bytes);
+    check_refused();
+    section = whole;
+  }
+  section.insert(section.end(), 4, std::byte{0});
+  check_refused();
+  std::string large;
+  for (const std::size_t size : {kMostAttributeBytes + 1, std::size_t{0}, std::size_t{0}}) {
+    put_string(large, std::string(size, 'x'));
+  }
+  const auto bytes = as_span(large);
+  section.assign(bytes.begin(), bytes.end());
+  check_refused();
 }
 
 }  // namespace

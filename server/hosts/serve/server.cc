@@ -115,6 +115,7 @@ Status Server::open_store(FileSystem& disk) {
                            *this, disk);
   if (!store) return tl::unexpected(std::move(store.error()));
   store_ = std::move(*store);
+  store_->set_most_column_bytes(config_.attribute_columns_max_bytes);
   config_.workers = static_cast<int>(store_->workers().size());
   sessions_.emplace(*store_, stats_);
   services_.emplace(

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/engine/attribute_columns.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace engram {
+
+/// Columns that are being built together, by one pass over the attributes.
+struct AttributeColumns::Build {
+  std::vector<std::shared_ptr<Column>> columns;
+  std::vector<Column*> writable = {};  // the same
+  Slot next = 0;
+  Slot end = 0;                    // slots from there on have had no attributes but by writes
+  std::vector<Slot> changed = {};  // by writes since a step looked
+  std::vector<Slot> to_do = {};    // those that the step looks at
+  AttributeReader reader = {};
+
+  /// A worker's turn: some milliseconds.
+  Status work(const Attributes& attributes);
+  Status look_at(const Attributes& attributes, Slot slot) {
+    return reader.store(writable, slot, attributes.text(slot));
+  }
+};
+
+Status AttributeColumns::Build::work(const Attributes& attributes) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kTurn = std::chrono::milliseconds(3);
+  constexpr Slot kBetweenLooks = 64;
+  const auto until = Clock::now() + kTurn;
+  for (const Slot slot : to_do) ENGRAM_TRY(look_at(attributes, slot));
+  to_do.clear();
+  while (next < end && Clock::now() < until) {
+    for (const Slot stop = std::min(end, next + kBetweenLooks); next < stop; ++next) {
+      ENGRAM_TRY(look_at(attributes, next));
+    }
+  }
+  return {};
+}
+
+AttributeColumns::Kept* AttributeColumns::find(std::string_view field) noexcept {
+  for (Kept& kept : kept_) {
+    if (kept.column->field() == field) return &kept;
+  }
+  return nullptr;
+}
+
+bool AttributeColumns::has_all(std::span<const std::string> fields) noexcept {
+  return std::all_of(fields.begin(), fields.end(),
+                     [this](const std::string& field) { return find(field) != nullptr; });
+}
+
+void AttributeColumns::ask(Request request) {
+  if (has_all(request.fields)) return answer(request);
+  waiting_.push_back(std::move(request));
+  if (build_ == nullptr) start_build();
+}
+
+/// All are there.
+void AttributeColumns::answer(const Request& request) {
+  const std::uint64_t since = ++asked_;
+  Columns columns;
+  for (const std::string& field : request.fields) {
+    Kept& kept = *find(field);
+    kept.last_asked = since;
+    columns.push_back(kept.column);
+  }
+  make_room(since, request.most_bytes);
+  request.ready(std::move(columns));
+}
+
+void AttributeColumns::start_build() {
+  build_ = std::make_shared<Build>();
+  for (const Request& request : waiting_) {
+    for (const std::string& field : request.fields) {
+      const auto& building = build_->columns;
+      const bool is_there = find(field) != nullptr ||
+                            std::any_of(building.begin(), building.end(), [&](const auto& column) {
+                              return column->field() == field;
+                            });
+      if (!is_there) build_->columns.push_back(std::make_shared<Column>(field));
+    }
+  }
+  for (const auto& column : build_->columns) build_->writable.push_back(column.get());
+  build_->end = attributes_.end();
+  if (build_->end == 0) return end_build({});
+  step();
+}
+
+void AttributeColumns::step() {
+  const auto status = std::make_shared<Status>();
+  build_->to_do.swap(build_->changed);
+  operations_.read(
+      Lane::kBulk, [this, build = build_, status](Scratch&) { *status = build->work(attributes_); },
+      [this, status] { end_step(*status); });
+}
+
+void AttributeColumns::end_step(const Status& status) {
+  constexpr std::size_t kFew = 64;
+  Build& build = *build_;
+  const bool goes_on = build.next < build.end || build.changed.size() > kFew;
+  if (status && goes_on) return step();
+  Status outcome = status;
+  for (const Slot slot : build.changed) {
+    if (outcome) outcome = build.look_at(attributes_, slot);
+  }
+  end_build(outcome);
+}
+
+/// Who asked for nothing that is missing is answered. An answer may ask for more.
+void AttributeColumns::end_build(const Status& status) {
+  const auto build = std::exchange(build_, nullptr);
+  if (status) {
+    for (auto& column : build->columns) {
+      const std::size_t bytes = column->dictionary_bytes();
+      kept_columns_.push_back(column.get());
+      kept_.push_back({std::move(column), bytes, asked_});
+    }
+  }
+  const auto is_of_build = [&](const std::string& field) {
+    return std::any_of(build->columns.begin(), build->columns.end(),
+                       [&](const auto& column) { return column->field() == field; });
+  };
+  auto waiting = std::exchange(waiting_, {});
+  for (Request& request : waiting) {
+    const auto& fields = request.fields;
+    if (has_all(fields)) {
+      answer(request);
+    } else if (!status && std::any_of(fields.begin(), fields.end(), is_of_build)) {
+      request.ready(tl::unexpected(status.error()));
+    } else {
+      waiting_.push_back(std::move(request));
+    }
+  }
+  if (build_ == nullptr && !waiting_.empty()) start_build();
+}
+
+void AttributeColumns::note(Slot slot, std::string_view text) {
+  if (build_ != nullptr) build_->changed.push_back(slot);
+  if (kept_.empty()) return;
+  if (!reader_.store(kept_columns_, slot, text)) {  // no memory: none of them is right any more
+    while (!kept_.empty()) drop(kept_.size() - 1);
+  }
+  // What was overwritten stays in the dictionaries.
+  constexpr std::size_t kWorthwhile = std::size_t{1} << 20;
+  for (std::size_t i = kept_.size(); i-- > 0;) {
+    const std::size_t bytes = kept_[i].column->dictionary_bytes();
+    if (bytes > kWorthwhile && bytes > 2 * kept_[i].built_bytes) drop(i);
+  }
+}
+
+/// Columns that were asked for since then stay.
+void AttributeColumns::make_room(std::uint64_t asked_since, std::size_t most_bytes) {
+  std::size_t bytes = 0;
+  for (const Kept& kept : kept_) bytes += kept.column->memory_bytes();
+  while (kept_.size() > kMostColumns || bytes > most_bytes) {
+    const auto oldest =
+        std::min_element(kept_.begin(), kept_.end(),
+                         [](const Kept& a, const Kept& b) { return a.last_asked < b.last_asked; });
+    if (oldest->last_asked >= asked_since) return;
+    bytes -= oldest->column->memory_bytes();
+    drop(static_cast<std::size_t>(oldest - kept_.begin()));
+  }
+}
+
+/// Its memory is given back on a worker.
+void AttributeColumns::drop(std::size_t index) {
+  const auto column = std::make_shared<std::shared_ptr<const Column>>(kept_[index].column);
+  kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(index));
+  kept_columns_.erase(kept_columns_.begin() + static_cast<std::ptrdiff_t>(index));
+  operations_.read(
+      Lane::kBulk, [column](Scratch&) { column->reset(); }, [] {});
+}
+
+std::size_t AttributeColumns::memory_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (const Kept& kept : kept_) bytes += kept.column->memory_bytes();
+  if (build_ != nullptr) {
+    for (const auto& column : build_->columns) bytes += column->memory_bytes();
+  }
+  return bytes;
+}
+
+void AttributeColumns::abandon_waiting() {
+  waiting_.clear();
+}
+
+}  // namespace engram
