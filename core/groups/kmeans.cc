@@ -109,7 +109,7 @@ void KMeansGrouping::begin_round() {
     sketches_.resize(members_.size());
   }
   members_.resize(sketches_.size());  // the last may have lost all theirs
-  moved_ = next_ = passed_ = changes_ = 0;
+  moved_ = next_ = passed_ = settled_ = changes_ = 0;
   phase_ = Phase::kMoving;
 }
 
@@ -171,7 +171,7 @@ void KMeansGrouping::assign_some() {
   StepBudget budget(space_.rows().dim());
   while (next_ < size() && budget.has_left()) {
     const std::size_t items = std::min(kBlock, size() - next_);
-    if (passed_ == 0) {  // where an item is, it may stay
+    if (passed_ == 0 && settled_ == 0) {  // where an item is, it may stay
       for (std::size_t i = 0; i < items; ++i) {
         const std::uint32_t label = labels_[next_ + i];
         const std::byte* const row = centre(label);
@@ -191,23 +191,24 @@ void KMeansGrouping::assign_some() {
       passed_ += count;
       budget.compared(count * items);
     }
-    if (passed_ == sketches_.size()) settle_block(budget);
+    if (passed_ == sketches_.size()) settle_some(budget);
   }
   if (next_ == size()) end_round();
 }
 
-void KMeansGrouping::settle_block(StepBudget& budget) {
+void KMeansGrouping::settle_some(StepBudget& budget) {
   const std::size_t items = std::min(kBlock, size() - next_);
   const auto row_of = [&](std::uint32_t number, std::size_t) { return centre(number); };
-  for (std::size_t i = 0; i < items; ++i) {
-    const std::byte* const row = space_.rows().at(next_ + i, places_.reserve(0));
-    budget.measured(measure_nearest(space_, row, candidates_[i], row_of, nearest_[i]));
-    std::uint32_t& label = labels_[next_ + i];
-    if (label != nearest_[i].number) ++changes_;
-    label = nearest_[i].number;
+  for (; settled_ < items; ++settled_) {
+    const std::byte* const row = space_.rows().at(next_ + settled_, places_.reserve(0));
+    Nearest& nearest = nearest_[settled_];
+    if (!measure_nearest(space_, row, candidates_[settled_], row_of, budget, nearest)) return;
+    std::uint32_t& label = labels_[next_ + settled_];
+    if (label != nearest.number) ++changes_;
+    label = nearest.number;
   }
   next_ += items;
-  passed_ = 0;
+  passed_ = settled_ = 0;
 }
 
 void KMeansGrouping::end_round() {

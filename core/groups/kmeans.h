@@ -50,7 +50,7 @@ class KMeansGrouping final : public Grouping {
   void begin_round();
   void move_some();
   void assign_some();
-  void settle_block(StepBudget& budget);
+  void settle_some(StepBudget& budget);
   void end_round();
 
   Sketches& space_;
@@ -69,6 +69,7 @@ class KMeansGrouping final : public Grouping {
   std::size_t moved_ = 0;         // centres, in this round
   std::size_t next_ = 0;          // the first item of the block
   std::size_t passed_ = 0;        // centres that the block has been compared with
+  std::size_t settled_ = 0;       // items of the block that are with the nearest
   std::size_t changes_ = 0;       // items that joined another centre, in this round
   std::vector<Nearest> nearest_;  // by item of the block
   std::vector<float> limits_;     // by item of the block

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -30,7 +31,7 @@ class LeaderGrouping final : public Grouping {
 
   [[nodiscard]] std::size_t size() const noexcept { return space_.rows().size(); }
   void pass_piece(StepBudget& budget);
-  void settle_block(StepBudget& budget);
+  void settle_some(StepBudget& budget);
 
   Sketches& space_;
   const double square_;  // of the radius
@@ -38,7 +39,9 @@ class LeaderGrouping final : public Grouping {
   std::vector<Sketch> seeds_;
   std::vector<std::uint32_t> seed_items_;
   std::size_t next_ = 0;                            // the first item of the block
-  std::size_t passed_ = 0;                          // seeds that the block has been compared with
+  std::size_t known_ = 0;                           // seeds when the block began
+  std::size_t passed_ = 0;                          // of those, that it has been compared with
+  std::optional<Nearest> nearest_;                  // to the first item without a label, so far
   std::vector<std::vector<Candidate>> candidates_;  // by item of the block
   AlignedBuffer places_;
 };

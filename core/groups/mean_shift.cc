@@ -35,43 +35,50 @@ std::vector<std::uint32_t> MeanShiftGrouping::take_groups() {
   return in_order_of_first(std::move(labels_));
 }
 
+void MeanShiftGrouping::look_anew() {
+  looked_ = measured_ = 0;
+  candidates_.clear();
+  near_.clear();
+}
+
 void MeanShiftGrouping::begin_item() {
   way_.clear();
-  looked_ = 0;
-  candidates_.clear();
+  look_anew();
   if (next_ == size()) return;
   const std::byte* const row = space_.rows().at(next_, places_.reserve(0));
   std::memcpy(state_row_.reserve(0), row, space_.rows().row_bytes());
   state_ = space_.of(next_);
 }
 
-/// Compares the state with the next items, and when it has met them all lets it follow.
+/// Compares the state with the next items, measures those that may be near, and when it has met
+/// them all lets it follow.
 void MeanShiftGrouping::look(StepBudget& budget) {
   constexpr std::size_t kPiece = std::size_t{1} << 16;
-  const std::size_t count = std::min(kPiece, size() - looked_);
-  collect(space_, state_, space_.all().subspan(looked_, count), looked_,
-          space_.limit(std::sqrt(square_)), candidates_);
-  looked_ += count;
-  budget.compared(count);
-  if (looked_ < size()) return;
-  budget.measured(candidates_.size());
+  if (looked_ < size()) {
+    const std::size_t count = std::min(kPiece, size() - looked_);
+    collect(space_, state_, space_.all().subspan(looked_, count), looked_,
+            space_.limit(std::sqrt(square_)), candidates_);
+    looked_ += count;
+    budget.compared(count);
+    if (looked_ < size()) return;
+  }
   constexpr std::size_t kBatch = 8;
   std::array<const std::byte*, kBatch> rows;
   std::array<double, kBatch> squares;
   const std::size_t bytes = space_.rows().row_bytes();
-  near_.clear();
-  for (std::size_t first = 0; first < candidates_.size(); first += kBatch) {
-    const std::size_t some = std::min(kBatch, candidates_.size() - first);
+  for (; measured_ < candidates_.size() && budget.has_left(); measured_ += kBatch) {
+    const std::size_t some = std::min(kBatch, candidates_.size() - measured_);
     for (std::size_t i = 0; i < some; ++i) {
-      rows[i] = space_.rows().at(candidates_[first + i].number, places_.reserve(0) + i * bytes);
+      rows[i] = space_.rows().at(candidates_[measured_ + i].number, places_.reserve(0) + i * bytes);
     }
     space_.measure(state_row_.reserve(0), {rows.data(), some}, {squares.data(), some});
     for (std::size_t i = 0; i < some; ++i) {
       const bool is_near = squares[i] < square_ || squares[i] == 0;
-      if (is_near) near_.push_back(candidates_[first + i].number);
+      if (is_near) near_.push_back(candidates_[measured_ + i].number);
     }
+    budget.measured(some);
   }
-  follow();
+  if (measured_ >= candidates_.size()) follow();
 }
 
 void MeanShiftGrouping::follow() {
@@ -99,8 +106,7 @@ void MeanShiftGrouping::follow() {
   std::transform(sum_.begin(), sum_.end(), state, [](double x) { return static_cast<float>(x); });
   std::transform(along.begin(), along.end(), state_.along.begin(),
                  [](double x) { return static_cast<float>(x); });
-  looked_ = 0;
-  candidates_.clear();
+  look_anew();
 }
 
 /// All that the item met on its way leads where it has come to rest.

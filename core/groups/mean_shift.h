@@ -44,6 +44,7 @@ class MeanShiftGrouping final : public Grouping {
 
   [[nodiscard]] std::size_t size() const noexcept { return space_.rows().size(); }
   void begin_item();
+  void look_anew();
   void look(StepBudget& budget);
   void follow();
   void rest(std::uint32_t group);
@@ -61,6 +62,7 @@ class MeanShiftGrouping final : public Grouping {
   Sketch state_{};
   std::size_t looked_ = 0;  // items that the state has been compared with
   std::vector<Candidate> candidates_;
+  std::size_t measured_ = 0;  // of the candidates
   std::vector<std::uint32_t> near_;
   std::vector<double> sum_;
   AlignedBuffer places_;

@@ -55,19 +55,38 @@ inline void collect(const Sketches& space, const Sketch& query, std::span<const 
   }
 }
 
+/// What a step may do: about so many comparisons of sketches, of which a measurement at full length
+/// is worth some.
+class StepBudget {
+ public:
+  explicit StepBudget(std::size_t dim) noexcept : measurement_(1 + dim / Sketch::kAxes) {}
+
+  [[nodiscard]] bool has_left() const noexcept { return spent_ < kMost; }
+  void compared(std::size_t pairs) noexcept { spent_ += pairs; }
+  void measured(std::size_t pairs) noexcept { spent_ += pairs * measurement_; }
+
+ private:
+  static constexpr std::size_t kMost = std::size_t{1} << 18;
+
+  const std::size_t measurement_;
+  std::size_t spent_ = 0;
+};
+
 /// Offers to `nearest` those of `candidates`, which it uses up, that may be as near as it is;
-/// row_of(number): the float32 row of one. Returns how many were measured.
+/// row_of(number): the float32 row of one. False: the budget was spent before the end, and another
+/// call goes on.
 template <class RowOf>
-std::size_t measure_nearest(const Sketches& space, const std::byte* query,
-                            std::vector<Candidate>& candidates, RowOf&& row_of, Nearest& nearest) {
+bool measure_nearest(const Sketches& space, const std::byte* query,
+                     std::vector<Candidate>& candidates, RowOf&& row_of, StepBudget& budget,
+                     Nearest& nearest) {
   constexpr std::size_t kBatch = 8;
   std::array<const std::byte*, kBatch> rows;
   std::array<double, kBatch> squares;
   std::array<std::uint32_t, kBatch> numbers;
   const auto is_after = [](const Candidate& a, const Candidate& b) { return b < a; };
   std::make_heap(candidates.begin(), candidates.end(), is_after);
-  std::size_t measured = 0;
   while (!candidates.empty()) {
+    if (!budget.has_left()) return false;
     const float limit = space.limit(std::sqrt(nearest.square));
     std::size_t count = 0;
     for (; count < kBatch && !candidates.empty(); ++count) {
@@ -80,27 +99,10 @@ std::size_t measure_nearest(const Sketches& space, const std::byte* query,
     if (count == 0) break;
     space.measure(query, {rows.data(), count}, {squares.data(), count});
     for (std::size_t i = 0; i < count; ++i) nearest.offer(numbers[i], squares[i]);
-    measured += count;
+    budget.measured(count);
   }
   candidates.clear();
-  return measured;
+  return true;
 }
-
-/// What a step may do: about so many comparisons of sketches, of which a measurement at full length
-/// is worth some.
-class StepBudget {
- public:
-  explicit StepBudget(std::size_t dim) noexcept : measurement_(1 + dim / Sketch::kAxes) {}
-
-  [[nodiscard]] bool has_left() const noexcept { return spent_ < kMost; }
-  void compared(std::size_t pairs) noexcept { spent_ += pairs; }
-  void measured(std::size_t pairs) noexcept { spent_ += pairs * measurement_; }
-
- private:
-  static constexpr std::size_t kMost = std::size_t{1} << 20;
-
-  const std::size_t measurement_;
-  std::size_t spent_ = 0;
-};
 
 }  // namespace engram

@@ -51,7 +51,7 @@ void Sketches::find_axes() {
 /// A megabyte of rows or so, each block of which is read for all axes while a cache has it.
 void Sketches::sketch_some() {
   constexpr std::size_t kBlock = 64;
-  constexpr std::size_t kBytesPerStep = std::size_t{8} << 20;
+  constexpr std::size_t kBytesPerStep = std::size_t{1} << 20;
   const std::size_t bytes = rows_.row_bytes();
   AlignedBuffer decoded;
   std::byte* const places = decoded.reserve((kBlock + 1) * bytes);

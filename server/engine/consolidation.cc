@@ -10,6 +10,7 @@
 
 #include "core/hash.h"
 #include "core/trace_sum.h"
+#include "server/engine/within_memory.h"
 
 namespace engram {
 namespace {
@@ -64,7 +65,8 @@ void Consolidation::step(const Caller& caller) {
   const auto status = std::make_shared<Status>();
   const auto self = shared_from_this();
   parts_.operations.read(
-      Lane::kBulk, [self, status](Scratch&) { *status = self->advance(); },
+      Lane::kBulk,
+      [self, status](Scratch&) { *status = within_memory([&] { return self->advance(); }); },
       [self, status, caller] {
         if (!*status) return caller.ready(tl::unexpected(status->error()));
         const std::size_t count = self->ready_end_ - self->ready_begin_;

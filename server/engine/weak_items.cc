@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "server/engine/within_memory.h"
+
 namespace engram {
 
 /// A search on its way through the workers.
@@ -22,6 +24,7 @@ struct WeakItems::Search {
   Slot next = 0;  // to look at
   std::vector<Found> found = {};
   std::vector<WeakItem> weakest = {};
+  Status status = {};
 };
 
 void WeakItems::find(const WeakItemsParams& params, Done done) {
@@ -33,10 +36,20 @@ void WeakItems::find(const WeakItemsParams& params, Done done) {
 
 void WeakItems::step(const std::shared_ptr<Search>& search) {
   operations_.read(
-      Lane::kBulk, [this, search](Scratch&) { advance(*search); },
+      Lane::kBulk,
+      [this, search](Scratch&) {
+        search->status = within_memory([&] {
+          advance(*search);
+          return Status();
+        });
+      },
       [this, search] {
-        if (search->next < search->end) return step(search);
-        search->done(std::move(search->weakest));
+        if (search->status && search->next < search->end) return step(search);
+        if (search->status) {
+          search->done(std::move(search->weakest));
+        } else {
+          search->done(tl::unexpected(search->status.error()));
+        }
         slots_.unpin_rows(search->pin);
       });
 }

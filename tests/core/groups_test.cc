@@ -160,6 +160,21 @@ TEST_CASE("core/groups: rows far from the origin, tiny and huge, and codes are t
   CHECK(group(coded, {.radius = 0.8}) == lead(rows_of(coded), 0.8));
 }
 
+TEST_CASE("core/groups: a step is short however many seeds lie nearly as near") {
+  auto rng = make_rng(119);
+  std::normal_distribution<float> normal;
+  Vectors vectors{512, std::vector<float>(std::size_t{1000} * 512)};
+  for (float& value : vectors.values) value = normal(rng);
+  const Items items(vectors, Metric::kL2);
+  const auto grouping = make_grouping({.radius = 25}, items.grouped, "auto");
+  REQUIRE(grouping.has_value());
+  int steps = 1;  // 499,500 pairs are measured, and the sketches of none tell it apart
+  while ((*grouping)->step()) ++steps;
+  CHECK(steps > 30);
+  const auto labels = (*grouping)->take_groups();
+  CHECK(std::set(labels.begin(), labels.end()).size() == 1000);
+}
+
 TEST_CASE("core/groups: mean shift comes to rest where the plainest does") {
   auto rng = make_rng(112);
   for (const std::size_t dim : {2U, 40U}) {
