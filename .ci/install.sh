@@ -10,7 +10,9 @@ packages_of() {
   awk -v group="[$1]" '/^\[/ { wanted = ($0 == group); next } wanted && /^[^#]/' "$list"
 }
 
+# Other builds of Node bring npm along, and Debian's npm cannot stand beside them.
 is_installed() {
+  [[ "$1" == npm ]] && command -v npm >/dev/null && return
   [[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
 }
 

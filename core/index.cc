@@ -37,6 +37,10 @@ std::optional<bool> Index::finds(Slot /*slot*/, Scratch& /*scratch*/) const {
   return std::nullopt;
 }
 
+std::vector<std::vector<Slot>> Index::links(Slot /*slot*/) const {
+  return {};
+}
+
 std::vector<Fact> Index::describe() const {
   return {};
 }

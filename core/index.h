@@ -176,6 +176,11 @@ class Index {
   /// and VDIAG counts the items that are not found.
   virtual std::optional<bool> finds(Slot slot, Scratch& scratch) const;
 
+  /// The held neighbors of `slot` in the graph that searches walk, by level from 0 on; empty if it
+  /// is in none. Operations that began when it was held have not ended. Any thread. By default
+  /// there is no graph.
+  virtual std::vector<std::vector<Slot>> links(Slot slot) const;
+
   /// What this index would like people to know of it, for VINFO. By default nothing.
   virtual std::vector<Fact> describe() const;
 

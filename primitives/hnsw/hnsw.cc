@@ -128,6 +128,21 @@ std::vector<Fact> Hnsw::describe() const {
   return facts;
 }
 
+std::vector<std::vector<Slot>> Hnsw::links(Slot slot) const {
+  std::vector<std::vector<Slot>> levels;
+  if (!has_graph() || !nodes_.contains(slot)) return levels;
+  levels.resize(std::size_t{graph_.level(slot)} + 1);
+  for (std::size_t level = 0; level < levels.size(); ++level) {
+    std::vector<Slot>& found = levels[level];
+    graph_.links(slot, static_cast<unsigned>(level)).for_each([&](Slot neighbor) {
+      // A list that is being rewritten may have one twice.
+      const bool is_known = std::find(found.begin(), found.end(), neighbor) != found.end();
+      if (!is_known && held_.contains(neighbor)) found.push_back(neighbor);
+    });
+  }
+  return levels;
+}
+
 /// Of a thousand nodes at level 0, the same ones each time: VINFO must not cost a pass over all.
 double Hnsw::mean_degree() const {
   constexpr std::uint64_t kNodes = 1000;

@@ -134,6 +134,7 @@ class Hnsw final : public Index {
 
   std::size_t size() const noexcept override { return held_.size(); }
   std::size_t memory_bytes() const noexcept override;
+  std::vector<std::vector<Slot>> links(Slot slot) const override;
   std::vector<Fact> describe() const override;
   Status save(SectionWriter& writer, const SlotSet& items) const override;
   Status load(SectionReader& reader, const SlotSet& items) override;

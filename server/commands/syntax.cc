@@ -36,9 +36,10 @@ bool is_literal(std::string_view word) {
 }
 
 std::string_view type_of(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kTypes = {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kTypes = {
       {{"key", "key"},
        {"index", "key"},
+       {"set", "key"},
        {"pattern", "pattern"},
        {"unix-time-seconds", "unix-time"},
        {"unix-time-milliseconds", "unix-time"},

@@ -79,8 +79,9 @@ std::string CommandTable::refusal(Arguments argv) const {
     return "ERR unknown subcommand '" + shown_c(argv[1]) + "'. Try " + to_upper(command->name) +
            " HELP.";
   }
-  return "ERR wrong number of arguments for '" +
-         full_name(has_subcommand ? command : nullptr, *spec) + "' command";
+  const std::string name = full_name(has_subcommand ? command : nullptr, *spec);
+  const bool shouts = (spec->flags & command_flag::kShoutsName) != 0;
+  return "ERR wrong number of arguments for '" + (shouts ? to_upper(name) : name) + "' command";
 }
 
 const CommandTable& command_table() {

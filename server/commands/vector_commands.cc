@@ -5,6 +5,8 @@
 
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
+#include "server/commands/vector_sets.h"
+#include "server/requests/auto_index.h"
 #include "server/requests/reinforcement.h"
 
 namespace engram {
@@ -59,7 +61,16 @@ constexpr CommandSpec kConditionalAdd =
     spec("vadd", vadd, -4, kWrite | kDenyOom | kConditional, kIndex, {}, {}, {});
 
 bool has_condition(Arguments argv, Store&) {
-  return argv.size() > 4 && has_word(argv.subspan(4), "UNLESS");
+  return argv.size() > 4 && !is_set_add(argv) && has_word(argv.subspan(4), "UNLESS");
+}
+
+/// The last element takes the set with it, and what comes next finds none.
+constexpr CommandSpec kEmptyingRemoval =
+    spec("vrem", vrem, 3, kWrite | kUpdates | kShoutsName, kIndex, {}, {}, {});
+constexpr CommandSpec kEmptyingErase = spec("vdel", vdel, 3, kWrite | kUpdates, kIndex, {}, {}, {});
+
+bool may_empty(Arguments argv, Store& store) {
+  return is_auto_index(store, argv[1]);
 }
 
 constexpr CommandSpec kRemoveAttributes =
@@ -128,14 +139,43 @@ constexpr std::array kVectorCommands = {
          "index key <vector | VALUES n value [value ...]> [key <vector | VALUES n value [value "
          "...]> ...]",
          "as VADD for each vector"),
-    spec("vdel", vdel, 3, kWrite, kIndex, "Deletes the vector of a key", "index key",
-         "the primitive's erase; O(1) amortized for flat"),
-    with_form(spec("vsetattr", vsetattr, 4, kWrite | kDenyOom | kFast, kIndex,
+    with_form(spec("vsetattr", vsetattr, 4, kWrite | kDenyOom | kFast | kShoutsName, kIndex,
                    "Gives a key attributes, a JSON object, in the place of those that it has",
                    "index key json-object", "O(N) with N the bytes"),
               kRemoveAttributes, removes_attributes),
-    spec("vgetattr", vgetattr, 3, kReadonly | kFast, kIndex,
+    spec("vgetattr", vgetattr, 3, kReadonly | kFast | kShoutsName, kIndex,
          "Returns the attributes of a key, as they were given", "index key", "O(1)"),
+    with_form(spec("vdel", vdel, 3, kWrite, kIndex, "Deletes the vector of a key", "index key",
+                   "the primitive's erase; O(1) amortized for flat"),
+              kEmptyingErase, may_empty),
+    with_form(spec("vrem", vrem, 3, kWrite | kShoutsName, kIndex,
+                   "Removes an element from a vector set, and the set with its last", "set element",
+                   "as VDEL"),
+              kEmptyingRemoval, may_empty),
+    spec("vsim", vsim, -4, kReadonly | kShoutsName, kIndex,
+         "Returns the elements most similar to an element or a vector, best first",
+         "set <ELE element | FP32 vector | VALUES n value [value ...]> [WITHSCORES] [WITHATTRIBS] "
+         "[COUNT count] "
+         "[EPSILON distance] [EF ef] [TRUTH] [NOTHREAD]",
+         "the primitive's search; O(N) with TRUTH"),
+    spec("vcard", vcard, 2, kReadonly | kFast | kShoutsName, kIndex,
+         "Returns how many elements a vector set has", "set", "O(1)"),
+    spec("vdim", vdim, 2, kReadonly | kFast | kShoutsName, kIndex,
+         "Returns the dimension of the vectors of a set", "set", "O(1)"),
+    spec("vismember", vismember, 3, kReadonly | kFast | kShoutsName, kIndex,
+         "Returns whether an element is in a vector set", "set element", "O(1)"),
+    spec("vemb", vemb, -3, kReadonly | kFast | kShoutsName, kIndex,
+         "Returns the vector of an element as numbers", "set element [RAW]",
+         "O(D) with D the dimension"),
+    spec("vlinks", vlinks, -3, kReadonly | kShoutsName, kIndex,
+         "Returns where the graph leads from an element, by level, highest first",
+         "set element [WITHSCORES]", "O(M*D) with M the links and D the dimension"),
+    spec("vrandmember", vrandmember, -2, kReadonly | kShoutsName, kIndex,
+         "Returns elements at random", "set [count]",
+         "O(C) with C the count; O(N) for most of the elements"),
+    spec("vrange", vrange, -4, kReadonly | kShoutsName, kIndex,
+         "Returns the elements between two, in the order of their bytes", "set start end [count]",
+         "O(N + C*log(C)) with C the elements between, in steps beside other commands"),
     spec("vtouch", vtouch, -3, kWrite | kFast, kIndex,
          "Adds to the strengths of keys, which makes them nearer in searches and recalls",
          "index key [key ...] [GAIN gain] [AT unix-time-milliseconds]", "O(N) with N the keys"),

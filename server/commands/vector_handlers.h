@@ -21,6 +21,19 @@ void vmadd(CommandContext& context);
 void vdel(CommandContext& context);
 void vget(CommandContext& context);
 
+// vector_sets.cc: as Redis 8 has them
+void vsim(CommandContext& context);
+void vrem(CommandContext& context);
+void vcard(CommandContext& context);
+void vdim(CommandContext& context);
+void vemb(CommandContext& context);
+void vismember(CommandContext& context);
+
+// vector_set_members.cc
+void vlinks(CommandContext& context);
+void vrandmember(CommandContext& context);
+void vrange(CommandContext& context);
+
 // vector_strength.cc
 void vtouch(CommandContext& context);
 void vstrength(CommandContext& context);

@@ -12,6 +12,7 @@
 #include "server/commands/respond.h"
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
+#include "server/commands/vector_sets.h"
 #include "server/durability/change.h"
 #include "server/requests/put.h"
 
@@ -100,14 +101,7 @@ void put(CommandContext& context, std::span<const Item> items, Arguments words =
 }  // namespace
 
 void vadd(CommandContext& context) {
-  for (const std::string_view word : {"FP32", "VALUES", "REDUCE"}) {
-    if (context.argv.size() == 4) break;
-    if (!equal_ignoring_case(context.argv[2], word)) continue;
-    return context.reply.error(
-        "ERR VADD takes an index, a key and a vector as packed float32, without FP32, VALUES or "
-        "other "
-        "words as Redis 8 has them; VNEW makes the index first");
-  }
+  if (is_set_add(context.argv)) return vadd_to_set(context);
   Arguments words = context.argv.subspan(2);
   const auto item = take_item(words);
   if (!item) return write_error(context.reply, item.error());

@@ -47,11 +47,16 @@ struct NewCollection {
   std::uint32_t dim;
   std::string_view metric;
   std::string_view primitive;
-  /// The primitive's, and kDecayOption if strengths are kept.
+  /// The primitive's; kDecayOption if strengths are kept; kAutoOption and kProjectionOption of a
+  /// vector set.
   std::vector<std::pair<std::string_view, std::string_view>> options;
 };
 /// Its value is that of decay_text().
 inline constexpr std::string_view kDecayOption = "DECAY";
+/// The collection goes with its last item; its value says nothing.
+inline constexpr std::string_view kAutoOption = "AUTO";
+/// Its value is that of Projection::text().
+inline constexpr std::string_view kProjectionOption = "REDUCE";
 
 struct PutVector {
   std::uint64_t id;

@@ -26,6 +26,7 @@ Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
 
 Collection::Collection(CollectionSpec spec, const CollectionContext& context, OwnedIndex made)
     : spec_(std::move(spec)),
+      set_(context.set),
       made_(std::move(made)),
       changes_(context.id, context.sink),
       operations_(context.workers, !traits().concurrent),
@@ -70,6 +71,7 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
                    .pace = search_pace_}),
       surveys_(view_, slots_, operations_),
       weak_items_(view_, slots_, operations_),
+      visits_(view_, slots_, operations_),
       tuner_(*made_.index, key_order_, operations_, changes_),
       save_({.traits = traits(),
              .store = *made_.store,
@@ -276,6 +278,10 @@ void record_creation(ChangeSink& sink, std::string_view key, std::int64_t expire
   }
   const std::string decay = decay_text(spec.decay);
   if (spec.decay.is_on()) change.options.emplace_back(kDecayOption, decay);
+  const VectorSet& set = collection.set();
+  if (set.is_auto) change.options.emplace_back(kAutoOption, std::string_view());
+  const std::string projection = set.projection == nullptr ? std::string() : set.projection->text();
+  if (set.projection != nullptr) change.options.emplace_back(kProjectionOption, projection);
   sink.record(change);
 }
 

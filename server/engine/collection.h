@@ -17,6 +17,8 @@
 //   attributes.h          what is known of items beside their vectors
 //   attribute_columns.h   the fields of that which filters name
 //   weak_items.h          which are the weakest
+//   item_visits.h         long looks at all items
+//   vector_set.h          what a vector set has beside an index
 //   consolidation.h       items that become one
 //   surveys.h, tuner.h    surveys in steps; the numbers that an index recalls by
 //   collection_changes.h  what the journal and WATCH are told
@@ -48,6 +50,7 @@
 #include "server/engine/collection_changes.h"
 #include "server/engine/collection_save.h"
 #include "server/engine/consolidation.h"
+#include "server/engine/item_visits.h"
 #include "server/engine/item_writer.h"
 #include "server/engine/key_map.h"
 #include "server/engine/key_order.h"
@@ -62,6 +65,7 @@
 #include "server/engine/strengths.h"
 #include "server/engine/surveys.h"
 #include "server/engine/tuner.h"
+#include "server/engine/vector_set.h"
 #include "server/engine/weak_items.h"
 #include "server/runtime/worker_pool.h"
 
@@ -85,6 +89,7 @@ struct CollectionContext {
   std::uint64_t id;            ///< no two collections of a store have the same
   std::uint64_t hash_seed;     ///< randomizes the key table
   ChangeSink* sink = nullptr;  ///< is told of changes to the content; null: nobody is
+  VectorSet set = {};
 };
 
 /// Of forgetting in the background: see background_forgetting.h.
@@ -106,6 +111,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// What it was made from. Any thread.
   const CollectionSpec& spec() const noexcept { return spec_; }
 
+  /// Any thread.
+  const VectorSet& set() const noexcept { return set_; }
+
   /// No two collections of a store have the same. Any thread.
   std::uint64_t id() const noexcept { return changes_.id(); }
   std::string_view kernel_name() const noexcept { return made_.kernel->name(); }
@@ -124,6 +132,17 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// How many keys it holds.
   std::size_t size() const noexcept { return keys_.size(); }
 
+  /// Whether it holds nothing, and no write that was begun will change that.
+  bool is_deserted() const { return keys_.size() == 0 && key_order_.is_idle(); }
+
+  /// Whether `key` is there.
+  bool contains(std::string_view key) const { return keys_.find(key) != nullptr; }
+  /// Where `key` lies; kNoSlot if there is no such key.
+  Slot slot_of(std::string_view key) const {
+    const SlotEntry* const entry = keys_.find(key);
+    return entry == nullptr ? kNoSlot : entry->slot;
+  }
+
   /// The vector of `key` as it was given (row.h says how exactly), or nothing.
   std::optional<std::vector<float>> get(std::string_view key) const;
 
@@ -131,6 +150,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
   using ReadWork = std::function<void(const ReadView&, Scratch&)>;
   void read(ReadWork work, std::function<void()> done) {
     read_at(search_pace_, std::move(work), std::move(done));
+  }
+
+  /// ItemVisits::start().
+  Status visit_items(ItemVisits::Step step, std::function<void()> done) {
+    return visits_.start(std::move(step), std::move(done));
   }
 
   // Recalling requires a primitive with Traits::recalls.
@@ -239,7 +263,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// Bytes of vectors, keys and what else is known of items, without the index.
   std::size_t memory_bytes() const noexcept {
     return slots_.memory_bytes() + keys_.memory_bytes() + attributes_.memory_bytes() +
-           columns_.memory_bytes() + (has_strengths() ? strengths_->memory_bytes() : 0);
+           columns_.memory_bytes() + (has_strengths() ? strengths_->memory_bytes() : 0) +
+           (set_.projection == nullptr ? 0 : set_.projection->memory_bytes());
   }
   /// Bytes of vectors alone.
   std::size_t vector_bytes() const noexcept { return made_.store->memory_bytes(); }
@@ -294,6 +319,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   [[nodiscard]] const Traits& traits() const noexcept { return spec_.primitive->traits; }
 
   const CollectionSpec spec_;
+  const VectorSet set_;
   std::string damage_;
   std::shared_ptr<const Soundness> soundness_;  // null: nothing was loaded
   const OwnedIndex made_;
@@ -315,6 +341,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Admissions admissions_;
   Surveys surveys_;
   WeakItems weak_items_;
+  ItemVisits visits_;
   ForgettingProgress forgetting_;
   Tuner tuner_;
   CollectionSave save_;

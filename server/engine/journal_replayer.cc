@@ -35,6 +35,7 @@ Status JournalReplayer::repeat_frame(Lsn lsn, std::string_view changes) {
 Status JournalReplayer::finish() {
   ENGRAM_TRY(displaced_.put_all(collections_, work_));
   ENGRAM_TRY(work_.wait_for_all());
+  collections_.drop_deserted();
   collections_.report_skipped();
   return {};
 }

@@ -71,6 +71,9 @@ class KeyOrder {
     run(line);
   }
 
+  /// No write is unfinished.
+  [[nodiscard]] bool is_idle() const noexcept { return turns_.empty(); }
+
   /// A write to `key` is unfinished.
   [[nodiscard]] bool is_busy(std::string_view key) const { return turns_.contains(line_of(key)); }
 

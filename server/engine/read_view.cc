@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/bound.h"
+#include "core/exact_scan.h"
 #include "server/engine/key_hash.h"
 
 namespace engram {
@@ -53,9 +54,28 @@ Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const floa
       ENGRAM_TRY(reconcile(mine.queries[i], params, began, scratch, mine.hits[i]));
     }
     replies.push_back(name(mine.hits[i], params.bias));
-    if (fields.raw || fields.strength) {
+    if (fields.any()) {
       add_fields(mine.queries[i], mine.hits[i], at_ms, fields, replies.back());
     }
+  }
+  return replies;
+}
+
+std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries, std::size_t k,
+                                                  const SlotSet& items, std::int64_t at_ms,
+                                                  NeighborFields fields) const {
+  const auto strengths = bias(at_ms);
+  const auto handicaps =
+      strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
+  const ScoreBias* const bias = handicaps ? &*handicaps : nullptr;
+  std::vector<std::vector<Neighbor>> replies;
+  AlignedBuffer prepared;
+  std::vector<Hit> hits;
+  for (; !queries.empty(); queries = queries.subspan(spec().dim)) {
+    const Query query = parts_.kernel.prepare(queries.first(spec().dim), prepared);
+    scan_nearest(Bound(parts_.kernel, query, parts_.store), items, k, hits, bias);
+    replies.push_back(name(hits, bias));
+    if (fields.any()) add_fields(query, hits, at_ms, fields, replies.back());
   }
   return replies;
 }
@@ -175,6 +195,7 @@ void ReadView::add_fields(Query query, std::span<const Hit> hits, std::int64_t a
   for (std::size_t i = 0; i < slots.size(); ++i) {
     if (fields.raw) neighbors[i].raw = raw[i];
     if (fields.strength) neighbors[i].strength = std::exp(log_strength(slots[i], at_ms));
+    if (fields.attributes) neighbors[i].attributes = attributes_of(slots[i]);
   }
 }
 

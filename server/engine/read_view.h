@@ -26,9 +26,10 @@ namespace engram {
 /// One result of a search. The key is borrowed: valid while the work that searched runs.
 struct Neighbor {
   std::string_view key;
-  float distance;       ///< effective, where there are strengths
-  float raw = 0;        ///< the metric's, if asked for
-  double strength = 0;  ///< as of the search's time, if asked for
+  float distance;                    ///< effective, where there are strengths
+  float raw = 0;                     ///< the metric's, if asked for
+  double strength = 0;               ///< as of the search's time, if asked for
+  std::string_view attributes = {};  ///< borrowed, too, if asked for; empty: it has none
 };
 
 /// The nearest slot of some, and how far it lies in the metric.
@@ -41,6 +42,9 @@ struct NearSlot {
 struct NeighborFields {
   bool raw = false;
   bool strength = false;  ///< only where there are strengths
+  bool attributes = false;
+
+  [[nodiscard]] bool any() const noexcept { return raw || strength || attributes; }
 };
 
 /// Valid while the work that got it runs. Threads: any worker, several at once.
@@ -73,6 +77,12 @@ class ReadView {
                                                     const SearchParams& params, std::int64_t at_ms,
                                                     Scratch& scratch,
                                                     NeighborFields fields = {}) const;
+
+  /// The same by looking at each of `items`, those that the work of Collection::visit_items() got:
+  /// exact whatever the primitive, as far as the store's element is.
+  std::vector<std::vector<Neighbor>> scan(std::span<const float> queries, std::size_t k,
+                                          const SlotSet& items, std::int64_t at_ms,
+                                          NeighborFields fields = {}) const;
 
   /// Requires a primitive with Traits::recalls. RecallParams::items must be those that the work of
   /// Collection::recall() got.

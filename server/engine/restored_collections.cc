@@ -2,7 +2,10 @@
 #include "server/engine/restored_collections.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "server/engine/keyspace.h"
@@ -14,15 +17,30 @@ namespace engram {
 
 namespace {
 
-/// Takes it out of the options of a collection.
-Result<Decay> take_decay(std::vector<OptionText>& options) {
-  const auto found = std::find_if(options.begin(), options.end(), [](const OptionText& option) {
-    return option.first == kDecayOption;
+/// Takes what the collection has of that name out of its options.
+std::optional<std::string_view> take(std::vector<OptionText>& options, std::string_view name) {
+  const auto found = std::find_if(options.begin(), options.end(), [name](const OptionText& option) {
+    return option.first == name;
   });
-  if (found == options.end()) return Decay{};
+  if (found == options.end()) return std::nullopt;
   const std::string_view text = found->second;
   options.erase(found);
-  return decay_from_text(text);
+  return text;
+}
+
+Result<Decay> take_decay(std::vector<OptionText>& options) {
+  const auto text = take(options, kDecayOption);
+  return text ? decay_from_text(*text) : Decay{};
+}
+
+Result<VectorSet> take_set(std::vector<OptionText>& options, std::size_t dim) {
+  VectorSet set = {.is_auto = take(options, kAutoOption).has_value()};
+  if (const auto text = take(options, kProjectionOption)) {
+    auto projection = Projection::parse(*text, dim);
+    if (!projection) return tl::unexpected(std::move(projection.error()));
+    set.projection = std::move(*projection);
+  }
+  return set;
 }
 
 }  // namespace
@@ -63,16 +81,20 @@ Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollect
   auto given = change.options;
   const auto decay = take_decay(given);
   if (!decay) return tl::unexpected(decay.error());
+  auto set = take_set(given, change.dim);
+  if (!set) return tl::unexpected(std::move(set.error()));
   auto options = Options::parse((*primitive)->create_options, given);
   if (!options) return tl::unexpected(std::move(options.error()));
-  return Collection::create(
-      {.dim = change.dim,
-       .metric = *metric,
-       .primitive = *primitive,
-       .options = std::move(*options),
-       .kernel_name = context_.kernel_name,
-       .decay = *decay},
-      {.workers = context_.workers, .id = change.id, .hash_seed = random_seed()});
+  return Collection::create({.dim = change.dim,
+                             .metric = *metric,
+                             .primitive = *primitive,
+                             .options = std::move(*options),
+                             .kernel_name = context_.kernel_name,
+                             .decay = *decay},
+                            {.workers = context_.workers,
+                             .id = change.id,
+                             .hash_seed = random_seed(),
+                             .set = std::move(*set)});
 }
 
 Status RestoredCollections::quarantine(const NewCollection& change, const char* place,
@@ -102,6 +124,15 @@ std::shared_ptr<Collection> RestoredCollections::find(std::uint64_t id) {
     ++found->second.skipped;
   }
   return nullptr;
+}
+
+void RestoredCollections::drop_deserted() {
+  const auto& all = context_.keyspace.collection_names();
+  for (const std::string& name : std::vector<std::string>(all.begin(), all.end())) {
+    const Value& value = *context_.keyspace.peek(name);  // nothing expires while this goes on
+    const Collection& collection = *std::get<std::shared_ptr<Collection>>(value);
+    if (collection.set().is_auto && collection.is_deserted()) context_.keyspace.erase(name);
+  }
 }
 
 void RestoredCollections::report_skipped() {

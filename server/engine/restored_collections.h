@@ -39,6 +39,10 @@ class RestoredCollections {
   /// there is none.
   [[nodiscard]] const std::string& damage() const noexcept { return damage_; }
 
+  /// After the last change: the server may have ended between the erase of a vector set's last
+  /// element and its own.
+  void drop_deserted();
+
   /// After the last change: says in the log, and in damage(), how many were skipped.
   void report_skipped();
 

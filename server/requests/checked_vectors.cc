@@ -78,6 +78,10 @@ Status CheckedVectors::add_bytes(const IndexRef& index, std::string_view packed)
                 "vector has " + std::to_string(packed.size()) +
                     " bytes, expected packed float32, 4 bytes for each dimension");
   }
+  const auto& projection = index.collection->set().projection;
+  if (projection != nullptr && packed.size() == projection->from() * sizeof(float)) {
+    return add_projected(*projection, packed);
+  }
   if (packed.size() != dim * sizeof(float)) {
     return fail(ErrorCode::kInvalidArgument,
                 "vector has " + std::to_string(packed.size() / sizeof(float)) +
@@ -87,6 +91,19 @@ Status CheckedVectors::add_bytes(const IndexRef& index, std::string_view packed)
   values_.resize(before + dim);
   std::memcpy(values_.data() + before, packed.data(), packed.size());
   Status checked = check_vector(std::span(values_).subspan(before));
+  if (!checked) values_.resize(before);
+  return checked;
+}
+
+Status CheckedVectors::add_projected(const Projection& projection, std::string_view packed) {
+  std::vector<float> vector(projection.from());
+  std::memcpy(vector.data(), packed.data(), packed.size());
+  ENGRAM_TRY(check_vector(vector));
+  const std::size_t before = values_.size();
+  values_.resize(before + projection.to());
+  const auto projected = std::span(values_).subspan(before);
+  projection.apply(vector, projected);
+  Status checked = check_vector(projected);
   if (!checked) values_.resize(before);
   return checked;
 }

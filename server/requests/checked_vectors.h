@@ -12,7 +12,8 @@
 namespace engram {
 
 /// Vectors of a client that an index may be given: each has its dimension and passed check_vector.
-/// All are of one index. A vector that is refused is not added.
+/// Of an index with a projection, those that have the dimension that it is from go through it. All
+/// are of one index. A vector that is refused is not added.
 class CheckedVectors {
  public:
   /// Makes room for `count` more.
@@ -32,6 +33,7 @@ class CheckedVectors {
 
  private:
   Status add_bytes(const IndexRef& index, std::string_view packed);
+  Status add_projected(const Projection& projection, std::string_view packed);
 
   std::vector<float> values_;
 };

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/element.h"
 #include "core/text.h"
 #include "server/requests/facts.h"
 
@@ -89,10 +90,14 @@ std::size_t bytes_of(const Collection& collection, std::size_t index_bytes) {
 std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   const IndexSpec& spec = collection.spec();
   FactList facts;
-  facts.add("quant-type", fact_or(found.index, "quant-type", "f32"));
+  const VectorSet& set = collection.set();
+  const std::string quant = fact_or(found.index, "quant-type", "f32");
+  // As Redis calls it, where a client of Redis has made the set.
+  const bool is_int8 = set.is_auto && quant == element_name(Element::kSq8);
+  facts.add("quant-type", is_int8 ? std::string("int8") : quant);
   facts.add("hnsw-m", fact_or(found.index, "hnsw-m", "0"));
   facts.add("vector-dim", spec.dim);
-  facts.add("projection-input-dim", std::size_t{0});
+  facts.add("projection-input-dim", set.projection == nullptr ? 0 : set.projection->from());
   facts.add("size", collection.size());
   facts.add("max-level", fact_or(found.index, "max-level", "0"));
   facts.add("attributes-count", collection.attributes().count());
@@ -100,6 +105,7 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("hnsw-max-node-uid", collection.slots());
   facts.add("primitive", std::string(spec.primitive->name));
   facts.add("metric", std::string(metric_name(spec.metric)));
+  facts.add("auto", std::size_t{set.is_auto});
   facts.add("kernel", std::string(collection.kernel_name()));
   const std::size_t bytes = bytes_of(collection, found.index_bytes);
   facts.add("memory-bytes", bytes);

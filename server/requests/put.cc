@@ -9,6 +9,7 @@
 #include "core/row.h"
 #include "core/text.h"
 #include "server/requests/arguments.h"
+#include "server/requests/auto_index.h"
 #include "server/requests/keys.h"
 #include "server/requests/shown.h"
 
@@ -35,6 +36,11 @@ Result<float> read_within(std::string_view text) {
   if (distance && std::isfinite(*distance)) return *distance;
   return fail(ErrorCode::kInvalidArgument,
               "UNLESS must be WITHIN and a distance, got '" + shown(text) + "'");
+}
+
+/// `index`, if it is one that goes with its last item.
+std::optional<IndexRef> if_auto(const IndexRef& index) {
+  return index.collection->set().is_auto ? std::optional(index) : std::nullopt;
 }
 
 /// What a put is checked for beside its vectors.
@@ -111,19 +117,26 @@ void start(Store& store, const PutRequest& request, Responder<std::size_t> respo
   }
   const auto gain = check_put(store, request);
   if (!gain) return responder.refuse(gain.error());
+  // What was put into it first may have made the index, and it is not to stay without.
+  auto answer = [&store, made = if_auto(request.index()), is_step = store.gate().is_closed(),
+                 responder = std::move(responder)](const Result<std::size_t>& added) {
+    if (added || !made) {
+      responder.take(added);
+      return responder.finish(0);
+    }
+    drop_if_deserted(store, *made, is_step, [responder, error = added.error()](Lsn lsn) {
+      responder.take(tl::unexpected(error));
+      responder.finish(lsn);
+    });
+  };
   if (const Status room = check_room_for(store, request, request.keys()); !room) {
-    return responder.refuse(room.error());
+    return answer(tl::unexpected(room.error()));
   }
   Collection::PutBatch batch(request.index().collection);
   if (const Status staged = stage(request, batch); !staged) {
-    return responder.refuse(staged.error());
+    return answer(tl::unexpected(staged.error()));
   }
-  batch.commit(
-      [responder = std::move(responder)](const Result<std::size_t>& added) {
-        responder.take(added);
-        responder.finish(0);
-      },
-      *gain, request.attributes);
+  batch.commit(std::move(answer), *gain, request.attributes);
 }
 
 namespace {
@@ -215,11 +228,16 @@ void start(Store& store, const PutRequest& request, Responder<Admission> respond
        .decide = [run](Result<std::optional<std::string>> near) { decide(run, std::move(near)); }});
 }
 
-void start(Store&, const EraseRequest& request, Responder<bool> responder) {
-  request.index.collection->erase(request.key, [responder = std::move(responder)](bool erased) {
-    responder.take(erased);
-    responder.finish(0);
-  });
+void start(Store& store, const EraseRequest& request, Responder<bool> responder) {
+  request.index.collection->erase(
+      request.key, [&store, made = if_auto(request.index), is_step = store.gate().is_closed(),
+                    responder = std::move(responder)](bool erased) {
+        const auto answer = [responder, erased](Lsn lsn) {
+          responder.take(erased);
+          responder.finish(lsn);
+        };
+        made ? drop_if_deserted(store, *made, is_step, answer) : answer(0);
+      });
 }
 
 Result<std::optional<std::vector<float>>> get_vector(Store& store, std::string_view index,

@@ -87,6 +87,9 @@ Status check(const SearchRequest& request) {
   if (request.queries.empty()) return fail(ErrorCode::kInvalidArgument, "there is no query");
   ENGRAM_TRY(kNeighborCount.check(request.k));
   if (request.ef != 0) ENGRAM_TRY(kEf.check(request.ef));
+  if (request.truth && request.steps > 0) {
+    return fail(ErrorCode::kInvalidArgument, "an exact search takes no STEPS");
+  }
   if (request.strength.touch) ENGRAM_TRY(check_touched(request.k * query_count(request)));
   return check_neighbor_count(request.index, query_count(request), request.k);
 }
@@ -175,7 +178,9 @@ Status search(const ReadView& view, const SlotSet* items, const Part& part, Scra
   }
   const SearchParams params = {
       .k = request.k, .ef = request.ef, .options = request.options ? &*request.options : nullptr};
-  const auto neighbors = view.search(queries, params, run.at_ms, scratch, request.strength.fields);
+  const auto neighbors =
+      request.truth ? view.scan(queries, request.k, *items, run.at_ms, request.strength.fields)
+                    : view.search(queries, params, run.at_ms, scratch, request.strength.fields);
   if (!neighbors) return tl::unexpected(neighbors.error());
   ENGRAM_TRY(request.index.check_soundness());
   if (request.strength.touch) note_answered(*part.run, part.first, *neighbors);
@@ -222,6 +227,17 @@ void start_part(const std::shared_ptr<SearchRun>& run) {
   ++run->under_way;
   Collection& collection = *run->request.index.collection;
   const auto done = [part] { end_part(*part); };
+  if (run->request.truth) {
+    Status begun = collection.visit_items(
+        [part](const ReadView& view, const SlotSet& items, Scratch& scratch) {
+          part->status = search(view, &items, *part, scratch);
+          return false;
+        },
+        done);
+    if (begun) return;
+    part->status = std::move(begun);
+    return done();
+  }
   if (!run->relaxation) {
     return collection.read(
         [part](const ReadView& view, Scratch& scratch) {

@@ -27,6 +27,9 @@ struct SearchRequest {
   std::size_t ef = 0;     ///< candidates to keep while looking; 0: the index's own default
   std::size_t steps = 0;  ///< updates of recall that each query goes through first
   std::optional<Options> options = {};  ///< of Primitive::search_options; none: the defaults
+  /// Looks at every item, whatever the primitive: the answer is exact, as far as what is kept of
+  /// the vectors is. Not with `steps`.
+  bool truth = false;
   /// How those steps are taken: of Primitive::recall_options; none: as the index was made.
   std::optional<Options> recall = {};
   StrengthRead strength = {};

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""redis-py and hiredis, as Debian ships them."""
+"""redis-py and hiredis, as Debian ships them, and node-redis."""
 
 import os
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import redis
 
 from live import PATIENCE_SECONDS
+
+NODE_REDIS = "redis@6.3.1"
 
 
 def test_redis_py_commands(server):
@@ -75,3 +79,36 @@ def test_hiredis(server):
         check=True,
         timeout=PATIENCE_SECONDS,
     )
+
+
+@pytest.fixture(scope="module")
+def node_packages():
+    """The folder with node-redis, which npm fetches once."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        assert not os.environ.get("CI"), "Node.js and npm are to be installed"
+        pytest.skip("there is no Node.js")
+    folder = Path(os.environ["ENGRAM_NODE_FOLDER"])
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / NODE_REDIS
+    if not done.exists():
+        subprocess.run(
+            ["npm", "install", "--prefix", folder, "--cache", folder / "cache", "--ignore-scripts"]
+            + ["--no-audit", "--no-fund", "--no-save", NODE_REDIS],
+            check=True,
+            timeout=6 * PATIENCE_SECONDS,
+        )
+        done.touch()
+    return folder / "node_modules"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_node_redis_has_its_helpers_of_vector_sets(server, node_packages, protocol):
+    script = Path(__file__).with_name("node_redis.js")
+    ended = subprocess.run(
+        ["node", script, node_packages, str(server.port), str(protocol)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stderr

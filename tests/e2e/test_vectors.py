@@ -255,10 +255,6 @@ def test_an_index_is_a_key_among_others(wire, index):
 
 
 PACKED = "expected packed float32, 4 bytes for each of 2 dimensions, as struct.pack('<2f', ...) or numpy.float32(...).tobytes() make them; numbers in text are given as VALUES 2 and then each by itself"
-REDIS_VADD = (
-    "ERR VADD takes an index, a key and a vector as packed float32, without FP32, VALUES or other words as Redis 8 has them; "
-    "VNEW makes the index first"
-)
 
 
 @pytest.mark.parametrize(
@@ -296,9 +292,6 @@ REDIS_VADD = (
         (["VSEARCH", "index", EAST, 1, "EF"], "ERR option 'EF' has no value"),
         (["VSEARCH", "index", EAST, 1, "WITHSCORES"], "ERR there is no option WITHSCORES: VSEARCH always answers distances"),
         (["VMSEARCH", "index", EAST, 1], "ERR k must be an integer in 1..268435456, got 8 bytes that are no text"),
-        (["VADD", "index", "FP32", EAST, "k"], REDIS_VADD),
-        (["VADD", "index", "values", 2, 1, 0, "k"], REDIS_VADD),
-        (["VADD", "index", "REDUCE", 2, "FP32", EAST, "k"], REDIS_VADD),
         (["VADD", "index", "k", EAST, "x"], "ERR wrong number of arguments for 'vadd' command"),
         (["VNEW", "index", 2], "ERR index 'index' already exists"),
         (

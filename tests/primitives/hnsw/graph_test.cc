@@ -6,10 +6,19 @@
 #include <span>
 #include <vector>
 
+#include "tests/primitives/hnsw/graphs.h"
 #include "tests/support/memory_sections.h"
+#include "tests/support/vectors.h"
 
 namespace engram::hnsw::graph_test {
 namespace {
+
+using test::graph_of;
+using test::hnsw;
+using test::Rng;
+using test::TestCollection;
+using test::uniform_vectors;
+using test::Vectors;
 
 std::vector<Slot> slots_of(const LinkList& links) {
   std::vector<Slot> slots;
@@ -138,6 +147,32 @@ TEST_CASE("hnsw/graph: adopted lists are as they were saved, and are replaced li
   Graph other(2);
   CHECK(other.adopt(reader, "base", std::span(levels).first(3), upper, 3).error().code ==
         ErrorCode::kDataLoss);
+}
+
+TEST_CASE("hnsw/graph: the links that are told are the graph's, without what was erased") {
+  Rng rng(13);
+  TestCollection collection(hnsw(), Metric::kL2, 8, {{"M", "4"}});
+  const Vectors vectors = uniform_vectors(rng, 600, 8);
+  for (std::size_t i = 0; i < 100; ++i) collection.add(vectors[i]);
+  CHECK(collection.index().links(0).empty());  // so few are scanned
+  for (std::size_t i = 100; i < 600; ++i) collection.add(vectors[i]);
+  const Graph& graph = graph_of(collection);
+  for (Slot slot = 0; slot < 300; slot += 2) collection.erase(slot);
+  std::size_t wrong = 0;
+  for (const Slot node : collection.held()) {
+    const auto levels = collection.index().links(node);
+    REQUIRE(levels.size() == graph.level(node) + 1);
+    for (unsigned level = 0; level < levels.size(); ++level) {
+      std::vector<Slot> expected;
+      graph.links(node, level).for_each([&](Slot slot) {
+        if (collection.held().contains(slot)) expected.push_back(slot);
+      });
+      wrong += levels[level] != expected;
+    }
+  }
+  CHECK(wrong == 0);
+  collection.reclaim();
+  CHECK(collection.index().links(0).empty());
 }
 
 TEST_CASE("hnsw/graph: the entry point is one word, empty at first") {
