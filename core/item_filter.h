@@ -27,8 +27,8 @@ class ItemFilter {
     for (std::size_t i = 0; i < slots.size(); ++i) accepted[i] = accepts(slots[i]);
   }
 
-  /// How long asking about an item takes, as a multiple of comparing a number that is kept by slot.
-  /// Plans go by it.
+  /// How long a scan takes to ask about an item, as a multiple of half a nanosecond: what comparing
+  /// a number that is kept by slot takes, 64 at a time. Plans go by it.
   [[nodiscard]] virtual double weight() const noexcept { return 1; }
 
   /// Which of the 64 slots from `first` on, a multiple of 64, it accepts: bit i is that of slot

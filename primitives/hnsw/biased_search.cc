@@ -49,12 +49,13 @@ bool Hnsw::walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<H
   const bool is_bounded = params.max_score < std::numeric_limits<float>::infinity();
   BiasedBeam& biased = working.biased;
   biased.clear();
-  BestByBias best(params.bias, {held_, params.items}, params.k, params.max_score, biased);
+  BestByBias best(params.bias, {held_, params.items}, params.k, biased);
   auto& met = biased.met;
   const auto go_on = [&](auto& walk, std::span<Rank> found, bool is_cut_off) {
     if (found.size() < task.k && !is_cut_off) return false;
-    if (is_bounded && compares_codes()) {
-      best.reach(params.max_score + error_of_codes(exact, found, working));
+    if (is_bounded) {
+      const float error = compares_codes() ? error_of_codes(exact, found, working) : 0;
+      best.stay_within(params.max_score + error, task.ef);
     }
     best.offer(found);
     if (best.bound() > walk.farthest() && !is_cut_off) {

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstddef>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -20,6 +19,7 @@ namespace engram::hnsw {
 /// The reusable memory of a biased walk, beside a Beam.
 struct BiasedBeam {
   RankHeap best;                // the complements of the k best by effective score
+  RankHeap outside;             // and of the nearest beyond a radius
   std::vector<Slot> slots;      // of one batch: answers
   std::vector<float> scores;    // theirs
   std::vector<Hit> met;         // all answers that were worth a look, by effective score
@@ -28,6 +28,7 @@ struct BiasedBeam {
 
   void clear() {
     best.clear();
+    outside.clear();
     met.clear();
     passed.clear();
     displaced.clear();
@@ -50,57 +51,65 @@ struct KeepRest {
 /// kernel's.
 class BestByBias {
  public:
-  /// bias: null where effective scores are the kernel's. max_score: the radius, or infinity.
-  BestByBias(const ScoreBias* bias, const Admission& admission, std::size_t k, float max_score,
-             BiasedBeam& biased)
-      : bias_(bias), admission_(admission), k_(k), biased_(biased), bound_(beyond(max_score)) {}
+  /// bias: null where effective scores are the kernel's.
+  BestByBias(const ScoreBias* bias, const Admission& admission, std::size_t k, BiasedBeam& biased)
+      : bias_(bias), admission_(admission), k_(k), biased_(biased) {}
 
-  /// Makes the radius larger. Nothing was offered yet.
-  void reach(float max_score) noexcept { bound_ = beyond(max_score); }
+  /// From now on only what has a score of at most `max_score`. A way there may lead over nodes that
+  /// are farther: until it knows the nearest `outside` of these, bound() is beyond them.
+  void stay_within(float max_score, std::size_t outside) noexcept {
+    beyond_ = (Rank{ordered_bits(max_score)} + 1) << 32;
+    outside_ = outside;
+  }
 
   /// What is not nearer by the kernel's score is not among them.
-  Rank bound() const noexcept { return bound_; }
+  Rank bound() const noexcept {
+    if (biased_.best.size() == k_) return ~biased_.best.top();
+    if (outside_ > 0 && biased_.outside.size() == outside_) return ~biased_.outside.top();
+    return kNoRank;
+  }
 
   /// Offers those that are admitted. Returns bound().
   Rank offer(std::span<const Rank> ranks) {
     biased_.slots.clear();
     biased_.scores.clear();
+    const Rank limit = bound();
     for (const Rank rank : ranks) {
+      if (rank >= limit) continue;
+      if (rank >= beyond_) {
+        keep(rank, biased_.outside, outside_);
+        continue;
+      }
       const Hit hit = BySlot::hit(rank);
-      if (rank >= bound_ || !admission_(hit.slot)) continue;
+      if (!admission_(hit.slot)) continue;
       biased_.slots.push_back(hit.slot);
       biased_.scores.push_back(hit.score);
     }
     if (bias_ != nullptr) bias_->apply(biased_.slots, biased_.scores);
     for (std::size_t i = 0; i < biased_.slots.size(); ++i) {
       biased_.met.push_back({biased_.scores[i], biased_.slots[i]});
-      keep(BySlot::rank(biased_.met.back()));
+      const Rank rank = BySlot::rank(biased_.met.back());
+      if (rank < beyond_) keep(rank, biased_.best, k_);
     }
-    return bound_;
+    return bound();
   }
 
  private:
-  /// The least rank of a score that is greater; kNoRank for infinity.
-  static Rank beyond(float max_score) noexcept {
-    if (max_score == std::numeric_limits<float>::infinity()) return kNoRank;
-    return (Rank{ordered_bits(max_score)} + 1) << 32;
-  }
-
-  void keep(Rank rank) {
-    if (rank >= bound_) return;
-    if (biased_.best.size() < k_) {
-      biased_.best.push(~rank);
-    } else {
-      biased_.best.replace_top(~rank);
+  /// The least `most` in a heap of their complements.
+  static void keep(Rank rank, RankHeap& heap, std::size_t most) {
+    if (heap.size() < most) {
+      heap.push(~rank);
+    } else if (rank < ~heap.top()) {
+      heap.replace_top(~rank);
     }
-    if (biased_.best.size() == k_) bound_ = ~biased_.best.top();
   }
 
   const ScoreBias* bias_;
   const Admission admission_;
   const std::size_t k_;
   BiasedBeam& biased_;
-  Rank bound_;
+  Rank beyond_ = kNoRank;
+  std::size_t outside_ = 0;
 };
 
 }  // namespace engram::hnsw

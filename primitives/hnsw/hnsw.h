@@ -165,6 +165,11 @@ class Hnsw final : public Index {
   void rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
 
   // conditional_search.cc
+  struct Width {
+    std::size_t ef;
+    std::size_t k;
+  };
+  Width width_of(const SearchParams& params) const noexcept;
   Status search_with_conditions(Query query, const SearchParams& params, Scratch& scratch,
                                 std::vector<Hit>& hits) const;
   std::size_t sample_matches(const ItemFilter& items) const noexcept;

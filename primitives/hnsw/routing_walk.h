@@ -70,7 +70,7 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
   std::span<Rank> run(const Hit& start, Slot slot_end, const RoutingLimits& limits) {
     Base::begin({}, slot_end);
     kept_ = admitted_to_keep(this->ef_, k_, limits.share);
-    bool is_judged = false;
+    double judged_at = kFirstJudged;
     if (this->beam_.visited.insert(start.slot)) take(BySlot::rank(start));
     ++work_.scores;
     while (Base::expand(this->farthest_)) {
@@ -89,11 +89,9 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
         is_cut_off_ = true;
         break;
       }
-      if (!is_judged && static_cast<double>(work_.asked) * limits.share >= kExpected) {
-        is_judged = true;
-        const double share =
-            (static_cast<double>(admitted_) + 0.5) / static_cast<double>(work_.asked);
-        is_hopeless_ = static_cast<double>(kept_) / share > limits.most_nodes;
+      if (static_cast<double>(work_.asked) * limits.share >= judged_at) {
+        judged_at *= 2;
+        is_hopeless_ = nodes_expected() > limits.most_nodes;
       }
       is_hopeless_ |= static_cast<double>(work_.nodes) > kOverrun * limits.most_nodes;
       if (is_hopeless_) break;
@@ -115,10 +113,17 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
   bool is_hopeless() const noexcept { return is_hopeless_; }
 
  private:
-  /// It judges when it should have met so many admitted ones.
-  static constexpr double kExpected = 16;
+  /// It judges whether it is worth going on when it should have met so many admitted ones, and
+  /// each time that the number doubles.
+  static constexpr double kFirstJudged = 8;
   /// What it judged may be wrong, but not by more.
-  static constexpr double kOverrun = 2;
+  static constexpr double kOverrun = 1.25;
+
+  /// How many it will have visited, by the share of those admitted until now.
+  double nodes_expected() const noexcept {
+    const double share = (static_cast<double>(admitted_) + 0.5) / static_cast<double>(work_.asked);
+    return static_cast<double>(kept_) / share;
+  }
 
   void take(Rank rank) {
     RankHeap& nearest = this->beam_.nearest;
