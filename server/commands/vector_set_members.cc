@@ -2,6 +2,7 @@
 // VLINKS, VRANDMEMBER and VRANGE: looks at the elements of a vector set.
 #include "server/requests/vector_set_members.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -43,6 +44,12 @@ void write_links(ReplyWriter& writer, const std::optional<Links>& links, bool wi
       if (with_scores) writer.number(link.similarity);
     }
   }
+}
+
+/// About what it takes to name `members`, and to answer that.
+std::size_t expected_bytes(const Collection& collection, std::size_t members) {
+  constexpr std::size_t kMost = std::size_t{1} << 22;  // what is more is refused
+  return std::min(members, kMost) * (result_bytes(collection) + sizeof(std::string_view));
 }
 
 /// An end of a range: nothing for the word that leaves it open, else the element. False if it is
@@ -93,19 +100,22 @@ void vrandmember(CommandContext& context) {
   const bool is_one = context.argv.size() == 2;
   const auto count = is_one ? 1 : parse_number<std::int64_t>(context.argv[2]);
   if (!count) return context.reply.error("ERR COUNT value is not an integer");
-  if (*count == 0) return context.reply.array(0);
   auto set = find_set(context);
   if (!set) return write_error(context.reply, set.error());
   if (!*set) return is_one ? context.reply.null() : context.reply.array(0);
+  if (*count == 0) return context.reply.array(0);
   const std::uint64_t size =
       *count > 0 ? static_cast<std::uint64_t>(*count) : 0 - static_cast<std::uint64_t>(*count);
-  start(
-      context.services.store, SampleRequest{std::move(**set), size, *count < 0, random_seed()},
-      respond<std::vector<std::string_view>>(
-          context, 0, [is_one](ReplyWriter& writer, const std::vector<std::string_view>& members) {
-            if (!is_one) return write_members(writer, members);
-            members.empty() ? writer.null() : writer.bulk(members.front());
-          }));
+  const Collection& collection = *(*set)->collection;
+  const std::size_t most = *count < 0 ? size : std::min<std::size_t>(size, collection.size());
+  const std::size_t expected = expected_bytes(collection, most);
+  start(context.services.store, SampleRequest{std::move(**set), size, *count < 0, random_seed()},
+        respond<std::vector<std::string_view>>(
+            context, expected,
+            [is_one](ReplyWriter& writer, const std::vector<std::string_view>& members) {
+              if (!is_one) return write_members(writer, members);
+              members.empty() ? writer.null() : writer.bulk(members.front());
+            }));
 }
 
 void vrange(CommandContext& context) {
@@ -124,8 +134,11 @@ void vrange(CommandContext& context) {
   if (!set) return write_error(context.reply, set.error());
   if (!*set) return context.reply.array(0);
   request.index = std::move(**set);
+  const Collection& collection = *request.index.collection;
+  const std::size_t most = std::min(collection.size(), request.limit.value_or(collection.size()));
+  const std::size_t expected = expected_bytes(collection, most);
   start(context.services.store, request,
-        respond<std::vector<std::string_view>>(context, 0, write_members));
+        respond<std::vector<std::string_view>>(context, expected, write_members));
 }
 
 }  // namespace engram

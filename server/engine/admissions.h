@@ -51,6 +51,9 @@ class Admissions {
 
   void ask(Request request);
 
+  /// Whether nothing waits to be decided.
+  [[nodiscard]] bool is_idle() const noexcept { return waiting_.empty(); }
+
   /// Forgets what waits; for shutdown.
   void abandon_waiting();
 

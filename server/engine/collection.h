@@ -133,7 +133,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::size_t size() const noexcept { return keys_.size(); }
 
   /// Whether it holds nothing, and no write that was begun will change that.
-  bool is_deserted() const { return keys_.size() == 0 && key_order_.is_idle(); }
+  bool is_deserted() const {
+    return keys_.size() == 0 && key_order_.is_idle() && admissions_.is_idle();
+  }
 
   /// Whether `key` is there.
   bool contains(std::string_view key) const { return keys_.find(key) != nullptr; }

@@ -79,7 +79,9 @@ Status JournalReplayer::apply(const PutVector& change) {
   if (collection->holds(change.key, vector_, change.slot)) {
     // The snapshot may know it after a write that comes later here.
     if (is_in_order) collection->put_again(change.key, work_.begin());
-    return {};
+    // A put leaves its key with no attributes, and what it gives follows.
+    const auto cleared = collection->set_attributes(change.key, "");
+    return cleared ? Status() : Status(tl::unexpected(cleared.error()));
   }
   ENGRAM_TRY(make_free(*collection, change.slot));
   if (!collection->is_free(change.slot)) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
-#include <numbers>
 
 #include "core/hash.h"
 #include "core/row.h"
@@ -14,7 +13,7 @@ namespace engram {
 namespace {
 
 /// Drawn, and for each vector multiplied, on the loop.
-constexpr std::size_t kMostNumbers = std::size_t{1} << 21;
+constexpr std::size_t kMostNumbers = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -37,16 +36,12 @@ Result<std::shared_ptr<const Projection>> Projection::create(std::size_t from, s
   }
 }
 
-/// Box and Muller's pairs of normal numbers.
 Projection::Projection(std::size_t from, std::size_t to, std::uint64_t seed)
     : from_(from), to_(to), seed_(seed), matrix_(from * to) {
   const std::uint64_t stream = mix(seed);
-  const double scale = 1 / std::sqrt(static_cast<double>(to));
-  for (std::size_t i = 0; i < matrix_.size(); i += 2) {
-    const double length = scale * std::sqrt(-2 * std::log(unit_interval(mix(stream + i))));
-    const double angle = 2 * std::numbers::pi * unit_interval(mix(stream + i + 1));
-    matrix_[i] = static_cast<float>(length * std::cos(angle));
-    if (i + 1 < matrix_.size()) matrix_[i + 1] = static_cast<float>(length * std::sin(angle));
+  const double width = std::sqrt(12 / static_cast<double>(to));  // of a variance of 1 / to
+  for (std::size_t i = 0; i < matrix_.size(); ++i) {
+    matrix_[i] = static_cast<float>(width * (unit_interval(mix(stream + i)) - 0.5));
   }
 }
 

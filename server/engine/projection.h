@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vectors with fewer dimensions than they are given with: a random projection [Johnson &
-// Lindenstrauss 1984], whose Gaussian matrix is drawn from a seed. It is kept as that seed, so a
+// Lindenstrauss 1984], whose matrix is drawn from a seed. Its numbers are uniform, which serves as
+// well as Gaussian ones [Matousek 2008] and is drawn in a moment. It is kept as that seed, so a
 // restart has the same one.
 #pragma once
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/requests/put.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -60,10 +61,23 @@ Status stage(const PutRequest& request, Collection::PutBatch& batch) {
   return {};
 }
 
-/// Both the vector and its strength name the key.
+/// What is recorded of attributes: those that are given, or that the keys keep.
+std::size_t attribute_bytes(const PutRequest& request, std::span<const std::string_view> keys) {
+  if (request.attributes) return keys.size() * request.attributes->size();
+  const Collection& collection = *request.index().collection;
+  if (!collection.attributes().are_allowed()) return 0;
+  std::size_t bytes = 0;
+  for (const std::string_view key : keys) {
+    if (const auto kept = collection.attributes_of(key)) bytes += kept->size();
+  }
+  return bytes;
+}
+
+/// The vector, its strength and its attributes name the key.
 Status check_room_for(Store& store, const PutRequest& request,
                       std::span<const std::string_view> keys) {
-  return check_room(store.keyspace(), 2 * change_bytes(keys) + request.vectors().size_bytes());
+  return check_room(store.keyspace(), 3 * change_bytes(keys) + request.vectors().size_bytes() +
+                                          attribute_bytes(request, keys));
 }
 
 }  // namespace
@@ -151,6 +165,16 @@ struct AdmissionRun {
   Lsn lsn = 0;
 };
 
+/// A put that does not happen may leave a set without elements.
+void end_without(const AdmissionRun& run, Result<Admission> answer, Lsn touched = 0) {
+  const auto made = if_auto(run.request.index());
+  const auto end = [responder = run.responder, answer = std::move(answer), touched](Lsn lsn) {
+    responder.take(answer);
+    responder.finish(std::max(touched, lsn));
+  };
+  made ? drop_if_deserted(run.store, *made, run.is_step, end) : end(0);
+}
+
 void refuse_near(const AdmissionRun& run, std::string near) {
   const IndexRef& index = run.request.index();
   const auto& touch = run.request.unless->touch;
@@ -158,34 +182,30 @@ void refuse_near(const AdmissionRun& run, std::string near) {
   if (touch) {
     const std::string_view key = near;
     const Status room = check_room(run.store.keyspace(), change_bytes(key));
-    if (!room) return run.responder.refuse(room.error());
+    if (!room) return end_without(run, tl::unexpected(room.error()));
     const StrengthRead read = {.at_ms = run.request.strength.at_ms, .touch = touch};
     index.collection->touch({&key, 1}, gain_of_read(run.store, index, read));
     lsn = run.store.seal_late();
   }
-  run.responder.take(Admission{.near = std::move(near)});
-  run.responder.finish(lsn);
+  end_without(run, Admission{.near = std::move(near)}, lsn);
 }
 
 void put_admitted(const std::shared_ptr<AdmissionRun>& run) {
   const IndexRef& index = run->request.index();
   const auto gain = gain_of(run->store, index, run->request.strength);
-  if (!gain) return run->responder.refuse(gain.error());
+  if (!gain) return end_without(*run, tl::unexpected(gain.error()));
   const std::string_view key = run->key;
   if (const Status room = check_room_for(run->store, run->request, {&key, 1}); !room) {
-    return run->responder.refuse(room.error());
+    return end_without(*run, tl::unexpected(room.error()));
   }
   Collection::PutBatch batch(index.collection);
   if (const Status staged = batch.add(run->key, run->request.vectors()); !staged) {
-    return run->responder.refuse(staged.error());
+    return end_without(*run, tl::unexpected(staged.error()));
   }
   batch.commit(
       [run](const Result<std::size_t>& added) {
-        if (!added) {
-          run->responder.take(tl::unexpected(added.error()));
-        } else {
-          run->responder.take(Admission{.is_new = *added == 1});
-        }
+        if (!added) return end_without(*run, tl::unexpected(added.error()), run->lsn);
+        run->responder.take(Admission{.is_new = *added == 1});
         run->responder.finish(run->lsn);
       },
       *gain, run->request.attributes);
@@ -193,9 +213,9 @@ void put_admitted(const std::shared_ptr<AdmissionRun>& run) {
 }
 
 void decide(const std::shared_ptr<AdmissionRun>& run, Result<std::optional<std::string>> near) {
-  if (!near) return run->responder.refuse(near.error());
+  if (!near) return end_without(*run, tl::unexpected(near.error()));
   if (const Status sound = run->request.index().check_soundness(); !sound) {
-    return run->responder.refuse(sound.error());
+    return end_without(*run, tl::unexpected(sound.error()));
   }
   *near ? refuse_near(*run, std::move(**near)) : put_admitted(run);
 }

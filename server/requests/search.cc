@@ -304,8 +304,12 @@ std::size_t query_count(const SearchRequest& request) {
 }
 
 std::size_t expected_bytes(const SearchRequest& request) {
-  return neighbor_count(request.index, query_count(request), request.k) *
-             result_bytes(*request.index.collection) +
+  const Collection& collection = *request.index.collection;
+  std::size_t each = result_bytes(collection);
+  if (request.strength.fields.attributes && collection.attributes().count() > 0) {
+    each += collection.attributes().memory_bytes() / collection.attributes().count();
+  }
+  return neighbor_count(request.index, query_count(request), request.k) * each +
          request.queries.values().size_bytes();
 }
 

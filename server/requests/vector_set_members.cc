@@ -15,8 +15,8 @@
 namespace engram {
 namespace {
 
-/// What a step looks at: a millisecond or so.
-constexpr std::size_t kStep = std::size_t{1} << 16;
+/// What a step looks at: a millisecond or so; some, where keys are compared.
+constexpr std::size_t kStep = std::size_t{1} << 14;
 
 using Keys = std::vector<std::string_view>;
 
@@ -137,6 +137,10 @@ class Range {
     });
     next_ = end;
     found_ += run.keys.size();
+    if (!check_result_count(std::min(found_, request_.limit.value_or(found_)))) {
+      next_ = items.end();  // which begin() refuses
+      return;
+    }
     const std::size_t kept = std::min(run.keys.size(), request_.limit.value_or(run.keys.size()));
     const auto stop = run.keys.begin() + static_cast<std::ptrdiff_t>(kept);
     std::partial_sort(run.keys.begin(), stop, run.keys.end());
@@ -209,8 +213,13 @@ Result<Links> nearest(const LinksRun& run, const ReadView& view, Scratch& scratc
   return links;
 }
 
-Result<Links> find_links(const LinksRun& run, const ReadView& view, Scratch& scratch) {
-  const auto levels = view.index().links(run.slot);
+/// Of links only those to elements: an overwritten one may have two nodes for a while.
+Result<Links> find_links(const LinksRun& run, const ReadView& view, const SlotSet& items,
+                         Scratch& scratch) {
+  auto levels = view.index().links(run.slot);
+  for (std::vector<Slot>& level : levels) {
+    std::erase_if(level, [&](Slot slot) { return !items.contains(slot) || slot == run.slot; });
+  }
   if (levels.empty()) return nearest(run, view, scratch);
   Links links;
   for (auto level = levels.rbegin(); level != levels.rend(); ++level) {
@@ -249,8 +258,8 @@ void start(Store& store, const LinksRequest& request, Responder<std::optional<Li
       LinksRun{request.index, std::string(request.key), collection.slot_of(request.key),
                std::move(*vector), time_of_read(store, collection), std::move(responder)});
   const Status begun = collection.visit_items(
-      [run](const ReadView& view, const SlotSet&, Scratch& scratch) {
-        auto links = find_links(*run, view, scratch);
+      [run](const ReadView& view, const SlotSet& items, Scratch& scratch) {
+        auto links = find_links(*run, view, items, scratch);
         const Status sound = run->index.check_soundness();
         if (!links || !sound) {
           run->responder.take(tl::unexpected(links ? sound.error() : links.error()));
