@@ -220,7 +220,7 @@ struct IndexContext {
 struct MemoryView {
   IndexContext context;
   const SlotSet& held;
-  const Index* graph = nullptr;  ///< a search for near items cheaper than a scan; null: none
+  const Index* graph = nullptr;  ///< searches cheaper than a scan, and takes items; null: none
 };
 
 }  // namespace engram

@@ -66,18 +66,6 @@ class SlotSet {
     ENGRAM_ASSERT(added.has_value());
   }
 
-  /// The members in [64 * index, 64 * index + 64), each by a bit, from the lowest on.
-  std::uint64_t word(std::size_t index) const noexcept {
-    return index < words_.ready() ? words_[index].load(std::memory_order_acquire) : 0;
-  }
-
-  /// Adds those members; ensure() has made room for them.
-  void add_word(std::size_t index, std::uint64_t members) noexcept {
-    const std::uint64_t former = words_[index].fetch_or(members, std::memory_order_acq_rel);
-    size_.fetch_add(static_cast<std::size_t>(std::popcount(members & ~former)),
-                    std::memory_order_relaxed);
-  }
-
   /// Removes `slot`; true if it was there.
   bool erase(Slot slot) noexcept {
     if (slot / kBits >= words_.ready()) return false;

@@ -74,8 +74,11 @@ const Registration kRegistration({
     .name = "hnsw",
     .summary = "Approximate search: walks a layered graph of near neighbours",
     .source = "Malkov & Yashunin 2018",
-    .traits =
-        {.concurrent = true, .deferred_reclaim = true, .saves_structure = true, .takes_bias = true},
+    .traits = {.concurrent = true,
+               .deferred_reclaim = true,
+               .saves_structure = true,
+               .takes_bias = true,
+               .takes_items = true},
     .create_options = kCreateOptions,
     .stored_element = stored_element,
     .recalls_by_default = true,

@@ -57,9 +57,12 @@ Status HopfieldSurvey::measure_energy(Slot slot, Scratch& scratch) {
     slots = sample_.all();
   } else {
     const Query query{reinterpret_cast<const std::byte*>(state)};
-    ENGRAM_TRY(sample_.graph()->search(
-        query, {.k = kCandidates, .ef = 2 * kCandidates, .bias = energy.score_bias()}, scratch,
-        buffers.hits));
+    ENGRAM_TRY(sample_.graph()->search(query,
+                                       {.k = kCandidates,
+                                        .ef = 2 * kCandidates,
+                                        .bias = energy.score_bias(),
+                                        .items = sample_.filter()},
+                                       scratch, buffers.hits));
     slots.clear();
     for (const Hit& hit : buffers.hits) slots.push_back(hit.slot);
     std::sort(slots.begin(), slots.end());

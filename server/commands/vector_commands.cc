@@ -202,31 +202,31 @@ constexpr std::array kVectorCommands = {
          "index key [VALUES]", "O(D) with D the dimension"),
     may_write(spec("vsearch", vsearch, -4, kReadonly, kIndex,
                    "Returns the keys nearest to a query and their distances, closest first",
-                   "index <query | VALUES n value [value ...]> k [EF ef] [STEPS steps] [AT "
-                   "unix-time-milliseconds] [TOUCH gain] "
-                   "[WITHRAW] [WITHSTRENGTH] [option value ...]",
-                   "the primitive's search; O(N) for flat"),
+                   "index <query | VALUES n value [value ...]> k [EF ef] [STEPS steps] [FILTER "
+                   "filter] [FILTER-EF nodes] [AT unix-time-milliseconds] [TOUCH gain] "
+                   "[WITHRAW] [WITHSTRENGTH] [EXPLAIN] [option value ...]",
+                   "the primitive's search; O(N) for flat, and with FILTER"),
               kTouchingSearch, touches),
     may_write(
         spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
              "Searches for several queries, on all workers at once",
-             "index k [EF ef] [AT unix-time-milliseconds] [TOUCH gain] [WITHRAW] "
-             "[WITHSTRENGTH] <query | VALUES n value [value ...]> [<query | VALUES n value [value "
-             "...]> ...]",
+             "index k [EF ef] [FILTER filter] [FILTER-EF nodes] [AT unix-time-milliseconds] [TOUCH "
+             "gain] [WITHRAW] [WITHSTRENGTH] <query | VALUES n value [value ...]> [[FILTER filter] "
+             "<query | VALUES n value [value ...]> ...]",
              "as VSEARCH for each query"),
         kTouchingBatch, touches_batch),
     may_write(spec("vrecall", vrecall, -4, kReadonly, kIndex,
                    "Recalls by a cue, perhaps noisy or partly hidden: a state, the item that it is "
                    "nearest to, and how sure that is",
                    "index <VEC <vector | VALUES n value [value ...]> | KEY key> [MASK ranges] [TOP "
-                   "k] [AT unix-time-milliseconds] [TOUCH "
+                   "k] [FILTER filter] [AT unix-time-milliseconds] [TOUCH "
                    "gain] [WITHTRACE] [WITHRAW] [WITHSTRENGTH] [option value ...]",
                    "the primitive's recall; O(N) for a scan, each step"),
               kTouchingRecall, recall_touches),
     spec("venergy", venergy, -3, kReadonly, kIndex,
          "Returns the energy of a state: the lower, the better it fits what is stored",
-         "index <vector | VALUES n value [value ...]> [AT unix-time-milliseconds] [option value "
-         "...]",
+         "index <vector | VALUES n value [value ...]> [FILTER filter] [AT unix-time-milliseconds] "
+         "[option value ...]",
          "the primitive's; O(N) for a scan"),
     spec("vtune", vtune, -2, kWrite | kWritesLater, kIndex,
          "Finds the numbers that an index recalls by in a sample of its vectors, and keeps them",
@@ -234,7 +234,7 @@ constexpr std::array kVectorCommands = {
          "as VRECALL for each of the sample"),
     spec("vdiag", vdiag, -2, kReadonly, kIndex,
          "Describes how an index recalls, by a sample of its vectors",
-         "index [SAMPLE count] [SEED seed] [option value ...]",
+         "index [SAMPLE count] [SEED seed] [FILTER filter] [option value ...]",
          "as VRECALL for each of the sample"),
 };
 

@@ -2,10 +2,12 @@
 // VSEARCH and VMSEARCH. Workers render what they have found, so that a large reply costs other
 // clients nothing.
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,28 +26,59 @@ namespace {
 /// Beside a key of an answer.
 constexpr std::size_t kDistanceAndFraming = 48;
 
-constexpr std::string_view kFieldFlags[] = {"WITHRAW", "WITHSTRENGTH"};
+constexpr std::string_view kSearchFlags[] = {"WITHRAW", "WITHSTRENGTH", "EXPLAIN"};
+constexpr auto kNeighborFlags = std::span(kSearchFlags).first(2);
+constexpr std::string_view kFilter = "FILTER";
 
 NeighborFields fields_of(unsigned flags) {
   return {.raw = (flags & 1U) != 0, .strength = (flags & 2U) != 0};
 }
 
-/// Or an error, if they are too large.
+/// Or an error, if they are too large. What FILTER-EF ended before all was looked at ends with a
+/// row that has no key, and in the place of a distance how many nodes were visited.
 void write_neighbors(ReplyWriter& writer, const std::vector<Neighbor>& neighbors,
-                     NeighborFields fields) {
+                     NeighborFields fields, const SearchReport* report) {
   std::size_t bytes = 0;
   for (const Neighbor& neighbor : neighbors) bytes += neighbor.key.size() + kDistanceAndFraming;
   if (const Status checked = check_answer_bytes(bytes, "k"); !checked) {
     return write_error(writer, checked.error());
   }
   writer.expect(bytes);
-  writer.array(neighbors.size() * (2 + std::size_t{fields.raw} + std::size_t{fields.strength}));
+  const bool is_cut_short = report != nullptr && !report->effort.complete;
+  writer.array((neighbors.size() + std::size_t{is_cut_short}) *
+               (2 + std::size_t{fields.raw} + std::size_t{fields.strength}));
   for (const Neighbor& neighbor : neighbors) {
     writer.bulk(neighbor.key);
     writer.number(neighbor.distance);
     if (fields.raw) writer.number(neighbor.raw);
     if (fields.strength) writer.number(neighbor.strength);
   }
+  if (!is_cut_short) return;
+  writer.null();
+  writer.integer(static_cast<std::int64_t>(report->effort.visited));
+  if (fields.raw) writer.null();
+  if (fields.strength) writer.null();
+}
+
+/// The answer to one query, and how it was come by.
+void write_explained(ReplyWriter& writer, const SearchAnswer& answer, NeighborFields fields) {
+  const SearchReport& report = answer.reports.front();
+  const auto count = [&writer](std::string_view name, std::size_t number) {
+    writer.simple(name);
+    writer.integer(static_cast<std::int64_t>(number));
+  };
+  writer.map(8);
+  writer.simple("plan");
+  writer.bulk(kSearchWayNames[static_cast<std::size_t>(report.way)]);
+  count("items", report.items);
+  count("estimated", report.way == SearchWay::kPlain ? report.items : report.estimated);
+  count("matches", answer.matches);
+  count("visited", report.effort.visited);
+  count("distances", report.effort.scored);
+  writer.simple("complete");
+  writer.boolean(report.effort.complete);
+  writer.simple("results");
+  write_neighbors(writer, answer.neighbors.front(), fields, nullptr);
 }
 
 /// A name without a value may be one that only other servers know.
@@ -59,7 +92,8 @@ Status check_last_name(const IndexRef& index, Arguments words) {
   return check_search_option(index, words.back());
 }
 
-/// index query k [EF n] [STEPS n] [AT ms] [TOUCH gain] [WITHRAW] [WITHSTRENGTH] [option value ...]
+/// index query k [EF n] [STEPS n] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain] [WITHRAW]
+/// [WITHSTRENGTH] [EXPLAIN] [option value ...]
 Result<SearchRequest> read_vsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
@@ -74,7 +108,9 @@ Result<SearchRequest> read_vsearch(CommandContext& context) {
   if (!k) return tl::unexpected(k.error());
   request.k = *k;
   std::vector<std::string_view> words(rest.begin() + 1, rest.end());
-  request.strength.fields = fields_of(take_flags(words, kFieldFlags));
+  const unsigned flags = take_flags(words, kSearchFlags);
+  request.strength.fields = fields_of(flags);
+  request.explains = (flags & 4U) != 0;
   ENGRAM_TRY(check_last_name(request.index, words));
   ENGRAM_TRY(read_option_words(words, request));
   return request;
@@ -84,13 +120,13 @@ Result<SearchRequest> read_vsearch(CommandContext& context) {
 /// four bytes for each dimension, except one: so that is a query where it has the length of one.
 Result<std::vector<std::string_view>> take_batch_options(Arguments& queries,
                                                          SearchRequest& request) {
-  constexpr std::string_view kNames[] = {"EF", "AT", "TOUCH"};
+  constexpr std::string_view kNames[] = {"EF", kFilter, "FILTER-EF", "AT", "TOUCH"};
   const std::size_t query_bytes = request.index.spec().dim * sizeof(float);
   std::vector<std::string_view> options;
   unsigned flags = 0;
   while (!queries.empty() && queries[0].size() != query_bytes) {
     std::vector<std::string_view> word = {queries[0]};
-    const unsigned taken = take_flags(word, kFieldFlags);
+    const unsigned taken = take_flags(word, kNeighborFlags);
     const bool has_value =
         std::any_of(std::begin(kNames), std::end(kNames),
                     [&](std::string_view name) { return equal_ignoring_case(name, queries[0]); });
@@ -110,7 +146,33 @@ Result<std::vector<std::string_view>> take_batch_options(Arguments& queries,
   return options;
 }
 
-/// index k [EF n] [AT ms] [TOUCH gain] [WITHRAW] [WITHSTRENGTH] query [query ...]
+/// Takes FILTER and what it says from before a query, if it stands there.
+Result<std::optional<std::string_view>> take_filter(Arguments& queries) {
+  if (queries.empty() || !equal_ignoring_case(queries[0], kFilter)) return std::nullopt;
+  if (queries.size() < 3) {
+    return fail(ErrorCode::kInvalidArgument,
+                "FILTER takes a value, and at least one query after it");
+  }
+  const std::string_view filter = queries[1];
+  queries = queries.subspan(2);
+  return filter;
+}
+
+/// How many queries there are among filters.
+Result<std::size_t> count_queries(Arguments queries) {
+  std::size_t count = 0;
+  while (!queries.empty()) {
+    const auto filter = take_filter(queries);
+    if (!filter) return tl::unexpected(filter.error());
+    const auto query = take_vector(queries);
+    if (!query) return tl::unexpected(query.error());
+    ++count;
+  }
+  return count;
+}
+
+/// index k [EF n] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain] [WITHRAW] [WITHSTRENGTH] query
+/// [[FILTER filter] query ...]
 Result<SearchRequest> read_vmsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
@@ -122,11 +184,14 @@ Result<SearchRequest> read_vmsearch(CommandContext& context) {
   const auto options = take_batch_options(queries, request);
   if (!options) return tl::unexpected(options.error());
   ENGRAM_TRY(read_option_words(*options, request));
-  const auto count = count_vectors(queries);
+  const auto count = count_queries(queries);
   if (!count) return tl::unexpected(count.error());
   ENGRAM_TRY(check_neighbor_count(request.index, *count, request.k));
   request.queries.reserve(request.index, *count);
   while (!queries.empty()) {
+    const auto filter = take_filter(queries);
+    if (!filter) return tl::unexpected(filter.error());
+    if (*filter) ENGRAM_TRY(add_filter(**filter, query_count(request), request));
     const auto query = take_vector(queries);
     if (!query) return tl::unexpected(query.error());
     ENGRAM_TRY(give_vector(
@@ -156,7 +221,10 @@ void render_part(BatchReply& batch, const Result<SearchAnswer>& answer) {
     return;
   }
   ReplyWriter writer(batch.parts[answer->first], batch.reply.version());
-  for (const auto& neighbors : answer->neighbors) write_neighbors(writer, neighbors, batch.fields);
+  for (std::size_t i = 0; i < answer->neighbors.size(); ++i) {
+    write_neighbors(writer, answer->neighbors[i], batch.fields,
+                    answer->reports.empty() ? nullptr : &answer->reports[i]);
+  }
 }
 
 /// Gives what has ended, unless it is so little that it had better wait for more.
@@ -191,11 +259,14 @@ void vsearch(CommandContext& context) {
   if (!request) return write_error(context.reply, request.error());
   const std::size_t expected = expected_bytes(*request);
   const NeighborFields fields = request->strength.fields;
+  const bool explains = request->explains;
   start(context.services.store, std::move(*request),
-        respond<SearchAnswer>(context, expected,
-                              [fields](ReplyWriter& writer, const SearchAnswer& answer) {
-                                write_neighbors(writer, answer.neighbors.front(), fields);
-                              }));
+        respond<SearchAnswer>(
+            context, expected, [fields, explains](ReplyWriter& writer, const SearchAnswer& answer) {
+              if (explains) return write_explained(writer, answer, fields);
+              write_neighbors(writer, answer.neighbors.front(), fields,
+                              answer.reports.empty() ? nullptr : &answer.reports.front());
+            }));
 }
 
 void vmsearch(CommandContext& context) {

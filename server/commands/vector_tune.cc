@@ -13,13 +13,13 @@
 namespace engram {
 namespace {
 
-/// index [SAMPLE n] [SEED s] [option value ...]
+/// index [SAMPLE n] [SEED s] [FILTER filter] [option value ...]
 template <class Request>
 Result<Request> read_survey(CommandContext& context) {
   auto index = find_recalling_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
   Request request = {{.index = std::move(*index)}};
-  ENGRAM_TRY(read_option_words<SurveyRequest>(context.argv.subspan(2), request));
+  ENGRAM_TRY(read_option_words(context.argv.subspan(2), request));
   return request;
 }
 

@@ -40,7 +40,10 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
             operations_.after_running(
                 [this, action = std::move(action)] { slots_.after_pins(action); });
           },
-          [this](Slot slot, std::string_view text) { columns_.note(slot, text); }),
+          [this](Slot slot, std::string_view text) {
+            ++attribute_changes_;
+            columns_.note(slot, text);
+          }),
       columns_(attributes_, operations_),
       view_({.spec = spec_,
              .kernel = *made_.kernel,
@@ -189,6 +192,79 @@ Result<bool> Collection::set_attributes(std::string_view key, std::string_view t
   if (!text.empty()) ENGRAM_TRY(attributes_.allow());
   if (!attributes_.are_allowed()) return writer_.place_of(key) != kNoSlot;  // it has none
   return writer_.set_attributes(key, text);
+}
+
+/// The items are those of now, where writes run beside the job, and it begins at once; else those
+/// that there are when it begins, which no write changes before it has ended.
+void Collection::find_among(
+    const Condition& condition,
+    std::function<void(Result<std::shared_ptr<const FilteredItems>>)> found) {
+  const auto fields = condition.filter->fields();
+  auto ready = [this, filter = condition.filter,
+                found = std::move(found)](Result<AttributeColumns::Columns> columns) {
+    if (!columns) return found(tl::unexpected(std::move(columns.error())));
+    if (!traits().concurrent) {
+      const std::shared_ptr<const SlotSet> items(std::shared_ptr<void>(), &slots_.current());
+      return found(std::make_shared<const FilteredItems>(filter, std::move(*columns), items));
+    }
+    auto items = slots_.current_items();
+    if (!items) return found(tl::unexpected(std::move(items.error())));
+    const RecentFilters::Moment now{items->get(), attribute_changes_};
+    auto among = recent_filters_.find(filter->text(), now);
+    if (among == nullptr) {
+      among = std::make_shared<const FilteredItems>(filter, std::move(*columns), std::move(*items));
+      recent_filters_.keep(filter->text(), now, among);
+    }
+    found(std::move(among));
+  };
+  columns_.ask({.fields = {fields.begin(), fields.end()},
+                .ready = std::move(ready),
+                .most_bytes = condition.most_column_bytes});
+}
+
+void Collection::read_among(const Condition& condition, AmongWork work,
+                            std::function<void(Status)> done) {
+  find_among(condition, [this, work = std::move(work), done = std::move(done)](
+                            Result<std::shared_ptr<const FilteredItems>> among) {
+    if (!among) return done(tl::unexpected(std::move(among.error())));
+    read_at(
+        search_pace_,
+        [among = std::move(*among), work](const ReadView& view, Scratch& scratch) {
+          work(view, *among, scratch);
+        },
+        [done] { done({}); });
+  });
+}
+
+void Collection::recall_among(const Condition& condition, RecallWork work,
+                              std::function<void(Status)> done) {
+  find_among(condition, [this, work = std::move(work), done = std::move(done)](
+                            Result<std::shared_ptr<const FilteredItems>> among) {
+    if (!among) return done(tl::unexpected(std::move(among.error())));
+    const auto status = std::make_shared<Status>();
+    const auto recall = [among = std::move(*among), work, status](const ReadView& view,
+                                                                  Scratch& scratch) {
+      const auto matching = among->matching();
+      if (matching) return work(view, *matching, scratch);
+      *status = tl::unexpected(matching.error());
+    };
+    operations_.when_warm([this, recall, done, status] {
+      read_at(recall_pace_, recall, [done, status] { done(std::move(*status)); });
+    });
+  });
+}
+
+void Collection::survey(const SurveyParams& params, std::int64_t at_ms,
+                        const std::optional<Condition>& condition, SurveyWork finish,
+                        std::function<void(Status)> done) {
+  if (!condition) {
+    return surveys_.start(params, at_ms, nullptr, std::move(finish), std::move(done));
+  }
+  find_among(*condition, [this, params, at_ms, finish = std::move(finish), done = std::move(done)](
+                             Result<std::shared_ptr<const FilteredItems>> among) {
+    if (!among) return done(tl::unexpected(std::move(among.error())));
+    surveys_.start(params, at_ms, std::move(*among), finish, done);
+  });
 }
 
 std::vector<std::optional<double>> Collection::touch(std::span<const std::string_view> keys,

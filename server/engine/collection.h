@@ -16,6 +16,8 @@
 //   strengths.h           how strong items are, where VNEW says DECAY
 //   attributes.h          what is known of items beside their vectors
 //   attribute_columns.h   the fields of that which filters name
+//   filtered_items.h      the items that meet a filter
+//   query_plan.h          how they are searched
 //   weak_items.h          which are the weakest
 //   item_visits.h         long looks at all items
 //   vector_set.h          what a vector set has beside an index
@@ -50,6 +52,7 @@
 #include "server/engine/collection_changes.h"
 #include "server/engine/collection_save.h"
 #include "server/engine/consolidation.h"
+#include "server/engine/filtered_items.h"
 #include "server/engine/item_visits.h"
 #include "server/engine/item_writer.h"
 #include "server/engine/key_map.h"
@@ -59,6 +62,7 @@
 #include "server/engine/put_batch.h"
 #include "server/engine/puts_under_way.h"
 #include "server/engine/read_view.h"
+#include "server/engine/recent_filters.h"
 #include "server/engine/replacements.h"
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
@@ -154,6 +158,17 @@ class Collection : public std::enable_shared_from_this<Collection> {
     read_at(search_pace_, std::move(work), std::move(done));
   }
 
+  /// A condition on items.
+  struct Condition {
+    std::shared_ptr<const Filter> filter;
+    std::size_t most_column_bytes;  ///< AttributeColumns::Request::most_bytes
+  };
+
+  /// As read(), with the items that meet a condition as they are now; `done` is told if the work
+  /// did not run, and why. Errors: kResourceExhausted.
+  using AmongWork = std::function<void(const ReadView&, const FilteredItems&, Scratch&)>;
+  void read_among(const Condition& condition, AmongWork work, std::function<void(Status)> done);
+
   /// ItemVisits::start().
   Status visit_items(ItemVisits::Step step, std::function<void()> done) {
     return visits_.start(std::move(step), std::move(done));
@@ -165,16 +180,17 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// Errors: kResourceExhausted, and nothing was begun.
   using RecallWork = std::function<void(const ReadView&, const SlotSet* items, Scratch&)>;
   Status recall(RecallWork work, std::function<void()> done);
+  /// The same by the items that meet a condition; errors come through `done`.
+  void recall_among(const Condition& condition, RecallWork work, std::function<void(Status)> done);
 
-  /// Surveys the items as they are now, whatever is written meanwhile; other operations get their
-  /// turn between its steps. `finish` is called on a worker after the last one, and then `done` on
-  /// the event loop; after an error only `done`. params.items, and params.bias by the strengths as
-  /// of `at_ms`, are set here; params.options outlives the survey. Errors: those of
-  /// Recaller::survey(); kResourceExhausted.
-  void survey(const SurveyParams& params, std::int64_t at_ms, SurveyWork finish,
-              std::function<void(Status)> done) {
-    surveys_.start(params, at_ms, std::move(finish), std::move(done));
-  }
+  /// Surveys the items as they are now, those that meet a condition if there is one, whatever is
+  /// written meanwhile; other operations get their turn between its steps. `finish` is called on a
+  /// worker after the last one, and then `done` on the event loop; after an error only `done`.
+  /// params.items, and params.bias by the strengths as of `at_ms`, are set here; params.options
+  /// outlives the survey. Errors: those of Recaller::survey(); kResourceExhausted.
+  void survey(const SurveyParams& params, std::int64_t at_ms,
+              const std::optional<Condition>& condition, SurveyWork finish,
+              std::function<void(Status)> done);
 
   // Writing. Puts go through a PutBatch.
 
@@ -317,6 +333,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Collection(CollectionSpec spec, const CollectionContext& context, OwnedIndex made);
 
   void read_at(Pace& pace, ReadWork work, std::function<void()> done);
+  void find_among(const Condition& condition,
+                  std::function<void(Result<std::shared_ptr<const FilteredItems>>)> found);
 
   [[nodiscard]] const Traits& traits() const noexcept { return spec_.primitive->traits; }
 
@@ -337,6 +355,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   const std::unique_ptr<Strengths> strengths_;  // null: all items are equal
   Attributes attributes_;
   AttributeColumns columns_;
+  std::uint64_t attribute_changes_ = 0;
+  RecentFilters recent_filters_;
   const ReadView view_;
   PutsUnderWay puts_;
   ItemWriter writer_;

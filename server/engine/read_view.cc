@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "core/bound.h"
@@ -13,6 +14,8 @@
 
 namespace engram {
 namespace {
+
+constexpr float kInfiniteScore = std::numeric_limits<float>::infinity();
 
 /// What a worker keeps between searches.
 struct SearchScratch {
@@ -23,10 +26,9 @@ struct SearchScratch {
 
 }  // namespace
 
-Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const float> queries,
-                                                            const SearchParams& asked,
-                                                            std::int64_t at_ms, Scratch& scratch,
-                                                            NeighborFields fields) const {
+Result<std::vector<std::vector<Neighbor>>> ReadView::search(
+    std::span<const float> queries, const SearchParams& asked, std::int64_t at_ms, Scratch& scratch,
+    NeighborFields fields, const FilteredItems* among, std::span<SearchReport> reports) const {
   const auto strengths = bias(at_ms);
   const auto handicaps =
       strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
@@ -45,20 +47,85 @@ Result<std::vector<std::vector<Neighbor>>> ReadView::search(std::span<const floa
     mine.queries.push_back(parts_.kernel.prepare(vector, mine.prepared[i]));
   }
 
-  const Replacements::Moment began = parts_.replacements.now();
-  ENGRAM_TRY(index().search_batch(mine.queries, params, scratch, {mine.hits.data(), count}));
+  const std::span<std::vector<Hit>> hits(mine.hits.data(), count);
+  if (among != nullptr) {
+    ENGRAM_TRY(search_among(*among, mine.queries, params, scratch, hits, reports));
+  } else {
+    if (!reports.empty()) {
+      reports[0].items = index().size();
+      params.effort = &reports[0].effort;
+    }
+    ENGRAM_TRY(search_index(mine.queries, params, scratch, hits));
+  }
   std::vector<std::vector<Neighbor>> replies;
   replies.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    if (parts_.replacements.any_since(began)) {
-      ENGRAM_TRY(reconcile(mine.queries[i], params, began, scratch, mine.hits[i]));
-    }
-    replies.push_back(name(mine.hits[i], params.bias));
+    replies.push_back(name(hits[i], params.bias));
     if (fields.any()) {
-      add_fields(mine.queries[i], mine.hits[i], at_ms, fields, replies.back());
+      add_fields(mine.queries[i], hits[i], at_ms, fields, replies.back());
     }
   }
   return replies;
+}
+
+/// Fills `hits` with the nearest slots of different keys.
+Status ReadView::search_index(std::span<const Query> queries, const SearchParams& params,
+                              Scratch& scratch, std::span<std::vector<Hit>> hits) const {
+  const Replacements::Moment began = parts_.replacements.now();
+  ENGRAM_TRY(index().search_batch(queries, params, scratch, hits));
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    if (!parts_.replacements.any_since(began)) continue;
+    ENGRAM_TRY(reconcile(queries[i], params, began, scratch, hits[i]));
+  }
+  return {};
+}
+
+/// The same of those that meet a filter.
+Status ReadView::search_among(const FilteredItems& among, std::span<const Query> queries,
+                              const SearchParams& asked, Scratch& scratch,
+                              std::span<std::vector<Hit>> hits,
+                              std::span<SearchReport> reports) const {
+  SearchParams params = asked;
+  params.items = &among.planned_filter();
+  params.matches = among.estimate();
+  const SearchWay way = choose_way(index(), spec().primitive->traits, params);
+  params.items = &among.filter();
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    SearchReport report{.way = way, .items = among.size(), .estimated = *params.matches};
+    params.effort = &report.effort;
+    Result<bool> is_answered = false;
+    if (way == SearchWay::kWalk) {
+      is_answered = walk(among, queries[i], params, scratch, hits[i]);
+      if (!is_answered) return tl::unexpected(std::move(is_answered.error()));
+      if (!*is_answered) report.way = SearchWay::kWalkThenScan;
+      if (report.effort.visited == 0) report.way = SearchWay::kScan;  // the index knew better
+    }
+    if (!*is_answered) ENGRAM_TRY(scan_matching(among, queries[i], params, hits[i]));
+    if (!reports.empty()) reports[i] = report;
+  }
+  return {};
+}
+
+/// False if it left too few, not because it was cut short: it has not found its way to all of them.
+Result<bool> ReadView::walk(const FilteredItems& among, Query query, const SearchParams& params,
+                            Scratch& scratch, std::vector<Hit>& hits) const {
+  ENGRAM_TRY(search_index({&query, 1}, params, scratch, {&hits, 1}));
+  if (hits.size() >= params.k || !params.effort->complete) return true;
+  if (params.max_score < kInfiniteScore) return true;  // perhaps there are no more so near
+  const auto matching = among.matching();
+  if (!matching) return tl::unexpected(matching.error());
+  return hits.size() >= (*matching)->size();
+}
+
+/// Of items as they were when the job was asked for, of which each key has one: their rows stay.
+Status ReadView::scan_matching(const FilteredItems& among, Query query, const SearchParams& params,
+                               std::vector<Hit>& hits) const {
+  const auto matching = among.matching();
+  if (!matching) return tl::unexpected(matching.error());
+  SearchParams of_matching = params;
+  of_matching.items = nullptr;
+  scan_nearest(Bound(parts_.kernel, query, parts_.store), **matching, of_matching, hits);
+  return {};
 }
 
 std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries, std::size_t k,
@@ -73,7 +140,7 @@ std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries
   std::vector<Hit> hits;
   for (; !queries.empty(); queries = queries.subspan(spec().dim)) {
     const Query query = parts_.kernel.prepare(queries.first(spec().dim), prepared);
-    scan_nearest(Bound(parts_.kernel, query, parts_.store), items, k, hits, bias);
+    scan_nearest(Bound(parts_.kernel, query, parts_.store), items, {.k = k, .bias = bias}, hits);
     replies.push_back(name(hits, bias));
     if (fields.any()) add_fields(query, hits, at_ms, fields, replies.back());
   }
@@ -104,7 +171,7 @@ Status ReadView::reconcile(Query query, SearchParams params, Replacements::Momen
   const std::size_t wanted = params.k;
   for (;;) {
     const bool is_exhausted = hits.size() < params.k;
-    if (add_missed(query, params.bias, began, hits)) {
+    if (add_missed(query, params, began, hits)) {
       const std::size_t repeats = keep_first_of_each_key(hits);
       if (repeats == 0 || is_exhausted || hits.size() >= wanted) break;
       params.k += repeats;
@@ -117,14 +184,19 @@ Status ReadView::reconcile(Query query, SearchParams params, Replacements::Momen
 }
 
 /// False if so much was replaced meanwhile that it is not known any more.
-bool ReadView::add_missed(Query query, const ScoreBias* bias, const Replacements::Moment& began,
-                          std::vector<Hit>& hits) const {
+bool ReadView::add_missed(Query query, const SearchParams& params,
+                          const Replacements::Moment& began, std::vector<Hit>& hits) const {
   std::vector<Slot> slots;
   if (!parts_.replacements.list_since(began, slots)) return false;
+  if (params.items != nullptr) {
+    std::erase_if(slots, [&](Slot slot) { return !params.items->accepts(slot); });
+  }
   std::vector<float> scores(slots.size());
   Bound(parts_.kernel, query, parts_.store).gather(slots, scores);
-  if (bias != nullptr) bias->apply(slots, scores);
-  for (std::size_t i = 0; i < slots.size(); ++i) hits.push_back({scores[i], slots[i]});
+  if (params.bias != nullptr) params.bias->apply(slots, scores);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (!(scores[i] > params.max_score)) hits.push_back({scores[i], slots[i]});
+  }
   std::sort(hits.begin(), hits.end());
   return true;
 }

@@ -17,6 +17,8 @@
 #include "core/scratch.h"
 #include "core/vector_store.h"
 #include "server/engine/attributes.h"
+#include "server/engine/filtered_items.h"
+#include "server/engine/query_plan.h"
 #include "server/engine/replacements.h"
 #include "server/engine/slot_entry.h"
 #include "server/engine/strengths.h"
@@ -69,14 +71,19 @@ class ReadView {
   const IndexSpec& spec() const noexcept { return parts_.spec; }
   const Index& index() const noexcept { return parts_.index; }
 
-  /// For each query the min(k, size) nearest keys, ascending by distance; no key twice, whatever is
-  /// overwritten meanwhile. Where there are strengths, distances are effective ones, by the
+  /// For each query the min(k, size) nearest keys, ascending by distance; no key twice, whatever
+  /// is overwritten meanwhile. Where there are strengths, distances are effective ones, by the
   /// strengths as of `at_ms`; params.bias is set here. queries: [n * dim], each passed
   /// check_vector.
+  ///
+  /// With `among`, the nearest that meet its filter: min(k, matches) of them, except where
+  /// params.most_visited ended the search of an index that walks. `reports`: none, or one for
+  /// each query, and that is one query where there is no filter.
   Result<std::vector<std::vector<Neighbor>>> search(std::span<const float> queries,
                                                     const SearchParams& params, std::int64_t at_ms,
-                                                    Scratch& scratch,
-                                                    NeighborFields fields = {}) const;
+                                                    Scratch& scratch, NeighborFields fields = {},
+                                                    const FilteredItems* among = nullptr,
+                                                    std::span<SearchReport> reports = {}) const;
 
   /// The same by looking at each of `items`, those that the work of Collection::visit_items() got:
   /// exact whatever the primitive, as far as the store's element is.
@@ -118,9 +125,18 @@ class ReadView {
   std::string_view key_of(Slot slot) const noexcept { return parts_.entries[slot]->key; }
 
  private:
+  Status search_index(std::span<const Query> queries, const SearchParams& params, Scratch& scratch,
+                      std::span<std::vector<Hit>> hits) const;
+  Status search_among(const FilteredItems& among, std::span<const Query> queries,
+                      const SearchParams& params, Scratch& scratch,
+                      std::span<std::vector<Hit>> hits, std::span<SearchReport> reports) const;
+  Result<bool> walk(const FilteredItems& among, Query query, const SearchParams& params,
+                    Scratch& scratch, std::vector<Hit>& hits) const;
+  Status scan_matching(const FilteredItems& among, Query query, const SearchParams& params,
+                       std::vector<Hit>& hits) const;
   Status reconcile(Query query, SearchParams params, Replacements::Moment began, Scratch& scratch,
                    std::vector<Hit>& hits) const;
-  bool add_missed(Query query, const ScoreBias* bias, const Replacements::Moment& began,
+  bool add_missed(Query query, const SearchParams& params, const Replacements::Moment& began,
                   std::vector<Hit>& hits) const;
   std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
   std::vector<Neighbor> name(std::span<const Hit> hits, const ScoreBias* bias) const;

@@ -12,6 +12,7 @@ struct Surveys::Run {
   SurveyParams params;
   std::int64_t at_ms;
   std::shared_ptr<const SlotSet> items;
+  std::shared_ptr<const FilteredItems> among;  // null: all of them
   SurveyWork finish;
   std::function<void(Status)> done;
   GracePeriod::Ticket pin;
@@ -21,12 +22,14 @@ struct Surveys::Run {
   Status status = {};
 };
 
-void Surveys::start(const SurveyParams& params, std::int64_t at_ms, SurveyWork finish,
+void Surveys::start(const SurveyParams& params, std::int64_t at_ms,
+                    std::shared_ptr<const FilteredItems> among, SurveyWork finish,
                     std::function<void(Status)> done) {
   auto items = slots_.current_items();
   if (!items) return done(tl::unexpected(std::move(items.error())));
-  const auto run = std::make_shared<Run>(
-      Run{params, at_ms, std::move(*items), std::move(finish), std::move(done), slots_.pin_rows()});
+  const auto run =
+      std::make_shared<Run>(Run{params, at_ms, std::move(*items), std::move(among),
+                                std::move(finish), std::move(done), slots_.pin_rows()});
   run->params.items = run->items.get();
   operations_.when_warm([this, run] { step(run); });
 }
@@ -45,6 +48,15 @@ void Surveys::step(const std::shared_ptr<Run>& run) {
 /// On a worker.
 void Surveys::advance(Run& run, Scratch& scratch) const {
   if (run.survey == nullptr) {
+    if (run.among != nullptr) {
+      const auto matching = run.among->matching();
+      if (!matching) {
+        run.status = tl::unexpected(matching.error());
+        run.has_ended = true;
+        return;
+      }
+      run.params.items = *matching;
+    }
     if (auto bias = view_.bias(run.at_ms)) run.params.bias = &run.bias.emplace(*bias);
     auto survey = view_.recaller().survey(run.params);
     if (!survey) {

@@ -13,6 +13,7 @@
 
 #include "core/recall.h"
 #include "core/result.h"
+#include "server/engine/filtered_items.h"
 #include "server/engine/operations.h"
 #include "server/engine/read_view.h"
 #include "server/engine/slot_table.h"
@@ -29,8 +30,9 @@ class Surveys {
   Surveys(const ReadView& view, SlotTable& slots, Operations& operations)
       : view_(view), slots_(slots), operations_(operations) {}
 
-  /// See Collection::survey().
-  void start(const SurveyParams& params, std::int64_t at_ms, SurveyWork finish,
+  /// See Collection::survey(). among: may be null.
+  void start(const SurveyParams& params, std::int64_t at_ms,
+             std::shared_ptr<const FilteredItems> among, SurveyWork finish,
              std::function<void(Status)> done);
 
  private:

@@ -259,21 +259,17 @@ void BoundFilter::select(std::span<const Slot> slots, std::span<bool> accepted) 
   }
 }
 
-Status BoundFilter::collect(const SlotSet& items, std::size_t first, std::size_t end,
-                            SlotSet& matching) const {
+std::uint64_t BoundFilter::select_word(Slot first, std::uint64_t asked) const noexcept {
+  if (asked == 0) return 0;
   Chunk chunk(kTogether);
-  for (std::size_t word = first; word < end; ++word) {
-    const std::uint64_t asked = items.word(word);
-    if (asked == 0) continue;
-    for (std::size_t field = 0; field < columns_.size(); ++field) {
-      columns_[field]->read(static_cast<Slot>(word * kTogether), chunk.cells[field]);
-    }
-    const std::uint64_t bits = match(chunk) & asked;
-    if (bits == 0) continue;
-    ENGRAM_TRY(matching.ensure((word + 1) * kTogether));
-    matching.add_word(word, bits);
+  for (std::size_t field = 0; field < columns_.size(); ++field) {
+    columns_[field]->read(first, chunk.cells[field]);
   }
-  return {};
+  return match(chunk) & asked;
+}
+
+double BoundFilter::weight() const noexcept {
+  return static_cast<double>(std::max<std::size_t>(plan_->steps.size(), 1));
 }
 
 std::uint64_t BoundFilter::match(Chunk& chunk) const noexcept {

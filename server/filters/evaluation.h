@@ -8,9 +8,7 @@
 #include <vector>
 
 #include "core/item_filter.h"
-#include "core/result.h"
 #include "core/slot.h"
-#include "core/slot_set.h"
 #include "server/filters/column.h"
 #include "server/filters/filter.h"
 
@@ -30,9 +28,8 @@ class BoundFilter final : public ItemFilter {
   [[nodiscard]] bool accepts(Slot slot) const noexcept override;
   void select(std::span<const Slot> slots, std::span<bool> accepted) const noexcept override;
 
-  /// Adds to `matching` the slots in [64 * first, 64 * end) that are in `items` and accepted.
-  /// Errors: kResourceExhausted.
-  Status collect(const SlotSet& items, std::size_t first, std::size_t end, SlotSet& matching) const;
+  [[nodiscard]] std::uint64_t select_word(Slot first, std::uint64_t asked) const noexcept override;
+  [[nodiscard]] double weight() const noexcept override;
 
  private:
   struct Source;
@@ -49,7 +46,7 @@ class BoundFilter final : public ItemFilter {
   void run(const Step& step, Chunk& chunk) const noexcept;
 
   const std::shared_ptr<const Filter> filter_;
-  const Columns columns_;
+  const Columns columns_;  // of its fields
   std::unique_ptr<const Plan> plan_;
 };
 

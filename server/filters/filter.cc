@@ -23,7 +23,9 @@ Result<Filter> Filter::compile(std::string_view text) {
   }
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
   const bool is_json = begin != std::string_view::npos && text[begin] == '{';
-  return is_json ? compile_json_filter(text) : compile_redis_filter(text);
+  auto filter = is_json ? compile_json_filter(text) : compile_redis_filter(text);
+  if (filter) filter->text_ = text;
+  return filter;
 }
 
 Result<FilterBuilder::Node> FilterBuilder::field(std::string_view name) {

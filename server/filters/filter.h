@@ -79,6 +79,7 @@ class Filter {
   /// Errors: kInvalidArgument, with a sentence that needs no other before it; kResourceExhausted.
   static Result<Filter> compile(std::string_view text);
 
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
   /// The fields that it names, each once. A field within objects has their names before its own,
   /// with dots between.
   [[nodiscard]] std::span<const std::string> fields() const noexcept { return fields_; }
@@ -93,6 +94,7 @@ class Filter {
   friend class FilterBuilder;
   Filter() = default;
 
+  std::string text_;
   std::vector<std::string> fields_;
   std::vector<FilterNode> nodes_;
   std::vector<FilterConstant> constants_;

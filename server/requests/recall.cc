@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "server/requests/answer_size.h"
+#include "server/requests/filter.h"
 #include "server/requests/mask.h"
 #include "server/requests/reinforcement.h"
 #include "server/requests/shown.h"
@@ -146,19 +147,26 @@ void answer_on_worker(Store& store, Request request, Responder<Answer> responder
   const std::int64_t at_ms = time_of_read(store, *request.index.collection, request.strength.at_ms);
   const auto run = std::make_shared<Run>(
       Run{std::move(request), std::move(responder), at_ms, store.gate().is_closed()});
-  const Status begun = run->request.index.collection->recall(
-      [run](const ReadView& view, const SlotSet* items, Scratch& scratch) {
-        run->effects = answer(run->request, run->responder, view, run->at_ms, items, scratch);
-      },
-      [run, &store] {
-        if (run->effects.empty()) return run->responder.finish(0);
-        store.record_late(run->is_step, [run, &store] {
-          const Status reinforced =
-              reinforce(store, run->request.index, run->request.strength, run->effects);
-          if (!reinforced) return run->responder.refuse(reinforced.error());
-          run->responder.finish(store.seal_late());
-        });
-      });
+  const auto work = [run](const ReadView& view, const SlotSet* items, Scratch& scratch) {
+    run->effects = answer(run->request, run->responder, view, run->at_ms, items, scratch);
+  };
+  const auto done = [run, &store] {
+    if (run->effects.empty()) return run->responder.finish(0);
+    store.record_late(run->is_step, [run, &store] {
+      const Status reinforced =
+          reinforce(store, run->request.index, run->request.strength, run->effects);
+      if (!reinforced) return run->responder.refuse(reinforced.error());
+      run->responder.finish(store.seal_late());
+    });
+  };
+  Collection& collection = *run->request.index.collection;
+  if (run->request.filter != nullptr) {
+    return collection.recall_among({run->request.filter, store.most_column_bytes()}, work,
+                                   [run, done](const Status& recalled) {
+                                     recalled ? done() : run->responder.refuse(recalled.error());
+                                   });
+  }
+  const Status begun = collection.recall(work, done);
   if (!begun) run->responder.refuse(begun.error());
 }
 
@@ -178,10 +186,11 @@ Status read_options(std::vector<OptionText> options, RecallRequest& request) {
   if (!top) return tl::unexpected(top.error());
   request.top = *top;
   ENGRAM_TRY(check_result_count(result_count(request)));
+  ENGRAM_TRY(take_filter(options, request.filter));
   ENGRAM_TRY(take_strength_read(options, request.strength));
-  constexpr std::array<std::string_view, 7> kOthers = {"MASK",  "TOP",     "WITHTRACE",   "AT",
-                                                       "TOUCH", "WITHRAW", "WITHSTRENGTH"};
-  const std::size_t others = request.index.collection->has_strengths() ? kOthers.size() : 3;
+  constexpr std::array<std::string_view, 8> kOthers = {"MASK", "TOP",   "FILTER",  "WITHTRACE",
+                                                       "AT",   "TOUCH", "WITHRAW", "WITHSTRENGTH"};
+  const std::size_t others = request.index.collection->has_strengths() ? kOthers.size() : 4;
   auto rest = read_recall_options(request.index, options, std::span(kOthers).first(others));
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
@@ -210,8 +219,9 @@ void start(Store& store, RecallRequest request, Responder<RecallAnswer> responde
 
 Status read_options(std::vector<OptionText> options, EnergyRequest& request) {
   ENGRAM_TRY(take_read_time(options, request.strength.at_ms));
-  constexpr std::array<std::string_view, 1> kOthers = {"AT"};
-  const std::size_t others = request.index.collection->has_strengths() ? 1 : 0;
+  ENGRAM_TRY(take_filter(options, request.filter));
+  constexpr std::array<std::string_view, 2> kOthers = {"FILTER", "AT"};
+  const std::size_t others = request.index.collection->has_strengths() ? 2 : 1;
   auto parsed = read_recall_options(request.index, options, std::span(kOthers).first(others));
   if (!parsed) return tl::unexpected(parsed.error());
   request.options = std::move(*parsed);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "core/options.h"
 #include "core/recall.h"
 #include "core/result.h"
+#include "server/filters/filter.h"
 #include "server/requests/answer_size.h"
 #include "server/requests/arguments.h"
 #include "server/requests/checked_vectors.h"
@@ -31,6 +33,7 @@ struct RecallRequest {
   /// Fields are told of the support. What is touched is the attractor, or what the index's
   /// Reinforce says.
   StrengthRead strength = {};
+  std::shared_ptr<const Filter> filter = {};  ///< recalls by the items that meet it; null: by all
   /// An answer of more bytes is refused, and nothing is touched.
   std::size_t most_bytes = kMostAnswerBytes;
 };
@@ -38,7 +41,8 @@ struct RecallRequest {
 /// Takes as the cue what the index holds under `key`. Errors: kNotFound.
 Status read_stored_cue(std::string_view key, RecallRequest& request);
 
-/// Takes MASK, TOP, AT, TOUCH and the primitive's recall options by name. Errors: kInvalidArgument.
+/// Takes MASK, TOP, FILTER, AT, TOUCH and the primitive's recall options by name. Errors:
+/// kInvalidArgument.
 Status read_options(std::vector<OptionText> options, RecallRequest& request);
 
 /// About what the answer will hold, and what the cue takes meanwhile.
@@ -60,12 +64,13 @@ void start(Store& store, RecallRequest request, Responder<RecallAnswer> responde
 
 struct EnergyRequest {
   IndexRef index;
-  CheckedVectors state = {};            ///< one
-  std::optional<Options> options = {};  ///< as RecallRequest::options
-  StrengthRead strength = {};           ///< only the time
+  CheckedVectors state = {};                  ///< one
+  std::optional<Options> options = {};        ///< as RecallRequest::options
+  StrengthRead strength = {};                 ///< only the time
+  std::shared_ptr<const Filter> filter = {};  ///< null: that of all items
 };
 
-/// Takes AT and the primitive's recall options by name. Errors: kInvalidArgument.
+/// Takes FILTER, AT and the primitive's recall options by name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, EnergyRequest& request);
 
 /// About what the answer and the state take.

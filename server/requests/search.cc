@@ -9,6 +9,7 @@
 
 #include "core/text.h"
 #include "server/requests/answer_size.h"
+#include "server/requests/filter.h"
 #include "server/requests/keys.h"
 
 namespace engram {
@@ -16,12 +17,14 @@ namespace {
 
 constexpr CountArgument kEf = {"EF", 1, kMaxSlots};
 constexpr CountArgument kSteps = {"STEPS", 0, 10'000};
-constexpr std::array<std::string_view, 6> kNames = {kEf.name, kSteps.name, "AT",
-                                                    "TOUCH",  "WITHRAW",   "WITHSTRENGTH"};
+constexpr CountArgument kFilterEf = {"FILTER-EF", 1, kMaxSlots};
+constexpr std::array<std::string_view, 9> kNames = {kEf.name,       kSteps.name, "FILTER",
+                                                    kFilterEf.name, "EXPLAIN",   "AT",
+                                                    "TOUCH",        "WITHRAW",   "WITHSTRENGTH"};
 
 /// The options that every primitive's searches have: those of strength only where there is any.
 std::span<const std::string_view> names_of(const IndexRef& index) {
-  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 2);
+  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 5);
 }
 
 std::size_t neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
@@ -83,10 +86,28 @@ Status check_touched(std::size_t answers) {
                                                std::to_string(answers));
 }
 
+/// Of a query; null if it has none.
+std::shared_ptr<const Filter> filter_of(const SearchRequest& request, std::size_t query) {
+  std::shared_ptr<const Filter> filter;
+  for (const QueryFilter& one : request.filters) {
+    if (one.first <= query) filter = one.filter;
+  }
+  return filter;
+}
+
+/// The first query after `query` that has another filter.
+std::size_t end_of_filter(const SearchRequest& request, std::size_t query, std::size_t queries) {
+  for (const QueryFilter& one : request.filters) {
+    if (one.first > query) return std::min(one.first, queries);
+  }
+  return queries;
+}
+
 Status check(const SearchRequest& request) {
   if (request.queries.empty()) return fail(ErrorCode::kInvalidArgument, "there is no query");
   ENGRAM_TRY(kNeighborCount.check(request.k));
   if (request.ef != 0) ENGRAM_TRY(kEf.check(request.ef));
+  if (request.filter_ef != 0) ENGRAM_TRY(kFilterEf.check(request.filter_ef));
   if (request.truth && request.steps > 0) {
     return fail(ErrorCode::kInvalidArgument, "an exact search takes no STEPS");
   }
@@ -163,8 +184,9 @@ void note_answered(SearchRun& run, std::size_t first,
   }
 }
 
-/// On a worker.
-Status search(const ReadView& view, const SlotSet* items, const Part& part, Scratch& scratch) {
+/// On a worker. items: to relax the queries by, or to look at; among: null if they have no filter.
+Status search(const ReadView& view, const SlotSet* items, const FilteredItems* among,
+              const Part& part, Scratch& scratch) {
   const SearchRun& run = *part.run;
   const SearchRequest& request = run.request;
   const std::size_t dim = view.spec().dim;
@@ -176,16 +198,38 @@ Status search(const ReadView& view, const SlotSet* items, const Part& part, Scra
     if (!states) return tl::unexpected(std::move(states.error()));
     queries = *states;
   }
-  const SearchParams params = {
-      .k = request.k, .ef = request.ef, .options = request.options ? &*request.options : nullptr};
+  const SearchParams params = {.k = request.k,
+                               .ef = request.ef,
+                               .options = request.options ? &*request.options : nullptr,
+                               .most_visited = request.filter_ef};
+  const bool reports = among != nullptr || request.explains;
+  std::vector<SearchReport> told(reports ? part.count : 0);
   const auto neighbors =
-      request.truth ? view.scan(queries, request.k, *items, run.at_ms, request.strength.fields)
-                    : view.search(queries, params, run.at_ms, scratch, request.strength.fields);
+      request.truth
+          ? view.scan(queries, request.k, *items, run.at_ms, request.strength.fields)
+          : view.search(queries, params, run.at_ms, scratch, request.strength.fields, among, told);
   if (!neighbors) return tl::unexpected(neighbors.error());
+  std::size_t matches = view.index().size();
+  if (among != nullptr && request.explains) {
+    const auto matching = among->matching();
+    if (!matching) return tl::unexpected(matching.error());
+    matches = (*matching)->size();
+  }
   ENGRAM_TRY(request.index.check_soundness());
   if (request.strength.touch) note_answered(*part.run, part.first, *neighbors);
-  run.responder.take(SearchAnswer{part.first, *neighbors});
+  run.responder.take(SearchAnswer{part.first, *neighbors, told, matches});
   return {};
+}
+
+/// The same of queries with a filter.
+Status search_filtered(const ReadView& view, const FilteredItems& among, const Part& part,
+                       Scratch& scratch) {
+  if (!part.run->relaxation && !part.run->request.truth) {
+    return search(view, nullptr, &among, part, scratch);
+  }
+  const auto matching = among.matching();
+  if (!matching) return tl::unexpected(matching.error());
+  return search(view, *matching, &among, part, scratch);
 }
 
 /// Touches what was answered, in the order of the queries, whichever ended first.
@@ -221,16 +265,28 @@ void end_part(Part& part) {
 }
 
 void start_part(const std::shared_ptr<SearchRun>& run) {
-  const std::size_t count = std::min(run->part_size, run->queries - run->next);
+  const std::size_t count =
+      std::min(run->part_size, end_of_filter(run->request, run->next, run->queries) - run->next);
   const auto part = std::make_shared<Part>(Part{run, run->next, count});
   run->next += count;
   ++run->under_way;
   Collection& collection = *run->request.index.collection;
   const auto done = [part] { end_part(*part); };
+  if (auto filter = filter_of(run->request, part->first)) {
+    return collection.read_among(
+        {std::move(filter), run->store.most_column_bytes()},
+        [part](const ReadView& view, const FilteredItems& among, Scratch& scratch) {
+          part->status = search_filtered(view, among, *part, scratch);
+        },
+        [part](Status status) {
+          if (!status) part->status = std::move(status);
+          end_part(*part);
+        });
+  }
   if (run->request.truth) {
     Status begun = collection.visit_items(
         [part](const ReadView& view, const SlotSet& items, Scratch& scratch) {
-          part->status = search(view, &items, *part, scratch);
+          part->status = search(view, &items, nullptr, *part, scratch);
           return false;
         },
         done);
@@ -241,13 +297,13 @@ void start_part(const std::shared_ptr<SearchRun>& run) {
   if (!run->relaxation) {
     return collection.read(
         [part](const ReadView& view, Scratch& scratch) {
-          part->status = search(view, nullptr, *part, scratch);
+          part->status = search(view, nullptr, nullptr, *part, scratch);
         },
         done);
   }
   Status begun = collection.recall(
       [part](const ReadView& view, const SlotSet* items, Scratch& scratch) {
-        part->status = search(view, items, *part, scratch);
+        part->status = search(view, items, nullptr, *part, scratch);
       },
       done);
   if (begun) return;
@@ -280,10 +336,23 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   if (!ef) return tl::unexpected(ef.error());
   request.ef = *ef;
   ENGRAM_TRY(take_strength_read(options, request.strength));
+  std::shared_ptr<const Filter> filter;
+  ENGRAM_TRY(take_filter(options, filter));
+  if (filter != nullptr) request.filters.push_back({0, std::move(filter)});
+  const auto filter_ef = take_count(options, kFilterEf, 0);
+  if (!filter_ef) return tl::unexpected(filter_ef.error());
+  request.filter_ef = *filter_ef;
   auto rest =
       read_schema(request.index.spec().primitive->search_options, options, names_of(request.index));
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
+  return {};
+}
+
+Status add_filter(std::string_view text, std::size_t first, SearchRequest& request) {
+  auto filter = compile_filter(text);
+  if (!filter) return tl::unexpected(std::move(filter.error()));
+  request.filters.push_back({first, std::move(*filter)});
   return {};
 }
 

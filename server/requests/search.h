@@ -4,12 +4,16 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/options.h"
 #include "core/result.h"
+#include "server/engine/query_plan.h"
+#include "server/filters/filter.h"
 #include "server/requests/arguments.h"
 #include "server/requests/checked_vectors.h"
 #include "server/requests/index_ref.h"
@@ -19,6 +23,12 @@
 namespace engram {
 
 inline constexpr CountArgument kNeighborCount = {"k", 1, kMaxSlots};
+
+/// A filter of queries from `first` on, up to those of the next; null: they have none.
+struct QueryFilter {
+  std::size_t first;
+  std::shared_ptr<const Filter> filter;
+};
 
 struct SearchRequest {
   IndexRef index;
@@ -33,11 +43,19 @@ struct SearchRequest {
   /// How those steps are taken: of Primitive::recall_options; none: as the index was made.
   std::optional<Options> recall = {};
   StrengthRead strength = {};
+  std::vector<QueryFilter> filters = {};  ///< ascending; empty: no query has one
+  std::size_t filter_ef = 0;              ///< nodes that a walk among what matches visits; 0: any
+  bool explains = false;                  ///< the answer has reports, where a query has no filter
+                                          ///< only if it is the only one
 };
 
-/// Takes EF, STEPS, AT, TOUCH and the primitive's search options by name; with STEPS its recall
-/// options, too, where a search has none of that name. Errors: kInvalidArgument.
+/// Takes EF, STEPS, AT, TOUCH, FILTER, FILTER-EF and the primitive's search options by name; with
+/// STEPS its recall options, too, where a search has none of that name. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, SearchRequest& request);
+
+/// Compiles the filter of queries from `first` on, which comes after those that the request has.
+/// Errors: kInvalidArgument.
+Status add_filter(std::string_view text, std::size_t first, SearchRequest& request);
 
 /// Whether a search of that index has an option of that name. Errors: kInvalidArgument, with the
 /// names of those that it has.
@@ -57,6 +75,10 @@ std::size_t expected_bytes(const SearchRequest& request);
 struct SearchAnswer {
   std::size_t first;  ///< the query that neighbors[0] is of
   std::span<const std::vector<Neighbor>> neighbors;
+  /// Of each of them, if it was asked for or there is a filter; else empty.
+  std::span<const SearchReport> reports = {};
+  /// Those that matched the filter, if the request explains.
+  std::size_t matches = 0;
 };
 
 /// How fast the parts of a batch are wanted, on the loop. Left out: all as soon as they are there.

@@ -4,10 +4,14 @@
 #include <array>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "server/engine/persistence.h"
 #include "server/requests/facts.h"
+#include "server/requests/filter.h"
 #include "server/requests/strength.h"
 
 namespace engram {
@@ -18,12 +22,28 @@ namespace {
 constexpr CountArgument kSample = {"SAMPLE", 2, 4096};
 constexpr CountArgument kSeed = {"SEED", 0, std::numeric_limits<std::uint64_t>::max()};
 
+constexpr std::array<std::string_view, 3> kSurveyNames = {kSample.name, kSeed.name, "FILTER"};
+
 /// The request outlives the survey.
 SurveyParams params_of(const SurveyRequest& request, bool tunes) {
   return {.sample = request.sample,
           .seed = request.seed,
           .options = request.options ? &*request.options : nullptr,
           .tunes = tunes};
+}
+
+Status read_survey_options(std::vector<OptionText>& options,
+                           std::span<const std::string_view> names, SurveyRequest& request) {
+  const auto sample = take_count(options, kSample, request.sample);
+  if (!sample) return tl::unexpected(sample.error());
+  request.sample = *sample;
+  const auto seed = take_count(options, kSeed, request.seed);
+  if (!seed) return tl::unexpected(seed.error());
+  request.seed = *seed;
+  auto rest = read_schema(request.index.spec().primitive->recall_options, options, names);
+  if (!rest) return tl::unexpected(rest.error());
+  request.options = std::move(*rest);
+  return {};
 }
 
 struct TuneRun {
@@ -63,18 +83,13 @@ struct DiagnoseRun {
 
 }  // namespace
 
-Status read_options(std::vector<OptionText> options, SurveyRequest& request) {
-  const auto sample = take_count(options, kSample, request.sample);
-  if (!sample) return tl::unexpected(sample.error());
-  request.sample = *sample;
-  const auto seed = take_count(options, kSeed, request.seed);
-  if (!seed) return tl::unexpected(seed.error());
-  request.seed = *seed;
-  constexpr std::array<std::string_view, 2> kOthers = {kSample.name, kSeed.name};
-  auto rest = read_schema(request.index.spec().primitive->recall_options, options, kOthers);
-  if (!rest) return tl::unexpected(rest.error());
-  request.options = std::move(*rest);
-  return {};
+Status read_options(std::vector<OptionText> options, TuneRequest& request) {
+  return read_survey_options(options, std::span(kSurveyNames).first(2), request);
+}
+
+Status read_options(std::vector<OptionText> options, DiagnoseRequest& request) {
+  ENGRAM_TRY(take_filter(options, request.filter));
+  return read_survey_options(options, kSurveyNames, request);
 }
 
 void start(Store& store, TuneRequest request, Responder<Tuning> responder) {
@@ -85,7 +100,7 @@ void start(Store& store, TuneRequest request, Responder<Tuning> responder) {
       TuneRun{store, std::move(request), std::move(responder), store.gate().is_closed()});
   run->request.index.collection->survey(
       params_of(run->request, true), time_of_read(store, *run->request.index.collection),
-      [run](const ReadView&, const Survey& survey) { run->tuning = survey.tuning(); },
+      std::nullopt, [run](const ReadView&, const Survey& survey) { run->tuning = survey.tuning(); },
       [run](Status surveyed) {
         if (surveyed) surveyed = run->request.index.check_soundness();
         if (!surveyed) return run->responder.refuse(surveyed.error());
@@ -100,8 +115,11 @@ void start(Store& store, DiagnoseRequest request, Responder<std::vector<Fact>> r
   if (!checked) return responder.refuse(checked.error());
   const auto run =
       std::make_shared<DiagnoseRun>(DiagnoseRun{std::move(request), std::move(responder)});
+  std::optional<Collection::Condition> condition;
+  if (run->request.filter != nullptr) condition = {run->request.filter, store.most_column_bytes()};
   run->request.index.collection->survey(
       params_of(run->request, false), time_of_read(store, *run->request.index.collection),
+      condition,
       [run](const ReadView&, const Survey& survey) { run->facts.add(survey.diagnosis()); },
       [run](Status surveyed) {
         if (surveyed) surveyed = run->request.index.check_soundness();

@@ -5,12 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "core/options.h"
 #include "core/recall.h"
 #include "core/result.h"
+#include "server/filters/filter.h"
 #include "server/requests/arguments.h"
 #include "server/requests/index_ref.h"
 #include "server/requests/responder.h"
@@ -23,12 +25,15 @@ struct SurveyRequest {
   std::uint64_t seed = SurveyParams{}.seed;    ///< draws them
   std::optional<Options> options =
       {};  ///< of Primitive::recall_options; none: as the index was made
+  std::shared_ptr<const Filter> filter = {};  ///< of a diagnosis: of the items that meet it
 };
 struct TuneRequest : SurveyRequest {};
 struct DiagnoseRequest : SurveyRequest {};
 
-/// Takes SAMPLE, SEED and the primitive's recall options by name. Errors: kInvalidArgument.
-Status read_options(std::vector<OptionText> options, SurveyRequest& request);
+/// Takes SAMPLE, SEED and the primitive's recall options by name, and for a diagnosis FILTER.
+/// Errors: kInvalidArgument.
+Status read_options(std::vector<OptionText> options, TuneRequest& request);
+Status read_options(std::vector<OptionText> options, DiagnoseRequest& request);
 
 /// Has the index recall by what the survey finds, from now on and after a restart, and answers
 /// that. Errors: kInvalidArgument; those of Collection::survey() and tune().

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first line is a filter, the others are attributes. A filter that compiles has to tell the
-// same of all of them, asked one by one, together, and by range.
+// same of all of them, asked one by one, together, and by word.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -59,7 +59,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::array<bool, kMostItems> accepted;
   bound.select(slots, {accepted.data(), slots.size()});
   SlotSet matching;
-  require(bound.collect(items, 0, kMostItems / 64 + 1, matching).has_value());
+  require(matching
+              .assign(items, [&](Slot first,
+                                 std::uint64_t bits) { return bound.select_word(first, bits); })
+              .has_value());
   for (std::size_t i = 0; i < slots.size(); ++i) {
     require(bound.accepts(slots[i]) == accepted[i]);
     require(matching.contains(slots[i]) == accepted[i]);

@@ -99,7 +99,7 @@ struct Surveyed {
 void start_survey(Fixture& fixture, Surveyed* surveyed) {
   ++fixture.running;
   fixture.collection->survey(
-      {.sample = 65'536}, 0,
+      {.sample = 65'536}, 0, std::nullopt,
       [surveyed](const ReadView&, const Survey& survey) { surveyed->facts = survey.diagnosis(); },
       [&fixture, surveyed](const Status& status) {
         surveyed->status = status;

@@ -120,6 +120,14 @@ std::vector<Case> cases() {
        [](Store& store) {
          return reply_of(store.search("memory", kQuery, 1, {{"STEPS", "3"}}));
        }},
+      {{"VSEARCH", "memory", bytes_of(kQuery), "2", "FILTER", "2 in .x or .x"},
+       [](Store& store) {
+         return reply_of(store.search("memory", kQuery, 2, {{"FILTER", "2 in .x or .x"}}));
+       }},
+      {{"VSEARCH", "memory", bytes_of(kQuery), "2", "FILTER", "(.x"},
+       [](Store& store) {
+         return reply_of(store.search("memory", kQuery, 2, {{"FILTER", "(.x"}}));
+       }},
       {{"VSEARCH", "memory", bytes_of(kQuery), "0"},
        [](Store& store) { return reply_of(store.search("memory", kQuery, 0)); }},
       {{"VSEARCH", "memory", bytes_of(kShort), "1"},
@@ -137,6 +145,10 @@ std::vector<Case> cases() {
        }},
       {{"VENERGY", "memory", bytes_of(kQuery)},
        [](Store& store) { return reply_of(store.energy("memory", kQuery)); }},
+      {{"VENERGY", "memory", bytes_of(kQuery), "FILTER", ".x"},
+       [](Store& store) {
+         return reply_of(store.energy("memory", kQuery, {{"FILTER", ".x"}}));
+       }},
       {{"VENERGY", "memory", bytes_of(kQuery), "BETA", "-1"},
        [](Store& store) {
          return reply_of(store.energy("memory", kQuery, {{"BETA", "-1"}}));

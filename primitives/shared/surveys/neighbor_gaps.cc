@@ -30,6 +30,7 @@ double scale_of(const std::vector<double>& gaps) {
 NeighborGaps::NeighborGaps(const MemoryView& memory, const RowAlgebra& algebra, const Items& items,
                            std::size_t count, std::uint64_t seed)
     : memory_(memory), algebra_(algebra), graph_(items.graph) {
+  if (graph_ != nullptr && items.count < graph_->size()) filter_.emplace(*items.among);
   items.among->list(all_);
   if (all_.size() >= 2) slots_ = draw_sample(all_, count, seed);
 }
@@ -50,8 +51,8 @@ Status NeighborGaps::find_nearest(Slot slot, const float* state, std::size_t can
   const Bound bound(memory_.context.kernel, query, memory_.context.store);
   if (graph_ != nullptr) {
     constexpr std::size_t kNeighbors = 16;
-    ENGRAM_TRY(
-        graph_->search(query, {.k = kNeighbors, .ef = 2 * candidates}, scratch, buffers.hits));
+    ENGRAM_TRY(graph_->search(query, {.k = kNeighbors, .ef = 2 * candidates, .items = filter()},
+                              scratch, buffers.hits));
     buffers.hits.push_back({bound.score(slot), slot});
     return {};
   }

@@ -4,10 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/aligned_buffer.h"
 #include "core/index.h"
+#include "core/item_filter.h"
 #include "core/recall.h"
 #include "core/row_algebra.h"
 #include "primitives/shared/candidates/candidates.h"
@@ -31,6 +33,8 @@ class NeighborGaps {
   /// All items, ascending, and what finds the nearest of them, or null.
   const std::vector<Slot>& all() const noexcept { return all_; }
   const Index* graph() const noexcept { return graph_; }
+  /// What to ask the graph for: null, or the items where they are not all that it holds.
+  const ItemFilter* filter() const noexcept { return filter_ ? &*filter_ : nullptr; }
   const std::vector<Slot>& slots() const noexcept { return slots_; }
 
   /// Takes the gap of one of slots(). candidates: how many near items to ask a graph for. Errors:
@@ -57,6 +61,7 @@ class NeighborGaps {
   const MemoryView memory_;
   const RowAlgebra& algebra_;
   const Index* const graph_;
+  std::optional<SlotSetFilter> filter_;
   std::vector<Slot> all_;
   std::vector<Slot> slots_;
   std::vector<double> gaps_;
