@@ -73,7 +73,7 @@ std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries
   std::vector<Hit> hits;
   for (; !queries.empty(); queries = queries.subspan(spec().dim)) {
     const Query query = parts_.kernel.prepare(queries.first(spec().dim), prepared);
-    scan_nearest(Bound(parts_.kernel, query, parts_.store), items, k, hits, bias);
+    scan_nearest(Bound(parts_.kernel, query, parts_.store), items, {.k = k, .bias = bias}, hits);
     replies.push_back(name(hits, bias));
     if (fields.any()) add_fields(query, hits, at_ms, fields, replies.back());
   }
