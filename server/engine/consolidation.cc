@@ -184,31 +184,49 @@ void Consolidation::make_some() {
 
 /// As they are now: touches go on.
 void Consolidation::sum_strengths(ConsolidationGroup& group) const {
-  const std::span<const std::uint32_t> members = group.members;
-  if (params_.replays > 0) {
-    group.log_strength = items_->log_weights[members.front()];
-    for (const std::uint32_t item : members.subspan(1)) {
-      group.log_strength = add_logs(group.log_strength, items_->log_weights[item]);
-    }
-  } else if (parts_.strengths == nullptr) {
-    group.log_strength = std::log(static_cast<double>(members.size()));
-  } else {
-    const Decay& decay = parts_.strengths->decay();
-    group.trace = parts_.strengths->trace(slot_of(members.front()));
-    for (const std::uint32_t item : members.subspan(1)) {
-      absorb(decay, parts_.strengths->trace(slot_of(item)), params_.at_ms, group.trace);
-    }
-    group.log_strength = engram::log_strength(decay, group.trace, params_.at_ms);
-  }
+  Renewal renewal;
+  add_strengths(group, renewal, group.members.size());
 }
 
-bool Consolidation::renew(ConsolidationGroup& group) const {
-  const bool is_unchanged =
-      std::all_of(group.members.begin(), group.members.end(), [this](std::uint32_t item) {
-        return parts_.slots.is_current(slot_of(item)) && !parts_.key_order.is_written(key_of(item));
-      });
-  if (is_unchanged) sum_strengths(group);
-  return is_unchanged;
+/// Of members from the first on; the sum is whole when all were added.
+void Consolidation::add_strengths(ConsolidationGroup& group, Renewal& renewal,
+                                  std::size_t most) const {
+  const std::size_t end = std::min(group.members.size() - renewal.next, most) + renewal.next;
+  for (; renewal.next < end; ++renewal.next) {
+    const std::uint32_t item = group.members[renewal.next];
+    const bool is_first = renewal.next == 0;
+    if (params_.replays > 0) {
+      const double met = items_->log_weights[item];
+      group.log_strength = is_first ? met : add_logs(group.log_strength, met);
+    } else if (parts_.strengths != nullptr) {
+      const Trace trace = parts_.strengths->trace(slot_of(item));
+      if (is_first) {
+        group.trace = trace;
+      } else {
+        absorb(parts_.strengths->decay(), trace, params_.at_ms, group.trace);
+      }
+    }
+  }
+  if (end < group.members.size() || params_.replays > 0) return;
+  group.log_strength =
+      parts_.strengths == nullptr
+          ? std::log(static_cast<double>(group.members.size()))
+          : engram::log_strength(parts_.strengths->decay(), group.trace, params_.at_ms);
+}
+
+bool Consolidation::renew(ConsolidationGroup& group, Renewal& renewal, std::size_t most) const {
+  const auto some = std::span(group.members).subspan(renewal.next);
+  renewal.is_unchanged =
+      renewal.is_unchanged &&
+      std::all_of(some.begin(),
+                  some.begin() + static_cast<std::ptrdiff_t>(std::min(some.size(), most)),
+                  [this](std::uint32_t item) {
+                    return parts_.slots.is_current(slot_of(item)) &&
+                           !parts_.key_order.is_written(key_of(item));
+                  });
+  if (!renewal.is_unchanged) return false;
+  add_strengths(group, renewal, most);
+  return renewal.next < group.members.size();
 }
 
 std::vector<float> Consolidation::vector_of(const ConsolidationGroup& group) const {

@@ -100,9 +100,14 @@ class Consolidation : public std::enable_shared_from_this<Consolidation> {
   /// What recalls of the index go by.
   [[nodiscard]] double beta() const noexcept { return beta_; }
 
-  /// Whether no member has been written to since the start; for a group that is ready. Brings its
-  /// log_strength up to date.
-  [[nodiscard]] bool renew(ConsolidationGroup& group) const;
+  /// A look at the members of a group, how far it is.
+  struct Renewal {
+    std::size_t next = 0;      ///< of the members
+    bool is_unchanged = true;  ///< none has been written to since the start
+  };
+  /// Looks at the next `most` members of a group that is ready, and brings its strength up to date:
+  /// when all were looked at, with no write in between. True: there are more.
+  bool renew(ConsolidationGroup& group, Renewal& renewal, std::size_t most) const;
   /// The vector that stands for the group, as a put takes it.
   [[nodiscard]] std::vector<float> vector_of(const ConsolidationGroup& group) const;
   /// What the item was known by at the start, or later; empty: nothing.
@@ -118,6 +123,7 @@ class Consolidation : public std::enable_shared_from_this<Consolidation> {
  private:
   [[nodiscard]] Slot slot_of(std::uint32_t item) const noexcept { return items_->rows.slot(item); }
   void sum_strengths(ConsolidationGroup& group) const;
+  void add_strengths(ConsolidationGroup& group, Renewal& renewal, std::size_t most) const;
 
   void begin(const Caller& caller);
   Status take_items();

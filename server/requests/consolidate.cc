@@ -2,18 +2,14 @@
 #include "server/requests/consolidate.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <variant>
 
-#include "core/text.h"
 #include "server/engine/persistence.h"
 #include "server/requests/answer_size.h"
-#include "server/requests/arguments.h"
 #include "server/requests/not_writable.h"
 #include "server/requests/shown.h"
 #include "server/requests/strength.h"
@@ -21,95 +17,8 @@
 namespace engram {
 namespace {
 
-constexpr std::size_t kMostItems = kMaxSlots;
-constexpr CountArgument kClusters = {"K", 1, kMostItems};
-constexpr CountArgument kDrawSeed = {"SEED", 0, std::numeric_limits<std::uint64_t>::max()};
-constexpr CountArgument kReplays = {"REPLAY", 1, 1'000'000};  // drawn in one step
-constexpr CountArgument kLeastMembers = {"MINSIZE", 1, kMostItems};
-constexpr CountArgument kMostGroups = {"LIMIT", 1, std::numeric_limits<std::size_t>::max()};
-
-template <std::size_t N>
-Result<std::size_t> read_choice(std::string_view option, const std::string_view (&names)[N],
-                                std::string_view text) {
-  std::string known;
-  for (std::size_t i = 0; i < N; ++i) {
-    if (equal_ignoring_case(text, names[i])) return i;
-    known += std::string(i == 0 ? "" : i + 1 == N ? " or " : ", ") + std::string(names[i]);
-  }
-  return fail(ErrorCode::kInvalidArgument,
-              std::string(option) + " must be " + known + ", got '" + shown(text) + "'");
-}
-
-Status read_radius(std::string_view text, ConsolidateRequest& request) {
-  const auto radius = parse_number<double>(text);
-  if (!radius || !(*radius >= 0) || !std::isfinite(*radius)) {
-    return fail(ErrorCode::kInvalidArgument,
-                "RADIUS must be a number, 0 or more, got '" + shown(text) + "'");
-  }
-  request.params.grouping.radius = *radius;
-  return {};
-}
-
-/// What decides the groups.
-Status read_grouping(std::vector<OptionText>& options, ConsolidateRequest& request) {
-  GroupingParams& grouping = request.params.grouping;
-  const auto method = take_option(options, "METHOD");
-  if (!method) return tl::unexpected(method.error());
-  if (*method) {
-    const auto choice = read_choice("METHOD", kGroupMethodNames, **method);
-    if (!choice) return tl::unexpected(choice.error());
-    grouping.method = static_cast<GroupMethod>(*choice);
-  }
-  const auto radius = take_option(options, "RADIUS");
-  if (!radius) return tl::unexpected(radius.error());
-  if (*radius) ENGRAM_TRY(read_radius(**radius, request));
-  const auto clusters = take_count(options, kClusters, 0);
-  if (!clusters) return tl::unexpected(clusters.error());
-  grouping.clusters = *clusters;
-  const auto replays = take_count(options, kReplays, 0);
-  if (!replays) return tl::unexpected(replays.error());
-  request.params.replays = *replays;
-  const auto seed = take_count(options, kDrawSeed, grouping.seed);
-  if (!seed) return tl::unexpected(seed.error());
-  const bool has_seed = *seed != grouping.seed;
-  grouping.seed = *seed;
-  const bool has_clusters = grouping.clusters != 0;
-  if (has_clusters && grouping.method != GroupMethod::kKMeans) {
-    return fail(ErrorCode::kInvalidArgument, "K says how many groups: it needs METHOD kmeans");
-  }
-  if (has_seed && !has_clusters && *replays == 0) {
-    return fail(
-        ErrorCode::kInvalidArgument,
-        "SEED draws what the K groups begin with, and what is replayed: it needs K or REPLAY");
-  }
-  if (has_clusters == radius->has_value()) {
-    return fail(ErrorCode::kInvalidArgument,
-                has_clusters
-                    ? "K and RADIUS each say how many groups there are: give one of them"
-                    : "RADIUS is missing: how far from each other items of a group may be");
-  }
-  return {};
-}
-
-Status read_into(Store& store, std::vector<OptionText>& options, ConsolidateRequest& request) {
-  const auto name = take_option(options, "INTO");
-  if (!name) return tl::unexpected(name.error());
-  if (!*name) return {};
-  auto into = find_index(store, **name);
-  if (!into) return tl::unexpected(std::move(into.error()));
-  request.into = std::move(*into);
-  return {};
-}
-
-Status read_time(std::vector<OptionText>& options, ConsolidateRequest& request) {
-  const auto at = take_option(options, "AT");
-  if (!at) return tl::unexpected(at.error());
-  if (!*at) return {};
-  StrengthRequest asked = {.index = request.index};
-  ENGRAM_TRY(read_options({{"AT", **at}}, asked));
-  request.at_ms = asked.strength.at_ms;
-  return {};
-}
+constexpr std::size_t kMostAtOnce = 64;    // members of a group, in one turn of the loop
+constexpr std::size_t kBetweenLooks = 16;  // at the clock
 
 bool has_time(const IndexRef& index) {
   return index.spec().decay.has_time();
@@ -192,6 +101,17 @@ class ConsolidateRun : public std::enable_shared_from_this<ConsolidateRun> {
   bool write_some(LoopSlices::Clock::time_point until);
   void write_one(ConsolidationGroup& group);
   Status start_write(ConsolidationGroup& group);
+  Status check_writable();
+  struct Large;
+  using Time = LoopSlices::Clock::time_point;
+  using LargeWork = bool (ConsolidateRun::*)(const std::shared_ptr<Large>& large, Time until);
+  void add_slice(const std::shared_ptr<Large>& large, LargeWork work);
+  void begin_large(ConsolidationGroup& group);
+  bool renew_large(const std::shared_ptr<Large>& large, Time until);
+  void put_large(const std::shared_ptr<Large>& large);
+  bool erase_large(const std::shared_ptr<Large>& large, Time until);
+  void close_large(const std::shared_ptr<Large>& large, const Status& status);
+  void end_large_part(const std::shared_ptr<Large>& large, const Status& status);
   Status put_elsewhere(const ConsolidationGroup& group);
   void end_write(const Status& status);
   void end_batch_if_written();
@@ -214,6 +134,15 @@ class ConsolidateRun : public std::enable_shared_from_this<ConsolidateRun> {
   std::size_t written_ = 0;
   Status status_;
   Lsn lsn_ = 0;
+};
+
+/// A group that is being written over several turns, as a transaction would.
+struct ConsolidateRun::Large {
+  ConsolidationGroup& group;
+  Consolidation::Renewal renewal = {};
+  std::size_t next = 0;        // of the members, to erase
+  std::size_t unfinished = 1;  // writes, and this itself
+  Status status = {};
 };
 
 void ConsolidateRun::take(const Result<std::span<ConsolidationGroup>>& groups) {
@@ -266,7 +195,13 @@ bool ConsolidateRun::write_some(LoopSlices::Clock::time_point until) {
       return true;
     }
     if (one_by_one && under_way_ > 0) break;
-    write_one(batch_[begun_++]);
+    ConsolidationGroup& group = batch_[begun_++];
+    if (!request_.into && group.members.size() > kMostAtOnce) {
+      is_waiting_ = false;
+      begin_large(group);
+      return true;
+    }
+    write_one(group);
     if (LoopSlices::Clock::now() >= until && begun_ < batch_.size()) return false;
   }
   is_waiting_ = false;
@@ -276,17 +211,96 @@ bool ConsolidateRun::write_some(LoopSlices::Clock::time_point until) {
 
 void ConsolidateRun::write_one(ConsolidationGroup& group) {
   if (!request_.into && group.members.size() == 1) return;  // it is one already
-  if (!request_.into && !work_->renew(group)) {
+  Consolidation::Renewal renewal;
+  if (!request_.into) work_->renew(group, renewal, group.members.size());
+  if (!renewal.is_unchanged) {
     group.is_dropped = true;
     return;
   }
-  Status begun = store_.persistence() == nullptr ? Status() : store_.persistence()->health();
-  if (!begun) begun = tl::unexpected(not_writable(begun.error()));
+  Status begun = check_writable();
   ++under_way_;
   store_.gate().enter();
   if (begun) begun = start_write(group);
   if (!begun) end_write(begun);
   group.prototype.vector = {};
+}
+
+Status ConsolidateRun::check_writable() {
+  const Status health = store_.persistence() == nullptr ? Status() : store_.persistence()->health();
+  if (health) return {};
+  return tl::unexpected(not_writable(health.error()));
+}
+
+void ConsolidateRun::add_slice(const std::shared_ptr<Large>& large, LargeWork work) {
+  store_.slices().add([self = shared_from_this(), large, work](auto until) {
+    return (self.get()->*work)(large, until);
+  });
+  store_.run_soon([] {});  // the loop may be asleep
+}
+
+/// A large group is written in slices, between which reads pass and other writes wait: what stands
+/// for it first, and when that is there the others go.
+void ConsolidateRun::begin_large(ConsolidationGroup& group) {
+  ++under_way_;
+  store_.gate().close();
+  store_.gate().enter();
+  store_.begin_transaction();
+  add_slice(std::make_shared<Large>(Large{group}), &ConsolidateRun::renew_large);
+}
+
+bool ConsolidateRun::renew_large(const std::shared_ptr<Large>& large, Time until) {
+  while (work_->renew(large->group, large->renewal, kMostAtOnce)) {
+    if (LoopSlices::Clock::now() >= until) return false;
+  }
+  large->group.is_dropped = !large->renewal.is_unchanged;
+  const Status writable = check_writable();
+  writable && !large->group.is_dropped ? put_large(large) : close_large(large, writable);
+  return true;
+}
+
+void ConsolidateRun::put_large(const std::shared_ptr<Large>& large) {
+  const ConsolidationGroup& group = large->group;
+  const Merge one = {.key = work_->key_of(group.prototype.kept),
+                     .vector = group.prototype.vector,
+                     .trace = group.trace,
+                     .ms = ms_};
+  const Status begun = request_.index.collection->merge(
+      one, [self = shared_from_this(), large](const Status& status) {
+        if (!status) return self->close_large(large, status);
+        self->add_slice(large, &ConsolidateRun::erase_large);
+      });
+  if (!begun) close_large(large, begun);
+}
+
+bool ConsolidateRun::erase_large(const std::shared_ptr<Large>& large, Time until) {
+  const ConsolidationGroup& group = large->group;
+  while (large->next < group.members.size()) {
+    const std::uint32_t item = group.members[large->next++];
+    if (item == group.prototype.kept) continue;
+    ++large->unfinished;
+    request_.index.collection->erase(work_->key_of(item), [self = shared_from_this(), large](bool) {
+      self->end_large_part(large, {});
+    });
+    if (large->next % kBetweenLooks == 0 && LoopSlices::Clock::now() >= until) return false;
+  }
+  ++written_;
+  close_large(large, {});
+  return true;
+}
+
+/// All was recorded, or nothing but what came of a failure: others may write again. Some of the
+/// erasures are still to be carried out.
+void ConsolidateRun::close_large(const std::shared_ptr<Large>& large, const Status& status) {
+  lsn_ = std::max(lsn_, store_.end_transaction());
+  store_.gate().open();
+  end_large_part(large, status);
+}
+
+void ConsolidateRun::end_large_part(const std::shared_ptr<Large>& large, const Status& status) {
+  if (!status) large->status = status;
+  if (--large->unfinished > 0) return;
+  large->group.prototype.vector = {};
+  end_write(large->status);
 }
 
 /// What is recorded is one frame.
@@ -415,31 +429,6 @@ std::optional<LandscapeBounds> ConsolidateRun::bounds() const {
 }
 
 }  // namespace
-
-Status read_options(Store& store, std::vector<OptionText> options, ConsolidateRequest& request) {
-  ENGRAM_TRY(read_grouping(options, request));
-  const auto keep = take_option(options, "KEEP");
-  if (!keep) return tl::unexpected(keep.error());
-  if (*keep) {
-    constexpr std::string_view kNames[] = {"centroid", "medoid"};
-    const auto choice = read_choice("KEEP", kNames, **keep);
-    if (!choice) return tl::unexpected(choice.error());
-    request.params.keep = static_cast<Keep>(*choice);
-  }
-  ENGRAM_TRY(read_into(store, options, request));
-  const auto least = take_count(options, kLeastMembers, request.params.least_members);
-  if (!least) return tl::unexpected(least.error());
-  request.params.least_members = *least;
-  const auto most = take_count(options, kMostGroups, request.params.most_groups);
-  if (!most) return tl::unexpected(most.error());
-  request.params.most_groups = *most;
-  ENGRAM_TRY(read_time(options, request));
-  if (options.empty()) return {};
-  return fail(
-      ErrorCode::kInvalidArgument,
-      "unknown option '" + shown(options.front().first) +
-          "', known options are RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY, MINSIZE, AT, LIMIT");
-}
 
 void start(Store& store, ConsolidateRequest request, Responder<ConsolidateAnswer> responder) {
   if (const Status checked = check(request); !checked) return responder.refuse(checked.error());

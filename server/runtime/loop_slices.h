@@ -9,14 +9,14 @@
 namespace engram {
 
 /// Work that would hold the event loop for long, in slices between what clients ask for. However
-/// much there is, it gets no more than a millisecond of each turn. Threads: the loop's only.
+/// much there is, it gets no more than a third of a millisecond of each turn. Threads: the loop's only.
 class LoopSlices {
  public:
   using Clock = std::chrono::steady_clock;
   /// Goes on until that time or so; true: it has ended.
   using Work = std::function<bool(Clock::time_point until)>;
 
-  static constexpr std::chrono::microseconds kSlice{300};
+  static constexpr std::chrono::microseconds kSlice{100};
 
   /// Has run() work on it, from its next call on.
   void add(Work work) { waiting_.push_back(std::move(work)); }
@@ -38,7 +38,7 @@ class LoopSlices {
   void clear() { std::exchange(waiting_, {}); }
 
  private:
-  static constexpr std::chrono::microseconds kShare{1000};
+  static constexpr std::chrono::microseconds kShare{300};
 
   std::deque<Work> waiting_;
 };

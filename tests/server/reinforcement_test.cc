@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/requests/consolidate.h"
 #include "server/requests/forget.h"
 #include "server/requests/recall.h"
 #include "server/runtime/stats.h"
@@ -192,6 +193,40 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(collection.size() == kept);
   store->set_paused(false);
   turn_until(*this, now_ms, [&] { return collection.size() == 10; });
+}
+
+TEST_CASE("requests/consolidate: a large group is one frame, written over several turns") {
+  const test::TemporaryDirectory directory;
+  Fixture fixture({.directory = directory.path(), .workers = 1});
+  Store& store = *fixture.store;
+  fixture.create_fading("i", {{"PRIMITIVE", "flat"}, {"DECAY", "static"}});
+  std::vector<std::pair<std::string, Vector>> items;
+  for (int i = 0; i < 5000; ++i)
+    items.push_back({std::to_string(i), {1, static_cast<float>(i % 2)}});
+  fixture.put("i", items);
+  const Lsn before = store.persistence()->seal();
+  Outcome<std::size_t> outcome;
+  const Responder<std::size_t> kept = keep(outcome);
+  start(store,
+        ConsolidateRequest{.index = fixture.index("i"), .params = {.grouping = {.radius = 2}}},
+        Responder<ConsolidateAnswer>{.take =
+                                         [&](const Result<ConsolidateAnswer>& answer) {
+                                           outcome.answer =
+                                               answer ? Result<std::size_t>(answer->members)
+                                                      : tl::unexpected(answer.error());
+                                         },
+                                     .finish = kept.finish});
+  int turns = 0;  // in which others wait
+  while (!outcome.is_finished) {
+    store.collect();
+    store.persistence()->poll();
+    turns += store.gate().is_closed() ? 1 : 0;
+  }
+  CHECK(*outcome.answer == 3000U);
+  CHECK(turns > 10);
+  CHECK(fixture.index("i").collection->size() == 1);
+  CHECK(outcome.lsn == before + 1);
+  CHECK(store.persistence()->facts().last == before + 1);
 }
 
 class SilentSink final : public ClientSink {
