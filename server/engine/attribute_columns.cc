@@ -97,7 +97,7 @@ void AttributeColumns::step() {
 }
 
 void AttributeColumns::end_step(const Status& status) {
-  constexpr std::size_t kFew = 64;
+  constexpr std::size_t kFew = 16;  // for the loop
   Build& build = *build_;
   const bool goes_on = build.next < build.end || build.changed.size() > kFew;
   if (status && goes_on) return step();
@@ -114,9 +114,9 @@ void AttributeColumns::end_build(const Status& status) {
   if (status) {
     for (auto& column : build->columns) {
       const std::size_t bytes = column->dictionary_bytes();
-      kept_columns_.push_back(column.get());
       kept_.push_back({std::move(column), bytes, asked_});
     }
+    list_written();
   }
   const auto is_of_build = [&](const std::string& field) {
     return std::any_of(build->columns.begin(), build->columns.end(),
@@ -138,9 +138,12 @@ void AttributeColumns::end_build(const Status& status) {
 
 void AttributeColumns::note(Slot slot, std::string_view text) {
   if (build_ != nullptr) build_->changed.push_back(slot);
-  if (kept_.empty()) return;
-  if (!reader_.store(kept_columns_, slot, text)) {  // no memory: none of them is right any more
-    while (!kept_.empty()) drop(kept_.size() - 1);
+  if (!dropped_.empty()) let_go();
+  if (written_.empty()) return;
+  if (!reader_.store(written_, slot, text)) {  // no memory: none of them is right any more
+    kept_.clear();
+    dropped_.clear();
+    return list_written();
   }
   // What was overwritten stays in the dictionaries.
   constexpr std::size_t kWorthwhile = std::size_t{1} << 20;
@@ -164,18 +167,34 @@ void AttributeColumns::make_room(std::uint64_t asked_since, std::size_t most_byt
   }
 }
 
-/// Its memory is given back on a worker.
 void AttributeColumns::drop(std::size_t index) {
-  const auto column = std::make_shared<std::shared_ptr<const Column>>(kept_[index].column);
+  dropped_.push_back(std::move(kept_[index].column));
   kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(index));
-  kept_columns_.erase(kept_columns_.begin() + static_cast<std::ptrdiff_t>(index));
-  operations_.read(
-      Lane::kBulk, [column](Scratch&) { column->reset(); }, [] {});
+  let_go();
+  if (!dropped_.empty()) operations_.after_running([this] { let_go(); });
+}
+
+/// Of what nobody has. Its memory is given back on a worker.
+void AttributeColumns::let_go() {
+  std::erase_if(dropped_, [this](std::shared_ptr<Column>& column) {
+    if (column.use_count() > 1) return false;
+    const auto last = std::make_shared<std::shared_ptr<Column>>(std::move(column));
+    operations_.read(
+        Lane::kBulk, [last](Scratch&) { last->reset(); }, [] {});
+    return true;
+  });
+  list_written();
+}
+
+void AttributeColumns::list_written() {
+  written_.clear();
+  for (const Kept& kept : kept_) written_.push_back(kept.column.get());
+  for (const auto& column : dropped_) written_.push_back(column.get());
 }
 
 std::size_t AttributeColumns::memory_bytes() const noexcept {
   std::size_t bytes = 0;
-  for (const Kept& kept : kept_) bytes += kept.column->memory_bytes();
+  for (const Column* const column : written_) bytes += column->memory_bytes();
   if (build_ != nullptr) {
     for (const auto& column : build_->columns) bytes += column->memory_bytes();
   }

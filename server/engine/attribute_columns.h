@@ -5,7 +5,7 @@
 // they change, and a last look at those makes it whole. From then on every write stores its cells.
 //
 // A column is one writer's at a time: a step's while it runs, else the loop's. Columns that are not
-// asked for go when there are many.
+// asked for go when there are many, and when nobody has them any more: until then the rule holds.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,6 @@ namespace engram {
 /// Threads: the event loop's only.
 class AttributeColumns {
  public:
-  /// A column outlives its place here for as long as somebody has it; then it is not kept up to
-  /// date.
   using Columns = std::vector<std::shared_ptr<const Column>>;
 
   struct Request {
@@ -54,7 +52,7 @@ class AttributeColumns {
   void note(Slot slot, std::string_view text);
 
   [[nodiscard]] std::size_t count() const noexcept { return kept_.size(); }
-  /// Of those that are kept, and of those that are being built.
+  /// Of those that are kept, are being built, or are to go.
   [[nodiscard]] std::size_t memory_bytes() const noexcept;
 
   /// Forgets who waits; for shutdown.
@@ -77,12 +75,15 @@ class AttributeColumns {
   void end_build(const Status& status);
   void make_room(std::uint64_t asked_since, std::size_t most_bytes);
   void drop(std::size_t index);
+  void let_go();
+  void list_written();
 
   const Attributes& attributes_;
   Operations& operations_;
   AttributeReader reader_;  // of the loop
   std::vector<Kept> kept_;
-  std::vector<Column*> kept_columns_;  // the same
+  std::vector<std::shared_ptr<Column>> dropped_;  // that somebody has
+  std::vector<Column*> written_;                  // both
   std::uint64_t asked_ = 0;
   std::vector<Request> waiting_;
   std::shared_ptr<Build> build_;  // null: none is under way

@@ -110,12 +110,12 @@ void Attributes::replace(Slot slot, Text* text) {
 
 void Attributes::let_go(Text* text) {
   if (--text->holders > 0) return;
-  text_bytes_ -= sizeof(Text) + text->size;
   // Owned by the action, which a collection that goes may never call.
   struct Free {
     void operator()(Text* text) const noexcept { ::operator delete(text); }
   };
-  after_readers_([owned = std::shared_ptr<Text>(text, Free())] {});
+  after_readers_([this, bytes = sizeof(Text) + text->size,
+                  owned = std::shared_ptr<Text>(text, Free())] { text_bytes_ -= bytes; });
 }
 
 void Attributes::enter(Slot slot) {

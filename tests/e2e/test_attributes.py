@@ -175,6 +175,11 @@ def test_their_memory_is_shown_and_bounded(wire):
     assert told["attributes-count"] == 100
     assert 1_000_000 < told["attributes-bytes"] < 1_200_000
     assert told["memory-bytes"] > told["attributes-bytes"]
+    assert (told["attribute-columns"], told["attribute-columns-bytes"]) == (0, 0)
+    assert wire.call("CONFIG", "SET", "attribute-columns-max-bytes", "1mb") == "OK"
+    bound = wire.call("CONFIG", "GET", "attribute-columns-max-bytes")
+    assert b"1048576" in (bound.values() if isinstance(bound, dict) else bound)
+    wire.call("CONFIG", "SET", "attribute-columns-max-bytes", "256mb")
     wire.call("CONFIG", "SET", "maxmemory", 1)
     try:
         assert "OOM" in wire.call("VSETATTR", "i", 1, "{}")
