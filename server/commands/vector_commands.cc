@@ -156,7 +156,7 @@ constexpr std::array kVectorCommands = {
          "Returns the elements most similar to an element or a vector, best first",
          "set <ELE element | FP32 vector | VALUES n value [value ...]> [WITHSCORES] [WITHATTRIBS] "
          "[COUNT count] "
-         "[EPSILON distance] [EF ef] [TRUTH] [NOTHREAD]",
+         "[EPSILON distance] [EF ef] [FILTER expression] [FILTER-EF count] [TRUTH] [NOTHREAD]",
          "the primitive's search; O(N) with TRUTH"),
     spec("vcard", vcard, 2, kReadonly | kFast | kShoutsName, kIndex,
          "Returns how many elements a vector set has", "set", "O(1)"),

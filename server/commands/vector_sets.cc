@@ -150,6 +150,15 @@ Result<bool> read_valued_option(std::string_view name, std::string_view value,
     const auto ef = read_count(value, 1, kMostEf);
     if (!ef) return refuse("invalid EF");
     request.ef = *ef;
+  } else if (equal_ignoring_case(name, "FILTER")) {
+    request.filters.clear();  // the last counts
+    if (const Status added = add_filter(value, 0, request); !added) {
+      return tl::unexpected(added.error());
+    }
+  } else if (equal_ignoring_case(name, "FILTER-EF")) {
+    const auto nodes = read_count(value, 1, kAny);
+    if (!nodes) return refuse("invalid FILTER-EF");
+    request.filter_ef = std::min(*nodes, std::size_t{kMaxSlots});
   } else if (equal_ignoring_case(name, "EPSILON")) {
     const auto epsilon = parse_number<double>(value);
     if (!epsilon || !(*epsilon > 0)) return refuse("invalid EPSILON");

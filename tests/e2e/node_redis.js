@@ -45,6 +45,8 @@ async function keepsAttributes(client) {
   assert.equal(await client.vGetAttr("s", "b"), null);
   assert.equal(await client.vSetAttr("s", "b", { tags: ["x", "y"] }), true);
   assert.deepEqual(await client.vGetAttr("s", "b"), { tags: ["x", "y"] });
+  assert.deepEqual(await client.vSim("s", "a", { FILTER: "'x' in .tags", "FILTER-EF": 100 }), ["b"]);
+  assert.deepEqual({ ...(await client.vSimWithScores("s", "a", { FILTER: ".year > 1970" })) }, { a: 1 });
   assert.equal(await client.vSetAttr("s", "b", ""), true);
   assert.equal(await client.vGetAttr("s", "b"), null);
   assert.equal(await client.vSetAttr("s", "x", { year: 1 }), false);

@@ -276,6 +276,19 @@ def test_attributes_come_with_the_elements(wire, points, protocol):
     assert wire.call_raw("VGETATTR", points, "a") == null(protocol)
 
 
+def test_filters_choose_by_attributes(wire, points):
+    for element, year in {"a": 1980, "b": 1990}.items():
+        assert wire.call("VSETATTR", points, element, '{"year":%d}' % year) == 1
+    query = ["VSIM", points, "ELE", "a"]
+    for truth in ([], ["TRUTH"]):
+        assert wire.call(*query, "FILTER", ".year > 1985", *truth) == [b"b"]
+        assert wire.call(*query, "FILTER", ".year >= 1980", "FILTER-EF", 500, *truth) == [b"a", b"b"]
+        assert scored(wire.call(*query, "FILTER", ".year == 1990", "WITHSCORES", *truth)) == {b"b": 0.5}
+        assert wire.call(*query, "FILTER", ".year < 0", *truth) == []
+        assert wire.call(*query, "COUNT", 1, "FILTER", ".year < 0", "FILTER", ".year > 0", *truth) == [b"a"]
+        assert wire.call(*query, "FILTER", ".year > 1985", "EPSILON", 0.4, *truth) == []
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", "1", "nonsense"])
 def test_attributes_that_are_no_object_make_no_set(wire, text):
     assert isinstance(wire.call("VADD", "s", "VALUES", 2, 1, 0, "a", "SETATTR", text), ErrorReply)

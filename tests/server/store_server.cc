@@ -13,9 +13,9 @@
 namespace engram::test {
 namespace {
 
-constexpr std::array<std::string_view, 14> kKeys = {"worn", "text", "other", "lasting",   "count",
-                                                    "gone", "mean", "flat",  "fading",    "flat.l2",
-                                                    "hnsw", "lsh",  "late",  "mean.saved"};
+constexpr std::array<std::string_view, 16> kKeys = {
+    "worn",   "text",    "other", "lasting", "count", "gone",       "mean", "flat",
+    "fading", "flat.l2", "hnsw",  "lsh",     "late",  "mean.saved", "set",  "emptied"};
 constexpr std::array<std::string_view, 10> kNames = {"a", "b", "c", "d", "e",
                                                      "f", "g", "h", "i", "j"};
 
@@ -117,6 +117,8 @@ std::vector<std::vector<Command>> workload() {
                 R"({"tags":["x"]})"})},
       {make_index("mean", "l2", "mean"), put("mean", "abc", 1)},
       {make_index("mean.saved", "l2", "mean.saved"), put("mean.saved", "abcd", 5)},
+      {request({"VADD", "set", "REDUCE", "2", "FP32", packed_vector(2), "a", "NOQUANT"}),
+       request({"VADD", "emptied", "FP32", packed_vector(3), "a", "SETATTR", "{}"})},
       // Alone: what they find must not depend on how far others are.
       {request({"VTUNE", "mean"})},
       {request({"BGSAVE"})},
@@ -127,9 +129,14 @@ std::vector<std::vector<Command>> workload() {
        request({"VADD", "worn", "c", packed_vector(5), "AT", "1", "SETATTR", R"({"n":null})"})},
       {vadd("hnsw", "i", 32), request({"VDEL", "flat", "a"}), request({"DEL", "other", "text"})},
       {request({"SET", "gone", "soon", "PX", "1"})},
+      // Alone: the set goes after its element.
+      {request({"VREM", "emptied", "a"})},
+      {request({"VADD", "set", "REDUCE", "2", "FP32", packed_vector(4), "b", "NOQUANT"}),
+       request({"VADD", "emptied", "VALUES", "2", "1", "0", "b"})},
       {put("lsh", "bdb", 40), request({"INCRBY", "count", "41"}), request({"VDEL", "hnsw", "b"}),
        describe("flat", "b", R"({"x":{"y":2}})"), vadd("hnsw", "a", 33)},
       {request({"VTUNE", "mean.saved", "SCALE", "2"})},
+      {request({"VREM", "emptied", "b"})},
       {request({"VSAVE"})},
       {request({"VDEL", "fading", "b"}), give("fading", "b", 9, "2000"),
        touch("fading", "b", "2000"), touch("fading", "a", "1000"), give("worn", "b", 9, "7000"),
