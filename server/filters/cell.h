@@ -43,11 +43,13 @@ class Cell {
   /// bits() of another.
   static constexpr Cell from_bits(std::uint64_t bits) noexcept { return Cell(bits); }
   [[nodiscard]] constexpr std::uint64_t bits() const noexcept { return bits_; }
+  /// Whether bits() are those of a number.
+  static constexpr bool is_number(std::uint64_t bits) noexcept { return bits >= kFirstNumber; }
 
   [[nodiscard]] constexpr CellKind kind() const noexcept {
     return is_number() ? CellKind::kNumber : static_cast<CellKind>(bits_ >> kKindShift);
   }
-  [[nodiscard]] constexpr bool is_number() const noexcept { return bits_ >= kFirstNumber; }
+  [[nodiscard]] constexpr bool is_number() const noexcept { return is_number(bits_); }
   [[nodiscard]] constexpr bool is_missing() const noexcept { return bits_ == 0; }
 
   /// Of a number.

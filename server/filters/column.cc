@@ -82,8 +82,14 @@ double spelled_number(std::string_view text) noexcept {
 void Column::read(Slot first, std::span<std::uint64_t> bits) const noexcept {
   const std::size_t ready = cells_.ready();
   const std::size_t held = first < ready ? std::min(bits.size(), ready - first) : 0;
-  for (std::size_t i = 0; i < held; ++i) {
-    bits[i] = cells_[first + i].load(std::memory_order_acquire);
+  if (held == 0) return std::fill(bits.begin(), bits.end(), 0);
+  const std::atomic<std::uint64_t>* const cells = &cells_[first];
+  if (&cells_[first + held - 1] == cells + held - 1) {
+    for (std::size_t i = 0; i < held; ++i) bits[i] = cells[i].load(std::memory_order_acquire);
+  } else {
+    for (std::size_t i = 0; i < held; ++i) {
+      bits[i] = cells_[first + i].load(std::memory_order_acquire);
+    }
   }
   std::fill(bits.begin() + static_cast<std::ptrdiff_t>(held), bits.end(), 0);
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <utility>
 
@@ -27,6 +28,21 @@ template <class Holds>
 std::uint64_t gather_bits(std::size_t count, Holds&& holds) noexcept {
   std::uint64_t bits = 0;
   for (std::size_t i = 0; i < count; ++i) bits |= std::uint64_t{holds(i)} << i;
+  return bits;
+}
+
+/// The same, where all can be found out side by side.
+template <class Holds>
+std::uint64_t pack_bits(std::size_t count, Holds&& holds) noexcept {
+  std::array<std::uint8_t, kTogether> bytes{};
+  for (std::size_t i = 0; i < count; ++i) bytes[i] = holds(i) ? 1 : 0;
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < kTogether; i += 8) {
+    std::uint64_t eight;
+    std::memcpy(&eight, &bytes[i], sizeof eight);
+    // Each byte's bit comes to its place in the highest byte.
+    bits |= (eight * 0x0102040810204080 >> 56) << i;
+  }
   return bits;
 }
 
@@ -109,11 +125,18 @@ struct BoundFilter::Chunk {
 
   std::size_t count;
   std::array<Cells, Filter::kMostFields> cells;
+  std::array<bool, Filter::kMostFields> are_numbers;  // all of the cells
   std::array<std::uint64_t, Filter::kMostDepth + 1> bits;
   std::array<std::array<double, kTogether>, Filter::kMostDepth + 1> numbers;
 
   [[nodiscard]] Cell cell(std::size_t field, std::size_t i) const noexcept {
     return Cell::from_bits(cells[field][i]);
+  }
+  /// The cells of a field have been read.
+  void look_at(std::size_t field) noexcept {
+    std::uint64_t others = 0;
+    for (std::size_t i = 0; i < count; ++i) others |= Cell::is_number(cells[field][i]) ? 0 : 1;
+    are_numbers[field] = others == 0;
   }
 };
 
@@ -253,6 +276,7 @@ void BoundFilter::select(std::span<const Slot> slots, std::span<bool> accepted) 
       for (std::size_t i = 0; i < chunk.count; ++i) {
         chunk.cells[field][i] = column.at(slots[begin + i]).bits();
       }
+      chunk.look_at(field);
     }
     const std::uint64_t bits = match(chunk);
     for (std::size_t i = 0; i < chunk.count; ++i) accepted[begin + i] = (bits >> i & 1) != 0;
@@ -264,12 +288,34 @@ std::uint64_t BoundFilter::select_word(Slot first, std::uint64_t asked) const no
   Chunk chunk(kTogether);
   for (std::size_t field = 0; field < columns_.size(); ++field) {
     columns_[field]->read(first, chunk.cells[field]);
+    chunk.look_at(field);
   }
   return match(chunk) & asked;
 }
 
+/// Measured.
 double BoundFilter::weight() const noexcept {
-  return static_cast<double>(std::max<std::size_t>(plan_->steps.size(), 1));
+  constexpr double kField = 2;
+  double weight = kField * static_cast<double>(std::max<std::size_t>(columns_.size(), 1));
+  for (const Step& step : plan_->steps) {
+    switch (step.kind) {
+      case Step::Kind::kCalculate:
+        weight += step.op == FilterOp::kModulo ? 200 : step.op == FilterOp::kPower ? 80 : 6;
+        break;
+      case Step::Kind::kMember:
+      case Step::Kind::kValues:
+        weight += 60;
+        break;
+      case Step::Kind::kTest:
+      case Step::Kind::kOrder:
+      case Step::Kind::kStrictOrder:
+        weight += 4;
+        break;
+      default:
+        break;
+    }
+  }
+  return weight;
 }
 
 std::uint64_t BoundFilter::match(Chunk& chunk) const noexcept {
@@ -284,6 +330,7 @@ std::uint64_t BoundFilter::match(Chunk& chunk) const noexcept {
 std::uint64_t BoundFilter::present(const Chunk& chunk) const noexcept {
   std::uint64_t bits = first_bits(chunk.count);
   for (std::size_t field = 0; field < columns_.size(); ++field) {
+    if (chunk.are_numbers[field]) continue;
     bits &= gather_bits(chunk.count, [&](std::size_t i) {
       const Cell cell = chunk.cell(field, i);
       if (cell.is_number()) return true;
@@ -315,6 +362,12 @@ const double* BoundFilter::numbers(const Source& source, const Chunk& chunk,
                                    double* room) const noexcept {
   switch (source.kind) {
     case Source::Kind::kField:
+      if (chunk.are_numbers[source.index]) {
+        for (std::size_t i = 0; i < chunk.count; ++i) {
+          room[i] = chunk.cell(source.index, i).value();
+        }
+        return room;
+      }
       for (std::size_t i = 0; i < chunk.count; ++i) {
         room[i] = number_of(chunk.cell(source.index, i), *columns_[source.index]);
       }
@@ -367,13 +420,13 @@ void BoundFilter::run(const Step& step, Chunk& chunk) const noexcept {
     case Step::Kind::kOrder:
       bits = both([&](const double* left, const double* right) {
         return with_order(step.op, [&](auto less) {
-          return gather_bits(count, [&](std::size_t i) { return less(left[i], right[i]); });
+          return pack_bits(count, [&](std::size_t i) { return less(left[i], right[i]); });
         });
       });
       break;
     case Step::Kind::kEqualNumbers:
       bits = both([&](const double* left, const double* right) {
-        return gather_bits(count, [&](std::size_t i) { return left[i] == right[i]; });
+        return pack_bits(count, [&](std::size_t i) { return left[i] == right[i]; });
       });
       break;
     case Step::Kind::kTest: {
