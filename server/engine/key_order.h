@@ -2,8 +2,8 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <functional>
+#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,7 +29,6 @@ class KeyOrder {
   void begin(std::string_view key, std::function<void()> start, std::optional<Slot> place = {}) {
     const std::string line = line_of(key);
     Turn& turn = turns_[line];
-    turn.waiting.push_back({one_line_ ? std::string(key) : std::string(), std::move(start)});
     if (one_line_) {
       Place& mine = places_[std::string(key)];
       ++mine.writes;
@@ -37,7 +36,18 @@ class KeyOrder {
     } else if (place) {
       turn.place = place;
     }
-    if (!turn.is_taken) run(line);
+    std::string name = one_line_ ? std::string(key) : std::string();
+    if (turn.is_taken || turn.is_running || !turn.waiting.empty()) {
+      turn.waiting.push_back({std::move(name), std::move(start)});
+      return;
+    }
+    // As run() does, for the most part of all writes: nothing is made that waits.
+    turn.taken = std::move(name);
+    turn.is_taken = turn.is_running = true;
+    start();
+    Turn& started = turns_.find(line).value();  // the table may have moved
+    started.is_running = false;
+    if (!started.is_taken) run(line);
   }
 
   /// Tells begin()'s place beforehand; no write to any key ends until it is called.
@@ -107,11 +117,11 @@ class KeyOrder {
   };
 
   struct Turn {
-    bool is_taken = false;    // a write was started and has not ended
-    std::string taken;        // its key, in one line
-    bool is_running = false;  // run() is at work further down the stack
-    std::deque<Waiting> waiting;
-    std::optional<Slot> place;  // unless all are in one line
+    bool is_taken = false;       // a write was started and has not ended
+    std::string taken;           // its key, in one line
+    bool is_running = false;     // run() is at work further down the stack
+    std::list<Waiting> waiting;  // no memory while none does
+    std::optional<Slot> place;   // unless all are in one line
   };
 
   struct Place {
