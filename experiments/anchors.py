@@ -27,6 +27,7 @@ the anchors, and writes a report.
   C5  the newest version first                         by half-life
   C6  an agent's notes                                 beside the ranking rules of such memories
   C7  recalls that strengthen                          by REINFORCE
+  C8  near duplicates among words                      what consolidation groups
 
 Writes report.md, report.json and a picture for each anchor. Every figure stands beside the one that
 was expected and its tolerance, and what is outside is explained. Ends with 1 if a check did not
@@ -41,7 +42,7 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from claims import agent, binary, capacity, consolidation, cues, exact_retrieval, features
+from claims import agent, binary, capacity, consolidation, cues, duplicates, exact_retrieval, features
 from claims import learning, memorisation, metastable, need, one_step, posterior, reinforcement, sdm
 from claims import similarity, versions
 from claims.images import Images
@@ -71,6 +72,7 @@ ANCHORS: dict[str, Callable[[Bench], Claim]] = {
     "C5": versions.run,
     "C6": agent.run,
     "C7": reinforcement.run,
+    "C8": duplicates.run,
 }
 WITH_IMAGES = {"A4", "A7", "A8", "C1", "C2", "C4"}
 

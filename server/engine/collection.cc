@@ -93,7 +93,13 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
              .operations = operations_,
              .tuner = tuner_,
              .strengths = strengths_.get(),
-             .attributes = attributes_}) {}
+             .attributes = attributes_}) {
+  // A job that does nothing ends in another turn.
+  slots_.set_later([this](std::function<void()> action) {
+    operations_.read(
+        Lane::kInteractive, [](Scratch&) {}, std::move(action));
+  });
+}
 
 std::optional<std::vector<float>> Collection::get(std::string_view key) const {
   const SlotEntry* const entry = keys_.find(key);

@@ -18,6 +18,7 @@ class Fifo {
   /// The i-th from the front.
   T& operator[](std::size_t i) { return items_[first_ + i]; }
   T& front() { return items_[first_]; }
+  [[nodiscard]] const T& front() const { return items_[first_]; }
   T& back() { return items_.back(); }
 
   void push(T item) { items_.push_back(std::move(item)); }

@@ -2,6 +2,7 @@
 #include "server/engine/slot_table.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -58,11 +59,32 @@ void SlotTable::release(Slot slot) {
     stored_.erase(slot);
     delete std::exchange(entries_[slot], nullptr);
     released_.push_back(slot);
-    if (released_.size() >= kBatch) reuse_released();
+    if (released_.size() >= kBatch) hand_out();
+  });
+}
+
+void SlotTable::unpin_rows(GracePeriod::Ticket ticket) {
+  pins_.leave(ticket);
+  go_on_later();
+}
+
+void SlotTable::go_on_later() {
+  if (!pins_.has_due()) return;
+  if (!later_) return pins_.run_due(std::numeric_limits<std::size_t>::max());
+  if (std::exchange(goes_on_later_, true)) return;
+  later_([this] {
+    goes_on_later_ = false;
+    pins_.run_due(kMostAtOnce);
+    go_on_later();
   });
 }
 
 void SlotTable::reuse_released() {
+  pins_.run_due(std::numeric_limits<std::size_t>::max());
+  hand_out();
+}
+
+void SlotTable::hand_out() {
   for (const Slot slot : std::exchange(released_, {})) store_.release(slot);
 }
 

@@ -46,6 +46,11 @@ class SlotTable {
   /// Released slots are handed out again some at a time: this makes it now.
   void reuse_released();
 
+  /// What gives an action a later turn of the event loop. Without it, all that a pin has held up
+  /// goes at once.
+  using Later = std::function<void(std::function<void()> action)>;
+  void set_later(Later later) { later_ = std::move(later); }
+
   [[nodiscard]] bool is_free(Slot slot) const noexcept { return store_.is_free(slot); }
   [[nodiscard]] bool is_current(Slot slot) const noexcept { return current_.contains(slot); }
 
@@ -54,7 +59,8 @@ class SlotTable {
 
   /// While a pin is held no row and no entry is given up.
   [[nodiscard]] GracePeriod::Ticket pin_rows() { return pins_.enter(); }
-  void unpin_rows(GracePeriod::Ticket ticket) { pins_.leave(ticket); }
+  /// What it has held up, which may be much, goes over several turns of the event loop.
+  void unpin_rows(GracePeriod::Ticket ticket);
   /// Calls `action` when the pins that are held have been given back: now, if none is.
   void after_pins(std::function<void()> action) { pins_.after(std::move(action)); }
 
@@ -81,7 +87,11 @@ class SlotTable {
   SlotEntry* load_key(Slot slot, std::string_view key);
 
  private:
+  static constexpr std::size_t kMostAtOnce = 512;  // slots, a third of a millisecond
+
   Result<Slot> take(Slot wanted);
+  void hand_out();
+  void go_on_later();
 
   VectorStore& store_;
   SlotEntries entries_;  // owns them
@@ -89,7 +99,9 @@ class SlotTable {
   SlotSet current_;
   std::shared_ptr<SlotSet> copy_;  // of current_, which workers may be reading; null: none yet
   bool is_copy_stale_ = true;
-  GracePeriod pins_;
+  GracePeriod pins_{kMostAtOnce};
+  Later later_;
+  bool goes_on_later_ = false;
   std::vector<Slot> released_;  // not given back to the store yet
 };
 

@@ -219,3 +219,26 @@ def test_strengths_outlive_the_process(start, reopen):
         after = as_map(wire.call("VINFO", "i"))
         for name in ("decay", "half-life-ms", "omega", "clock", "last-write-ms"):
             assert after[name] == info[name]
+
+
+@pytest.mark.parametrize(("policy", "number"), [("exp", 1000), ("power", 0.5), ("ebb", 5000)])
+def test_touches_whose_clock_steps_back_add_up_as_in_order(start, reopen, policy, number):
+    """Whatever their order, and after a death the same to the bit."""
+    times = (1000, 4000, 9000, 2000, 9000, 3000)
+    server = start("--fsync", "always")
+    with server.wire() as wire:
+        for index, order in (("i", times), ("j", sorted(times))):
+            wire.call("VNEW", index, 2, "METRIC", "l2", "DECAY", policy, number, "CLOCK", "logical")
+            wire.call("VADD", index, "a", pack(1, 0), "AT", 1000)
+            for at in order:
+                wire.call("VTOUCH", index, "a", "AT", at)
+        told = [as_map(wire.call("VSTRENGTH", "i", "a", "AT", at)) for at in (20_000, 9000, 30_000)]
+        if policy != "ebb":  # whose strength is the age of the latest touch, and of their number
+            expected = [as_map(wire.call("VSTRENGTH", "j", "a", "AT", at)) for at in (20_000, 9000, 30_000)]
+            for one, other in zip(told, expected):
+                assert float(one["strength"]) == pytest.approx(float(other["strength"]), rel=1e-9)
+        assert float(told[1]["strength"]) >= float(told[0]["strength"]) >= float(told[2]["strength"])
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    with reopen(server).wire() as wire:
+        assert [as_map(wire.call("VSTRENGTH", "i", "a", "AT", at)) for at in (20_000, 9000, 30_000)] == told

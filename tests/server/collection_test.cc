@@ -225,5 +225,27 @@ TEST_CASE("engine/collection: a collection dropped in mid-work lives until its w
   });
 }
 
+TEST_CASE("engine/slot_table: what a long reader has held up goes over several turns") {
+  Fixture fixture(**find_primitive("flat"), 2, 2);
+  Collection& collection = *fixture.collection;
+  for (int i = 0; i < 4000; ++i) fixture.start_put(std::to_string(i), {static_cast<float>(i), 0});
+  fixture.finish();
+  std::vector<std::size_t> held;  // when turns of the loop begin
+  bool is_found = false;
+  collection.begin_save([&] {
+    for (int i = 0; i < 3000; ++i) fixture.start_erase(std::to_string(i));
+    is_found = true;
+  });
+  fixture.loop.run_until([&] { return is_found && fixture.running == 0; });
+  CHECK(collection.unsettled() == 3000);
+  collection.end_save();
+  CHECK(collection.unsettled() > 2000);
+  fixture.loop.run_until([&] {
+    held.push_back(collection.unsettled());
+    return held.back() == 0;
+  });
+  CHECK(held.size() > 5);
+}
+
 }  // namespace
 }  // namespace engram::collection_test

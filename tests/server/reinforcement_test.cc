@@ -201,7 +201,7 @@ TEST_CASE("requests/consolidate: a large group is one frame, written over severa
   Store& store = *fixture.store;
   fixture.create_fading("i", {{"PRIMITIVE", "flat"}, {"DECAY", "static"}});
   std::vector<std::pair<std::string, Vector>> items;
-  for (int i = 0; i < 5000; ++i)
+  for (int i = 0; i < 3000; ++i)
     items.push_back({std::to_string(i), {1, static_cast<float>(i % 2)}});
   fixture.put("i", items);
   const Lsn before = store.persistence()->seal();
