@@ -18,6 +18,16 @@ Status Index::search_batch(std::span<const Query> queries, const SearchParams& p
   return {};
 }
 
+Status Index::search_as_stranger(Slot own, Query query, const SearchParams& params,
+                                 Scratch& scratch, std::vector<Hit>& hits) const {
+  SearchParams more = params;
+  ++more.k;
+  ENGRAM_TRY(search(query, more, scratch, hits));
+  std::erase_if(hits, [own](const Hit& hit) { return hit.slot == own; });
+  if (hits.size() > params.k) hits.resize(params.k);
+  return {};
+}
+
 double scan_cost(std::size_t size, std::size_t matches, const ItemFilter& items,
                  std::size_t row_bytes) noexcept {
   // Measured: a row takes (bytes + 300) / 17 nanoseconds, one that is fetched by itself a tenth

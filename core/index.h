@@ -80,6 +80,9 @@ struct SearchParams {
   /// How many candidates to keep while looking (ef_search): 0 is the index's own default. Exact
   /// primitives ignore it.
   std::size_t ef = 0;
+  /// A walk may keep fewer candidates than k, if `ef` says so, and answers the k nearest that it
+  /// met. False, or where a primitive knows no such thing: it keeps k at least.
+  bool is_narrow = false;
   /// The primitive's search options, or nullptr for the defaults.
   const Options* options = nullptr;
   /// Only with Traits::takes_bias: ranks by effective scores. Null: all items are equally strong,
@@ -164,6 +167,13 @@ class Index {
   /// override where a batch is cheaper. The answers are the same.
   virtual Status search_batch(std::span<const Query> queries, const SearchParams& params,
                               Scratch& scratch, std::span<std::vector<Hit>> hits) const;
+
+  /// Fills `hits` as a search for the vector of the held slot `own` would if that were not held:
+  /// nothing is answered for it, and nothing is found by way of it. How well those who are no items
+  /// are answered can be told from items so. Of `params` k, ef and is_narrow count. By default a search for
+  /// k + 1 from which `own` is taken: override where an item leads searches to its neighbours.
+  virtual Status search_as_stranger(Slot own, Query query, const SearchParams& params,
+                                    Scratch& scratch, std::vector<Hit>& hits) const;
 
   /// How many slots are held.
   virtual std::size_t size() const noexcept = 0;

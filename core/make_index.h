@@ -25,6 +25,7 @@ struct IndexSpec {
   Options options;                   ///< parsed against primitive->create_options
   std::string kernel_name = "auto";  ///< as make_kernel takes it
   Decay decay = {};                  ///< of the strengths that the index will be given as a bias
+  double measured_share = 0;         ///< of searches that are repeated exactly; the engine's
 };
 
 /// An index and what it is built on. Store and kernel outlive the index, also when another is

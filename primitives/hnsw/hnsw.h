@@ -130,6 +130,9 @@ class Hnsw final : public Index {
                 std::vector<Hit>& hits) const override;
   SearchPlan plan(const SearchParams& params) const noexcept override;
 
+  Status search_as_stranger(Slot own, Query query, const SearchParams& params, Scratch& scratch,
+                            std::vector<Hit>& hits) const override;
+
   std::optional<bool> finds(Slot slot, Scratch& scratch) const override;
 
   std::size_t size() const noexcept override { return held_.size(); }
@@ -180,6 +183,14 @@ class Hnsw final : public Index {
   template <class Rest, class Follow>
   bool walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest, Follow&& follow) const;
   bool walk_nearest(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const;
+  // effort_search.cc
+  void answer(Query query, std::span<Rank> found, std::size_t k, HnswBuffers& working,
+              std::vector<Hit>& hits) const;
+  template <class Order>
+  bool walk_narrowly(Query query, const SearchParams& params, std::size_t ef, Entry entry,
+                     Order order, HnswBuffers& working, std::vector<Hit>& hits) const;
+  bool search_narrowly(Query query, const SearchParams& params, Entry entry, HnswBuffers& working,
+                       std::vector<Hit>& hits) const;
 
   // biased_search.cc
   bool walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const;

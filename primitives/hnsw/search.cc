@@ -48,6 +48,7 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
   }
 
   auto& working = scratch.get<HnswBuffers>();
+  if (params.is_narrow && search_narrowly(query, params, entry, working, hits)) return {};
   const Bound walk_query = walk_bound(query, working);
   const Hit start = descend(graph_, entry, 0, walk_query, BySlot{}, working.beam);
   const auto is_held = [this](Slot slot) { return held_.contains(slot); };

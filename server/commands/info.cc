@@ -120,6 +120,7 @@ void memory_section(Lines& out, const Services& services) {
   line(out, "used_memory_keys", use.keys);
   line(out, "mem_clients_normal", use.clients);
   line(out, "mem_aof_buffer", use.journal);
+  line(out, "mem_search_cursors", services.store.cursors().bytes());
   line(out, "maxmemory", services.config.maxmemory);
   line(out, "maxmemory_human", readable_bytes(services.config.maxmemory));
   line(out, "maxmemory_policy", "noeviction");
@@ -212,6 +213,24 @@ std::string consolidations(const Services& services) {
   return comma_separated(running);
 }
 
+/// What was measured of the recall of searches: name=10:0.953(0.941-0.962)/512, for each k.
+std::string measured_recalls(const Services& services) {
+  std::vector<std::string> measured;
+  Keyspace& keyspace = services.store.keyspace();
+  const auto& names = keyspace.collection_names();
+  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
+    const Value* const value = keyspace.peek(name);
+    if (value == nullptr) continue;
+    const Collection& collection = *std::get<std::shared_ptr<Collection>>(*value);
+    if (collection.measured_recall() == nullptr) continue;
+    for (const RecallEstimate& each : collection.measured_recall()->estimates()) {
+      measured.push_back(fmt::format("{}={}:{:.4f}({:.4f}-{:.4f})/{}", name, each.k, each.recall,
+                                     each.low, each.high, each.searches));
+    }
+  }
+  return comma_separated(measured);
+}
+
 void stats_section(Lines& out, const Services& services) {
   const ServerStats& stats = services.stats;
   const KeyspaceStats& keys = services.store.keyspace().stats();
@@ -229,6 +248,8 @@ void stats_section(Lines& out, const Services& services) {
   line(out, "keyspace_misses", keys.misses);
   line(out, "total_error_replies", stats.error_replies);
   line(out, "consolidations", consolidations(services));
+  line(out, "measured_recalls", measured_recalls(services));
+  line(out, "search_cursors", services.store.cursors().size());
 }
 
 void replication_section(Lines& out, const Services&) {

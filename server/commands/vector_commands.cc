@@ -115,7 +115,7 @@ constexpr std::array kVectorCommands = {
          "index dim [METRIC <cosine | l2 | dot>] [PRIMITIVE primitive] [DECAY <none | static | exp "
          "half-life | power exponent | ebb stability>] [OMEGA omega] [CLOCK <wall | logical>] "
          "[REINFORCE <off | winner | soft | compete>] [FLOOR strength] [BUDGET count] [BUDGETBYTES "
-         "bytes] [EVERY milliseconds] "
+         "bytes] [EVERY milliseconds] [MEASURE share] "
          "[option value ...]",
          "O(1)"),
     spec("vdrop", vdrop, 2, kWrite, kIndex, "Removes a vector index with all that it holds",
@@ -202,15 +202,17 @@ constexpr std::array kVectorCommands = {
          "index key [VALUES]", "O(D) with D the dimension"),
     may_write(spec("vsearch", vsearch, -4, kReadonly, kIndex,
                    "Returns the keys nearest to a query and their distances, closest first",
-                   "index <query | VALUES n value [value ...]> k [EF ef] [STEPS steps] [FILTER "
+                   "index <query | VALUES n value [value ...]> k [EF ef] [RECALL share] [STEPS "
+                   "steps] [FILTER "
                    "filter] [FILTER-EF nodes] [AT unix-time-milliseconds] [TOUCH gain] "
-                   "[WITHRAW] [WITHSTRENGTH] [EXPLAIN] [option value ...]",
+                   "[WITHRAW] [WITHSTRENGTH] [EXPLAIN] [CURSOR cursor] [option value ...]",
                    "the primitive's search; O(N) for flat, and with FILTER"),
               kTouchingSearch, touches),
     may_write(
         spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
              "Searches for several queries, on all workers at once",
-             "index k [EF ef] [FILTER filter] [FILTER-EF nodes] [AT unix-time-milliseconds] [TOUCH "
+             "index k [EF ef] [RECALL share] [FILTER filter] [FILTER-EF nodes] [AT "
+             "unix-time-milliseconds] [TOUCH "
              "gain] [WITHRAW] [WITHSTRENGTH] <query | VALUES n value [value ...]> [[FILTER filter] "
              "<query | VALUES n value [value ...]> ...]",
              "as VSEARCH for each query"),

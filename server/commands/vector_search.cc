@@ -17,8 +17,11 @@
 #include "server/commands/respond.h"
 #include "server/commands/vector_arguments.h"
 #include "server/commands/vector_handlers.h"
+#include "server/config/config.h"
 #include "server/requests/answer_size.h"
+#include "server/requests/cursor.h"
 #include "server/requests/search.h"
+#include "server/requests/shown.h"
 
 namespace engram {
 namespace {
@@ -36,7 +39,7 @@ NeighborFields fields_of(unsigned flags) {
 
 /// Or an error, if they are too large. What FILTER-EF ended before all was looked at ends with a
 /// row that has no key, and in the place of a distance how many nodes were visited.
-void write_neighbors(ReplyWriter& writer, const std::vector<Neighbor>& neighbors,
+void write_neighbors(ReplyWriter& writer, std::span<const Neighbor> neighbors,
                      NeighborFields fields, const SearchReport* report) {
   std::size_t bytes = 0;
   for (const Neighbor& neighbor : neighbors) bytes += neighbor.key.size() + kDistanceAndFraming;
@@ -81,6 +84,12 @@ void write_explained(ReplyWriter& writer, const SearchAnswer& answer, NeighborFi
   write_neighbors(writer, answer.neighbors.front(), fields, nullptr);
 }
 
+void write_page(ReplyWriter& writer, const SearchPage& page, NeighborFields fields) {
+  writer.array(2);
+  writer.bulk(std::to_string(page.next));
+  write_neighbors(writer, page.neighbors, fields, nullptr);
+}
+
 /// A name without a value may be one that only other servers know.
 Status check_last_name(const IndexRef& index, Arguments words) {
   if (words.size() % 2 == 0) return {};
@@ -92,12 +101,36 @@ Status check_last_name(const IndexRef& index, Arguments words) {
   return check_search_option(index, words.back());
 }
 
-/// index query k [EF n] [STEPS n] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain] [WITHRAW]
-/// [WITHSTRENGTH] [EXPLAIN] [option value ...]
-Result<SearchRequest> read_vsearch(CommandContext& context) {
+/// Takes CURSOR and its value; nothing if it is not there.
+Result<std::optional<std::uint64_t>> take_cursor(std::vector<std::string_view>& words) {
+  for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+    if (!equal_ignoring_case(words[i], "CURSOR")) continue;
+    const auto cursor = parse_number<std::uint64_t>(words[i + 1]);
+    if (!cursor) {
+      return fail(
+          ErrorCode::kInvalidArgument,
+          "CURSOR must be 0 or a cursor that was answered, got '" + shown(words[i + 1]) + "'");
+    }
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i),
+                words.begin() + static_cast<std::ptrdiff_t>(i + 2));
+    return cursor;
+  }
+  return std::optional<std::uint64_t>();
+}
+
+/// A search, or with a cursor a page of one.
+struct VsearchRequest {
+  SearchRequest search;
+  std::optional<std::uint64_t> cursor = {};
+};
+
+/// index query k [EF n] [RECALL r] [STEPS n] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain]
+/// [WITHRAW] [WITHSTRENGTH] [EXPLAIN] [CURSOR c] [option value ...]
+Result<VsearchRequest> read_vsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
-  SearchRequest request = {.index = std::move(*index)};
+  VsearchRequest whole = {.search = {.index = std::move(*index)}};
+  SearchRequest& request = whole.search;
   Arguments rest = context.argv.subspan(2);
   const auto query = take_vector(rest);
   if (!query) return tl::unexpected(query.error());
@@ -112,15 +145,18 @@ Result<SearchRequest> read_vsearch(CommandContext& context) {
   request.strength.fields = fields_of(flags);
   request.explains = (flags & 4U) != 0;
   ENGRAM_TRY(check_last_name(request.index, words));
+  const auto cursor = take_cursor(words);
+  if (!cursor) return tl::unexpected(cursor.error());
+  whole.cursor = *cursor;
   ENGRAM_TRY(read_option_words(words, request));
-  return request;
+  return whole;
 }
 
 /// Takes what stands before the queries of VMSEARCH. No name can be mistaken for a query, which has
 /// four bytes for each dimension, except one: so that is a query where it has the length of one.
 Result<std::vector<std::string_view>> take_batch_options(Arguments& queries,
                                                          SearchRequest& request) {
-  constexpr std::string_view kNames[] = {"EF", kFilter, "FILTER-EF", "AT", "TOUCH"};
+  constexpr std::string_view kNames[] = {"EF", "RECALL", kFilter, "FILTER-EF", "AT", "TOUCH"};
   const std::size_t query_bytes = request.index.spec().dim * sizeof(float);
   std::vector<std::string_view> options;
   unsigned flags = 0;
@@ -171,7 +207,8 @@ Result<std::size_t> count_queries(Arguments queries) {
   return count;
 }
 
-/// index k [EF n] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain] [WITHRAW] [WITHSTRENGTH] query
+/// index k [EF n] [RECALL r] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain] [WITHRAW]
+/// [WITHSTRENGTH] query
 /// [[FILTER filter] query ...]
 Result<SearchRequest> read_vmsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
@@ -255,12 +292,26 @@ void end(BatchReply& batch) {
 }  // namespace
 
 void vsearch(CommandContext& context) {
-  auto request = read_vsearch(context);
-  if (!request) return write_error(context.reply, request.error());
-  const std::size_t expected = expected_bytes(*request);
-  const NeighborFields fields = request->strength.fields;
-  const bool explains = request->explains;
-  start(context.services.store, std::move(*request),
+  auto whole = read_vsearch(context);
+  if (!whole) return write_error(context.reply, whole.error());
+  SearchRequest& request = whole->search;
+  const std::size_t expected = expected_bytes(request);
+  const NeighborFields fields = request.strength.fields;
+  if (whole->cursor) {
+    const ServerConfig& config = context.services.config;
+    return start(context.services.store,
+                 PagedSearchRequest{.search = std::move(request),
+                                    .cursor = *whole->cursor,
+                                    .limits = {.most = config.search_cursors,
+                                               .most_bytes = config.search_cursor_memory,
+                                               .idle_ms = config.search_cursor_timeout * 1000}},
+                 respond<SearchPage>(context, expected,
+                                     [fields](ReplyWriter& writer, const SearchPage& page) {
+                                       write_page(writer, page, fields);
+                                     }));
+  }
+  const bool explains = request.explains;
+  start(context.services.store, std::move(request),
         respond<SearchAnswer>(
             context, expected, [fields, explains](ReplyWriter& writer, const SearchAnswer& answer) {
               if (explains) return write_explained(writer, answer, fields);

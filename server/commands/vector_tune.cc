@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // VTUNE and VDIAG.
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,9 @@ namespace {
 /// index [SAMPLE n] [SEED s] [FILTER filter] [option value ...]
 template <class Request>
 Result<Request> read_survey(CommandContext& context) {
-  auto index = find_recalling_index(context.services.store, context.argv[1]);
+  constexpr auto kFind =
+      std::is_same_v<Request, TuneRequest> ? find_tunable_index : find_recalling_index;
+  auto index = kFind(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
   Request request = {{.index = std::move(*index)}};
   ENGRAM_TRY(read_option_words(context.argv.subspan(2), request));

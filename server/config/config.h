@@ -38,6 +38,11 @@ struct ServerConfig {
   /// never,
   std::int64_t auto_aof_rewrite_percentage = 100;
   std::size_t auto_aof_rewrite_min_size = 64UL * 1024 * 1024;  ///< and no smaller than this
+  // Of searches that are answered in pages: how long a cursor may be idle, how many there may be,
+  // and how much they may remember.
+  std::int64_t search_cursor_timeout = 300;  ///< seconds
+  std::size_t search_cursors = 1000;
+  std::size_t search_cursor_memory = 64UL * 1024 * 1024;
   std::string file = {};  ///< the configuration file that was read; empty: none
 };
 

@@ -47,8 +47,8 @@ struct NewCollection {
   std::uint32_t dim;
   std::string_view metric;
   std::string_view primitive;
-  /// The primitive's; kDecayOption if strengths are kept; kAutoOption and kProjectionOption of a
-  /// vector set.
+  /// The primitive's; kDecayOption if strengths are kept; kMeasureOption if recall is measured;
+  /// kAutoOption and kProjectionOption of a vector set.
   std::vector<std::pair<std::string_view, std::string_view>> options;
 };
 /// Its value is that of decay_text().
@@ -57,6 +57,8 @@ inline constexpr std::string_view kDecayOption = "DECAY";
 inline constexpr std::string_view kAutoOption = "AUTO";
 /// Its value is that of Projection::text().
 inline constexpr std::string_view kProjectionOption = "REDUCE";
+/// Its value is a number above 0, at most 1.
+inline constexpr std::string_view kMeasureOption = "MEASURE";
 
 struct PutVector {
   std::uint64_t id;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/collection.h"
 
+#include "core/text.h"
 #include "server/durability/change.h"
 #include "server/engine/collection_load.h"
 #include "server/engine/quarantine.h"
@@ -73,6 +74,14 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
                    .puts = puts_,
                    .pace = search_pace_}),
       surveys_(view_, slots_, operations_),
+      measured_recall_(
+          spec_.measured_share > 0
+              ? std::make_unique<MeasuredRecall>(spec_.measured_share,
+                                                 MeasuredRecall::Parts{.view = view_,
+                                                                       .slots = slots_,
+                                                                       .operations = operations_,
+                                                                       .changes = changes_})
+              : nullptr),
       weak_items_(view_, slots_, operations_),
       visits_(view_, slots_, operations_),
       tuner_(*made_.index, key_order_, operations_, changes_),
@@ -256,15 +265,16 @@ void Collection::recall_among(const Condition& condition, RecallWork work,
 
 void Collection::survey(const SurveyParams& params, std::int64_t at_ms,
                         const std::optional<Condition>& condition, SurveyWork finish,
-                        std::function<void(Status)> done) {
+                        std::function<void(Status)> done, SurveyScope scope) {
   if (!condition) {
-    return surveys_.start(params, at_ms, nullptr, std::move(finish), std::move(done));
+    return surveys_.start(params, scope, at_ms, nullptr, std::move(finish), std::move(done));
   }
-  find_among(*condition, [this, params, at_ms, finish = std::move(finish), done = std::move(done)](
-                             Result<std::shared_ptr<const FilteredItems>> among) {
-    if (!among) return done(tl::unexpected(std::move(among.error())));
-    surveys_.start(params, at_ms, std::move(*among), finish, done);
-  });
+  find_among(*condition,
+             [this, params, scope, at_ms, finish = std::move(finish),
+              done = std::move(done)](Result<std::shared_ptr<const FilteredItems>> among) {
+               if (!among) return done(tl::unexpected(std::move(among.error())));
+               surveys_.start(params, scope, at_ms, std::move(*among), finish, done);
+             });
 }
 
 std::vector<std::optional<double>> Collection::touch(std::span<const std::string_view> keys,
@@ -298,6 +308,7 @@ void Collection::abandon_waiting() {
   key_order_.abandon_waiting();
   admissions_.abandon_waiting();
   columns_.abandon_waiting();
+  std::exchange(curve_survey_.waiting, {});
 }
 
 const std::string& Collection::find_damage(std::string_view name) {
@@ -358,6 +369,8 @@ void record_creation(ChangeSink& sink, std::string_view key, std::int64_t expire
   if (set.is_auto) change.options.emplace_back(kAutoOption, std::string_view());
   const std::string projection = set.projection == nullptr ? std::string() : set.projection->text();
   if (set.projection != nullptr) change.options.emplace_back(kProjectionOption, projection);
+  const std::string measured = number_text(spec.measured_share);
+  if (spec.measured_share > 0) change.options.emplace_back(kMeasureOption, measured);
   sink.record(change);
 }
 

@@ -23,6 +23,8 @@
 //   vector_set.h          what a vector set has beside an index
 //   consolidation.h       items that become one
 //   surveys.h, tuner.h    surveys in steps; the numbers that an index recalls by
+//   measured_recall.h     searches that are repeated exactly
+//   recall_curve.h        what recall searches have, by their effort
 //   collection_changes.h  what the journal and WATCH are told
 //   collection_save.h, collection_load.h  sections of a snapshot
 #pragma once
@@ -57,6 +59,7 @@
 #include "server/engine/item_writer.h"
 #include "server/engine/key_map.h"
 #include "server/engine/key_order.h"
+#include "server/engine/measured_recall.h"
 #include "server/engine/operations.h"
 #include "server/engine/pace.h"
 #include "server/engine/put_batch.h"
@@ -101,6 +104,12 @@ struct ForgettingProgress {
   bool is_under_way = false;
   std::int64_t next_ms = 0;     ///< when the next round is due; 0: not known yet
   std::uint64_t forgotten = 0;  ///< items, since the collection was made or loaded
+};
+
+/// Of finding out what recall searches have.
+struct CurveSurveyProgress {
+  bool is_under_way = false;
+  std::vector<std::function<void(const Status&)>> waiting = {};  ///< for its end
 };
 
 /// Threads: the event loop's only, except where a member says otherwise.
@@ -173,6 +182,20 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Status visit_items(ItemVisits::Step step, std::function<void()> done) {
     return visits_.start(std::move(step), std::move(done));
   }
+  /// What recall searches have by their effort; nothing if nobody has found out.
+  [[nodiscard]] const std::optional<RecallCurve>& recall_curve() const noexcept {
+    return tuner_.curve();
+  }
+  /// Of a share of them, if spec() has one; else null.
+  [[nodiscard]] MeasuredRecall* measured_recall() noexcept { return measured_recall_.get(); }
+  [[nodiscard]] const MeasuredRecall* measured_recall() const noexcept {
+    return measured_recall_.get();
+  }
+  /// Finding out, which is one survey at a time: see effort.h.
+  [[nodiscard]] CurveSurveyProgress& curve_survey() noexcept { return curve_survey_; }
+  void set_recall_curve(const RecallCurve& curve) { tuner_.set_curve(curve); }
+  /// Has the journal know the curve. In no frame of others.
+  void record_recall_curve() const { tuner_.record_curve(); }
 
   // Recalling requires a primitive with Traits::recalls.
 
@@ -190,7 +213,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// outlives the survey. Errors: those of Recaller::survey(); kResourceExhausted.
   void survey(const SurveyParams& params, std::int64_t at_ms,
               const std::optional<Condition>& condition, SurveyWork finish,
-              std::function<void(Status)> done);
+              std::function<void(Status)> done, SurveyScope scope = SurveyScope::kAll);
 
   // Writing. Puts go through a PutBatch.
 
@@ -362,9 +385,11 @@ class Collection : public std::enable_shared_from_this<Collection> {
   ItemWriter writer_;
   Admissions admissions_;
   Surveys surveys_;
+  const std::unique_ptr<MeasuredRecall> measured_recall_;  // null: nothing is measured
   WeakItems weak_items_;
   ItemVisits visits_;
   ForgettingProgress forgetting_;
+  CurveSurveyProgress curve_survey_;
   Tuner tuner_;
   CollectionSave save_;
   std::weak_ptr<Consolidation> consolidation_;  // the last

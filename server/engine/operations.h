@@ -58,6 +58,9 @@ class Operations {
   /// Calls `action` when every job that runs now has ended: at once, if none does.
   void after_running(std::function<void()> action) { grace_.after(std::move(action)); }
 
+  /// Whether jobs wait for workers, of this collection or another.
+  [[nodiscard]] bool is_loaded() const { return workers_.queue_depth() > 0; }
+
   [[nodiscard]] std::size_t workers() const noexcept { return workers_.size(); }
 
   /// Forgets the jobs that have not started; for shutdown.

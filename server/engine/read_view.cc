@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/biased_top_k.h"
 #include "core/bound.h"
 #include "core/exact_scan.h"
 #include "server/engine/key_hash.h"
@@ -211,11 +212,41 @@ std::vector<Neighbor> ReadView::name(std::span<const Hit> hits, const ScoreBias*
   std::vector<Neighbor> neighbors;
   neighbors.reserve(hits.size());
   for (const Hit& hit : hits) {
-    const float distance =
-        bias == nullptr ? score_to_distance(spec().metric, hit.score) : bias->distance(hit.score);
-    neighbors.push_back({key_of(hit.slot), distance});
+    neighbors.push_back({key_of(hit.slot), distance_of(hit, bias)});
   }
   return neighbors;
+}
+
+void ReadView::scan(Query query, const SlotSet& items, std::size_t k,
+                    std::vector<Hit>& hits) const {
+  scan_nearest(Bound(parts_.kernel, query, parts_.store), items, k, hits);
+}
+
+std::vector<float> ReadView::scan_on(std::span<const float> query, const SlotSet& items,
+                                     SlotRange slots, std::size_t k, std::int64_t at_ms,
+                                     std::vector<Hit>& nearest) const {
+  const auto strengths = bias(at_ms);
+  const auto handicaps =
+      strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
+  AlignedBuffer storage;
+  const Bound bound(parts_.kernel, prepare(query, storage), parts_.store);
+  std::vector<Hit> part;
+  TopK best(k, part);
+  if (handicaps) {
+    BiasedTopK biased(best, *handicaps);
+    scan_into(bound, items, slots.begin, slots.end, biased);
+  } else {
+    scan_into(bound, items, slots.begin, slots.end, best);
+  }
+  best.finish();
+  nearest.insert(nearest.end(), part.begin(), part.end());
+  std::sort(nearest.begin(), nearest.end());
+  nearest.resize(std::min(nearest.size(), k));
+  std::vector<float> distances;
+  for (const Hit& hit : nearest) {
+    distances.push_back(distance_of(hit, handicaps ? &*handicaps : nullptr));
+  }
+  return distances;
 }
 
 std::vector<float> ReadView::distances(Query query, std::span<const Slot> slots) const {

@@ -100,6 +100,26 @@ class ReadView {
   /// What a search divides handicaps by: the recaller's beta, or 1 where it has none.
   [[nodiscard]] double search_beta() const;
 
+  /// Makes `vector` ([dim]) that of a slot whose row nobody changes.
+  void read(Slot slot, std::span<float> vector) const { parts_.store.read(slot, vector); }
+  /// A query for what follows, and for index(); it lies in `storage`.
+  Query prepare(std::span<const float> vector, AlignedBuffer& storage) const {
+    return parts_.kernel.prepare(vector, storage);
+  }
+  /// Fills `hits` with the min(k, items.size()) nearest of `items`, ascending by the kernel's
+  /// score, by looking at all of them; their rows stay meanwhile.
+  void scan(Query query, const SlotSet& items, std::size_t k, std::vector<Hit>& hits) const;
+
+  /// Goes on with a scan of `items`, whose rows stay until it has ended: looks at those among
+  /// `slots`, keeps the min(k, items) nearest so far in `nearest`, and returns their distances,
+  /// ascending. Where there are strengths, these are effective ones, as search() has them.
+  struct SlotRange {
+    Slot begin;
+    Slot end;
+  };
+  std::vector<float> scan_on(std::span<const float> query, const SlotSet& items, SlotRange slots,
+                             std::size_t k, std::int64_t at_ms, std::vector<Hit>& nearest) const;
+
   /// How far slots that this work met lie from `vector` ([dim], finite), in the metric.
   std::vector<float> distances(std::span<const float> vector, std::span<const Slot> slots) const;
   /// Makes `nearest` what is nearest to `vector` ([dim], passed check_vector), in the metric, of
@@ -139,6 +159,10 @@ class ReadView {
   bool add_missed(Query query, const SearchParams& params, const Replacements::Moment& began,
                   std::vector<Hit>& hits) const;
   std::size_t keep_first_of_each_key(std::vector<Hit>& hits) const;
+  [[nodiscard]] float distance_of(const Hit& hit, const ScoreBias* bias) const noexcept {
+    return bias == nullptr ? score_to_distance(spec().metric, hit.score)
+                           : bias->distance(hit.score);
+  }
   std::vector<Neighbor> name(std::span<const Hit> hits, const ScoreBias* bias) const;
   std::vector<float> distances(Query query, std::span<const Slot> slots) const;
   void add_fields(Query query, std::span<const Hit> hits, std::int64_t at_ms, NeighborFields fields,

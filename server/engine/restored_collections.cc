@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/text.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/quarantine.h"
 #include "server/runtime/log.h"
@@ -41,6 +42,15 @@ Result<VectorSet> take_set(std::vector<OptionText>& options, std::size_t dim) {
     set.projection = std::move(*projection);
   }
   return set;
+}
+
+/// 0 if there is none.
+Result<double> take_measured_share(std::vector<OptionText>& options) {
+  const auto text = take(options, kMeasureOption);
+  if (!text) return 0.0;
+  const auto share = parse_number<double>(*text);
+  if (share && *share > 0 && *share <= 1) return *share;
+  return fail(ErrorCode::kUnsupported, "unknown share of searches to measure");
 }
 
 }  // namespace
@@ -81,6 +91,8 @@ Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollect
   auto given = change.options;
   const auto decay = take_decay(given);
   if (!decay) return tl::unexpected(decay.error());
+  const auto measured_share = take_measured_share(given);
+  if (!measured_share) return tl::unexpected(measured_share.error());
   auto set = take_set(given, change.dim);
   if (!set) return tl::unexpected(std::move(set.error()));
   auto options = Options::parse((*primitive)->create_options, given);
@@ -90,7 +102,8 @@ Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollect
                              .primitive = *primitive,
                              .options = std::move(*options),
                              .kernel_name = context_.kernel_name,
-                             .decay = *decay},
+                             .decay = *decay,
+                             .measured_share = *measured_share},
                             {.workers = context_.workers,
                              .id = change.id,
                              .hash_seed = random_seed(),

@@ -64,7 +64,8 @@ Store::Store(StoreOptions options, StoreLoop& loop)
                   workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
                 }),
       workers_(options_.workers, [&loop] { loop.wake(); }),
-      tasks_([&loop] { loop.wake(); }) {}
+      tasks_([&loop] { loop.wake(); }),
+      cursors_(random_seed()) {}
 
 Store::~Store() {
   [[maybe_unused]] const Status closed = close();
@@ -95,6 +96,7 @@ void Store::collect() {
 
 void Store::end_turn() {
   forgetting_.run_due();
+  cursors_.end_idle(keyspace_.now_ms());
   const auto start = std::chrono::steady_clock::now();
   while (keyspace_.expire_due(kExpiredPerStep) == kExpiredPerStep) {
     if (std::chrono::steady_clock::now() - start > kExpiryBudget) return;
@@ -106,7 +108,12 @@ void Store::save_if_due(const SnapshotRules& rules) {
 }
 
 std::optional<std::chrono::milliseconds> Store::longest_sleep() const {
-  const auto least = longest_sleep_of_keys();
+  auto least = longest_sleep_of_keys();
+  if (const auto ends_ms = cursors_.next_end()) {
+    const std::chrono::milliseconds wait(
+        std::clamp<std::int64_t>(*ends_ms - keyspace_.now_ms(), 1, kMostSleepMs));
+    least = std::min(least.value_or(wait), wait);
+  }
   const auto forgetting_ms = forgetting_.longest_sleep_ms();
   if (!forgetting_ms) return least;
   const std::chrono::milliseconds wait(std::clamp<std::int64_t>(*forgetting_ms, 1, kMostSleepMs));

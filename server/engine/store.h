@@ -21,6 +21,7 @@
 #include "server/engine/attribute_columns.h"
 #include "server/engine/background_forgetting.h"
 #include "server/engine/keyspace.h"
+#include "server/engine/search_cursors.h"
 #include "server/engine/transaction_gate.h"
 #include "server/runtime/loop_slices.h"
 #include "server/runtime/loop_tasks.h"
@@ -84,6 +85,8 @@ class Store {
   [[nodiscard]] const BackgroundForgetting& forgetting() const noexcept { return forgetting_; }
   /// Clients may not write, so what the store does by itself waits, too.
   void set_paused(bool is_paused) noexcept { forgetting_.set_paused(is_paused); }
+  /// Searches that are answered in pages.
+  [[nodiscard]] SearchCursors& cursors() noexcept { return cursors_; }
   /// Work in slices: collect() gives it a share of each turn.
   LoopSlices& slices() noexcept { return slices_; }
   /// Erases keys whose time has come, for a fraction of a millisecond, and begins what indexes do
@@ -129,6 +132,7 @@ class Store {
   LoopTasks tasks_;
   LoopSlices slices_;
   BackgroundForgetting forgetting_{*this};
+  SearchCursors cursors_;
   TransactionGate gate_;
   std::size_t most_column_bytes_ = AttributeColumns::kMostBytes;
   bool in_transaction_ = false;

@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "server/engine/census.h"
+#include "server/engine/curve_survey.h"
 
 namespace engram {
 
 /// A survey on its way through the workers.
 struct Surveys::Run {
   SurveyParams params;
+  SurveyScope scope;
   std::int64_t at_ms;
   std::shared_ptr<const SlotSet> items;
   std::shared_ptr<const FilteredItems> among;  // null: all of them
@@ -22,13 +24,13 @@ struct Surveys::Run {
   Status status = {};
 };
 
-void Surveys::start(const SurveyParams& params, std::int64_t at_ms,
+void Surveys::start(const SurveyParams& params, SurveyScope scope, std::int64_t at_ms,
                     std::shared_ptr<const FilteredItems> among, SurveyWork finish,
                     std::function<void(Status)> done) {
   auto items = slots_.current_items();
   if (!items) return done(tl::unexpected(std::move(items.error())));
   const auto run =
-      std::make_shared<Run>(Run{params, at_ms, std::move(*items), std::move(among),
+      std::make_shared<Run>(Run{params, scope, at_ms, std::move(*items), std::move(among),
                                 std::move(finish), std::move(done), slots_.pin_rows()});
   run->params.items = run->items.get();
   operations_.when_warm([this, run] { step(run); });
@@ -46,6 +48,23 @@ void Surveys::step(const std::shared_ptr<Run>& run) {
 }
 
 /// On a worker.
+Status Surveys::begin(Run& run) const {
+  if (auto bias = view_.bias(run.at_ms)) run.params.bias = &run.bias.emplace(*bias);
+  if (run.scope == SurveyScope::kAll && view_.spec().primitive->traits.recalls) {
+    auto survey = view_.recaller().survey(run.params);
+    if (!survey) return tl::unexpected(std::move(survey.error()));
+    run.survey = std::move(*survey);
+  }
+  if (!run.params.tunes) {
+    run.survey = with_census(std::move(run.survey), view_.index(), run.params);
+  } else if (run.among == nullptr) {  // a curve is of searches among all
+    run.survey = with_curve(std::move(run.survey), view_, run.params);
+  }
+  if (run.survey == nullptr) return fail(ErrorCode::kUnsupported, "there is nothing to find out");
+  return {};
+}
+
+/// On a worker.
 void Surveys::advance(Run& run, Scratch& scratch) const {
   if (run.survey == nullptr) {
     if (run.among != nullptr) {
@@ -57,15 +76,9 @@ void Surveys::advance(Run& run, Scratch& scratch) const {
       }
       run.params.items = *matching;
     }
-    if (auto bias = view_.bias(run.at_ms)) run.params.bias = &run.bias.emplace(*bias);
-    auto survey = view_.recaller().survey(run.params);
-    if (!survey) {
-      run.status = tl::unexpected(std::move(survey.error()));
-      run.has_ended = true;
-      return;
-    }
-    run.survey = run.params.tunes ? std::move(*survey)
-                                  : with_census(std::move(*survey), view_.index(), run.params);
+    run.status = begin(run);
+    run.has_ended = !run.status;
+    if (run.has_ended) return;
   }
   run.has_ended = !run.survey->step(scratch);
   if (run.has_ended) run.finish(view_, *run.survey);

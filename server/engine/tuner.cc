@@ -34,6 +34,7 @@ void Tuner::adopt(const Tuning& tuning) const {
 Status Tuner::tune(Tuning tuning, std::function<void()> done) {
   ENGRAM_TRY(check(tuning));
   tuning_ = std::move(tuning);
+  curve_ = RecallCurve::from(tuning_);
   changes_.record(change());
   // In order, as if written to a key that no vector has.
   static constexpr std::string_view kNoKey;
@@ -48,6 +49,13 @@ Status Tuner::tune(Tuning tuning, std::function<void()> done) {
         });
   });
   return {};
+}
+
+void Tuner::set_curve(const RecallCurve& curve) {
+  std::erase_if(tuning_, [](const auto& number) { return RecallCurve::is_number(number.first); });
+  const Tuning numbers = curve.numbers();
+  tuning_.insert(tuning_.end(), numbers.begin(), numbers.end());
+  curve_ = curve;
 }
 
 std::string Tuner::encoded() const {
@@ -67,6 +75,7 @@ Status Tuner::load(std::string_view bytes) {
   if (const Status sound = check(tuning_); !sound) {
     return fail(ErrorCode::kDataLoss, sound.error().message);
   }
+  curve_ = RecallCurve::from(tuning_);
   adopt(tuning_);
   return {};
 }

@@ -2,6 +2,7 @@
 #include "server/requests/index_info.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -67,6 +68,34 @@ void add_consolidation(const Collection& collection, FactList& facts) {
   facts.add("consolidation-of", progress.end);
 }
 
+/// What was measured of the recall of searches, if it is.
+void add_measured_recall(const Collection& collection, FactList& facts) {
+  const MeasuredRecall* const measured = collection.measured_recall();
+  if (measured == nullptr) return;
+  facts.add("measured-share", number_text(collection.spec().measured_share));
+  facts.add("measured-dropped", std::to_string(measured->dropped()));
+  for (const RecallEstimate& estimate : measured->estimates()) {
+    const std::string at = "-at-" + std::to_string(estimate.k);
+    facts.add("measured-recall" + at, number_text(estimate.recall));
+    facts.add("measured-low" + at, number_text(estimate.low));
+    facts.add("measured-high" + at, number_text(estimate.high));
+    facts.add("measured-searches" + at, std::to_string(estimate.searches));
+  }
+}
+
+/// What its searches take to find what share of the ten nearest, where that was found out.
+void add_recall_curve(const Collection& collection, FactList& facts) {
+  const auto& curve = collection.recall_curve();
+  if (!curve) return;
+  facts.add("curve-items", curve->items());
+  facts.add("curve-sample", curve->sample());
+  for (const double recall : {0.9, 0.95, 0.99}) {
+    const auto ef = curve->ef_for(10, recall);
+    facts.add("ef-for-recall-" + number_text(recall),
+              ef ? number_text(std::round(*ef * 10) / 10) : "scan");
+  }
+}
+
 std::string fact_or(const std::vector<Fact>& facts, std::string_view name, std::string fallback) {
   for (const Fact& fact : facts) {
     if (fact.name == name) return fact.value;
@@ -116,6 +145,8 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("attribute-columns-bytes", collection.columns().memory_bytes());
   add_decay(collection, found.search_beta, facts);
   add_consolidation(collection, facts);
+  add_recall_curve(collection, facts);
+  add_measured_recall(collection, facts);
   facts.add(std::move(found.recaller));
   for (std::size_t i = 0; i < spec.options.schema().size(); ++i) {
     facts.add(fact_name(spec.options.schema()[i].name), spec.options.text(i));

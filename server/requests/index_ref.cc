@@ -40,6 +40,12 @@ Result<IndexRef> find_index(Store& store, std::string_view name, Missing missing
   return index;
 }
 
+Result<IndexRef> find_tunable_index(Store& store, std::string_view name) {
+  auto index = find_index(store, name);
+  if (!index || !index->spec().primitive->traits.exact) return index;
+  return find_recalling_index(store, name);
+}
+
 Result<IndexRef> find_recalling_index(Store& store, std::string_view name) {
   auto index = find_index(store, name);
   if (!index || index->spec().primitive->traits.recalls) return index;

@@ -5,6 +5,8 @@
 #include <variant>
 
 #include "core/registry.h"
+#include "core/text.h"
+#include "server/durability/change.h"
 #include "server/engine/collection.h"
 #include "server/requests/index_ref.h"
 #include "server/requests/shown.h"
@@ -20,16 +22,24 @@ Result<Metric> read_metric(std::string_view name) {
               "unknown metric '" + shown(name) + "', expected cosine, l2 or dot");
 }
 
+Status check_measured_share(double share) {
+  if (share >= 0 && share <= 1) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "MEASURE must be a number in 0..1, got " + number_text(share));
+}
+
 Result<IndexSpec> spec_of(const NewIndexRequest& request, const std::string& kernel_name) {
   ENGRAM_TRY(kIndexDimension.check(request.dim));
+  ENGRAM_TRY(check_measured_share(request.measured_share));
   const auto metric = read_metric(request.metric);
   if (!metric) return tl::unexpected(metric.error());
   const auto primitive = find_primitive(request.primitive);
   if (!primitive) return tl::unexpected(primitive.error());
   auto options = Options::parse((*primitive)->create_options, request.options);
   if (!options) return tl::unexpected(options.error());
-  return IndexSpec{request.dim,         *metric,     *primitive,
-                   std::move(*options), kernel_name, request.decay};
+  return IndexSpec{request.dim,           *metric,     *primitive,
+                   std::move(*options),   kernel_name, request.decay,
+                   request.measured_share};
 }
 
 Status read_reinforcement(std::string_view name, Decay& decay) {
@@ -121,6 +131,19 @@ Status read_decay(std::vector<OptionText>& options, Decay& decay) {
   return read_forgetting(options, decay);
 }
 
+Status read_measured_share(std::vector<OptionText>& options, double& share) {
+  const auto text = take_option(options, kMeasureOption);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return {};
+  const auto number = parse_number<double>(**text);
+  if (!number) {
+    return fail(ErrorCode::kInvalidArgument,
+                "MEASURE must be a number in 0..1, got '" + shown(**text) + "'");
+  }
+  share = *number;
+  return {};
+}
+
 }  // namespace
 
 Status read_options(std::vector<OptionText> options, NewIndexRequest& request) {
@@ -129,6 +152,7 @@ Status read_options(std::vector<OptionText> options, NewIndexRequest& request) {
   const auto primitive = take_option(options, "PRIMITIVE");
   if (!primitive) return tl::unexpected(primitive.error());
   ENGRAM_TRY(read_decay(options, request.decay));
+  ENGRAM_TRY(read_measured_share(options, request.measured_share));
   request.metric = metric->value_or(request.metric);
   request.primitive = primitive->value_or(request.primitive);
   request.options = std::move(options);

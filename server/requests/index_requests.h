@@ -25,11 +25,12 @@ struct NewIndexRequest {
   std::string_view primitive = "hnsw";
   std::vector<OptionText> options = {};  ///< of Primitive::create_options
   Decay decay = {};
+  double measured_share = 0;  ///< of searches, to be repeated exactly: 0 to 1
 };
 
 /// Takes METRIC, PRIMITIVE, DECAY (with its number behind a space), OMEGA, CLOCK, REINFORCE,
-/// FLOOR, BUDGET, BUDGETBYTES and EVERY by name; what is left are options of the primitive. Errors:
-/// kInvalidArgument.
+/// FLOOR, BUDGET, BUDGETBYTES, EVERY and MEASURE by name; what is left are options of the
+/// primitive. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, NewIndexRequest& request);
 
 /// Whether an index may be made under `name`. create_index() asks this, too; a door may before it

@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "core/text.h"
+#include "server/engine/effort.h"
 #include "server/requests/answer_size.h"
 #include "server/requests/filter.h"
 #include "server/requests/keys.h"
+#include "server/requests/wanted_recall.h"
 
 namespace engram {
 namespace {
@@ -18,13 +20,14 @@ namespace {
 constexpr CountArgument kEf = {"EF", 1, kMaxSlots};
 constexpr CountArgument kSteps = {"STEPS", 0, 10'000};
 constexpr CountArgument kFilterEf = {"FILTER-EF", 1, kMaxSlots};
-constexpr std::array<std::string_view, 9> kNames = {kEf.name,       kSteps.name, "FILTER",
-                                                    kFilterEf.name, "EXPLAIN",   "AT",
-                                                    "TOUCH",        "WITHRAW",   "WITHSTRENGTH"};
+constexpr std::string_view kCursor = "CURSOR";
+constexpr std::array<std::string_view, 11> kNames = {
+    kEf.name,  kSteps.name, kWantedRecall, kCursor,   "FILTER",      kFilterEf.name,
+    "EXPLAIN", "AT",        "TOUCH",       "WITHRAW", "WITHSTRENGTH"};
 
 /// The options that every primitive's searches have: those of strength only where there is any.
 std::span<const std::string_view> names_of(const IndexRef& index) {
-  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 5);
+  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 7);
 }
 
 std::size_t neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
@@ -111,6 +114,7 @@ Status check(const SearchRequest& request) {
   if (request.truth && request.steps > 0) {
     return fail(ErrorCode::kInvalidArgument, "an exact search takes no STEPS");
   }
+  ENGRAM_TRY(check_wanted_recall(request.wanted_recall, request.ef));
   if (request.strength.touch) ENGRAM_TRY(check_touched(request.k * query_count(request)));
   return check_neighbor_count(request.index, query_count(request), request.k);
 }
@@ -120,6 +124,7 @@ Status check(const SearchRequest& request) {
 struct SearchRun {
   Store& store;
   SearchRequest request;
+  Effort effort;
   std::optional<Options> relaxation;
   std::int64_t at_ms;
   Responder<SearchAnswer> responder;
@@ -143,6 +148,9 @@ struct Part {
   std::size_t first;
   std::size_t count;
   Status status = {};
+  std::vector<std::size_t> chosen = {};  // queries of the part that are to be measured
+  std::uint64_t version = 0;             // of the content, before them
+  std::vector<SearchToMeasure> measured = {};
 };
 
 /// A batch is worth a matrix product in some primitives; but a part delays others for its length,
@@ -184,9 +192,42 @@ void note_answered(SearchRun& run, std::size_t first,
   }
 }
 
+/// Chooses what of a part is to be measured. A state that the query became is no query.
+void choose_measured(const SearchRun& run, Part& part) {
+  MeasuredRecall* const measured = run.request.index.collection->measured_recall();
+  if (measured == nullptr || run.relaxation || run.request.truth) return;
+  if (!run.request.filters.empty()) return;
+  part.version = run.request.index.collection->version();
+  for (std::size_t i = 0; i < part.count; ++i) {
+    if (measured->chooses()) part.chosen.push_back(i);
+  }
+}
+
+/// On a worker: keeps what measuring takes.
+void note_measured(Part& part, std::span<const float> queries,
+                   std::span<const std::vector<Neighbor>> neighbors) {
+  const std::size_t dim = queries.size() / part.count;
+  for (const std::size_t i : part.chosen) {
+    const auto query = queries.subspan(i * dim, dim);
+    SearchToMeasure search = {.query = {query.begin(), query.end()},
+                              .k = part.run->request.k,
+                              .at_ms = part.run->at_ms,
+                              .distances = {},
+                              .version = part.version};
+    for (const Neighbor& neighbor : neighbors[i]) search.distances.push_back(neighbor.distance);
+    part.measured.push_back(std::move(search));
+  }
+}
+
+void offer_measured(Part& part) {
+  for (SearchToMeasure& search : part.measured) {
+    part.run->request.index.collection->measured_recall()->offer(std::move(search));
+  }
+}
+
 /// On a worker. items: to relax the queries by, or to look at; among: null if they have no filter.
-Status search(const ReadView& view, const SlotSet* items, const FilteredItems* among,
-              const Part& part, Scratch& scratch) {
+Status search(const ReadView& view, const SlotSet* items, const FilteredItems* among, Part& part,
+              Scratch& scratch) {
   const SearchRun& run = *part.run;
   const SearchRequest& request = run.request;
   const std::size_t dim = view.spec().dim;
@@ -199,7 +240,8 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
     queries = *states;
   }
   const SearchParams params = {.k = request.k,
-                               .ef = request.ef,
+                               .ef = ef_of(run.effort, queries),
+                               .is_narrow = run.effort.is_narrow,
                                .options = request.options ? &*request.options : nullptr,
                                .most_visited = request.filter_ef};
   const bool reports = among != nullptr || request.explains;
@@ -217,12 +259,13 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
   }
   ENGRAM_TRY(request.index.check_soundness());
   if (request.strength.touch) note_answered(*part.run, part.first, *neighbors);
+  if (!part.chosen.empty()) note_measured(part, queries, *neighbors);
   run.responder.take(SearchAnswer{part.first, *neighbors, told, matches});
   return {};
 }
 
 /// The same of queries with a filter.
-Status search_filtered(const ReadView& view, const FilteredItems& among, const Part& part,
+Status search_filtered(const ReadView& view, const FilteredItems& among, Part& part,
                        Scratch& scratch) {
   if (!part.run->relaxation && !part.run->request.truth) {
     return search(view, nullptr, &among, part, scratch);
@@ -252,6 +295,7 @@ void start_parts(const std::shared_ptr<SearchRun>& run);
 void end_part(Part& part) {
   SearchRun& run = *part.run;
   --run.under_way;
+  if (!part.measured.empty()) offer_measured(part);
   if (!part.status) {
     if (!run.error) run.error = std::move(part.status.error());
   } else if (run.flow.ended) {
@@ -270,6 +314,7 @@ void start_part(const std::shared_ptr<SearchRun>& run) {
   const auto part = std::make_shared<Part>(Part{run, run->next, count});
   run->next += count;
   ++run->under_way;
+  choose_measured(*run, *part);
   Collection& collection = *run->request.index.collection;
   const auto done = [part] { end_part(*part); };
   if (auto filter = filter_of(run->request, part->first)) {
@@ -332,9 +377,15 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   if (const auto relaxation = relaxation_of(request); !relaxation) {
     return tl::unexpected(relaxation.error());
   }
+  const auto cursor = take_option(options, kCursor);
+  if (!cursor) return tl::unexpected(cursor.error());
+  if (*cursor) {
+    return fail(ErrorCode::kInvalidArgument, "CURSOR is an option of VSEARCH alone");
+  }
   const auto ef = take_count(options, kEf, 0);
   if (!ef) return tl::unexpected(ef.error());
   request.ef = *ef;
+  ENGRAM_TRY(take_wanted_recall(options, request.wanted_recall));
   ENGRAM_TRY(take_strength_read(options, request.strength));
   std::shared_ptr<const Filter> filter;
   ENGRAM_TRY(take_filter(options, filter));
@@ -382,8 +433,10 @@ std::size_t expected_bytes(const SearchRequest& request) {
          request.queries.values().size_bytes();
 }
 
-void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder, PartFlow flow) {
-  if (const Status checked = check(request); !checked) return responder.refuse(checked.error());
+namespace {
+
+void start(Store& store, SearchRequest request, const Effort& effort,
+           Responder<SearchAnswer> responder, PartFlow flow) {
   auto relaxation = relaxation_of(request);
   if (!relaxation) return responder.refuse(relaxation.error());
   if (const Status checked = check_strength_read(store, request.index, request.strength);
@@ -398,6 +451,7 @@ void start(Store& store, SearchRequest request, Responder<SearchAnswer> responde
   start_parts(std::make_shared<SearchRun>(
       SearchRun{.store = store,
                 .request = std::move(request),
+                .effort = effort,
                 .relaxation = std::move(*relaxation),
                 .at_ms = at_ms,
                 .responder = std::move(responder),
@@ -407,6 +461,27 @@ void start(Store& store, SearchRequest request, Responder<SearchAnswer> responde
                 .part_size = size,
                 .is_step = store.gate().is_closed(),
                 .answered = std::vector<std::vector<std::string>>(touched)}));
+}
+
+}  // namespace
+
+void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder, PartFlow flow) {
+  if (const Status checked = check(request); !checked) return responder.refuse(checked.error());
+  if (!request.wanted_recall) {
+    const Effort effort = {.ef = request.ef};
+    return start(store, std::move(request), effort, std::move(responder), std::move(flow));
+  }
+  const auto collection = request.index.collection;
+  const std::size_t k = request.k;
+  const double recall = *request.wanted_recall;
+  choose_effort(store, collection, k, recall,
+                [&store, request = std::move(request), responder = std::move(responder),
+                 flow = std::move(flow)](const Result<Effort>& effort) {
+                  if (!effort) return responder.refuse(effort.error());
+                  SearchRequest chosen = request;
+                  chosen.truth = chosen.truth || (effort->scans && chosen.steps == 0);
+                  start(store, std::move(chosen), *effort, responder, flow);
+                });
 }
 
 }  // namespace engram

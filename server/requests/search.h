@@ -33,9 +33,12 @@ struct QueryFilter {
 struct SearchRequest {
   IndexRef index;
   CheckedVectors queries = {};
-  std::size_t k = 10;     ///< kNeighborCount
-  std::size_t ef = 0;     ///< candidates to keep while looking; 0: the index's own default
-  std::size_t steps = 0;  ///< updates of recall that each query goes through first
+  std::size_t k = 10;  ///< kNeighborCount
+  std::size_t ef = 0;  ///< candidates to keep while looking; 0: the index's own default
+  /// What share of the true nearest the index is to choose ef for, above 0 and at most 1; none: ef
+  /// is given.
+  std::optional<double> wanted_recall = {};
+  std::size_t steps = 0;                ///< updates of recall that each query goes through first
   std::optional<Options> options = {};  ///< of Primitive::search_options; none: the defaults
   /// Looks at every item, whatever the primitive: the answer is exact, as far as what is kept of
   /// the vectors is. Not with `steps`.
@@ -49,8 +52,9 @@ struct SearchRequest {
                                           ///< only if it is the only one
 };
 
-/// Takes EF, STEPS, AT, TOUCH, FILTER, FILTER-EF and the primitive's search options by name; with
-/// STEPS its recall options, too, where a search has none of that name. Errors: kInvalidArgument.
+/// Takes EF, RECALL, STEPS, AT, TOUCH, FILTER, FILTER-EF and the primitive's search options by
+/// name; with STEPS its recall options, too, where a search has none of that name. Errors:
+/// kInvalidArgument.
 Status read_options(std::vector<OptionText> options, SearchRequest& request);
 
 /// Compiles the filter of queries from `first` on, which comes after those that the request has.

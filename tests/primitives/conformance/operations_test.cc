@@ -57,6 +57,31 @@ TEST_CASE("primitives/conformance: the nearest are found, in uniform and in clus
   });
 }
 
+TEST_CASE("primitives/conformance: a stranger's search never answers the item, and k others") {
+  on_every_primitive([](const Variant& variant, Metric metric) {
+    Rng rng = make_rng(3);
+    const Vectors vectors = clustered_vectors(rng, 600, 12);
+    TestCollection collection = make_collection(variant, metric, 12);
+    collection.add_all(vectors);
+    for (std::size_t i = 0; i < vectors.count(); i += 60) {
+      const auto own = static_cast<Slot>(i);
+      std::vector<Hit> hits;
+      REQUIRE(collection.index()
+                  .search_as_stranger(own, collection.prepare(vectors[i]), {.k = 10, .ef = 10},
+                                      collection.scratch(), hits)
+                  .has_value());
+      CHECK(hits.size() == 10);
+      CHECK(std::is_sorted(hits.begin(), hits.end()));
+      std::vector<Hit> truth = collection.expected(vectors[i], 11);
+      std::erase_if(truth, [own](const Hit& hit) { return hit.slot == own; });
+      truth.resize(10);
+      CHECK(std::none_of(hits.begin(), hits.end(),
+                         [own](const Hit& hit) { return hit.slot == own; }));
+      if (variant.primitive.traits.exact) CHECK(hits == truth);
+    }
+  });
+}
+
 TEST_CASE("primitives/conformance: recall survives rounds of replacing half") {
   on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(3);
