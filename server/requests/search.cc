@@ -7,15 +7,12 @@
 #include <string>
 #include <utility>
 
-#include "core/hash.h"
 #include "core/text.h"
-#include "server/durability/change.h"
 #include "server/engine/effort.h"
-#include "server/engine/key_hash.h"
 #include "server/requests/answer_size.h"
 #include "server/requests/filter.h"
 #include "server/requests/keys.h"
-#include "server/requests/shown.h"
+#include "server/requests/wanted_recall.h"
 
 namespace engram {
 namespace {
@@ -23,11 +20,10 @@ namespace {
 constexpr CountArgument kEf = {"EF", 1, kMaxSlots};
 constexpr CountArgument kSteps = {"STEPS", 0, 10'000};
 constexpr CountArgument kFilterEf = {"FILTER-EF", 1, kMaxSlots};
-constexpr std::string_view kRecall = "RECALL";
 constexpr std::string_view kCursor = "CURSOR";
 constexpr std::array<std::string_view, 11> kNames = {
-    kEf.name,  kSteps.name, kRecall, kCursor,   "FILTER",      kFilterEf.name,
-    "EXPLAIN", "AT",        "TOUCH", "WITHRAW", "WITHSTRENGTH"};
+    kEf.name,  kSteps.name, kWantedRecall, kCursor,   "FILTER",      kFilterEf.name,
+    "EXPLAIN", "AT",        "TOUCH",       "WITHRAW", "WITHSTRENGTH"};
 
 /// The options that every primitive's searches have: those of strength only where there is any.
 std::span<const std::string_view> names_of(const IndexRef& index) {
@@ -84,16 +80,6 @@ Status take_recall_options(std::vector<OptionText>& options, SearchRequest& requ
   return {};
 }
 
-Status take_wanted_recall(std::vector<OptionText>& options, SearchRequest& request) {
-  const auto text = take_option(options, kRecall);
-  if (!text) return tl::unexpected(text.error());
-  if (!*text) return {};
-  request.wanted_recall = parse_number<double>(**text);
-  if (request.wanted_recall) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              "RECALL must be a number above 0 and at most 1, got '" + shown(**text) + "'");
-}
-
 /// What is answered is noted, and then touched in one turn of the loop.
 Status check_touched(std::size_t answers) {
   constexpr std::size_t kMostTouched = 4096;
@@ -120,16 +106,6 @@ std::size_t end_of_filter(const SearchRequest& request, std::size_t query, std::
   return queries;
 }
 
-Status check_wanted_recall(const SearchRequest& request) {
-  if (!request.wanted_recall) return {};
-  if (request.ef != 0) {
-    return fail(ErrorCode::kInvalidArgument, "RECALL chooses what EF would say: give one of them");
-  }
-  if (*request.wanted_recall > 0 && *request.wanted_recall <= 1) return {};
-  return fail(ErrorCode::kInvalidArgument, "RECALL must be a number above 0 and at most 1, got " +
-                                               number_text(*request.wanted_recall));
-}
-
 Status check(const SearchRequest& request) {
   if (request.queries.empty()) return fail(ErrorCode::kInvalidArgument, "there is no query");
   ENGRAM_TRY(kNeighborCount.check(request.k));
@@ -138,7 +114,7 @@ Status check(const SearchRequest& request) {
   if (request.truth && request.steps > 0) {
     return fail(ErrorCode::kInvalidArgument, "an exact search takes no STEPS");
   }
-  ENGRAM_TRY(check_wanted_recall(request));
+  ENGRAM_TRY(check_wanted_recall(request.wanted_recall, request.ef));
   if (request.strength.touch) ENGRAM_TRY(check_touched(request.k * query_count(request)));
   return check_neighbor_count(request.index, query_count(request), request.k);
 }
@@ -247,13 +223,6 @@ void offer_measured(Part& part) {
   for (SearchToMeasure& search : part.measured) {
     part.run->request.index.collection->measured_recall()->offer(std::move(search));
   }
-}
-
-/// Candidates to keep in a search for `queries`, which choose one of two efforts by a hash.
-std::size_t ef_of(const Effort& effort, std::span<const float> queries) {
-  if (effort.more == 0) return effort.ef;
-  const std::uint64_t hash = sip_hash(0, packed(queries));
-  return effort.ef + (unit_interval(hash) <= effort.more ? 1 : 0);
 }
 
 /// On a worker. items: to relax the queries by, or to look at; among: null if they have no filter.
@@ -416,7 +385,7 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   const auto ef = take_count(options, kEf, 0);
   if (!ef) return tl::unexpected(ef.error());
   request.ef = *ef;
-  ENGRAM_TRY(take_wanted_recall(options, request));
+  ENGRAM_TRY(take_wanted_recall(options, request.wanted_recall));
   ENGRAM_TRY(take_strength_read(options, request.strength));
   std::shared_ptr<const Filter> filter;
   ENGRAM_TRY(take_filter(options, filter));
