@@ -170,8 +170,9 @@ class Index {
 
   /// Fills `hits` as a search for the vector of the held slot `own` would if that were not held:
   /// nothing is answered for it, and nothing is found by way of it. How well those who are no items
-  /// are answered can be told from items so. Of `params` k, ef and is_narrow count. By default a search for
-  /// k + 1 from which `own` is taken: override where an item leads searches to its neighbours.
+  /// are answered can be told from items so. Of `params` k, ef and is_narrow count. By default a
+  /// search for k + 1 from which `own` is taken: override where an item leads searches to its
+  /// neighbours.
   virtual Status search_as_stranger(Slot own, Query query, const SearchParams& params,
                                     Scratch& scratch, std::vector<Hit>& hits) const;
 

@@ -9,7 +9,8 @@
 namespace engram {
 
 /// Work that would hold the event loop for long, in slices between what clients ask for. However
-/// much there is, it gets no more than a third of a millisecond of each turn. Threads: the loop's only.
+/// much there is, it gets no more than a third of a millisecond of each turn. Threads: the loop's
+/// only.
 class LoopSlices {
  public:
   using Clock = std::chrono::steady_clock;
