@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include "server/engine/within_memory.h"
+
 namespace engram {
 
 /// Columns that are being built together, by one pass over the attributes.
@@ -16,6 +18,7 @@ struct AttributeColumns::Build {
   std::vector<Slot> changed = {};  // by writes since a step looked
   std::vector<Slot> to_do = {};    // those that the step looks at
   AttributeReader reader = {};
+  Status noted = {};  // what noting a write came to
 
   /// A worker's turn: some milliseconds.
   Status work(const Attributes& attributes);
@@ -92,7 +95,10 @@ void AttributeColumns::step() {
   const auto status = std::make_shared<Status>();
   build_->to_do.swap(build_->changed);
   operations_.read(
-      Lane::kBulk, [this, build = build_, status](Scratch&) { *status = build->work(attributes_); },
+      Lane::kBulk,
+      [this, build = build_, status](Scratch&) {
+        *status = within_memory([&] { return build->work(attributes_); });
+      },
       [this, status] { end_step(*status); });
 }
 
@@ -100,12 +106,13 @@ void AttributeColumns::end_step(const Status& status) {
   constexpr std::size_t kFew = 16;  // for the loop
   Build& build = *build_;
   const bool goes_on = build.next < build.end || build.changed.size() > kFew;
-  if (status && goes_on) return step();
-  Status outcome = status;
-  for (const Slot slot : build.changed) {
-    if (outcome) outcome = build.look_at(attributes_, slot);
-  }
-  end_build(outcome);
+  if (status && build.noted && goes_on) return step();
+  if (!status) return end_build(status);
+  end_build(within_memory([&]() -> Status {
+    ENGRAM_TRY(build.noted);
+    for (const Slot slot : build.changed) ENGRAM_TRY(build.look_at(attributes_, slot));
+    return {};
+  }));
 }
 
 /// Who asked for nothing that is missing is answered. An answer may ask for more.
@@ -137,10 +144,16 @@ void AttributeColumns::end_build(const Status& status) {
 }
 
 void AttributeColumns::note(Slot slot, std::string_view text) {
-  if (build_ != nullptr) build_->changed.push_back(slot);
+  if (build_ != nullptr && build_->noted) {
+    build_->noted = within_memory([&] {
+      build_->changed.push_back(slot);
+      return Status();
+    });
+  }
   if (!dropped_.empty()) let_go();
   if (written_.empty()) return;
-  if (!reader_.store(written_, slot, text)) {  // no memory: none of them is right any more
+  const Status stored = within_memory([&] { return reader_.store(written_, slot, text); });
+  if (!stored) {  // none of them is right any more
     kept_.clear();
     dropped_.clear();
     return list_written();
