@@ -5,40 +5,93 @@
 #include <chrono>
 #include <utility>
 
+#include "core/slot_set.h"
 #include "server/engine/within_memory.h"
 
 namespace engram {
 
-/// Columns that are being built together, by one pass over the attributes.
+namespace {
+
+/// The time that a turn may take.
+class BuildTurn {
+ public:
+  explicit BuildTurn(std::chrono::milliseconds length) : until_(Clock::now() + length) {}
+
+  /// The clock is looked at each time that much has been done.
+  [[nodiscard]] bool is_over() {
+    if (done_ >= kBetweenLooks) {
+      done_ = 0;
+      is_over_ = Clock::now() >= until_;
+    }
+    return is_over_;
+  }
+  void add(std::size_t done) noexcept { done_ += done; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::size_t kBetweenLooks = 256;
+
+  const Clock::time_point until_;
+  std::size_t done_ = 0;  // since the clock was looked at
+  bool is_over_ = false;
+};
+
+}  // namespace
+
+/// Columns that are being built together: by one pass over the attributes, and then by rounds over
+/// what was written meanwhile. A round is of what had changed when it began, so each ends; so do
+/// they all, because writes to the columns themselves begin with the last.
 struct AttributeColumns::Build {
   std::vector<std::shared_ptr<Column>> columns;
   std::vector<Column*> writable = {};  // the same
   Slot next = 0;
-  Slot end = 0;                    // slots from there on have had no attributes but by writes
-  std::vector<Slot> changed = {};  // by writes since a step looked
-  std::vector<Slot> to_do = {};    // those that the step looks at
+  Slot end = 0;          // slots from there on have had no attributes but by writes
+  SlotSet changed = {};  // by writes since a step looked
+  int rounds = 0;
+  Slot round_next = 0;
+  Slot round_end = 0;
+  bool is_last = false;  // the round: it is the loop's, and writes store their cells
   AttributeReader reader = {};
-  Status noted = {};  // what noting a write came to
+  Status noted = {};  // what noting writes came to
 
-  /// A worker's turn: some milliseconds.
-  Status work(const Attributes& attributes);
-  Status look_at(const Attributes& attributes, Slot slot) {
-    return reader.store(writable, slot, attributes.text(slot));
+  [[nodiscard]] bool goes_on() const noexcept { return next < end || round_next < round_end; }
+  void begin_round() {
+    ++rounds;
+    round_next = 0;
+    round_end = changed.end();
   }
+
+  /// Goes on for as long as the turn lasts.
+  Status work(const Attributes& attributes, BuildTurn turn);
+  Status look_at(const Attributes& attributes, Slot slot, BuildTurn& turn);
+  /// The attributes of `slot` are `text` now.
+  Status note(Slot slot, std::string_view text);
 };
 
-Status AttributeColumns::Build::work(const Attributes& attributes) {
-  using Clock = std::chrono::steady_clock;
-  constexpr auto kTurn = std::chrono::milliseconds(3);
-  constexpr Slot kBetweenLooks = 64;
-  const auto until = Clock::now() + kTurn;
-  for (const Slot slot : to_do) ENGRAM_TRY(look_at(attributes, slot));
-  to_do.clear();
-  while (next < end && Clock::now() < until) {
-    for (const Slot stop = std::min(end, next + kBetweenLooks); next < stop; ++next) {
-      ENGRAM_TRY(look_at(attributes, next));
+Status AttributeColumns::Build::work(const Attributes& attributes, BuildTurn turn) {
+  for (; next < end && !turn.is_over(); ++next) ENGRAM_TRY(look_at(attributes, next, turn));
+  while (round_next < round_end && !turn.is_over()) {
+    const Slot slot = round_next++;
+    turn.add(1);
+    if (changed.contains(slot)) {
+      changed.erase(slot);  // first, so that a write from now on is not missed
+      ENGRAM_TRY(look_at(attributes, slot, turn));
     }
   }
+  return {};
+}
+
+Status AttributeColumns::Build::look_at(const Attributes& attributes, Slot slot, BuildTurn& turn) {
+  constexpr std::size_t kBytesLikeACell = 16;
+  const std::string_view text = attributes.text(slot);
+  turn.add(writable.size() + text.size() / kBytesLikeACell);
+  return reader.store(writable, slot, text);
+}
+
+Status AttributeColumns::Build::note(Slot slot, std::string_view text) {
+  if (is_last) return reader.store(writable, slot, text);
+  const auto added = changed.insert(slot);
+  if (!added) return tl::unexpected(added.error());
   return {};
 }
 
@@ -92,27 +145,39 @@ void AttributeColumns::start_build() {
 }
 
 void AttributeColumns::step() {
+  constexpr std::chrono::milliseconds kTurn{3};
   const auto status = std::make_shared<Status>();
-  build_->to_do.swap(build_->changed);
   operations_.read(
       Lane::kBulk,
       [this, build = build_, status](Scratch&) {
-        *status = within_memory([&] { return build->work(attributes_); });
+        *status = within_memory([&] { return build->work(attributes_, BuildTurn(kTurn)); });
       },
       [this, status] { end_step(*status); });
 }
 
 void AttributeColumns::end_step(const Status& status) {
+  constexpr int kRounds = 3;        // of workers
   constexpr std::size_t kFew = 16;  // for the loop
   Build& build = *build_;
-  const bool goes_on = build.next < build.end || build.changed.size() > kFew;
-  if (status && build.noted && goes_on) return step();
   if (!status) return end_build(status);
-  end_build(within_memory([&]() -> Status {
-    ENGRAM_TRY(build.noted);
-    for (const Slot slot : build.changed) ENGRAM_TRY(build.look_at(attributes_, slot));
-    return {};
-  }));
+  if (!build.noted) return end_build(build.noted);
+  if (build.goes_on()) return step();
+  build.is_last = build.rounds == kRounds || build.changed.size() <= kFew;
+  build.begin_round();
+  build.is_last ? finish_build() : step();
+}
+
+/// In turns of the loop.
+void AttributeColumns::finish_build() {
+  constexpr std::chrono::milliseconds kTurn{1};
+  Build& build = *build_;
+  Status status = build.noted;
+  if (status) {
+    status = within_memory([&] { return build.work(attributes_, BuildTurn(kTurn)); });
+  }
+  if (!status || !build.goes_on()) return end_build(status);
+  operations_.read(
+      Lane::kBulk, [](Scratch&) {}, [this] { finish_build(); });
 }
 
 /// Who asked for nothing that is missing is answered. An answer may ask for more.
@@ -145,10 +210,7 @@ void AttributeColumns::end_build(const Status& status) {
 
 void AttributeColumns::note(Slot slot, std::string_view text) {
   if (build_ != nullptr && build_->noted) {
-    build_->noted = within_memory([&] {
-      build_->changed.push_back(slot);
-      return Status();
-    });
+    build_->noted = within_memory([&] { return build_->note(slot, text); });
   }
   if (!dropped_.empty()) let_go();
   if (written_.empty()) return;
@@ -209,6 +271,7 @@ std::size_t AttributeColumns::memory_bytes() const noexcept {
   std::size_t bytes = 0;
   for (const Column* const column : written_) bytes += column->memory_bytes();
   if (build_ != nullptr) {
+    bytes += build_->changed.memory_bytes();
     for (const auto& column : build_->columns) bytes += column->memory_bytes();
   }
   return bytes;

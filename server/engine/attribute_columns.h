@@ -2,7 +2,8 @@
 // The fields of attributes that filters name, as columns by slot. The rule: at every slot a column
 // says what the attributes say, whatever is written. It is built when a filter first names its
 // field, on a worker, in steps between which others have their turn; writes leave the slots that
-// they change, and a last look at those makes it whole. From then on every write stores its cells.
+// they change, which are looked at again: on workers for some rounds, and at last in turns of the
+// loop, from whose first on every write stores its cells.
 //
 // A column is one writer's at a time: a step's while it runs, else the loop's. Columns that are not
 // asked for go when there are many, and when nobody has them any more: until then the rule holds.
@@ -72,6 +73,7 @@ class AttributeColumns {
   void start_build();
   void step();
   void end_step(const Status& status);
+  void finish_build();
   void end_build(const Status& status);
   void make_room(std::uint64_t asked_since, std::size_t most_bytes);
   void drop(std::size_t index);

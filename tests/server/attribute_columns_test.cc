@@ -279,6 +279,28 @@ TEST_CASE("engine/attribute_columns: a build of many steps misses none of the wr
   }
 }
 
+TEST_CASE("engine/attribute_columns: a build ends however much is written in each of its turns") {
+  auto rng = test::make_rng(132);
+  ColumnsFixture fixture(primitive("flat"), 4, 2);
+  constexpr int kKeys = 3000;
+  const auto key = [](int i) { return "k" + std::to_string(i); };
+  for (int i = 0; i < kKeys; ++i) fixture.start_put_with(key(i), {1, 2, 3, 4}, R"({"a": 1})");
+  fixture.finish();
+  for (const int written : {1, kKeys}) {
+    const std::size_t before = fixture.checks;
+    int turns = 0;
+    fixture.start_ask(kFields, 1);
+    fixture.loop.run_until([&] {
+      for (int i = 0; i < kKeys; ++i) fixture.set(key(i % written), random_object(rng, 2));
+      REQUIRE(++turns < 1000);
+      return fixture.checks > before;
+    });
+    fixture.finish();
+    fixture.check_held();
+    fixture.ask({"no such field"}, 1);  // the others go
+  }
+}
+
 TEST_CASE("engine/attribute_columns: what is there is answered at once, and kept right by writes") {
   ColumnsFixture fixture(primitive("flat"), 2, 1);
   // Before there are any attributes, and any keys.
