@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <limits>
 #include <utility>
 
 #include "core/slot_set.h"
@@ -108,35 +110,44 @@ bool AttributeColumns::has_all(std::span<const std::string> fields) noexcept {
 }
 
 void AttributeColumns::ask(Request request) {
-  if (has_all(request.fields)) return answer(request);
+  if (has_all(request.fields)) {
+    const std::uint64_t since = ++asked_;
+    auto columns = columns_of(request, since);
+    make_room(since, request.most_bytes);
+    return request.ready(std::move(columns));
+  }
   waiting_.push_back(std::move(request));
   if (build_ == nullptr) start_build();
 }
 
 /// All are there.
-void AttributeColumns::answer(const Request& request) {
-  const std::uint64_t since = ++asked_;
+AttributeColumns::Columns AttributeColumns::columns_of(const Request& request,
+                                                       std::uint64_t asked) {
   Columns columns;
   for (const std::string& field : request.fields) {
     Kept& kept = *find(field);
-    kept.last_asked = since;
+    kept.last_asked = asked;
     columns.push_back(kept.column);
   }
-  make_room(since, request.most_bytes);
-  request.ready(std::move(columns));
+  return columns;
 }
 
+/// Of the fields that the first request lacks, and the next ones for as long as there are not too
+/// many.
 void AttributeColumns::start_build() {
   build_ = std::make_shared<Build>();
+  auto& building = build_->columns;
   for (const Request& request : waiting_) {
+    std::vector<std::shared_ptr<Column>> lacking;
     for (const std::string& field : request.fields) {
-      const auto& building = build_->columns;
+      const auto is_of_field = [&](const auto& column) { return column->field() == field; };
       const bool is_there = find(field) != nullptr ||
-                            std::any_of(building.begin(), building.end(), [&](const auto& column) {
-                              return column->field() == field;
-                            });
-      if (!is_there) build_->columns.push_back(std::make_shared<Column>(field));
+                            std::any_of(building.begin(), building.end(), is_of_field) ||
+                            std::any_of(lacking.begin(), lacking.end(), is_of_field);
+      if (!is_there) lacking.push_back(std::make_shared<Column>(field));
     }
+    if (!building.empty() && building.size() + lacking.size() > kMostColumns) break;
+    std::move(lacking.begin(), lacking.end(), std::back_inserter(building));
   }
   for (const auto& column : build_->columns) build_->writable.push_back(column.get());
   build_->end = attributes_.end();
@@ -180,13 +191,15 @@ void AttributeColumns::finish_build() {
       Lane::kBulk, [](Scratch&) {}, [this] { finish_build(); });
 }
 
-/// Who asked for nothing that is missing is answered. An answer may ask for more.
+/// Who asked for nothing that is missing is answered. No column goes before all those have theirs;
+/// an answer may ask for more.
 void AttributeColumns::end_build(const Status& status) {
   const auto build = std::exchange(build_, nullptr);
+  const std::uint64_t since = ++asked_;
   if (status) {
     for (auto& column : build->columns) {
       const std::size_t bytes = column->dictionary_bytes();
-      kept_.push_back({std::move(column), bytes, asked_});
+      kept_.push_back({std::move(column), bytes, since});
     }
     list_written();
   }
@@ -194,17 +207,22 @@ void AttributeColumns::end_build(const Status& status) {
     return std::any_of(build->columns.begin(), build->columns.end(),
                        [&](const auto& column) { return column->field() == field; });
   };
-  auto waiting = std::exchange(waiting_, {});
-  for (Request& request : waiting) {
+  std::vector<std::pair<Request, Result<Columns>>> answers;
+  std::size_t most_bytes = std::numeric_limits<std::size_t>::max();
+  for (Request& request : std::exchange(waiting_, {})) {
     const auto& fields = request.fields;
     if (has_all(fields)) {
-      answer(request);
+      most_bytes = std::min(most_bytes, request.most_bytes);
+      auto columns = columns_of(request, since);
+      answers.emplace_back(std::move(request), std::move(columns));
     } else if (!status && std::any_of(fields.begin(), fields.end(), is_of_build)) {
-      request.ready(tl::unexpected(status.error()));
+      answers.emplace_back(std::move(request), tl::unexpected(status.error()));
     } else {
       waiting_.push_back(std::move(request));
     }
   }
+  make_room(since, most_bytes);
+  for (auto& [request, columns] : answers) request.ready(std::move(columns));
   if (build_ == nullptr && !waiting_.empty()) start_build();
 }
 

@@ -69,7 +69,7 @@ class AttributeColumns {
 
   [[nodiscard]] Kept* find(std::string_view field) noexcept;
   [[nodiscard]] bool has_all(std::span<const std::string> fields) noexcept;
-  void answer(const Request& request);
+  Columns columns_of(const Request& request, std::uint64_t asked);
   void start_build();
   void step();
   void end_step(const Status& status);

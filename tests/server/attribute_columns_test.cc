@@ -360,6 +360,22 @@ TEST_CASE("engine/attribute_columns: those that were not asked for lately go, an
   CHECK(collection.columns().count() == AttributeColumns::kMostColumns);
 }
 
+TEST_CASE("engine/attribute_columns: no column of a build goes before all who wait have theirs") {
+  ColumnsFixture fixture(primitive("flat"), 2, 2);
+  for (int i = 0; i < 500; ++i)
+    fixture.start_put_with("k" + std::to_string(i), {1, 2}, R"({"a":1})");
+  fixture.finish();
+  for (const char* const field : {"a", "b", "c", "d"}) fixture.start_ask({field}, 1);
+  fixture.finish();
+  CHECK(fixture.checks == 4);
+  CHECK(fixture.collection->columns().count() == 3);  // of the second build, none was built again
+  constexpr std::size_t kMany = 2 * AttributeColumns::kMostColumns;
+  for (std::size_t i = 0; i < kMany; ++i) fixture.start_ask({"f" + std::to_string(i)});
+  fixture.finish();
+  CHECK(fixture.checks == 4 + kMany);
+  CHECK(fixture.collection->columns().count() == AttributeColumns::kMostColumns);
+}
+
 TEST_CASE("engine/attribute_columns: what was overwritten does not fill the memory") {
   ColumnsFixture fixture(primitive("flat"), 2, 1);
   fixture.put("a", {1, 2});
