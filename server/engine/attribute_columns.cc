@@ -110,6 +110,7 @@ bool AttributeColumns::has_all(std::span<const std::string> fields) noexcept {
 }
 
 void AttributeColumns::ask(Request request) {
+  if (!dropped_.empty()) let_go();
   if (has_all(request.fields)) {
     const std::uint64_t since = ++asked_;
     auto columns = columns_of(request, since);
@@ -234,6 +235,7 @@ void AttributeColumns::note(Slot slot, std::string_view text) {
   if (written_.empty()) return;
   const Status stored = within_memory([&] { return reader_.store(written_, slot, text); });
   if (!stored) {  // none of them is right any more
+    for (const Kept& kept : kept_) observer_(*kept.column);
     kept_.clear();
     dropped_.clear();
     return list_written();
@@ -263,6 +265,7 @@ void AttributeColumns::make_room(std::uint64_t asked_since, std::size_t most_byt
 void AttributeColumns::drop(std::size_t index) {
   dropped_.push_back(std::move(kept_[index].column));
   kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(index));
+  observer_(*dropped_.back());
   let_go();
   if (!dropped_.empty()) operations_.after_running([this] { let_go(); });
 }

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -43,9 +44,12 @@ class AttributeColumns {
   static constexpr std::size_t kMostBytes = std::size_t{256} << 20;
   static constexpr std::size_t kMostColumns = 64;  // for a write stores a cell in each
 
+  /// Is told of each column that goes, so that nobody holds it without need.
+  using Observer = std::function<void(const Column&)>;
+
   /// Both outlive this.
-  AttributeColumns(const Attributes& attributes, Operations& operations)
-      : attributes_(attributes), operations_(operations) {}
+  AttributeColumns(const Attributes& attributes, Operations& operations, Observer observer)
+      : attributes_(attributes), operations_(operations), observer_(std::move(observer)) {}
 
   void ask(Request request);
 
@@ -82,6 +86,7 @@ class AttributeColumns {
 
   const Attributes& attributes_;
   Operations& operations_;
+  const Observer observer_;
   AttributeReader reader_;  // of the loop
   std::vector<Kept> kept_;
   std::vector<std::shared_ptr<Column>> dropped_;  // that somebody has

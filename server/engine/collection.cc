@@ -46,7 +46,8 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
             ++attribute_changes_;
             columns_.note(slot, text);
           }),
-      columns_(attributes_, operations_),
+      columns_(attributes_, operations_,
+               [this](const Column& column) { recent_filters_.forget(column); }),
       view_({.spec = spec_,
              .kernel = *made_.kernel,
              .store = *made_.store,
