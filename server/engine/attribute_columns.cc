@@ -117,6 +117,11 @@ void AttributeColumns::ask(Request request) {
     make_room(since, request.most_bytes);
     return request.ready(std::move(columns));
   }
+  if (request.memory_is_full != nullptr && (*request.memory_is_full)()) {
+    return request.ready(fail(ErrorCode::kResourceExhausted,
+                              "used memory > 'maxmemory', and the filter needs a column that is "
+                              "not there yet"));
+  }
   waiting_.push_back(std::move(request));
   if (build_ == nullptr) start_build();
 }

@@ -39,6 +39,8 @@ class AttributeColumns {
     std::function<void(Result<Columns>)> ready;
     /// Beyond that, columns that others asked for go.
     std::size_t most_bytes = kMostBytes;
+    /// Whether there is no memory for columns that are not there; null: there is.
+    const std::function<bool()>* memory_is_full = nullptr;
   };
 
   static constexpr std::size_t kMostBytes = std::size_t{256} << 20;

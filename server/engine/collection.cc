@@ -236,7 +236,8 @@ void Collection::find_among(
   };
   columns_.ask({.fields = {fields.begin(), fields.end()},
                 .ready = std::move(ready),
-                .most_bytes = condition.most_column_bytes});
+                .most_bytes = condition.most_column_bytes,
+                .memory_is_full = condition.memory_is_full});
 }
 
 void Collection::read_among(const Condition& condition, AmongWork work,

@@ -186,6 +186,23 @@ def test_beyond_maxmemory_writes_are_refused_and_reads_go_on(start):
         assert wire.call("CONFIG", "SET", "maxmemory", 0) == "OK" and wire.call("SET", "k", 1) == "OK"
 
 
+@pytest.mark.skipif(SANITIZED, reason="the allocator of a sanitizer does not tell what it has given")
+def test_beyond_maxmemory_no_columns_are_built_and_those_there_are_serve(start):
+    server = start("--appendonly", "no")
+    point = b"\0\0\x80\x3f" * 4
+    search = ("VSEARCH", "index", point, 1, "FILTER")
+    with server.wire() as wire:
+        assert wire.call("VNEW", "index", 4, "PRIMITIVE", "flat") == "OK"
+        assert wire.call("VADD", "index", "a", point, "SETATTR", '{"n": 1, "m": 1}') == 1
+        assert wire.call(*search, ".n == 1")[0] == b"a"
+        assert wire.call("CONFIG", "SET", "maxmemory", 1) == "OK"
+        wait_until(lambda: wire.call("SET", "k", 1) == OOM, "less is allowed")
+        assert "used memory > 'maxmemory'" in wire.call(*search, ".m == 1")
+        assert wire.call(*search, ".n == 1")[0] == b"a"
+        assert wire.call("CONFIG", "SET", "maxmemory", 0) == "OK"
+        assert wire.call(*search, ".m == 1")[0] == b"a"
+
+
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer ends the process where it runs out of memory")
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit")
 def test_a_filter_whose_column_finds_no_memory_is_refused_and_the_server_lives(start):
