@@ -2,7 +2,8 @@
 // The fields of attributes that filters name, as columns by slot. The rule: at every slot a column
 // says what the attributes say, whatever is written. It is built when a filter first names its
 // field, on a worker, in steps between which others have their turn; writes leave the slots that
-// they change, and a last look at those makes it whole. From then on every write stores its cells.
+// they change, which are looked at again: on workers for some rounds, and at last in turns of the
+// loop, from whose first on every write stores its cells.
 //
 // A column is one writer's at a time: a step's while it runs, else the loop's. Columns that are not
 // asked for go when there are many, and when nobody has them any more: until then the rule holds.
@@ -15,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -37,14 +39,19 @@ class AttributeColumns {
     std::function<void(Result<Columns>)> ready;
     /// Beyond that, columns that others asked for go.
     std::size_t most_bytes = kMostBytes;
+    /// Whether there is no memory for columns that are not there; null: there is.
+    const std::function<bool()>* memory_is_full = nullptr;
   };
 
   static constexpr std::size_t kMostBytes = std::size_t{256} << 20;
   static constexpr std::size_t kMostColumns = 64;  // for a write stores a cell in each
 
+  /// Is told of each column that goes, so that nobody holds it without need.
+  using Observer = std::function<void(const Column&)>;
+
   /// Both outlive this.
-  AttributeColumns(const Attributes& attributes, Operations& operations)
-      : attributes_(attributes), operations_(operations) {}
+  AttributeColumns(const Attributes& attributes, Operations& operations, Observer observer)
+      : attributes_(attributes), operations_(operations), observer_(std::move(observer)) {}
 
   void ask(Request request);
 
@@ -68,10 +75,11 @@ class AttributeColumns {
 
   [[nodiscard]] Kept* find(std::string_view field) noexcept;
   [[nodiscard]] bool has_all(std::span<const std::string> fields) noexcept;
-  void answer(const Request& request);
+  Columns columns_of(const Request& request, std::uint64_t asked);
   void start_build();
   void step();
   void end_step(const Status& status);
+  void finish_build();
   void end_build(const Status& status);
   void make_room(std::uint64_t asked_since, std::size_t most_bytes);
   void drop(std::size_t index);
@@ -80,6 +88,7 @@ class AttributeColumns {
 
   const Attributes& attributes_;
   Operations& operations_;
+  const Observer observer_;
   AttributeReader reader_;  // of the loop
   std::vector<Kept> kept_;
   std::vector<std::shared_ptr<Column>> dropped_;  // that somebody has

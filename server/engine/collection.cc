@@ -5,6 +5,7 @@
 #include "server/durability/change.h"
 #include "server/engine/collection_load.h"
 #include "server/engine/quarantine.h"
+#include "server/engine/within_memory.h"
 #include "server/runtime/log.h"
 
 namespace engram {
@@ -45,7 +46,8 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
             ++attribute_changes_;
             columns_.note(slot, text);
           }),
-      columns_(attributes_, operations_),
+      columns_(attributes_, operations_,
+               [this](const Column& column) { recent_filters_.forget(column); }),
       view_({.spec = spec_,
              .kernel = *made_.kernel,
              .store = *made_.store,
@@ -234,7 +236,8 @@ void Collection::find_among(
   };
   columns_.ask({.fields = {fields.begin(), fields.end()},
                 .ready = std::move(ready),
-                .most_bytes = condition.most_column_bytes});
+                .most_bytes = condition.most_column_bytes,
+                .memory_is_full = condition.memory_is_full});
 }
 
 void Collection::read_among(const Condition& condition, AmongWork work,
@@ -242,12 +245,16 @@ void Collection::read_among(const Condition& condition, AmongWork work,
   find_among(condition, [this, work = std::move(work), done = std::move(done)](
                             Result<std::shared_ptr<const FilteredItems>> among) {
     if (!among) return done(tl::unexpected(std::move(among.error())));
+    const auto status = std::make_shared<Status>();
     read_at(
         search_pace_,
-        [among = std::move(*among), work](const ReadView& view, Scratch& scratch) {
-          work(view, *among, scratch);
+        [among = std::move(*among), work, status](const ReadView& view, Scratch& scratch) {
+          *status = within_memory([&] {
+            work(view, *among, scratch);
+            return Status();
+          });
         },
-        [done] { done({}); });
+        [done, status] { done(std::move(*status)); });
   });
 }
 
@@ -259,9 +266,12 @@ void Collection::recall_among(const Condition& condition, RecallWork work,
     const auto status = std::make_shared<Status>();
     const auto recall = [among = std::move(*among), work, status](const ReadView& view,
                                                                   Scratch& scratch) {
-      const auto matching = among->matching();
-      if (matching) return work(view, *matching, scratch);
-      *status = tl::unexpected(matching.error());
+      *status = within_memory([&]() -> Status {
+        const auto matching = among->matching();
+        if (!matching) return tl::unexpected(matching.error());
+        work(view, *matching, scratch);
+        return {};
+      });
     };
     operations_.when_warm([this, recall, done, status] {
       read_at(recall_pace_, recall, [done, status] { done(std::move(*status)); });

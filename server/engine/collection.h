@@ -171,6 +171,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   struct Condition {
     std::shared_ptr<const Filter> filter;
     std::size_t most_column_bytes;  ///< AttributeColumns::Request::most_bytes
+    const std::function<bool()>* memory_is_full = nullptr;  ///< of that request, too
   };
 
   /// As read(), with the items that meet a condition as they are now; `done` is told if the work

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,12 @@ class FilteredItems {
         like_set_(*items_) {}
 
   [[nodiscard]] const BoundFilter& filter() const;
+
+  /// Whether it keeps `column`.
+  [[nodiscard]] bool has(const Column& column) const noexcept {
+    return std::any_of(columns_.begin(), columns_.end(),
+                       [&](const auto& kept) { return kept.get() == &column; });
+  }
 
   /// As costly to ask as the filter is, to plan by: once it has been asked about all items, or is
   /// asked for so often that this pays, a set answers for it.

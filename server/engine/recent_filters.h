@@ -45,6 +45,11 @@ class RecentFilters {
     kept_.push_back({std::string(text), moment, std::move(among)});
   }
 
+  /// What is of `column` is let go of, which would stay in memory otherwise.
+  void forget(const Column& column) {
+    std::erase_if(kept_, [&](const Kept& kept) { return kept.among->has(column); });
+  }
+
  private:
   static constexpr std::size_t kMost = 16;  // each may take a bit for each key
 

@@ -72,6 +72,11 @@ class Store {
   /// AttributeColumns::Request::most_bytes, of each index.
   [[nodiscard]] std::size_t most_column_bytes() const noexcept { return most_column_bytes_; }
   void set_most_column_bytes(std::size_t bytes) noexcept { most_column_bytes_ = bytes; }
+  /// AttributeColumns::Request::memory_is_full.
+  [[nodiscard]] const std::function<bool()>* memory_check() const noexcept {
+    return memory_is_full_ ? &memory_is_full_ : nullptr;
+  }
+  void set_memory_check(std::function<bool()> is_full) { memory_is_full_ = std::move(is_full); }
 
   // A turn of the loop: begin_turn(), collect(), then requests, then end_turn().
 
@@ -135,6 +140,7 @@ class Store {
   SearchCursors cursors_;
   TransactionGate gate_;
   std::size_t most_column_bytes_ = AttributeColumns::kMostBytes;
+  std::function<bool()> memory_is_full_;  // empty: there is no limit
   bool in_transaction_ = false;
   std::vector<std::function<void()>> after_transaction_;  // changes that are late
   std::unique_ptr<Persistence> persistence_;

@@ -5,6 +5,7 @@
 
 #include "server/engine/census.h"
 #include "server/engine/curve_survey.h"
+#include "server/engine/within_memory.h"
 
 namespace engram {
 
@@ -38,9 +39,12 @@ void Surveys::start(const SurveyParams& params, SurveyScope scope, std::int64_t 
 
 void Surveys::step(const std::shared_ptr<Run>& run) {
   operations_.read(
-      Lane::kBulk, [this, run](Scratch& scratch) { advance(*run, scratch); },
+      Lane::kBulk,
+      [this, run](Scratch& scratch) {
+        run->status = within_memory([&] { return advance(*run, scratch); });
+      },
       [this, run] {
-        if (!run->has_ended) return step(run);
+        if (run->status && !run->has_ended) return step(run);
         run->survey.reset();
         run->done(std::move(run->status));
         slots_.unpin_rows(run->pin);
@@ -65,23 +69,18 @@ Status Surveys::begin(Run& run) const {
 }
 
 /// On a worker.
-void Surveys::advance(Run& run, Scratch& scratch) const {
+Status Surveys::advance(Run& run, Scratch& scratch) const {
   if (run.survey == nullptr) {
     if (run.among != nullptr) {
       const auto matching = run.among->matching();
-      if (!matching) {
-        run.status = tl::unexpected(matching.error());
-        run.has_ended = true;
-        return;
-      }
+      if (!matching) return tl::unexpected(matching.error());
       run.params.items = *matching;
     }
-    run.status = begin(run);
-    run.has_ended = !run.status;
-    if (run.has_ended) return;
+    ENGRAM_TRY(begin(run));
   }
   run.has_ended = !run.survey->step(scratch);
   if (run.has_ended) run.finish(view_, *run.survey);
+  return {};
 }
 
 }  // namespace engram

@@ -44,7 +44,7 @@ class Surveys {
   struct Run;
 
   void step(const std::shared_ptr<Run>& run);
-  void advance(Run& run, Scratch& scratch) const;
+  Status advance(Run& run, Scratch& scratch) const;
   Status begin(Run& run) const;
 
   const ReadView& view_;

@@ -161,10 +161,11 @@ void answer_on_worker(Store& store, Request request, Responder<Answer> responder
   };
   Collection& collection = *run->request.index.collection;
   if (run->request.filter != nullptr) {
-    return collection.recall_among({run->request.filter, store.most_column_bytes()}, work,
-                                   [run, done](const Status& recalled) {
-                                     recalled ? done() : run->responder.refuse(recalled.error());
-                                   });
+    return collection.recall_among(
+        {run->request.filter, store.most_column_bytes(), store.memory_check()}, work,
+        [run, done](const Status& recalled) {
+          recalled ? done() : run->responder.refuse(recalled.error());
+        });
   }
   const Status begun = collection.recall(work, done);
   if (!begun) run->responder.refuse(begun.error());

@@ -319,7 +319,7 @@ void start_part(const std::shared_ptr<SearchRun>& run) {
   const auto done = [part] { end_part(*part); };
   if (auto filter = filter_of(run->request, part->first)) {
     return collection.read_among(
-        {std::move(filter), run->store.most_column_bytes()},
+        {std::move(filter), run->store.most_column_bytes(), run->store.memory_check()},
         [part](const ReadView& view, const FilteredItems& among, Scratch& scratch) {
           part->status = search_filtered(view, among, *part, scratch);
         },

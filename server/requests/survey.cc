@@ -116,7 +116,9 @@ void start(Store& store, DiagnoseRequest request, Responder<std::vector<Fact>> r
   const auto run =
       std::make_shared<DiagnoseRun>(DiagnoseRun{std::move(request), std::move(responder)});
   std::optional<Collection::Condition> condition;
-  if (run->request.filter != nullptr) condition = {run->request.filter, store.most_column_bytes()};
+  if (run->request.filter != nullptr) {
+    condition = {run->request.filter, store.most_column_bytes(), store.memory_check()};
+  }
   run->request.index.collection->survey(
       params_of(run->request, false), time_of_read(store, *run->request.index.collection),
       condition,

@@ -4,9 +4,12 @@ served meanwhile, and memory stays bounded."""
 
 import contextlib
 import random
+import re
+import resource
 import socket
 import struct
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +184,45 @@ def test_beyond_maxmemory_writes_are_refused_and_reads_go_on(start):
         assert wire.call("DEL", *accepted) == len(accepted)
         wait_until(lambda: wire.call("SET", 0, b"x" * MIB) == "OK", "there is room again")
         assert wire.call("CONFIG", "SET", "maxmemory", 0) == "OK" and wire.call("SET", "k", 1) == "OK"
+
+
+@pytest.mark.skipif(SANITIZED, reason="the allocator of a sanitizer does not tell what it has given")
+def test_beyond_maxmemory_no_columns_are_built_and_those_there_are_serve(start):
+    server = start("--appendonly", "no")
+    point = b"\0\0\x80\x3f" * 4
+    search = ("VSEARCH", "index", point, 1, "FILTER")
+    with server.wire() as wire:
+        assert wire.call("VNEW", "index", 4, "PRIMITIVE", "flat") == "OK"
+        assert wire.call("VADD", "index", "a", point, "SETATTR", '{"n": 1, "m": 1}') == 1
+        assert wire.call(*search, ".n == 1")[0] == b"a"
+        assert wire.call("CONFIG", "SET", "maxmemory", 1) == "OK"
+        wait_until(lambda: wire.call("SET", "k", 1) == OOM, "less is allowed")
+        assert "used memory > 'maxmemory'" in wire.call(*search, ".m == 1")
+        assert wire.call(*search, ".n == 1")[0] == b"a"
+        assert wire.call("CONFIG", "SET", "maxmemory", 0) == "OK"
+        assert wire.call(*search, ".m == 1")[0] == b"a"
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer ends the process where it runs out of memory")
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit")
+def test_a_filter_whose_column_finds_no_memory_is_refused_and_the_server_lives(start):
+    server = start("--appendonly", "no")
+    point = b"\0\0\x80\x3f" * 4
+    search = ("VSEARCH", "index", point, 1)
+    with server.wire() as wire:
+        assert wire.call("VNEW", "index", 4, "PRIMITIVE", "flat") == "OK"
+        for i in range(8000):  # 28 MB of texts
+            wire.call("VADD", "index", f"k{i}", point, "SETATTR", '{"s": "%s"}' % (f"{i:07}" * 500))
+        assert wire.call(*search, "FILTER", ".n == 1") == []  # so that what a search takes is there
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        used = int(re.search(r"VmSize:\s+(\d+) kB", status).group(1)) * 1024
+        _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_AS)
+        resource.prlimit(server.process.pid, resource.RLIMIT_AS, (used + 8 * MIB, hard))
+        for _ in range(3):
+            assert "out of memory" in wire.call(*search, "FILTER", '.s != "x"')
+            assert wire.call(*search)[0] == b"k0" and wire.call(*search, "FILTER", ".n == 1") == []
+        resource.prlimit(server.process.pid, resource.RLIMIT_AS, (hard, hard))
+        assert wire.call(*search, "FILTER", '.s != "x"')[0] == b"k0"
 
 
 @pytest.mark.skipif(SANITIZED, reason="the allocator of a sanitizer does not tell what it has given")

@@ -279,6 +279,28 @@ TEST_CASE("engine/attribute_columns: a build of many steps misses none of the wr
   }
 }
 
+TEST_CASE("engine/attribute_columns: a build ends however much is written in each of its turns") {
+  auto rng = test::make_rng(132);
+  ColumnsFixture fixture(primitive("flat"), 4, 2);
+  constexpr int kKeys = 3000;
+  const auto key = [](int i) { return "k" + std::to_string(i); };
+  for (int i = 0; i < kKeys; ++i) fixture.start_put_with(key(i), {1, 2, 3, 4}, R"({"a": 1})");
+  fixture.finish();
+  for (const int written : {1, kKeys}) {
+    const std::size_t before = fixture.checks;
+    int turns = 0;
+    fixture.start_ask(kFields, 1);
+    fixture.loop.run_until([&] {
+      for (int i = 0; i < kKeys; ++i) fixture.set(key(i % written), random_object(rng, 2));
+      REQUIRE(++turns < 1000);
+      return fixture.checks > before;
+    });
+    fixture.finish();
+    fixture.check_held();
+    fixture.ask({"no such field"}, 1);  // the others go
+  }
+}
+
 TEST_CASE("engine/attribute_columns: what is there is answered at once, and kept right by writes") {
   ColumnsFixture fixture(primitive("flat"), 2, 1);
   // Before there are any attributes, and any keys.
@@ -336,6 +358,22 @@ TEST_CASE("engine/attribute_columns: those that were not asked for lately go, an
   CHECK(collection.columns().count() == many.size());
   ask({"a"});
   CHECK(collection.columns().count() == AttributeColumns::kMostColumns);
+}
+
+TEST_CASE("engine/attribute_columns: no column of a build goes before all who wait have theirs") {
+  ColumnsFixture fixture(primitive("flat"), 2, 2);
+  for (int i = 0; i < 500; ++i)
+    fixture.start_put_with("k" + std::to_string(i), {1, 2}, R"({"a":1})");
+  fixture.finish();
+  for (const char* const field : {"a", "b", "c", "d"}) fixture.start_ask({field}, 1);
+  fixture.finish();
+  CHECK(fixture.checks == 4);
+  CHECK(fixture.collection->columns().count() == 3);  // of the second build, none was built again
+  constexpr std::size_t kMany = 2 * AttributeColumns::kMostColumns;
+  for (std::size_t i = 0; i < kMany; ++i) fixture.start_ask({"f" + std::to_string(i)});
+  fixture.finish();
+  CHECK(fixture.checks == 4 + kMany);
+  CHECK(fixture.collection->columns().count() == AttributeColumns::kMostColumns);
 }
 
 TEST_CASE("engine/attribute_columns: what was overwritten does not fill the memory") {

@@ -98,6 +98,32 @@ std::size_t index_of(const std::string& key) {
   return static_cast<std::size_t>(std::stoul(key.substr(4)));
 }
 
+TEST_CASE("engine/filtered search: what was found lately keeps no column that has gone") {
+  for_all_primitives([](const Primitive& primitive) {
+    auto rng = test::make_rng(94);
+    Fixture fixture(primitive);
+    for (std::size_t i = 0; i < 100; ++i) {
+      fixture.start_put_with(key_of(i), random_vector(rng), R"({"a": 1, "b": 2})");
+    }
+    fixture.finish();
+    const Vector query = random_vector(rng);
+    CHECK(fixture.search_among(".a == 1", query, {.k = 5}).size() == 5);
+    const AttributeColumns& columns = fixture.collection->columns();
+    const std::size_t bytes_of_one = columns.memory_bytes();
+    ++fixture.running;
+    fixture.collection->ask_columns({.fields = {"b"},
+                                     .ready =
+                                         [&](const Result<AttributeColumns::Columns>& ready) {
+                                           CHECK(ready.has_value());
+                                           --fixture.running;
+                                         },
+                                     .most_bytes = 1});
+    fixture.finish();
+    CHECK(columns.count() == 1);
+    CHECK(columns.memory_bytes() == bytes_of_one);
+  });
+}
+
 TEST_CASE("engine/filtered search: beside overwrites replies are full, and all in them match") {
   for_all_primitives([](const Primitive& primitive) {
     auto rng = test::make_rng(92);

@@ -118,6 +118,9 @@ Status Server::open_store(FileSystem& disk) {
   store_->set_most_column_bytes(config_.attribute_columns_max_bytes);
   config_.workers = static_cast<int>(store_->workers().size());
   sessions_.emplace(*store_, stats_);
+  store_->set_memory_check([this] {
+    return config_.maxmemory != 0 && sessions_->memory().exceeds(config_.maxmemory, 0);
+  });
   services_.emplace(
       Services{*store_, config_, stats_, *this, *sessions_, *sessions_, command_table()});
   return {};
