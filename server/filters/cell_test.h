@@ -48,7 +48,11 @@ class CellTest {
   template <class T>
   static bool has(const std::vector<T>& sorted, T value) noexcept {
     constexpr std::size_t kFew = 8;
-    if (sorted.size() > kFew) return std::binary_search(sorted.begin(), sorted.end(), value);
+    if (sorted.size() > kFew) {
+      // std::binary_search() finds whatever is not less: NaN, which equals nothing, everywhere.
+      const auto found = std::lower_bound(sorted.begin(), sorted.end(), value);
+      return found != sorted.end() && *found == value;
+    }
     for (const T& one : sorted) {
       if (one == value) return true;
     }

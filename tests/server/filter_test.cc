@@ -324,6 +324,24 @@ TEST_CASE("filters: length, depth and work are bounded") {
   CHECK_FALSE(matches(list + "]", R"({"a": 5000})"));
 }
 
+TEST_CASE("filters: a string that spells NaN is in no list of numbers, however long") {
+  for (const std::size_t members : {1, 8, 9, 5000}) {
+    CAPTURE(members);
+    std::string list = "[";
+    for (std::size_t i = 0; i < members; ++i) list += std::to_string(i) + ",";
+    list += "]";
+    for (const char* text : {R"({"a": "nan"})", R"({"a": "-NaN"})", R"({"a": ["nan"]})"}) {
+      CAPTURE(std::string(text));
+      // What is no number counts as 0: of a list that is what the grammar asks for.
+      CHECK(matches(".a in " + list, text) == (text[6] == '['));
+      CHECK_FALSE(matches(".a in [1, 2, 3, 4, 5, 6, 7, 8, 9]", text));
+      CHECK_FALSE(matches(".a * 1 in [1, 2, 3, 4, 5, 6, 7, 8, 9]", text));
+    }
+    CHECK(matches(".a in " + list, R"({"a": "0"})"));
+    CHECK_FALSE(matches(".a in " + list, R"({"a": "-1"})"));
+  }
+}
+
 TEST_CASE("filters: items one by one, together and by word are told alike") {
   auto rng = test::make_rng(91);
   const std::vector<std::string> values = {
