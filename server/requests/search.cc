@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -89,21 +90,24 @@ Status check_touched(std::size_t answers) {
                                                std::to_string(answers));
 }
 
+/// The first filter that begins after `query`. There may be as many as there are queries.
+std::vector<QueryFilter>::const_iterator next_filter(const SearchRequest& request,
+                                                     std::size_t query) {
+  return std::upper_bound(
+      request.filters.begin(), request.filters.end(), query,
+      [](std::size_t before, const QueryFilter& one) { return before < one.first; });
+}
+
 /// Of a query; null if it has none.
 std::shared_ptr<const Filter> filter_of(const SearchRequest& request, std::size_t query) {
-  std::shared_ptr<const Filter> filter;
-  for (const QueryFilter& one : request.filters) {
-    if (one.first <= query) filter = one.filter;
-  }
-  return filter;
+  const auto next = next_filter(request, query);
+  return next == request.filters.begin() ? nullptr : std::prev(next)->filter;
 }
 
 /// The first query after `query` that has another filter.
 std::size_t end_of_filter(const SearchRequest& request, std::size_t query, std::size_t queries) {
-  for (const QueryFilter& one : request.filters) {
-    if (one.first > query) return std::min(one.first, queries);
-  }
-  return queries;
+  const auto next = next_filter(request, query);
+  return next == request.filters.end() ? queries : std::min(next->first, queries);
 }
 
 Status check(const SearchRequest& request) {
