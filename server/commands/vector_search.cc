@@ -225,10 +225,11 @@ Result<SearchRequest> read_vmsearch(CommandContext& context) {
   if (!count) return tl::unexpected(count.error());
   ENGRAM_TRY(check_neighbor_count(request.index, *count, request.k));
   request.queries.reserve(request.index, *count);
+  FilterAdder filters(request);
   while (!queries.empty()) {
     const auto filter = take_filter(queries);
     if (!filter) return tl::unexpected(filter.error());
-    if (*filter) ENGRAM_TRY(add_filter(**filter, query_count(request), request));
+    if (*filter) ENGRAM_TRY(filters.add(**filter, query_count(request)));
     const auto query = take_vector(queries);
     if (!query) return tl::unexpected(query.error());
     ENGRAM_TRY(give_vector(

@@ -404,11 +404,31 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   return {};
 }
 
-Status add_filter(std::string_view text, std::size_t first, SearchRequest& request) {
+FilterAdder::FilterAdder(SearchRequest& request) : request_(request) {
+  for (const QueryFilter& one : request.filters) keep(one.filter);
+}
+
+Status FilterAdder::add(std::string_view text, std::size_t first) {
+  const auto known = known_.find(text);
+  if (known != known_.end()) {
+    // Queries with one filter are answered together.
+    if (request_.filters.back().filter == known->second) return {};
+    request_.filters.push_back({first, known->second});
+    return {};
+  }
+  if (bytes_ + text.size() > kMostBytes) {
+    return fail(ErrorCode::kInvalidArgument, "the different FILTERs of a command have at most " +
+                                                 std::to_string(kMostBytes) + " bytes in all");
+  }
   auto filter = compile_filter(text);
   if (!filter) return tl::unexpected(std::move(filter.error()));
-  request.filters.push_back({first, std::move(*filter)});
+  keep(*filter);
+  request_.filters.push_back({first, std::move(*filter)});
   return {};
+}
+
+void FilterAdder::keep(const std::shared_ptr<const Filter>& filter) {
+  if (known_.emplace(filter->text(), filter).second) bytes_ += filter->text().size();
 }
 
 Status check_search_option(const IndexRef& index, std::string_view name) {

@@ -226,6 +226,36 @@ TEST_CASE_FIXTURE(Fixture, "requests/search: what is out of bounds is refused, w
   CHECK(request.ef == 7);
 }
 
+TEST_CASE_FIXTURE(Fixture, "requests/search: a filter that a command repeats is compiled once") {
+  create_pair("flat");
+  SearchRequest request = search_for("flat", {{1, 1}}, 1);
+  REQUIRE(read_options({{"FILTER", ".a == 1"}}, request).has_value());
+  FilterAdder filters(request);
+  for (const auto& [text, first] : std::vector<std::pair<std::string, std::size_t>>{
+           {".a == 1", 0}, {".a == 2", 2}, {".a == 2", 3}, {".a == 1", 5}}) {
+    REQUIRE(filters.add(text, first).has_value());
+  }
+  REQUIRE(request.filters.size() == 3);
+  CHECK(request.filters[0].filter == request.filters[2].filter);
+  CHECK(request.filters[1].filter->text() == ".a == 2");
+  CHECK(request.filters[1].first == 2);
+  CHECK(request.filters[2].first == 5);
+}
+
+TEST_CASE_FIXTURE(Fixture, "requests/search: the different filters of a command are bounded") {
+  create_pair("flat");
+  SearchRequest request = search_for("flat", {{1, 1}}, 1);
+  FilterAdder filters(request);
+  const auto filter = [](std::size_t i) {
+    std::string text = ".a == " + std::to_string(i);
+    return text + std::string(Filter::kMostBytes - text.size(), ' ');
+  };
+  for (std::size_t i = 0; i < 16; ++i) REQUIRE(filters.add(filter(i), i).has_value());
+  CHECK(error_of(filters.add("1", 16)) ==
+        "the different FILTERs of a command have at most 1048576 bytes in all");
+  CHECK(filters.add(filter(3), 16).has_value());
+}
+
 /// What a test looks at in a RecallAnswer.
 struct Recalled {
   Vector state;
