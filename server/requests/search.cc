@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "server/requests/answer_size.h"
 #include "server/requests/filter.h"
 #include "server/requests/keys.h"
+#include "server/requests/shown.h"
 #include "server/requests/wanted_recall.h"
 
 namespace engram {
@@ -22,13 +25,14 @@ constexpr CountArgument kEf = {"EF", 1, kMaxSlots};
 constexpr CountArgument kSteps = {"STEPS", 0, 10'000};
 constexpr CountArgument kFilterEf = {"FILTER-EF", 1, kMaxSlots};
 constexpr std::string_view kCursor = "CURSOR";
-constexpr std::array<std::string_view, 11> kNames = {
-    kEf.name,  kSteps.name, kWantedRecall, kCursor,   "FILTER",      kFilterEf.name,
-    "EXPLAIN", "AT",        "TOUCH",       "WITHRAW", "WITHSTRENGTH"};
+constexpr std::string_view kRadius = "RADIUS";
+constexpr std::array<std::string_view, 12> kNames = {
+    kEf.name,       kSteps.name, kWantedRecall, kCursor, kRadius,   "FILTER",
+    kFilterEf.name, "EXPLAIN",   "AT",          "TOUCH", "WITHRAW", "WITHSTRENGTH"};
 
 /// The options that every primitive's searches have: those of strength only where there is any.
 std::span<const std::string_view> names_of(const IndexRef& index) {
-  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 7);
+  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 8);
 }
 
 std::size_t neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
@@ -110,6 +114,37 @@ std::size_t end_of_filter(const SearchRequest& request, std::size_t query, std::
   return next == request.filters.end() ? queries : std::min(next->first, queries);
 }
 
+/// What is printed of a distance is read as that float32.
+Status take_radius(std::vector<OptionText>& options, SearchRequest& request) {
+  const auto text = take_option(options, kRadius);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return {};
+  const auto radius = parse_number<double>(**text);
+  if (!radius) {
+    return fail(ErrorCode::kInvalidArgument,
+                "RADIUS must be a distance, got '" + shown(**text) + "'");
+  }
+  constexpr double kMost = std::numeric_limits<float>::max();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  request.radius = *radius > kMost    ? kInfinity
+                   : *radius < -kMost ? -kInfinity
+                                      : static_cast<float>(*radius);
+  return {};
+}
+
+Status check_radius(const SearchRequest& request) {
+  if (!request.radius) return {};
+  const float radius = *request.radius;
+  if (std::isnan(radius)) {
+    return fail(ErrorCode::kInvalidArgument, "RADIUS must be a distance, not NaN");
+  }
+  const Metric metric = request.index.spec().metric;
+  if (metric == Metric::kDot || radius >= 0) return {};
+  return fail(ErrorCode::kInvalidArgument, "RADIUS must be a distance, which under " +
+                                               std::string(metric_name(metric)) +
+                                               " is 0 or more, got " + number_text(radius));
+}
+
 Status check(const SearchRequest& request) {
   if (request.queries.empty()) return fail(ErrorCode::kInvalidArgument, "there is no query");
   ENGRAM_TRY(kNeighborCount.check(request.k));
@@ -118,6 +153,7 @@ Status check(const SearchRequest& request) {
   if (request.truth && request.steps > 0) {
     return fail(ErrorCode::kInvalidArgument, "an exact search takes no STEPS");
   }
+  ENGRAM_TRY(check_radius(request));
   ENGRAM_TRY(check_wanted_recall(request.wanted_recall, request.ef));
   if (request.strength.touch) ENGRAM_TRY(check_touched(request.k * query_count(request)));
   return check_neighbor_count(request.index, query_count(request), request.k);
@@ -200,7 +236,7 @@ void note_answered(SearchRun& run, std::size_t first,
 void choose_measured(const SearchRun& run, Part& part) {
   MeasuredRecall* const measured = run.request.index.collection->measured_recall();
   if (measured == nullptr || run.relaxation || run.request.truth) return;
-  if (!run.request.filters.empty()) return;
+  if (!run.request.filters.empty() || run.request.radius) return;
   part.version = run.request.index.collection->version();
   for (std::size_t i = 0; i < part.count; ++i) {
     if (measured->chooses()) part.chosen.push_back(i);
@@ -250,10 +286,11 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
                                .most_visited = request.filter_ef};
   const bool reports = among != nullptr || request.explains;
   std::vector<SearchReport> told(reports ? part.count : 0);
+  const float radius = request.radius.value_or(ReadView::kAnyRadius);
+  const NeighborFields fields = request.strength.fields;
   const auto neighbors =
-      request.truth
-          ? view.scan(queries, request.k, *items, run.at_ms, request.strength.fields)
-          : view.search(queries, params, run.at_ms, scratch, request.strength.fields, among, told);
+      request.truth ? view.scan(queries, request.k, *items, run.at_ms, fields, radius)
+                    : view.search(queries, params, run.at_ms, scratch, fields, among, told, radius);
   if (!neighbors) return tl::unexpected(neighbors.error());
   std::size_t matches = view.index().size();
   if (among != nullptr && request.explains) {
@@ -386,6 +423,7 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   if (*cursor) {
     return fail(ErrorCode::kInvalidArgument, "CURSOR is an option of VSEARCH alone");
   }
+  ENGRAM_TRY(take_radius(options, request));
   const auto ef = take_count(options, kEf, 0);
   if (!ef) return tl::unexpected(ef.error());
   request.ef = *ef;

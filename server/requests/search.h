@@ -36,6 +36,8 @@ struct SearchRequest {
   IndexRef index;
   CheckedVectors queries = {};
   std::size_t k = 10;  ///< kNeighborCount
+  /// Answers only what has a distance of at most this; 0 or more under l2 and cosine. None: any.
+  std::optional<float> radius = {};
   std::size_t ef = 0;  ///< candidates to keep while looking; 0: the index's own default
   /// What share of the true nearest the index is to choose ef for, above 0 and at most 1; none: ef
   /// is given.
@@ -54,8 +56,8 @@ struct SearchRequest {
                                           ///< only if it is the only one
 };
 
-/// Takes EF, RECALL, STEPS, AT, TOUCH, FILTER, FILTER-EF and the primitive's search options by
-/// name; with STEPS its recall options, too, where a search has none of that name. Errors:
+/// Takes RADIUS, EF, RECALL, STEPS, AT, TOUCH, FILTER, FILTER-EF and the primitive's search options
+/// by name; with STEPS its recall options, too, where a search has none of that name. Errors:
 /// kInvalidArgument.
 Status read_options(std::vector<OptionText> options, SearchRequest& request);
 
