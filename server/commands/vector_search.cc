@@ -226,7 +226,7 @@ Result<SearchRequest> read_vmsearch(CommandContext& context) {
   if (!count) return tl::unexpected(count.error());
   ENGRAM_TRY(check_neighbor_count(request.index, *count, request.k));
   request.queries.reserve(request.index, *count);
-  FilterAdder filters(request);
+  FilterAdder filters(request.filters);
   while (!queries.empty()) {
     const auto filter = take_filter(queries);
     if (!filter) return tl::unexpected(filter.error());

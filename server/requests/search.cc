@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <iterator>
 #include <limits>
 #include <memory>
 #include <string>
@@ -94,26 +93,6 @@ Status check_touched(std::size_t answers) {
                                                std::to_string(answers));
 }
 
-/// The first filter that begins after `query`. There may be as many as there are queries.
-std::vector<QueryFilter>::const_iterator next_filter(const SearchRequest& request,
-                                                     std::size_t query) {
-  return std::upper_bound(
-      request.filters.begin(), request.filters.end(), query,
-      [](std::size_t before, const QueryFilter& one) { return before < one.first; });
-}
-
-/// Of a query; null if it has none.
-std::shared_ptr<const Filter> filter_of(const SearchRequest& request, std::size_t query) {
-  const auto next = next_filter(request, query);
-  return next == request.filters.begin() ? nullptr : std::prev(next)->filter;
-}
-
-/// The first query after `query` that has another filter.
-std::size_t end_of_filter(const SearchRequest& request, std::size_t query, std::size_t queries) {
-  const auto next = next_filter(request, query);
-  return next == request.filters.end() ? queries : std::min(next->first, queries);
-}
-
 /// What is printed of a distance is read as that float32.
 Status take_radius(std::vector<OptionText>& options, SearchRequest& request) {
   const auto text = take_option(options, kRadius);
@@ -125,9 +104,8 @@ Status take_radius(std::vector<OptionText>& options, SearchRequest& request) {
                 "RADIUS must be a distance, got '" + shown(**text) + "'");
   }
   constexpr double kMost = std::numeric_limits<float>::max();
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  request.radius = *radius > kMost    ? kInfinity
-                   : *radius < -kMost ? -kInfinity
+  request.radius = *radius > kMost    ? ReadView::kAnyRadius
+                   : *radius < -kMost ? -ReadView::kAnyRadius
                                       : static_cast<float>(*radius);
   return {};
 }
@@ -350,15 +328,15 @@ void end_part(Part& part) {
 }
 
 void start_part(const std::shared_ptr<SearchRun>& run) {
-  const std::size_t count =
-      std::min(run->part_size, end_of_filter(run->request, run->next, run->queries) - run->next);
+  const std::size_t count = std::min(
+      run->part_size, end_of_filter(run->request.filters, run->next, run->queries) - run->next);
   const auto part = std::make_shared<Part>(Part{run, run->next, count});
   run->next += count;
   ++run->under_way;
   choose_measured(*run, *part);
   Collection& collection = *run->request.index.collection;
   const auto done = [part] { end_part(*part); };
-  if (auto filter = filter_of(run->request, part->first)) {
+  if (auto filter = filter_of(run->request.filters, part->first)) {
     return collection.read_among(
         {std::move(filter), run->store.most_column_bytes()},
         [part](const ReadView& view, const FilteredItems& among, Scratch& scratch) {
@@ -440,33 +418,6 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
   return {};
-}
-
-FilterAdder::FilterAdder(SearchRequest& request) : request_(request) {
-  for (const QueryFilter& one : request.filters) keep(one.filter);
-}
-
-Status FilterAdder::add(std::string_view text, std::size_t first) {
-  const auto known = known_.find(text);
-  if (known != known_.end()) {
-    // Queries with one filter are answered together.
-    if (request_.filters.back().filter == known->second) return {};
-    request_.filters.push_back({first, known->second});
-    return {};
-  }
-  if (bytes_ + text.size() > kMostBytes) {
-    return fail(ErrorCode::kInvalidArgument, "the different FILTERs of a command have at most " +
-                                                 std::to_string(kMostBytes) + " bytes in all");
-  }
-  auto filter = compile_filter(text);
-  if (!filter) return tl::unexpected(std::move(filter.error()));
-  keep(*filter);
-  request_.filters.push_back({first, std::move(*filter)});
-  return {};
-}
-
-void FilterAdder::keep(const std::shared_ptr<const Filter>& filter) {
-  if (known_.emplace(filter->text(), filter).second) bytes_ += filter->text().size();
 }
 
 Status check_search_option(const IndexRef& index, std::string_view name) {

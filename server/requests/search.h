@@ -4,33 +4,24 @@
 
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/options.h"
 #include "core/result.h"
-#include "server/engine/key_hash.h"
 #include "server/engine/query_plan.h"
-#include "server/filters/filter.h"
 #include "server/requests/arguments.h"
 #include "server/requests/checked_vectors.h"
 #include "server/requests/index_ref.h"
+#include "server/requests/query_filters.h"
 #include "server/requests/responder.h"
 #include "server/requests/strength.h"
 
 namespace engram {
 
 inline constexpr CountArgument kNeighborCount = {"k", 1, kMaxSlots};
-
-/// A filter of queries from `first` on, up to those of the next; null: they have none.
-struct QueryFilter {
-  std::size_t first;
-  std::shared_ptr<const Filter> filter;
-};
 
 struct SearchRequest {
   IndexRef index;
@@ -60,27 +51,6 @@ struct SearchRequest {
 /// by name; with STEPS its recall options, too, where a search has none of that name. Errors:
 /// kInvalidArgument.
 Status read_options(std::vector<OptionText> options, SearchRequest& request);
-
-/// Adds filters to a request, which outlives this. The loop compiles them: equal texts once, and of
-/// different ones at most kMostBytes.
-class FilterAdder {
- public:
-  static constexpr std::size_t kMostBytes = std::size_t{1} << 20;
-
-  explicit FilterAdder(SearchRequest& request);
-
-  /// The filter of queries from `first` on, which comes after those that the request has. Errors:
-  /// kInvalidArgument.
-  Status add(std::string_view text, std::size_t first);
-
- private:
-  void keep(const std::shared_ptr<const Filter>& filter);
-
-  SearchRequest& request_;
-  /// By the text that the filter itself has.
-  std::unordered_map<std::string_view, std::shared_ptr<const Filter>, KeyHash> known_;
-  std::size_t bytes_ = 0;  // of their texts
-};
 
 /// Whether a search of that index has an option of that name. Errors: kInvalidArgument, with the
 /// names of those that it has.
