@@ -202,7 +202,8 @@ constexpr std::array kVectorCommands = {
          "index key [VALUES]", "O(D) with D the dimension"),
     may_write(spec("vsearch", vsearch, -4, kReadonly, kIndex,
                    "Returns the keys nearest to a query and their distances, closest first",
-                   "index <query | VALUES n value [value ...]> k [EF ef] [RECALL share] [STEPS "
+                   "index <query | VALUES n value [value ...]> k [RADIUS distance] [EF ef] [RECALL "
+                   "share] [STEPS "
                    "steps] [FILTER "
                    "filter] [FILTER-EF nodes] [AT unix-time-milliseconds] [TOUCH gain] "
                    "[WITHRAW] [WITHSTRENGTH] [EXPLAIN] [CURSOR cursor] [option value ...]",
@@ -211,7 +212,8 @@ constexpr std::array kVectorCommands = {
     may_write(
         spec("vmsearch", vmsearch, -4, kReadonly, kIndex,
              "Searches for several queries, on all workers at once",
-             "index k [EF ef] [RECALL share] [FILTER filter] [FILTER-EF nodes] [AT "
+             "index k [RADIUS distance] [EF ef] [RECALL share] [FILTER filter] [FILTER-EF nodes] "
+             "[AT "
              "unix-time-milliseconds] [TOUCH "
              "gain] [WITHRAW] [WITHSTRENGTH] <query | VALUES n value [value ...]> [[FILTER filter] "
              "<query | VALUES n value [value ...]> ...]",

@@ -124,8 +124,8 @@ struct VsearchRequest {
   std::optional<std::uint64_t> cursor = {};
 };
 
-/// index query k [EF n] [RECALL r] [STEPS n] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain]
-/// [WITHRAW] [WITHSTRENGTH] [EXPLAIN] [CURSOR c] [option value ...]
+/// index query k [RADIUS r] [EF n] [RECALL r] [STEPS n] [FILTER filter] [FILTER-EF n] [AT ms]
+/// [TOUCH gain] [WITHRAW] [WITHSTRENGTH] [EXPLAIN] [CURSOR c] [option value ...]
 Result<VsearchRequest> read_vsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
   if (!index) return tl::unexpected(std::move(index.error()));
@@ -156,7 +156,8 @@ Result<VsearchRequest> read_vsearch(CommandContext& context) {
 /// four bytes for each dimension, except one: so that is a query where it has the length of one.
 Result<std::vector<std::string_view>> take_batch_options(Arguments& queries,
                                                          SearchRequest& request) {
-  constexpr std::string_view kNames[] = {"EF", "RECALL", kFilter, "FILTER-EF", "AT", "TOUCH"};
+  constexpr std::string_view kNames[] = {"EF",        "RECALL", "RADIUS", kFilter,
+                                         "FILTER-EF", "AT",     "TOUCH"};
   const std::size_t query_bytes = request.index.spec().dim * sizeof(float);
   std::vector<std::string_view> options;
   unsigned flags = 0;
@@ -207,8 +208,8 @@ Result<std::size_t> count_queries(Arguments queries) {
   return count;
 }
 
-/// index k [EF n] [RECALL r] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain] [WITHRAW]
-/// [WITHSTRENGTH] query
+/// index k [RADIUS r] [EF n] [RECALL r] [FILTER filter] [FILTER-EF n] [AT ms] [TOUCH gain]
+/// [WITHRAW] [WITHSTRENGTH] query
 /// [[FILTER filter] query ...]
 Result<SearchRequest> read_vmsearch(CommandContext& context) {
   auto index = find_index(context.services.store, context.argv[1]);
@@ -225,10 +226,11 @@ Result<SearchRequest> read_vmsearch(CommandContext& context) {
   if (!count) return tl::unexpected(count.error());
   ENGRAM_TRY(check_neighbor_count(request.index, *count, request.k));
   request.queries.reserve(request.index, *count);
+  FilterAdder filters(request.filters);
   while (!queries.empty()) {
     const auto filter = take_filter(queries);
     if (!filter) return tl::unexpected(filter.error());
-    if (*filter) ENGRAM_TRY(add_filter(**filter, query_count(request), request));
+    if (*filter) ENGRAM_TRY(filters.add(**filter, query_count(request)));
     const auto query = take_vector(queries);
     if (!query) return tl::unexpected(query.error());
     ENGRAM_TRY(give_vector(

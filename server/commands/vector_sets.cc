@@ -152,7 +152,7 @@ Result<bool> read_valued_option(std::string_view name, std::string_view value,
     request.ef = *ef;
   } else if (equal_ignoring_case(name, "FILTER")) {
     request.filters.clear();  // the last counts
-    if (const Status added = add_filter(value, 0, request); !added) {
+    if (const Status added = FilterAdder(request.filters).add(value, 0); !added) {
       return tl::unexpected(added.error());
     }
   } else if (equal_ignoring_case(name, "FILTER-EF")) {

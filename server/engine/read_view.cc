@@ -18,6 +18,27 @@ namespace {
 
 constexpr float kInfiniteScore = std::numeric_limits<float>::infinity();
 
+/// No item whose distance is at most `radius` has a score above this, whatever is added to scores.
+/// A few that are farther have one below, and rank last.
+float score_of_radius(Metric metric, float radius) noexcept {
+  double score = radius;
+  switch (metric) {
+    case Metric::kL2:
+      if (radius < 0) return -kInfiniteScore;
+      // Scores below kLeastSquare have an order of their own.
+      score = std::max(score * score * (1 + 0x1p-22), double{kLeastSquare});
+      break;
+    case Metric::kCosine:
+      if (radius >= 2) return kInfiniteScore;  // what is farther by rounding is at 2, too
+      score += score * 0x1p-23 - 1;
+      break;
+    case Metric::kDot:
+      return radius;
+  }
+  if (score >= double{std::numeric_limits<float>::max()}) return kInfiniteScore;
+  return std::nextafter(static_cast<float>(score), kInfiniteScore);
+}
+
 /// What a worker keeps between searches.
 struct SearchScratch {
   std::vector<AlignedBuffer> prepared;
@@ -29,12 +50,14 @@ struct SearchScratch {
 
 Result<std::vector<std::vector<Neighbor>>> ReadView::search(
     std::span<const float> queries, const SearchParams& asked, std::int64_t at_ms, Scratch& scratch,
-    NeighborFields fields, const FilteredItems* among, std::span<SearchReport> reports) const {
+    NeighborFields fields, const FilteredItems* among, std::span<SearchReport> reports,
+    float radius) const {
   const auto strengths = bias(at_ms);
   const auto handicaps =
       strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
   SearchParams params = asked;
   if (handicaps) params.bias = &*handicaps;
+  params.max_score = score_of_radius(spec().metric, radius);
   const std::size_t dim = spec().dim;
   const std::size_t count = queries.size() / dim;
   auto& mine = scratch.get<SearchScratch>();
@@ -61,6 +84,7 @@ Result<std::vector<std::vector<Neighbor>>> ReadView::search(
   std::vector<std::vector<Neighbor>> replies;
   replies.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
+    leave_within(radius, params.bias, hits[i]);
     replies.push_back(name(hits[i], params.bias));
     if (fields.any()) {
       add_fields(mine.queries[i], hits[i], at_ms, fields, replies.back());
@@ -131,7 +155,7 @@ Status ReadView::scan_matching(const FilteredItems& among, Query query, const Se
 
 std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries, std::size_t k,
                                                   const SlotSet& items, std::int64_t at_ms,
-                                                  NeighborFields fields) const {
+                                                  NeighborFields fields, float radius) const {
   const auto strengths = bias(at_ms);
   const auto handicaps =
       strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
@@ -141,7 +165,10 @@ std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries
   std::vector<Hit> hits;
   for (; !queries.empty(); queries = queries.subspan(spec().dim)) {
     const Query query = parts_.kernel.prepare(queries.first(spec().dim), prepared);
-    scan_nearest(Bound(parts_.kernel, query, parts_.store), items, {.k = k, .bias = bias}, hits);
+    const float most = score_of_radius(spec().metric, radius);
+    const SearchParams params = {.k = k, .bias = bias, .max_score = most};
+    scan_nearest(Bound(parts_.kernel, query, parts_.store), items, params, hits);
+    leave_within(radius, bias, hits);
     replies.push_back(name(hits, bias));
     if (fields.any()) add_fields(query, hits, at_ms, fields, replies.back());
   }
@@ -206,6 +233,13 @@ bool ReadView::add_missed(Query query, const SearchParams& params,
 std::size_t ReadView::keep_first_of_each_key(std::vector<Hit>& hits) const {
   tsl::robin_set<std::string_view, KeyHash> met;
   return std::erase_if(hits, [&](const Hit& hit) { return !met.insert(key_of(hit.slot)).second; });
+}
+
+/// By the distances that are answered, so that rounding keeps none of them out. For primitives that
+/// do not take a radius this is all there is to it: what they rank within it comes first.
+void ReadView::leave_within(float radius, const ScoreBias* bias, std::vector<Hit>& hits) const {
+  if (radius == kAnyRadius) return;
+  std::erase_if(hits, [&](const Hit& hit) { return distance_of(hit, bias) > radius; });
 }
 
 std::vector<Neighbor> ReadView::name(std::span<const Hit> hits, const ScoreBias* bias) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -64,6 +65,8 @@ class ReadView {
     const Attributes& attributes;
   };
 
+  static constexpr float kAnyRadius = std::numeric_limits<float>::infinity();
+
   explicit ReadView(const Parts& parts) : parts_(parts) {}
   ReadView(const ReadView&) = delete;
   ReadView& operator=(const ReadView&) = delete;
@@ -79,17 +82,22 @@ class ReadView {
   /// With `among`, the nearest that meet its filter: min(k, matches) of them, except where
   /// params.most_visited ended the search of an index that walks. `reports`: none, or one for
   /// each query, and that is one query where there is no filter.
+  ///
+  /// radius: only keys whose distance, as it is answered, is at most this. Not NaN;
+  /// params.max_score is set here.
   Result<std::vector<std::vector<Neighbor>>> search(std::span<const float> queries,
                                                     const SearchParams& params, std::int64_t at_ms,
                                                     Scratch& scratch, NeighborFields fields = {},
                                                     const FilteredItems* among = nullptr,
-                                                    std::span<SearchReport> reports = {}) const;
+                                                    std::span<SearchReport> reports = {},
+                                                    float radius = kAnyRadius) const;
 
   /// The same by looking at each of `items`, those that the work of Collection::visit_items() got:
   /// exact whatever the primitive, as far as the store's element is.
   std::vector<std::vector<Neighbor>> scan(std::span<const float> queries, std::size_t k,
                                           const SlotSet& items, std::int64_t at_ms,
-                                          NeighborFields fields = {}) const;
+                                          NeighborFields fields = {},
+                                          float radius = kAnyRadius) const;
 
   /// Requires a primitive with Traits::recalls. RecallParams::items must be those that the work of
   /// Collection::recall() got.
@@ -163,6 +171,7 @@ class ReadView {
     return bias == nullptr ? score_to_distance(spec().metric, hit.score)
                            : bias->distance(hit.score);
   }
+  void leave_within(float radius, const ScoreBias* bias, std::vector<Hit>& hits) const;
   std::vector<Neighbor> name(std::span<const Hit> hits, const ScoreBias* bias) const;
   std::vector<float> distances(Query query, std::span<const Slot> slots) const;
   void add_fields(Query query, std::span<const Hit> hits, std::int64_t at_ms, NeighborFields fields,

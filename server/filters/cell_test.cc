@@ -5,16 +5,12 @@
 #include <cmath>
 
 namespace engram {
-namespace {
 
-/// Keeps each once. NaN equals nothing.
 void sort_numbers(std::vector<double>& numbers) {
   std::erase_if(numbers, [](double number) { return std::isnan(number); });
   std::sort(numbers.begin(), numbers.end());
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
 }
-
-}  // namespace
 
 CellTest::CellTest(const Column& column, std::span<const FilterConstant> constants, bool converts)
     : column_(column), converts_(converts) {
@@ -23,8 +19,8 @@ CellTest::CellTest(const Column& column, std::span<const FilterConstant> constan
   sort_numbers(of_strings_);
   std::sort(codes_.begin(), codes_.end());
   if (!converts_) return;
-  is_true_ = has(of_numbers_, 1.0);
-  is_false_ = has(of_numbers_, 0.0);
+  is_true_ = is_in_sorted(of_numbers_, 1.0);
+  is_false_ = is_in_sorted(of_numbers_, 0.0);
   is_list_ = is_false_;  // a list is no number, and so counts as 0
 }
 

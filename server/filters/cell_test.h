@@ -13,6 +13,24 @@
 
 namespace engram {
 
+/// Sorts, and keeps each number once. NaN equals nothing, and goes.
+void sort_numbers(std::vector<double>& numbers);
+
+/// Whether `value` is among `sorted`.
+template <class T>
+bool is_in_sorted(const std::vector<T>& sorted, T value) noexcept {
+  constexpr std::size_t kFew = 8;
+  if (sorted.size() > kFew) {
+    // std::binary_search() finds whatever is not less: NaN, which equals nothing, everywhere.
+    const auto found = std::lower_bound(sorted.begin(), sorted.end(), value);
+    return found != sorted.end() && *found == value;
+  }
+  for (const T& one : sorted) {
+    if (one == value) return true;
+  }
+  return false;
+}
+
 /// Whether a cell of a column equals one of some constants, which are looked up once.
 class CellTest {
  public:
@@ -22,10 +40,10 @@ class CellTest {
   [[nodiscard]] bool meets(Cell cell) const noexcept {
     switch (cell.kind()) {
       case CellKind::kNumber:
-        return has(of_numbers_, cell.value());
+        return is_in_sorted(of_numbers_, cell.value());
       case CellKind::kString:
-        return has(codes_, cell.code()) ||
-               (!of_strings_.empty() && has(of_strings_, column_.spelled(cell)));
+        return is_in_sorted(codes_, cell.code()) ||
+               (!of_strings_.empty() && is_in_sorted(of_strings_, column_.spelled(cell)));
       case CellKind::kTrue:
         return is_true_;
       case CellKind::kFalse:
@@ -44,16 +62,6 @@ class CellTest {
 
  private:
   void add(const FilterConstant& constant);
-
-  template <class T>
-  static bool has(const std::vector<T>& sorted, T value) noexcept {
-    constexpr std::size_t kFew = 8;
-    if (sorted.size() > kFew) return std::binary_search(sorted.begin(), sorted.end(), value);
-    for (const T& one : sorted) {
-      if (one == value) return true;
-    }
-    return false;
-  }
 
   const Column& column_;
   const bool converts_;

@@ -7,44 +7,15 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <utility>
 
+#include "server/filters/bits.h"
 #include "server/filters/cell_test.h"
 #include "server/filters/filter_value.h"
 
 namespace engram {
 namespace {
-
-constexpr std::size_t kTogether = 64;
-
-std::uint64_t first_bits(std::size_t count) noexcept {
-  return count == kTogether ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-}
-
-/// The bits of those of `count` for which `holds(i)`.
-template <class Holds>
-std::uint64_t gather_bits(std::size_t count, Holds&& holds) noexcept {
-  std::uint64_t bits = 0;
-  for (std::size_t i = 0; i < count; ++i) bits |= std::uint64_t{holds(i)} << i;
-  return bits;
-}
-
-/// The same, where all can be found out side by side.
-template <class Holds>
-std::uint64_t pack_bits(std::size_t count, Holds&& holds) noexcept {
-  std::array<std::uint8_t, kTogether> bytes{};
-  for (std::size_t i = 0; i < count; ++i) bytes[i] = holds(i) ? 1 : 0;
-  std::uint64_t bits = 0;
-  for (std::size_t i = 0; i < kTogether; i += 8) {
-    std::uint64_t eight;
-    std::memcpy(&eight, &bytes[i], sizeof eight);
-    // Each byte's bit comes to its place in the highest byte.
-    bits |= (eight * 0x0102040810204080 >> 56) << i;
-  }
-  return bits;
-}
 
 double calculate(FilterOp op, double a, double b) noexcept {
   switch (op) {
@@ -97,6 +68,8 @@ struct BoundFilter::Step {
     kEqualNumbers,  // bits of numbers
     kTest,          // whether a field equals a constant
     kMember,        // whether a field has a constant in it
+    kAmong,         // whether a number is in a list of constants
+    kSettled,       // equality and `in` of constants
     kValues,        // equality and `in` of others
     kStrictOrder,
     kExists,
@@ -108,12 +81,13 @@ struct BoundFilter::Step {
   FilterOp op;
   Source left, right;
   std::uint32_t target;    // the register of what comes of it
-  std::uint32_t test = 0;  // of kTest, kMember
+  std::uint32_t test = 0;  // of kTest, kMember; the list of kAmong; of kSettled, whether it holds
 };
 
 struct BoundFilter::Plan {
   std::vector<Step> steps;
   std::vector<CellTest> tests;
+  std::vector<std::vector<double>> lists;  // of numbers, sorted
   Source root;
 };
 
@@ -229,7 +203,14 @@ class BoundFilter::Planner {
     }
     if (is_equality && step.left.kind == Kind::kConstant) std::swap(step.left, step.right);
     const std::span<const FilterConstant> constants = filter_.constants();
-    if (step.left.kind == Kind::kField && step.right.kind == Kind::kConstant) {
+    if (step.left.kind == Kind::kConstant && step.right.kind == Kind::kConstant) {
+      const auto left = FilterValue::of(constants[step.left.index], constants);
+      const auto right = FilterValue::of(constants[step.right.index], constants);
+      step.kind = Step::Kind::kSettled;
+      step.test = (is_equality ? equal(left, right) : is_in(left, right)) ? 1 : 0;
+    } else if (!is_equality && is_number(step.left) && step.right.kind == Kind::kConstant) {
+      add_list(step, constants[step.right.index]);
+    } else if (step.left.kind == Kind::kField && step.right.kind == Kind::kConstant) {
       const FilterConstant& constant = constants[step.right.index];
       if (is_equality) return add_test(step, Step::Kind::kTest, {&constant, 1});
       if (constant.kind == ConstantKind::kList) {
@@ -240,6 +221,22 @@ class BoundFilter::Planner {
       std::swap(step.left, step.right);
       add_test(step, Step::Kind::kMember, {&constants[step.right.index], 1});
     }
+  }
+
+  /// A number is in no string. An item is not to cost what the list is long.
+  void add_list(Step& step, const FilterConstant& list) {
+    const std::span<const FilterConstant> constants = filter_.constants();
+    std::vector<double> numbers;
+    if (list.kind == ConstantKind::kList) {
+      for (const FilterConstant& member : constants.subspan(list.first, list.members)) {
+        if (member.kind == ConstantKind::kNull) continue;
+        numbers.push_back(FilterValue::of(member, constants).number);
+      }
+    }
+    sort_numbers(numbers);
+    step.kind = Step::Kind::kAmong;
+    step.test = static_cast<std::uint32_t>(plan_->lists.size());
+    plan_->lists.push_back(std::move(numbers));
   }
 
   void add_test(Step& step, Step::Kind kind, std::span<const FilterConstant> constants) {
@@ -307,6 +304,7 @@ double BoundFilter::weight() const noexcept {
         weight += 60;
         break;
       case Step::Kind::kTest:
+      case Step::Kind::kAmong:
       case Step::Kind::kOrder:
       case Step::Kind::kStrictOrder:
         weight += 4;
@@ -443,6 +441,15 @@ void BoundFilter::run(const Step& step, Chunk& chunk) const noexcept {
       });
       break;
     }
+    case Step::Kind::kAmong: {
+      const std::vector<double>& list = plan_->lists[step.test];
+      const double* const left = numbers(step.left, chunk, left_room.data());
+      bits = gather_bits(count, [&](std::size_t i) { return is_in_sorted(list, left[i]); });
+      break;
+    }
+    case Step::Kind::kSettled:
+      bits = step.test != 0 ? first_bits(count) : 0;
+      break;
     case Step::Kind::kValues:
       bits = gather_bits(count, [&](std::size_t i) {
         const FilterValue left = value(step.left, i);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "server/requests/answer_size.h"
 #include "server/requests/filter.h"
 #include "server/requests/keys.h"
+#include "server/requests/shown.h"
 #include "server/requests/wanted_recall.h"
 
 namespace engram {
@@ -21,13 +24,14 @@ constexpr CountArgument kEf = {"EF", 1, kMaxSlots};
 constexpr CountArgument kSteps = {"STEPS", 0, 10'000};
 constexpr CountArgument kFilterEf = {"FILTER-EF", 1, kMaxSlots};
 constexpr std::string_view kCursor = "CURSOR";
-constexpr std::array<std::string_view, 11> kNames = {
-    kEf.name,  kSteps.name, kWantedRecall, kCursor,   "FILTER",      kFilterEf.name,
-    "EXPLAIN", "AT",        "TOUCH",       "WITHRAW", "WITHSTRENGTH"};
+constexpr std::string_view kRadius = "RADIUS";
+constexpr std::array<std::string_view, 12> kNames = {
+    kEf.name,       kSteps.name, kWantedRecall, kCursor, kRadius,   "FILTER",
+    kFilterEf.name, "EXPLAIN",   "AT",          "TOUCH", "WITHRAW", "WITHSTRENGTH"};
 
 /// The options that every primitive's searches have: those of strength only where there is any.
 std::span<const std::string_view> names_of(const IndexRef& index) {
-  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 7);
+  return std::span(kNames).first(index.collection->has_strengths() ? kNames.size() : 8);
 }
 
 std::size_t neighbor_count(const IndexRef& index, std::size_t queries, std::size_t k) {
@@ -89,21 +93,34 @@ Status check_touched(std::size_t answers) {
                                                std::to_string(answers));
 }
 
-/// Of a query; null if it has none.
-std::shared_ptr<const Filter> filter_of(const SearchRequest& request, std::size_t query) {
-  std::shared_ptr<const Filter> filter;
-  for (const QueryFilter& one : request.filters) {
-    if (one.first <= query) filter = one.filter;
+/// What is printed of a distance is read as that float32.
+Status take_radius(std::vector<OptionText>& options, SearchRequest& request) {
+  const auto text = take_option(options, kRadius);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return {};
+  const auto radius = parse_number<double>(**text);
+  if (!radius) {
+    return fail(ErrorCode::kInvalidArgument,
+                "RADIUS must be a distance, got '" + shown(**text) + "'");
   }
-  return filter;
+  constexpr double kMost = std::numeric_limits<float>::max();
+  request.radius = *radius > kMost    ? ReadView::kAnyRadius
+                   : *radius < -kMost ? -ReadView::kAnyRadius
+                                      : static_cast<float>(*radius);
+  return {};
 }
 
-/// The first query after `query` that has another filter.
-std::size_t end_of_filter(const SearchRequest& request, std::size_t query, std::size_t queries) {
-  for (const QueryFilter& one : request.filters) {
-    if (one.first > query) return std::min(one.first, queries);
+Status check_radius(const SearchRequest& request) {
+  if (!request.radius) return {};
+  const float radius = *request.radius;
+  if (std::isnan(radius)) {
+    return fail(ErrorCode::kInvalidArgument, "RADIUS must be a distance, not NaN");
   }
-  return queries;
+  const Metric metric = request.index.spec().metric;
+  if (metric == Metric::kDot || radius >= 0) return {};
+  return fail(ErrorCode::kInvalidArgument, "RADIUS must be a distance, which under " +
+                                               std::string(metric_name(metric)) +
+                                               " is 0 or more, got " + number_text(radius));
 }
 
 Status check(const SearchRequest& request) {
@@ -114,6 +131,7 @@ Status check(const SearchRequest& request) {
   if (request.truth && request.steps > 0) {
     return fail(ErrorCode::kInvalidArgument, "an exact search takes no STEPS");
   }
+  ENGRAM_TRY(check_radius(request));
   ENGRAM_TRY(check_wanted_recall(request.wanted_recall, request.ef));
   if (request.strength.touch) ENGRAM_TRY(check_touched(request.k * query_count(request)));
   return check_neighbor_count(request.index, query_count(request), request.k);
@@ -196,7 +214,7 @@ void note_answered(SearchRun& run, std::size_t first,
 void choose_measured(const SearchRun& run, Part& part) {
   MeasuredRecall* const measured = run.request.index.collection->measured_recall();
   if (measured == nullptr || run.relaxation || run.request.truth) return;
-  if (!run.request.filters.empty()) return;
+  if (!run.request.filters.empty() || run.request.radius) return;
   part.version = run.request.index.collection->version();
   for (std::size_t i = 0; i < part.count; ++i) {
     if (measured->chooses()) part.chosen.push_back(i);
@@ -246,10 +264,11 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
                                .most_visited = request.filter_ef};
   const bool reports = among != nullptr || request.explains;
   std::vector<SearchReport> told(reports ? part.count : 0);
+  const float radius = request.radius.value_or(ReadView::kAnyRadius);
+  const NeighborFields fields = request.strength.fields;
   const auto neighbors =
-      request.truth
-          ? view.scan(queries, request.k, *items, run.at_ms, request.strength.fields)
-          : view.search(queries, params, run.at_ms, scratch, request.strength.fields, among, told);
+      request.truth ? view.scan(queries, request.k, *items, run.at_ms, fields, radius)
+                    : view.search(queries, params, run.at_ms, scratch, fields, among, told, radius);
   if (!neighbors) return tl::unexpected(neighbors.error());
   std::size_t matches = view.index().size();
   if (among != nullptr && request.explains) {
@@ -309,15 +328,15 @@ void end_part(Part& part) {
 }
 
 void start_part(const std::shared_ptr<SearchRun>& run) {
-  const std::size_t count =
-      std::min(run->part_size, end_of_filter(run->request, run->next, run->queries) - run->next);
+  const std::size_t count = std::min(
+      run->part_size, end_of_filter(run->request.filters, run->next, run->queries) - run->next);
   const auto part = std::make_shared<Part>(Part{run, run->next, count});
   run->next += count;
   ++run->under_way;
   choose_measured(*run, *part);
   Collection& collection = *run->request.index.collection;
   const auto done = [part] { end_part(*part); };
-  if (auto filter = filter_of(run->request, part->first)) {
+  if (auto filter = filter_of(run->request.filters, part->first)) {
     return collection.read_among(
         {std::move(filter), run->store.most_column_bytes(), run->store.memory_check()},
         [part](const ReadView& view, const FilteredItems& among, Scratch& scratch) {
@@ -382,6 +401,7 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
   if (*cursor) {
     return fail(ErrorCode::kInvalidArgument, "CURSOR is an option of VSEARCH alone");
   }
+  ENGRAM_TRY(take_radius(options, request));
   const auto ef = take_count(options, kEf, 0);
   if (!ef) return tl::unexpected(ef.error());
   request.ef = *ef;
@@ -397,13 +417,6 @@ Status read_options(std::vector<OptionText> options, SearchRequest& request) {
       read_schema(request.index.spec().primitive->search_options, options, names_of(request.index));
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);
-  return {};
-}
-
-Status add_filter(std::string_view text, std::size_t first, SearchRequest& request) {
-  auto filter = compile_filter(text);
-  if (!filter) return tl::unexpected(std::move(filter.error()));
-  request.filters.push_back({first, std::move(*filter)});
   return {};
 }
 

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -13,10 +12,10 @@
 #include "core/options.h"
 #include "core/result.h"
 #include "server/engine/query_plan.h"
-#include "server/filters/filter.h"
 #include "server/requests/arguments.h"
 #include "server/requests/checked_vectors.h"
 #include "server/requests/index_ref.h"
+#include "server/requests/query_filters.h"
 #include "server/requests/responder.h"
 #include "server/requests/strength.h"
 
@@ -24,16 +23,12 @@ namespace engram {
 
 inline constexpr CountArgument kNeighborCount = {"k", 1, kMaxSlots};
 
-/// A filter of queries from `first` on, up to those of the next; null: they have none.
-struct QueryFilter {
-  std::size_t first;
-  std::shared_ptr<const Filter> filter;
-};
-
 struct SearchRequest {
   IndexRef index;
   CheckedVectors queries = {};
   std::size_t k = 10;  ///< kNeighborCount
+  /// Answers only what has a distance of at most this; 0 or more under l2 and cosine. None: any.
+  std::optional<float> radius = {};
   std::size_t ef = 0;  ///< candidates to keep while looking; 0: the index's own default
   /// What share of the true nearest the index is to choose ef for, above 0 and at most 1; none: ef
   /// is given.
@@ -52,14 +47,10 @@ struct SearchRequest {
                                           ///< only if it is the only one
 };
 
-/// Takes EF, RECALL, STEPS, AT, TOUCH, FILTER, FILTER-EF and the primitive's search options by
-/// name; with STEPS its recall options, too, where a search has none of that name. Errors:
+/// Takes RADIUS, EF, RECALL, STEPS, AT, TOUCH, FILTER, FILTER-EF and the primitive's search options
+/// by name; with STEPS its recall options, too, where a search has none of that name. Errors:
 /// kInvalidArgument.
 Status read_options(std::vector<OptionText> options, SearchRequest& request);
-
-/// Compiles the filter of queries from `first` on, which comes after those that the request has.
-/// Errors: kInvalidArgument.
-Status add_filter(std::string_view text, std::size_t first, SearchRequest& request);
 
 /// Whether a search of that index has an option of that name. Errors: kInvalidArgument, with the
 /// names of those that it has.

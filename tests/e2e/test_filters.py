@@ -131,6 +131,24 @@ def test_each_query_of_a_batch_may_have_a_filter_of_its_own(colors):
     assert [found(one) for one in reply] == [["k30"], ["k4"]]
 
 
+def test_many_queries_of_a_batch_may_each_have_a_filter(colors):
+    words = []
+    for i in range(5000):
+        words += ["FILTER", f".n > {i % 90}", pack(0, 0), pack(1, 0)]
+    reply = colors.call("VMSEARCH", "flat", 1, *words)
+    assert [found(one) for one in reply] == [[f"k{i % 90 + 1}"] for i in range(5000) for _ in range(2)]
+
+
+def test_different_filters_of_a_batch_are_bounded_in_bytes(colors):
+    words = []
+    for i in range(17):
+        words += ["FILTER", f".n > {i}".ljust(65_000), pack(0, 0)]
+    assert str(colors.call("VMSEARCH", "flat", 1, *words)) == (
+        "ERR the different FILTERs of a command have at most 1048576 bytes in all"
+    )
+    assert len(colors.call("VMSEARCH", "flat", 1, *words[:3] * 40)) == 40
+
+
 def test_recalls_and_diagnoses_take_a_filter(colors):
     recall = ("VRECALL", "hnsw", "VEC", pack(10, 0), "BETA", 1, "FILTER")
     told = as_map(colors.call(*recall, '.color == "red"', "TOP", 100))

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <random>
@@ -322,6 +324,68 @@ TEST_CASE("filters: length, depth and work are bounded") {
   for (int i = 1; i < 5000; ++i) list += "," + std::to_string(i);
   CHECK(matches(list + "]", R"({"a": 4999})"));
   CHECK_FALSE(matches(list + "]", R"({"a": 5000})"));
+}
+
+TEST_CASE("filters: a string that spells NaN is in no list of numbers, however long") {
+  for (const std::size_t members : {1, 8, 9, 5000}) {
+    CAPTURE(members);
+    std::string list = "[";
+    for (std::size_t i = 0; i < members; ++i) list += std::to_string(i) + ",";
+    list += "]";
+    for (const char* text : {R"({"a": "nan"})", R"({"a": "-NaN"})", R"({"a": ["nan"]})"}) {
+      CAPTURE(std::string(text));
+      // What is no number counts as 0: of a list that is what the grammar asks for.
+      CHECK(matches(".a in " + list, text) == (text[6] == '['));
+      CHECK_FALSE(matches(".a in [1, 2, 3, 4, 5, 6, 7, 8, 9]", text));
+      CHECK_FALSE(matches(".a * 1 in [1, 2, 3, 4, 5, 6, 7, 8, 9]", text));
+    }
+    CHECK(matches(".a in " + list, R"({"a": "0"})"));
+    CHECK_FALSE(matches(".a in " + list, R"({"a": "-1"})"));
+  }
+}
+
+TEST_CASE("filters: a number that was calculated is in a list as the field would be") {
+  const std::string constants = "7, '8', true, null, 'x', 'nan', 7, 12, 13, 14, 15.5";
+  const std::string many = constants + ", 100, 101, 102, 103, 104";
+  for (const std::string& list : {std::string("7, null"), std::string("null"), constants, many}) {
+    for (const char* number : {"0", "1", "2", "7", "8", "15.5", "100", "-1"}) {
+      CAPTURE(list);
+      CAPTURE(std::string(number));
+      const std::string item = std::string(R"({"a": )") + number + "}";
+      const bool is_in = matches(".a in [" + list + "]", item);
+      CHECK(matches(".a + 0 in [" + list + "]", item) == is_in);
+      CHECK(matches("!(.a * 1 in [" + list + "])", item) != is_in);
+      CHECK(matches(std::string(number) + " in [" + list + "] and .a == .a", item) == is_in);
+    }
+  }
+  CHECK(matches("(.a > 1) in [true]", R"({"a": 2})"));
+  CHECK_FALSE(matches("(.a > 1) in [0, 2]", R"({"a": 2})"));
+  CHECK_FALSE(matches(".a + 1 in '1 2 3'", R"({"a": 1})"));
+  CHECK(matches("'b' in ['a', 'b'] and 'b' in 'abc' and null in [null]", "{}"));
+  CHECK_FALSE(matches("'c' in ['a', 'b'] or 'x' in 'abc' or 'a' == 'b' or 'a' != 'a'", "{}"));
+}
+
+TEST_CASE("filters: what an item costs does not grow with the lists of the filter") {
+  std::string long_list = "[1";
+  for (int i = 0; i < 15'000; ++i) long_list += ",1";
+  long_list += "]";
+  const std::vector<std::string> attributes(64, R"({"a": 3, "b": "x"})");
+  const auto seconds = [&](const std::string& filter_text) {
+    const auto filter = bound_to(filter_text, attributes);
+    double least = 1e9;
+    for (int i = 0; i < 5; ++i) {
+      const auto began = std::chrono::steady_clock::now();
+      for (int j = 0; j < 20; ++j) CHECK(filter->select_word(0, ~std::uint64_t{0}) == 0);
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+      least = std::min(least, took.count());
+    }
+    return least;
+  };
+  for (const std::string left : {".a + 0.5 in ", "(.a > 5) + 5 in ", ".a > 0 and 0.5 in ",
+                                 ".a > 0 and 'x' in ", ".a in ", ".b in "}) {
+    CAPTURE(left);
+    CHECK(seconds(left + long_list) < 50 * seconds(left + "[1,1]"));
+  }
 }
 
 TEST_CASE("filters: items one by one, together and by word are told alike") {

@@ -107,7 +107,8 @@ class EmbeddedStore {
   Result<bool> erase(std::string_view index, std::string_view key);
   Result<std::optional<std::vector<float>>> get(std::string_view index, std::string_view key);
 
-  /// The min(k, size) nearest, closest first; EF, STEPS, AT, TOUCH and the primitive's options.
+  /// The min(k, size) nearest, closest first; RADIUS, EF, STEPS, AT, TOUCH and the primitive's
+  /// options.
   Result<std::vector<Match>> search(std::string_view index, std::span<const float> query,
                                     std::size_t k, const OptionList& options = {});
   /// The same for several queries ([n * dim]), on all workers.
