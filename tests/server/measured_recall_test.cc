@@ -150,7 +150,7 @@ TEST_CASE("engine/measured_recall: the interval contains the true recall in 19 o
     fixture.make(0.5);
     fixture.ask(200, 1000 + run);
     const RecallEstimate estimate = fixture.estimates().front();
-    CHECK(estimate.high - estimate.low < 0.1);
+    CHECK(estimate.high - estimate.low < 0.2);  // of some hundred searches
     contained += estimate.low <= recall && recall <= estimate.high ? 1 : 0;
   }
   CHECK(contained >= 19);
