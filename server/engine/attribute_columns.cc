@@ -162,7 +162,7 @@ void AttributeColumns::start_build() {
 }
 
 void AttributeColumns::step() {
-  constexpr std::chrono::milliseconds kTurn{3};
+  static constexpr std::chrono::milliseconds kTurn{3};
   const auto status = std::make_shared<Status>();
   operations_.read(
       Lane::kBulk,
