@@ -103,7 +103,7 @@ Result<IndexRef> make_set(Store& store, const SetPutRequest& request) {
 
 }  // namespace
 
-void start(Store& store, const SetPutRequest& request, Responder<bool> responder) {
+void start(Store& store, const SetPutRequest& request, const Responder<bool>& responder) {
   // Before the set is made: a refused put leaves none behind.
   if (request.attributes && !request.attributes->empty()) {
     const Status checked = check_attributes(*request.attributes);

@@ -36,7 +36,7 @@ inline constexpr std::size_t kMostSetM = 512;
 
 /// Answers whether the element is new. A set that is not there is made: hnsw, under cosine.
 /// Errors: kInvalidArgument, kWrongType; those of a put.
-void start(Store& store, const SetPutRequest& request, Responder<bool> responder);
+void start(Store& store, const SetPutRequest& request, const Responder<bool>& responder);
 
 /// Checks a vector for the set, which may have a projection. Errors: kInvalidArgument.
 Status check_set_dimension(const IndexRef& set, std::size_t dim);

@@ -234,7 +234,7 @@ Result<Links> find_links(const LinksRun& run, const ReadView& view, const SlotSe
 
 }  // namespace
 
-void start(Store&, const SampleRequest& request, Responder<Keys> responder) {
+void start(Store&, const SampleRequest& request, const Responder<Keys>& responder) {
   const std::size_t size = request.index.collection->size();
   const std::size_t results = request.repeats ? request.count : std::min(request.count, size);
   if (const Status checked = check_result_count(results); !checked) {
@@ -243,7 +243,7 @@ void start(Store&, const SampleRequest& request, Responder<Keys> responder) {
   visit(request.index, std::make_shared<Sample>(request, responder), responder);
 }
 
-void start(Store&, const RangeRequest& request, Responder<Keys> responder) {
+void start(Store&, const RangeRequest& request, const Responder<Keys>& responder) {
   visit(request.index, std::make_shared<Range>(request, responder), responder);
 }
 

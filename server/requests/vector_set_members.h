@@ -26,7 +26,7 @@ struct SampleRequest {
 /// Answers elements at random, each as likely as another. Errors: kInvalidArgument for too many;
 /// kResourceExhausted.
 void start(Store& store, const SampleRequest& request,
-           Responder<std::vector<std::string_view>> responder);
+           const Responder<std::vector<std::string_view>>& responder);
 
 struct RangeRequest {
   IndexRef index;
@@ -39,7 +39,7 @@ struct RangeRequest {
 
 /// Answers the elements between, ascending by their bytes. Errors: as above.
 void start(Store& store, const RangeRequest& request,
-           Responder<std::vector<std::string_view>> responder);
+           const Responder<std::vector<std::string_view>>& responder);
 
 struct LinksRequest {
   IndexRef index;
