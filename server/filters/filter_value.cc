@@ -85,8 +85,11 @@ bool is_in(const FilterValue& a, const FilterValue& b) noexcept {
             memmem(b.text.data(), b.text.size(), a.text.data(), a.text.size()) != nullptr);
   }
   if (b.kind != ConstantKind::kList) return false;
-  return std::any_of(b.cells.begin(), b.cells.end(),
-                     [&](Cell cell) { return equal(a, FilterValue::of(cell, *b.column)); }) ||
+  const bool has_cell =
+      b.column != nullptr && std::any_of(b.cells.begin(), b.cells.end(), [&](Cell cell) {
+        return equal(a, FilterValue::of(cell, *b.column));
+      });
+  return has_cell ||
          std::any_of(b.constants.begin(), b.constants.end(), [&](const FilterConstant& constant) {
            return equal(a, FilterValue::of(constant, b.constants));
          });

@@ -150,7 +150,7 @@ class JsonCompiler {
     if (!joined) return joined;
     if (op.op == FilterOp::kNot) return builder_.operation(op.op, *joined, *joined);
     for (std::size_t i = 1; i < filters.size(); ++i) {
-      const auto next = compile(filters[i], depth + 1);
+      auto next = compile(filters[i], depth + 1);
       if (!next) return next;
       joined = builder_.operation(op.op, *joined, *next);
       if (!joined) return joined;
@@ -172,11 +172,11 @@ class JsonCompiler {
     auto values = read_values(op, *members.value);
     if (!values) return tl::unexpected(std::move(values.error()));
     const bool is_ordered = op.op != FilterOp::kIsAny && op.op != FilterOp::kNot;
-    const auto value = is_ordered ? builder_.constant(std::move(values->front()))
-                                  : builder_.list(std::move(*values));
+    auto value = is_ordered ? builder_.constant(std::move(values->front()))
+                            : builder_.list(std::move(*values));
     if (!value) return value;
     if (op.op != FilterOp::kNot) return builder_.operation(op.op, *field, *value);
-    const auto equal = builder_.operation(FilterOp::kIsAny, *field, *value);
+    auto equal = builder_.operation(FilterOp::kIsAny, *field, *value);
     return equal ? builder_.operation(FilterOp::kNot, *equal, *equal) : equal;
   }
 

@@ -116,9 +116,9 @@ void check_pages(std::string_view primitive, int pages) {
       REQUIRE(page.has_value());
       CHECK(page->found.size() <= size);
       CHECK((page->next == 0 || page->found.size() == size));
-      for (const auto& [key, distance] : page->found) {
-        CAPTURE(key);
-        CHECK(answered.insert(key).second);
+      for (const auto& each : page->found) {
+        CAPTURE(each.first);
+        CHECK(answered.insert(each.first).second);
       }
       cursor = page->next;
       --pages;

@@ -327,7 +327,7 @@ TEST_CASE("filters: length, depth and work are bounded") {
 }
 
 TEST_CASE("filters: a string that spells NaN is in no list of numbers, however long") {
-  for (const std::size_t members : {1, 8, 9, 5000}) {
+  for (const std::size_t members : {1U, 8U, 9U, 5000U}) {
     CAPTURE(members);
     std::string list = "[";
     for (std::size_t i = 0; i < members; ++i) list += std::to_string(i) + ",";

@@ -92,7 +92,7 @@ TEST_CASE_FIXTURE(Fixture, "requests/search: a radius leaves those within it, fo
       }
       for (const float radius : radii) {
         if (radius < 0 && metric != Metric::kDot) continue;
-        for (const std::size_t k : {1, 7, 200}) {
+        for (const std::size_t k : {1U, 7U, 200U}) {
           CAPTURE(radius);
           Found within = all;
           std::erase_if(within, [&](const auto& one) { return one.second > radius; });

@@ -177,9 +177,9 @@ TEST_CASE("primitives/conformance: of accepted items the nearest are found, k if
         CHECK(conditions.check(queries[i], everything) == 1);
       }
     }
-    for (const auto& [name, total] : found) {
-      CAPTURE(name);
-      CHECK(total.first / total.second >= kRecallFloor);
+    for (const auto& each : found) {
+      CAPTURE(each.first);
+      CHECK(each.second.first / each.second.second >= kRecallFloor);
     }
   });
 }
