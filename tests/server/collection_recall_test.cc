@@ -137,7 +137,7 @@ TEST_CASE("engine/collection_recall: a survey keeps to what was there, and holds
     fixture.finish();
     REQUIRE(written > 10);
     CHECK(fact(surveyed.facts, "radius") == fact(undisturbed.facts, "radius"));
-    CHECK(fixture.collection->unsettled() == 0);
+    fixture.loop.run_until([&] { return fixture.collection->unsettled() == 0; });
     const auto overwrite = [&] {
       for (int i = 0; i < written; ++i) fixture.put(key(kKeys - 1), filled(0));
     };
