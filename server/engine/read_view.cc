@@ -277,6 +277,7 @@ std::vector<float> ReadView::scan_on(std::span<const float> query, const SlotSet
   std::sort(nearest.begin(), nearest.end());
   nearest.resize(std::min(nearest.size(), k));
   std::vector<float> distances;
+  distances.reserve(nearest.size());
   for (const Hit& hit : nearest) {
     distances.push_back(distance_of(hit, handicaps ? &*handicaps : nullptr));
   }
