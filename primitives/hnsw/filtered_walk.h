@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -157,7 +156,7 @@ class FilteredWalk {
     if (start.slot < slot_end) begin(start);
     start_among_admitted();
     walk();
-    return found();
+    return take_found(beam_);
   }
 
   /// As LayerWalk's.
@@ -362,13 +361,6 @@ class FilteredWalk {
     score([this](Rank rank) {
       if (rank < farthest_) consider(rank);
     });
-  }
-
-  std::span<Rank> found() {
-    const std::span<const Rank> complements = beam_.nearest.values();
-    beam_.found.resize(complements.size());
-    std::transform(complements.begin(), complements.end(), beam_.found.begin(), std::bit_not<>());
-    return beam_.found;
   }
 
   const Graph& graph_;

@@ -96,7 +96,7 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
       is_hopeless_ |= static_cast<double>(work_.nodes) > kOverrun * limits.most_nodes;
       if (is_hopeless_) break;
     }
-    return Base::found();
+    return take_found(this->beam_);
   }
 
   using Base::farthest;

@@ -48,6 +48,14 @@ struct Beam {
   std::vector<Rank> found;  // the nearest, when the walk has ended
 };
 
+/// What a walk found, in no order.
+inline std::span<Rank> take_found(Beam& beam) {
+  const std::span<const Rank> complements = beam.nearest.values();
+  beam.found.resize(complements.size());
+  std::transform(complements.begin(), complements.end(), beam.found.begin(), std::bit_not<>());
+  return beam.found;
+}
+
 /// `slot` with its score.
 inline Hit score_one(const Bound& query, Slot slot) {
   return {comparable(query.score(slot)), slot};
@@ -150,7 +158,7 @@ class LayerWalk {
         }
       });
     }
-    return found();
+    return take_found(beam_);
   }
 
   /// The farthest that run() found; kNoRank if it found fewer than `ef`.
@@ -267,13 +275,6 @@ class LayerWalk {
 
   void prefetch_links(Slot slot) const noexcept {
     if (level_ == 0) graph_.prefetch_links(slot);
-  }
-
-  std::span<Rank> found() {
-    const std::span<const Rank> complements = beam_.nearest.values();
-    beam_.found.resize(complements.size());
-    std::transform(complements.begin(), complements.end(), beam_.found.begin(), std::bit_not<>());
-    return beam_.found;
   }
 
   const Graph& graph_;

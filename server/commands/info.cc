@@ -195,39 +195,42 @@ void persistence_section(Lines& out, const Services& services) {
   }
 }
 
+/// Calls visit(name, collection) for every index.
+template <class Visit>
+void for_each_index(const Services& services, Visit&& visit) {
+  Keyspace& keyspace = services.store.keyspace();
+  const auto& names = keyspace.collection_names();
+  // Asking may remove one that has expired.
+  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
+    const Value* const value = keyspace.peek(name);
+    if (value != nullptr) visit(name, *std::get<std::shared_ptr<Collection>>(*value));
+  }
+}
+
 /// The indexes that are being consolidated, and how far that is: name=grouping:1200/60000.
 std::string consolidations(const Services& services) {
   std::vector<std::string> running;
-  Keyspace& keyspace = services.store.keyspace();
-  const auto& names = keyspace.collection_names();
-  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
-    const Value* const value = keyspace.peek(name);
-    if (value == nullptr) continue;
-    const auto found = std::get<std::shared_ptr<Collection>>(*value)->consolidation();
-    if (found == nullptr) continue;
+  for_each_index(services, [&](std::string_view name, const Collection& collection) {
+    const auto found = collection.consolidation();
+    if (found == nullptr) return;
     const Consolidation::Progress progress = found->progress();
     running.push_back(fmt::format("{}={}:{}/{}", name,
                                   progress.is_grouping ? "grouping" : "merging", progress.done,
                                   progress.end));
-  }
+  });
   return comma_separated(running);
 }
 
 /// What was measured of the recall of searches: name=10:0.953(0.941-0.962)/512, for each k.
 std::string measured_recalls(const Services& services) {
   std::vector<std::string> measured;
-  Keyspace& keyspace = services.store.keyspace();
-  const auto& names = keyspace.collection_names();
-  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
-    const Value* const value = keyspace.peek(name);
-    if (value == nullptr) continue;
-    const Collection& collection = *std::get<std::shared_ptr<Collection>>(*value);
-    if (collection.measured_recall() == nullptr) continue;
+  for_each_index(services, [&](std::string_view name, const Collection& collection) {
+    if (collection.measured_recall() == nullptr) return;
     for (const RecallEstimate& each : collection.measured_recall()->estimates()) {
       measured.push_back(fmt::format("{}={}:{:.4f}({:.4f}-{:.4f})/{}", name, each.k, each.recall,
                                      each.low, each.high, each.searches));
     }
-  }
+  });
   return comma_separated(measured);
 }
 

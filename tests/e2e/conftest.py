@@ -63,6 +63,18 @@ def server(shared):
     return shared
 
 
+@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture
+def wire(server, protocol):
+    """A connection to `server`, in each protocol."""
+    with server.wire(protocol) as connection:
+        yield connection
+
+
 @pytest.fixture(scope="module")
 def loaded(shared):
     """The bundled words in one index for each primitive, named after it."""

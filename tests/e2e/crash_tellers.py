@@ -8,7 +8,7 @@ import threading
 import time
 
 from crash import ALL, CrashServer
-from wire import Closed, ErrorReply, encode
+from wire import Closed, ErrorReply, encode, pack
 
 TELLERS = 6
 ACCOUNTS = 10
@@ -261,10 +261,6 @@ class SharedWork:
         executed = sum(teller.sequence for teller in self.tellers)
         aborted = sum(teller.aborted for teller in self.tellers)
         return f"{executed} transactions of tellers, {aborted} aborted"
-
-
-def pack(*numbers):
-    return struct.pack(f"<{len(numbers)}f", *numbers)
 
 
 def unpack(vector):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of strengths share."""
 
-import struct
-
 import pytest
+
+from wire import pack  # noqa: F401: for those who import from here
 
 HOUR_MS = 3_600_000
 
@@ -13,10 +13,6 @@ def wire(server):
     with server.wire() as connection:
         connection.call("FLUSHALL")
         yield connection
-
-
-def pack(*numbers):
-    return struct.pack(f"<{len(numbers)}f", *numbers)
 
 
 def as_map(reply):

@@ -10,18 +10,6 @@ from strengths import as_map, make, pack
 from wire import ErrorReply
 
 
-@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture
-def wire(server, protocol):
-    with server.wire(protocol) as connection:
-        connection.call("FLUSHALL")
-        yield connection
-
-
 def facts(wire):
     reply = wire.call("VINFO", "i")
     return reply if isinstance(reply, dict) else as_map(reply)

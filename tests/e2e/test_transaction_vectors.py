@@ -23,7 +23,6 @@ from transactions import (  # noqa: F401: the fixtures
     connect,
     pack,
     packet,
-    protocol,
     receive,
     run_all,
 )

@@ -18,7 +18,6 @@ from transactions import (  # noqa: F401: the fixtures
     b,
     connect,
     packet,
-    protocol,
     run_all,
 )
 

@@ -22,7 +22,6 @@ from transactions import (  # noqa: F401: the fixtures
     connect,
     field,
     packet,
-    protocol,
     text,
 )
 

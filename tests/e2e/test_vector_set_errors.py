@@ -1,21 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors of vector-set commands, which clients of Redis 8 know."""
 
-import struct
 
 import pytest
 
-from wire import ErrorReply
-
-
-def pack(*numbers):
-    return struct.pack(f"<{len(numbers)}f", *numbers)
-
-
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def wire(server, request):
-    with server.wire(request.param) as connection:
-        yield connection
+from wire import ErrorReply, pack
 
 
 @pytest.fixture

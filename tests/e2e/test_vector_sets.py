@@ -8,22 +8,7 @@ import struct
 import pytest
 import redis
 
-from wire import ErrorReply
-
-
-def pack(*numbers):
-    return struct.pack(f"<{len(numbers)}f", *numbers)
-
-
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture
-def wire(server, protocol):
-    with server.wire(protocol) as connection:
-        yield connection
+from wire import ErrorReply, pack
 
 
 @pytest.fixture

@@ -6,25 +6,10 @@ import struct
 
 import pytest
 
-from wire import ErrorReply
-
-
-def pack(*numbers):
-    return struct.pack(f"<{len(numbers)}f", *numbers)
+from wire import ErrorReply, pack
 
 
 EAST, NORTH, WEST = pack(1, 0), pack(0, 1), pack(-1, 0)
-
-
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def protocol(request):
-    return request.param
-
-
-@pytest.fixture
-def wire(server, protocol):
-    with server.wire(protocol) as connection:
-        yield connection
 
 
 @pytest.fixture

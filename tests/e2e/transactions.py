@@ -2,13 +2,12 @@
 """What the tests of transactions share: clients that compare each reply byte for byte."""
 
 import shutil
-import struct
 import threading
 
 import pytest
 
 import live
-from wire import encode
+from wire import encode, pack
 
 QUEUED = "+QUEUED"
 NESTED = "-ERR MULTI calls can not be nested"
@@ -31,10 +30,6 @@ SERVERS = [
 
 NULL_ARRAY = object()
 ABORTED = NULL_ARRAY  # an EXEC that a watched key prevented
-
-
-def pack(*numbers):
-    return struct.pack(f"<{len(numbers)}f", *numbers)
 
 
 EAST, NORTH, WEST = pack(1, 0), pack(0, 1), pack(-1, 0)
@@ -115,11 +110,6 @@ def text(reply):
 
 def field(line, name):
     return dict(part.split("=", 1) for part in text(line).split())[name]
-
-
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def protocol(request):
-    return request.param
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 """A connection that shows replies as they are on the wire."""
 
 import socket
+import struct
 
 
 class ErrorReply(str):
@@ -10,6 +11,11 @@ class ErrorReply(str):
 
 class Closed(Exception):
     """The server closed the connection."""
+
+
+def pack(*numbers):
+    """A vector as commands take it."""
+    return struct.pack(f"<{len(numbers)}f", *numbers)
 
 
 def encode(*arguments):

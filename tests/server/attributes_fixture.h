@@ -18,7 +18,12 @@ class AttributesFixture : public CollectionFixture {
     Collection::PutBatch batch(collection);
     REQUIRE(batch.add(key, vector).has_value());
     ++running;
-    batch.commit([this](const Result<std::size_t>&) { --running; }, {}, attributes);
+    batch.commit(
+        [this](const Result<std::size_t>& added) {
+          CHECK((added.has_value() || puts_may_fail));
+          --running;
+        },
+        {}, attributes);
   }
   void put_with(const std::string& key, GivenAttributes attributes) {
     start_put_with(key, Vector(collection->spec().dim, 1), attributes);
@@ -34,6 +39,8 @@ class AttributesFixture : public CollectionFixture {
     return std::string(collection->attributes_of(key).value_or("-"));
   }
   std::size_t count() const { return collection->attributes().count(); }
+
+  bool puts_may_fail = false;
 };
 
 }  // namespace engram::test

@@ -137,6 +137,7 @@ TEST_CASE("engine/attributes: a write that is under way counts as carried out") 
 TEST_CASE("engine/attributes: a put that fails changes none, in memory and in the journal") {
   auto rng = test::make_rng(122);
   AttributesFixture fixture(kRefusing, 2, 2);
+  fixture.puts_may_fail = true;
   Journal journal;
   fixture.collection->set_change_sink(&journal);
   std::map<std::string, std::string> model;

@@ -15,7 +15,7 @@
 #include "core/registry.h"
 #include "server/engine/query_plan.h"
 #include "server/filters/filter.h"
-#include "tests/server/collection_fixture.h"
+#include "tests/server/attributes_fixture.h"
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
@@ -35,21 +35,9 @@ void for_all_primitives(Check check) {
   }
 }
 
-class Fixture : public test::CollectionFixture {
+class Fixture : public test::AttributesFixture {
  public:
-  using CollectionFixture::CollectionFixture;
-
-  void start_put_with(const std::string& key, const Vector& vector, std::string_view attributes) {
-    Collection::PutBatch batch(collection);
-    REQUIRE(batch.add(key, vector).has_value());
-    ++running;
-    batch.commit(
-        [this](const Result<std::size_t>& added) {
-          CHECK(added.has_value());
-          --running;
-        },
-        {}, attributes);
-  }
+  using AttributesFixture::AttributesFixture;
 
   void start_search_among(std::string_view filter, const Vector& query, SearchParams params,
                           Reply* found, SearchReport* report = nullptr) {
