@@ -157,7 +157,9 @@ stage_tsan() {
   setarch --addr-no-randomize true 2>/dev/null && launcher=(setarch --addr-no-randomize)
   check "tsan: configure" configure build-tsan clang "${sanitized[@]}" -Db_sanitize=thread &&
     check "tsan: build" build build-tsan &&
-    test_in build-tsan tsan --timeout-multiplier 6
+    test_in build-tsan tsan --timeout-multiplier 6 --no-suite core &&
+    check "tsan: core tests that have threads" "${launcher[@]}" build-tsan/tests/core/core_test \
+      --source-file='*row_blocks_test.cc,*slot_set_test.cc,*vector_store*_test.cc'
 }
 
 stage_neon() {

@@ -93,6 +93,7 @@ void HopfieldEnergy::subtract_handicaps(std::span<const Slot> slots, EnergyBuffe
 bool HopfieldEnergy::separate_logits(const float* state, std::span<const Slot> slots,
                                      EnergyBuffers& buffers, Weighing& weighing,
                                      double regularizer) const {
+  if (slots.empty()) return false;
   weighing.weights.resize(buffers.logits.size());
   if (bias_ != nullptr) subtract_handicaps(slots, buffers);
   const auto greatest = std::max_element(buffers.logits.begin(), buffers.logits.end());

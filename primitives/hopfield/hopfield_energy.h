@@ -67,8 +67,9 @@ class HopfieldEnergy {
   /// By which a search finds the items with the greatest logits; null: by similarity alone.
   const ScoreBias* score_bias() const noexcept { return score_bias_ ? &*score_bias_ : nullptr; }
 
-  /// The weights of `slots` (ascending, at least one) at `state`, and E there if those were all
-  /// items. A row that is damaged so that it has no similarity has no weight. False if none has.
+  /// The weights of `slots` (ascending) at `state`, and E there if those were all items. A row
+  /// that is damaged so that it has no similarity has no weight. False if none has, or if there
+  /// are no slots: a last item may be erased after a recall began.
   bool weigh(const float* state, std::span<const Slot> slots, EnergyBuffers& buffers,
              Weighing& weighing) const;
 

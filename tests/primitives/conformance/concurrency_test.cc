@@ -178,6 +178,65 @@ TEST_CASE("primitives/conformance: concurrent ones take inserts, erases and sear
   });
 }
 
+/// Whether a memory that may hold nothing at any moment gives what it can or says why not.
+bool recalls_soundly(const Recaller& recaller, const std::vector<float>& cue, Scratch& scratch) {
+  const auto is_sound = [](const auto& outcome) {
+    return outcome || outcome.error().code == ErrorCode::kInvalidArgument ||
+           outcome.error().code == ErrorCode::kUnsupported;
+  };
+  const std::vector<CoordinateRange> visible = {{0, kDim / 2}};
+  Recall recall;
+  bool sound =
+      is_sound(recaller.recall({.vector = cue}, {}, scratch, recall)) &&
+      is_sound(recaller.recall({.vector = cue, .visible = &visible}, {}, scratch, recall)) &&
+      is_sound(recaller.energy(cue, {}, scratch));
+  for (const bool tunes : {true, false}) {
+    const auto survey = recaller.survey({.sample = 2, .tunes = tunes});
+    sound = sound && is_sound(survey);
+    while (survey && (*survey)->step(scratch)) {
+    }
+    sound = sound && (!survey || is_sound((*survey)->tuning()));
+  }
+  return sound;
+}
+
+TEST_CASE("primitives/conformance: recalls and surveys stand the coming and going of all items") {
+  on_every_primitive([](const Variant& variant, Metric metric) {
+    TestCollection collection = make_collection(variant, metric, kDim);
+    const Recaller* const recaller = collection.index().recaller();
+    if (!variant.primitive.traits.concurrent || recaller == nullptr) return;
+    constexpr std::size_t kItems = 600;
+    Rng rng = make_rng(300);
+    const Vectors vectors = uniform_vectors(rng, kItems + 1, kDim);
+    std::vector<Slot> slots;
+    for (std::size_t item = 0; item < kItems; ++item) {
+      slots.push_back(collection.store().allocate().value());
+      collection.store().write(slots.back(), vectors[item]);
+    }
+    const std::vector<float> cue(vectors[kItems].begin(), vectors[kItems].end());
+    std::atomic<bool> ended{false};
+    std::atomic<bool> sound{true};
+    std::thread reader([&] {
+      Scratch scratch;
+      while (!ended) {
+        if (!recalls_soundly(*recaller, cue, scratch)) sound = false;
+      }
+    });
+    Scratch scratch;
+    for (std::size_t item = 0; item < kItems; item += 2) {
+      for (const Slot slot : {slots[item], slots[item + 1]}) {
+        if (!collection.index().insert({slot, mix(slot)}, scratch)) sound = false;
+      }
+      for (const Slot slot : {slots[item], slots[item + 1]}) {
+        collection.index().erase(slot, scratch);
+      }
+    }
+    ended = true;
+    reader.join();
+    CHECK(sound);
+  });
+}
+
 TEST_CASE("primitives/conformance: searches run beside each other, whatever the primitive") {
   on_every_primitive([](const Variant& variant, Metric metric) {
     Rng rng = make_rng(31);
