@@ -18,7 +18,7 @@
 #     lint    clang-tidy
 #
 # Missing Debian packages are installed. Where there is ccache, what was compiled before is not compiled
-# again. A stage that fails does not stop the next. The summary says what each stage took and its budget; a
+# again. Beside other stages, `lint` takes the processor time that they leave. A stage that fails does not stop the next. The summary says what each stage took and its budget; a
 # stage fails if it takes `patience` times its budget. The last line reads "N passed, N failed", and the exit
 # status says whether anything failed.
 set -uo pipefail
@@ -36,7 +36,8 @@ declare -A budget=([quick]=300 [long]=450 [simd]=120 [asan]=420 [fuzz]=150 [tsan
 patience=5
 fuzz_seconds="${FUZZ_SECONDS:-30}"
 results="$(mktemp -d)"
-current=
+current=  # the process group of the stage that runs
+behind=   # and of the one behind it
 launcher=()  # stands before each `meson test`
 
 # check NAME COMMAND...: runs a command and counts it as one test.
@@ -186,20 +187,26 @@ stage_lint() {
     run-clang-tidy -quiet "${effort[@]}" -p build-lint "$PWD/(core|primitives|server)/.*\.cc$"
 }
 
-# CPU seconds of the children that have been waited for.
+# CPU seconds of the children that process $1 has waited for.
 cpu_seconds() {
   local hertz
   hertz="$(getconf CLK_TCK)"
-  awk -v hertz="$hertz" '{ sub(/.*\) /, ""); print int(($14 + $15) / hertz) }' "/proc/$$/stat"
+  awk -v hertz="$hertz" '{ sub(/.*\) /, ""); print int(($14 + $15) / hertz) }' "/proc/$1/stat"
 }
 
-failures() { grep -c '^fail' "$results/checks"; }
+failures() { grep -c "^fail ${1:-}" "$results/checks"; }
+
+# note_stage STAGE TIME CPU_SECONDS [REMARK]
+note_stage() {
+  local verdict=passed
+  (($(failures "$1:") > 0)) && verdict=FAILED
+  printf '%-7s %s, %4d CPU s  %s\n' "$1" "$2" "$3" "$verdict${4:-}" >>"$results/stages"
+}
 
 run_stage() {
-  local stage="$1" start="$SECONDS" cpu_before failed_before took limit verdict=passed
+  local stage="$1" start="$SECONDS" cpu_before took limit remark=
   printf '\n=== %s\n' "$stage"
-  failed_before="$(failures)"
-  cpu_before="$(cpu_seconds)"
+  cpu_before="$(cpu_seconds "$$")"
   # In the background as a process group of its own, so that an interrupted run can end all of it.
   set -m
   "stage_$stage" </dev/null &
@@ -209,14 +216,35 @@ run_stage() {
   current=
   took="$((SECONDS - start))" limit="${budget[$stage]}"
   ((took <= patience * limit)) || check "$stage: ends within $((patience * limit)) s" false
-  (($(failures) > failed_before)) && verdict=FAILED
-  ((took <= limit)) || verdict+=", OVER BUDGET"
-  printf '%-7s %4d s of %3d s, %4d CPU s  %s\n' "$stage" "$took" "$limit" \
-    "$(($(cpu_seconds) - cpu_before))" "$verdict" >>"$results/stages"
+  ((took <= limit)) || remark=", OVER BUDGET"
+  note_stage "$stage" "$(printf '%4d s of %3d s' "$took" "$limit")" \
+    "$(($(cpu_seconds "$$") - cpu_before))" "$remark"
+}
+
+# Lint waits for nothing, tests often do. It is not judged by how long it takes.
+lint_behind() {
+  renice -n 19 -p "$BASHPID" >/dev/null
+  stage_lint
+  note_stage lint "  behind the rest" "$(cpu_seconds "$BASHPID")"
+}
+
+start_lint_behind() {
+  set -m
+  lint_behind </dev/null >"$results/lint.log" 2>&1 &
+  behind=$!
+  set +m
+}
+
+finish_lint() {
+  printf '\n=== lint\n'
+  wait "$behind"
+  behind=
+  cat "$results/lint.log"
 }
 
 end() {
-  [[ -n "$current" ]] && kill -TERM -- "-$current" 2>/dev/null
+  local group
+  for group in $current $behind; do kill -TERM -- "-$group" 2>/dev/null; done
   rm -rf "$results"
 }
 
@@ -250,5 +278,9 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 touch "$results/checks" "$results/stages"
 .ci/install.sh "${packages[@]}" || exit 1
-for stage in "${stages[@]}"; do run_stage "$stage"; done
+((${#stages[@]} > 1)) && [[ " ${stages[*]} " == *" lint "* ]] && start_lint_behind
+for stage in "${stages[@]}"; do
+  [[ -n "$behind" && "$stage" == lint ]] || run_stage "$stage"
+done
+[[ -z "$behind" ]] || finish_lint
 summarize

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "tests/server/request_fixture.h"
 #include "tests/support/seed.h"
@@ -79,7 +80,7 @@ TEST_CASE("requests/cursor: the pages of an exact search are the search for all,
   Found paged;
   std::uint64_t cursor = 0;
   do {
-    const Page page = *fixture.page(cursor, 1 + fixture.rng() % 40);
+    const Page page = fixture.page(cursor, 1 + fixture.rng() % 40).value();
     paged.insert(paged.end(), page.found.begin(), page.found.end());
     cursor = page.next;
   } while (cursor != 0);
@@ -90,12 +91,12 @@ TEST_CASE("requests/cursor: the pages of an exact search are the search for all,
 
 TEST_CASE("requests/cursor: one page that holds all is the last") {
   Fixture fixture("flat", 5);
-  const Page page = *fixture.page(0, 5);
+  const Page page = fixture.page(0, 5).value();
   CHECK(page.next == 0);
   CHECK(page.found.size() == 5);
-  CHECK(fixture.page(0, 4)->next != 0);
+  CHECK(fixture.page(0, 4).value().next != 0);
   Fixture empty("flat");
-  CHECK(empty.page(0, 3)->next == 0);
+  CHECK(empty.page(0, 3).value().next == 0);
 }
 
 /// Pages of random sizes through an index that is written to between them, and while they are
@@ -160,9 +161,9 @@ TEST_CASE("requests/cursor: the same over 1,000 pages" * doctest::test_suite("lo
 TEST_CASE("requests/cursor: a cursor ends when it is idle, and an error says so") {
   Fixture fixture("flat", 10);
   fixture.store->begin_turn(1000);
-  const std::uint64_t cursor = fixture.page(0, 3, {.idle_ms = 50})->next;
+  const std::uint64_t cursor = fixture.page(0, 3, {.idle_ms = 50}).value().next;
   fixture.store->begin_turn(1049);
-  REQUIRE(fixture.page(cursor, 3, {.idle_ms = 50})->next == cursor);
+  REQUIRE(fixture.page(cursor, 3, {.idle_ms = 50}).value().next == cursor);
   CHECK(fixture.store->longest_sleep().has_value());
   fixture.store->begin_turn(1099);
   fixture.store->end_turn();
@@ -176,10 +177,10 @@ TEST_CASE("requests/cursor: a cursor ends when it is idle, and an error says so"
 TEST_CASE("requests/cursor: a cursor that there is not, or of another search, is refused") {
   Fixture fixture("flat", 10);
   CHECK(error_of(fixture.page(17, 3)).starts_with("there is no cursor 17"));
-  const std::uint64_t cursor = fixture.page(0, 3)->next;
-  fixture.query[0] += 1;
+  const std::uint64_t cursor = fixture.page(0, 3).value().next;
+  const float before = std::exchange(fixture.query[0], 1);
   CHECK(error_of(fixture.page(cursor, 3)).ends_with("is of another index or query"));
-  fixture.query[0] -= 1;
+  fixture.query[0] = before;
   PagedSearchRequest touching{fixture.search_for("notes", {fixture.query}, 3), cursor, {}};
   touching.search.strength.touch = 1;
   test::Outcome<bool> outcome;
@@ -190,22 +191,22 @@ TEST_CASE("requests/cursor: a cursor that there is not, or of another search, is
             .finish = [&](Lsn) { outcome.is_finished = true; }});
   CHECK(outcome.is_finished);
   CHECK(error == "CURSOR asks again for what it has answered, so it cannot TOUCH");
-  CHECK(fixture.page(cursor, 100)->next == 0);  // it was left where it was
+  CHECK(fixture.page(cursor, 100).value().next == 0);  // it was left where it was
 }
 
 TEST_CASE("requests/cursor: cursors are bounded in number and in bytes") {
   Fixture fixture("flat", 100);
   std::vector<std::uint64_t> cursors;
-  for (int i = 0; i < 3; ++i) cursors.push_back(fixture.page(0, 3, {.most = 3})->next);
+  for (int i = 0; i < 3; ++i) cursors.push_back(fixture.page(0, 3, {.most = 3}).value().next);
   CHECK(error_of(fixture.page(0, 3, {.most = 3})).find("search-cursors allows 3") !=
         std::string::npos);
   const std::size_t bytes = fixture.store->cursors().bytes();
   CHECK(bytes > 0);
-  CHECK(fixture.page(cursors[0], 50)->next != 0);
+  CHECK(fixture.page(cursors[0], 50).value().next != 0);
   CHECK(fixture.store->cursors().bytes() > bytes);
   CHECK(error_of(fixture.page(cursors[0], 3, {.most_bytes = 100}))
             .find("search-cursor-memory allows 100") != std::string::npos);
-  for (const std::uint64_t cursor : cursors) CHECK(fixture.page(cursor, 100)->next == 0);
+  for (const std::uint64_t cursor : cursors) CHECK(fixture.page(cursor, 100).value().next == 0);
   CHECK(fixture.store->cursors().bytes() == 0);
 }
 
