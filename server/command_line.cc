@@ -39,6 +39,11 @@ CommandLine parse_command_line(int argc, char** argv) {
   line.flags = {
       {"--port", "port", "TCP port; 0 lets the system choose (6380)"},
       {"--bind", "bind", "Addresses to listen on, separated by spaces (127.0.0.1)"},
+      {"--http-port", "http-port", "TCP port for HTTP; 0 leaves it off (0)"},
+      {"--http-bind", "http-bind", "Addresses to listen on for HTTP (127.0.0.1)"},
+      {"--http-metric", "http-metric",
+       "Metric of the collection that the first insert over HTTP makes (cosine)"},
+      {"--http-primitive", "http-primitive", "Primitive of that collection (hnsw)"},
       {"--requirepass", "requirepass", "Password that clients give with AUTH (none)"},
       {"--protected-mode", "protected-mode",
        "yes serves only this machine while there is no password (yes)"},

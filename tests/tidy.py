@@ -24,7 +24,7 @@ ROOMS = (
     ("filters",),
     ("durability",),
     ("config",),
-    ("resp",),
+    ("json", "resp"),
     ("net", "runtime"),
 )
 MOST_LINES = 500

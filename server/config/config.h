@@ -14,13 +14,20 @@ namespace engram {
 /// only.
 struct ServerConfig {
   std::vector<std::string> bind = {"127.0.0.1"};
-  int port = 6380;             ///< 0: the kernel chooses, and then this is what it chose
+  int port = 6380;  ///< 0: the kernel chooses, and then this is what it chose
+  std::vector<std::string> http_bind = {"127.0.0.1"};
+  int http_port = 0;           ///< 0: HTTP is off
   bool protected_mode = true;  ///< without a password, only this machine is served
   std::string requirepass = {};
   std::int64_t maxclients = 10'000;
   std::string dir = {};      ///< of the data; empty: everything is in memory only
   std::int64_t timeout = 0;  ///< seconds of silence after which a client is dropped; 0: never
-  int tcp_keepalive = 300;   ///< seconds; 0: off
+  /// The same of an HTTP client; a request's head has no longer to arrive, either.
+  std::int64_t http_timeout = 60;
+  std::size_t http_max_body = 32UL * 1024 * 1024;  ///< of a request, in bytes
+  std::string http_metric = "cosine";   ///< of the collection that the first insert makes
+  std::string http_primitive = "hnsw";  ///< likewise
+  int tcp_keepalive = 300;              ///< seconds; 0: off
   int tcp_backlog = 511;
   std::size_t proto_max_bulk_len = 512UL * 1024 * 1024;
   std::size_t client_query_buffer_limit = 1024UL * 1024 * 1024;

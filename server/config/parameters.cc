@@ -77,16 +77,18 @@ Status set_memory(ServerConfig& config, std::string_view text) {
 
 constexpr int kMostSeconds = std::numeric_limits<int>::max();
 
-std::string get_bind(const ServerConfig& config) {
+template <auto kMember>
+std::string get_addresses(const ServerConfig& config) {
   std::string all;
-  for (const std::string& address : config.bind) {
+  for (const std::string& address : config.*kMember) {
     if (!all.empty()) all += ' ';
     all += address;
   }
   return all;
 }
 
-Status set_bind(ServerConfig& config, std::string_view text) {
+template <auto kMember>
+Status set_addresses(ServerConfig& config, std::string_view text) {
   std::vector<std::string> addresses;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find(' '), text.size());
@@ -104,7 +106,7 @@ Status set_bind(ServerConfig& config, std::string_view text) {
                   [](const std::string& address) { return address.size() > kLongestName; })) {
     return fail(ErrorCode::kInvalidArgument, "an address has at most 255 characters");
   }
-  config.bind = std::move(addresses);
+  config.*kMember = std::move(addresses);
   return {};
 }
 
@@ -208,9 +210,11 @@ Status set_save(ServerConfig& config, std::string_view text) {
   return {};
 }
 
-Status set_kernel(ServerConfig& config, std::string_view text) {
-  if (text.empty()) return fail(ErrorCode::kInvalidArgument, "argument must name a kernel");
-  config.kernel = to_lower(text);
+/// Of something that is looked up by it later.
+template <auto kMember>
+Status set_name(ServerConfig& config, std::string_view text) {
+  if (text.empty()) return fail(ErrorCode::kInvalidArgument, "argument must be a name");
+  config.*kMember = to_lower(text);
   return {};
 }
 
@@ -225,8 +229,20 @@ constexpr char kOne[] = "1";
 constexpr char kNoEviction[] = "noeviction";
 
 constexpr std::array kParameters = {
-    Parameter{"bind", get_bind, set_bind},
+    Parameter{"bind", get_addresses<&ServerConfig::bind>, set_addresses<&ServerConfig::bind>},
     Parameter{"port", get_number<&ServerConfig::port>, set_number<&ServerConfig::port, 0, 65535>},
+    Parameter{"http-bind", get_addresses<&ServerConfig::http_bind>,
+              set_addresses<&ServerConfig::http_bind>, false},
+    Parameter{"http-port", get_number<&ServerConfig::http_port>,
+              set_number<&ServerConfig::http_port, 0, 65535>, false},
+    Parameter{"http-timeout", get_number<&ServerConfig::http_timeout>,
+              set_number<&ServerConfig::http_timeout, 0, kMostSeconds>},
+    Parameter{"http-max-body", get_number<&ServerConfig::http_max_body>,
+              set_memory<&ServerConfig::http_max_body, 1024, kMostRequestBytes>},
+    Parameter{"http-metric", get_text<&ServerConfig::http_metric>,
+              set_name<&ServerConfig::http_metric>},
+    Parameter{"http-primitive", get_text<&ServerConfig::http_primitive>,
+              set_name<&ServerConfig::http_primitive>},
     Parameter{"maxclients", get_number<&ServerConfig::maxclients>,
               set_number<&ServerConfig::maxclients, 1, 1'000'000>},
     Parameter{"dir", get_text<&ServerConfig::dir>, set_dir},
@@ -244,7 +260,7 @@ constexpr std::array kParameters = {
     Parameter{"loglevel", get_text<&ServerConfig::loglevel>, set_loglevel},
     Parameter{"workers", get_number<&ServerConfig::workers>,
               set_number<&ServerConfig::workers, 0, 1024>, false},
-    Parameter{"kernel", get_text<&ServerConfig::kernel>, set_kernel, false},
+    Parameter{"kernel", get_text<&ServerConfig::kernel>, set_name<&ServerConfig::kernel>, false},
     Parameter{"databases", get_fixed<kOne>},
     Parameter{"appendonly", get_switch<&ServerConfig::appendonly>,
               set_switch<&ServerConfig::appendonly>, false},

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "core/assert.h"
-#include "server/filters/json.h"
+#include "server/json/json.h"
 
 namespace engram {
 namespace {

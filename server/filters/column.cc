@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/filters/json.h"
+#include "server/json/json.h"
 
 namespace engram {
 namespace {

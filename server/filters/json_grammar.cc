@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "server/filters/filter_builder.h"
-#include "server/filters/json.h"
+#include "server/json/json.h"
 
 namespace engram {
 namespace {

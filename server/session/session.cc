@@ -66,7 +66,17 @@ void Session::gate_opened() {
   sink_.progressed();
 }
 
+bool Session::is_paused(CommandKind kind) const noexcept {
+  return sessions_.paused() == Pause::kAll ||
+         (sessions_.paused() == Pause::kWrites && changes_something(kind));
+}
+
 bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>& begin) {
+  if (is_paused(kind)) {
+    kind_ = CommandKind::kNeutral;
+    sessions_.wake_after_pause(client_.id);
+    return false;
+  }
   if (must_wait(kind)) return false;
   muted_ = false;
   writes_ = changes_something(kind);

@@ -107,6 +107,8 @@ class Session {
 
  private:
   [[nodiscard]] bool may_start(CommandKind kind) const noexcept;
+  /// CLIENT PAUSE keeps such requests waiting.
+  [[nodiscard]] bool is_paused(CommandKind kind) const noexcept;
   [[nodiscard]] bool holds_answers() const;
   [[nodiscard]] Status health() const;
   Lsn seal();

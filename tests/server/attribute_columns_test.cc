@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/text.h"
-#include "server/filters/json.h"
+#include "server/json/json.h"
 #include "tests/server/attributes_fixture.h"
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "server/commands/families.h"
+#include "server/commands/table.h"
 #include "server/config/config.h"
 #include "server/engine/store.h"
 #include "server/runtime/stats.h"

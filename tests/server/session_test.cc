@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/config/config.h"
+#include "server/doors/door.h"
 #include "server/doors/resp/resp_door.h"
 #include "server/engine/transaction_gate.h"
 #include "server/session/reply_order.h"

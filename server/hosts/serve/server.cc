@@ -12,6 +12,7 @@
 
 #include "core/assert.h"
 #include "server/commands/table.h"
+#include "server/doors/http/http_response.h"
 #include "server/engine/persistence.h"
 #include "server/net/socket.h"
 #include "server/runtime/log.h"
@@ -36,6 +37,7 @@ constexpr std::int64_t kIdleMs = 2000;              // then a client's buffers a
 constexpr std::int64_t kReleaseEveryMs = 1000;      // looked for as often
 constexpr std::size_t kWorthReturning = 1UL << 20;  // to the operating system, in bytes
 
+constexpr std::string_view kDeniedPrefix = "-DENIED ";
 constexpr std::string_view kProtectedModeError =
     "-DENIED engram is running in protected mode: it has no password and serves this computer "
     "only. To connect from another, 1) set a password, with 'CONFIG SET requirepass' from this "
@@ -91,6 +93,7 @@ Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& di
   const auto port = server->open_listeners(server->config_.bind, server->config_.port);
   if (!port) return tl::unexpected<Error>(port.error());
   server->config_.port = *port;
+  ENGRAM_TRY(server->listen_for_http());
   return server;
 }
 
@@ -98,7 +101,8 @@ Server::Server(ServerConfig config, WakeUp wake_up, std::unique_ptr<Poller> poll
     : config_(std::move(config)),
       wake_up_(std::move(wake_up)),
       poller_(std::move(poller)),
-      listeners_(*poller_) {
+      listeners_(*poller_),
+      http_listeners_(*poller_) {
   stats_.started_ms = unix_time_ms();
 }
 
@@ -150,6 +154,7 @@ Status Server::run() {
   store_->abandon_waiting_operations();
   connections_.clear();
   listeners_.clear();
+  http_listeners_.clear();
   return stopped;
 }
 
@@ -242,7 +247,7 @@ std::chrono::milliseconds Server::longest_wait() const {
   const std::int64_t now_ms = store_->keyspace().now_ms();
   const bool ticking = stats_.commands != sampled_commands_ || stats_.commands_per_second != 0 ||
                        !listeners_.accepting() || some_have_buffers_ || !lingering_.empty() ||
-                       (config_.timeout > 0 && !connections_.empty());
+                       (drops_silent_clients() && !connections_.empty());
   std::int64_t wait = ticking ? std::clamp<std::int64_t>(next_tick_ms_ - now_ms, 0, kTickMs) : -1;
   const auto wait_at_most = [&wait](std::int64_t ms) { wait = wait < 0 ? ms : std::min(wait, ms); };
   if (const auto sleep = store_->longest_sleep()) wait_at_most(sleep->count());
@@ -258,10 +263,10 @@ void Server::tick() {
   if (now_ms < next_tick_ms_ && next_tick_ms_ - now_ms <= kTickMs) return;
   next_tick_ms_ = now_ms + kTickMs;
   sample_throughput();
-  if (config_.timeout > 0) drop_silent_clients();
+  if (drops_silent_clients()) drop_silent_clients();
   if (!lingering_.empty()) drop_lingering_clients();
   if (some_have_buffers_) release_idle_buffers();
-  if (!listeners_.accepting()) listeners_.set_accepting(true);
+  if (!listeners_.accepting()) set_accepting(true);
   save_if_due();
 }
 
@@ -288,10 +293,15 @@ void Server::sample_throughput() {
   sampled_ms_ = now_ms;
 }
 
+bool Server::drops_silent_clients() const noexcept {
+  return config_.timeout > 0 || (config_.http_port != 0 && config_.http_timeout > 0);
+}
+
 void Server::drop_silent_clients() {
-  const std::int64_t oldest_ms = store_->keyspace().now_ms() - config_.timeout * 1000;
+  const std::int64_t now_ms = store_->keyspace().now_ms();
   for (const auto& [id, connection] : connections_) {
-    if (connection->client().active_ms > oldest_ms || !connection->quiet() ||
+    const std::int64_t until_ms = connection->silent_until_ms();
+    if (until_ms == 0 || until_ms > now_ms || !connection->quiet() ||
         sessions_->waits_for_pause(id)) {
       continue;
     }
@@ -338,8 +348,9 @@ void Server::release_idle_buffers() {
 }
 
 void Server::accept_from(int listener) {
+  const bool is_http = http_listeners_.contains(listener);
   // A change of bind or port in this very turn may have closed it.
-  if (!listeners_.contains(listener)) return;
+  if (!is_http && !listeners_.contains(listener)) return;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     UniqueFd fd;
     const AcceptResult result = accept_tcp(listener, fd);
@@ -350,30 +361,41 @@ void Server::accept_from(int listener) {
     if (result == AcceptResult::kOutOfDescriptors) {
       log_warning("cannot accept connections: the process is out of file descriptors");
       // The listener stays readable; without a pause the loop would spin on it.
-      return listeners_.set_accepting(false);
+      return set_accepting(false);
     }
-    admit(std::move(fd));
+    admit(std::move(fd), is_http ? Protocol::kHttp : Protocol::kResp);
   }
+}
+
+void Server::set_accepting(bool accepting) {
+  listeners_.set_accepting(accepting);
+  http_listeners_.set_accepting(accepting);
 }
 
 /// Best effort: the socket is new, so its buffer has room.
-void Server::refuse(int fd, std::string_view error_reply) {
+void Server::refuse(int fd, std::string_view reply) {
   [[maybe_unused]] const ssize_t sent =
-      ::send(fd, error_reply.data(), error_reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   ++stats_.rejected_connections;
 }
 
-void Server::admit(UniqueFd fd) {
+void Server::admit(UniqueFd fd, Protocol protocol) {
+  const bool is_http = protocol == Protocol::kHttp;
   if (std::cmp_greater_equal(connections_.size(), config_.maxclients)) {
-    return refuse(fd.get(), "-ERR max number of clients reached\r\n");
+    constexpr std::string_view kError = "-ERR max number of clients reached\r\n";
+    return is_http ? refuse(fd.get(), unasked_response(503, "max number of clients reached"))
+                   : refuse(fd.get(), kError);
   }
   if (config_.protected_mode && config_.requirepass.empty() && !is_peer_local(fd.get())) {
-    return refuse(fd.get(), kProtectedModeError);
+    constexpr std::string_view kSentence =
+        kProtectedModeError.substr(0, kProtectedModeError.size() - 2).substr(kDeniedPrefix.size());
+    return is_http ? refuse(fd.get(), unasked_response(403, kSentence))
+                   : refuse(fd.get(), kProtectedModeError);
   }
   tune_connection(fd.get(), config_.tcp_keepalive);
-  auto connection =
-      std::make_unique<Connection>(std::move(fd), *sessions_, *services_,
-                                   [this](Connection& progressed) { enqueue(progressed); });
+  auto connection = std::make_unique<Connection>(
+      std::move(fd), *sessions_, *services_,
+      [this](Connection& progressed) { enqueue(progressed); }, protocol);
   const ClientId id = connection->id();
   connection->watched = {.readable = true};
   if (!poller_->add(connection->fd(), id, connection->watched)) return;
@@ -395,6 +417,10 @@ std::string Server::description() {
   for (const std::string& address : config_.bind) {
     text.append("; ").append(address).append(":").append(std::to_string(port()));
   }
+  if (config_.http_port == 0) return text;
+  for (const std::string& address : config_.http_bind) {
+    text.append("; http://").append(address).append(":").append(std::to_string(config_.http_port));
+  }
   return text;
 }
 
@@ -408,14 +434,27 @@ Result<int> Server::open_listeners(const std::vector<std::string>& addresses, in
   auto chosen = listeners_.change(addresses, port, config_.tcp_backlog);
   if (!chosen) return chosen;
   port_.store(*chosen);
-  if (listeners_.reach_beyond_loopback() && config_.requirepass.empty()) {
+  warn_of_reach(listeners_);
+  return chosen;
+}
+
+Status Server::listen_for_http() {
+  if (config_.http_port == 0) return {};
+  const auto port =
+      http_listeners_.change(config_.http_bind, config_.http_port, config_.tcp_backlog);
+  if (!port) return tl::unexpected<Error>(port.error());
+  warn_of_reach(http_listeners_);
+  return {};
+}
+
+void Server::warn_of_reach(const Listeners& listeners) const {
+  if (listeners.reach_beyond_loopback() && config_.requirepass.empty()) {
     log_warning(config_.protected_mode
                     ? "other computers can reach this server without a password, so protected mode "
                       "refuses them; set requirepass, or protected-mode to no"
                     : "anyone who can reach this server can read and change all of it; set "
                       "requirepass");
   }
-  return chosen;
 }
 
 void Server::unwatch(Connection& connection) {

@@ -77,11 +77,15 @@ class Server final : public FrontEnd, private StoreLoop {
   void tick();
   void sample_throughput();
   void drop_silent_clients();
+  [[nodiscard]] bool drops_silent_clients() const noexcept;
   void drop_lingering_clients();
   void release_idle_buffers();
   void accept_from(int listener);
-  void admit(UniqueFd fd);
-  void refuse(int fd, std::string_view error_reply);
+  void admit(UniqueFd fd, Protocol protocol);
+  void refuse(int fd, std::string_view reply);
+  Status listen_for_http();
+  void warn_of_reach(const Listeners& listeners) const;
+  void set_accepting(bool accepting);
   void enqueue(Connection& connection);
   void serve_queued();
   bool lingers(Connection& connection);
@@ -94,6 +98,7 @@ class Server final : public FrontEnd, private StoreLoop {
   WakeUp wake_up_;
   std::unique_ptr<Poller> poller_;
   Listeners listeners_;
+  Listeners http_listeners_;
   std::unique_ptr<Store> store_;
   std::optional<Sessions> sessions_;  // once there is a store
   std::optional<Services> services_;  // likewise

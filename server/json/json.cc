@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/filters/json.h"
+#include "server/json/json.h"
 
 #include <simdjson.h>
 

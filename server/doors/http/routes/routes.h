@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The families of routes, each in a file of its own. router.cc puts them together.
+#pragma once
+
+#include <span>
+
+#include "server/doors/http/router.h"
+
+namespace engram {
+
+std::span<const Route> server_routes();
+
+}  // namespace engram

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/json/json_writer.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+
+namespace engram {
+namespace {
+
+/// The bytes of the character that `text` begins with; 0 if that is no UTF-8.
+std::size_t character_bytes(std::string_view text) noexcept {
+  const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < bytes) return 0;
+  for (std::size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xC0U) != 0x80) return 0;
+  }
+  // Longer than need be, half of a pair, or beyond U+10FFFF.
+  const unsigned second = byte(1);
+  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
+      (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
+    return 0;
+  }
+  return bytes;
+}
+
+void append_escape(std::string& out, unsigned char control) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  out += "\\u00";
+  out += kDigits[control >> 4U];
+  out += kDigits[control & 15U];
+}
+
+template <class Number>
+void append_number(std::string& out, Number value) {
+  std::array<char, 40> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  out.append(text.data(), end);
+}
+
+}  // namespace
+
+void JsonWriter::begin_value() {
+  if (follows_) out_ += ',';
+  follows_ = true;
+}
+
+void JsonWriter::open(char bracket) {
+  begin_value();
+  out_ += bracket;
+  follows_ = false;
+}
+
+void JsonWriter::close(char bracket) {
+  out_ += bracket;
+  follows_ = true;
+}
+
+void JsonWriter::word(std::string_view text) {
+  begin_value();
+  out_ += text;
+}
+
+JsonWriter& JsonWriter::name(std::string_view text) {
+  begin_value();
+  quoted(text);
+  out_ += ':';
+  follows_ = false;
+  return *this;
+}
+
+void JsonWriter::integer(std::int64_t value) {
+  begin_value();
+  append_number(out_, value);
+}
+
+void JsonWriter::count(std::uint64_t value) {
+  begin_value();
+  append_number(out_, value);
+}
+
+void JsonWriter::number(float value) {
+  if (!std::isfinite(value)) return null();
+  begin_value();
+  append_number(out_, value);
+}
+
+void JsonWriter::number(double value) {
+  if (!std::isfinite(value)) return null();
+  begin_value();
+  append_number(out_, value);
+}
+
+void JsonWriter::numbers(std::span<const float> values) {
+  begin_array();
+  for (const float value : values) number(value);
+  end_array();
+}
+
+void JsonWriter::string(std::string_view text) {
+  begin_value();
+  quoted(text);
+}
+
+void JsonWriter::quoted(std::string_view text) {
+  out_ += '"';
+  std::size_t plain = 0;  // what needs no escape and was not appended yet begins here
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const std::size_t bytes = character_bytes(text.substr(i));
+    if (bytes != 0 && byte >= 0x20 && byte != '"' && byte != '\\') {
+      i += bytes;
+      continue;
+    }
+    out_ += text.substr(plain, i - plain);
+    if (bytes == 0) {
+      out_ += "\xEF\xBF\xBD";
+    } else if (byte < 0x20) {
+      append_escape(out_, byte);
+    } else {
+      out_ += '\\';
+      out_ += text[i];
+    }
+    plain = ++i;
+  }
+  out_ += text.substr(plain);
+  out_ += '"';
+}
+
+}  // namespace engram

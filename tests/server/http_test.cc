@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP door without a server: the parser's glue and the routing table.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/doors/http/http_parser.h"
+#include "server/doors/http/http_response.h"
+#include "server/doors/http/router.h"
+#include "server/doors/http/routes/routes.h"
+#include "tests/support/seed.h"
+
+namespace engram::test::http_test {
+namespace {
+
+using Outcome = HttpParser::Outcome;
+
+constexpr std::size_t kMostBody = 1000;
+
+/// What the parser makes of a stream that comes in pieces: whole requests, and the status of the
+/// refusal that ends them, or 0.
+struct Parsed {
+  std::vector<HttpRequest> requests;
+  int status = 0;
+};
+
+Parsed parse(std::string_view stream, std::size_t piece = 1UL << 20) {
+  Parsed parsed;
+  HttpParser parser;
+  std::string input;
+  while (true) {
+    const auto [outcome, consumed] = parser.parse(input, kMostBody);
+    input.erase(0, consumed);
+    if (outcome == Outcome::kRequest) {
+      parsed.requests.push_back(parser.request());
+      parser.begin_next();
+    } else if (outcome == Outcome::kRefused) {
+      parsed.status = parser.refusal().status;
+      return parsed;
+    } else if (outcome == Outcome::kIncomplete) {
+      if (stream.empty()) return parsed;
+      const std::size_t size = std::min(piece, stream.size());
+      input += stream.substr(0, size);
+      stream.remove_prefix(size);
+    }
+  }
+}
+
+int status_of(const std::string& fields, const std::string& body = "") {
+  return parse("POST / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n" + body).status;
+}
+
+TEST_CASE("doors/http: requests come out of a stream however it is cut") {
+  const std::string stream =
+      "\r\nPOST /vectors?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX-Two: b c \r\n\r\nhello"
+      "POST /b HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3;name=value\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: ignored\r\n\r\n"
+      "GET /c HTTP/1.0\r\n\r\n"
+      "POST /d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  for (std::size_t piece = 1; piece < stream.size(); ++piece) {
+    const Parsed parsed = parse(stream, piece);
+    CAPTURE(piece);
+    REQUIRE(parsed.status == 0);
+    REQUIRE(parsed.requests.size() == 4);
+    CHECK(parsed.requests[0].method == "POST");
+    CHECK(parsed.requests[0].target == "/vectors?x=1");
+    CHECK(parsed.requests[0].body == "hello");
+    CHECK(parsed.requests[0].field("x-two") == "b c");
+    CHECK(parsed.requests[0].keeps_alive);
+    CHECK(parsed.requests[1].body == "abcde");
+    CHECK(parsed.requests[1].field("trailer").empty());
+    CHECK_FALSE(parsed.requests[2].keeps_alive);
+    CHECK_FALSE(parsed.requests[2].has_body);
+    CHECK(parsed.requests[3].body.empty());
+  }
+}
+
+TEST_CASE("doors/http: what two servers may read in two ways is refused") {
+  CHECK(status_of("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n") == 400);
+  CHECK(status_of("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n") == 400);
+  CHECK(status_of("Content-Length: 3\r\nContent-Length: 4\r\n", "abc") == 400);
+  CHECK(status_of("Content-Length: 3\r\nContent-Length: 3\r\n", "abc") == 400);
+  CHECK(status_of("Content-Length: -1\r\n") == 400);
+  CHECK(status_of("Content-Length: 18446744073709551616\r\n") == 400);
+  CHECK(status_of("Content-Length: 0x3\r\n", "abc") == 400);
+  CHECK(status_of("Content-Length:\r\n") == 400);
+  CHECK(status_of("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") == 400);
+  CHECK(status_of("Transfer-Encoding: chunked, identity\r\n") == 400);
+  CHECK(status_of("Transfer-Encoding:\r\n") == 400);
+  CHECK(status_of("Transfer-Encoding: xchunked\r\n") == 400);
+  CHECK(status_of("Host: b\r\n") == 400);
+  CHECK(status_of("Bad Name: b\r\n") == 400);
+  CHECK(status_of("Name : b\r\n") == 400);
+  CHECK(parse("GET / HTTP/1.1\r\n\r\n").status == 400);
+  CHECK(parse("GET / HTTP/2.0\r\nHost: a\r\n\r\n").status == 400);
+  CHECK(parse("GET /\r\n\r\n").status == 400);
+  CHECK(parse("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").status == 400);
+  CHECK(status_of("Transfer-Encoding: chunked\r\n", "x\r\n") == 400);
+  CHECK(status_of("Transfer-Encoding: chunked\r\n", "1\r\nabc\r\n") == 400);
+}
+
+TEST_CASE("doors/http: compressed bodies are refused, however they are announced") {
+  CHECK(status_of("Content-Encoding: gzip\r\nContent-Length: 1\r\n", "x") == 415);
+  CHECK(status_of("Transfer-Encoding: gzip, chunked\r\n") == 415);
+  CHECK(status_of("Transfer-Encoding: gzip\r\n") == 415);
+  CHECK(status_of("Content-Encoding: identity\r\nContent-Length: 1\r\n", "x") == 0);
+}
+
+TEST_CASE("doors/http: heads, bodies and the framing of chunks are bounded") {
+  const std::string much(HttpParser::kMostHeadBytes, 'a');
+  CHECK(parse("GET /" + much).status == 431);
+  CHECK(status_of("A: " + much + "\r\n") == 431);
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += "A: b\r\n";
+  CHECK(status_of(many) == 431);
+  CHECK(parse("POST / HTTP/1.1\r\nHost: a\r\n" + many + "\r\n", 7).status == 431);
+  CHECK(status_of("Content-Length: 1001\r\n") == 413);
+  CHECK(status_of("Content-Length: 18446744073709551615\r\n") == 413);
+  CHECK(status_of("Transfer-Encoding: chunked\r\n", "3e9\r\n") == 413);
+  CHECK(status_of("Transfer-Encoding: chunked\r\n", "ffffffffffffffffff\r\n") == 400);
+  std::string chunks;
+  for (int i = 0; i < 1001; ++i) chunks += "1\r\nx\r\n";
+  CHECK(status_of("Transfer-Encoding: chunked\r\n", chunks) == 413);
+  CHECK(status_of("Transfer-Encoding: chunked\r\n", "1;" + much + much) == 400);
+  CHECK(status_of("Transfer-Encoding: chunked\r\n", "0\r\n" + many + many) >= 400);
+}
+
+TEST_CASE("doors/http: noise is refused or read, and never believed to be more than it is") {
+  auto rng = make_rng(11);
+  const std::string seed =
+      "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
+  for (int round = 0; round < 300; ++round) {
+    std::string stream = seed + seed;
+    for (int i = 0; i < 3; ++i) stream[rng() % stream.size()] = static_cast<char>(rng() % 256);
+    const Parsed parsed = parse(stream, 1 + rng() % stream.size());
+    CHECK(parsed.requests.size() <= 2);
+    for (const HttpRequest& request : parsed.requests) CHECK(request.body.size() <= kMostBody);
+  }
+}
+
+TEST_CASE("doors/http: every route is found by its method and path, and by no other") {
+  std::set<std::string> seen;
+  for (const Route* const route : all_routes()) {
+    CAPTURE(route->path);
+    CHECK(seen.insert(std::string(route->method) + std::string(route->path)).second);
+    CHECK_FALSE(route->summary.empty());
+    std::string path(route->path);
+    while (path.find('{') != std::string::npos) {
+      path.replace(path.find('{'), path.find('}') - path.find('{') + 1, "a%2Fb");
+    }
+    const RouteMatch found = find_route(route->method, path);
+    CHECK(found.route == route);
+    CHECK(std::all_of(found.values.begin(), found.values.end(),
+                      [](const std::string& value) { return value == "a/b"; }));
+    const RouteMatch refused = find_route("BREW", path);
+    CHECK(refused.route == nullptr);
+    CHECK(refused.refusal.status == 405);
+    CHECK(refused.refusal.allow.find(route->method) != std::string::npos);
+  }
+  CHECK(find_route("GET", "/nowhere").refusal.status == 404);
+  CHECK(find_route("GET", "").refusal.status == 404);
+  CHECK(find_route("GET", "//").refusal.status == 404);
+  CHECK(find_route("HEAD", "/health").route == find_route("GET", "/health").route);
+}
+
+TEST_CASE("doors/http: targets are taken apart, and percent signs are read") {
+  CHECK(split_target("/a?b=c#d").path == "/a");
+  CHECK(split_target("/a?b=c#d").query == "b=c");
+  CHECK(split_target("http://host:1/a/b?c").path == "/a/b");
+  CHECK(split_target("http://host").path.empty());
+  CHECK(split_target("*").path == "*");
+  CHECK(decode_percent("a%20b%2f+") == "a b/+");
+  CHECK(decode_percent("a+b", true) == "a b");
+  CHECK_FALSE(decode_percent("%").has_value());
+  CHECK_FALSE(decode_percent("%2").has_value());
+  CHECK_FALSE(decode_percent("%zz").has_value());
+}
+
+TEST_CASE("doors/http: codes of errors become statuses, and those that pass say when to retry") {
+  CHECK(error_response(Error{ErrorCode::kInvalidArgument, "no"}).status == 400);
+  CHECK(error_response(Error{ErrorCode::kNotFound, "no"}).status == 404);
+  CHECK(error_response(Error{ErrorCode::kAlreadyExists, "no"}).status == 409);
+  CHECK(error_response(Error{ErrorCode::kResourceExhausted, "no"}).status == 429);
+  const HttpResponse refused = error_response(Error{ErrorCode::kNotWritable, "a \"quoted\" no"});
+  CHECK(refused.status == 503);
+  CHECK(refused.body == R"({"error":"a \"quoted\" no"})");
+  CHECK(head_of(refused, {}).find("\r\nRetry-After: 1\r\n") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace engram::test::http_test
