@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <utility>
 
 #include "primitives/hnsw/filtered_walk.h"
 #include "primitives/hnsw/search_layer.h"
@@ -56,7 +58,8 @@ struct RoutingLimits {
 
 /// A walk over level 0 that scores what it meets, as one without a filter, and keeps the nearest
 /// admitted. How many these are depends on their share among what it meets. It asks the filter only
-/// about nodes near enough to be answered.
+/// about nodes near enough to be answered, those of a step together: what the filter looks at lies
+/// anywhere in memory, and comes at the same time.
 template <class Rest = ForgetRest>
 class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
   using Base = LayerWalk<BySlot, Admission, Rest>;
@@ -71,7 +74,8 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
     Base::begin({}, slot_end);
     kept_ = admitted_to_keep(this->ef_, k_, limits.share);
     double judged_at = kFirstJudged;
-    if (this->beam_.visited.insert(start.slot)) take(BySlot::rank(start));
+    if (this->beam_.visited.insert(start.slot)) offer(BySlot::rank(start));
+    take_offered();
     ++work_.scores;
     while (Base::expand(this->farthest_)) {
       Base::look();
@@ -80,11 +84,12 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
       work_.scores += this->count_;
       Base::score([this](Rank rank) {
         if (rank < this->farthest_) {
-          take(rank);
+          offer(rank);
         } else {
           this->rest_.passed(rank);
         }
       });
+      take_offered();
       if (limits.most_visited > 0 && work_.nodes >= limits.most_visited) {
         is_cut_off_ = true;
         break;
@@ -118,6 +123,7 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
   static constexpr double kFirstJudged = 8;
   /// What it judged may be wrong, but not by more.
   static constexpr double kOverrun = 1.25;
+  static constexpr std::size_t kMostOffered = 64;
 
   /// How many it will have visited, by the share of those admitted until now.
   double nodes_expected() const noexcept {
@@ -125,12 +131,32 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
     return static_cast<double>(kept_) / share;
   }
 
-  void take(Rank rank) {
+  /// Remembers a node that was near enough when it was scored.
+  void offer(Rank rank) {
+    if (offered_count_ == kMostOffered) take_offered();
+    offered_[offered_count_] = BySlot::hit(rank).slot;
+    ranks_[offered_count_++] = rank;
+  }
+
+  /// Asks about those that were offered, and takes them.
+  void take_offered() {
+    const std::size_t count = std::exchange(offered_count_, 0);
+    this->is_answer_.select({offered_.data(), count}, {is_admitted_.data(), count});
+    work_.asked += count;
+    for (std::size_t i = 0; i < count; ++i) admitted_ += std::size_t{is_admitted_[i]};
+    for (std::size_t i = 0; i < count; ++i) {
+      if (ranks_[i] < this->farthest_) {
+        take(ranks_[i], is_admitted_[i]);
+      } else {
+        this->rest_.passed(ranks_[i]);
+      }
+    }
+  }
+
+  void take(Rank rank, bool is_admitted) {
     RankHeap& nearest = this->beam_.nearest;
     this->beam_.frontier.push(rank);
-    ++work_.asked;
-    if (!this->is_answer_(BySlot::hit(rank).slot)) return;
-    ++admitted_;
+    if (!is_admitted) return;
     if (nearest.size() < kept_) {
       nearest.push(~rank);
       if (nearest.size() == kept_) keep_more();
@@ -153,6 +179,10 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
   WalkWork work_;
   bool is_cut_off_ = false;
   bool is_hopeless_ = false;
+  std::array<Slot, kMostOffered> offered_;  // not asked about yet
+  std::array<Rank, kMostOffered> ranks_;    // theirs
+  std::array<bool, kMostOffered> is_admitted_;
+  std::size_t offered_count_ = 0;
 };
 
 }  // namespace engram::hnsw
