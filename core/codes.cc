@@ -48,6 +48,19 @@ class Quantizer {
   double per_unit_;
 };
 
+/// One bit a component.
+class Signs {
+ public:
+  explicit Signs(double magnitude) : magnitude_(static_cast<float>(magnitude)) {}
+
+  float offset() const noexcept { return -magnitude_; }
+  float scale() const noexcept { return 2 * magnitude_; }
+  static std::uint8_t code(float value) noexcept { return value > 0 ? 1 : 0; }
+
+ private:
+  float magnitude_;
+};
+
 /// What the codes stand for, summed up.
 class Sums {
  public:
@@ -74,6 +87,12 @@ double square_of_range(std::span<const float> values) {
   const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
   const double range = double{*greatest} - double{*least};
   return range * range;
+}
+
+double sum_of_magnitudes(std::span<const float> values) noexcept {
+  double sum = 0;
+  for (const float value : values) sum += std::abs(double{value});
+  return sum;
 }
 
 double product(std::span<const float> a, std::span<const float> b) noexcept {
@@ -112,13 +131,43 @@ CodeHeader write_codes(const Quantizer& quantizer, std::span<const float> values
   return sums.header();
 }
 
+/// Of the vector that a row of signs stands for.
+double magnitude_of(Metric metric, std::span<const float> values) noexcept {
+  const auto dim = static_cast<double>(values.size());
+  if (metric == Metric::kL2) return sum_of_magnitudes(values) / dim;
+  return std::sqrt(product(values, values) / dim);
+}
+
+/// Of the row whose product with `values` is that of these with themselves.
+double estimating_magnitude(std::span<const float> values) noexcept {
+  const double sum = sum_of_magnitudes(values);
+  return sum == 0 ? 0 : product(values, values) / sum;
+}
+
+/// Writes signs into a row of zeros.
+CodeHeader write_signs(const Signs& signs, std::span<const float> values, std::byte* row) {
+  Sums sums(signs.offset(), signs.scale());
+  for (std::size_t j = 0; j < values.size(); ++j) {
+    const std::uint8_t code = Signs::code(values[j]);
+    row[j / 8] |= std::byte{code} << (j % 8);
+    sums.add(code);
+  }
+  return sums.header();
+}
+
 }  // namespace
 
 void encode_codes(Element element, Metric metric, std::span<const float> values, std::byte* row) {
   const std::size_t bytes = row_bytes(element, metric, values.size());
   const std::size_t half = code_bytes(element, values.size());
-  std::memset(row + half, 0, bytes - half);
-  const CodeHeader header = write_codes(Quantizer(element, values), values, half, row);
+  CodeHeader header{};
+  if (element == Element::kBin) {
+    std::memset(row, 0, bytes);
+    header = write_signs(Signs(magnitude_of(metric, values)), values, row);
+  } else {
+    std::memset(row + half, 0, bytes - half);
+    header = write_codes(Quantizer(element, values), values, half, row);
+  }
   std::memcpy(row + bytes - header_bytes(metric), &header, header_bytes(metric));
 }
 
@@ -128,12 +177,19 @@ void encode_along(Element element, Metric metric, std::span<const float> axis,
   const std::size_t half = code_bytes(element, values.size());
   std::vector<float> remainder(values.begin(), values.end());
   const double along = split_along(axis, remainder);
-  const Quantizer quantizer(element, remainder, Precision::kHalf);
-  std::memset(row + half, 0, bytes - half);
-  const CodeHeader sums = write_codes(quantizer, remainder, half, row);
+  CodeHeader sums{};
+  if (element == Element::kBin) {
+    const auto magnitude = static_cast<float>(estimating_magnitude(remainder));
+    std::memset(row, 0, bytes);
+    sums = write_signs(Signs(double{from_upper_half(upper_half(magnitude, true))}), remainder, row);
+    sums.squared_norm = static_cast<float>(product(remainder, remainder));
+  } else {
+    std::memset(row + half, 0, bytes - half);
+    sums = write_codes(Quantizer(element, remainder, Precision::kHalf), remainder, half, row);
+  }
   const HeaderAlong header{.along = static_cast<float>(along),
-                           .offset = upper_half(quantizer.offset(), false),
-                           .scale = upper_half(quantizer.scale(), false),
+                           .offset = upper_half(sums.offset, false),
+                           .scale = upper_half(sums.scale, false),
                            .sum = sums.sum,
                            .squared_norm = sums.squared_norm};
   std::memcpy(row + bytes - header_bytes(metric), &header, header_bytes(metric));
@@ -147,11 +203,12 @@ double split_along(std::span<const float> axis, std::span<float> values) noexcep
   return along;
 }
 
-std::vector<float> find_axis(Metric metric, std::span<const float> rows, std::size_t dim) {
+std::vector<float> find_axis(Element element, Metric metric, std::span<const float> rows,
+                             std::size_t dim) {
   constexpr double kWorth = 4;        // half the error is a quarter of its square
   constexpr double kCancelled = 256;  // of the squares, or more
   std::vector<float> axis = mean_direction(rows, dim);
-  if (axis.empty()) return axis;
+  if (axis.empty() || element == Element::kBin) return axis;
   double ranges = 0;
   double ranges_of_remainders = 0;
   double squares = 0;
@@ -176,6 +233,11 @@ void decode_codes(Element element, Metric metric, const std::byte* row, std::spa
   const std::size_t half = code_bytes(element, values.size());
   const CodeHeader header = read_header(row, row_bytes(element, metric, values.size()), metric);
   const std::byte mask = element == Element::kSq8 ? std::byte{0xFF} : std::byte{0x0F};
+  if (element == Element::kBin) {
+    const float values_of_signs[] = {header.offset, header.offset + header.scale};
+    for (std::size_t j = 0; j < values.size(); ++j) values[j] = values_of_signs[sign_at(row, j)];
+    return;
+  }
   const auto value = [&](std::byte code) {
     return header.offset + header.scale * static_cast<float>(std::to_integer<unsigned>(code));
   };

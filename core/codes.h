@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vectors in 8 or 4 bits a component: scalar quantisation with an offset and a scale of each
+// Vectors in 8, 4 or 1 bits a component: scalar quantisation with an offset and a scale of each
 // vector's own, the one-level form of LVQ [Aguerrebere et al. 2023, eq. 2-4] without its mean.
 // A vector's code depends on that vector alone, so the first is coded like the last, and replaying
 // a journal gives the same codes.
 //
-// With L = 255 or 15, component j of a row stands for offset + scale * c[j], where c[j] in 0..L is
-// the code, offset the least component and scale the L-th part of the range.
+// With L = 255, 15 or 1, component j of a row stands for offset + scale * c[j], where c[j] in 0..L
+// is the code. Of 8 and 4 bits offset is the least component and scale the L-th part of the range.
+// One bit is a sign, 1 for what is above 0, and offset = -m, scale = 2m: under l2 m is the mean
+// magnitude, which leaves the least error; else the root of the mean square, which keeps the
+// length, so that under cosine two rows are 2 H / dim apart, H being the bits that differ.
 //
 // A row, padded to kRowAlignment:
 //   sq8  c[0], c[1], ...
 //   sq4  a byte for c[j] + 16 * c[j + h], j < h = ceil(dim / 2)
+//   bin  a byte for c[8 i] + 2 * c[8 i + 1] + ... + 128 * c[8 i + 7]
 //   zeros, and at the row's end a CodeHeader (its last number only under l2)
 //
 // A large constant part in a few components widens every range, and codes of the rest are coarse.
@@ -18,6 +22,11 @@
 // The axis is the direction of the mean of some vectors, and the only thing that is learnt: whoever
 // codes along it says from which, and keeps it. It is not the mean itself: a vector unlike those
 // loses nothing by it, for the remainder is never longer than the vector.
+//
+// Signs along an axis are those of the remainder x, and are for estimates alone: m = |x|^2 /
+// sum |x_j| makes the product of the row with x itself |x|^2, so that products with others are
+// neither too large nor too small on average [Gao & Long 2024, section 3.2, without the rotation],
+// and the squared norm is that of x.
 #pragma once
 
 #include <bit>
@@ -59,11 +68,13 @@ constexpr float from_upper_half(std::uint16_t half) noexcept {
 
 /// The highest code.
 constexpr unsigned max_code(Element element) noexcept {
+  if (element == Element::kBin) return 1;
   return element == Element::kSq8 ? 255 : 15;
 }
 
 /// Bytes of a row that hold codes. element: not kF32.
 constexpr std::size_t code_bytes(Element element, std::size_t dim) noexcept {
+  if (element == Element::kBin) return (dim + 7) / 8;
   return element == Element::kSq8 ? dim : (dim + 1) / 2;
 }
 
@@ -98,6 +109,11 @@ inline CodeHeader read_header(const std::byte* row, std::size_t bytes, Metric me
           .squared_norm = metric == Metric::kL2 ? number(norm) : 0};
 }
 
+/// Component j's bit in a row of signs.
+inline unsigned sign_at(const std::byte* row, std::size_t j) noexcept {
+  return std::to_integer<unsigned>(row[j / 8]) >> (j % 8) & 1;
+}
+
 /// Codes `values` ([dim], a float32 row: checked, and under cosine normalised) into `row`
 /// (row_bytes(element, metric, dim) bytes). element: not kF32.
 void encode_codes(Element element, Metric metric, std::span<const float> values, std::byte* row);
@@ -126,9 +142,10 @@ inline CodeHeader read_header_along(const std::byte* row, std::size_t bytes,
 double split_along(std::span<const float> axis, std::span<float> values) noexcept;
 
 /// The direction of the mean of some rows ([n][dim], n > 0), if codes along it have half the error
-/// or less; or if under l2 squared norms are so much larger than distances that they cancel. Else
-/// nothing.
-std::vector<float> find_axis(Metric metric, std::span<const float> rows, std::size_t dim);
+/// or less; or if under l2 squared norms are so much larger than distances that they cancel; or for
+/// signs, which say little of components that are alike in all rows. Else nothing.
+std::vector<float> find_axis(Element element, Metric metric, std::span<const float> rows,
+                             std::size_t dim);
 
 /// values[j] = offset + scale * c[j]. values: [dim].
 void decode_codes(Element element, Metric metric, const std::byte* row, std::span<float> values);

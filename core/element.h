@@ -12,10 +12,11 @@ namespace engram {
 /// kF32  float32, as the vector was given (row.h)
 /// kSq8  scalar quantisation to 8 bits a component, with an offset and a scale per vector (codes.h)
 /// kSq4  the same with 4 bits
-enum class Element : std::uint8_t { kF32, kSq8, kSq4 };
+/// kBin  the signs of components, and one magnitude for all of a vector
+enum class Element : std::uint8_t { kF32, kSq8, kSq4, kBin };
 
-inline constexpr Element kElements[] = {Element::kF32, Element::kSq8, Element::kSq4};
-inline constexpr std::string_view kElementNames[] = {"f32", "sq8", "sq4"};  // in that order
+inline constexpr Element kElements[] = {Element::kF32, Element::kSq8, Element::kSq4, Element::kBin};
+inline constexpr std::string_view kElementNames[] = {"f32", "sq8", "sq4", "bin"};  // in that order
 
 /// The name that commands use.
 constexpr std::string_view element_name(Element element) noexcept {

@@ -38,7 +38,8 @@ from measure import write_results
 from sources import SPECS
 
 PEERS = Path(__file__).resolve().parents[1] / "build-gcc" / "experiments" / "peers"
-VARIANTS = ("engram", "engram-sq8", "engram-sq4", "engram-sq8-only", "engram-sq4-only")
+QUANTS = ("sq8", "sq4", "bin")
+VARIANTS = ("engram", *(f"engram-{quant}{kept}" for kept in ("", "-only") for quant in QUANTS))
 PEER_SYSTEMS = ("hnswlib", "faiss")
 SYSTEMS = (*VARIANTS, *PEER_SYSTEMS)
 USUAL_SYSTEMS = ("engram", "engram-sq8", "engram-sq4", *PEER_SYSTEMS)

@@ -5,6 +5,8 @@
 //
 // A filter accepts a window of ranks: items have a rank in [0, 1) by each attribute, and so have
 // queries. It lies around the query's own rank, or opposite.
+//
+// With --members it searches within radii instead, each query's own: that within which so many lie.
 #include <time.h>
 
 #include <CLI/CLI.hpp>
@@ -37,6 +39,7 @@ struct Arguments {
   std::vector<std::size_t> efs;
   std::vector<double> shares;
   std::vector<std::string> attributes;
+  std::vector<std::size_t> members;
   double enough_recall = 0.998;
 };
 
@@ -123,6 +126,7 @@ class Bench {
   }
 
   void run() {
+    for (const std::size_t members : arguments_.members) run_radius(members);
     for (const std::string& attribute : arguments_.attributes) {
       ranks_ = read_floats(arguments_.folder + "/" + attribute + ".items");
       asked_ = read_floats(arguments_.folder + "/" + attribute + ".queries");
@@ -198,6 +202,32 @@ class Bench {
     print("post", post);
     std::printf("}}\n");
     std::fflush(stdout);
+  }
+
+  /// Searches at each EF, 0 being the index's own, within radii that have so many members.
+  void run_radius(std::size_t members) {
+    std::vector<float> radii;
+    truth_.assign(count_, {});
+    for (std::size_t i = 0; i < count_; ++i) {
+      const Bound bound(*made_.kernel, prepare(i), *made_.store);
+      scan_nearest(bound, held_, {.k = members}, truth_[i]);
+      radii.push_back(truth_[i].back().score);
+    }
+    for (const std::size_t ef : arguments_.efs) {
+      SearchEffort effort;
+      const Point point = measure(ef, [&](std::size_t i, std::vector<Hit>& hits) {
+        must(made_.index->search(
+            prepare(i), {.k = held_.size(), .ef = ef, .max_score = radii[i], .effort = &effort},
+            scratch_, hits));
+      });
+      const auto searches = static_cast<double>(count_ * arguments_.rounds);
+      std::printf(
+          "{\"radius\": {\"members\": %zu, \"ef\": %zu, \"recall\": %.5f, \"us\": %.1f, "
+          "\"visited\": %.0f, \"scored\": %.0f}}\n",
+          members, ef, point.recall, point.us, static_cast<double>(effort.visited) / searches,
+          static_cast<double>(effort.scored) / searches);
+      std::fflush(stdout);
+    }
   }
 
   /// The right answers, and what they take.
@@ -276,8 +306,9 @@ int run(int argc, char** argv) {
   app.add_option("-k", arguments.k);
   app.add_option("--rounds", arguments.rounds);
   app.add_option("--ef", arguments.efs)->required();
-  app.add_option("--share", arguments.shares)->required();
-  app.add_option("--attribute", arguments.attributes)->required();
+  app.add_option("--share", arguments.shares);
+  app.add_option("--attribute", arguments.attributes);
+  app.add_option("--members", arguments.members);
   app.add_option("--enough-recall", arguments.enough_recall);
   CLI11_PARSE(app, argc, argv);
   try {

@@ -6,11 +6,15 @@ search for more and drop what is not accepted (post-filtering), or scan what is.
 
   filtered.py slice
   filtered.py glove-100 --ef 160 --quant sq4
+  filtered.py glove-100 --ef 0 --members 10 100 1000
 
 Items and queries have a rank by each attribute, ties broken at random. A filter accepts a window of
 ranks: one around the query's own rank (with), or opposite (against). An attribute that is drawn at
 random has nothing to do with the vectors; by `axis`, the first principal component, a filter against
 a query excludes all that is near it.
+
+With --members it measures searches within a radius instead, each query's own, which has so many members:
+how many of them are found, and at what cost. EF 0 is the index's own.
 
 Times are of the searching thread's processor, medians over rounds. Post-filtering is taken at the
 recall of the search that it stands beside, interpolated between two settings. Prints a table, and
@@ -112,25 +116,32 @@ def _ranks(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 # --- running --------------------------------------------------------------------------------------
 
 
-def run(args: argparse.Namespace) -> list[Row]:
+def run(args: argparse.Namespace) -> tuple[list[Row], list[dict[str, Any]]]:
+    """What filters cost; or radii, one row for each number of members and EF."""
     parts, ranks = attributes(args.dataset, args.seed, args.queries)
+    if args.members:
+        ranks = {}
     command = [str(args.program), "--dim", str(parts.rows.shape[1]), "--metric", parts.metric]
     command += ["--quant", args.quant, "-k", str(args.k), "--rounds", str(args.rounds)]
-    lists = {"--ef": args.ef, "--share": args.share, "--attribute": ranks}
+    lists = {"--ef": args.ef, "--share": args.share, "--attribute": ranks, "--members": args.members}
     command += [word for flag, values in lists.items() for value in values for word in (flag, str(value))]
     rows: list[Row] = []
+    radii: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="engram-filtered-") as folder:
         parts.rows.tofile(Path(folder) / "rows")
         parts.queries.tofile(Path(folder) / "queries")
         for name, (items, queries) in ranks.items():
             items.tofile(Path(folder) / f"{name}.items")
             queries.tofile(Path(folder) / f"{name}.queries")
-        with progress(1 + 2 * len(args.share) * len(ranks), "measuring", "filters") as bar:
+        steps = 1 + 2 * len(args.share) * len(ranks) + len(args.members) * len(args.ef)
+        with progress(steps, "measuring", "filters") as bar:
             for message in messages([*command, "--folder", folder]):
                 bar.update()
                 if "case" in message:
                     rows += collect(message["case"])
-    return rows
+                if "radius" in message:
+                    radii.append(message["radius"])
+    return rows, radii
 
 
 def collect(case: dict[str, Any]) -> list[Row]:
@@ -179,6 +190,15 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def radius_table(radii: list[dict[str, Any]]) -> str:
+    lines = ["| members | EF | recall | us | nodes visited | distances |", "|--:|--:|--:|--:|--:|--:|"]
+    lines += [
+        "| {members:,} | {ef} | {recall:.3f} | {us:,.0f} | {visited:,.0f} | {scored:,.0f} |".format(**row)
+        for row in radii
+    ]
+    return "\n".join(lines)
+
+
 def label(row: Row) -> str:
     return f"{row.attribute}, {'against' if row.against else 'with'}"
 
@@ -213,22 +233,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dataset", choices=["slice", *SPECS])
-    parser.add_argument("--quant", choices=["f32", "sq8", "sq4"], default="f32")
+    parser.add_argument("--quant", choices=["f32", "sq8", "sq4", "bin"], default="f32")
     parser.add_argument("--queries", type=int, default=200, help="unseen (default %(default)s)")
     parser.add_argument("--seed", type=int, default=42, help="of queries and attributes")
     parser.add_argument("--ef", type=int, nargs="+", default=[64], help="(default %(default)s)")
     parser.add_argument("--share", type=float, nargs="+", default=SHARES, help="that is accepted")
+    parser.add_argument("--members", type=int, nargs="+", default=[], help="of radii, in place of filters")
     parser.add_argument("-k", type=int, default=10, help="neighbours per query (default 10)")
     parser.add_argument("--program", type=Path, default=PROGRAM, help="the native half")
     parser.add_argument("--output", type=Path, help="folder of the results (default: the cache's)")
     add_rounds(parser, 3)
     args = parser.parse_args()
 
-    rows = run(args)
-    print(table(rows))
+    rows, radii = run(args)
+    print(radius_table(radii) if radii else table(rows))
     facts: dict[str, Any] = {"environment": environment()}
     names = ("dataset", "quant", "queries", "seed", "ef", "share", "k", "rounds")
     facts |= {name: getattr(args, name) for name in names}
+    if radii:
+        print(f"written: {write_results(args, f'radius-{args.dataset}', {**facts, 'radii': radii})}")
+        return
     path = write_results(args, f"filtered-{args.dataset}", {**facts, "rows": [asdict(r) for r in rows]})
     plot(rows, facts, path.with_suffix(".png"))
     print(f"written: {path} and {path.with_suffix('.png').name}")

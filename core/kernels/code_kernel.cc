@@ -112,10 +112,22 @@ void sign_lines(const std::byte* row, std::size_t count, std::size_t line_bytes,
   std::memset(plane + count, 0, line_bytes - count);
 }
 
-/// Code j of a plane, as it was before it was signed.
-int code_at(const CodeShape& shape, const std::int8_t* plane, std::size_t j) noexcept {
-  const std::size_t place = j < shape.half ? j : shape.line_bytes + j - shape.half;
-  return plane[place] + kMiddle;
+/// Spreads the bits of codes of 4 bits over cleared planes. shape: of the rows they will meet.
+void spread_bits(const std::byte* codes, const CodeShape& shape, std::int8_t* planes) noexcept {
+  const CodeShape coded = shape_of(Element::kSq4, Metric::kL2, shape.dim);
+  auto* const bits = reinterpret_cast<std::uint8_t*>(planes);
+  for (std::size_t j = 0; j < shape.dim; ++j) {
+    const auto code = static_cast<unsigned>(code_at(coded, codes, j));
+    for (std::size_t b = 0; b < kBitPlanes; ++b) {
+      std::uint8_t& byte = bits[b * shape.line_bytes + j / 8];
+      byte = static_cast<std::uint8_t>(byte | (code >> b & 1) << (j % 8));
+    }
+  }
+}
+
+CodeDots dots_of(const CodeLoops& loops, Element element) noexcept {
+  if (element == Element::kBin) return loops.dots_bin;
+  return element == Element::kSq8 ? loops.dots_sq8 : loops.dots_sq4;
 }
 
 /// Compares codes with codes. A query is a plane and its header.
@@ -124,7 +136,7 @@ class CodeEstimator final : public Kernel {
   CodeEstimator(const CodeLoops& loops, Metric metric, const CodeShape& shape,
                 std::span<const float> axis)
       : name_(loops.name),
-        dots_(shape.element == Element::kSq8 ? loops.dots_sq8 : loops.dots_sq4),
+        dots_(dots_of(loops, shape.element)),
         metric_(metric),
         shape_(shape),
         axis_(axis.begin(), axis.end()) {}
@@ -134,16 +146,22 @@ class CodeEstimator final : public Kernel {
   Query prepare(std::span<const float> vector, AlignedBuffer& storage) const override {
     ENGRAM_ASSERT(vector.size() == shape_.dim);
     // Behind the query, for as long as it takes to make it: the vector as a row, and its codes.
-    const std::size_t coded_bytes = row_bytes(Element::kSq8, Metric::kL2, shape_.dim);
+    const bool meets_signs = shape_.element == Element::kBin;
+    const Element coding = meets_signs ? Element::kSq4 : Element::kSq8;
+    const std::size_t coded_bytes = row_bytes(coding, Metric::kL2, shape_.dim);
     std::byte* const query = storage.reserve(query_bytes() + row_bytes(shape_.dim) + coded_bytes);
     std::byte* const row = query + query_bytes();
     std::byte* const coded = row + row_bytes(shape_.dim);
     encode_row(metric_, vector, row);
     const std::span<float> values(reinterpret_cast<float*>(row), shape_.dim);
     const double along = axis_.empty() ? 0 : split_along(axis_, values);
-    encode_codes(Element::kSq8, Metric::kL2, values, coded);
+    encode_codes(coding, Metric::kL2, values, coded);
     write_header(query, read_header(coded, coded_bytes, Metric::kL2), along);
     std::int8_t* const plane = clear_plane(query);
+    if (meets_signs) {
+      spread_bits(coded, shape_, plane);
+      return {query};
+    }
     sign_codes(coded, shape_.half, plane);
     sign_codes(coded + shape_.half, shape_.dim - shape_.half, plane + shape_.line_bytes);
     return {query};
@@ -155,7 +173,9 @@ class CodeEstimator final : public Kernel {
     write_header(query, header, double{header.along});
     auto* const plane = reinterpret_cast<std::int8_t*>(query);
     const std::size_t line = shape_.line_bytes;
-    if (shape_.element == Element::kSq8) {
+    if (shape_.element == Element::kBin) {
+      std::memcpy(clear_plane(query), row, shape_.half);
+    } else if (shape_.element == Element::kSq8) {
       sign_lines(row, shape_.dim, line, plane, [](std::byte whole) { return whole; });
     } else {
       const auto lower = [](std::byte pair) { return pair & std::byte{0x0F}; };
@@ -197,11 +217,15 @@ class CodeEstimator final : public Kernel {
   static constexpr std::size_t kBatch = 64;
 
   std::size_t plane_bytes() const noexcept {
+    if (shape_.element == Element::kBin) return shape_.line_bytes * kBitPlanes;
     return shape_.line_bytes * (shape_.element == Element::kSq8 ? 1 : 2);
   }
   std::size_t query_bytes() const noexcept {
     return round_up(plane_bytes() + sizeof(PlaneHeader), kRowAlignment);
   }
+
+  /// What was taken from a query's codes.
+  int middle() const noexcept { return shape_.element == Element::kBin ? 0 : kMiddle; }
 
   CodeHeader header_of(const std::byte* row) const noexcept {
     if (!axis_.empty()) return read_header_along(row, shape_.row_bytes, metric_);
@@ -256,11 +280,11 @@ class CodeEstimator final : public Kernel {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const CodeHeader x = header_of(rows[i]);
       if (!is_small(double{x.squared_norm})) continue;
-      const double offset = y.offset - kMiddle * y.scale;
+      const double offset = y.offset - middle() * y.scale;
       const double apart = y.along - double{x.along};
       double sum = apart * apart;
       for (std::size_t j = 0; j < shape_.dim; ++j) {
-        const double query = offset + y.scale * code_at(shape_, plane, j);
+        const double query = offset + y.scale * (plane_at(shape_, plane, j) + middle());
         const double difference =
             query - (x.offset + double{x.scale} * code_at(shape_, rows[i], j));
         sum += difference * difference;
@@ -276,7 +300,7 @@ class CodeEstimator final : public Kernel {
 
   /// Behind the plane; `header` is of the codes that the plane is made of.
   void write_header(std::byte* query, const CodeHeader& header, double along) const noexcept {
-    const double offset = header.offset + double{kMiddle} * header.scale;
+    const double offset = header.offset + double{header.scale} * middle();
     const PlaneHeader plane_header{
         .offset = offset,
         .scale = header.scale,

@@ -23,9 +23,12 @@ using Bytes = hn::CappedTag<std::uint8_t, kRowAlignment>;
 using SignedBytes = hn::RebindToSigned<Bytes>;
 #if HWY_TARGET == HWY_SCALAR
 using Sums = hn::CappedTag<std::int32_t, 1>;
+using Totals = hn::CappedTag<std::uint64_t, 1>;
 #else
 using Words = hn::RepartitionToWide<SignedBytes>;
 using Sums = hn::RepartitionToWide<Words>;
+using WideSums = hn::RepartitionToWide<Sums>;
+using Totals = hn::RebindToUnsigned<WideSums>;
 #endif
 using ByteVector = hn::Vec<Bytes>;
 using PlaneVector = hn::Vec<SignedBytes>;
@@ -105,10 +108,46 @@ HWY_INLINE void group_dots(const CodeShape& shape, const std::int8_t* HWY_RESTRI
   }
 }
 
+/// The bits that rows of signs have in common with each plane, each plane's counting twice as much
+/// as the one's before it: of a byte no more than 8 * 15.
+template <std::size_t kRows>
+HWY_INLINE void group_bit_dots(const CodeShape& shape, const std::int8_t* HWY_RESTRICT planes,
+                               const std::byte* const* rows, std::int32_t* HWY_RESTRICT out) {
+  hn::Vec<Totals> totals[kRows];
+  for (std::size_t r = 0; r < kRows; ++r) totals[r] = hn::Zero(Totals());
+  for (std::size_t i = 0; i < shape.half; i += kByteLanes) {
+    ByteVector bits[kBitPlanes];
+    for (std::size_t b = 0; b < kBitPlanes; ++b) {
+      bits[b] = load_codes(reinterpret_cast<const std::byte*>(planes + b * shape.line_bytes + i));
+    }
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const ByteVector codes = load_codes(rows[r] + i);
+      ByteVector counts = hn::Zero(Bytes());
+      for (std::size_t b = kBitPlanes; b-- > 0;) {
+        counts = hn::Add(hn::Add(counts, counts), hn::PopulationCount(hn::And(codes, bits[b])));
+      }
+      totals[r] = hn::Add(totals[r], hn::SumsOf8(counts));
+    }
+  }
+  for (std::size_t r = 0; r < kRows; ++r) {
+    out[r] = static_cast<std::int32_t>(hn::GetLane(hn::SumOfLanes(Totals(), totals[r])));
+  }
+}
+
 HWY_INLINE void prefetch_rows(std::span<const std::byte* const> rows, std::size_t bytes) {
   const std::size_t count = rows.size() < kGroup ? rows.size() : kGroup;
   for (std::size_t r = 0; r < count; ++r) {
     for (std::size_t i = 0; i < bytes; i += kRowAlignment) prefetch(rows[r] + i);
+  }
+}
+
+template <Element kElement, std::size_t kRows>
+HWY_INLINE void any_dots(const CodeShape& shape, const std::int8_t* HWY_RESTRICT plane,
+                         const std::byte* const* rows, std::int32_t* HWY_RESTRICT out) {
+  if constexpr (kElement == Element::kBin) {
+    group_bit_dots<kRows>(shape, plane, rows, out);
+  } else {
+    group_dots<kElement, kRows>(shape, plane, rows, out);
   }
 }
 
@@ -117,15 +156,15 @@ void dots(const CodeShape& shape, const std::int8_t* plane, std::span<const std:
           std::int32_t* out) {
   for (; rows.size() >= kGroup; rows = rows.subspan(kGroup), out += kGroup) {
     prefetch_rows(rows.subspan(kGroup), shape.row_bytes);
-    group_dots<kElement, kGroup>(shape, plane, rows.data(), out);
+    any_dots<kElement, kGroup>(shape, plane, rows.data(), out);
   }
   switch (rows.size()) {
     case 3:
-      return group_dots<kElement, 3>(shape, plane, rows.data(), out);
+      return any_dots<kElement, 3>(shape, plane, rows.data(), out);
     case 2:
-      return group_dots<kElement, 2>(shape, plane, rows.data(), out);
+      return any_dots<kElement, 2>(shape, plane, rows.data(), out);
     case 1:
-      return group_dots<kElement, 1>(shape, plane, rows.data(), out);
+      return any_dots<kElement, 1>(shape, plane, rows.data(), out);
     default:
       return;
   }
@@ -144,6 +183,16 @@ HWY_INLINE FloatVector load_floats(const std::byte* row, Extract extract) {
   return hn::ConvertTo(f32, extract(hn::PromoteTo(i32, codes)));
 }
 
+template <Metric kMetric>
+HWY_INLINE FloatVector add_term(FloatVector q, FloatVector x, FloatVector sum) {
+  if constexpr (kMetric == Metric::kL2) {
+    const FloatVector difference = hn::Sub(q, x);
+    return hn::MulAdd(difference, difference, sum);
+  } else {
+    return hn::NegMulAdd(q, x, sum);
+  }
+}
+
 /// Adds the terms of `count` components to `sum`. Those of the last vector that are too many are
 /// made zeros.
 template <Metric kMetric, class Extract>
@@ -160,12 +209,38 @@ HWY_INLINE FloatVector add_terms(const float* query, const std::byte* codes, std
       q = hn::IfThenElseZero(wanted, q);
       x = hn::IfThenElseZero(wanted, x);
     }
-    if constexpr (kMetric == Metric::kL2) {
-      const FloatVector difference = hn::Sub(q, x);
-      sum = hn::MulAdd(difference, difference, sum);
-    } else {
-      sum = hn::NegMulAdd(q, x, sum);
+    sum = add_term<kMetric>(q, x, sum);
+  }
+  return sum;
+}
+
+/// As many signs as there are float lanes, from component `first` on, as `positive` or `negative`.
+/// Reads up to 8 bytes, of which a header is at least 12.
+HWY_INLINE FloatVector load_signs(const std::byte* row, std::size_t first, FloatVector positive,
+                                  FloatVector negative) {
+  std::uint64_t bits;
+  std::memcpy(&bits, row + first / 8, sizeof bits);
+  bits >>= first % 8;
+  const auto is_positive = hn::LoadMaskBits(Floats(), reinterpret_cast<const std::uint8_t*>(&bits));
+  return hn::IfThenElse(is_positive, positive, negative);
+}
+
+/// add_terms() of a row of signs.
+template <Metric kMetric>
+HWY_INLINE FloatVector add_sign_terms(const float* query, const std::byte* row, std::size_t count,
+                                      CodeHeader header, FloatVector sum) {
+  const Floats f32;
+  const FloatVector negative = hn::Set(f32, header.offset);
+  const FloatVector positive = hn::Set(f32, header.offset + header.scale);
+  for (std::size_t i = 0; i < count; i += hn::MaxLanes(f32)) {
+    FloatVector q = hn::LoadU(f32, query + i);
+    FloatVector x = load_signs(row, i, positive, negative);
+    if (count - i < hn::MaxLanes(f32)) {
+      const auto wanted = hn::FirstN(f32, count - i);
+      q = hn::IfThenElseZero(wanted, q);
+      x = hn::IfThenElseZero(wanted, x);
     }
+    sum = add_term<kMetric>(q, x, sum);
   }
   return sum;
 }
@@ -175,7 +250,9 @@ float decoded_score(const CodeShape& shape, const float* query, const std::byte*
                     CodeHeader header) {
   const Floats f32;
   FloatVector sum = hn::Zero(f32);
-  if (shape.element == Element::kSq8) {
+  if (shape.element == Element::kBin) {
+    sum = add_sign_terms<kMetric>(query, row, shape.dim, header, sum);
+  } else if (shape.element == Element::kSq8) {
     const auto whole = [](auto codes) HWY_ATTR { return codes; };
     sum = add_terms<kMetric>(query, row, shape.dim, header, whole, sum);
   } else {
@@ -190,7 +267,11 @@ float decoded_score(const CodeShape& shape, const float* query, const std::byte*
 }
 
 CodeLoops make_code_loops(std::string_view name) {
-  return {name, dots<Element::kSq8>, dots<Element::kSq4>, decoded_score<Metric::kL2>,
+  return {name,
+          dots<Element::kSq8>,
+          dots<Element::kSq4>,
+          dots<Element::kBin>,
+          decoded_score<Metric::kL2>,
           decoded_score<Metric::kDot>};
 }
 

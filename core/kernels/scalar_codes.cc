@@ -10,8 +10,7 @@ void dots(const CodeShape& shape, const std::int8_t* plane, std::span<const std:
   for (std::size_t i = 0; i < rows.size(); ++i) {
     std::int32_t sum = 0;
     for (std::size_t j = 0; j < shape.dim; ++j) {
-      const std::size_t place = j < shape.half ? j : shape.line_bytes + j - shape.half;
-      sum += code_at(shape, rows[i], j) * plane[place];
+      sum += code_at(shape, rows[i], j) * plane_at(shape, plane, j);
     }
     out[i] = sum;
   }
@@ -35,7 +34,7 @@ float decoded_score(const CodeShape& shape, const float* query, const std::byte*
 }  // namespace
 
 CodeLoops scalar_code_loops() noexcept {
-  return {"scalar", dots, dots, decoded_score<Metric::kL2>, decoded_score<Metric::kDot>};
+  return {"scalar", dots, dots, dots, decoded_score<Metric::kL2>, decoded_score<Metric::kDot>};
 }
 
 }  // namespace engram::kernels

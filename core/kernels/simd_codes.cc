@@ -2,6 +2,7 @@
 // The SIMD loops over codes, compiled and found as the kernels of simd.cc are.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <vector>

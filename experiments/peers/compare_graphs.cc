@@ -52,7 +52,7 @@ std::size_t resident_bytes() {
 
 std::unique_ptr<System> make_system(const std::string& name, const Setting& setting) {
   if (name == "engram") return make_engram(setting, "f32", "f32");
-  for (const std::string quant : {"sq8", "sq4"}) {
+  for (const std::string quant : {"sq8", "sq4", "bin"}) {
     if (name == "engram-" + quant) return make_engram(setting, quant, "f32");
     if (name == "engram-" + quant + "-only") return make_engram(setting, quant, "none");
   }

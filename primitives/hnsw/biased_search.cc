@@ -9,6 +9,18 @@
 #include "primitives/hnsw/hnsw.h"
 
 namespace engram::hnsw {
+namespace {
+
+/// How many nodes outside a radius a search knows that keeps `ef` candidates, before it ends. The
+/// more lie within, the more of them are at its edge, where links lead out and in again. Measured:
+/// README.md, "Radius".
+std::size_t outside_of(std::size_t ef, std::size_t within) noexcept {
+  constexpr double kEdge = 15;
+  const double more = 1 + std::sqrt(static_cast<double>(within)) / kEdge;
+  return static_cast<std::size_t>(static_cast<double>(ef) * more);
+}
+
+}  // namespace
 
 /// As rank_again() of a plain search, and biased again.
 void Hnsw::rank_again(const Bound& bound, const ScoreBias* bias, std::span<Hit> found,
@@ -55,7 +67,10 @@ bool Hnsw::walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<H
     if (found.size() < task.k && !is_cut_off) return false;
     if (is_bounded) {
       const float error = compares_codes() ? error_of_codes(exact, found, working) : 0;
-      best.stay_within(params.max_score + error, task.ef);
+      best.stay_within(params.max_score + error);
+      best.look_outside(outside_of(task.ef, best.count_within(found) +
+                                                best.count_within(biased.displaced) +
+                                                best.count_within(biased.passed)));
     }
     best.offer(found);
     if (best.bound() > walk.farthest() && !is_cut_off) {

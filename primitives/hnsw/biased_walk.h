@@ -4,6 +4,7 @@
 // the graph was built by and which bound the effective ones from below.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -55,12 +56,18 @@ class BestByBias {
   BestByBias(const ScoreBias* bias, const Admission& admission, std::size_t k, BiasedBeam& biased)
       : bias_(bias), admission_(admission), k_(k), biased_(biased) {}
 
-  /// From now on only what has a score of at most `max_score`. A way there may lead over nodes that
-  /// are farther: until it knows the nearest `outside` of these, bound() is beyond them.
-  void stay_within(float max_score, std::size_t outside) noexcept {
+  /// From now on only what has a score of at most `max_score`.
+  void stay_within(float max_score) noexcept {
     beyond_ = (Rank{ordered_bits(max_score)} + 1) << 32;
-    outside_ = outside;
   }
+  /// How many of `ranks` have.
+  std::size_t count_within(std::span<const Rank> ranks) const noexcept {
+    return static_cast<std::size_t>(
+        std::count_if(ranks.begin(), ranks.end(), [this](Rank rank) { return rank < beyond_; }));
+  }
+  /// A way there may lead over nodes that are farther: until it knows the nearest `outside` of
+  /// these, bound() is beyond them.
+  void look_outside(std::size_t outside) noexcept { outside_ = outside; }
 
   /// What is not nearer by the kernel's score is not among them.
   Rank bound() const noexcept {

@@ -53,8 +53,10 @@ std::optional<double> Hnsw::code_recall() const {
     if (!held_.contains(slot)) continue;
     const std::vector<Slot> slots = neighborhood(slot);
     if (slots.size() < kNearest) continue;
+    const std::span vector(reinterpret_cast<const float*>(context_.store.row(slot)),
+                           context_.store.dim());
     const auto truth = nearest_of(vectors.to_slot(slot, vector_storage), slots);
-    const auto found = nearest_of(walk_rows().to_slot(slot, code_storage), slots);
+    const auto found = nearest_of(walk_rows().to(estimator_->prepare(vector, code_storage)), slots);
     ++nodes;
     for (const Slot each : truth) {
       if (std::find(found.begin(), found.end(), each) != found.end()) ++seen;

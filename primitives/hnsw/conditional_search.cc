@@ -22,7 +22,7 @@ constexpr std::size_t kMostSampled = 2048;
 
 /// Within a radius all are wanted, not most of a few: so many times as many candidates are kept
 /// there unless a search says how many. Measured: README.md, "Radius".
-constexpr std::size_t kRadiusEf = 6;
+constexpr std::size_t kRadiusEf = 8;
 
 /// A walk's cost in rows, by the nodes that it visits: kFirstNode * rows_for_a_candidate() *
 /// nodes^kMoreNodes.
@@ -83,7 +83,7 @@ Hnsw::Width Hnsw::width_of(const SearchParams& params) const noexcept {
   const std::size_t usual = config_.ef_search * (is_bounded ? kRadiusEf : 1);
   const std::size_t ef = params.ef == 0 ? usual : params.ef;
   if (is_bounded) return {ef, std::min<std::size_t>(params.k, 1)};  // k is a limit
-  return {std::max(ef, params.k), params.k};
+  return {widened(std::max(ef, params.k)), params.k};
 }
 
 SearchPlan Hnsw::plan(const SearchParams& params) const noexcept {

@@ -76,7 +76,7 @@ bool Hnsw::walk_narrowly(Query query, const SearchParams& params, std::size_t ef
   met.insert(met.end(), rest.displaced.begin(), rest.displaced.end());
   met.insert(met.end(), kept.begin(), kept.end());
   if (met.size() < params.k) return false;
-  const std::size_t ranked = std::min(met.size(), reranked(params.k));
+  const std::size_t ranked = std::min(met.size(), widened(reranked(params.k)));
   if (compares_codes() && ranked < met.size()) {
     const auto end = met.begin() + static_cast<std::ptrdiff_t>(ranked);
     std::nth_element(met.begin(), end - 1, met.end());
@@ -89,15 +89,15 @@ bool Hnsw::walk_narrowly(Query query, const SearchParams& params, std::size_t ef
 bool Hnsw::search_narrowly(Query query, const SearchParams& params, Entry entry,
                            HnswBuffers& working, std::vector<Hit>& hits) const {
   if (!is_narrow(params)) return false;
-  return walk_narrowly(query, params, params.ef, entry, BySlot{}, working, hits);
+  return walk_narrowly(query, params, widened(params.ef), entry, BySlot{}, working, hits);
 }
 
 /// The walk of search(), or of search_narrowly().
 Status Hnsw::search_as_stranger(Slot own, Query query, const SearchParams& params, Scratch& scratch,
                                 std::vector<Hit>& hits) const {
-  const std::size_t ef = is_narrow(params)
-                             ? params.ef
-                             : std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
+  const std::size_t ef = widened(
+      is_narrow(params) ? params.ef
+                        : std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k));
   const Entry entry = graph_.entry();
   const auto scan = [&] { return Index::search_as_stranger(own, query, params, scratch, hits); };
   if (params.k == 0 || !has_graph() || entry.slot == kNoSlot || scan_is_cheaper(ef)) return scan();

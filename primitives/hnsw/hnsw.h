@@ -156,8 +156,14 @@ class Hnsw final : public Index {
     return {compares_codes() ? *estimator_ : context_.kernel,
             codes_ != nullptr ? *codes_ : context_.store.rows()};
   }
+  /// What links are chosen by: the same, unless there are vectors beside signs. Between two rows of
+  /// signs a distance is too coarse for that.
+  RowView link_rows() const noexcept {
+    const bool keeps_signs = codes_ != nullptr && config_.quant == Element::kBin;
+    return keeps_signs ? RowView{context_.kernel, context_.store.rows()} : walk_rows();
+  }
   Bound bound_to(Slot slot, HnswBuffers& working) const {
-    return walk_rows().to_slot(slot, working.query);
+    return link_rows().to_slot(slot, working.query);
   }
   double mean_degree() const;
   std::string unfound_items() const;
@@ -200,6 +206,8 @@ class Hnsw final : public Index {
 
   // coding.cc
   bool compares_codes() const noexcept { return estimator_ != nullptr; }
+  /// How many candidates a walk keeps for `ef`.
+  std::size_t widened(std::size_t ef) const noexcept { return ef * widening_; }
   Status prepare_codes();
   Status begin_coding(std::span<const Slot> first);
   Status code_along(std::vector<float> axis);
@@ -267,6 +275,7 @@ class Hnsw final : public Index {
   std::unique_ptr<RowBlocks> codes_;   // null unless they are the index's own
   std::unique_ptr<Kernel> estimator_;  // null unless walks compare codes; these two are fixed
   std::vector<float> axis_;            // before there is a graph
+  std::size_t widening_ = 1;           // from prepare_codes() on
   SlotSet nodes_;
   SlotSet held_;
   std::atomic<bool> has_graph_{false};

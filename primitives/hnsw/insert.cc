@@ -130,7 +130,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& w
     search_level(l, query, starts, config_.ef_construction, {slot, slot}, beam, found);
     if (l == 0) plan.outpost_reach = reach_of_outpost(found, working);
     if (plan.outpost_reach > 0) look_farther(slot, entry, working);
-    select_neighbors(walk_rows(), found, config_.m, working.selection);
+    select_neighbors(link_rows(), found, config_.m, working.selection);
     plan.neighbors[l] = working.selection.chosen;
     if (!found.empty()) std::swap(starts, found);
   }
@@ -146,7 +146,7 @@ bool Hnsw::plan_by_scan(Slot slot, HnswBuffers& working) const {
   std::erase_if(candidates,
                 [&](const Hit& hit) { return hit.slot == slot || !held_.contains(hit.slot); });
   std::sort(candidates.begin(), candidates.end(), ByPairHash{slot});
-  select_neighbors(walk_rows(), candidates, config_.m, working.selection);
+  select_neighbors(link_rows(), candidates, config_.m, working.selection);
   working.plan.neighbors[0] = working.selection.chosen;
   working.plan.top = 0;
   return !candidates.empty();
@@ -227,9 +227,9 @@ bool Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Lasting last
   slots[found] = neighbor.slot;
   score_hits(bound_to(node, working), slots.first(found + 1), working.scores, candidates);
   const ByPairHash order{node};
-  if (!is_selected || !add_to_selection(walk_rows(), candidates, order, working.selection)) {
+  if (!is_selected || !add_to_selection(link_rows(), candidates, order, working.selection)) {
     std::sort(candidates.begin(), candidates.end(), order);
-    select_neighbors(walk_rows(), candidates, links.capacity(), working.selection);
+    select_neighbors(link_rows(), candidates, links.capacity(), working.selection);
   }
   if (!kept.empty()) retain_kept(candidates, kept, working.selection.chosen);
   links.assign(working.selection.chosen, kept);

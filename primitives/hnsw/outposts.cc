@@ -52,7 +52,7 @@ double Hnsw::reach_of_outpost(std::span<const Hit> found, HnswBuffers& working) 
   slots.clear();
   for (const Hit& hit : found.subspan(1, kCompared - 1)) slots.push_back(hit.slot);
   const auto scores =
-      score_all(walk_rows().to_slot(found.front().slot, working.selection.candidate_query), slots,
+      score_all(link_rows().to_slot(found.front().slot, working.selection.candidate_query), slots,
                 working.scores);
   const double between = squared_scale(*std::min_element(scores.begin(), scores.end()));
   const double nearest = squared_scale(found.front().score);
@@ -144,7 +144,7 @@ void Hnsw::revisit_outpost(HnswBuffers& working) {
   plan.outpost_reach = outpost.reach;
   working.candidates.clear();
   look_farther(outpost.slot, entry, working);
-  select_neighbors(walk_rows(), working.candidates, config_.m, working.selection);
+  select_neighbors(link_rows(), working.candidates, config_.m, working.selection);
   plan.neighbors[0] = working.selection.chosen;
   keep_links(outpost.slot, working);
   make_findable(outpost.slot, working);

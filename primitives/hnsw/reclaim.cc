@@ -149,7 +149,7 @@ void Hnsw::repair(Slot node, unsigned level, HnswBuffers& working) {
     places = kept.size() + lost;
     working.candidates.resize(std::min(working.candidates.size(), 2 * lost + kSpare));
   }
-  extend_selection(walk_rows(), working.candidates, places, working.selection);
+  extend_selection(link_rows(), working.candidates, places, working.selection);
   links.assign(working.selection.chosen, lasting);
   graph_.mark_selected(node, level, false);  // what was kept, and then what was chosen
 }

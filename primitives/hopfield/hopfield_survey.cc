@@ -45,6 +45,7 @@ bool HopfieldSurvey::step(Scratch& scratch) {
 void HopfieldSurvey::find_beta() {
   gap_ = recall::scale_of(sample_.gaps());
   if (gap_ == 0) gap_ = recall::scale_of(sample_.halved_squares());
+  if (gap_ == 0) gap_ = recall::scale_of(sample_.gaps_to_others());  // nearly all have copies
   if (gap_ > 0) beta_ = kappa(*separation_) / gap_;
 }
 

@@ -18,7 +18,8 @@ bool LsrSurvey::step(Scratch& scratch) {
 
 Result<Tuning> LsrSurvey::tuning() const {
   ENGRAM_TRY(status_);
-  const double gap = recall::scale_of(sample_.halved_squares());
+  double gap = recall::scale_of(sample_.halved_squares());
+  if (gap == 0) gap = recall::scale_of(sample_.gaps_to_others());
   if (!(gap > 0)) {
     return fail(ErrorCode::kInvalidArgument,
                 "there must be two items at least that differ, to tell how far apart they are");

@@ -58,7 +58,7 @@ bool touches_batch(Arguments argv, Store&) {
 }
 
 constexpr CommandSpec kConditionalAdd =
-    spec("vadd", vadd, -4, kWrite | kDenyOom | kConditional, kIndex, {}, {}, {});
+    spec("vadd", vadd, -4, kWrite | kDenyOom | kConditional | kShoutsName, kIndex, {}, {}, {});
 
 bool has_condition(Arguments argv, Store&) {
   return argv.size() > 4 && !is_set_add(argv) && has_word(argv.subspan(4), "UNLESS");
@@ -126,7 +126,7 @@ constexpr std::array kVectorCommands = {
          "index", "O(1)"),
     spec("vprimitives", vprimitives, 1, kLoading | kStale, {},
          "Lists the retrieval primitives with their traits and options", {}, "O(1)"),
-    with_form(spec("vadd", vadd, -4, kWrite | kDenyOom, kIndex,
+    with_form(spec("vadd", vadd, -4, kWrite | kDenyOom | kShoutsName, kIndex,
                    "Stores a vector under a key, replacing the one that was there",
                    "index key <vector | VALUES n value [value ...]> [STRENGTH gain] [AT "
                    "unix-time-milliseconds] [KEEPSTRENGTH] "

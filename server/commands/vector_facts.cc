@@ -21,7 +21,11 @@ void write_facts(ReplyWriter& writer, const std::vector<Fact>& facts) {
   writer.map(facts.size());
   for (const Fact& fact : facts) {
     writer.simple(fact.name);
-    write_value(writer, fact.value);
+    if (fact.name == "quant-type") {  // as Redis has it
+      writer.simple(fact.value);
+    } else {
+      write_value(writer, fact.value);
+    }
   }
 }
 

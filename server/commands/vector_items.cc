@@ -108,7 +108,7 @@ void vadd(CommandContext& context) {
   // A single word that says nothing by itself is one too many, or one too few.
   std::vector<std::string_view> last(words.begin(), words.end());
   if (last.size() == 1 && take_flags(last, kPutFlags) == 0) {
-    return context.reply.error("ERR wrong number of arguments for 'vadd' command");
+    return context.reply.error("ERR wrong number of arguments for 'VADD' command");
   }
   put(context, {&*item, 1}, words);
 }

@@ -76,7 +76,7 @@ Status read_add_options(Arguments words, SetPutRequest& request) {
     } else if (equal_ignoring_case(word, "Q8")) {
       request.element_type = Element::kSq8;
     } else if (equal_ignoring_case(word, "BIN")) {
-      return refuse("there is no BIN: vectors are kept by NOQUANT as float32, or by Q8 in 8 bits");
+      request.element_type = Element::kBin;
     } else if (has_value && equal_ignoring_case(word, "SETATTR")) {
       request.attributes = words[0];
       words = words.subspan(1);

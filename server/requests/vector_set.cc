@@ -78,9 +78,11 @@ Result<IndexRef> make_set(Store& store, const SetPutRequest& request) {
   }
   const auto hnsw = find_primitive("hnsw");
   if (!hnsw) return tl::unexpected(hnsw.error());
-  // As small as its name says: whoever wants the vectors beside their codes says VNEW.
-  std::vector<OptionText> words = {
-      {"QUANT", element_name(request.element_type.value_or(Element::kSq8))}, {"RERANK", "none"}};
+  // As small as its name says: whoever wants the vectors beside their codes says VNEW. But of signs
+  // alone so little could be told apart that vectors stay beside them.
+  const Element element = request.element_type.value_or(Element::kSq8);
+  std::vector<OptionText> words = {{"QUANT", element_name(element)},
+                                   {"RERANK", element == Element::kBin ? "f32" : "none"}};
   const std::string m = std::to_string(request.m.value_or(0));
   if (request.m) words.emplace_back("M", m);
   const std::string ef = std::to_string(std::min(request.ef.value_or(0), kMostEfConstruction));
@@ -143,6 +145,20 @@ Status check_set_dimension(const IndexRef& set, std::size_t dim) {
   return wrong_dimension(dim, set.spec().dim);
 }
 
+namespace {
+
+/// A bit for each component above 0, in whole words of 64.
+std::string packed_signs(std::span<const float> values) {
+  constexpr std::size_t kWord = 64;
+  std::string bytes((values.size() + kWord - 1) / kWord * sizeof(std::uint64_t), '\0');
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] > 0) bytes[i / 8] = static_cast<char>(bytes[i / 8] | 1 << (i % 8));
+  }
+  return bytes;
+}
+
+}  // namespace
+
 RawVector raw_vector(const IndexRef& set, std::span<const float> vector) {
   double square = 0;
   for (const float component : vector) square += double{component} * double{component};
@@ -154,7 +170,13 @@ RawVector raw_vector(const IndexRef& set, std::span<const float> vector) {
     unit[i] = static_cast<float>(double{vector[i]} * scale);
     range = std::max(range, std::abs(double{unit[i]}));
   }
-  if (element_of(set.spec()) != Element::kSq8) {
+  const Element element = element_of(set.spec());
+  if (element == Element::kBin) {
+    raw.type = "bin";
+    raw.bytes = packed_signs(vector);
+    return raw;
+  }
+  if (element != Element::kSq8) {
     raw.bytes = packed(unit);
     return raw;
   }

@@ -43,8 +43,9 @@ Status check_set_dimension(const IndexRef& set, std::size_t dim);
 
 /// A vector as it is kept.
 struct RawVector {
-  std::string_view type;   ///< as VINFO calls it: int8 or f32
-  std::string bytes = {};  ///< of the vector divided by its norm: float32, or one int8 a component
+  std::string_view type;   ///< as VINFO calls it: int8, bin or f32
+  std::string bytes = {};  ///< of the vector divided by its norm: float32, one int8 a component, or
+                           ///< one bit, the lowest first, in words of 64
   double norm = 0;
   std::optional<double> range = {};  ///< int8: the component that 127 stands for
 };

@@ -22,7 +22,7 @@
 namespace engram::code_kernel_test {
 namespace {
 
-constexpr Element kCodes[] = {Element::kSq8, Element::kSq4};
+constexpr Element kCodes[] = {Element::kSq8, Element::kSq4, Element::kBin};
 constexpr std::size_t kRows = 11;
 constexpr std::size_t kMisalignments[] = {0, 4, 20};
 
@@ -176,10 +176,11 @@ TEST_CASE("core/code_kernel: an estimate is the score of the query's own codes")
     AlignedBuffer row_storage;
     std::byte* const row = row_storage.reserve(row_bytes(dim));
     encode_row(metric, vector, row);
-    std::vector<std::byte> coded(row_bytes(Element::kSq8, metric, dim));
+    const Element coding = element == Element::kBin ? Element::kSq4 : Element::kSq8;
+    std::vector<std::byte> coded(row_bytes(coding, metric, dim));
     std::vector<float> query(dim);
-    encode_codes(Element::kSq8, metric, {reinterpret_cast<const float*>(row), dim}, coded.data());
-    decode_codes(Element::kSq8, metric, coded.data(), query);
+    encode_codes(coding, metric, {reinterpret_cast<const float*>(row), dim}, coded.data());
+    decode_codes(coding, metric, coded.data(), query);
     const auto check = [&](const std::vector<float>& q, const std::vector<float>& scores) {
       for (std::size_t i = 0; i < kRows; ++i) {
         double magnitude = 1;
@@ -194,6 +195,29 @@ TEST_CASE("core/code_kernel: an estimate is the score of the query's own codes")
     check(query, scores_of(*estimator, estimator->prepare(vector, storage), rows));
     check(rows.decoded(7), scores_of(*estimator, estimator->from_row(rows.row(7), storage), rows));
   });
+}
+
+TEST_CASE("core/code_kernel: between rows of signs an estimate is their Hamming distance") {
+  auto rng = test::make_rng(4);
+  for (const std::size_t dim : tested_dims()) {
+    CAPTURE(dim);
+    CodedRows rows(Element::kBin, Metric::kCosine, dim, rng);
+    for (const std::string& name : kernel_names()) {
+      CAPTURE(name);
+      const auto estimator = make_estimator(name, Metric::kCosine, dim, Element::kBin).value();
+      AlignedBuffer storage;
+      const auto scores = scores_of(*estimator, estimator->from_row(rows.row(2), storage), rows);
+      for (std::size_t i = 0; i < kRows; ++i) {
+        std::size_t differ = 0;
+        for (std::size_t j = 0; j < dim; ++j) {
+          differ += sign_at(rows.row(i), j) ^ sign_at(rows.row(2), j);
+        }
+        const double expected = 2 * static_cast<double>(differ) / static_cast<double>(dim);
+        CHECK(double{score_to_distance(Metric::kCosine, scores[i])} ==
+              doctest::Approx(expected).epsilon(1e-4));
+      }
+    }
+  }
 }
 
 /// Rows and query as small as `size`: the distances of what their codes stand for, beside those of
@@ -227,9 +251,10 @@ void check_small(Element element, float size, std::mt19937_64& rng) {
             doctest::Approx(truth).epsilon(1e-5));
       CHECK(distance(*kernel, kernel->from_row(row.data(), storage)) <= 1e-6 * double{size});
       const auto estimator = make_estimator(name, Metric::kL2, kDim, element).value();
-      // The query is coded, too: in 8 bits, by steps of a hundredth.
+      // The query is coded, too: in 8 bits, by steps of a hundredth, or in 4, by steps of a third.
+      const double steps = element == Element::kBin ? 1.5 : 0.1;
       CHECK(std::abs(distance(*estimator, estimator->prepare(vector, storage)) - truth) <=
-            0.1 * double{size});
+            steps * double{size});
       CHECK(distance(*estimator, estimator->from_row(row.data(), storage)) == 0);
     }
   }
@@ -289,7 +314,8 @@ TEST_CASE("core/code_kernel: sums of the greatest codes do not overflow at any d
       estimator->gather(estimator->prepare(highest, storage), rows, {&score, 1});
       CHECK(score == doctest::Approx(-static_cast<double>(kDim - 1)));
       estimator->gather(estimator->prepare(lowest, storage), rows, {&score, 1});
-      CHECK(std::abs(score) < 0.5F);
+      // A sign has no zero: the first of `highest` counts as -1.
+      CHECK(std::abs(score - (element == Element::kBin ? 1.0F : 0.0F)) < 0.5F);
     }
   }
 }

@@ -15,7 +15,7 @@
 namespace engram::codes_test {
 namespace {
 
-constexpr Element kCodes[] = {Element::kSq8, Element::kSq4};
+constexpr Element kCodes[] = {Element::kSq8, Element::kSq4, Element::kBin};
 
 std::vector<std::byte> encode(Element element, Metric metric, const std::vector<float>& values) {
   std::vector<std::byte> row(row_bytes(element, metric, values.size()), std::byte{0xEE});
@@ -44,6 +44,7 @@ void for_each_format(Check&& check) {
 TEST_CASE("core/codes: a component comes back to within half a step of its vector's range") {
   auto rng = test::make_rng(1);
   for_each_format([&](Element element, Metric metric) {
+    if (element == Element::kBin) return;
     for (std::size_t dim = 1; dim < 200; ++dim) {
       std::normal_distribution<float> normal(3, 2);
       std::vector<float> values(dim);
@@ -59,6 +60,61 @@ TEST_CASE("core/codes: a component comes back to within half a step of its vecto
       CHECK(wrong == dim);
     }
   });
+}
+
+std::vector<float> normal_vector(std::size_t dim, float mean, std::mt19937_64& rng) {
+  std::normal_distribution<float> normal(mean, 2);
+  std::vector<float> values(dim);
+  for (float& value : values) value = normal(rng);
+  return values;
+}
+
+TEST_CASE("core/codes: a bit keeps a component's sign, and all the vector's length or mean size") {
+  auto rng = test::make_rng(4);
+  for (const Metric metric : kMetrics) {
+    for (std::size_t dim = 1; dim < 200; ++dim) {
+      const std::vector<float> values = normal_vector(dim, 0, rng);
+      const auto decoded =
+          decode(Element::kBin, metric, encode(Element::kBin, metric, values), dim);
+      double size = 0;
+      double squares = 0;
+      std::size_t right = 0;
+      for (std::size_t j = 0; j < dim; ++j) {
+        size += std::abs(double{values[j]});
+        squares += double{values[j]} * values[j];
+        right += static_cast<std::size_t>((values[j] > 0) == (decoded[j] > 0));
+      }
+      const auto count = static_cast<double>(dim);
+      const double expected = metric == Metric::kL2 ? size / count : std::sqrt(squares / count);
+      CAPTURE(dim);
+      CHECK(right == dim);
+      CHECK(std::abs(decoded[0]) == doctest::Approx(expected));
+    }
+  }
+}
+
+TEST_CASE("core/codes: signs along an axis estimate a vector's product with itself as it is") {
+  auto rng = test::make_rng(5);
+  for (const std::size_t dim : {8UL, 99UL, 384UL}) {
+    const std::vector<float> values = normal_vector(dim, 1, rng);
+    std::vector<float> remainder = values;
+    const std::vector<float> axis(dim, 1 / std::sqrt(static_cast<float>(dim)));
+    const double along = split_along(axis, remainder);
+    std::vector<std::byte> row(row_bytes(Element::kBin, Metric::kL2, dim));
+    encode_along(Element::kBin, Metric::kL2, axis, values, row.data());
+    const CodeHeader header = read_header_along(row.data(), row.size(), Metric::kL2);
+    double product = 0;
+    double squares = 0;
+    for (std::size_t j = 0; j < dim; ++j) {
+      const double sign = sign_at(row.data(), j) * double{header.scale} + double{header.offset};
+      product += sign * remainder[j];
+      squares += double{remainder[j]} * remainder[j];
+    }
+    CAPTURE(dim);
+    CHECK(header.along == doctest::Approx(along));
+    CHECK(header.squared_norm == doctest::Approx(squares));
+    CHECK(product == doctest::Approx(squares).epsilon(0.01));  // m has 8 bits
+  }
 }
 
 TEST_CASE("core/codes: the header sums up what the codes stand for") {
@@ -113,6 +169,8 @@ TEST_CASE("core/codes: the widest and the narrowest range give finite components
 TEST_CASE("core/codes: rows of a hundred components of 4 bits fit in a cache line") {
   CHECK(row_bytes(Element::kSq4, Metric::kCosine, 100) == 64);
   CHECK(row_bytes(Element::kSq8, Metric::kL2, 784) == 832);
+  CHECK(row_bytes(Element::kBin, Metric::kCosine, 384) == 64);
+  CHECK(row_bytes(Element::kBin, Metric::kL2, 784) == 128);
   CHECK(row_bytes(Element::kF32, Metric::kL2, 784) == row_bytes(784));
 }
 

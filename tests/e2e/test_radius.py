@@ -21,7 +21,7 @@ def distances(metric, vectors, query):
 
 
 @pytest.mark.parametrize("metric", ["l2", "cosine", "dot"])
-@pytest.mark.parametrize("options", [("flat",), ("hnsw",), ("hnsw", "QUANT", "sq8")])
+@pytest.mark.parametrize("options", [("flat",), ("hnsw",), ("hnsw", "QUANT", "sq8"), ("hnsw", "QUANT", "bin")])
 def test_all_within_a_radius_are_found(wire, options, metric):  # noqa: F811
     rng = np.random.default_rng(5)
     vectors = rng.standard_normal((COUNT, DIM)).astype(np.float32)

@@ -39,7 +39,7 @@ def test_one_shot(cli):
 
 def test_resp3(cli):
     cli("VNEW", "index", "3", "PRIMITIVE", "flat")
-    assert cli("-3", "--no-raw", "VINFO", "index").startswith(b' 1# quant-type => "f32"')
+    assert cli("-3", "--no-raw", "VINFO", "index").startswith(b' 1# quant-type => f32')
     info = json.loads(cli("--json", "VINFO", "index"))
     assert (info["vector-dim"], info["primitive"], info["size"]) == (3, "flat", 0)
 

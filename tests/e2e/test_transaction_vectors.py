@@ -200,7 +200,7 @@ def test_a_step_that_fails_does_not_stop_those_after_it(a, b, index):
 
 def test_what_cannot_be_queued_discards_vector_work_too(a, b, index):
     for wrong, complaint in [
-        ("VADD index k", "-ERR wrong number of arguments for 'vadd' command"),
+        ("VADD index k", "-ERR wrong number of arguments for 'VADD' command"),
         ("VSAVE", NOT_ALLOWED),
         ("VNOSUCH", "-ERR unknown command 'VNOSUCH', with args beginning with: "),
     ]:

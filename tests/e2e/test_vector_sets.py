@@ -60,7 +60,7 @@ def test_vadd_makes_the_set_and_tells_new_from_updated(wire, protocol):
     assert wire.call("SCAN", 0, "TYPE", "vectorset")[1] == [b"s"] and wire.call("VLIST") == [b"s"]
     info = as_map(wire.call("VINFO", "s"))
     assert [info[name] for name in ("quant-type", "hnsw-m", "vector-dim", "size", "metric", "primitive", "auto")] == [
-        b"int8", 16, 3, 1, b"cosine", b"hnsw", 1,
+        "int8", 16, 3, 1, b"cosine", b"hnsw", 1,
     ]  # fmt: skip
 
 
@@ -76,15 +76,32 @@ def test_vadd_of_a_vector_set_is_told_from_the_native_one(wire, protocol):
 
 
 def test_options_of_vadd_shape_the_set_that_it_makes(wire):
-    options = {"f": ["NOQUANT", "M", 8, "EF", 321], "q": ["CAS", "Q8"], "d": []}
+    options = {"f": ["NOQUANT", "M", 8, "EF", 321], "q": ["CAS", "Q8"], "d": [], "b": ["bin"]}
     for name, words in options.items():
         assert wire.call("VADD", name, "VALUES", 2, 3, 4, "e", *words) == 1
     info = {name: as_map(wire.call("VINFO", name)) for name in options}
-    assert [info[name]["quant-type"] for name in "fqd"] == [b"f32", b"int8", b"int8"]
-    assert [info[name]["hnsw-m"] for name in "fqd"] == [8, 16, 16]
+    assert [info[name]["quant-type"] for name in "fqdb"] == ["f32", "int8", "int8", "bin"]
+    assert [info[name]["hnsw-m"] for name in "fqdb"] == [8, 16, 16, 16]
     assert info["f"]["ef-construction"] == 321
     assert wire.call("VADD", "f", "VALUES", 2, 1, 0, "x", "m", 8, "noquant", "cas", "ef", 5) == 1
     assert wire.call("VADD", "f", "VALUES", 2, 1, 0, "x") == 0
+
+
+def test_a_set_of_bits_ranks_what_they_find_by_the_vectors(wire):
+    rng = random.Random(3)
+    vectors = {f"e{i}": [rng.gauss(1, 1) for _ in range(48)] for i in range(3000)}
+    for element, vector in vectors.items():
+        wire.send("VADD", "s", "FP32", pack(*vector), element, "BIN")
+    assert all(wire.read() for _ in vectors)
+    assert wire.call("VADD", "s", "FP32", pack(*vectors["e0"]), "e0", "NOQUANT") == "ERR asked quantization mismatch with existing vector set"
+    found = 0
+    for element in list(vectors)[:20]:
+        # The walk keeps 4 * 10 candidates; wider ones would be a scan.
+        near = wire.call("VSIM", "s", "ELE", element, "COUNT", 10, "EF", 10)
+        found += len(set(near) & set(wire.call("VSIM", "s", "ELE", element, "COUNT", 10, "TRUTH")))
+        scores = scored(wire.call("VSIM", "s", "ELE", element, "COUNT", 1, "WITHSCORES"))
+        assert scores == {element.encode(): pytest.approx(1)}
+    assert found > 100
 
 
 def test_the_set_goes_with_its_last_element(wire, protocol):
@@ -302,6 +319,10 @@ def test_vemb_answers_numbers_or_what_is_kept(wire, protocol):
     kind, data, norm, span = wire.call("VEMB", "q", "e", "raw")
     assert (kind, struct.unpack("2b", data)) == ("int8", (95, -127))
     assert (float(norm), float(span)) == (pytest.approx(5, rel=0.01), pytest.approx(0.8, rel=0.01))
+    wire.call("VADD", "b", "VALUES", 65, 3, -4, *[0] * 62, 1, "e", "BIN")
+    assert [float(x) for x in wire.call("VEMB", "b", "e")][:2] == pytest.approx([3, -4])
+    kind, data, norm = wire.call("VEMB", "b", "e", "RAW")
+    assert (kind, data, float(norm)) == ("bin", struct.pack("<QQ", 1, 1), pytest.approx(26**0.5))
     for key, element in (("f", "x"), ("none", "e")):
         assert wire.call_raw("VEMB", key, element) == wire.call_raw("VEMB", key, element, "RAW") == null(protocol)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vector commands: every reply as it is on the wire, and what is said about wrong ones."""
 
+import math
 import random
 import struct
 
@@ -117,7 +118,7 @@ def test_vinfo_is_a_map_that_begins_as_rediss(wire, index, protocol):
 
 
 @pytest.mark.parametrize("primitive", ["hnsw", "flat"])
-@pytest.mark.parametrize("quant", ["sq8", "sq4"])
+@pytest.mark.parametrize("quant", ["sq8", "sq4", "bin"])
 def test_codes_stand_for_vectors_or_beside_them(wire, primitive, quant):
     rng = random.Random(1)
     vectors = {f"k{i}": [rng.uniform(-1, 1) for _ in range(32)] for i in range(300)}
@@ -134,12 +135,16 @@ def test_codes_stand_for_vectors_or_beside_them(wire, primitive, quant):
     for key, vector in vectors.items():
         for index in ("codes", "both"):
             wire.call("VADD", index, key, pack(*vector))
-    assert as_map(wire.call("VINFO", "codes"))["quant-type"] == quant.encode()
+    assert as_map(wire.call("VINFO", "codes"))["quant-type"] == quant
     assert 0.5 < float(as_map(wire.call("VINFO", "both"))["quant-recall-at-10"]) <= 1
-    step = 2 / (255 if quant == "sq8" else 15)
     for key in ("k0", "k299"):
         near = struct.unpack("<32f", wire.call("VGET", "codes", key))
-        assert max(abs(a - b) for a, b in zip(near, vectors[key])) <= 0.51 * step
+        if quant == "bin":
+            size = sum(map(abs, vectors[key])) / 32
+            assert near == pytest.approx([math.copysign(size, x) for x in vectors[key]])
+        else:
+            step = 2 / (255 if quant == "sq8" else 15)
+            assert max(abs(a - b) for a, b in zip(near, vectors[key])) <= 0.51 * step
         assert wire.call("VGET", "both", key) == pack(*vectors[key])
         assert wire.call("VSEARCH", "codes", pack(*vectors[key]), 1, "EF", 300)[0] == key.encode()
         found, distance = wire.call("VSEARCH", "both", pack(*vectors[key]), 1)
@@ -148,7 +153,7 @@ def test_codes_stand_for_vectors_or_beside_them(wire, primitive, quant):
 
 def test_a_wrong_quant_is_refused_with_the_right_ones(wire):
     error = wire.call("VNEW", "wrong", 4, "PRIMITIVE", "hnsw", "QUANT", "int8")
-    assert "f32|sq8|sq4" in str(error)
+    assert "f32|sq8|sq4|bin" in str(error)
 
 
 def test_vinfo_of_a_missing_index_is_null(wire, protocol):
@@ -277,7 +282,7 @@ PACKED = "expected packed float32, 4 bytes for each of 2 dimensions, as struct.p
         (["VSEARCH", "index", EAST, 1, "EF"], "ERR option 'EF' has no value"),
         (["VSEARCH", "index", EAST, 1, "WITHSCORES"], "ERR there is no option WITHSCORES: VSEARCH always answers distances"),
         (["VMSEARCH", "index", EAST, 1], "ERR k must be an integer in 1..268435456, got 8 bytes that are no text"),
-        (["VADD", "index", "k", EAST, "x"], "ERR wrong number of arguments for 'vadd' command"),
+        (["VADD", "index", "k", EAST, "x"], "ERR wrong number of arguments for 'VADD' command"),
         (["VNEW", "index", 2], "ERR index 'index' already exists"),
         (
             ["VNEW", "new", 2, "METRIC", "hamming"],
@@ -290,7 +295,7 @@ PACKED = "expected packed float32, 4 bytes for each of 2 dimensions, as struct.p
         (["VSEARCH", "index", EAST, "many"], "ERR k must be an integer in "),
         (["VSEARCH", "index", EAST, 1, "EF", 0], "ERR EF must be an integer in "),
         (["VMADD", "index", "k", EAST, "odd"], "ERR key 'odd' has no vector"),
-        (["VADD", "index", "k"], "ERR wrong number of arguments for 'vadd' command"),
+        (["VADD", "index", "k"], "ERR wrong number of arguments for 'VADD' command"),
     ],
 )
 def test_errors_say_what_was_wrong(wire, index, command, complaint):

@@ -13,9 +13,9 @@
 namespace engram::test {
 namespace {
 
-constexpr std::array<std::string_view, 16> kKeys = {
-    "worn",   "text",    "other", "lasting", "count", "gone",       "mean", "flat",
-    "fading", "flat.l2", "hnsw",  "lsh",     "late",  "mean.saved", "set",  "emptied"};
+constexpr std::array<std::string_view, 17> kKeys = {
+    "worn",    "text",     "other", "lasting", "count", "gone",       "mean", "flat",   "fading",
+    "flat.l2", "flat.bin", "hnsw",  "lsh",     "late",  "mean.saved", "set",  "emptied"};
 constexpr std::array<std::string_view, 10> kNames = {"a", "b", "c", "d", "e",
                                                      "f", "g", "h", "i", "j"};
 
@@ -100,10 +100,12 @@ std::vector<std::vector<Command>> workload() {
       {request({"SET", "lasting", "value", "PXAT", kFarMs})},
       {request({"APPEND", "lasting", " and more"}), request({"APPEND", "other", "begun"})},
       {make_index("flat", "cosine", "flat"), make_coded_index("hnsw", "hnsw", "sq4"),
-       make_index("lsh", "dot", "lsh"), make_coded_index("flat.l2", "flat", "sq8")},
+       make_index("lsh", "dot", "lsh"), make_coded_index("flat.l2", "flat", "sq8"),
+       make_coded_index("flat.bin", "flat", "bin")},
       {put("flat", "abcdef", 1)},
       {put("hnsw", "abcdefgh", 7), put("lsh", "abc", 20), put("flat.l2", "ab", 24),
-       describe("hnsw", "a", R"({"year":1980})"), describe("lsh", "b", "{}")},
+       put("flat.bin", "ab", 26), describe("hnsw", "a", R"({"year":1980})"),
+       describe("lsh", "b", "{}")},
       {vadd("flat", "g", 30), vadd("hnsw", "a", 31), request({"VDEL", "lsh", "b"}),
        request({"INCR", "count"}), request({"MSET", "text", "two", "other", "three"})},
       {request({"VNEW", "fading", "4", "METRIC", "l2", "PRIMITIVE", "hnsw", "DECAY", "exp", "1000",
@@ -132,7 +134,7 @@ std::vector<std::vector<Command>> workload() {
       // Alone: the set goes after its element.
       {request({"VREM", "emptied", "a"})},
       {request({"VADD", "set", "REDUCE", "2", "FP32", packed_vector(4), "b", "NOQUANT"}),
-       request({"VADD", "emptied", "VALUES", "2", "1", "0", "b"})},
+       request({"VADD", "emptied", "VALUES", "2", "1", "0", "b", "BIN"})},
       {put("lsh", "bdb", 40), request({"INCRBY", "count", "41"}), request({"VDEL", "hnsw", "b"}),
        describe("flat", "b", R"({"x":{"y":2}})"), vadd("hnsw", "a", 33)},
       {request({"VTUNE", "mean.saved", "SCALE", "2"})},

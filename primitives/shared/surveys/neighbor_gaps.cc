@@ -44,7 +44,8 @@ const float* NeighborGaps::row(Slot slot, AlignedBuffer& buffer) const {
   return values;
 }
 
-/// Fills buffers.hits with `slot` and the item nearest to it, and perhaps others, in any order.
+/// Fills buffers.hits with `slot`, the item nearest to it and the nearest that is no copy of it, if
+/// there is one, and perhaps others, in any order.
 Status NeighborGaps::find_nearest(Slot slot, const float* state, std::size_t candidates,
                                   Scratch& scratch, Buffers& buffers) const {
   const Query query{reinterpret_cast<const std::byte*>(state)};
@@ -59,13 +60,16 @@ Status NeighborGaps::find_nearest(Slot slot, const float* state, std::size_t can
   buffers.scores.resize(all_.size());
   score_all(bound, all_, buffers.scores);
   buffers.hits.clear();
+  const Hit own{bound.score(slot), slot};
   Hit nearest{std::numeric_limits<float>::infinity(), kNoSlot};
+  Hit other = nearest;
   for (std::size_t i = 0; i < all_.size(); ++i) {
     const Hit hit{buffers.scores[i], all_[i]};
-    if (hit.slot == slot) buffers.hits.push_back(hit);
-    if (hit.slot != slot && hit < nearest) nearest = hit;
+    if (hit.slot == slot) continue;
+    if (hit < nearest) nearest = hit;
+    if (hit < other && hit.score > own.score) other = hit;
   }
-  buffers.hits.push_back(nearest);
+  buffers.hits = {own, nearest, other};
   return {};
 }
 
@@ -74,19 +78,25 @@ Status NeighborGaps::measure(Slot slot, std::size_t candidates, Scratch& scratch
   const float* const state = row(slot, buffers.own_row);
   ENGRAM_TRY(find_nearest(slot, state, candidates, scratch, buffers));
   float own = 0;
-  float nearest = std::numeric_limits<float>::infinity();
   for (const Hit& hit : buffers.hits) {
-    if (hit.slot == slot) {
-      own = hit.score;
-    } else {
-      nearest = std::min(nearest, hit.score);
-    }
+    if (hit.slot == slot) own = hit.score;
+  }
+  float nearest = std::numeric_limits<float>::infinity();
+  float other = nearest;
+  for (const Hit& hit : buffers.hits) {
+    if (hit.slot == slot) continue;
+    nearest = std::min(nearest, hit.score);
+    if (hit.score > own) other = std::min(other, hit.score);
   }
   const Metric metric = memory_.context.store.metric();
-  const double gap = metric == Metric::kL2
-                         ? 0.5 * (squared_distance(nearest) - squared_distance(own))
-                         : double{nearest} - double{own};
-  if (std::isfinite(gap)) gaps_.push_back(gap);
+  const auto keep = [&](float score, std::vector<double>& gaps) {
+    const double gap = metric == Metric::kL2
+                           ? 0.5 * (squared_distance(score) - squared_distance(own))
+                           : double{score} - double{own};
+    if (std::isfinite(gap)) gaps.push_back(gap);
+  };
+  keep(nearest, gaps_);
+  keep(other, gaps_to_others_);
   if (metric == Metric::kDot) measure_square(slot, state, buffers);
   return {};
 }

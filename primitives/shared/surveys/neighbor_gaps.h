@@ -50,6 +50,9 @@ class NeighborGaps {
   const std::vector<double>& halved_squares() const noexcept {
     return memory_.context.store.metric() == Metric::kDot ? halved_squares_ : gaps_;
   }
+  /// The gaps to the nearest that is less similar than the item itself: of copies to others, where
+  /// gaps() are 0, if there was one among the candidates.
+  const std::vector<double>& gaps_to_others() const noexcept { return gaps_to_others_; }
 
  private:
   struct Buffers;
@@ -65,6 +68,7 @@ class NeighborGaps {
   std::vector<Slot> all_;
   std::vector<Slot> slots_;
   std::vector<double> gaps_;
+  std::vector<double> gaps_to_others_;
   std::vector<double> halved_squares_;  // only under dot
 };
 

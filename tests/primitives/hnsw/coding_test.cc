@@ -58,6 +58,21 @@ TEST_CASE("hnsw/coding: a constant part in a few components costs codes no recal
   }
 }
 
+TEST_CASE("hnsw/coding: signs of what vectors do not have in common lead walks to the nearest") {
+  Rng rng(15);
+  TestCollection collection(hnsw(), Metric::kCosine, 64,
+                            {{"QUANT", "bin"}, {"EF_CONSTRUCTION", "100"}});
+  collection.add_all(biased_vectors(rng, 4000));
+  const Vectors queries = biased_vectors(rng, 50);
+  const SearchParams walk{.k = 10, .ef = 16};  // keeps four times as many; more would be a scan
+  const double recall = collection.recall(queries, walk);
+  INFO("recall@10 at ef 16: " << recall);
+  CHECK(recall > 0.9);
+  CHECK(recall < 1);
+  REQUIRE(collection.restore(*collection.save()).has_value());
+  CHECK(collection.recall(queries, walk) == recall);
+}
+
 TEST_CASE("hnsw/coding: rows that were saved without a graph are coded when there is one") {
   Rng rng(13);
   TestCollection collection(hnsw(), Metric::kCosine, 64, {{"QUANT", "sq4"}});

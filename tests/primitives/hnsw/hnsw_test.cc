@@ -91,7 +91,7 @@ TEST_CASE("hnsw/hnsw: lists that are marked as selected are, whatever was erased
 /// Halving vectors moves no answer; where float32 has no squares of their distances left, neither
 /// does it.
 TEST_CASE("hnsw/hnsw: vectors whose squares underflow are found as well as others") {
-  for (const std::string quant : {"f32", "sq8", "sq4"}) {
+  for (const std::string quant : {"f32", "sq8", "sq4", "bin"}) {
     double recall[2];
     for (const int exponent : {0, -75}) {
       Rng rng(9);
