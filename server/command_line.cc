@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "server/hosts/cli/command_model.h"
 #include "server/runtime/version.h"
 
 namespace engram {
@@ -25,17 +26,12 @@ bool names_subcommand(const CLI::App& app, int argc, char** argv) {
   return false;
 }
 
-}  // namespace
-
-CommandLine parse_command_line(int argc, char** argv) {
-  CommandLine line;
-  CLI::App app("An associative vector memory, spoken to over Redis's protocol", "engram");
-  app.set_version_flag("--version", "engram " + std::string(kVersion));
-  app.require_subcommand(1);
-
+void declare_serve(CLI::App& app, CommandLine& line) {
   CLI::App& serve = *app.add_subcommand("serve", "Starts the server");
-  serve.add_option("config", line.config_file,
-                   "File of 'name value' lines, the names being those of CONFIG GET");
+  serve
+      .add_option("config", line.config_file,
+                  "File of 'name value' lines, the names being those of CONFIG GET")
+      ->type_name("FILE");
   line.flags = {
       {"--port", "port", "TCP port; 0 lets the system choose (6380)"},
       {"--bind", "bind", "Addresses to listen on, separated by spaces (127.0.0.1)"},
@@ -57,24 +53,217 @@ CommandLine parse_command_line(int argc, char** argv) {
       {"--kernel", "kernel", "Distance kernels: auto, scalar or an instruction set (auto)"},
       {"--log-level", "loglevel", "debug, verbose, info, warning, error or nothing (info)"},
   };
-  for (Flag& flag : line.flags) serve.add_option(flag.name, flag.value, flag.help);
+  for (Flag& flag : line.flags) {
+    CLI::Option& option = *serve.add_option(flag.name, flag.value, flag.help);
+    if (std::string_view(flag.name) == "--dir") option.type_name("DIR");
+  }
+}
 
+void declare_check(CLI::App& app, CommandLine& line) {
   CLI::App& check =
       *app.add_subcommand("check", "Reads all files of a data directory, and says what it finds");
   check.add_option("directory", line.directory, "Where the data is; no server may have it open")
+      ->type_name("DIR")
       ->required();
   check.add_flag("--repair", line.repair,
                  "Takes out what is damaged, says what is lost, and keeps it in files named *.cut");
+}
+
+/// A subcommand on data, with what all of them take.
+CLI::App& declare_on_data(CLI::App& app, CliRequest& request, const char* name, const char* help) {
+  CLI::App& command = *app.add_subcommand(name, help);
+  PlaceOptions& place = request.place;
+  command
+      .add_option("--data-dir", place.directory,
+                  "Opens the store in this directory (./engram-data, unless $ENGRAM_DATA_DIR, "
+                  "$ENGRAM_URL or a server is given)")
+      ->type_name("DIR");
+  command.add_option("--port", place.port, "Asks the server at this port (6380)")->type_name("N");
+  command.add_option("--host", place.host, "Asks the server on this host (127.0.0.1)")
+      ->type_name("HOST");
+  command
+      .add_option("--url", place.url, "Asks the server at redis://[[user]:password@]host[:port]")
+      ->type_name("URL");
+  command.add_option("--collection", request.collection, "Which index (default)")
+      ->type_name("NAME");
+  command.add_flag("--json", request.json, "Prints one JSON document");
+  return command;
+}
+
+void declare_new(CLI::App& command, CliRequest& request) {
+  command
+      .add_option("--index", request.index,
+                  "Primitive of the collection, if this makes it: hnsw, flat, hopfield ... (hnsw)")
+      ->type_name("NAME");
+  command.add_option("--metric", request.metric, "Likewise (cosine)")
+      ->type_name("cosine|l2|dot")
+      ->check(CLI::IsMember({"cosine", "l2", "dot"}).description(""));
+}
+
+void declare_options(CLI::App& command, CliRequest& request, const char* help) {
+  command.add_option("--option", request.options, help)
+      ->type_name("NAME=VALUE")
+      ->type_size(1)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void declare_items(CLI::App& app, CliRequest& request) {
+  CLI::App& insert =
+      declare_on_data(app, request, "insert",
+                      "Stores a vector under a key, and makes the collection if there is none");
+  insert.add_option("key", request.keys, "The key")->type_name("KEY")->expected(1)->required();
+  insert.add_option("--vector", request.vector, "Its components, as 1.0,2.0,3.0")
+      ->type_name("V")
+      ->required();
+  insert
+      .add_option("--attributes", request.attributes,
+                  "What else is known of it, as a JSON object; an empty text takes it away")
+      ->type_name("JSON");
+  declare_new(insert, request);
+  declare_options(insert, request, "Option of VNEW, as M=32, if this makes the collection");
+
+  CLI::App& get = declare_on_data(app, request, "get", "Prints the vector of a key");
+  get.add_option("key", request.keys, "The key")->type_name("KEY")->expected(1)->required();
+
+  CLI::App& erase = declare_on_data(app, request, "delete", "Deletes keys");
+  erase.add_option("keys", request.keys, "The keys")->type_name("KEY")->required();
+
+  CLI::App& list = declare_on_data(app, request, "list", "Prints the keys, in order");
+  list.add_option("--limit", request.limit, "At most so many (0: all)")->type_name("N");
+
+  declare_on_data(app, request, "info", "Describes the collection");
+}
+
+void declare_queries(CLI::App& app, CliRequest& request) {
+  CLI::App& search = declare_on_data(app, request, "search", "Prints the nearest keys");
+  search.add_option("vector", request.vector, "The query, as 1.1,2.1,3.1")->type_name("V");
+  search.add_option("--key", request.key, "Asks with the vector of this key instead")
+      ->type_name("KEY");
+  search.add_option("-k,--k", request.k, "How many (10)")->type_name("N");
+  search.add_option("--ef", request.ef, "Candidates that an approximate search keeps")
+      ->type_name("N");
+  search
+      .add_option("--recall", request.share,
+                  "Instead: the share of the true nearest that is wanted, as 0.95")
+      ->type_name("SHARE");
+  search.add_option("--filter", request.filter, "Only keys whose attributes match")->type_name("F");
+  search.add_flag("--attributes", request.shows_attributes, "Prints the attributes, too");
+  declare_options(search, request, "Option of VSEARCH, as RADIUS=0.5");
+
+  CLI::App& recall =
+      declare_on_data(app, request, "recall", "Recalls by a cue, perhaps noisy or partly hidden");
+  recall.add_option("vector", request.vector, "The cue, as 1.1,2.1,3.1")->type_name("V");
+  recall.add_option("--key", request.key, "Takes the vector of this key instead")->type_name("KEY");
+  recall.add_option("--mask", request.mask, "The coordinates that are known, as 0-391,400")
+      ->type_name("RANGES");
+  recall.add_option("--top", request.top, "How many items to name (10)")->type_name("N");
+  recall.add_option("--filter", request.filter, "Only by keys whose attributes match")
+      ->type_name("F");
+  declare_options(recall, request, "Option of VRECALL, as BETA=8 or STEPS=3");
+}
+
+void declare_files(CLI::App& app, CliRequest& request) {
+  constexpr const char* kFormats = "npy|fvecs|bvecs|fbin|u8bin|hdf5|csv|jsonl";
+  CLI::App& import =
+      declare_on_data(app, request, "import",
+                      "Stores the vectors of a file, and makes the collection if there is none");
+  CLI::App& export_to = declare_on_data(app, request, "export", "Writes all vectors to a file");
+  for (CLI::App* const command : {&import, &export_to}) {
+    command->add_option("file", request.file, "The file")->type_name("FILE")->required();
+    command->add_option("--format", request.format, "Its format (by its name)")
+        ->type_name(kFormats);
+    command->add_flag("--quiet", request.quiet, "Shows no progress, and not how long it took");
+  }
+  import.add_option("--prefix", request.prefix, "In front of every key")->type_name("TEXT");
+  import
+      .add_option("--keys", request.keys_file,
+                  "File with a key on each line, for the rows in their order (their numbers)")
+      ->type_name("FILE");
+  import.add_option("--limit", request.limit, "At most so many rows (0: all)")->type_name("N");
+  declare_new(import, request);
+  declare_options(import, request, "Option of VNEW, as M=32, if this makes the collection");
+  export_to
+      .add_option("--keys", request.keys_file,
+                  "File for the keys, one on each line, of formats that have none")
+      ->type_name("FILE");
+}
+
+OptionModel model_of(const CLI::Option& option) {
+  OptionModel model;
+  for (const std::string& name : option.get_snames()) model.names.push_back("-" + name);
+  for (const std::string& name : option.get_lnames()) model.names.push_back("--" + name);
+  if (option.get_items_expected_max() != 0) model.value = option.get_type_name();
+  model.help = option.get_description();
+  model.is_required = option.get_required();
+  model.repeats = option.get_items_expected_max() > 1 ||
+                  option.get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+  return model;
+}
+
+CommandModel model_of(const CLI::App& app) {
+  CommandModel model = {.name = app.get_name(), .help = app.get_description()};
+  for (const CLI::Option* const option : app.get_options()) {
+    model.options.push_back(model_of(*option));
+  }
+  for (const CLI::App* const command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    model.commands.push_back(model_of(*command));
+  }
+  return model;
+}
+
+/// What the arguments were found to ask for.
+void choose_action(const CLI::App& app, const std::string& shell, CommandLine& line) {
+  const std::string name = app.get_subcommands().front()->get_name();
+  if (name == "serve") {
+    line.action = CommandLine::Action::kServe;
+  } else if (name == "check") {
+    line.action = CommandLine::Action::kCheck;
+  } else if (name == "completion" || name == "manual") {
+    line.action = CommandLine::Action::kPrint;
+    line.text = name == "manual" ? man_page(model_of(app), kVersion)
+                                 : completion_script(model_of(app), shell);
+  } else {
+    line.action = CommandLine::Action::kCli;
+    line.cli.command = name;
+  }
+}
+
+std::string failure(const CLI::App*, const CLI::Error& error) {
+  return "engram: " + std::string(error.what()) + "; --help says more\n";
+}
+
+}  // namespace
+
+CommandLine parse_command_line(int argc, char** argv) {
+  constexpr int kWrongUsage = 2;
+  CommandLine line;
+  std::string shell;
+  CLI::App app("An associative vector memory, spoken to over Redis's protocol", "engram");
+  app.set_version_flag("--version", "engram " + std::string(kVersion));
+  app.require_subcommand(1);
+  app.failure_message(failure);
+  declare_serve(app, line);
+  declare_check(app, line);
+  declare_items(app, line.cli);
+  declare_queries(app, line.cli);
+  declare_files(app, line.cli);
+  app.add_subcommand("completion", "Prints the script by which a shell completes")
+      ->add_option("shell", shell, "Which shell")
+      ->type_name("bash|zsh|fish")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""))
+      ->required();
+  app.add_subcommand("manual", "Prints the manual page, for man -l");
 
   if (!names_subcommand(app, argc, argv)) {
-    line.exit_code = EXIT_FAILURE;
+    line.exit_code = kWrongUsage;
     return line;
   }
   try {
     app.parse(argc, argv);
-    line.action = check.parsed() ? CommandLine::Action::kCheck : CommandLine::Action::kServe;
+    choose_action(app, shell, line);
   } catch (const CLI::ParseError& error) {
-    line.exit_code = app.exit(error);
+    line.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : kWrongUsage;
   }
   return line;
 }

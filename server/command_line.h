@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "server/hosts/cli/request.h"
+
 namespace engram {
 
 /// A flag of `serve` is the configuration parameter of the same name; it overrides the file.
@@ -16,7 +18,7 @@ struct Flag {
 };
 
 struct CommandLine {
-  enum class Action { kServe, kCheck, kExit };
+  enum class Action { kServe, kCheck, kCli, kPrint, kExit };
 
   Action action = Action::kExit;
   int exit_code = 0;  ///< of kExit: the help was printed, or what is wrong with the arguments
@@ -26,6 +28,9 @@ struct CommandLine {
 
   std::string directory;  ///< of kCheck
   bool repair = false;
+
+  CliRequest cli;    ///< of kCli
+  std::string text;  ///< of kPrint
 };
 
 CommandLine parse_command_line(int argc, char** argv);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program: serves, or checks a directory.
+// The program: serves, checks a directory, or carries out a command on data.
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -13,6 +13,7 @@
 #include "server/config/parameters.h"
 #include "server/durability/check.h"
 #include "server/durability/file_system.h"
+#include "server/hosts/cli/request.h"
 #include "server/hosts/serve/server.h"
 #include "server/runtime/log.h"
 #include "server/runtime/version.h"
@@ -95,6 +96,11 @@ int main(int argc, char** argv) {
       return serve(line);
     case engram::CommandLine::Action::kCheck:
       return check(line.directory, line.repair);
+    case engram::CommandLine::Action::kCli:
+      return engram::run_cli(line.cli);
+    case engram::CommandLine::Action::kPrint:
+      return std::fputs(line.text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? EXIT_FAILURE
+                                                                                   : EXIT_SUCCESS;
     case engram::CommandLine::Action::kExit:
       return line.exit_code;
   }

@@ -61,9 +61,11 @@ class StoreThread::Call final : private ClientSink {
 };
 
 Result<std::unique_ptr<StoreThread>> StoreThread::start(const StoreOptions& options,
-                                                        const SnapshotRules& snapshots) {
+                                                        const SnapshotRules& snapshots,
+                                                        Settle settle) {
   std::unique_ptr<StoreThread> started(new StoreThread());
   started->snapshots_ = snapshots;
+  started->settle_ = std::move(settle);
   std::promise<Status> opened;
   try {
     started->thread_ = std::thread([&options, &opened, thread = started.get()] {
@@ -127,10 +129,12 @@ void StoreThread::run(const StoreOptions& options, const std::function<void(Stat
   if (!store) return opened(tl::unexpected(std::move(store.error())));
   store_ = std::move(*store);
   sessions_ = std::make_unique<Sessions>(*store_, stats_);
+  if (settle_) resident_ = settle_(*store_, *sessions_, stats_, *this);
   opened({});
   serve();
   closed_ = store_->close();
   store_->abandon_waiting_operations();
+  resident_.reset();
   sessions_.reset();
   store_.reset();
 }
@@ -169,12 +173,14 @@ void StoreThread::turn() {
   store_->collect();
   sessions_->release_held();
   begin_posted();
+  if (resident_) resident_->execute();
   store_->end_turn();
   if (now_ms >= next_tick_ms_ || next_tick_ms_ - now_ms > kTickMs) {
     next_tick_ms_ = now_ms + kTickMs;
     store_->save_if_due(snapshots_);
   }
   sessions_->release_held();
+  if (resident_) resident_->deliver();
   release_finished();
 }
 

@@ -21,12 +21,28 @@
 
 namespace engram {
 
+/// Lives on the thread of a store, beside the calls, and has its part in each turn.
+class StoreResident {
+ public:
+  virtual ~StoreResident() = default;
+
+  /// Begins requests.
+  virtual void execute() = 0;
+  /// Passes on the replies of this turn.
+  virtual void deliver() = 0;
+};
+
 /// Threads: any, unless a member says otherwise.
 class StoreThread final : private StoreLoop {
  public:
+  /// Makes the resident, on the store's thread, once the data is restored; all outlive it.
+  using Settle =
+      std::function<std::unique_ptr<StoreResident>(Store&, Sessions&, ServerStats&, StoreThread&)>;
+
   /// Has restored its data when it returns. Errors: those of Store::open.
   static Result<std::unique_ptr<StoreThread>> start(const StoreOptions& options,
-                                                    const SnapshotRules& snapshots);
+                                                    const SnapshotRules& snapshots,
+                                                    Settle settle = {});
   /// As close(), its outcome ignored.
   ~StoreThread() override;
   StoreThread(const StoreThread&) = delete;
@@ -45,7 +61,11 @@ class StoreThread final : private StoreLoop {
   using KindOf = std::function<CommandKind(Store& store)>;
   Status call(KindOf kind_of, Begin begin);
 
-  /// Ends the store once all calls have returned. Errors: those of Store::close. Idempotent.
+  /// The resident gets a turn soon.
+  void request_turn() { wake(); }
+
+  /// Ends the store once all calls have returned; a resident's requests that were not answered may
+  /// not be. Errors: those of Store::close. Idempotent.
   Status close();
 
  private:
@@ -64,6 +84,7 @@ class StoreThread final : private StoreLoop {
   void release_finished();
 
   SnapshotRules snapshots_;
+  Settle settle_;  // empty: nobody lives here
   std::mutex mutex_;
   std::condition_variable changed_;            // woken_
   std::atomic<bool> woken_ = false;            // set under mutex_
@@ -74,6 +95,7 @@ class StoreThread final : private StoreLoop {
   std::unique_ptr<Store> store_;
   ServerStats stats_;
   std::unique_ptr<Sessions> sessions_;
+  std::unique_ptr<StoreResident> resident_;
   std::list<std::unique_ptr<Call>> calls_;  // begun, or waiting for their turn
   std::int64_t next_tick_ms_ = 0;
   Status closed_;  // set by the thread's end

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/hosts/cli/command_client.h"
+
+#include <utility>
+
+namespace engram {
+namespace {
+
+void append_header(std::string& bytes, char type, std::size_t value) {
+  bytes += type;
+  bytes += std::to_string(value);
+  bytes += "\r\n";
+}
+
+}  // namespace
+
+CommandClient::CommandClient(std::unique_ptr<Place> place)
+    : place_(std::move(place)),
+      reader_([this](std::string& replies) { return place_->receive(replies); }) {}
+
+Status CommandClient::hello(const std::string& user, const std::string& password) {
+  const std::string_view name = user.empty() ? std::string_view("default") : user;
+  const auto reply =
+      password.empty() ? call({"HELLO", "3"}) : call({"HELLO", "3", "AUTH", name, password});
+  if (!reply) return tl::unexpected(reply.error());
+  if (const Reply* server = reply->find("server"); server == nullptr || server->text != "engram") {
+    return fail(ErrorCode::kInvalidArgument, "the server is not engram");
+  }
+  return {};
+}
+
+void CommandClient::post(std::span<const std::string_view> words) {
+  append_header(posted_, '*', words.size());
+  for (const std::string_view word : words) {
+    append_header(posted_, '$', word.size());
+    posted_.append(word).append("\r\n");
+  }
+}
+
+Status CommandClient::flush() {
+  if (posted_.empty()) return {};
+  const Status sent = place_->send(posted_);
+  posted_.clear();
+  return sent;
+}
+
+Result<Reply> CommandClient::take() {
+  ENGRAM_TRY(flush());
+  return reader_.read();
+}
+
+Result<Reply> CommandClient::call(std::span<const std::string_view> words) {
+  post(words);
+  auto reply = take();
+  if (reply && reply->kind == Reply::Kind::kError) return tl::unexpected(error_of(*reply));
+  return reply;
+}
+
+Error error_of(const Reply& reply) {
+  const bool is_missing = reply.text.starts_with("no such index");
+  return {is_missing ? ErrorCode::kNotFound : ErrorCode::kInvalidArgument, reply.text};
+}
+
+}  // namespace engram
