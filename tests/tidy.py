@@ -25,6 +25,7 @@ ROOMS = (
     ("durability",),
     ("config",),
     ("json", "resp"),
+    ("metrics",),
     ("net", "runtime"),
 )
 MOST_LINES = 500

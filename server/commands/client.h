@@ -36,6 +36,7 @@ struct Client {
   bool authenticated = true;  ///< needs no password, or has given it
   bool no_evict = false;
   bool no_touch = false;
+  bool monitors = false;           ///< sees every command
   bool close_after_reply = false;  ///< nothing further is executed; closes once all is sent
   bool is_heard_out = false;       ///< then what it still sends is taken first, and dropped
   std::int64_t connected_ms = 0;   ///< unix time

@@ -24,6 +24,7 @@ namespace {
 /// Redis's letters for what a client is in the middle of.
 std::string client_flags(const Client& client) {
   std::string flags;
+  if (client.monitors) flags += 'O';
   if (client.queued >= 0) flags += 'x';
   if (client.watch_broken) flags += 'd';
   if (client.no_evict) flags += 'e';

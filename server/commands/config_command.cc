@@ -16,9 +16,9 @@
 #include "server/config/parameters.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/persistence.h"
+#include "server/metrics/server_stats.h"
 #include "server/runtime/log.h"
 #include "server/runtime/process.h"
-#include "server/runtime/stats.h"
 
 namespace engram {
 namespace {
@@ -159,7 +159,7 @@ constexpr std::array kConfigSubcommands = {
     CommandSpec{.name = "set",
                 .handler = config_set,
                 .arity = -4,
-                .flags = kConfigFlags,
+                .flags = kConfigFlags | kTellsSecrets,
                 .group = "server",
                 .summary = "Changes parameters while the server runs: all of them or none",
                 .syntax = "<parameter value>...",

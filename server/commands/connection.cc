@@ -142,7 +142,7 @@ void reset(CommandContext& context) {
   client.resp = RespVersion::kResp2;
   client.reply_mode = ReplyMode::kOn;
   client.name.clear();
-  client.no_evict = client.no_touch = false;
+  client.no_evict = client.no_touch = client.monitors = false;
   client.authenticated = context.services.config.requirepass.empty();
   context.reply.simple("RESET");
 }
@@ -179,14 +179,14 @@ constexpr std::array kConnectionCommands = {
     CommandSpec{.name = "auth",
                 .handler = auth,
                 .arity = -2,
-                .flags = kAlways | kNoAuth | kAllowBusy,
+                .flags = kAlways | kNoAuth | kAllowBusy | kTellsSecrets,
                 .group = kConnectionGroup,
                 .summary = "Gives the password of the server",
                 .syntax = "[username] password"},
     CommandSpec{.name = "hello",
                 .handler = hello,
                 .arity = -1,
-                .flags = kAlways | kNoAuth | kAllowBusy,
+                .flags = kAlways | kNoAuth | kAllowBusy | kTellsSecrets,
                 .group = kConnectionGroup,
                 .summary = "Chooses the protocol version and returns what the server is",
                 .syntax = "[protover [AUTH username password] [SETNAME clientname]]",

@@ -17,10 +17,12 @@ std::span<const CommandSpec> expiry_commands();
 std::span<const CommandSpec> info_commands();
 std::span<const CommandSpec> key_change_commands();
 std::span<const CommandSpec> key_commands();
+std::span<const CommandSpec> latency_commands();
 std::span<const CommandSpec> object_commands();
 std::span<const CommandSpec> persistence_commands();
 std::span<const CommandSpec> string_commands();
 std::span<const CommandSpec> string_edit_commands();
 std::span<const CommandSpec> transaction_commands();
+std::span<const CommandSpec> watching_commands();
 
 }  // namespace engram

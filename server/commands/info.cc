@@ -13,15 +13,16 @@
 
 #include "core/reserved_memory.h"
 #include "core/text.h"
+#include "server/commands/command_statistics.h"
 #include "server/commands/context.h"
 #include "server/commands/families.h"
 #include "server/config/config.h"
 #include "server/engine/collection.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/persistence.h"
+#include "server/metrics/server_stats.h"
 #include "server/runtime/memory.h"
 #include "server/runtime/process.h"
-#include "server/runtime/stats.h"
 #include "server/runtime/version.h"
 
 namespace engram {
@@ -282,26 +283,38 @@ void keyspace_section(Lines& out, const Services& services) {
        fmt::format("keys={},expires={},avg_ttl=0", keyspace.size(), keyspace.expiring()));
 }
 
+template <std::string (*kLines)(const Services&)>
+void lines_of(Lines& out, const Services& services) {
+  out.append(kLines(services));
+}
+
 struct Section {
   std::string_view title;
   void (*write)(Lines&, const Services&);
+  bool is_default = true;  ///< told when no section is named
 };
 
-constexpr std::array<Section, 9> kSections = {{{"Server", server_section},
-                                               {"Clients", clients_section},
-                                               {"Memory", memory_section},
-                                               {"Persistence", persistence_section},
-                                               {"Stats", stats_section},
-                                               {"Replication", replication_section},
-                                               {"CPU", cpu_section},
-                                               {"Cluster", cluster_section},
-                                               {"Keyspace", keyspace_section}}};
+constexpr std::array<Section, 12> kSections = {
+    {{"Server", server_section},
+     {"Clients", clients_section},
+     {"Memory", memory_section},
+     {"Persistence", persistence_section},
+     {"Stats", stats_section},
+     {"Replication", replication_section},
+     {"CPU", cpu_section},
+     {"Commandstats", lines_of<command_stats_lines>, false},
+     {"Errorstats", lines_of<error_stats_lines>},
+     {"Latencystats", lines_of<latency_stats_lines>, false},
+     {"Cluster", cluster_section},
+     {"Keyspace", keyspace_section}}};
 
 bool wanted(const Section& section, Arguments names) {
-  return names.empty() || std::any_of(names.begin(), names.end(), [&](std::string_view name) {
-           return equal_ignoring_case(name, section.title) || equal_ignoring_case(name, "all") ||
-                  equal_ignoring_case(name, "default") || equal_ignoring_case(name, "everything");
-         });
+  if (names.empty()) return section.is_default;
+  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+    return equal_ignoring_case(name, section.title) || equal_ignoring_case(name, "all") ||
+           equal_ignoring_case(name, "everything") ||
+           (section.is_default && equal_ignoring_case(name, "default"));
+  });
 }
 
 void info(CommandContext& context) {

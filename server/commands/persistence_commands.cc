@@ -11,8 +11,8 @@
 #include "server/commands/families.h"
 #include "server/commands/respond.h"
 #include "server/engine/persistence.h"
+#include "server/metrics/server_stats.h"
 #include "server/requests/snapshot.h"
-#include "server/runtime/stats.h"
 
 namespace engram {
 namespace {

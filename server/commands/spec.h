@@ -37,8 +37,9 @@ inline constexpr std::uint32_t kOrderedAsRead = 1U << 14;
 inline constexpr std::uint32_t kWritesLater = 1U << 15;   ///< reads for long first
 inline constexpr std::uint32_t kMayReplicate = 1U << 16;  ///< reads, and its other_form writes
 inline constexpr std::uint32_t kUpdates = 1U << 17;  ///< with kWrite: writes by what it has read
-inline constexpr std::uint32_t kConditional = 1U << 18;  ///< with kWrite: may find a reason not to
-inline constexpr std::uint32_t kShoutsName = 1U << 19;   ///< errors of arity spell it in capitals
+inline constexpr std::uint32_t kConditional = 1U << 18;   ///< with kWrite: may find a reason not to
+inline constexpr std::uint32_t kShoutsName = 1U << 19;    ///< errors of arity spell it in capitals
+inline constexpr std::uint32_t kTellsSecrets = 1U << 20;  ///< see secrets.h
 }  // namespace command_flag
 
 /// A transaction waits for everything and everything waits for it. So does an update, which reads

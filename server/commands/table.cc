@@ -39,16 +39,20 @@ std::size_t CommandTable::NameHash::operator()(std::string_view name) const noex
 CommandTable::CommandTable(std::span<const std::span<const CommandSpec>> families) {
   for (const std::span<const CommandSpec> family : families) {
     for (const CommandSpec& spec : family) {
-      const bool inserted = by_name_.emplace(spec.name, &spec).second;
+      const auto number = static_cast<CommandNumber>(full_names_.size());
+      const bool inserted = by_name_.emplace(spec.name, Entry{&spec, number}).second;
       ENGRAM_ASSERT(inserted);
       commands_.push_back(&spec);
+      full_names_.push_back(full_name(nullptr, spec));
+      for (const CommandSpec& sub : spec.subcommands) full_names_.push_back(full_name(&spec, sub));
     }
   }
+  ENGRAM_ASSERT(full_names_.size() <= kNoNumber);
 }
 
 const CommandSpec* CommandTable::find(std::string_view name) const {
   const auto found = by_name_.find(name);
-  return found == by_name_.end() ? nullptr : found->second;
+  return found == by_name_.end() ? nullptr : found->second.spec;
 }
 
 const CommandSpec* CommandTable::find_full(std::string_view name) const {
@@ -58,16 +62,26 @@ const CommandSpec* CommandTable::find_full(std::string_view name) const {
   return find_subcommand(*command, name.substr(bar + 1));
 }
 
+CommandNumber CommandTable::number_of(std::string_view full_name) const {
+  const auto found = std::find_if(
+      full_names_.begin(), full_names_.end(),
+      [full_name](const std::string& name) { return equal_ignoring_case(name, full_name); });
+  return found == full_names_.end() ? kNoNumber
+                                    : static_cast<CommandNumber>(found - full_names_.begin());
+}
+
 CommandTable::Resolution CommandTable::resolve(Arguments argv) const {
-  const CommandSpec* spec = find(argv[0]);
-  if (spec == nullptr) return {};
+  const auto found = by_name_.find(argv[0]);
+  if (found == by_name_.end()) return {};
+  auto [spec, number] = found->second;
   const CommandSpec* container = nullptr;
   if (!spec->subcommands.empty() && argv.size() > 1) {
     container = std::exchange(spec, find_subcommand(*spec, argv[1]));
     if (spec == nullptr) return {};
+    number = static_cast<CommandNumber>(number + 1 + (spec - container->subcommands.data()));
   }
-  if (!arity_fits(*spec, argv.size()) || spec->handler == nullptr) return {};
-  return {.spec = spec, .container = container};
+  if (!arity_fits(*spec, argv.size()) || spec->handler == nullptr) return {.number = number};
+  return {.spec = spec, .container = container, .number = number};
 }
 
 std::string CommandTable::refusal(Arguments argv) const {
@@ -89,7 +103,8 @@ const CommandTable& command_table() {
       connection_commands(),  string_commands(),     key_commands(),         expiry_commands(),
       admin_commands(),       info_commands(),       config_commands(),      client_commands(),
       command_commands(),     vector_commands(),     persistence_commands(), transaction_commands(),
-      string_edit_commands(), key_change_commands(), object_commands(),
+      string_edit_commands(), key_change_commands(), object_commands(),      latency_commands(),
+      watching_commands(),
   };
   static const CommandTable kTable(kFamilies);
   return kTable;

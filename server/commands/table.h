@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "server/commands/context.h"
 #include "server/commands/spec.h"
+#include "server/metrics/command_stats.h"
 
 namespace engram {
 
@@ -28,10 +29,19 @@ class CommandTable {
   /// Top-level commands in order of their families.
   [[nodiscard]] std::span<const CommandSpec* const> commands() const noexcept { return commands_; }
 
+  /// Every command and subcommand has a number, by which it is counted. Those of a container's
+  /// follow its own, in their order. Beyond all is that of what is no command.
+  static constexpr CommandNumber kNoNumber = CommandStats::kMost;
+  /// full_name() by number.
+  [[nodiscard]] std::span<const std::string> full_names() const noexcept { return full_names_; }
+  /// The number of "get" or "config|get", in any case; kNoNumber if there is none.
+  [[nodiscard]] CommandNumber number_of(std::string_view full_name) const;
+
   /// What is to be executed for some arguments.
   struct Resolution {
     const CommandSpec* spec = nullptr;       ///< null: nothing
     const CommandSpec* container = nullptr;  ///< of which `spec` is a subcommand, or null
+    CommandNumber number = kNoNumber;        ///< also where the number of arguments is wrong
   };
   /// Checks the number of arguments too.
   [[nodiscard]] Resolution resolve(Arguments argv) const;
@@ -50,8 +60,14 @@ class CommandTable {
     }
   };
 
+  struct Entry {
+    const CommandSpec* spec;
+    CommandNumber number;
+  };
+
   std::vector<const CommandSpec*> commands_;
-  tsl::robin_map<std::string_view, const CommandSpec*, NameHash, NameEqual> by_name_;
+  std::vector<std::string> full_names_;
+  tsl::robin_map<std::string_view, Entry, NameHash, NameEqual> by_name_;
 };
 
 /// The table of all families.

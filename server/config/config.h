@@ -50,6 +50,11 @@ struct ServerConfig {
   std::int64_t search_cursor_timeout = 300;  ///< seconds
   std::size_t search_cursors = 1000;
   std::size_t search_cursor_memory = 64UL * 1024 * 1024;
+  // What is remembered of commands, as in Redis.
+  bool latency_tracking = true;
+  std::vector<double> latency_tracking_info_percentiles = {50, 99, 99.9};
+  std::int64_t slowlog_log_slower_than = 10'000;  ///< microseconds; negative: none is
+  std::size_t slowlog_max_len = 128;
   std::string file = {};  ///< the configuration file that was read; empty: none
 };
 

@@ -76,6 +76,7 @@ Status set_memory(ServerConfig& config, std::string_view text) {
 }
 
 constexpr int kMostSeconds = std::numeric_limits<int>::max();
+constexpr std::int64_t kMostNumber = std::numeric_limits<std::int64_t>::max();
 
 template <auto kMember>
 std::string get_addresses(const ServerConfig& config) {
@@ -210,6 +211,37 @@ Status set_save(ServerConfig& config, std::string_view text) {
   return {};
 }
 
+std::string get_percentiles(const ServerConfig& config) {
+  std::string all;
+  for (const double percent : config.latency_tracking_info_percentiles) {
+    if (!all.empty()) all += ' ';
+    all += number_text(percent);
+  }
+  return all;
+}
+
+/// "50 99 99.9", or nothing for none.
+Status set_percentiles(ServerConfig& config, std::string_view text) {
+  constexpr std::size_t kMostPercentiles = 32;
+  std::vector<double> percentiles;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end != 0) {
+      const auto percent = parse_number<double>(text.substr(0, end));
+      if (!percent || !(*percent >= 0 && *percent <= 100)) {
+        return fail(ErrorCode::kInvalidArgument, "a percentile must be between 0 and 100");
+      }
+      percentiles.push_back(*percent);
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  if (percentiles.size() > kMostPercentiles) {
+    return fail(ErrorCode::kInvalidArgument, "there may be at most 32 percentiles");
+  }
+  config.latency_tracking_info_percentiles = std::move(percentiles);
+  return {};
+}
+
 /// Of something that is looked up by it later.
 template <auto kMember>
 Status set_name(ServerConfig& config, std::string_view text) {
@@ -282,6 +314,13 @@ constexpr std::array kParameters = {
               set_number<&ServerConfig::search_cursors, 0, 1'000'000>},
     Parameter{"search-cursor-memory", get_number<&ServerConfig::search_cursor_memory>,
               set_memory<&ServerConfig::search_cursor_memory, 0>},
+    Parameter{"latency-tracking", get_switch<&ServerConfig::latency_tracking>,
+              set_switch<&ServerConfig::latency_tracking>},
+    Parameter{"latency-tracking-info-percentiles", get_percentiles, set_percentiles},
+    Parameter{"slowlog-log-slower-than", get_number<&ServerConfig::slowlog_log_slower_than>,
+              set_number<&ServerConfig::slowlog_log_slower_than, -1, kMostNumber>},
+    Parameter{"slowlog-max-len", get_number<&ServerConfig::slowlog_max_len>,
+              set_number<&ServerConfig::slowlog_max_len, 0, 1'000'000>},
     Parameter{"maxmemory-policy", get_fixed<kNoEviction>},
     Parameter{"io-threads", get_fixed<kOne>},
     Parameter{"requirepass", get_text<&ServerConfig::requirepass>, set_requirepass},

@@ -66,9 +66,11 @@ void Door::execute() {
   const Client& client = session().client();
   set_limits();
   int left = kRequestsPerTurn;
+  begin_run();
   while (left > 0 && has_more() && !client.close_after_reply && !abandoned_ && execute_next()) {
     --left;
   }
+  end_run();
   more_ = left == 0 && has_more();
   if (client.close_after_reply) input_.consume(input_.size());
   input_.shrink(kKeptBytes);

@@ -85,6 +85,9 @@ class Door : protected ClientSink {
   virtual bool execute_next() = 0;
   /// What the parser has to know of the client, before a turn's requests.
   virtual void set_limits() {}
+  /// Around a turn's requests.
+  virtual void begin_run() {}
+  virtual void end_run() {}
   /// Something is there that execute_next() has not looked at.
   [[nodiscard]] virtual bool has_more() const noexcept { return input_.size() != 0; }
   /// What the request that arrives is known to lack.
@@ -95,6 +98,7 @@ class Door : protected ClientSink {
   void reply_owned(std::string&& bytes) override;
   std::string* buffer() override { return &last_output(); }
   [[nodiscard]] bool is_full() const override;
+  [[nodiscard]] std::size_t unsent_bytes() const noexcept override;
   void progressed() override { progressed_(); }
 
   [[nodiscard]] bool output_full() const noexcept;
@@ -104,7 +108,6 @@ class Door : protected ClientSink {
 
  private:
   std::string& last_output() noexcept { return behind_.empty() ? output_ : behind_.back(); }
-  [[nodiscard]] std::size_t unsent_bytes() const noexcept;
 
   const std::function<void()> progressed_;
   std::string output_;

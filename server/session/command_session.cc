@@ -7,7 +7,8 @@
 
 #include "server/commands/errors.h"
 #include "server/config/config.h"
-#include "server/runtime/stats.h"
+#include "server/metrics/server_stats.h"
+#include "server/runtime/log.h"
 
 namespace engram {
 namespace {
@@ -24,7 +25,10 @@ std::size_t argument_bytes(Arguments argv) {
 }  // namespace
 
 CommandSession::CommandSession(Sessions& sessions, Services& services, ClientSink& sink)
-    : Session(sessions, sink), services_(services), transaction_(*this, services) {
+    : Session(sessions, sink),
+      services_(services),
+      calls_(services, client_),
+      transaction_(*this, services) {
   client_.authenticated = services.config.requirepass.empty();
 }
 
@@ -71,7 +75,7 @@ bool CommandSession::start(Arguments argv) {
 }
 
 void CommandSession::refuse(std::string_view error_reply) {
-  ++services_.stats.error_replies;
+  services_.stats.count_error(error_reply);
   if (client_.reply_mode == ReplyMode::kOn) order_.append(error_reply);
 }
 
@@ -88,10 +92,13 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   const std::size_t begin = target.size();
   const std::uint64_t place = order_.next();
   ReplyWriter writer(target, client_.resp);
-  const Lsn lsn = execute_and_seal(is_kept_back, [&] { execute(resolution, argv, writer); });
-  // A reply that was deferred has been counted where it was given.
-  const bool is_error = target.size() > begin && target[begin] == '-';
-  if (is_error && order_.next() == place) ++services_.stats.error_replies;
+  calls_.begin(resolution, argv);
+  Fate fate = Fate::kExecuted;
+  const Lsn lsn = execute_and_seal(is_kept_back, [&] { fate = execute(resolution, argv, writer); });
+  // A reply that was deferred is counted where it is given.
+  const bool is_error = target.size() > begin && target[begin] == '-' && order_.next() == place;
+  if (is_error) services_.stats.count_error(std::string_view(target).substr(begin));
+  if (order_.next() == place) note(resolution, fate, is_error);
   if (lsn != 0 && is_kept_back) hold_answer(place, lsn, argument_bytes(argv), detour);
   if (is_kept_back) order_.set_kept_back(false);
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
@@ -99,24 +106,55 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
     order_.take(std::move(detour));
   }
   if (!runs_transaction_) advance_reply_mode();
+  if (fate == Fate::kExecuted && !sessions_.monitors().empty()) show(*resolution.spec, argv);
+  if (client_.monitors) [[unlikely]]
+    sessions_.monitors().add(client_.id);
 }
 
-void CommandSession::execute(const CommandTable::Resolution& resolution, Arguments argv,
-                             ReplyWriter& writer) {
-  if (resolution.spec == nullptr) return reject(services_.commands.refusal(argv), argv[0], writer);
-  if (is_locked_out(*resolution.spec)) return reject(kNoAuthError, argv[0], writer);
-  if (is_queued(resolution)) return queue(resolution, argv, writer);
+/// What has been answered.
+void CommandSession::note(const CommandTable::Resolution& resolution, Fate fate, bool is_error) {
+  if (fate == Fate::kExecuted) return calls_.end(is_error);
+  const bool is_known = resolution.number != CommandTable::kNoNumber;
+  if (is_error && is_known) services_.stats.calls.count_rejection(resolution.number);
+}
+
+/// Not what changes the server itself, as in Redis: it may hold what others are not to know.
+void CommandSession::show(const CommandSpec& spec, Arguments argv) {
+  if ((spec.flags & command_flag::kAdmin) != 0) return;
+  sessions_.monitors().show(spec, argv, client_, [this](ClientId id) {
+    log_warning("client " + std::to_string(id) + " is closed: it does not read what MONITOR shows");
+    services_.front_end.close_client(id);
+  });
+}
+
+CommandSession::Fate CommandSession::execute(const CommandTable::Resolution& resolution,
+                                             Arguments argv, ReplyWriter& writer) {
+  if (resolution.spec == nullptr) {
+    reject(services_.commands.refusal(argv), argv[0], writer);
+    return Fate::kRejected;
+  }
+  if (is_locked_out(*resolution.spec)) {
+    reject(kNoAuthError, argv[0], writer);
+    return Fate::kRejected;
+  }
+  if (is_queued(resolution)) {
+    queue(resolution, argv, writer);
+    return Fate::kQueued;
+  }
   if (const Status health = write_health(kind_); !health) {
-    return writer.error(misconf_error(health.error()));
+    writer.error(misconf_error(health.error()));
+    return Fate::kRejected;
   }
   if ((resolution.spec->flags & command_flag::kDenyOom) != 0 && is_out_of_memory(argv)) {
-    return writer.error(kOomError);
+    writer.error(kOomError);
+    return Fate::kRejected;
   }
   client_.command = resolution.spec;
   client_.container = resolution.container;
   services_.store.keyspace().set_touching(!client_.no_touch);
   CommandContext context(argv, *resolution.spec, writer, client_, transaction_, services_);
   resolution.spec->handler(context);
+  return Fate::kExecuted;
 }
 
 /// What cannot be queued spoils the transaction; an EXEC that cannot be read ends it.
@@ -176,8 +214,11 @@ std::uint64_t CommandSession::defer(std::size_t expected_bytes) {
   if (!transaction_.is_in_step()) {
     // What a transaction answers depends on its steps, which may end the silence.
     const bool is_muted = muted_ && kind_ != CommandKind::kTransaction;
-    return order_.reserve(kind_, is_muted, expected_bytes);
+    const std::uint64_t sequence = order_.reserve(kind_, is_muted, expected_bytes);
+    calls_.defer(sequence);
+    return sequence;
   }
+  calls_.defer(kStep);
   transaction_.await_reply();
   return kStep;
 }
@@ -193,8 +234,10 @@ bool CommandSession::takes_part(std::uint64_t sequence, std::function<void()> re
 }
 
 void CommandSession::complete(std::uint64_t sequence, std::string bytes) {
+  const bool is_error = bytes.starts_with('-');
+  calls_.complete(sequence, is_error);
   if (sequence == kStep) return transaction_.complete_step(bytes);
-  if (bytes.starts_with('-')) ++services_.stats.error_replies;
+  if (is_error) services_.stats.count_error(bytes);
   Session::complete(sequence, std::move(bytes));
 }
 

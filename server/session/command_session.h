@@ -8,6 +8,7 @@
 
 #include "server/commands/context.h"
 #include "server/commands/table.h"
+#include "server/session/call_log.h"
 #include "server/session/session.h"
 #include "server/session/transaction.h"
 
@@ -22,6 +23,10 @@ class CommandSession final : public Session {
   /// Executes a command, whose reply goes to the sink now or later. False: nothing was done, it has
   /// to wait for those in flight; the sink is told when it is worth another try.
   bool start(Arguments argv);
+
+  /// CallLog::begin_run(), around commands that follow each other at once.
+  void begin_run() noexcept { calls_.begin_run(); }
+  void end_run() noexcept { calls_.end_run(); }
 
   /// Answers an error to what could not be read as a command.
   void refuse(std::string_view error_reply);
@@ -45,14 +50,20 @@ class CommandSession final : public Session {
   [[nodiscard]] bool is_locked_out(const CommandSpec& spec) const noexcept;
   /// A command that takes memory, with these arguments, is to be refused.
   [[nodiscard]] bool is_out_of_memory(Arguments argv);
+  /// What became of a command.
+  enum class Fate : std::uint8_t { kRejected, kQueued, kExecuted };
+
   void call(const CommandTable::Resolution& resolution, Arguments argv);
-  void execute(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
+  Fate execute(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
+  void note(const CommandTable::Resolution& resolution, Fate fate, bool is_error);
+  void show(const CommandSpec& spec, Arguments argv);
   void reject(std::string_view error, std::string_view name, ReplyWriter& writer);
   void queue(const CommandTable::Resolution& resolution, Arguments argv, ReplyWriter& writer);
   void hold_answer(std::uint64_t place, Lsn lsn, std::size_t bytes, std::string& answer);
   void advance_reply_mode() noexcept;
 
   Services& services_;
+  CallLog calls_;
   Transaction transaction_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,9 @@ class ClientSink : public ReplySink {
 
   /// So much of what was given waits to be sent that parts of large replies had better wait.
   [[nodiscard]] virtual bool is_full() const { return false; }
+
+  /// Bytes that were given and wait to be sent.
+  [[nodiscard]] virtual std::size_t unsent_bytes() const { return 0; }
 
   /// The reply to a command whose change the journal cannot keep, in the form in which this sink
   /// wants its replies.

@@ -3,8 +3,9 @@
 
 #include <utility>
 
+#include "server/commands/errors.h"
 #include "server/engine/persistence.h"
-#include "server/runtime/stats.h"
+#include "server/metrics/server_stats.h"
 
 namespace engram {
 namespace {
@@ -140,8 +141,13 @@ void Session::complete(std::uint64_t sequence, std::string bytes) {
   if (!executing_) sink_.progressed();
 }
 
+void Session::tell(std::string_view bytes) {
+  order_.append(bytes);
+  sink_.progressed();
+}
+
 void Session::release(std::uint64_t sequence, const Error* error) {
-  if (error != nullptr) ++sessions_.stats().error_replies;
+  if (error != nullptr) sessions_.stats().count_error(misconf_error(*error));
   order_.release(sequence, error);
   resume_parts();  // of the reply that is first now
   sink_.progressed();

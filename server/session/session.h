@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/commands/client.h"
@@ -65,6 +66,10 @@ class Session {
   void expect(std::uint64_t sequence, std::size_t bytes) { order_.expect(sequence, bytes); }
   /// The place is not left before release().
   void hold(std::uint64_t sequence, std::size_t bytes) { order_.hold(sequence, bytes); }
+  /// Sends what no request asked for, behind the replies that are due.
+  void tell(std::string_view bytes);
+  /// Bytes that are due or were given and wait to be sent.
+  [[nodiscard]] std::size_t unread_bytes() const { return order_.bytes() + sink_.unsent_bytes(); }
   /// The place may be left; with an error, that takes the reply's place.
   void release(std::uint64_t sequence, const Error* error);
   void gate_opened();

@@ -12,9 +12,10 @@
 #include "server/commands/pause_control.h"
 #include "server/commands/reply_places.h"
 #include "server/engine/store.h"
+#include "server/metrics/server_stats.h"
 #include "server/runtime/memory.h"
 #include "server/runtime/memory_gauge.h"
-#include "server/runtime/stats.h"
+#include "server/session/monitors.h"
 
 namespace engram {
 
@@ -74,6 +75,8 @@ class Sessions final : public ReplyPlaces, public PauseControl {
   /// batch.
   void release_held();
 
+  Monitors& monitors() noexcept { return monitors_; }
+
  private:
   /// A reply that leaves once the journal may acknowledge `lsn`.
   struct HeldReply {
@@ -90,6 +93,7 @@ class Sessions final : public ReplyPlaces, public PauseControl {
   Pause pause_ = Pause::kNone;
   std::int64_t pause_ends_ms_ = 0;
   std::set<ClientId> paused_;  // have a command that waits
+  Monitors monitors_{*this};
   ClientId last_id_ = 0;
 };
 

@@ -149,15 +149,18 @@ void Transaction::run_step(const Step& step) {
   if (const Status room = check_room_for(step); !room) {
     write_error(writer, room.error());
   } else {
+    session_.calls_.begin(step.command, argv);
     run_->in_step = true;
     step.command.spec->handler(context);
     run_->in_step = false;
+    session_.calls_.end(answer.starts_with('-'));
+    if (!session_.sessions_.monitors().empty()) session_.show(*step.command.spec, argv);
   }
   if (!answer.empty()) reply(answer);
 }
 
 void Transaction::reply(std::string_view bytes) {
-  if (bytes.starts_with('-')) ++services_.stats.error_replies;
+  if (bytes.starts_with('-')) services_.stats.count_error(bytes);
   const ReplyMode mode = session_.client().reply_mode;
   if (mode == ReplyMode::kOff || mode == ReplyMode::kSkip || run_->is_too_long) return;
   if (run_->replies.size() + bytes.size() <= services_.config.client_query_buffer_limit) {

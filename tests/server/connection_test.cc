@@ -16,7 +16,7 @@
 #include "server/commands/table.h"
 #include "server/config/config.h"
 #include "server/engine/store.h"
-#include "server/runtime/stats.h"
+#include "server/metrics/server_stats.h"
 #include "tests/support/seed.h"
 
 namespace engram::connection_test {

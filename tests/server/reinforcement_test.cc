@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "server/metrics/server_stats.h"
 #include "server/requests/consolidate.h"
 #include "server/requests/forget.h"
 #include "server/requests/recall.h"
-#include "server/runtime/stats.h"
 #include "server/session/session.h"
 #include "tests/server/request_fixture.h"
 #include "tests/support/temporary_directory.h"

@@ -11,9 +11,9 @@
 #include "server/config/config.h"
 #include "server/doors/http/http_call.h"
 #include "server/engine/keyspace.h"
+#include "server/metrics/server_stats.h"
 #include "server/requests/not_writable.h"
 #include "server/runtime/process.h"
-#include "server/runtime/stats.h"
 
 namespace engram {
 namespace {

@@ -30,6 +30,8 @@ class RespDoor final : public Door {
  private:
   bool execute_next() override;
   void set_limits() override;
+  void begin_run() override { session_.begin_run(); }
+  void end_run() override { session_.end_run(); }
   [[nodiscard]] std::size_t bytes_missing() const noexcept override {
     return parser_.bytes_missing();
   }

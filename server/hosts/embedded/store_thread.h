@@ -16,7 +16,7 @@
 #include "server/commands/context.h"
 #include "server/engine/persistence.h"
 #include "server/engine/store.h"
-#include "server/runtime/stats.h"
+#include "server/metrics/server_stats.h"
 #include "server/session/session.h"
 
 namespace engram {

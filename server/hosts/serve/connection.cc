@@ -11,7 +11,6 @@
 #include "server/doors/http/http_door.h"
 #include "server/doors/resp/resp_door.h"
 #include "server/net/socket.h"
-#include "server/runtime/stats.h"
 
 namespace engram {
 namespace {

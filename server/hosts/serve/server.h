@@ -21,10 +21,10 @@
 #include "server/engine/store.h"
 #include "server/hosts/serve/connection.h"
 #include "server/hosts/serve/listeners.h"
+#include "server/metrics/server_stats.h"
 #include "server/net/poller.h"
 #include "server/net/unique_fd.h"
 #include "server/net/wake_up.h"
-#include "server/runtime/stats.h"
 #include "server/session/sessions.h"
 
 namespace engram {

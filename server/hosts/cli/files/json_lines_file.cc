@@ -5,10 +5,10 @@
 
 #include "core/row.h"
 #include "core/text.h"
-#include "server/filters/json.h"
 #include "server/hosts/cli/files/formats.h"
 #include "server/hosts/cli/files/json_text.h"
 #include "server/hosts/cli/output.h"
+#include "server/json/json.h"
 
 namespace engram {
 namespace {

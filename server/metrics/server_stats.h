@@ -2,6 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
+
+#include "server/metrics/command_stats.h"
+#include "server/metrics/error_counts.h"
+#include "server/metrics/slow_log.h"
 
 namespace engram {
 
@@ -16,11 +21,22 @@ struct ServerStats {
   std::uint64_t output_bytes = 0;
   std::uint64_t peak_memory_bytes = 0;
   std::uint64_t error_replies = 0;
+  CommandStats calls;
+  ErrorCounts errors;
+  SlowLog slow_log;
+
+  /// Counts an error reply: "-ERR ...".
+  void count_error(std::string_view reply) {
+    ++error_replies;
+    errors.add(reply);
+  }
 
   /// CONFIG RESETSTAT: forgets what is counted, keeps what is a state.
   void reset() noexcept {
     connections = rejected_connections = commands = commands_per_second = 0;
     input_bytes = output_bytes = error_replies = 0;
+    calls.reset();
+    errors.reset();
   }
 };
 

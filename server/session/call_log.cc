@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/session/call_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/commands/secrets.h"
+#include "server/runtime/process.h"
+
+namespace engram {
+
+KeptArguments CallLog::keep_arguments(const CommandSpec& spec, Arguments argv) {
+  if ((spec.flags & command_flag::kTellsSecrets) == 0) return {argv, {}};
+  return {argv, [&spec, argv](std::size_t i) { return is_secret(spec, argv, i); }};
+}
+
+void CallLog::log(std::uint64_t ns, const CommandSpec& spec, KeptArguments arguments) {
+  constexpr std::int64_t kMsPerSecond = 1000;
+  if ((spec.flags & command_flag::kSkipSlowlog) != 0) return;
+  services_.stats.slow_log.add({.unix_s = unix_time_ms() / kMsPerSecond,
+                                .us = ns / 1000,
+                                .arguments = std::move(arguments),
+                                .address = client_.address,
+                                .name = client_.name},
+                               services_.config.slowlog_max_len);
+}
+
+/// The arguments are gone when it is known whether it was slow.
+void CallLog::defer(std::uint64_t sequence) {
+  is_deferred_ = true;
+  const bool may_be_logged = services_.config.slowlog_log_slower_than >= 0 &&
+                             (now_.spec->flags & command_flag::kSkipSlowlog) == 0;
+  deferred_.push_back(
+      {.sequence = sequence,
+       .spec = now_.spec,
+       .number = now_.number,
+       .begun = now_.begun,
+       .arguments = may_be_logged ? keep_arguments(*now_.spec, now_.argv) : KeptArguments()});
+}
+
+void CallLog::complete(std::uint64_t sequence, bool has_failed) {
+  const auto found = std::lower_bound(
+      deferred_.begin() + static_cast<std::ptrdiff_t>(answered_), deferred_.end(), sequence,
+      [](const Deferral& call, std::uint64_t wanted) { return call.sequence < wanted; });
+  if (found == deferred_.end() || found->sequence != sequence) return;
+  const std::uint64_t ns = ns_between(found->begun, ticks_now());
+  services_.stats.calls.count_call(found->number, ns, has_failed,
+                                   services_.config.latency_tracking);
+  if (is_slow(ns)) log(ns, *found->spec, std::move(found->arguments));
+  found->spec = nullptr;
+  found->arguments = {};
+  while (answered_ < deferred_.size() && deferred_[answered_].spec == nullptr) ++answered_;
+  if (answered_ * 2 < deferred_.size()) return;
+  deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(answered_));
+  answered_ = 0;
+}
+
+}  // namespace engram

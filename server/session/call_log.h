@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands of a session took, told to INFO, LATENCY and SLOWLOG.
+//
+// A command is timed from when it is taken up until its answer is there: for one that workers
+// answer, that is the time in their queue as well. What its answer waits for after that, earlier
+// answers or the journal, does not count, nor does a command whose client goes before.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "server/commands/context.h"
+#include "server/commands/table.h"
+#include "server/config/config.h"
+#include "server/metrics/server_stats.h"
+#include "server/metrics/ticks.h"
+
+namespace engram {
+
+/// Threads: the event loop's only.
+class CallLog {
+ public:
+  /// Both outlive it.
+  CallLog(Services& services, const Client& client) : services_(services), client_(client) {}
+
+  /// Until end_run(), a command begins when the one before has ended, which spares a look at the
+  /// clock.
+  void begin_run() noexcept { lap_ = ticks_now(); }
+  void end_run() noexcept { lap_ = 0; }
+
+  /// A command is taken up.
+  void begin(const CommandTable::Resolution& command, Arguments argv) noexcept {
+    now_ = {.spec = command.spec,
+            .number = command.number,
+            .begun = lap_ != 0 ? lap_ : ticks_now(),
+            .argv = argv};
+    is_deferred_ = false;
+  }
+  /// Its handler has returned; unless it was deferred, it is answered.
+  void end(bool has_failed) {
+    if (is_deferred_) return;
+    const std::uint64_t ended = ticks_now();
+    if (lap_ != 0) lap_ = ended;
+    const std::uint64_t ns = ns_between(now_.begun, ended);
+    const ServerConfig& config = services_.config;
+    services_.stats.calls.count_call(now_.number, ns, has_failed, config.latency_tracking);
+    if (is_slow(ns)) [[unlikely]] {
+      log(ns, *now_.spec, keep_arguments(*now_.spec, now_.argv));
+    }
+  }
+
+  /// It is answered later, in the place `sequence`, which is greater than those before.
+  void defer(std::uint64_t sequence);
+  /// Now it is.
+  void complete(std::uint64_t sequence, bool has_failed);
+
+ private:
+  struct Call {
+    const CommandSpec* spec = nullptr;
+    CommandNumber number = 0;
+    std::uint64_t begun = 0;
+    Arguments argv = {};
+  };
+  struct Deferral {
+    std::uint64_t sequence;
+    const CommandSpec* spec;  // null: it has been answered
+    CommandNumber number;
+    std::uint64_t begun;
+    KeptArguments arguments;
+  };
+
+  [[nodiscard]] bool is_slow(std::uint64_t ns) const noexcept {
+    constexpr std::uint64_t kNsPerUs = 1000;
+    const std::int64_t least_us = services_.config.slowlog_log_slower_than;
+    return least_us >= 0 && ns >= static_cast<std::uint64_t>(least_us) * kNsPerUs;
+  }
+  static KeptArguments keep_arguments(const CommandSpec& spec, Arguments argv);
+  void log(std::uint64_t ns, const CommandSpec& spec, KeptArguments arguments);
+
+  Services& services_;
+  const Client& client_;
+  std::uint64_t lap_ = 0;  // 0: commands come singly
+  Call now_;
+  bool is_deferred_ = false;
+  std::vector<Deferral> deferred_;  // by sequence
+  std::size_t answered_ = 0;        // at the front of deferred_
+};
+
+}  // namespace engram
