@@ -176,7 +176,8 @@ Status create_index(Store& store, const NewIndexRequest& request) {
   auto collection = Collection::create(std::move(*spec), {.workers = store.workers(),
                                                           .id = keyspace.take_collection_id(),
                                                           .hash_seed = random_seed(),
-                                                          .sink = keyspace.change_sink()});
+                                                          .sink = keyspace.change_sink(),
+                                                          .all = &store.series()});
   if (!collection) return tl::unexpected(std::move(collection.error()));
   keyspace.set(request.name, std::move(*collection));
   return {};
