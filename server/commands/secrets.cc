@@ -5,9 +5,8 @@
 
 namespace engram {
 
-/// As in Redis, but that of an AUTH or HELLO with too many words none is told.
 bool is_secret(const CommandSpec& spec, Arguments argv, std::size_t i) {
-  if (spec.name == "auth") return i > 0 && (argv.size() != 3 || i == 2);
+  if (spec.name == "auth") return i > 0;
   if (spec.name == "hello") {
     const auto follows_auth = [argv](std::size_t word) {
       return word >= 2 && equal_ignoring_case(argv[word], "AUTH");

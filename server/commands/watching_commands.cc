@@ -7,6 +7,7 @@
 #include "server/commands/families.h"
 #include "server/commands/table.h"
 #include "server/metrics/server_stats.h"
+#include "server/requests/shown.h"
 #include "server/resp/integer.h"
 
 namespace engram {
@@ -28,7 +29,8 @@ void slowlog_get(CommandContext& context) {
   constexpr std::int64_t kUsualCount = 10;
   std::int64_t wanted = kUsualCount;
   if (context.argv.size() > 3) {
-    return context.reply.error("ERR wrong number of arguments for 'slowlog|get' command");
+    return context.reply.error("ERR unknown subcommand or wrong number of arguments for '" +
+                               shown_c(context.argv[1]) + "'. Try SLOWLOG HELP.");
   }
   if (context.argv.size() == 3) {
     const auto given = parse_integer(context.argv[2]);

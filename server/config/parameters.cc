@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -228,8 +229,13 @@ Status set_percentiles(ServerConfig& config, std::string_view text) {
     const std::size_t end = std::min(text.find(' '), text.size());
     if (end != 0) {
       const auto percent = parse_number<double>(text.substr(0, end));
-      if (!percent || !(*percent >= 0 && *percent <= 100)) {
-        return fail(ErrorCode::kInvalidArgument, "a percentile must be between 0 and 100");
+      if (!percent || std::isnan(*percent)) {
+        return fail(ErrorCode::kInvalidArgument,
+                    "Invalid latency-tracking-info-percentiles parameters");
+      }
+      if (!(*percent >= 0 && *percent <= 100)) {
+        return fail(ErrorCode::kInvalidArgument,
+                    "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
       }
       percentiles.push_back(*percent);
     }
@@ -320,7 +326,7 @@ constexpr std::array kParameters = {
     Parameter{"slowlog-log-slower-than", get_number<&ServerConfig::slowlog_log_slower_than>,
               set_number<&ServerConfig::slowlog_log_slower_than, -1, kMostNumber>},
     Parameter{"slowlog-max-len", get_number<&ServerConfig::slowlog_max_len>,
-              set_number<&ServerConfig::slowlog_max_len, 0, 1'000'000>},
+              set_number<&ServerConfig::slowlog_max_len, 0, kMostNumber>},
     Parameter{"maxmemory-policy", get_fixed<kNoEviction>},
     Parameter{"io-threads", get_fixed<kOne>},
     Parameter{"requirepass", get_text<&ServerConfig::requirepass>, set_requirepass},

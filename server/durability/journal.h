@@ -117,6 +117,10 @@ class Journal {
   void remove_before(Lsn lsn);
 
   [[nodiscard]] JournalStats stats() const;
+  /// What the disk took for each sync, in nanoseconds. Any thread.
+  [[nodiscard]] const Histogram& sync_durations() const noexcept {
+    return writer_->sync_durations();
+  }
 
   /// Writes and syncs everything whatever the policy, trying for some seconds if need be, and ends
   /// the thread. Nothing may be recorded afterwards. Idempotent.

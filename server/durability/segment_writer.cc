@@ -8,6 +8,7 @@
 #include "server/durability/journal_format.h"
 #include "server/durability/little_endian.h"
 #include "server/durability/synced_mark.h"
+#include "server/metrics/ticks.h"
 
 namespace engram {
 
@@ -193,7 +194,10 @@ Status SegmentWriter::sync_frames() {
 
 Status SegmentWriter::sync_file(WritableFile& file) {
   ++syncs_;
-  return file.sync();
+  const std::uint64_t begun = ticks_now();
+  Status synced = file.sync();
+  sync_durations_.record(ns_between(begun, ticks_now()));
+  return synced;
 }
 
 Status SegmentWriter::begin_segment() {

@@ -10,6 +10,7 @@
 #include "core/result.h"
 #include "server/durability/file_system.h"
 #include "server/durability/store_files.h"
+#include "server/metrics/histogram.h"
 
 namespace engram {
 
@@ -53,6 +54,8 @@ class SegmentWriter {
 
   /// Calls of WritableFile::sync so far.
   [[nodiscard]] std::uint64_t syncs() const noexcept { return syncs_; }
+  /// What they took, in nanoseconds. Any thread.
+  [[nodiscard]] const Histogram& sync_durations() const noexcept { return sync_durations_; }
 
  private:
   struct Segment {
@@ -87,6 +90,7 @@ class SegmentWriter {
   bool distrusted_ = false;  // the system says that the newest of it is, and may be wrong
   bool failed_ = false;      // for ever
   std::uint64_t syncs_ = 0;
+  Histogram sync_durations_;
 };
 
 }  // namespace engram

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/admissions.h"
 
+#include <chrono>
 #include <utility>
 
 namespace engram {
@@ -44,10 +45,11 @@ void Admissions::search(const std::shared_ptr<Check>& check, bool in_index) {
 /// For some of a millisecond, then others get their turn.
 void Admissions::decide_in_order() {
   if (is_in_loop_) return;  // which goes on by itself
-  const auto until = Pace::Clock::now() + kShare;
+  using Clock = std::chrono::steady_clock;
+  const auto until = Clock::now() + kShare;
   is_in_loop_ = true;
   while (!waiting_.empty() && !waiting_.front()->is_searching && !is_deciding_) {
-    if (Pace::Clock::now() >= until) {
+    if (Clock::now() >= until) {
       rest();
       break;
     }

@@ -30,6 +30,7 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
     : spec_(std::move(spec)),
       set_(context.set),
       made_(std::move(made)),
+      series_(context.all),
       changes_(context.id, context.sink),
       operations_(context.workers, !traits().concurrent),
       keys_(context.hash_seed),
@@ -69,7 +70,8 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
                .soundness = soundness_,
                .strengths = strengths_.get(),
                .attributes = attributes_,
-               .puts = puts_}),
+               .puts = puts_,
+               .series = series_}),
       admissions_({.view = view_,
                    .slots = slots_,
                    .operations = operations_,
@@ -96,6 +98,7 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
              .tuner = tuner_,
              .strengths = strengths_.get(),
              .attributes = attributes_}) {
+  series_.set_structure_bytes(made_.index->memory_bytes());
   // A job that does nothing ends in another turn.
   slots_.set_later([this](std::function<void()> action) {
     operations_.read(

@@ -74,6 +74,7 @@
 #include "server/engine/tuner.h"
 #include "server/engine/vector_set.h"
 #include "server/engine/weak_items.h"
+#include "server/metrics/index_series.h"
 #include "server/runtime/worker_pool.h"
 
 namespace engram {
@@ -96,6 +97,7 @@ struct CollectionContext {
   std::uint64_t id;            ///< no two collections of a store have the same
   std::uint64_t hash_seed;     ///< randomizes the key table
   ChangeSink* sink = nullptr;  ///< is told of changes to the content; null: nobody is
+  IndexSeries* all = nullptr;  ///< counts what is done with all; outlives the collection's jobs
   VectorSet set = {};
 };
 
@@ -139,6 +141,15 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// Fails if what was read until now may have been damaged: to be asked before an answer that
   /// depends on it is given. Any thread. Errors: kDataLoss.
   [[nodiscard]] Status check_soundness(std::string_view name) const;
+
+  /// What is done with it. Any thread.
+  IndexSeries& series() noexcept { return series_; }
+  [[nodiscard]] const IndexSeries& series() const noexcept { return series_; }
+  /// Counts from now on, for `all`, too. While nobody works on it.
+  void restart_series(IndexSeries* all) {
+    series_.restart(all);
+    series_.set_structure_bytes(made_.index->memory_bytes());
+  }
 
   // Reading.
 
@@ -367,6 +378,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::string damage_;
   std::shared_ptr<const Soundness> soundness_;  // null: nothing was loaded
   const OwnedIndex made_;
+  IndexSeries series_;
   CollectionChanges changes_;
   Operations operations_;
   Pace search_pace_;

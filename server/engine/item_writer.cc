@@ -4,7 +4,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -92,14 +91,14 @@ void ItemWriter::start(const std::shared_ptr<Batch>& batch,
   }
   run(
       [this, writes](Scratch& scratch) {
-        using Clock = std::chrono::steady_clock;
-        const auto begun = Clock::now();
+        const std::uint64_t begun = ticks_now();
         for (Write& write : *writes) {
           write.status = insert(*write.entry, write.replaced, scratch);
         }
-        const auto each = (Clock::now() - begun) / writes->size();
-        insert_us_.store(static_cast<std::uint64_t>(each / std::chrono::microseconds(1)),
-                         std::memory_order_relaxed);
+        const std::uint64_t each_ns = ns_between(begun, ticks_now()) / writes->size();
+        insert_us_.store(each_ns / 1000, std::memory_order_relaxed);
+        parts_.series.record(IndexWork::kInsert, each_ns, writes->size());
+        parts_.series.set_structure_bytes(parts_.index.memory_bytes());
       },
       [this, batch, writes] { finish(batch, *writes); });
 }
@@ -252,7 +251,11 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
     return done(false);
   }
   const Slot slot = entry->slot;
-  run([this, slot](Scratch& scratch) { remove(slot, scratch); },
+  run(
+      [this, slot](Scratch& scratch) {
+        const IndexWorkTimer timer(parts_.series, IndexWork::kErase);
+        remove(slot, scratch);
+      },
       [this, slot, key, done, change] {
         parts_.keys.remove(key);
         leave(slot);

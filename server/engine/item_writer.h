@@ -35,6 +35,7 @@
 #include "server/engine/slot_reclaimer.h"
 #include "server/engine/slot_table.h"
 #include "server/engine/strengths.h"
+#include "server/metrics/index_series.h"
 
 namespace engram {
 
@@ -57,6 +58,7 @@ class ItemWriter {
     Strengths* strengths;                               // null: all are equal
     Attributes& attributes;
     PutsUnderWay& puts;
+    IndexSeries& series;
   };
 
   explicit ItemWriter(const Parts& parts) : parts_(parts) {}

@@ -138,6 +138,10 @@ class Persistence final : public ChangeSink {
   }
 
   [[nodiscard]] PersistenceFacts facts();
+  /// Journal::sync_durations(). Any thread.
+  [[nodiscard]] const Histogram& sync_durations() const noexcept {
+    return journal_->sync_durations();
+  }
 
   /// Has everything on disk, in the journal or in the last snapshot, whatever the policy.
   Status close();

@@ -84,6 +84,8 @@ Status Store::restore(StoreLoop& loop, FileSystem& disk) {
                                         .wait_for_workers = [&loop] { loop.wait(); }});
   if (!persistence) return tl::unexpected(std::move(persistence.error()));
   persistence_ = std::move(*persistence);
+  // What was repeated is no work of clients.
+  for (const auto& collection : keyspace_.all_collections()) collection->restart_series(&series_);
   return {};
 }
 

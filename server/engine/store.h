@@ -23,6 +23,7 @@
 #include "server/engine/keyspace.h"
 #include "server/engine/search_cursors.h"
 #include "server/engine/transaction_gate.h"
+#include "server/metrics/index_series.h"
 #include "server/runtime/loop_slices.h"
 #include "server/runtime/loop_tasks.h"
 #include "server/runtime/worker_pool.h"
@@ -78,6 +79,9 @@ class Store {
   }
   void set_memory_check(std::function<bool()> is_full) { memory_is_full_ = std::move(is_full); }
 
+  /// What is done with all indexes, those that have gone included. Any thread.
+  IndexSeries& series() noexcept { return series_; }
+
   // A turn of the loop: begin_turn(), collect(), then requests, then end_turn().
 
   /// Sets the time by which keys expire, in unix milliseconds.
@@ -132,6 +136,7 @@ class Store {
 
   const StoreOptions options_;
   StoreLoop& loop_;
+  IndexSeries series_;
   Keyspace keyspace_;
   WorkerPool workers_;
   LoopTasks tasks_;

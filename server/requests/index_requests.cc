@@ -175,7 +175,8 @@ Result<IndexRef> make_index(Store& store, const NewIndexRequest& request) {
   auto collection = Collection::create(std::move(*spec), {.workers = store.workers(),
                                                           .id = keyspace.take_collection_id(),
                                                           .hash_seed = random_seed(),
-                                                          .sink = keyspace.change_sink()});
+                                                          .sink = keyspace.change_sink(),
+                                                          .all = &store.series()});
   if (!collection) return tl::unexpected(std::move(collection.error()));
   return IndexRef{std::string(request.name), std::move(*collection)};
 }

@@ -95,6 +95,7 @@ Status check_size(const ReadView& view, const Recall& recall, const RecallReques
 std::vector<Reinforcement> answer(const RecallRequest& request,
                                   const Responder<RecallAnswer>& responder, const ReadView& view,
                                   std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
+  const IndexWorkTimer timer(request.index.collection->series(), IndexWork::kRecall);
   const Reinforce rule = reinforce_rule(request.index, request.strength);
   const Cue cue = {.vector = request.cue.values(),
                    .visible = request.visible ? &*request.visible : nullptr};

@@ -248,9 +248,9 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
               Scratch& scratch) {
   const SearchRun& run = *part.run;
   const SearchRequest& request = run.request;
+  const IndexWorkTimer timer(request.index.collection->series(), IndexWork::kSearch, part.count);
   const std::size_t dim = view.spec().dim;
-  std::span<const float> queries =
-      request.queries.values().subspan(part.first * dim, part.count * dim);
+  auto queries = request.queries.values().subspan(part.first * dim, part.count * dim);
   Result<std::vector<float>> states;
   if (run.relaxation) {
     states = relax(view, items, run, queries, scratch);

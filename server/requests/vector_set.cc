@@ -98,6 +98,7 @@ Result<IndexRef> make_set(Store& store, const SetPutRequest& request) {
                                         .id = id,
                                         .hash_seed = random_seed(),
                                         .sink = store.keyspace().change_sink(),
+                                        .all = &store.series(),
                                         .set = std::move(set)});
   if (!collection) return tl::unexpected(std::move(collection.error()));
   return IndexRef{std::string(request.set), std::move(*collection)};

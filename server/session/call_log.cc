@@ -39,10 +39,12 @@ void CallLog::defer(std::uint64_t sequence) {
 }
 
 void CallLog::complete(std::uint64_t sequence, bool has_failed) {
-  const auto found = std::lower_bound(
+  const auto after = std::upper_bound(
       deferred_.begin() + static_cast<std::ptrdiff_t>(answered_), deferred_.end(), sequence,
-      [](const Deferral& call, std::uint64_t wanted) { return call.sequence < wanted; });
-  if (found == deferred_.end() || found->sequence != sequence) return;
+      [](std::uint64_t wanted, const Deferral& call) { return wanted < call.sequence; });
+  if (after == deferred_.begin()) return;
+  const auto found = after - 1;
+  if (found->sequence != sequence || found->spec == nullptr) return;
   const std::uint64_t ns = ns_between(found->begun, ticks_now());
   services_.stats.calls.count_call(found->number, ns, has_failed,
                                    services_.config.latency_tracking);

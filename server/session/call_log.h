@@ -50,7 +50,8 @@ class CallLog {
     }
   }
 
-  /// It is answered later, in the place `sequence`, which is greater than those before.
+  /// It is answered later, in the place `sequence`. Those before have smaller ones, or are earlier
+  /// steps of the same transaction, which have been answered.
   void defer(std::uint64_t sequence);
   /// Now it is.
   void complete(std::uint64_t sequence, bool has_failed);

@@ -163,6 +163,16 @@ SEQUENCES = {
         ("CONFIG", "SET", "save", ""), "CONFIG GET save", "CONFIG SET appendfsync sometimes", "CONFIG RESETSTAT", "CONFIG SET timeout 1 timeout 2",
         "CONFIG SET timeout -1", "CONFIG REWRITE",
     ],
+    "statistics": [
+        "SLOWLOG RESET", "SLOWLOG LEN", "SLOWLOG GET", "SLOWLOG GET 5", "SLOWLOG GET -1", "SLOWLOG GET -2", "SLOWLOG GET x", "SLOWLOG GET 1 2", "SLOWLOG LEN x",
+        "SLOWLOG NOPE", "SLOWLOG", "LATENCY RESET", "LATENCY RESET x", "LATENCY LATEST", "LATENCY LATEST x", "LATENCY HISTOGRAM nonsense", "LATENCY NOPE", "LATENCY",
+        "MONITOR x", "CONFIG SET latency-tracking maybe", "CONFIG GET latency-tracking", "CONFIG SET latency-tracking-info-percentiles 101",
+        "CONFIG SET latency-tracking-info-percentiles x", "CONFIG SET latency-tracking-info-percentiles nan", "CONFIG GET latency-tracking-info-percentiles",
+        ("CONFIG", "SET", "latency-tracking-info-percentiles", "1 99.99"), "CONFIG GET latency-tracking-info-percentiles",
+        ("CONFIG", "SET", "latency-tracking-info-percentiles", ""), "CONFIG GET latency-tracking-info-percentiles",
+        ("CONFIG", "SET", "latency-tracking-info-percentiles", "50 99 99.9"), "CONFIG SET slowlog-max-len -1", "CONFIG SET slowlog-log-slower-than -2",
+        "CONFIG SET slowlog-log-slower-than x", "CONFIG GET slowlog-max-len", "CONFIG GET slowlog-log-slower-than", "MULTI", "MONITOR", "EXEC",
+    ],
     "saves": ["SAVE", "SAVE x", "BGSAVE NOPE", "BGSAVE SCHEDULE x", "LASTSAVE x"],
     "client": [
         "CLIENT GETNAME", "CLIENT SETNAME me", "CLIENT GETNAME", ("CLIENT", "SETNAME", "a b"), "CLIENT GETNAME",

@@ -8,6 +8,7 @@
 
 namespace engram {
 
+std::span<const Route> metrics_routes();
 std::span<const Route> server_routes();
 std::span<const Route> collection_routes();
 std::span<const Route> page_routes();

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/commands/metrics_report.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <string>
+
+#include "server/commands/table.h"
+#include "server/config/config.h"
+#include "server/engine/persistence.h"
+#include "server/metrics/server_stats.h"
+#include "server/session/sessions.h"
+#include "tests/server/request_fixture.h"
+#include "tests/support/seed.h"
+#include "tests/support/temporary_directory.h"
+
+namespace engram::metrics_report_test {
+namespace {
+
+class NoClients final : public FrontEnd {
+ public:
+  void for_each_client(const std::function<void(Client&)>&) override {}
+  [[nodiscard]] std::size_t client_count() const override { return 7; }
+  void refresh_client(ClientId) override {}
+  void close_client(ClientId) override {}
+  Result<int> listen(const std::vector<std::string>&, int port) override { return port; }
+  void request_shutdown() override {}
+};
+
+class Fixture : public test::RequestFixture {
+ public:
+  explicit Fixture(StoreOptions options = {.workers = 2}) : RequestFixture(std::move(options)) {}
+
+  std::string text() { return prometheus_text(collect_metrics(services)); }
+  std::string json() { return metrics_json(collect_metrics(services)); }
+
+  NoClients clients;
+  ServerConfig config;
+  ServerStats stats;
+  Sessions sessions{*store, stats};
+  Services services{*store, config, stats, clients, sessions, sessions, command_table()};
+};
+
+bool contains(const std::string& text, std::string_view line) {
+  return text.find("\n" + std::string(line) + "\n") != std::string::npos;
+}
+
+TEST_CASE_FIXTURE(Fixture, "commands/metrics_report: what was done with an index is told") {
+  create_pair("flat");
+  REQUIRE(search(search_for("flat", {{0, 1}, {3, 0}}, 1)).has_value());
+  stats.calls.count_call(command_table().number_of("config|get"), 2'000, true, true);
+  stats.calls.count_rejection(command_table().number_of("get"));
+  stats.count_error("-ERR it is so");
+  const std::string told = text();
+  const std::string labels = R"({index="flat",primitive="flat"})";
+  CHECK(contains(told, "engram_search_duration_seconds_count" + labels + " 2"));
+  CHECK(contains(told, "engram_insert_duration_seconds_count" + labels + " 2"));
+  CHECK(contains(told, "# TYPE engram_recall_duration_seconds histogram"));
+  CHECK(told.find("engram_recall_duration_seconds_count") == std::string::npos);
+  CHECK(contains(told, "engram_index_items" + labels + " 2"));
+  CHECK(told.find(R"(engram_index_memory_bytes{index="flat",primitive="flat",part="vectors"})") !=
+        std::string::npos);
+  CHECK(contains(told, R"(engram_commands_total{command="config|get"} 1)"));
+  CHECK(contains(told, R"(engram_commands_failed_total{command="config|get"} 1)"));
+  CHECK(contains(told, R"(engram_commands_rejected_total{command="get"} 1)"));
+  CHECK(contains(told,
+                 R"(engram_command_duration_seconds_bucket{command="config|get",le="5e-06"} 1)"));
+  CHECK(contains(told, R"(engram_error_replies_total{error="ERR"} 1)"));
+  CHECK(contains(told, "engram_connected_clients 7"));
+  CHECK(contains(told, "engram_indexes 1"));
+  CHECK(told.find("\nprocess_resident_memory_bytes ") != std::string::npos);
+  CHECK(told.find("engram_journal") == std::string::npos);  // everything is in memory
+  CHECK(json().starts_with(
+      R"({"total_queries":2,"total_inserts":2,"total_deletes":0,"avg_latency_us":)"));
+  // What an index that has gone has done counts on in all.
+  store->keyspace().erase("flat");
+  CHECK(text().find("index=") == std::string::npos);
+  CHECK(json().starts_with(R"({"total_queries":2,"total_inserts":2,)"));
+}
+
+TEST_CASE("commands/metrics_report: a start counts nothing of what it repeats") {
+  test::TemporaryDirectory directory;
+  {
+    Fixture first({.directory = directory.path(), .fsync = FsyncPolicy::kAlways, .workers = 2});
+    first.create_pair("hnsw");
+    const std::string told = first.text();
+    CHECK(
+        contains(told, R"(engram_insert_duration_seconds_count{index="hnsw",primitive="hnsw"} 2)"));
+    CHECK(contains(told, "engram_journal_healthy 1"));
+    CHECK(told.find("\nengram_journal_fsync_duration_seconds_bucket{le=\"+Inf\"} ") !=
+          std::string::npos);
+    first.store->persistence()->seal();
+    REQUIRE(first.store->close().has_value());
+  }
+  Fixture again({.directory = directory.path(), .workers = 2});
+  CHECK(again.index("hnsw").collection->size() == 2);
+  CHECK(again.json().starts_with(R"({"total_queries":0,"total_inserts":0,)"));
+  CHECK(again.text().find("engram_insert_duration_seconds_count{") == std::string::npos);
+  CHECK(again.index("hnsw").collection->series().structure_bytes() > 0);
+  again.put("hnsw", {{"c", {1, 1}}});
+  CHECK(again.json().starts_with(R"({"total_queries":0,"total_inserts":1,)"));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "commands/metrics_report: a thousand indexes take the loop less than 2 ms" *
+                      doctest::test_suite("long")) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kIndexes = 1000;
+  std::mt19937_64 random = test::make_rng(3);
+  std::lognormal_distribution<double> ns(11, 1);
+  for (int i = 0; i < kIndexes; ++i) {
+    const std::string name = "collection-" + std::to_string(i);
+    create({.name = name, .dim = 2, .metric = "l2", .primitive = "flat"});
+    IndexSeries& series = index(name).collection->series();
+    for (int n = 0; n < 100; ++n) {
+      series.record(IndexWork::kSearch, static_cast<std::uint64_t>(ns(random)));
+      series.record(IndexWork::kInsert, static_cast<std::uint64_t>(ns(random)));
+    }
+  }
+  Clock::duration collecting = Clock::duration::max();
+  Clock::duration rendering = Clock::duration::max();
+  std::size_t bytes = 0;
+  for (int i = 0; i < 50; ++i) {
+    const auto begun = Clock::now();
+    const MetricsFacts facts = collect_metrics(services);
+    const auto collected = Clock::now();
+    bytes = prometheus_text(facts).size();
+    const auto rendered = Clock::now();
+    collecting = std::min(collecting, collected - begun);
+    rendering = std::min(rendering, rendered - collected);
+  }
+  const auto us = [](Clock::duration time) { return time / std::chrono::microseconds(1); };
+  MESSAGE("on the loop: " << us(collecting) << " us, on a worker: " << us(rendering) << " us for "
+                          << bytes << " bytes");
+  CHECK(us(collecting) < 2000);
+}
+
+}  // namespace
+}  // namespace engram::metrics_report_test
