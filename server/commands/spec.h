@@ -40,6 +40,7 @@ inline constexpr std::uint32_t kUpdates = 1U << 17;  ///< with kWrite: writes by
 inline constexpr std::uint32_t kConditional = 1U << 18;   ///< with kWrite: may find a reason not to
 inline constexpr std::uint32_t kShoutsName = 1U << 19;    ///< errors of arity spell it in capitals
 inline constexpr std::uint32_t kTellsSecrets = 1U << 20;  ///< see secrets.h
+inline constexpr std::uint32_t kBrief = 1U << 21;  ///< takes less time than timing it is worth
 }  // namespace command_flag
 
 /// A transaction waits for everything and everything waits for it. So does an update, which reads

@@ -39,6 +39,16 @@ class CommandStats {
     if (has_failed) ++stat.failed;
     if (is_tracked) stat.durations.record_alone(ns);
   }
+  /// `calls`, at least one, took `ns` together.
+  void count_calls(CommandNumber number, std::uint64_t ns, std::uint64_t calls,
+                   bool is_tracked) noexcept {
+    CommandStat& stat = stats_[number];
+    stat.calls += calls;
+    stat.ns += ns;
+    if (is_tracked) stat.durations.record_alone(ns / calls, calls);
+  }
+  /// One of those that are counted by count_calls() has failed.
+  void count_failure(CommandNumber number) noexcept { ++stats_[number].failed; }
   void count_rejection(CommandNumber number) noexcept { ++stats_[number].rejected; }
 
   [[nodiscard]] const CommandStat& operator[](CommandNumber number) const noexcept {

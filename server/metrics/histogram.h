@@ -34,14 +34,14 @@ class Histogram {
   }
 
   /// The same where only one thread ever records: it spares the processor's locks.
-  void record_alone(std::uint64_t value) noexcept {
+  void record_alone(std::uint64_t value, std::uint64_t times = 1) noexcept {
     std::atomic<std::uint64_t>* const count = find_count(value);
     if (count == nullptr) return;
     const auto add = [](std::atomic<std::uint64_t>& number, std::uint64_t amount) {
       number.store(number.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
     };
-    add(*count, 1);
-    add(sum_, value);
+    add(*count, times);
+    add(sum_, value * times);
   }
 
   /// How many values were counted.
@@ -123,8 +123,8 @@ class LazyHistogram {
   void record(std::uint64_t value, std::uint64_t times = 1) noexcept {
     if (Histogram* const histogram = get_or_make()) histogram->record(value, times);
   }
-  void record_alone(std::uint64_t value) noexcept {
-    if (Histogram* const histogram = get_or_make()) histogram->record_alone(value);
+  void record_alone(std::uint64_t value, std::uint64_t times = 1) noexcept {
+    if (Histogram* const histogram = get_or_make()) histogram->record_alone(value, times);
   }
   void reset() noexcept {
     if (Histogram* const histogram = histogram_.load(std::memory_order_acquire)) histogram->reset();

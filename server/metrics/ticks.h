@@ -34,7 +34,9 @@ inline std::uint64_t ticks_now() noexcept {
 /// From one moment to a later one, in nanoseconds.
 inline std::uint64_t ns_between(std::uint64_t begin, std::uint64_t end) noexcept {
   if (end <= begin) return 0;
-  return static_cast<std::uint64_t>(static_cast<double>(end - begin) * tick_rate.ns_per_tick);
+  // Signed: what the processor converts in one instruction.
+  const auto ticks = static_cast<double>(static_cast<std::int64_t>(end - begin));
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(ticks * tick_rate.ns_per_tick));
 }
 
 }  // namespace engram

@@ -9,6 +9,15 @@
 
 namespace engram {
 
+/// Slower ones among them cannot be told apart.
+void CallLog::end_shared() {
+  const std::uint64_t ended = ticks_now();
+  services_.stats.calls.count_calls(now_.number, ns_between(lap_, ended), shared_,
+                                    services_.config.latency_tracking);
+  lap_ = ended;
+  shared_ = 0;
+}
+
 KeptArguments CallLog::keep_arguments(const CommandSpec& spec, Arguments argv) {
   if ((spec.flags & command_flag::kTellsSecrets) == 0) return {argv, {}};
   return {argv, [&spec, argv](std::size_t i) { return is_secret(spec, argv, i); }};
@@ -28,6 +37,7 @@ void CallLog::log(std::uint64_t ns, const CommandSpec& spec, KeptArguments argum
 /// The arguments are gone when it is known whether it was slow.
 void CallLog::defer(std::uint64_t sequence) {
   is_deferred_ = true;
+  if (lap_ != 0) lap_ = ticks_now();
   const bool may_be_logged = services_.config.slowlog_log_slower_than >= 0 &&
                              (now_.spec->flags & command_flag::kSkipSlowlog) == 0;
   deferred_.push_back(

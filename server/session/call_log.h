@@ -25,21 +25,37 @@ class CallLog {
   CallLog(Services& services, const Client& client) : services_(services), client_(client) {}
 
   /// Until end_run(), a command begins when the one before has ended, which spares a look at the
-  /// clock.
-  void begin_run() noexcept { lap_ = ticks_now(); }
-  void end_run() noexcept { lap_ = 0; }
+  /// clock; and brief ones that follow one of their name share one, and its time.
+  void begin_run() noexcept {
+    constexpr std::int64_t kLeastUs = 1000;  // or each of them is to be looked at
+    const std::int64_t slow_us = services_.config.slowlog_log_slower_than;
+    shares_ = slow_us < 0 || slow_us >= kLeastUs;
+    now_.number = CommandTable::kNoNumber;
+    lap_ = ticks_now();
+  }
+  void end_run() {
+    if (shared_ != 0) end_shared();
+    lap_ = 0;
+  }
 
   /// A command is taken up.
-  void begin(const CommandTable::Resolution& command, Arguments argv) noexcept {
-    now_ = {.spec = command.spec,
-            .number = command.number,
-            .begun = lap_ != 0 ? lap_ : ticks_now(),
-            .argv = argv};
+  void begin(const CommandTable::Resolution& command, Arguments argv) {
+    const bool joins = command.number == now_.number && lap_ != 0 && shares_ &&
+                       shared_ < kMostShared && may_share(command.spec, argv);
+    if (shared_ != 0 && !joins) end_shared();
+    now_ = {.spec = command.spec, .number = command.number, .begun = lap_, .argv = argv};
+    if (lap_ == 0) now_.begun = ticks_now();
+    is_sharing_ = joins;
     is_deferred_ = false;
   }
   /// Its handler has returned; unless it was deferred, it is answered.
   void end(bool has_failed) {
     if (is_deferred_) return;
+    if (is_sharing_) {
+      ++shared_;
+      if (has_failed) services_.stats.calls.count_failure(now_.number);
+      return;
+    }
     const std::uint64_t ended = ticks_now();
     if (lap_ != 0) lap_ = ended;
     const std::uint64_t ns = ns_between(now_.begun, ended);
@@ -63,6 +79,7 @@ class CallLog {
     std::uint64_t begun = 0;
     Arguments argv = {};
   };
+  static constexpr std::uint64_t kMostShared = 32;
   struct Deferral {
     std::uint64_t sequence;
     const CommandSpec* spec;  // null: it has been answered
@@ -76,6 +93,12 @@ class CallLog {
     const std::int64_t least_us = services_.config.slowlog_log_slower_than;
     return least_us >= 0 && ns >= static_cast<std::uint64_t>(least_us) * kNsPerUs;
   }
+  static bool may_share(const CommandSpec* spec, Arguments argv) noexcept {
+    constexpr std::size_t kMostBytes = 1024;
+    return spec != nullptr && (spec->flags & command_flag::kBrief) != 0 && argv.size() <= 3 &&
+           argv.back().size() <= kMostBytes;
+  }
+  void end_shared();
   static KeptArguments keep_arguments(const CommandSpec& spec, Arguments argv);
   void log(std::uint64_t ns, const CommandSpec& spec, KeptArguments arguments);
 
@@ -84,6 +107,9 @@ class CallLog {
   std::uint64_t lap_ = 0;  // 0: commands come singly
   Call now_;
   bool is_deferred_ = false;
+  bool is_sharing_ = false;         // now_ shares its time with its neighbours
+  bool shares_ = false;             // commands of this run may
+  std::uint64_t shared_ = 0;        // those that have ended since lap_
   std::vector<Deferral> deferred_;  // by sequence
   std::size_t answered_ = 0;        // at the front of deferred_
 };

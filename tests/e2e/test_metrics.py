@@ -114,6 +114,20 @@ def test_steps_of_a_transaction_count_and_so_does_exec(quiet):
     assert stats["cmdstat_exec"]["usec"] + 3 >= steps
 
 
+def test_a_pipeline_is_counted_whole(quiet):
+    quiet.call("SET", "text", "x")
+    names = ["GET a", "GET text", "GET a", "INCR n", "INCR text", "INCR n", "GET", "GET a", "SET a 1"] + ["GET a"] * 100
+    quiet.send_bytes(b"".join(encode(*name.split()) for name in names + ["CONFIG GET port"]))
+    for _ in range(len(names) + 1):
+        quiet.read()
+    stats = section(quiet, "commandstats")
+    get, incr = stats["cmdstat_get"], stats["cmdstat_incr"]
+    assert (get["calls"], get["rejected_calls"], get["failed_calls"]) == (104, 1, 0)
+    assert (incr["calls"], incr["failed_calls"]) == (3, 1)
+    assert stats["cmdstat_set"]["calls"] == 2 and stats["cmdstat_config|get"]["calls"] == 1
+    assert get["usec"] > 0 and quiet.call("LATENCY", "HISTOGRAM", "get")[1][1] == 104
+
+
 def test_what_the_password_keeps_out_is_rejected(quiet, server):
     quiet.call("CONFIG", "SET", "requirepass", "secret")
     with server.wire() as stranger:
