@@ -26,6 +26,7 @@ class Cli:
 
     def __init__(self, folder, *place, environment=None):
         self.folder = folder
+        self.data = folder / "data"  # where the place keeps it
         self.place = [str(word) for word in place]
         self.environment = {**os.environ, **(environment or {})}
         self.environment.setdefault("TERM", "dumb")
@@ -42,7 +43,9 @@ class Cli:
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
         lines = done.stderr.decode().splitlines()
         if code != DONE:
-            assert lines and all(line.startswith("engram: ") for line in lines if "vectors in" not in line)
+            assert lines and all(
+                line.startswith("engram: ") for line in lines if "vectors in" not in line
+            )
         self.errors = done.stderr.decode()
         return done.stdout.decode()
 
@@ -54,10 +57,10 @@ class Cli:
 def places(tmp_path, start):
     """A directory, and a server; both empty."""
     server = start()
-    return [
-        Cli(tmp_path, "--data-dir", tmp_path / "data"),
-        Cli(tmp_path, "--port", server.port),
-    ]
+    directory = Cli(tmp_path, "--data-dir", tmp_path / "data")
+    served = Cli(tmp_path, "--port", server.port)
+    served.data = server.folder
+    return [directory, served]
 
 
 def both(places, command, *arguments, code=DONE):
@@ -122,10 +125,21 @@ def test_info_is_json_and_the_same_but_for_memory(places):
 
 
 def test_the_engine_says_no_in_a_sentence(places):
-    for command in (["search", "1,2"], ["list"], ["get", "a"], ["info"], ["delete", "a"], ["recall", "1,2"], ["export", "x.npy"]):
-        places[0]("insert", "a", "--vector", "1,2", "--collection", "other")
+    for place in places:
+        place("insert", "a", "--vector", "1,2", "--collection", "other")
+    for command in (
+        ["search", "1,2"],
+        ["list"],
+        ["get", "a"],
+        ["info"],
+        ["delete", "a"],
+        ["recall", "1,2"],
+        ["export", "x.npy"],
+    ):
         assert both(places, *command, code=REFUSED) == ""
-        assert places[0].errors == "engram: there is no collection 'default'; insert and import make one\n"
+        assert places[0].errors == (
+            "engram: there is no collection 'default'; insert and import make one\n"
+        )
     both(places, "insert", "a", "--vector", "1,2", "--index", "flat")
     for command, said in (
         (["search", "1,2,3"], "3 dimensions"),
@@ -155,7 +169,7 @@ def test_wrong_usage_is_2(places):
     assert "one place" in place.errors
     Cli(place.folder)("list", "--url", "http://x", code=MISUSED)
     Cli(place.folder, environment={"ENGRAM_URL": "redis://x", "ENGRAM_DATA_DIR": "x"})("list", code=MISUSED)
-    assert not (place.folder / "data").exists()
+    assert not places[0].data.exists()
 
 
 def test_without_a_place_data_is_in_engram_data(tmp_path):
@@ -289,42 +303,56 @@ def counted(output):
     return int(re.search(r"imported ([\d,]+) vectors", output)[1].replace(",", ""))
 
 
+def start_import(cli, *arguments):
+    """An import of many rows, some of which are in the journal."""
+    vectors = write_vectors(cli.folder, 100_000, 16)
+    process = subprocess.Popen(
+        cli.words("import", "vectors.npy", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cli.folder,
+    )
+    journal = lambda: sum(file.stat().st_size for file in cli.data.glob("journal-*"))
+    live.wait_until(lambda: journal() > 300_000, "some batches are in the journal")
+    return process, vectors
+
+
+def numbers(cli):
+    return sorted(map(int, cli("list").split()))
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_an_interrupted_import_says_how_many_are_stored(places, place):
     cli = places[place]
-    write_vectors(cli.folder, 100_000, 16)
-    process = subprocess.Popen(
-        cli.words("import", "vectors.npy"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cli.folder
-    )
-    time.sleep(0.5)
+    process, _ = start_import(cli)
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=live.PATIENCE_SECONDS)
+    out, errors = process.communicate(timeout=6 * live.PATIENCE_SECONDS)
     assert process.returncode == REFUSED, errors
     stored = counted(out)
     assert 0 < stored < 100_000
     assert f"engram: interrupted; the first {stored:,} rows are stored\n" in errors
-    keys = cli("list").split()
-    assert sorted(map(int, keys)) == list(range(stored))
+    assert numbers(cli) == list(range(stored))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("place", PLACES)
 def test_a_killed_import_leaves_whole_batches(places, place):
     cli = places[place]
-    vectors = write_vectors(cli.folder, 100_000, 16)
-    process = subprocess.Popen(
-        cli.words("import", "vectors.npy", "--metric", "l2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cli.folder
-    )
-    time.sleep(0.5)
+    process, vectors = start_import(cli, "--metric", "l2")
     process.kill()
-    process.wait()
-    if place == 1:
-        live.wait_until(lambda: cli("list") == cli("list"), "the server has done what it received")
-    keys = sorted(map(int, cli("list").split()))
-    assert keys == list(range(len(keys))) and len(keys) % 1024 == 0
-    last = json.loads(cli("get", str(len(keys) - 1), "--json"))
-    assert float32(last["vector"]) == vectors[len(keys) - 1].tolist()
-    assert live.run_engram("check", cli.folder / "data").returncode == 0 or place == 1
+    process.communicate()
+
+    def is_whole():
+        stored = numbers(cli)
+        return len(stored) % 1024 == 0 and stored == list(range(len(stored)))
+
+    # A server goes on with what it has received.
+    live.wait_until(is_whole, "whole batches are there")
+    last = len(numbers(cli)) - 1
+    assert float32(json.loads(cli("get", str(last), "--json"))["vector"]) == vectors[last].tolist()
+    if place == 0:
+        assert live.run_engram("check", cli.data).returncode == 0
 
 
 def test_a_bar_is_drawn_on_a_terminal_alone(tmp_path):
@@ -367,6 +395,15 @@ def test_completion_and_manual_know_every_command(tmp_path):
             escaped = name.replace("-", "\\-")
             if command not in ("serve", "check") and name in ("--port", "--json"):
                 assert escaped in page
+    if shutil.which("man"):
+        (tmp_path / "engram.1").write_text(page)
+        done = subprocess.run(
+            ["man", "--warnings", "-l", tmp_path / "engram.1"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "100"},
+        )
+        assert done.returncode == 0 and done.stderr == "" and "ENVIRONMENT" in done.stdout
     for shell in ("bash", "zsh", "fish"):
         script = live.run_engram("completion", shell)
         assert script.returncode == DONE

@@ -69,12 +69,9 @@ class JsonLinesReader final : public VectorReader {
       return at_line(R"(its "vector" must be an array of numbers)");
     }
     row.vector.clear();
-    bool are_numbers = true;
-    vector->for_each_item([&](const JsonValue& item) {
-      are_numbers &= item.kind() == JsonKind::kNumber;
-      row.vector.push_back(static_cast<float>(item.number()));
-    });
-    if (!are_numbers) return at_line(R"(its "vector" must be an array of numbers)");
+    if (!vector->append_numbers(row.vector)) {
+      return at_line(R"(its "vector" must be an array of numbers)");
+    }
     if (row.vector.empty() || row.vector.size() > kMaxDimension) {
       return at_line(R"(its "vector" has )" + std::to_string(row.vector.size()) +
                      " components, expected 1 to " + std::to_string(kMaxDimension));
