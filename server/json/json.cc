@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -71,17 +72,28 @@ std::string JsonValue::text() const {
   return simdjson::minify(Access::unwrap(*this));
 }
 
+namespace {
+
+/// The shortest text of the greatest float is a greater number, and still means that float.
+float nearest_float(double number) {
+  constexpr float kGreatest = std::numeric_limits<float>::max();
+  constexpr double kHalfway = 0x1.ffffffp127;  // from there on it rounds to infinity
+  const double size = std::abs(number);
+  const float nearest = size >= kHalfway   ? std::numeric_limits<float>::infinity()
+                        : size > kGreatest ? kGreatest
+                                           : static_cast<float>(size);
+  return std::signbit(number) ? -nearest : nearest;
+}
+
+}  // namespace
+
 bool JsonValue::append_numbers(std::vector<float>& numbers) const {
   simdjson::dom::array array;
   if (Access::unwrap(*this).get_array().get(array)) return false;
   for (const JsonElement item : array) {
     double number = 0;
     if (item.get_double().get(number)) return false;
-    constexpr double kMost = std::numeric_limits<float>::max();
-    const float infinite = std::numeric_limits<float>::infinity();
-    numbers.push_back(number > kMost    ? infinite
-                      : number < -kMost ? -infinite
-                                        : static_cast<float>(number));
+    numbers.push_back(nearest_float(number));
   }
   return true;
 }

@@ -40,6 +40,8 @@ void append_number(std::string& out, Number value) {
   std::array<char, 40> text;
   const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
   out.append(text.data(), end);
+  // Readers take -0 for an integer, which has no sign there.
+  if (std::string_view(text.data(), end) == "-0") out += ".0";
 }
 
 }  // namespace
