@@ -4,15 +4,42 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/assert.h"
 #include "server/commands/secrets.h"
 #include "server/runtime/process.h"
 
 namespace engram {
 
+void CallLog::begin_alone(const CommandTable::Resolution& command, Arguments argv) {
+  if (shared_ != 0) end_shared();
+  run_of_ = kNoRun;
+  now_ = {.spec = command.spec,
+          .number = command.number,
+          .begun = lap_ != 0 ? lap_ : ticks_now(),
+          .argv = argv};
+  is_deferred_ = false;
+}
+
+void CallLog::end_alone(bool has_failed) {
+  if (is_deferred_) return;
+  constexpr std::int64_t kLeastUs = 1000;  // or each command is to be looked at
+  const ServerConfig& config = services_.config;
+  const std::uint64_t ended = ticks_now();
+  const std::uint64_t ns = ns_between(now_.begun, ended);
+  services_.stats.calls.count_call(now_.number, ns, has_failed, config.latency_tracking);
+  if (is_slow(ns)) log(ns, *now_.spec, keep_arguments(*now_.spec, now_.argv));
+  if (lap_ == 0) return;
+  lap_ = ended;
+  const bool logs_brief_ones =
+      config.slowlog_log_slower_than >= 0 && config.slowlog_log_slower_than < kLeastUs;
+  const bool is_brief = (now_.spec->flags & command_flag::kBrief) != 0;
+  run_of_ = is_brief && !logs_brief_ones ? now_.number : kNoRun;
+}
+
 /// Slower ones among them cannot be told apart.
 void CallLog::end_shared() {
   const std::uint64_t ended = ticks_now();
-  services_.stats.calls.count_calls(now_.number, ns_between(lap_, ended), shared_,
+  services_.stats.calls.count_calls(run_of_, ns_between(lap_, ended), shared_,
                                     services_.config.latency_tracking);
   lap_ = ended;
   shared_ = 0;
@@ -36,6 +63,7 @@ void CallLog::log(std::uint64_t ns, const CommandSpec& spec, KeptArguments argum
 
 /// The arguments are gone when it is known whether it was slow.
 void CallLog::defer(std::uint64_t sequence) {
+  ENGRAM_ASSERT(!is_sharing_);  // what is brief answers at once
   is_deferred_ = true;
   if (lap_ != 0) lap_ = ticks_now();
   const bool may_be_logged = services_.config.slowlog_log_slower_than >= 0 &&
@@ -61,6 +89,9 @@ void CallLog::complete(std::uint64_t sequence, bool has_failed) {
   if (is_slow(ns)) log(ns, *found->spec, std::move(found->arguments));
   found->spec = nullptr;
   found->arguments = {};
+  // A step of a transaction, whose place the next step has again, is always the last.
+  while (!deferred_.empty() && deferred_.back().spec == nullptr) deferred_.pop_back();
+  answered_ = std::min(answered_, deferred_.size());
   while (answered_ < deferred_.size() && deferred_[answered_].spec == nullptr) ++answered_;
   if (answered_ * 2 < deferred_.size()) return;
   deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(answered_));

@@ -26,44 +26,24 @@ class CallLog {
 
   /// Until end_run(), a command begins when the one before has ended, which spares a look at the
   /// clock; and brief ones that follow one of their name share one, and its time.
-  void begin_run() noexcept {
-    constexpr std::int64_t kLeastUs = 1000;  // or each of them is to be looked at
-    const std::int64_t slow_us = services_.config.slowlog_log_slower_than;
-    shares_ = slow_us < 0 || slow_us >= kLeastUs;
-    now_.number = CommandTable::kNoNumber;
-    lap_ = ticks_now();
-  }
+  void begin_run() noexcept { lap_ = ticks_now(); }
   void end_run() {
     if (shared_ != 0) end_shared();
+    run_of_ = kNoRun;
     lap_ = 0;
   }
 
   /// A command is taken up.
   void begin(const CommandTable::Resolution& command, Arguments argv) {
-    const bool joins = command.number == now_.number && lap_ != 0 && shares_ &&
-                       shared_ < kMostShared && may_share(command.spec, argv);
-    if (shared_ != 0 && !joins) end_shared();
-    now_ = {.spec = command.spec, .number = command.number, .begun = lap_, .argv = argv};
-    if (lap_ == 0) now_.begun = ticks_now();
-    is_sharing_ = joins;
-    is_deferred_ = false;
+    is_sharing_ = command.number == run_of_ && shared_ < kMostShared && argv.size() <= 3 &&
+                  argv.back().size() <= kMostSharedBytes;
+    if (!is_sharing_) begin_alone(command, argv);
   }
   /// Its handler has returned; unless it was deferred, it is answered.
   void end(bool has_failed) {
-    if (is_deferred_) return;
-    if (is_sharing_) {
-      ++shared_;
-      if (has_failed) services_.stats.calls.count_failure(now_.number);
-      return;
-    }
-    const std::uint64_t ended = ticks_now();
-    if (lap_ != 0) lap_ = ended;
-    const std::uint64_t ns = ns_between(now_.begun, ended);
-    const ServerConfig& config = services_.config;
-    services_.stats.calls.count_call(now_.number, ns, has_failed, config.latency_tracking);
-    if (is_slow(ns)) [[unlikely]] {
-      log(ns, *now_.spec, keep_arguments(*now_.spec, now_.argv));
-    }
+    if (!is_sharing_) return end_alone(has_failed);
+    ++shared_;
+    if (has_failed) services_.stats.calls.count_failure(run_of_);
   }
 
   /// It is answered later, in the place `sequence`. Those before have smaller ones, or are earlier
@@ -80,6 +60,8 @@ class CallLog {
     Arguments argv = {};
   };
   static constexpr std::uint64_t kMostShared = 32;
+  static constexpr std::size_t kMostSharedBytes = 1024;
+  static constexpr CommandNumber kNoRun = CommandTable::kNoNumber + 1;
   struct Deferral {
     std::uint64_t sequence;
     const CommandSpec* spec;  // null: it has been answered
@@ -93,11 +75,8 @@ class CallLog {
     const std::int64_t least_us = services_.config.slowlog_log_slower_than;
     return least_us >= 0 && ns >= static_cast<std::uint64_t>(least_us) * kNsPerUs;
   }
-  static bool may_share(const CommandSpec* spec, Arguments argv) noexcept {
-    constexpr std::size_t kMostBytes = 1024;
-    return spec != nullptr && (spec->flags & command_flag::kBrief) != 0 && argv.size() <= 3 &&
-           argv.back().size() <= kMostBytes;
-  }
+  void begin_alone(const CommandTable::Resolution& command, Arguments argv);
+  void end_alone(bool has_failed);
   void end_shared();
   static KeptArguments keep_arguments(const CommandSpec& spec, Arguments argv);
   void log(std::uint64_t ns, const CommandSpec& spec, KeptArguments arguments);
@@ -107,8 +86,8 @@ class CallLog {
   std::uint64_t lap_ = 0;  // 0: commands come singly
   Call now_;
   bool is_deferred_ = false;
-  bool is_sharing_ = false;         // now_ shares its time with its neighbours
-  bool shares_ = false;             // commands of this run may
+  bool is_sharing_ = false;         // what is executed shares its time with its neighbours
+  CommandNumber run_of_ = kNoRun;   // brief commands of this number may share theirs
   std::uint64_t shared_ = 0;        // those that have ended since lap_
   std::vector<Deferral> deferred_;  // by sequence
   std::size_t answered_ = 0;        // at the front of deferred_
