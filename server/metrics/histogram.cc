@@ -69,7 +69,11 @@ std::size_t Histogram::memory_bytes() const noexcept {
 }
 
 LazyHistogram::~LazyHistogram() {
-  delete histogram_.load(std::memory_order_relaxed);
+  release();
+}
+
+void LazyHistogram::release() noexcept {
+  delete histogram_.exchange(nullptr, std::memory_order_acq_rel);
 }
 
 Histogram* LazyHistogram::make() noexcept {

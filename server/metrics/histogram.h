@@ -130,7 +130,10 @@ class LazyHistogram {
     if (Histogram* const histogram = histogram_.load(std::memory_order_acquire)) histogram->reset();
   }
 
-  /// Null as long as nothing was recorded; what it is once, it remains.
+  /// As reset(), and gives the memory back. While nobody else uses it.
+  void release() noexcept;
+
+  /// Null as long as nothing was recorded; what it is once, it remains until release().
   [[nodiscard]] const Histogram* get() const noexcept {
     return histogram_.load(std::memory_order_acquire);
   }

@@ -39,9 +39,9 @@ class IndexSeries {
     return structure_bytes_.load(std::memory_order_relaxed);
   }
 
-  /// Forgets what was done before, and counts for `all` from now on. While nothing is recorded.
+  /// Forgets what was done before, and counts for `all` from now on. While nobody uses it.
   void restart(IndexSeries* all) noexcept {
-    for (LazyHistogram& each : durations_) each.reset();
+    for (LazyHistogram& each : durations_) each.release();
     all_ = all;
   }
 
