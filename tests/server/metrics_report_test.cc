@@ -98,8 +98,7 @@ TEST_CASE("commands/metrics_report: a start counts nothing of what it repeats") 
   Fixture again({.directory = directory.path(), .workers = 2});
   CHECK(again.index("hnsw").collection->size() == 2);
   CHECK(again.json().starts_with(R"({"total_queries":0,"total_inserts":0,)"));
-  CHECK(contains(again.text(),
-                 R"(engram_insert_duration_seconds_count{index="hnsw",primitive="hnsw"} 0)"));
+  CHECK(again.text().find("engram_insert_duration_seconds_count{") == std::string::npos);
   CHECK(again.index("hnsw").collection->series().structure_bytes() > 0);
   again.put("hnsw", {{"c", {1, 1}}});
   CHECK(again.json().starts_with(R"({"total_queries":0,"total_inserts":1,)"));
