@@ -95,6 +95,9 @@ class Deferred {
   /// Whether there is still somebody to answer.
   [[nodiscard]] bool is_awaited() const { return places_->is_there(client_); }
 
+  /// Until it is given, so much more counts as unsent output.
+  void expect(std::size_t bytes) { places_->expect(client_, sequence_, bytes); }
+
   /// The reply does not leave before the journal may acknowledge `lsn`: for what is recorded after
   /// the handler has returned, `bytes` or so. Before reply().
   void hold(Lsn lsn, std::size_t bytes = 0) { places_->hold(client_, sequence_, lsn, bytes); }

@@ -24,6 +24,10 @@ class ReplyPlaces {
   /// that does not read.
   virtual std::uint64_t defer(ClientId id, std::size_t expected_bytes) = 0;
 
+  /// What a reserved place counts as, for who knows it only after defer(). Does nothing if the
+  /// client has gone.
+  virtual void expect(ClientId id, std::uint64_t sequence, std::size_t bytes) = 0;
+
   /// A reserved place is not left before the journal may acknowledge `lsn`. If it never may, an
   /// error takes the place of the reply. Until then it counts as `bytes` more of unsent output:
   /// what the journal may have in memory. Does nothing if the client has gone.

@@ -34,6 +34,13 @@ void write_members(ReplyWriter& writer, const std::vector<std::string_view>& mem
   for (const std::string_view member : members) writer.bulk(member);
 }
 
+void write_listed(ReplyWriter& writer, const RangeAnswer& answer) {
+  std::vector<std::string_view> members;
+  members.reserve(answer.items.size());
+  for (const RangeItem& item : answer.items) members.push_back(item.key);
+  write_members(writer, members);
+}
+
 void write_links(ReplyWriter& writer, const std::optional<Links>& links, bool with_scores) {
   if (!links) return writer.null();
   writer.array(links->size());
@@ -137,8 +144,7 @@ void vrange(CommandContext& context) {
   const Collection& collection = *request.index.collection;
   const std::size_t most = std::min(collection.size(), request.limit.value_or(collection.size()));
   const std::size_t expected = expected_bytes(collection, most);
-  start(context.services.store, request,
-        respond<std::vector<std::string_view>>(context, expected, write_members));
+  start(context.services.store, request, respond<RangeAnswer>(context, expected, write_listed));
 }
 
 }  // namespace engram

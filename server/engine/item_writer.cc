@@ -37,7 +37,7 @@ void ItemWriter::run(Operations::Work work, std::function<void()> done) {
 }
 
 void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
-                     const StrengthGain& gain, GivenAttributes attributes,
+                     const StrengthGain& gain, std::span<const GivenAttributes> attributes,
                      std::function<void(Result<std::size_t>)> done) {
   ENGRAM_ASSERT(!entries.empty());
   const std::int64_t ms = parts_.strengths == nullptr ? 0 : parts_.strengths->take_time(gain);
@@ -47,7 +47,7 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
       parts_.changes.record(PutVector{parts_.changes.id(), entries[i]->slot, entries[i]->key,
                                       packed(vectors.subspan(i * dim, dim))});
     }
-    begin_attributes(*entries[i], attributes);
+    begin_attributes(*entries[i], attributes[attributes.size() == 1 ? 0 : i]);
     if (parts_.strengths != nullptr) begin_strength(*entries[i], gain, ms);
     parts_.puts.begin(entries[i]->slot);
   }

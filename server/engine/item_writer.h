@@ -63,10 +63,10 @@ class ItemWriter {
 
   /// Puts staged entries, at least one, of which none waits for another. vectors: [n * dim], as
   /// given, or empty if changes are not recorded. gain: where there are strengths, which have room
-  /// for the entries, as attributes have. Calls `done` with how many keys are new, or with the
-  /// first error; the other entries are put nevertheless.
+  /// for the entries, as attributes have: those of each entry, or one for all. Calls `done` with
+  /// how many keys are new, or with the first error; the other entries are put nevertheless.
   void put(std::vector<SlotEntry*> entries, std::span<const float> vectors,
-           const StrengthGain& gain, GivenAttributes attributes,
+           const StrengthGain& gain, std::span<const GivenAttributes> attributes,
            std::function<void(Result<std::size_t>)> done);
 
   /// Puts `key`, which is there and to which no write is under way, once more, as it is: for an

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/engine/put_batch.h"
 
+#include <algorithm>
+
 #include "server/engine/collection.h"
 
 namespace engram {
@@ -24,13 +26,16 @@ Status PutBatch::add(std::string_view key, std::span<const float> vector, Slot s
   return {};
 }
 
-void PutBatch::commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain,
-                      GivenAttributes attributes) {
+void PutBatch::commit_each(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain,
+                           std::span<const GivenAttributes> attributes) {
   if (!gain.rule.says_nothing()) {
     const Status allowed = collection_->strengths_->allow_rules();
     if (!allowed) return done(tl::unexpected(allowed.error()));
   }
-  if (attributes && !attributes->empty()) {
+  const bool are_given =
+      std::any_of(attributes.begin(), attributes.end(),
+                  [](const GivenAttributes& given) { return given && !given->empty(); });
+  if (are_given) {
     const Status allowed = collection_->attributes_.allow();
     if (!allowed) return done(tl::unexpected(allowed.error()));
   }

@@ -35,7 +35,12 @@ class PutBatch {
   /// with the first error if the index could not take some of them; the others are stored
   /// nevertheless. gain: of strength, where the collection keeps it. attributes: of each.
   void commit(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain = {},
-              GivenAttributes attributes = {});
+              GivenAttributes attributes = {}) {
+    commit_each(std::move(done), gain, {&attributes, 1});
+  }
+  /// The same with attributes for each that was added, in their order.
+  void commit_each(std::function<void(Result<std::size_t>)> done, const StrengthGain& gain,
+                   std::span<const GivenAttributes> attributes);
 
  private:
   const std::shared_ptr<Collection> collection_;

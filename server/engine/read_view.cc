@@ -246,7 +246,8 @@ std::vector<Neighbor> ReadView::name(std::span<const Hit> hits, const ScoreBias*
   std::vector<Neighbor> neighbors;
   neighbors.reserve(hits.size());
   for (const Hit& hit : hits) {
-    neighbors.push_back({key_of(hit.slot), distance_of(hit, bias)});
+    neighbors.push_back(
+        {.key = key_of(hit.slot), .distance = distance_of(hit, bias), .slot = hit.slot});
   }
   return neighbors;
 }

@@ -33,6 +33,7 @@ struct Neighbor {
   float raw = 0;                     ///< the metric's, if asked for
   double strength = 0;               ///< as of the search's time, if asked for
   std::string_view attributes = {};  ///< borrowed, too, if asked for; empty: it has none
+  Slot slot = kNoSlot;               ///< for ReadView::read(), likewise
 };
 
 /// The nearest slot of some, and how far it lies in the metric.

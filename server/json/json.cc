@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <type_traits>
 
@@ -64,6 +65,25 @@ std::string_view JsonValue::string() const noexcept {
   std::string_view text;
   const auto error = Access::unwrap(*this).get_string().get(text);
   return error ? std::string_view() : text;
+}
+
+std::string JsonValue::text() const {
+  return simdjson::minify(Access::unwrap(*this));
+}
+
+bool JsonValue::append_numbers(std::vector<float>& numbers) const {
+  simdjson::dom::array array;
+  if (Access::unwrap(*this).get_array().get(array)) return false;
+  for (const JsonElement item : array) {
+    double number = 0;
+    if (item.get_double().get(number)) return false;
+    constexpr double kMost = std::numeric_limits<float>::max();
+    const float infinite = std::numeric_limits<float>::infinity();
+    numbers.push_back(number > kMost    ? infinite
+                      : number < -kMost ? -infinite
+                                        : static_cast<float>(number));
+  }
+  return true;
 }
 
 std::optional<JsonValue> JsonValue::member(std::string_view name) const noexcept {

@@ -8,7 +8,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/result.h"
 
@@ -30,6 +32,12 @@ class JsonValue {
   [[nodiscard]] double number() const noexcept;
   /// Of kString: UTF-8, without escapes.
   [[nodiscard]] std::string_view string() const noexcept;
+
+  /// The value as JSON, without spaces.
+  [[nodiscard]] std::string text() const;
+  /// Appends the numbers of an array to `numbers`. False if it is no array, or something in it is
+  /// no number; then some may have been appended. What is too large for a float32 is infinite.
+  [[nodiscard]] bool append_numbers(std::vector<float>& numbers) const;
 
   /// The member of an object; the first, if several have that name. Nothing of other values.
   [[nodiscard]] std::optional<JsonValue> member(std::string_view name) const noexcept;

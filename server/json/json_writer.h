@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace engram {
+
+/// About what a float32 takes in JSON, with what stands between.
+inline constexpr std::size_t kJsonNumberBytes = 12;
 
 /// Writes JSON at the end of a string, without spaces. Commas come by themselves; that arrays and
 /// objects end, and that members have names, is up to the caller.

@@ -168,8 +168,7 @@ Status check_index_name(Store& store, std::string_view name) {
   return fail(ErrorCode::kAlreadyExists, "index '" + shown(name) + "' already exists");
 }
 
-Status create_index(Store& store, const NewIndexRequest& request) {
-  ENGRAM_TRY(check_index_name(store, request.name));
+Result<IndexRef> make_index(Store& store, const NewIndexRequest& request) {
   auto spec = spec_of(request, store.kernel_name());
   if (!spec) return tl::unexpected(std::move(spec.error()));
   Keyspace& keyspace = store.keyspace();
@@ -178,7 +177,14 @@ Status create_index(Store& store, const NewIndexRequest& request) {
                                                           .hash_seed = random_seed(),
                                                           .sink = keyspace.change_sink()});
   if (!collection) return tl::unexpected(std::move(collection.error()));
-  keyspace.set(request.name, std::move(*collection));
+  return IndexRef{std::string(request.name), std::move(*collection)};
+}
+
+Status create_index(Store& store, const NewIndexRequest& request) {
+  ENGRAM_TRY(check_index_name(store, request.name));
+  auto index = make_index(store, request);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  store.keyspace().set(request.name, std::move(index->collection));
   return {};
 }
 

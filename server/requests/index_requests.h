@@ -13,6 +13,7 @@
 #include "core/row.h"
 #include "server/engine/store.h"
 #include "server/requests/arguments.h"
+#include "server/requests/index_ref.h"
 
 namespace engram {
 
@@ -36,6 +37,10 @@ Status read_options(std::vector<OptionText> options, NewIndexRequest& request);
 /// Whether an index may be made under `name`. create_index() asks this, too; a door may before it
 /// reads the rest. Errors: kWrongType for a string, kAlreadyExists.
 Status check_index_name(Store& store, std::string_view name);
+
+/// Makes an empty index that no key holds yet. Errors: those of Collection::create;
+/// kInvalidArgument.
+Result<IndexRef> make_index(Store& store, const NewIndexRequest& request);
 
 /// Makes an empty index. Errors: those of check_index_name() and Collection::create;
 /// kInvalidArgument.

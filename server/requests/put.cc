@@ -48,6 +48,9 @@ std::optional<IndexRef> if_auto(const IndexRef& index) {
 Result<StrengthGain> check_put(Store& store, const PutRequest& request) {
   const auto& attributes = request.attributes;
   if (attributes && !attributes->empty()) ENGRAM_TRY(check_attributes(*attributes));
+  for (const auto& given : request.attributes_of_each) {
+    if (given && !given->empty()) ENGRAM_TRY(check_attributes(*given));
+  }
   return gain_of(store, request.index(), request.strength);
 }
 
@@ -61,12 +64,18 @@ Status stage(const PutRequest& request, Collection::PutBatch& batch) {
   return {};
 }
 
+std::size_t given_bytes(const PutRequest& request) {
+  std::size_t bytes = 0;
+  for (const auto& given : request.attributes_of_each) bytes += given ? given->size() : 0;
+  return bytes;
+}
+
 /// What is recorded of attributes: those that are given, or that the keys keep.
 std::size_t attribute_bytes(const PutRequest& request, std::span<const std::string_view> keys) {
   if (request.attributes) return keys.size() * request.attributes->size();
   const Collection& collection = *request.index().collection;
-  if (!collection.attributes().are_allowed()) return 0;
-  std::size_t bytes = 0;
+  if (!collection.attributes().are_allowed()) return given_bytes(request);
+  std::size_t bytes = given_bytes(request);
   for (const std::string_view key : keys) {
     if (const auto kept = collection.attributes_of(key)) bytes += kept->size();
   }
@@ -119,7 +128,8 @@ Status read_options(std::vector<OptionText> options, PutRequest& request) {
 
 std::size_t expected_bytes(const PutRequest& request) {
   const std::size_t attributes = request.attributes ? request.attributes->size() : 0;
-  return request.keys().size() * (row_bytes(request.index().spec().dim) + attributes);
+  return request.keys().size() * (row_bytes(request.index().spec().dim) + attributes) +
+         given_bytes(request);
 }
 
 void start(Store& store, const PutRequest& request, Responder<std::size_t> responder) {
@@ -150,7 +160,12 @@ void start(Store& store, const PutRequest& request, Responder<std::size_t> respo
   if (const Status staged = stage(request, batch); !staged) {
     return answer(tl::unexpected(staged.error()));
   }
-  batch.commit(std::move(answer), *gain, request.attributes);
+  if (request.attributes_of_each.empty()) {
+    return batch.commit(std::move(answer), *gain, request.attributes);
+  }
+  const std::vector<GivenAttributes> each(request.attributes_of_each.begin(),
+                                          request.attributes_of_each.end());
+  batch.commit_each(std::move(answer), *gain, each);
 }
 
 namespace {

@@ -38,6 +38,8 @@ class PutRequest {
   GivenStrength strength = {};  ///< of each item
   /// Of each item: a JSON object, or an empty text for none; nothing: keys keep what they have.
   std::optional<std::string> attributes = {};
+  /// The same of item i, in the place of that, for requests of several; empty, or one for each.
+  std::vector<std::optional<std::string>> attributes_of_each = {};
 
   /// Refuses the put, of one item, if something is there already.
   struct Unless {

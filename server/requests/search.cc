@@ -279,7 +279,7 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
   ENGRAM_TRY(request.index.check_soundness());
   if (request.strength.touch) note_answered(*part.run, part.first, *neighbors);
   if (!part.chosen.empty()) note_measured(part, queries, *neighbors);
-  run.responder.take(SearchAnswer{part.first, *neighbors, told, matches});
+  run.responder.take(SearchAnswer{part.first, *neighbors, told, matches, &view});
   return {};
 }
 

@@ -74,6 +74,7 @@ struct SearchAnswer {
   std::span<const SearchReport> reports = {};
   /// Those that matched the filter, if the request explains.
   std::size_t matches = 0;
+  const ReadView* view = nullptr;  ///< has the rows of neighbors; never null in an answer
 };
 
 /// How fast the parts of a batch are wanted, on the loop. Left out: all as soon as they are there.

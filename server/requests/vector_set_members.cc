@@ -88,7 +88,7 @@ class Sample {
 /// what the steps have found.
 class Range {
  public:
-  Range(RangeRequest request, Responder<Keys> responder)
+  Range(RangeRequest request, Responder<RangeAnswer> responder)
       : request_(std::move(request)), responder_(std::move(responder)) {}
 
   /// On a worker. Whether there is more to do.
@@ -103,10 +103,11 @@ class Range {
         return false;
       }
     }
-    for (std::size_t i = 0; i < kStep && keys_.size() < wanted_; ++i) take_least();
-    if (keys_.size() < wanted_) return true;
+    for (std::size_t i = 0; i < kStep && items_.size() < wanted_; ++i) take_least();
+    if (items_.size() < wanted_) return true;
     const Status sound = request_.index.check_soundness();
-    sound ? responder_.take(keys_) : responder_.take(tl::unexpected(sound.error()));
+    sound ? responder_.take(RangeAnswer{items_, &view})
+          : responder_.take(tl::unexpected(sound.error()));
     return false;
   }
   void finish() const { responder_.finish(0); }
@@ -114,7 +115,7 @@ class Range {
  private:
   /// Sorted; what is before `next` is taken.
   struct Run {
-    Keys keys;
+    std::vector<RangeItem> items;
     std::size_t next = 0;
   };
 
@@ -133,18 +134,19 @@ class Range {
     Run run;
     items.for_each(next_, end, [&](Slot slot) {
       const std::string_view key = view.key_of(slot);
-      if (is_between(key)) run.keys.push_back(key);
+      if (is_between(key)) run.items.push_back({key, slot});
     });
     next_ = end;
-    found_ += run.keys.size();
+    found_ += run.items.size();
     if (!check_result_count(std::min(found_, request_.limit.value_or(found_)))) {
       next_ = items.end();  // which begin() refuses
       return;
     }
-    const std::size_t kept = std::min(run.keys.size(), request_.limit.value_or(run.keys.size()));
-    const auto stop = run.keys.begin() + static_cast<std::ptrdiff_t>(kept);
-    std::partial_sort(run.keys.begin(), stop, run.keys.end());
-    run.keys.resize(kept);
+    const std::size_t kept = std::min(run.items.size(), request_.limit.value_or(run.items.size()));
+    const auto stop = run.items.begin() + static_cast<std::ptrdiff_t>(kept);
+    std::partial_sort(run.items.begin(), stop, run.items.end(),
+                      [](const RangeItem& a, const RangeItem& b) { return a.key < b.key; });
+    run.items.resize(kept);
     if (kept > 0) runs_.push_back(std::move(run));
   }
 
@@ -153,37 +155,39 @@ class Range {
     wanted_ = std::min(found_, request_.limit.value_or(found_));
     ENGRAM_TRY(check_result_count(wanted_));
     std::make_heap(runs_.begin(), runs_.end(), is_later);
-    keys_.reserve(wanted_);
+    items_.reserve(wanted_);
     return {};
   }
 
   void take_least() {
     std::pop_heap(runs_.begin(), runs_.end(), is_later);
     Run& run = runs_.back();
-    keys_.push_back(run.keys[run.next++]);
-    if (run.next == run.keys.size()) {
+    items_.push_back(run.items[run.next++]);
+    if (run.next == run.items.size()) {
       runs_.pop_back();
     } else {
       std::push_heap(runs_.begin(), runs_.end(), is_later);
     }
   }
 
-  static bool is_later(const Run& a, const Run& b) { return a.keys[a.next] > b.keys[b.next]; }
+  static bool is_later(const Run& a, const Run& b) {
+    return a.items[a.next].key > b.items[b.next].key;
+  }
 
   const RangeRequest request_;
-  const Responder<Keys> responder_;
+  const Responder<RangeAnswer> responder_;
   Slot next_ = 0;  // to look at
   std::size_t found_ = 0;
   std::vector<Run> runs_;  // then a heap with the least key on top
   bool begun_ = false;
   std::size_t wanted_ = 0;
-  Keys keys_;
+  std::vector<RangeItem> items_;
 };
 
 /// Runs the steps of a Sample or a Range.
-template <class Run>
+template <class Run, class Answer>
 void visit(const IndexRef& index, const std::shared_ptr<Run>& run,
-           const Responder<Keys>& responder) {
+           const Responder<Answer>& responder) {
   const Status begun =
       index.collection->visit_items([run](const ReadView& view, const SlotSet& items,
                                           Scratch&) { return run->step(view, items); },
@@ -243,7 +247,7 @@ void start(Store&, const SampleRequest& request, const Responder<Keys>& responde
   visit(request.index, std::make_shared<Sample>(request, responder), responder);
 }
 
-void start(Store&, const RangeRequest& request, const Responder<Keys>& responder) {
+void start(Store&, const RangeRequest& request, const Responder<RangeAnswer>& responder) {
   visit(request.index, std::make_shared<Range>(request, responder), responder);
 }
 

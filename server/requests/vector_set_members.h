@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,9 +38,18 @@ struct RangeRequest {
   std::optional<std::size_t> limit = {};
 };
 
+struct RangeItem {
+  std::string_view key;
+  Slot slot;  ///< for ReadView::read() and attributes_of()
+};
+
+struct RangeAnswer {
+  std::span<const RangeItem> items;
+  const ReadView* view;
+};
+
 /// Answers the elements between, ascending by their bytes. Errors: as above.
-void start(Store& store, const RangeRequest& request,
-           const Responder<std::vector<std::string_view>>& responder);
+void start(Store& store, const RangeRequest& request, const Responder<RangeAnswer>& responder);
 
 struct LinksRequest {
   IndexRef index;

@@ -20,6 +20,11 @@ std::uint64_t ReplyOrder::reserve(CommandKind kind, bool muted, std::size_t expe
   return next_++;
 }
 
+void ReplyOrder::expect(std::uint64_t sequence, std::size_t bytes) {
+  at(sequence).expected_bytes += bytes;
+  bytes_ += bytes;
+}
+
 void ReplyOrder::fill(std::uint64_t sequence, std::string bytes) {
   Place& place = at(sequence);
   ENGRAM_ASSERT(!place.answered);

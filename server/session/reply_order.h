@@ -26,6 +26,9 @@ class ReplyOrder {
   /// The sequence number of the next place.
   [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
 
+  /// An empty place counts as `bytes` more until it is filled.
+  void expect(std::uint64_t sequence, std::size_t bytes);
+
   /// Adds to the reply in a place; it leaves at once if nothing is due before.
   void extend(std::uint64_t sequence, std::string bytes);
   /// Nothing is due before that place.

@@ -62,6 +62,7 @@ class Session {
   virtual void extend(std::uint64_t sequence, std::string bytes);
   virtual bool takes_part(std::uint64_t sequence, std::function<void()> resume);
   virtual void complete(std::uint64_t sequence, std::string bytes);
+  void expect(std::uint64_t sequence, std::size_t bytes) { order_.expect(sequence, bytes); }
   /// The place is not left before release().
   void hold(std::uint64_t sequence, std::size_t bytes) { order_.hold(sequence, bytes); }
   /// The place may be left; with an error, that takes the reply's place.

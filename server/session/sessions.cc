@@ -29,6 +29,10 @@ std::uint64_t Sessions::defer(ClientId id, std::size_t expected_bytes) {
   return sequence | kWrites;
 }
 
+void Sessions::expect(ClientId id, std::uint64_t sequence, std::size_t bytes) {
+  if (Session* const session = find(id)) session->expect(sequence & ~kWrites, bytes);
+}
+
 void Sessions::hold(ClientId id, std::uint64_t sequence, Lsn lsn, std::size_t bytes) {
   Session* const session = find(id);
   if (session == nullptr) return;

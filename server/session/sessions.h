@@ -46,6 +46,7 @@ class Sessions final : public ReplyPlaces, public PauseControl {
   [[nodiscard]] Session* find(ClientId id) const;
 
   std::uint64_t defer(ClientId id, std::size_t expected_bytes) override;
+  void expect(ClientId id, std::uint64_t sequence, std::size_t bytes) override;
   void hold(ClientId id, std::uint64_t sequence, Lsn lsn, std::size_t bytes) override;
   void extend(ClientId id, std::uint64_t sequence, std::string bytes) override;
   bool takes_part(ClientId id, std::uint64_t sequence, std::function<void()> resume) override;

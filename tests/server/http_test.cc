@@ -11,6 +11,7 @@
 
 #include "server/doors/http/http_parser.h"
 #include "server/doors/http/http_response.h"
+#include "server/doors/http/json_fields.h"
 #include "server/doors/http/router.h"
 #include "server/doors/http/routes/routes.h"
 #include "tests/support/seed.h"
@@ -179,6 +180,18 @@ TEST_CASE("doors/http: targets are taken apart, and percent signs are read") {
   CHECK_FALSE(decode_percent("%").has_value());
   CHECK_FALSE(decode_percent("%2").has_value());
   CHECK_FALSE(decode_percent("%zz").has_value());
+}
+
+TEST_CASE("doors/http: base64 is read in both alphabets, padded or not, and nothing else is") {
+  CHECK(decode_base64("") == "");
+  CHECK(decode_base64("TQ==") == "M");
+  CHECK(decode_base64("TWE=") == "Ma");
+  CHECK(decode_base64("TWFu") == "Man");
+  CHECK(decode_base64("TWE") == "Ma");
+  CHECK(decode_base64("-_+/") == "\xFB\xFF\xBF");
+  CHECK_FALSE(decode_base64("T").has_value());
+  CHECK_FALSE(decode_base64("TW=E").has_value());
+  CHECK_FALSE(decode_base64("TWFu TWFu").has_value());
 }
 
 TEST_CASE("doors/http: codes of errors become statuses, and those that pass say when to retry") {

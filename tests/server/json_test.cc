@@ -3,11 +3,15 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "server/json/json_writer.h"
 #include "tests/support/seed.h"
 
 namespace engram::json_test {
@@ -80,6 +84,46 @@ TEST_CASE("filters/json: a reader that has refused a text reads the next") {
     REQUIRE(read);
     CHECK(read->member("k")->string().size() == longer.size() - 8);
   }
+}
+
+TEST_CASE("json: what was written reads back, floats to the same float32") {
+  auto rng = test::make_rng(5);
+  std::vector<float> values = {0.0F, -0.0F, 1.0F, 0.1F, 3.4028235e38F, 1e-45F, 16777217.0F};
+  while (values.size() < 5000) {
+    const float value = std::bit_cast<float>(static_cast<std::uint32_t>(rng()));
+    if (std::isfinite(value)) values.push_back(value);
+  }
+  std::string text;
+  JsonWriter json(text);
+  json.begin_object();
+  json.name("numbers").numbers(values);
+  json.name("none").number(std::numeric_limits<float>::infinity());
+  json.name("text").string("a\"\\\n\x01\xC3\xA9\xFF");
+  json.name("empty").begin_array();
+  json.end_array();
+  json.name("nested").raw(R"({"a":[1,2]})");
+  json.name("count").count(std::numeric_limits<std::uint64_t>::max());
+  json.end_object();
+  JsonReader reader({.bytes = 1UL << 20});
+  const auto read = reader.read(text);
+  REQUIRE(read);
+  std::vector<float> back;
+  REQUIRE(read->member("numbers")->append_numbers(back));
+  REQUIRE(back.size() == values.size());
+  CHECK(std::memcmp(back.data(), values.data(), back.size() * sizeof(float)) == 0);
+  CHECK(read->member("none")->kind() == JsonKind::kNull);
+  CHECK(read->member("text")->string() == "a\"\\\n\x01\xC3\xA9\xEF\xBF\xBD");
+  CHECK(read->member("nested")->text() == R"({"a":[1,2]})");
+  CHECK(text.ends_with("\"count\":18446744073709551615}"));
+}
+
+TEST_CASE("json: an array of numbers is taken whole, or refused") {
+  JsonReader reader;
+  std::vector<float> numbers;
+  CHECK(reader.read("[1, -2.5, 1e300]")->append_numbers(numbers));
+  CHECK(numbers == std::vector<float>{1, -2.5F, std::numeric_limits<float>::infinity()});
+  CHECK_FALSE(reader.read("[1, \"2\"]")->append_numbers(numbers));
+  CHECK_FALSE(reader.read("{}")->append_numbers(numbers));
 }
 
 }  // namespace

@@ -49,13 +49,14 @@ class HttpCall {
 
 /// Answers a typed request: with an error, or with what `render(HttpResponse&, const Answer&)`
 /// makes of the answer, on the thread that has it. For requests that are answered in one take().
-/// Takes the promise out of `call`.
+/// Takes the promise out of `call`. `expected_bytes` is about what the answer will hold.
 template <class Answer, class Render>
-Responder<Answer> respond(HttpCall& call, Render render) {
+Responder<Answer> respond(HttpCall& call, std::size_t expected_bytes, Render render) {
   struct Pending {
     HttpReply reply;
     HttpResponse response;
   };
+  call.reply.expect(expected_bytes);
   const auto pending = std::make_shared<Pending>(Pending{std::move(call.reply), {}});
   return {.take =
               [pending, render](const Result<Answer>& answer) {

@@ -42,6 +42,13 @@ bool is_local_or_address(std::string_view host) {
          host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+/// Or does not say what it is.
+bool is_json(const HttpRequest& request) {
+  const std::string_view type = request.field("content-type");
+  const std::size_t end = std::min(type.find_first_of("; \t"), type.size());
+  return type.empty() || equal_ignoring_case(type.substr(0, end), kJsonType);
+}
+
 bool is_echoed(std::string_view id) {
   constexpr std::size_t kMostBytes = 128;
   return !id.empty() && id.size() <= kMostBytes &&
@@ -109,6 +116,9 @@ std::optional<HttpRefusal> HttpDoor::check_head() {
   const std::string_view expect = request.field("expect");
   if (!expect.empty() && !equal_ignoring_case(expect, "100-continue")) {
     return HttpRefusal{417, "Expect must be 100-continue"};
+  }
+  if (request.has_body && !match_.route->request_schema.empty() && !is_json(request)) {
+    return HttpRefusal{415, "Content-Type must be application/json"};
   }
   return std::nullopt;
 }

@@ -59,6 +59,8 @@ class HttpReply {
   void send(HttpResponse response);
   void send(const Error& error) { send(error_response(error)); }
 
+  /// See Deferred::expect().
+  void expect(std::size_t bytes) { place_.expect(bytes); }
   /// See Deferred::hold().
   void hold(Lsn lsn) { place_.hold(lsn); }
 

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/doors/http/collections.h"
+
+namespace engram {
+
+std::string_view collection_name(const HttpCall& call) {
+  const std::string_view name = call.path_value("name");
+  return name.empty() ? kDefaultCollection : name;
+}
+
+Result<IndexRef> find_collection(const HttpCall& call) {
+  return find_index(call.services.store, collection_name(call), Missing::kGone);
+}
+
+}  // namespace engram

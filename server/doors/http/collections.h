@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which collection a request is about: that of /collections/{name}/..., or the default one.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+#include "server/doors/http/http_call.h"
+#include "server/requests/index_ref.h"
+
+namespace engram {
+
+/// The collection of the routes that name none; the first insert makes it.
+inline constexpr std::string_view kDefaultCollection = "default";
+
+std::string_view collection_name(const HttpCall& call);
+
+/// Errors: those of find_index().
+Result<IndexRef> find_collection(const HttpCall& call);
+
+}  // namespace engram

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// Collections as a whole, and the primitives that they may have.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/registry.h"
+#include "core/text.h"
+#include "server/doors/http/collections.h"
+#include "server/doors/http/http_call.h"
+#include "server/doors/http/json_fields.h"
+#include "server/doors/http/routes/routes.h"
+#include "server/requests/index_info.h"
+#include "server/requests/index_requests.h"
+#include "server/requests/shown.h"
+
+namespace engram {
+namespace {
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+/// Takes at least one digit off `text`.
+bool take_digits(std::string_view& text) {
+  const std::size_t digits =
+      static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) - text.begin());
+  text.remove_prefix(digits);
+  return digits > 0;
+}
+
+/// Whether JSON has it for a number.
+bool is_json_number(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  if (text.size() > 1 && text[0] == '0' && is_digit(text[1])) return false;
+  if (!take_digits(text)) return false;
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    if (!take_digits(text)) return false;
+  }
+  if (text.starts_with('e') || text.starts_with('E')) {
+    text.remove_prefix(1);
+    if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+    if (!take_digits(text)) return false;
+  }
+  return text.empty();
+}
+
+/// What VINFO tells, and numbers as such.
+void write_facts(JsonWriter& json, const std::vector<Fact>& facts) {
+  json.begin_object();
+  for (const Fact& fact : facts) {
+    json.name(fact.name);
+    is_json_number(fact.value) ? json.raw(fact.value) : json.string(fact.value);
+  }
+  json.end_object();
+}
+
+void write_collection(JsonWriter& json, std::string_view name, const Collection& collection) {
+  const IndexSpec& spec = collection.spec();
+  json.name("name").string(name);
+  json.name("dim").count(spec.dim);
+  json.name("metric").string(metric_name(spec.metric));
+  json.name("primitive").string(spec.primitive->name);
+  json.name("count").count(collection.size());
+}
+
+/// The options of a collection, as VNEW takes them. Values are kept in `texts`.
+Result<std::vector<OptionText>> read_named_options(const JsonObject& body,
+                                                   std::vector<std::string>& texts) {
+  std::vector<OptionText> options;
+  const auto value = body.find("options");
+  if (!value || value->kind() == JsonKind::kNull) return options;
+  if (value->kind() != JsonKind::kObject) return body.wrong("options", "an object");
+  std::string refused;
+  std::vector<std::string_view> names;
+  value->for_each_member([&](std::string_view name, const JsonValue& option) {
+    const JsonKind kind = option.kind();
+    if (kind == JsonKind::kString) {
+      texts.emplace_back(option.string());
+    } else if (kind == JsonKind::kNumber) {
+      texts.push_back(option.text());
+    } else if (refused.empty()) {
+      refused = "'options." + shown(name) + "' must be a string or a number";
+    }
+    names.push_back(name);
+  });
+  if (!refused.empty()) return fail(ErrorCode::kInvalidArgument, std::move(refused));
+  for (std::size_t i = 0; i < names.size(); ++i) options.emplace_back(names[i], texts[i]);
+  return options;
+}
+
+Status make_collection(HttpCall& call) {
+  constexpr std::array<std::string_view, 4> kKnown = {"dim", "metric", "primitive", "options"};
+  JsonBody body;
+  const auto object = body.read(call.request, kKnown);
+  if (!object) return tl::unexpected(object.error());
+  const auto dim = object->optional_count("dim");
+  if (!dim) return tl::unexpected(dim.error());
+  if (!*dim) {
+    return fail(ErrorCode::kInvalidArgument, "'dim' is missing, it must be a whole number");
+  }
+  NewIndexRequest request = {.name = call.path_value("name"), .dim = **dim};
+  std::vector<std::string> texts;
+  auto options = read_named_options(*object, texts);
+  if (!options) return tl::unexpected(std::move(options.error()));
+  for (const std::string_view name : {"metric", "primitive"}) {
+    const auto text = object->optional_text(name);
+    if (!text) return tl::unexpected(text.error());
+    if (*text) options->emplace_back(name, **text);
+  }
+  ENGRAM_TRY(read_options(std::move(*options), request));
+  return create_index(call.services.store, request);
+}
+
+void put_collection(HttpCall& call) {
+  if (const Status made = make_collection(call); !made) return call.reply.send(made.error());
+  const auto index = find_collection(call);
+  if (!index) return call.reply.send(index.error());
+  HttpResponse response = {.status = 201};
+  JsonWriter json(response.body);
+  json.begin_object();
+  write_collection(json, index->name, *index->collection);
+  json.end_object();
+  call.reply.send(std::move(response));
+}
+
+void get_collection(HttpCall& call) {
+  auto index = find_collection(call);
+  if (!index) return call.reply.send(index.error());
+  const IndexRef shown_index = *index;
+  start(call.services.store, InfoRequest{std::move(*index)},
+        respond<std::vector<Fact>>(
+            call, 0, [shown_index](HttpResponse& response, const std::vector<Fact>& facts) {
+              JsonWriter json(response.body);
+              json.begin_object();
+              write_collection(json, shown_index.name, *shown_index.collection);
+              json.name("info");
+              write_facts(json, facts);
+              json.end_object();
+            }));
+}
+
+void drop_collection(HttpCall& call) {
+  const std::string_view name = collection_name(call);
+  const Status dropped = drop_index(call.services.store, name);
+  if (!dropped) return call.reply.send(dropped.error());
+  HttpResponse response;
+  JsonWriter json(response.body);
+  json.begin_object();
+  json.name("name").string(name);
+  json.name("deleted").boolean(true);
+  json.end_object();
+  call.reply.send(std::move(response));
+}
+
+/// A damaged one has only its name, and why.
+void list_collections(HttpCall& call) {
+  Store& store = call.services.store;
+  HttpResponse response;
+  JsonWriter json(response.body);
+  json.begin_object();
+  json.name("collections").begin_array();
+  for (const std::string& name : list_indexes(store)) {
+    const auto index = find_index(store, name, Missing::kGone);
+    json.begin_object();
+    if (index) {
+      write_collection(json, name, *index->collection);
+    } else {
+      json.name("name").string(name);
+      json.name("error").string(index.error().message);
+    }
+    json.end_object();
+  }
+  json.end_array();
+  json.end_object();
+  call.reply.send(std::move(response));
+}
+
+void write_options(JsonWriter& json, std::string_view name, std::span<const OptionSpec> options) {
+  json.name(name).begin_array();
+  for (const OptionSpec& option : options) {
+    json.begin_object();
+    json.name("name").string(option.name);
+    json.name("type").string(option.type_name());
+    json.name("range").string(option.range());
+    json.name("default").string(option.default_text());
+    json.name("help").string(option.help);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void list_primitives(HttpCall& call) {
+  HttpResponse response;
+  JsonWriter json(response.body);
+  json.begin_object();
+  json.name("primitives").begin_array();
+  for (const Primitive* const primitive : primitives()) {
+    json.begin_object();
+    json.name("name").string(primitive->name);
+    json.name("summary").string(primitive->summary);
+    json.name("source").string(primitive->source);
+    json.name("exact").boolean(primitive->traits.exact);
+    json.name("recalls").boolean(primitive->traits.recalls);
+    write_options(json, "options", primitive->create_options);
+    write_options(json, "search_options", primitive->search_options);
+    write_options(json, "recall_options", primitive->recall_options);
+    json.end_object();
+  }
+  json.end_array();
+  json.end_object();
+  call.reply.send(std::move(response));
+}
+
+constexpr std::string_view kNewCollectionSchema =
+    R"({"type":"object","properties":{"dim":{"type":"integer","minimum":1},)"
+    R"("metric":{"enum":["cosine","l2","dot"],"default":"cosine"},"primitive":{"type":"string","default":"hnsw"},)"
+    R"("options":{"type":"object","additionalProperties":{"type":["string","number"]}}},)"
+    R"("required":["dim"],"additionalProperties":false})";
+constexpr std::string_view kCollectionSchema =
+    R"({"type":"object","properties":{"name":{"type":"string"},"dim":{"type":"integer"},)"
+    R"("metric":{"type":"string"},"primitive":{"type":"string"},"count":{"type":"integer"},)"
+    R"("info":{"type":"object"}},"required":["name","dim","metric","primitive","count"]})";
+constexpr std::string_view kCollectionListSchema =
+    R"({"type":"object","properties":{"collections":{"type":"array","items":{"type":"object"}}},)"
+    R"("required":["collections"]})";
+constexpr std::string_view kDroppedSchema =
+    R"({"type":"object","properties":{"name":{"type":"string"},"deleted":{"type":"boolean"}},)"
+    R"("required":["name","deleted"]})";
+constexpr std::string_view kPrimitivesSchema =
+    R"({"type":"object","properties":{"primitives":{"type":"array","items":{"type":"object"}}},)"
+    R"("required":["primitives"]})";
+
+constexpr std::array kCollectionRoutes = {
+    Route{.method = "GET",
+          .path = "/collections",
+          .handler = list_collections,
+          .kind = CommandKind::kRead,
+          .summary = "Lists the collections",
+          .response_schema = kCollectionListSchema},
+    Route{.method = "PUT",
+          .path = "/collections/{name}",
+          .handler = put_collection,
+          .kind = CommandKind::kWrite,
+          .takes_memory = true,
+          .summary = "Makes an empty collection with a metric and a retrieval primitive",
+          .request_schema = kNewCollectionSchema,
+          .response_schema = kCollectionSchema},
+    Route{.method = "GET",
+          .path = "/collections/{name}",
+          .handler = get_collection,
+          .kind = CommandKind::kRead,
+          .summary = "Describes a collection",
+          .response_schema = kCollectionSchema},
+    Route{.method = "DELETE",
+          .path = "/collections/{name}",
+          .handler = drop_collection,
+          .kind = CommandKind::kWrite,
+          .summary = "Removes a collection with all that it holds",
+          .response_schema = kDroppedSchema},
+    Route{.method = "GET",
+          .path = "/primitives",
+          .handler = list_primitives,
+          .summary = "Lists the retrieval primitives and their options",
+          .response_schema = kPrimitivesSchema},
+};
+
+}  // namespace
+
+std::span<const Route> collection_routes() {
+  return kCollectionRoutes;
+}
+
+}  // namespace engram

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+// Searches, singly and in batches. Workers render what they have found.
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/doors/http/collections.h"
+#include "server/doors/http/http_call.h"
+#include "server/doors/http/json_fields.h"
+#include "server/doors/http/routes/routes.h"
+#include "server/requests/answer_size.h"
+#include "server/requests/search.h"
+
+namespace engram {
+namespace {
+
+/// What frames a result.
+constexpr std::size_t kFraming = 64;
+
+constexpr std::array<std::string_view, 9> kSearchFields = {
+    "vector",         "k", "filter", "ef", "recall", "radius", "exact", "include_metadata",
+    "include_vectors"};
+constexpr std::array<std::string_view, 9> kSearchBatchFields = {
+    "vectors",        "k", "filter", "ef", "recall", "radius", "exact", "include_metadata",
+    "include_vectors"};
+
+struct Search {
+  SearchRequest request;
+  bool with_vectors = false;
+
+  [[nodiscard]] bool with_metadata() const { return request.strength.fields.attributes; }
+};
+
+Status take_filter(const JsonObject& body, SearchRequest& request) {
+  const auto value = body.find("filter");
+  if (!value || value->kind() == JsonKind::kNull) return {};
+  FilterAdder filters(request.filters);
+  if (value->kind() == JsonKind::kString) return filters.add(value->string(), 0);
+  if (value->kind() == JsonKind::kObject) return filters.add(value->text(), 0);
+  return body.wrong("filter", "an object, or a string in Redis's grammar");
+}
+
+Status take_numbers(const JsonObject& body, SearchRequest& request) {
+  const auto k = body.optional_count("k");
+  if (!k) return tl::unexpected(k.error());
+  request.k = k->value_or(request.k);
+  const auto ef = body.optional_count("ef");
+  if (!ef) return tl::unexpected(ef.error());
+  if (*ef == std::size_t{0}) return body.wrong("ef", "at least 1");
+  request.ef = ef->value_or(0);
+  const auto recall = body.optional_number("recall");
+  if (!recall) return tl::unexpected(recall.error());
+  request.wanted_recall = *recall;
+  const auto radius = body.optional_number("radius");
+  if (!radius) return tl::unexpected(radius.error());
+  if (*radius) {
+    constexpr double kMost = std::numeric_limits<float>::max();
+    request.radius = **radius > kMost    ? ReadView::kAnyRadius
+                     : **radius < -kMost ? -ReadView::kAnyRadius
+                                         : static_cast<float>(**radius);
+  }
+  return {};
+}
+
+/// All but the queries.
+Status take_options(const JsonObject& body, Search& search) {
+  ENGRAM_TRY(take_numbers(body, search.request));
+  ENGRAM_TRY(take_filter(body, search.request));
+  const auto exact = body.flag("exact", false);
+  if (!exact) return tl::unexpected(exact.error());
+  search.request.truth = *exact;
+  const auto metadata = body.flag("include_metadata", true);
+  if (!metadata) return tl::unexpected(metadata.error());
+  search.request.strength.fields.attributes = *metadata;
+  const auto vectors = body.flag("include_vectors", false);
+  if (!vectors) return tl::unexpected(vectors.error());
+  search.with_vectors = *vectors;
+  return {};
+}
+
+Status take_query(const JsonValue& value, const std::string& where, SearchRequest& request) {
+  const auto vector = read_vector(value, where);
+  if (!vector) return tl::unexpected(vector.error());
+  const Status added = request.queries.add(request.index, std::span<const float>(*vector));
+  if (added) return {};
+  return fail(added.error().code, "'" + where + "': " + added.error().message);
+}
+
+Result<Search> read_search(HttpCall& call) {
+  JsonBody body;
+  const auto object = body.read(call.request, kSearchFields);
+  if (!object) return tl::unexpected(object.error());
+  auto index = find_collection(call);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  Search search = {.request = {.index = std::move(*index)}};
+  const auto value = object->require("vector", "an array of numbers");
+  if (!value) return tl::unexpected(value.error());
+  ENGRAM_TRY(take_query(*value, "vector", search.request));
+  ENGRAM_TRY(take_options(*object, search));
+  return search;
+}
+
+Result<Search> read_batch(HttpCall& call) {
+  JsonBody body;
+  const auto object = body.read(call.request, kSearchBatchFields);
+  if (!object) return tl::unexpected(object.error());
+  auto index = find_collection(call);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  Search search = {.request = {.index = std::move(*index)}};
+  const auto vectors = object->array("vectors");
+  if (!vectors) return tl::unexpected(vectors.error());
+  if (vectors->empty()) return object->wrong("vectors", "an array of at least one vector");
+  ENGRAM_TRY(take_options(*object, search));
+  ENGRAM_TRY(check_neighbor_count(search.request.index, vectors->size(), search.request.k));
+  search.request.queries.reserve(search.request.index, vectors->size());
+  for (std::size_t i = 0; i < vectors->size(); ++i) {
+    ENGRAM_TRY(take_query((*vectors)[i], "vectors[" + std::to_string(i) + "]", search.request));
+  }
+  return search;
+}
+
+/// What a worker has to know to render an answer.
+struct Shown {
+  bool metadata;
+  bool vectors;
+  std::size_t dim;
+};
+
+Shown shown_by(const Search& search) {
+  return {search.with_metadata(), search.with_vectors, search.request.index.spec().dim};
+}
+
+std::size_t expected_bytes_of(const Search& search) {
+  const SearchRequest& request = search.request;
+  const std::size_t results =
+      query_count(request) * std::min(request.k, request.index.collection->size());
+  return expected_bytes(request) +
+         (search.with_vectors ? results * request.index.spec().dim * kJsonNumberBytes : 0);
+}
+
+/// Errors: kInvalidArgument if they are too large for an answer.
+Status write_results(std::string& out, std::span<const Neighbor> neighbors, const ReadView& view,
+                     const Shown& shown) {
+  std::size_t bytes = 0;
+  for (const Neighbor& neighbor : neighbors) {
+    bytes += neighbor.key.size() + neighbor.attributes.size() + kFraming +
+             (shown.vectors ? shown.dim * kJsonNumberBytes : 0);
+  }
+  ENGRAM_TRY(check_answer_bytes(bytes, "k"));
+  out.reserve(out.size() + bytes);
+  std::vector<float> vector(shown.vectors ? shown.dim : 0);
+  JsonWriter json(out);
+  json.begin_array();
+  for (const Neighbor& neighbor : neighbors) {
+    json.begin_object();
+    json.name("id").string(neighbor.key);
+    json.name("distance").number(neighbor.distance);
+    if (shown.metadata) {
+      json.name("metadata");
+      neighbor.attributes.empty() ? json.null() : json.raw(neighbor.attributes);
+    }
+    if (shown.vectors) {
+      view.read(neighbor.slot, vector);
+      json.name("vector").numbers(vector);
+    }
+    json.end_object();
+  }
+  json.end_array();
+  return {};
+}
+
+void search(HttpCall& call) {
+  auto search = read_search(call);
+  if (!search) return call.reply.send(search.error());
+  const Shown shown = shown_by(*search);
+  const std::size_t expected = expected_bytes_of(*search);
+  start(call.services.store, std::move(search->request),
+        respond<SearchAnswer>(
+            call, expected, [shown](HttpResponse& response, const SearchAnswer& answer) {
+              response.body = R"({"results":)";
+              const Status written =
+                  write_results(response.body, answer.neighbors.front(), *answer.view, shown);
+              if (!written) {
+                response = error_response(written.error());
+                return;
+              }
+              response.body += '}';
+            }));
+}
+
+/// The answers to a batch, which come in parts, in any order, on several workers at once.
+struct BatchAnswer {
+  HttpReply reply;
+  std::vector<std::string> results;  // of each query
+  std::vector<std::optional<Error>> refused;
+  std::optional<Error> error = {};
+};
+
+void take_part(BatchAnswer& batch, const Result<SearchAnswer>& answer, const Shown& shown) {
+  if (!answer) {
+    batch.error = answer.error();
+    return;
+  }
+  for (std::size_t i = 0; i < answer->neighbors.size(); ++i) {
+    const std::size_t query = answer->first + i;
+    const Status written =
+        write_results(batch.results[query], answer->neighbors[i], *answer->view, shown);
+    if (!written) batch.refused[query] = written.error();
+  }
+}
+
+void end_batch(BatchAnswer& batch) {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < batch.results.size(); ++i) {
+    if (!batch.error && batch.refused[i]) batch.error = std::move(batch.refused[i]);
+    bytes += batch.results[i].size() + 1;
+  }
+  const Status checked = check_answer_bytes(bytes, "k");
+  if (batch.error || !checked) {
+    return batch.reply.send(batch.error ? *batch.error : checked.error());
+  }
+  HttpResponse response;
+  response.body.reserve(bytes + kFraming);
+  response.body = R"({"results":[)";
+  for (std::string& results : batch.results) {
+    if (!response.body.ends_with('[')) response.body += ',';
+    response.body += std::exchange(results, {});
+  }
+  response.body += "]}";
+  batch.reply.send(std::move(response));
+}
+
+void search_batch(HttpCall& call) {
+  auto search = read_batch(call);
+  if (!search) return call.reply.send(search.error());
+  const Shown shown = shown_by(*search);
+  const std::size_t queries = query_count(search->request);
+  call.reply.expect(expected_bytes_of(*search));
+  const auto batch = std::make_shared<BatchAnswer>(
+      BatchAnswer{.reply = std::move(call.reply),
+                  .results = std::vector<std::string>(queries),
+                  .refused = std::vector<std::optional<Error>>(queries)});
+  start(call.services.store, std::move(search->request),
+        Responder<SearchAnswer>{
+            .take = [batch, shown](
+                        const Result<SearchAnswer>& answer) { take_part(*batch, answer, shown); },
+            .finish =
+                [batch](Lsn lsn) {
+                  if (lsn != 0) batch->reply.hold(lsn);
+                  end_batch(*batch);
+                }});
+}
+
+constexpr std::string_view kSearchSchema =
+    R"({"type":"object","properties":{"vector":{"$ref":"#/components/schemas/Vector"},)"
+    R"("k":{"type":"integer","minimum":1,"default":10},"filter":{"type":["object","string"]},)"
+    R"("ef":{"type":"integer","minimum":1},"recall":{"type":"number"},"radius":{"type":"number"},)"
+    R"("exact":{"type":"boolean","default":false},"include_metadata":{"type":"boolean","default":true},)"
+    R"("include_vectors":{"type":"boolean","default":false}},"required":["vector"],"additionalProperties":false})";
+constexpr std::string_view kSearchBatchSchema =
+    R"({"type":"object","properties":{"vectors":{"type":"array","minItems":1,)"
+    R"("items":{"$ref":"#/components/schemas/Vector"}},)"
+    R"("k":{"type":"integer","minimum":1,"default":10},"filter":{"type":["object","string"]},)"
+    R"("ef":{"type":"integer","minimum":1},"recall":{"type":"number"},"radius":{"type":"number"},)"
+    R"("exact":{"type":"boolean","default":false},"include_metadata":{"type":"boolean","default":true},)"
+    R"("include_vectors":{"type":"boolean","default":false}},"required":["vectors"],"additionalProperties":false})";
+constexpr std::string_view kResultsSchema =
+    R"({"type":"object","properties":{"results":{"type":"array","items":)"
+    R"({"$ref":"#/components/schemas/SearchResult"}}},"required":["results"]})";
+constexpr std::string_view kBatchResultsSchema =
+    R"({"type":"object","properties":{"results":{"type":"array","items":{"type":"array","items":)"
+    R"({"$ref":"#/components/schemas/SearchResult"}}}},"required":["results"]})";
+
+constexpr Route search_route(std::string_view path) {
+  return {.method = "POST",
+          .path = path,
+          .handler = search,
+          .kind = CommandKind::kRead,
+          .summary = "Returns the ids nearest to a vector",
+          .request_schema = kSearchSchema,
+          .response_schema = kResultsSchema};
+}
+
+constexpr Route search_batch_route(std::string_view path) {
+  return {.method = "POST",
+          .path = path,
+          .handler = search_batch,
+          .kind = CommandKind::kRead,
+          .summary = "Returns the ids nearest to each of several vectors",
+          .request_schema = kSearchBatchSchema,
+          .response_schema = kBatchResultsSchema};
+}
+
+constexpr std::array kSearchRoutes = {
+    search_route("/search"),
+    search_batch_route("/search/batch"),
+    search_route("/collections/{name}/search"),
+    search_batch_route("/collections/{name}/search/batch"),
+};
+
+}  // namespace
+
+std::span<const Route> search_routes() {
+  return kSearchRoutes;
+}
+
+}  // namespace engram

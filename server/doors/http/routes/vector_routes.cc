@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors of a collection, singly and in batches.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/row.h"
+#include "core/text.h"
+#include "server/config/config.h"
+#include "server/doors/http/collections.h"
+#include "server/doors/http/http_call.h"
+#include "server/doors/http/json_fields.h"
+#include "server/doors/http/routes/routes.h"
+#include "server/engine/attributes.h"
+#include "server/requests/answer_size.h"
+#include "server/requests/attributes.h"
+#include "server/requests/index_requests.h"
+#include "server/requests/put.h"
+#include "server/requests/shown.h"
+#include "server/requests/vector_set_members.h"
+
+namespace engram {
+namespace {
+
+constexpr CountArgument kLimit = {"limit", 1, 1000};
+constexpr std::size_t kDefaultLimit = 100;
+constexpr std::array<std::string_view, 3> kVectorFields = {"id", "vector", "metadata"};
+
+/// A vector to be stored. The id is borrowed from the body.
+struct GivenVector {
+  std::string_view id;
+  std::vector<float> vector;
+  std::optional<std::string> metadata;
+};
+
+/// null takes it away, and without the field the id keeps what it has.
+Result<std::optional<std::string>> read_metadata(const JsonObject& object) {
+  const auto value = object.find("metadata");
+  if (!value) return std::optional<std::string>();
+  if (value->kind() == JsonKind::kNull) return std::optional<std::string>("");
+  if (value->kind() != JsonKind::kObject) return object.wrong("metadata", "an object, or null");
+  auto text = value->text();
+  if (const Status checked = check_attributes(text); !checked) {
+    return fail(checked.error().code,
+                "'" + object.path("metadata") + "': " + checked.error().message);
+  }
+  return std::optional(std::move(text));
+}
+
+Result<GivenVector> read_given(const JsonObject& object) {
+  GivenVector given;
+  const auto id = object.text("id");
+  if (!id) return tl::unexpected(id.error());
+  given.id = *id;
+  const auto value = object.require("vector", "an array of numbers");
+  if (!value) return tl::unexpected(value.error());
+  auto vector = read_vector(*value, object.path("vector"));
+  if (!vector) return tl::unexpected(std::move(vector.error()));
+  given.vector = std::move(*vector);
+  auto metadata = read_metadata(object);
+  if (!metadata) return tl::unexpected(std::move(metadata.error()));
+  given.metadata = std::move(*metadata);
+  return given;
+}
+
+/// The collection that vectors of `dim` components go to.
+struct Target {
+  IndexRef index;
+  bool is_made = false;  ///< by this very request, and nobody can see it yet
+};
+
+Result<Target> find_target(HttpCall& call, std::size_t dim) {
+  Store& store = call.services.store;
+  const std::string_view name = collection_name(call);
+  if (name != kDefaultCollection || store.keyspace().contains(name)) {
+    auto index = find_collection(call);
+    if (!index) return tl::unexpected(std::move(index.error()));
+    return Target{.index = std::move(*index)};
+  }
+  const ServerConfig& config = call.services.config;
+  auto index = make_index(
+      store,
+      {.name = name, .dim = dim, .metric = config.http_metric, .primitive = config.http_primitive});
+  if (!index) return tl::unexpected(std::move(index.error()));
+  return Target{.index = std::move(*index), .is_made = true};
+}
+
+/// `where` names a vector in errors; empty: it is the only one.
+Status add(PutRequest& put, GivenVector given, const std::string& where) {
+  const Status added = put.add(given.id, std::span<const float>(given.vector));
+  if (!added) {
+    return fail(added.error().code,
+                (where.empty() ? "" : "'" + where + "': ") + added.error().message);
+  }
+  put.attributes_of_each.push_back(std::move(given.metadata));
+  return {};
+}
+
+/// Stores what was given, which is not empty; all of it was checked when the first is put.
+template <class Render>
+void put_all(HttpCall& call, std::vector<GivenVector> all, bool is_batch, Render render) {
+  auto target = find_target(call, all.front().vector.size());
+  if (!target) return call.reply.send(target.error());
+  PutRequest put(target->index);
+  put.reserve(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string where = is_batch ? "vectors[" + std::to_string(i) + "]" : "";
+    if (const Status added = add(put, std::move(all[i]), where); !added) {
+      return call.reply.send(added.error());
+    }
+  }
+  Store& store = call.services.store;
+  if (target->is_made) {
+    store.keyspace().set(kDefaultCollection, std::shared_ptr(target->index.collection));
+  }
+  const std::size_t expected = expected_bytes(put);
+  start(store, put, respond<std::size_t>(call, expected, std::move(render)));
+}
+
+void insert(HttpCall& call) {
+  JsonBody body;
+  const auto object = body.read(call.request, kVectorFields);
+  if (!object) return call.reply.send(object.error());
+  auto given = read_given(*object);
+  if (!given) return call.reply.send(given.error());
+  const std::string id(given->id);
+  std::vector<GivenVector> all;
+  all.push_back(std::move(*given));
+  put_all(call, std::move(all), false, [id](HttpResponse& response, std::size_t created) {
+    response.status = created == 1 ? 201 : 200;
+    JsonWriter json(response.body);
+    json.begin_object();
+    json.name("id").string(id);
+    json.name("created").boolean(created == 1);
+    json.end_object();
+  });
+}
+
+Result<std::vector<GivenVector>> read_batch(const JsonObject& body) {
+  const auto items = body.array("vectors");
+  if (!items) return tl::unexpected(items.error());
+  if (items->empty()) return body.wrong("vectors", "an array of at least one vector");
+  std::vector<GivenVector> all;
+  all.reserve(items->size());
+  for (std::size_t i = 0; i < items->size(); ++i) {
+    const auto object =
+        JsonObject::read((*items)[i], "vectors[" + std::to_string(i) + "]", kVectorFields);
+    if (!object) return tl::unexpected(object.error());
+    auto given = read_given(*object);
+    if (!given) return tl::unexpected(std::move(given.error()));
+    all.push_back(std::move(*given));
+  }
+  return all;
+}
+
+void insert_batch(HttpCall& call) {
+  constexpr std::array<std::string_view, 1> kFields = {"vectors"};
+  JsonBody body;
+  const auto object = body.read(call.request, kFields);
+  if (!object) return call.reply.send(object.error());
+  auto all = read_batch(*object);
+  if (!all) return call.reply.send(all.error());
+  const std::size_t count = all->size();
+  put_all(call, std::move(*all), true, [count](HttpResponse& response, std::size_t created) {
+    response.status = created > 0 ? 201 : 200;
+    JsonWriter json(response.body);
+    json.begin_object();
+    json.name("stored").count(count);
+    json.name("created").count(created);
+    json.end_object();
+  });
+}
+
+tl::unexpected<Error> no_such_vector(std::string_view id) {
+  return fail(ErrorCode::kNotFound, "there is no vector '" + shown(id) + "'");
+}
+
+void write_metadata(JsonWriter& json, std::string_view attributes) {
+  json.name("metadata");
+  attributes.empty() ? json.null() : json.raw(attributes);
+}
+
+void get(HttpCall& call) {
+  Store& store = call.services.store;
+  const std::string_view name = collection_name(call);
+  const std::string_view id = call.path_value("id");
+  const auto vector = get_vector(store, name, id);
+  if (!vector) return call.reply.send(vector.error());
+  if (!*vector) return call.reply.send(no_such_vector(id).value());
+  const auto attributes = get_attributes(store, name, id);
+  if (!attributes) return call.reply.send(attributes.error());
+  HttpResponse response;
+  JsonWriter json(response.body);
+  json.begin_object();
+  json.name("id").string(id);
+  json.name("vector").numbers(**vector);
+  write_metadata(json, attributes->value_or(std::string_view()));
+  json.end_object();
+  call.reply.send(std::move(response));
+}
+
+void erase(HttpCall& call) {
+  auto index = find_collection(call);
+  if (!index) return call.reply.send(index.error());
+  const std::string id(call.path_value("id"));
+  start(call.services.store, EraseRequest{std::move(*index), id},
+        respond<bool>(call, 0, [id](HttpResponse& response, bool erased) {
+          if (!erased) {
+            response = error_response(no_such_vector(id).value());
+            return;
+          }
+          JsonWriter json(response.body);
+          json.begin_object();
+          json.name("id").string(id);
+          json.name("deleted").boolean(true);
+          json.end_object();
+        }));
+}
+
+/// What a page of a listing shows of each vector.
+struct ListedFields {
+  std::size_t limit = kDefaultLimit;
+  bool vectors = false;
+  bool metadata = false;
+};
+
+Result<bool> query_flag(const HttpCall& call, std::string_view name) {
+  const auto text = call.query_value(name);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text || **text == "false") return false;
+  if (**text == "true") return true;
+  return fail(
+      ErrorCode::kInvalidArgument,
+      "the parameter " + std::string(name) + " must be true or false, got '" + shown(**text) + "'");
+}
+
+Result<ListedFields> read_listing(const HttpCall& call, RangeRequest& request) {
+  ListedFields fields;
+  const auto limit = call.query_value("limit");
+  if (!limit) return tl::unexpected(limit.error());
+  if (*limit) {
+    const auto count = kLimit.read(**limit);
+    if (!count) return tl::unexpected(count.error());
+    fields.limit = *count;
+  }
+  auto cursor = call.query_value("cursor");
+  if (!cursor) return tl::unexpected(cursor.error());
+  request.from = std::move(*cursor);
+  request.without_from = true;
+  request.limit = fields.limit + 1;  // whether there are more
+  const auto vectors = query_flag(call, "vectors");
+  if (!vectors) return tl::unexpected(vectors.error());
+  const auto metadata = query_flag(call, "metadata");
+  if (!metadata) return tl::unexpected(metadata.error());
+  fields.vectors = *vectors;
+  fields.metadata = *metadata;
+  return fields;
+}
+
+/// On a worker.
+void write_listing(HttpResponse& response, const RangeAnswer& answer, const ListedFields& fields) {
+  const auto items = answer.items.first(std::min(answer.items.size(), fields.limit));
+  std::vector<float> vector(fields.vectors && answer.view != nullptr ? answer.view->spec().dim : 0);
+  JsonWriter json(response.body);
+  json.begin_object();
+  json.name("vectors").begin_array();
+  for (const RangeItem& item : items) {
+    json.begin_object();
+    json.name("id").string(item.key);
+    if (fields.vectors) {
+      answer.view->read(item.slot, vector);
+      json.name("vector").numbers(vector);
+    }
+    if (fields.metadata) write_metadata(json, answer.view->attributes_of(item.slot));
+    json.end_object();
+  }
+  json.end_array();
+  json.name("next");
+  answer.items.size() > items.size() ? json.string(items.back().key) : json.null();
+  json.end_object();
+}
+
+void list(HttpCall& call) {
+  RangeRequest request;
+  const auto fields = read_listing(call, request);
+  if (!fields) return call.reply.send(fields.error());
+  const std::string_view name = collection_name(call);
+  if (name == kDefaultCollection && !call.services.store.keyspace().contains(name)) {
+    HttpResponse response;
+    write_listing(response, {}, *fields);
+    return call.reply.send(std::move(response));
+  }
+  auto index = find_collection(call);
+  if (!index) return call.reply.send(index.error());
+  request.index = std::move(*index);
+  const Collection& collection = *request.index.collection;
+  const std::size_t each = result_bytes(collection) +
+                           (fields->vectors ? request.index.spec().dim * kJsonNumberBytes : 0);
+  const std::size_t expected = each * std::min(fields->limit, collection.size());
+  start(call.services.store, request,
+        respond<RangeAnswer>(call, expected,
+                             [fields = *fields](HttpResponse& response, const RangeAnswer& answer) {
+                               write_listing(response, answer, fields);
+                             }));
+}
+
+constexpr std::string_view kGivenSchema =
+    R"({"type":"object","properties":{"id":{"type":"string"},"vector":{"$ref":"#/components/schemas/Vector"},)"
+    R"("metadata":{"type":["object","null"]}},"required":["id","vector"],"additionalProperties":false})";
+constexpr std::string_view kInsertedSchema =
+    R"({"type":"object","properties":{"id":{"type":"string"},"created":{"type":"boolean"}},)"
+    R"("required":["id","created"]})";
+constexpr std::string_view kGivenBatchSchema =
+    R"({"type":"object","properties":{"vectors":{"type":"array","minItems":1,"items":)"
+    R"({"type":"object","properties":{"id":{"type":"string"},"vector":{"$ref":"#/components/schemas/Vector"},)"
+    R"("metadata":{"type":["object","null"]}},"required":["id","vector"],"additionalProperties":false}}},)"
+    R"("required":["vectors"],"additionalProperties":false})";
+constexpr std::string_view kStoredSchema =
+    R"({"type":"object","properties":{"stored":{"type":"integer"},"created":{"type":"integer"}},)"
+    R"("required":["stored","created"]})";
+constexpr std::string_view kVectorSchema =
+    R"({"type":"object","properties":{"id":{"type":"string"},"vector":{"type":"array","items":{"type":"number"}},)"
+    R"("metadata":{"type":["object","null"]}},"required":["id","vector","metadata"]})";
+constexpr std::string_view kDeletedSchema =
+    R"({"type":"object","properties":{"id":{"type":"string"},"deleted":{"type":"boolean"}},)"
+    R"("required":["id","deleted"]})";
+constexpr std::string_view kPageSchema =
+    R"({"type":"object","properties":{"vectors":{"type":"array","items":{"type":"object","properties":)"
+    R"({"id":{"type":"string"},"vector":{"type":"array","items":{"type":"number"}},)"
+    R"("metadata":{"type":["object","null"]}},"required":["id"]}},"next":{"type":["string","null"]}},)"
+    R"("required":["vectors","next"]})";
+
+constexpr Route insert_route(std::string_view path) {
+  return {.method = "POST",
+          .path = path,
+          .handler = insert,
+          .kind = CommandKind::kWrite,
+          .takes_memory = true,
+          .summary = "Stores a vector under an id, replacing the one that was there",
+          .request_schema = kGivenSchema,
+          .response_schema = kInsertedSchema};
+}
+
+constexpr Route insert_batch_route(std::string_view path) {
+  return {.method = "POST",
+          .path = path,
+          .handler = insert_batch,
+          .kind = CommandKind::kWrite,
+          .takes_memory = true,
+          .summary = "Stores several vectors, on all workers at once",
+          .request_schema = kGivenBatchSchema,
+          .response_schema = kStoredSchema};
+}
+
+constexpr Route list_route(std::string_view path) {
+  return {.method = "GET",
+          .path = path,
+          .handler = list,
+          .kind = CommandKind::kRead,
+          .summary = "Lists ids in the order of their bytes, a page at a time",
+          .response_schema = kPageSchema};
+}
+
+constexpr Route get_route(std::string_view path) {
+  return {.method = "GET",
+          .path = path,
+          .handler = get,
+          .kind = CommandKind::kRead,
+          .summary = "Returns a vector with its metadata",
+          .response_schema = kVectorSchema};
+}
+
+/// It may take a vector set of Redis's commands with it, which reads and then writes.
+constexpr Route erase_route(std::string_view path) {
+  return {.method = "DELETE",
+          .path = path,
+          .handler = erase,
+          .kind = CommandKind::kUpdate,
+          .summary = "Deletes a vector",
+          .response_schema = kDeletedSchema};
+}
+
+constexpr std::array kVectorRoutes = {
+    insert_route("/vectors"),
+    list_route("/vectors"),
+    insert_batch_route("/vectors/batch"),
+    get_route("/vectors/{id}"),
+    erase_route("/vectors/{id}"),
+    insert_route("/collections/{name}/vectors"),
+    list_route("/collections/{name}/vectors"),
+    insert_batch_route("/collections/{name}/vectors/batch"),
+    get_route("/collections/{name}/vectors/{id}"),
+    erase_route("/collections/{name}/vectors/{id}"),
+};
+
+}  // namespace
+
+std::span<const Route> vector_routes() {
+  return kVectorRoutes;
+}
+
+}  // namespace engram
