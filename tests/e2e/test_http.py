@@ -4,12 +4,14 @@
 import base64
 import http.client
 import json
+import re
 import shutil
 import signal
 import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -447,3 +449,29 @@ def test_curl_works_as_the_documents_say(client):
     found = run(f"{url}/search", *kind, "-d", '{"vector": [1, 2, 3], "k": 10, "filter": ".color == \\"red\\""}')
     assert [result["id"] for result in found["results"]] == ["a"]
     assert run("-X", "DELETE", f"{url}/vectors/a") == {"id": "a", "deleted": True}
+
+
+def close_to(expected, came):
+    """The same JSON, numbers to four digits."""
+    if isinstance(expected, dict) and isinstance(came, dict):
+        return expected.keys() == came.keys() and all(close_to(expected[key], came[key]) for key in expected)
+    if isinstance(expected, list) and isinstance(came, list):
+        return len(expected) == len(came) and all(map(close_to, expected, came))
+    if isinstance(expected, float) or isinstance(came, float):
+        return came == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    return expected == came and type(expected) is type(came)
+
+
+def test_the_examples_of_the_documents_are_true(client):
+    text = (Path(__file__).resolve().parents[2] / "server" / "HTTP.md").read_text(encoding="utf-8")
+    exchanges = [
+        exchange.split("\n")
+        for block in re.findall(r"^```http\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        for exchange in block.strip().split("\n\n")
+    ]
+    assert len(exchanges) > 15
+    for request, answer in exchanges:
+        method, path, *body = request.split(" ", 2)
+        status, expected = answer.split(" ", 1)
+        came = client.expect(int(status), method, path, json.loads(body[0]) if body else None)
+        assert close_to(json.loads(expected), came), (request, came)
