@@ -127,6 +127,7 @@ const tests = {
     await shoot(page, "recalls");
     // Drawing on the cue hides what is under the brush.
     await page.click("#recall button:text-is('Reset')");
+    await page.$eval("[data-part=cue]", (cue) => cue.scrollIntoView({ block: "center", behavior: "instant" }));
     const box = await page.locator("[data-part=cue]").boundingBox();
     const asked = page.waitForRequest((request) => request.url().endsWith("/recall") && /"mask"/.test(request.postData()));
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
