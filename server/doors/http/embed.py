@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes files as a C++ table, so that the program carries them.
 
-  embed.py OUTPUT FILE...
+  embed.py OUTPUT [NAME=]FILE...
 
-index.html is served at /, every other file at /assets/ with its name.
+index.html is served at /, every other file at /assets/ with its name. Lines of index.html that lead to a file of
+/assets/ which is not there are left out: what a build lacks is not asked for.
 """
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -34,19 +36,29 @@ def literal(data):
     return "\n".join(lines) or '    ""'
 
 
-def entry(path):
-    data = path.read_bytes()
-    where = "/" if path.name == "index.html" else f"/assets/{path.name}"
+def without_missing(page, names):
+    """`page` without the lines that lead to assets which are not among `names`."""
+    lines = page.decode().splitlines(keepends=True)
+    return "".join(line for line in lines if set(re.findall(r'"/assets/([^"]+)"', line)) <= names).encode()
+
+
+def entry(name, data):
+    where = "/" if name == "index.html" else f"/assets/{name}"
     tag = hashlib.sha256(data).hexdigest()[:16]
     return (
-        f'  {{"{where}", "{TYPES[path.suffix]}", "\\"{tag}\\"", std::string_view(\n{literal(data)},\n'
+        f'  {{"{where}", "{TYPES[Path(name).suffix]}", "\\"{tag}\\"", std::string_view(\n{literal(data)},\n'
         f"    {len(data)})}},\n"
     )
 
 
 def main():
     output, *files = sys.argv[1:]
-    entries = "".join(entry(path) for path in sorted(map(Path, files)))
+    assets = {}
+    for file in files:
+        name, _, path = file.rpartition("=")
+        assets[name or Path(path).name] = Path(path).read_bytes()
+    assets["index.html"] = without_missing(assets["index.html"], set(assets))
+    entries = "".join(entry(name, data) for name, data in sorted(assets.items()))
     Path(output).write_text(
         '#include "server/doors/http/assets.h"\n\nnamespace engram {\nnamespace {\n\n'
         f"constexpr Asset kAssets[] = {{\n{entries}}};\n\n}}  // namespace\n\n"

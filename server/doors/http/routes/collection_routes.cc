@@ -15,7 +15,6 @@
 #include "server/doors/http/routes/routes.h"
 #include "server/requests/index_info.h"
 #include "server/requests/index_requests.h"
-#include "server/requests/shown.h"
 
 namespace engram {
 namespace {
@@ -68,31 +67,6 @@ void write_collection(JsonWriter& json, std::string_view name, const Collection&
   json.name("count").count(collection.size());
 }
 
-/// The options of a collection, as VNEW takes them. Values are kept in `texts`.
-Result<std::vector<OptionText>> read_named_options(const JsonObject& body,
-                                                   std::vector<std::string>& texts) {
-  std::vector<OptionText> options;
-  const auto value = body.find("options");
-  if (!value || value->kind() == JsonKind::kNull) return options;
-  if (value->kind() != JsonKind::kObject) return body.wrong("options", "an object");
-  std::string refused;
-  std::vector<std::string_view> names;
-  value->for_each_member([&](std::string_view name, const JsonValue& option) {
-    const JsonKind kind = option.kind();
-    if (kind == JsonKind::kString) {
-      texts.emplace_back(option.string());
-    } else if (kind == JsonKind::kNumber) {
-      texts.push_back(option.text());
-    } else if (refused.empty()) {
-      refused = "'options." + shown(name) + "' must be a string or a number";
-    }
-    names.push_back(name);
-  });
-  if (!refused.empty()) return fail(ErrorCode::kInvalidArgument, std::move(refused));
-  for (std::size_t i = 0; i < names.size(); ++i) options.emplace_back(names[i], texts[i]);
-  return options;
-}
-
 Status make_collection(HttpCall& call) {
   constexpr std::array<std::string_view, 4> kKnown = {"dim", "metric", "primitive", "options"};
   JsonBody body;
@@ -104,15 +78,14 @@ Status make_collection(HttpCall& call) {
     return fail(ErrorCode::kInvalidArgument, "'dim' is missing, it must be a whole number");
   }
   NewIndexRequest request = {.name = call.path_value("name"), .dim = **dim};
-  std::vector<std::string> texts;
-  auto options = read_named_options(*object, texts);
-  if (!options) return tl::unexpected(std::move(options.error()));
+  OptionTexts options;
+  ENGRAM_TRY(read_option_texts(*object, "options", options));
   for (const std::string_view name : {"metric", "primitive"}) {
     const auto text = object->optional_text(name);
     if (!text) return tl::unexpected(text.error());
-    if (*text) options->emplace_back(name, **text);
+    if (*text) options.add(name, std::string(**text));
   }
-  ENGRAM_TRY(read_options(std::move(*options), request));
+  ENGRAM_TRY(read_options(options.list(), request));
   return create_index(call.services.store, request);
 }
 

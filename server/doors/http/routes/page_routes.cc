@@ -12,6 +12,13 @@
 namespace engram {
 namespace {
 
+/// The page loads nothing from elsewhere, and nobody frames it.
+constexpr std::string_view kPageFields =
+    "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'\r\n";
+
 void send_asset(HttpCall& call) {
   const std::string_view path = split_target(call.request.target).path;
   const auto all = assets();
@@ -21,8 +28,7 @@ void send_asset(HttpCall& call) {
     return call.reply.send(Error{ErrorCode::kNotFound, "there is no file '" + shown(path) + "'"});
   }
   HttpResponse response = {.content_type = found->content_type};
-  response.fields = "ETag: " + std::string(found->etag) +
-                    "\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n";
+  response.fields.append("ETag: ").append(found->etag).append("\r\n").append(kPageFields);
   if (call.request.field("if-none-match") == found->etag) {
     response.status = 304;
   } else {

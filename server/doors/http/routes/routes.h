@@ -11,7 +11,9 @@ namespace engram {
 std::span<const Route> metrics_routes();
 std::span<const Route> server_routes();
 std::span<const Route> collection_routes();
+std::span<const Route> map_routes();
 std::span<const Route> page_routes();
+std::span<const Route> recall_routes();
 std::span<const Route> vector_routes();
 std::span<const Route> search_routes();
 
