@@ -143,6 +143,25 @@ Result<bool> JsonObject::flag(std::string_view name, bool fallback) const {
   return wrong(name, "true or false");
 }
 
+Status read_option_texts(const JsonObject& body, std::string_view name, OptionTexts& options) {
+  const auto value = body.find(name);
+  if (is_null(value)) return {};
+  if (value->kind() != JsonKind::kObject) return body.wrong(name, "an object");
+  std::string refused;
+  value->for_each_member([&](std::string_view option, const JsonValue& given) {
+    const JsonKind kind = given.kind();
+    if (kind == JsonKind::kString) {
+      options.add(option, std::string(given.string()));
+    } else if (kind == JsonKind::kNumber) {
+      options.add(option, given.text());
+    } else if (refused.empty()) {
+      refused = "'" + body.path(name) + "." + shown(option) + "' must be a string or a number";
+    }
+  });
+  if (refused.empty()) return {};
+  return fail(ErrorCode::kInvalidArgument, std::move(refused));
+}
+
 Result<std::vector<float>> read_vector(const JsonValue& value, const std::string& where) {
   const auto refuse = [&](std::string_view why) {
     return fail(ErrorCode::kInvalidArgument, "'" + where + "' must be " + std::string(why));

@@ -8,8 +8,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "core/options.h"
 #include "core/result.h"
 #include "server/doors/http/http_request.h"
 #include "server/json/json.h"
@@ -52,6 +54,22 @@ class JsonObject {
   JsonValue value_;
   std::string where_;
 };
+
+/// Options by name, as requests take them: text that they own.
+class OptionTexts {
+ public:
+  void add(std::string_view name, std::string value) {
+    texts_.emplace_back(std::string(name), std::move(value));
+  }
+  /// Valid until the next add().
+  [[nodiscard]] std::vector<OptionText> list() const { return {texts_.begin(), texts_.end()}; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> texts_;
+};
+
+/// Adds the members of an object of strings and numbers, if the field is there and not null.
+Status read_option_texts(const JsonObject& body, std::string_view name, OptionTexts& options);
 
 /// An array of numbers, or {"base64": "..."} of packed little-endian float32; `where` names it in
 /// errors.

@@ -66,7 +66,7 @@ RouteMatch finish(const Route& route, const std::vector<std::string_view>& writt
 std::vector<const Route*> all_routes() {
   std::vector<const Route*> all;
   for (const auto family : {server_routes(), metrics_routes(), vector_routes(), search_routes(),
-                            collection_routes(), page_routes()}) {
+                            collection_routes(), dynamics_routes(), docs_routes(), page_routes()}) {
     for (const Route& route : family) all.push_back(&route);
   }
   return all;
