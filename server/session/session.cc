@@ -72,7 +72,8 @@ bool Session::is_paused(CommandKind kind) const noexcept {
          (sessions_.paused() == Pause::kWrites && changes_something(kind));
 }
 
-bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>& begin) {
+bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>& begin,
+                    bool writes_later) {
   if (is_paused(kind)) {
     kind_ = CommandKind::kNeutral;
     sessions_.wake_after_pause(client_.id);
@@ -80,7 +81,7 @@ bool Session::start(CommandKind kind, const std::function<void(Deferred reply)>&
   }
   if (must_wait(kind)) return false;
   muted_ = false;
-  writes_ = changes_something(kind);
+  writes_ = changes_something(kind) && !writes_later;
   const std::uint64_t place = order_.next();
   if (const Status health = write_health(kind); !health) {
     order_.reserve(kind, false, 0);

@@ -37,8 +37,10 @@ class Session {
   [[nodiscard]] const Client& client() const noexcept { return client_; }
 
   /// Begins a request: `begin` gets the promise of its reply. False: nothing was done, it has to
-  /// wait for those in flight; the sink is told when it is worth another try.
-  bool start(CommandKind kind, const std::function<void(Deferred reply)>& begin);
+  /// wait for those in flight; the sink is told when it is worth another try. One that
+  /// `writes_later` reads for long first, and sees to the transactions of others when it writes.
+  bool start(CommandKind kind, const std::function<void(Deferred reply)>& begin,
+             bool writes_later = false);
 
   /// Whether the request that was refused last may start now; if not, the sink will be told.
   [[nodiscard]] bool may_resume() { return !must_wait(kind_); }

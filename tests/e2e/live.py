@@ -4,6 +4,7 @@
 import ctypes
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -126,6 +127,25 @@ class Server(Process):
         self.assert_running()
         found = re.search(r"listening on \S+:(\d+)", self.output())
         return found and found.group(1)
+
+
+class SmallDisk(Process):
+    """engram that may be forbidden to write more than so many bytes into a file."""
+
+    def __init__(self, folder, *flags):
+        folder.mkdir()
+        command = engram_command("serve", "--port", 0, "--dir", folder, "--fsync", "always", *flags)
+        super().__init__(["env", "--ignore-signal=XFSZ", *command], folder)
+
+        def announced():
+            self.assert_running()
+            return re.search(r"listening on \S+:(\d+)", self.output())
+
+        self.port = int(wait_until(announced, "the server listens").group(1))
+
+    def limit(self, size):
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
 class Redis(Process):

@@ -2,8 +2,6 @@
 """What transactions leave in the journal, and what bounds them."""
 
 import os
-import re
-import resource
 import select
 import signal
 
@@ -154,27 +152,8 @@ def test_many_watched_keys_cost_little(server):
     caller("EXEC", ["+PONG"])
 
 
-class SmallDisk(live.Process):
-    """engram that may be forbidden to write more than so many bytes into a file."""
-
-    def __init__(self, folder):
-        folder.mkdir()
-        command = live.engram_command("serve", "--port", 0, "--dir", folder, "--fsync", "always")
-        super().__init__(["env", "--ignore-signal=XFSZ", *command], folder)
-
-        def announced():
-            self.assert_running()
-            return re.search(r"listening on \S+:(\d+)", self.output())
-
-        self.port = int(live.wait_until(announced, "the server listens").group(1))
-
-    def limit(self, size):
-        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, hard))
-
-
 def test_a_journal_that_fails_discards_transactions_that_write(tmp_path):
-    server = SmallDisk(tmp_path / "server")
+    server = live.SmallDisk(tmp_path / "server")
     try:
         open_before, reading, other = (Caller(server, 2) for _ in range(3))
         other("VNEW index 2", "+OK")
@@ -200,7 +179,7 @@ def test_a_journal_that_fails_discards_transactions_that_write(tmp_path):
 
 def test_a_transaction_that_cannot_be_written_is_not_acknowledged(tmp_path, reopen):
     """It fills the journal: nothing of it may be there after a restart, unless all is."""
-    server = SmallDisk(tmp_path / "server")
+    server = live.SmallDisk(tmp_path / "server")
     caller = Caller(server, 2)
     caller("VNEW index 2", "+OK")
     server.limit(os.path.getsize(next(server.folder.glob("journal-*.log"))) + 15_000)

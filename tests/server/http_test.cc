@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -12,8 +15,11 @@
 #include "server/doors/http/http_parser.h"
 #include "server/doors/http/http_response.h"
 #include "server/doors/http/json_fields.h"
+#include "server/doors/http/openapi.h"
 #include "server/doors/http/router.h"
 #include "server/doors/http/routes/routes.h"
+#include "server/doors/http/vector_batch.h"
+#include "server/json/json.h"
 #include "tests/support/seed.h"
 
 namespace engram::test::http_test {
@@ -203,6 +209,130 @@ TEST_CASE("doors/http: codes of errors become statuses, and those that pass say 
   CHECK(refused.status == 503);
   CHECK(refused.body == R"({"error":"a \"quoted\" no"})");
   CHECK(head_of(refused, {}).find("\r\nRetry-After: 1\r\n") != std::string::npos);
+}
+
+/// Numbers in the order of a batch's bytes.
+template <class Number>
+std::string bytes_of(std::initializer_list<Number> numbers) {
+  std::string bytes;
+  for (const Number number : numbers) {
+    bytes.append(reinterpret_cast<const char*>(&number), sizeof number);
+  }
+  return bytes;
+}
+
+std::string batch_head(std::uint32_t count, std::uint32_t dim, std::uint16_t flags = 0) {
+  return "EGVB" + bytes_of<std::uint16_t>({1, flags}) + bytes_of<std::uint32_t>({count, dim});
+}
+
+/// Three vectors of two dimensions.
+std::string whole_batch() {
+  return batch_head(3, 2, 1) + bytes_of<std::uint32_t>({1, 0, 3}) +
+         bytes_of<std::uint32_t>({2, 0xFFFFFFFF, 0}) + bytes_of<float>({1, 2, 3, 4, 5, 6}) +
+         "abcd" + "{}";
+}
+
+TEST_CASE("doors/http: a batch in binary is taken apart as it was put together") {
+  const std::string bytes = whole_batch();
+  auto batch = VectorBatch::read(bytes);
+  REQUIRE(batch.has_value());
+  CHECK(batch->size() == 3);
+  CHECK(batch->dim() == 2);
+  CHECK(batch->has_metadata());
+  const VectorBatch::Item first = batch->next();
+  CHECK(first.id == "a");
+  CHECK(first.vector == bytes_of<float>({1, 2}));
+  CHECK(first.metadata == "{}");
+  const VectorBatch::Item second = batch->next();
+  CHECK(second.id.empty());
+  CHECK_FALSE(second.metadata.has_value());
+  const VectorBatch::Item third = batch->next();
+  CHECK(third.id == "bcd");
+  CHECK(third.vector == bytes_of<float>({5, 6}));
+  CHECK(third.metadata == "");
+}
+
+TEST_CASE("doors/http: a batch in binary that lies about its size is refused") {
+  const std::string whole = whole_batch();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CAPTURE(size);
+    CHECK_FALSE(VectorBatch::read(std::string_view(whole).substr(0, size)).has_value());
+  }
+  CHECK_FALSE(VectorBatch::read(whole + "x").has_value());
+  constexpr std::uint32_t kMost = 0xFFFFFFFF;
+  const std::string rest(64, '\0');
+  CHECK_FALSE(VectorBatch::read(batch_head(kMost, kMost) + rest).has_value());
+  CHECK_FALSE(VectorBatch::read(batch_head(kMost, 1) + rest).has_value());
+  CHECK_FALSE(VectorBatch::read(batch_head(1, kMost, 1) + rest).has_value());
+  CHECK_FALSE(VectorBatch::read(batch_head(0, 1)).has_value());
+  CHECK_FALSE(VectorBatch::read(batch_head(1, 0) + rest).has_value());
+  CHECK_FALSE(VectorBatch::read(batch_head(1, 1, 2) + rest).has_value());
+  CHECK_FALSE(VectorBatch::read(batch_head(2, 1) + bytes_of<std::uint32_t>({kMost, kMost}) +
+                                bytes_of<float>({1, 2}) + rest)
+                  .has_value());
+}
+
+TEST_CASE("doors/http: a batch in binary with damage is refused, or reads within its bytes") {
+  auto rng = make_rng(12);
+  for (int round = 0; round < 2000; ++round) {
+    std::string bytes = whole_batch();
+    for (int i = 0; i < 2; ++i) bytes[rng() % bytes.size()] = static_cast<char>(rng() % 256);
+    auto batch = VectorBatch::read(bytes);
+    if (!batch) continue;
+    std::size_t read = 0;
+    for (std::size_t i = 0; i < batch->size(); ++i) {
+      const VectorBatch::Item item = batch->next();
+      read += item.id.size() + item.vector.size() + item.metadata.value_or("").size();
+    }
+    CHECK(read <= bytes.size());
+  }
+}
+
+/// Checks that each $ref below `value` leads to something in `document`.
+void check_references(const JsonValue& value, const JsonValue& document) {
+  value.for_each_item([&](const JsonValue& item) { check_references(item, document); });
+  value.for_each_member([&](std::string_view name, const JsonValue& member) {
+    if (name != "$ref" || member.kind() != JsonKind::kString) {
+      return check_references(member, document);
+    }
+    std::string_view steps = member.string();
+    CAPTURE(std::string(steps));
+    REQUIRE(steps.starts_with("#/"));
+    steps.remove_prefix(2);
+    std::optional<JsonValue> at = document;
+    while (at && !steps.empty()) {
+      const std::string_view step = steps.substr(0, steps.find('/'));
+      steps.remove_prefix(std::min(step.size() + 1, steps.size()));
+      at = at->member(step);
+    }
+    CHECK(at.has_value());
+  });
+}
+
+TEST_CASE("doors/http: the OpenAPI document has every route, and all that it refers to") {
+  const auto routes = all_routes();
+  const std::string text = openapi_document(routes);
+  JsonReader reader({.bytes = 1UL << 20, .depth = 64});
+  const auto document = reader.read(text);
+  REQUIRE(document.has_value());
+  check_references(*document, *document);
+  std::set<std::string> ids;
+  for (const Route* const route : routes) {
+    CAPTURE(route->path);
+    std::string method(route->method);
+    std::transform(method.begin(), method.end(), method.begin(),
+                   [](char c) { return static_cast<char>(c - 'A' + 'a'); });
+    const auto path = document->member("paths")->member(route->path);
+    REQUIRE(path.has_value());
+    const auto operation = path->member(method);
+    REQUIRE(operation.has_value());
+    CHECK(ids.insert(std::string(operation->member("operationId")->string())).second);
+    CHECK(operation->member("requestBody").has_value() == !route->request_schema.empty());
+    std::size_t parameters = 0;
+    operation->member("parameters")->for_each_item([&](const JsonValue&) { ++parameters; });
+    const auto names = std::count(route->path.begin(), route->path.end(), '{');
+    CHECK(parameters == static_cast<std::size_t>(names) + route->query.size());
+  }
 }
 
 }  // namespace

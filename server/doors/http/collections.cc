@@ -12,4 +12,9 @@ Result<IndexRef> find_collection(const HttpCall& call) {
   return find_index(call.services.store, collection_name(call), Missing::kGone);
 }
 
+std::size_t most_vectors(const HttpCall& call, const IndexRef& index) {
+  constexpr std::size_t kLeastBytes = 2;  // of a number, with its comma
+  return call.request.body.size() / (kLeastBytes * index.spec().dim);
+}
+
 }  // namespace engram

@@ -2,6 +2,7 @@
 // Which collection a request is about: that of /collections/{name}/..., or the default one.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -18,5 +19,9 @@ std::string_view collection_name(const HttpCall& call);
 
 /// Errors: those of find_index().
 Result<IndexRef> find_collection(const HttpCall& call);
+
+/// More vectors of the index's dimension than a JSON body can hold are not worth room: its size
+/// bounds them, whatever it says.
+std::size_t most_vectors(const HttpCall& call, const IndexRef& index);
 
 }  // namespace engram

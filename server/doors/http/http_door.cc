@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+/// Reading them keeps the loop, and with it all clients, for some 50 ms.
+constexpr std::size_t kMostJsonBytes = 8UL * 1024 * 1024;
+
 /// Whether two texts are the same, in a time that does not tell where they differ.
 bool is_same_secret(std::string_view a, std::string_view b) noexcept {
   unsigned difference = a.size() == b.size() ? 0 : 1;
@@ -42,11 +45,18 @@ bool is_local_or_address(std::string_view host) {
          host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-/// Or does not say what it is.
-bool is_json(const HttpRequest& request) {
-  const std::string_view type = request.field("content-type");
-  const std::size_t end = std::min(type.find_first_of("; \t"), type.size());
-  return type.empty() || equal_ignoring_case(type.substr(0, end), kJsonType);
+/// A body that does not say what it is is taken for JSON.
+bool takes_type(const Route& route, std::string_view type) {
+  return type.empty() || equal_ignoring_case(type, kJsonType) ||
+         (!route.binary_type.empty() && equal_ignoring_case(type, route.binary_type));
+}
+
+bool is_binary(const Route& route, const HttpRequest& request) {
+  return !route.binary_type.empty() && equal_ignoring_case(request.media_type(), route.binary_type);
+}
+
+HttpRefusal large_json() {
+  return {413, "a body of JSON may have " + std::to_string(kMostJsonBytes) + " bytes"};
 }
 
 bool is_echoed(std::string_view id) {
@@ -80,6 +90,10 @@ bool HttpDoor::read() {
     const auto [outcome, consumed] = parser_.parse(input_.view(), services_.config.http_max_body);
     input_.consume(consumed);
     if (began_ms_ == 0 && parser_.is_amid()) began_ms_ = services_.store.keyspace().now_ms();
+    if (has_head_ && has_large_json(parser_.request().body.size())) {
+      refuse(large_json());
+      return true;
+    }
     if (outcome == HttpParser::Outcome::kIncomplete) return false;
     if (outcome == HttpParser::Outcome::kHead) look_at_head();
     if (outcome == HttpParser::Outcome::kRefused) {
@@ -89,6 +103,11 @@ bool HttpDoor::read() {
     if (outcome == HttpParser::Outcome::kRequest) step_ = Step::kWhole;
   }
   return true;
+}
+
+/// Whether the request whose head is there has so many bytes of JSON, and that is too many.
+bool HttpDoor::has_large_json(std::size_t bytes) const {
+  return bytes > kMostJsonBytes && !is_binary(*match_.route, parser_.request());
 }
 
 /// A request that is refused before its body has come is the last one: what follows may be the
@@ -117,9 +136,14 @@ std::optional<HttpRefusal> HttpDoor::check_head() {
   if (!expect.empty() && !equal_ignoring_case(expect, "100-continue")) {
     return HttpRefusal{417, "Expect must be 100-continue"};
   }
-  if (request.has_body && !match_.route->request_schema.empty() && !is_json(request)) {
-    return HttpRefusal{415, "Content-Type must be application/json"};
+  const Route& route = *match_.route;
+  if (request.has_body && !route.request_schema.empty() &&
+      !takes_type(route, request.media_type())) {
+    std::string types(kJsonType);
+    if (!route.binary_type.empty()) types.append(" or ").append(route.binary_type);
+    return HttpRefusal{415, "Content-Type must be " + types};
   }
+  if (has_large_json(parser_.bytes_missing())) return large_json();
   return std::nullopt;
 }
 
@@ -165,13 +189,13 @@ bool HttpDoor::answer() {
   const bool is_refused = step_ == Step::kRefused;
   const CommandKind kind = is_refused ? CommandKind::kNeutral : match_.route->kind;
   const bool ends = is_refused && (!has_head_ || parser_.request().has_body);
-  const bool started = session_.start(kind, [&](Deferred place) {
+  const auto begin = [&](Deferred place) {
     HttpEnvelope envelope = this->envelope();
     envelope.keeps_alive = envelope.keeps_alive && !ends;
     HttpReply reply(std::move(place), std::move(envelope));
     is_refused ? reply.send(error_response(*refused_)) : execute(std::move(reply));
-  });
-  if (!started) return false;
+  };
+  if (!session_.start(kind, begin, !is_refused && match_.route->writes_later)) return false;
   ++services_.stats.commands;
   Client& client = session_.client();
   if (ends) client.close_after_reply = client.is_heard_out = true;

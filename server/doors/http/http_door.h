@@ -42,6 +42,7 @@ class HttpDoor final : public Door {
   std::string refusal(const Error& error) override;
 
   bool read();
+  [[nodiscard]] bool has_large_json(std::size_t bytes) const;
   void look_at_head();
   [[nodiscard]] std::optional<HttpRefusal> check_head();
   [[nodiscard]] std::optional<HttpRefusal> check_origin() const;

@@ -56,6 +56,11 @@ std::string_view HttpRequest::field(std::string_view name) const noexcept {
   return found == fields.end() ? std::string_view() : std::string_view(found->second);
 }
 
+std::string_view HttpRequest::media_type() const noexcept {
+  const std::string_view type = field("content-type");
+  return type.substr(0, std::min(type.find_first_of("; \t"), type.size()));
+}
+
 /// A request on its way, as Beast's parser tells of it.
 class HttpParser::Message final : public http::basic_parser<true> {
  public:

@@ -21,6 +21,8 @@ struct HttpRequest {
 
   /// The value of the first field of that name, in lower case; empty if there is none.
   [[nodiscard]] std::string_view field(std::string_view name) const noexcept;
+  /// Content-Type without its parameters; empty if it is not said.
+  [[nodiscard]] std::string_view media_type() const noexcept;
 };
 
 /// A response that says what is wrong with a request.

@@ -65,8 +65,9 @@ RouteMatch finish(const Route& route, const std::vector<std::string_view>& writt
 
 std::vector<const Route*> all_routes() {
   std::vector<const Route*> all;
-  for (const auto family : {server_routes(), metrics_routes(), vector_routes(), search_routes(),
-                            collection_routes(), map_routes(), recall_routes(), page_routes()}) {
+  for (const auto family :
+       {server_routes(), metrics_routes(), vector_routes(), search_routes(), collection_routes(),
+        dynamics_routes(), map_routes(), recall_routes(), docs_routes(), page_routes()}) {
     for (const Route& route : family) all.push_back(&route);
   }
   return all;

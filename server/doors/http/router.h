@@ -16,6 +16,13 @@ namespace engram {
 
 class HttpCall;
 
+/// A parameter of the query. All text is static.
+struct QueryParameter {
+  std::string_view name;
+  std::string_view schema;  ///< JSON Schema
+  std::string_view help;
+};
+
 /// A method of a path. All text is static.
 struct Route {
   std::string_view method;
@@ -27,6 +34,9 @@ struct Route {
   std::string_view summary = {};
   std::string_view request_schema = {};   ///< JSON Schema of the body; empty: it takes none
   std::string_view response_schema = {};  ///< of the answer with status 200 or 201
+  std::string_view binary_type = {};      ///< what the body may be beside JSON; empty: nothing
+  std::span<const QueryParameter> query = {};
+  bool writes_later = false;  ///< see Session::start()
 };
 
 /// The values of the names in a path, decoded, in their order.

@@ -20,7 +20,8 @@ constexpr std::string_view kPageFields =
     "frame-ancestors 'none'\r\n";
 
 void send_asset(HttpCall& call) {
-  const std::string_view path = split_target(call.request.target).path;
+  const std::string_view asked = split_target(call.request.target).path;
+  const std::string_view path = asked == "/docs" ? "/assets/docs.html" : asked;
   const auto all = assets();
   const auto found = std::find_if(all.begin(), all.end(),
                                   [path](const Asset& asset) { return asset.path == path; });
@@ -43,6 +44,11 @@ constexpr std::array kPageRoutes = {
           .handler = send_asset,
           .is_public = true,
           .summary = "The page for people"},
+    Route{.method = "GET",
+          .path = "/docs",
+          .handler = send_asset,
+          .is_public = true,
+          .summary = "The page that shows /openapi.json"},
     Route{.method = "GET",
           .path = "/assets/{file}",
           .handler = send_asset,

@@ -11,6 +11,8 @@ namespace engram {
 std::span<const Route> metrics_routes();
 std::span<const Route> server_routes();
 std::span<const Route> collection_routes();
+std::span<const Route> docs_routes();
+std::span<const Route> dynamics_routes();
 std::span<const Route> map_routes();
 std::span<const Route> page_routes();
 std::span<const Route> recall_routes();

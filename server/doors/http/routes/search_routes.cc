@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Searches, singly and in batches. Workers render what they have found.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <limits>
@@ -117,7 +118,8 @@ Result<Search> read_batch(HttpCall& call) {
   if (vectors->empty()) return object->wrong("vectors", "an array of at least one vector");
   ENGRAM_TRY(take_options(*object, search));
   ENGRAM_TRY(check_neighbor_count(search.request.index, vectors->size(), search.request.k));
-  search.request.queries.reserve(search.request.index, vectors->size());
+  search.request.queries.reserve(
+      search.request.index, std::min(vectors->size(), most_vectors(call, search.request.index)));
   for (std::size_t i = 0; i < vectors->size(); ++i) {
     ENGRAM_TRY(take_query((*vectors)[i], "vectors[" + std::to_string(i) + "]", search.request));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "server/doors/http/http_call.h"
 #include "server/doors/http/json_fields.h"
 #include "server/doors/http/routes/routes.h"
+#include "server/doors/http/vector_batch.h"
 #include "server/engine/attributes.h"
 #include "server/requests/answer_size.h"
 #include "server/requests/attributes.h"
@@ -101,25 +103,31 @@ Status add(PutRequest& put, GivenVector given, const std::string& where) {
   return {};
 }
 
+/// All of it was checked.
+template <class Render>
+void start_put(HttpCall& call, const Target& target, const PutRequest& put, Render render) {
+  Store& store = call.services.store;
+  if (target.is_made) {
+    store.keyspace().set(kDefaultCollection, std::shared_ptr(target.index.collection));
+  }
+  const std::size_t expected = expected_bytes(put);
+  start(store, put, respond<std::size_t>(call, expected, std::move(render)));
+}
+
 /// Stores what was given, which is not empty; all of it was checked when the first is put.
 template <class Render>
 void put_all(HttpCall& call, std::vector<GivenVector> all, bool is_batch, Render render) {
   auto target = find_target(call, all.front().vector.size());
   if (!target) return call.reply.send(target.error());
   PutRequest put(target->index);
-  put.reserve(all.size());
+  put.reserve(std::min(all.size(), most_vectors(call, target->index)));
   for (std::size_t i = 0; i < all.size(); ++i) {
     const std::string where = is_batch ? "vectors[" + std::to_string(i) + "]" : "";
     if (const Status added = add(put, std::move(all[i]), where); !added) {
       return call.reply.send(added.error());
     }
   }
-  Store& store = call.services.store;
-  if (target->is_made) {
-    store.keyspace().set(kDefaultCollection, std::shared_ptr(target->index.collection));
-  }
-  const std::size_t expected = expected_bytes(put);
-  start(store, put, respond<std::size_t>(call, expected, std::move(render)));
+  start_put(call, *target, put, std::move(render));
 }
 
 void insert(HttpCall& call) {
@@ -158,7 +166,50 @@ Result<std::vector<GivenVector>> read_batch(const JsonObject& body) {
   return all;
 }
 
+/// Renders the answer to a batch of `count`.
+auto stored_of(std::size_t count) {
+  return [count](HttpResponse& response, std::size_t created) {
+    response.status = created > 0 ? 201 : 200;
+    JsonWriter json(response.body);
+    json.begin_object();
+    json.name("stored").count(count);
+    json.name("created").count(created);
+    json.end_object();
+  };
+}
+
+Status add_packed(PutRequest& put, VectorBatch& batch, std::vector<float>& vector) {
+  const VectorBatch::Item item = batch.next();
+  std::memcpy(vector.data(), item.vector.data(), item.vector.size());
+  ENGRAM_TRY(put.add(item.id, std::span<const float>(vector)));
+  if (!item.metadata) return {};
+  if (!item.metadata->empty()) ENGRAM_TRY(check_attributes(*item.metadata));
+  put.attributes_of_each.back() = *item.metadata;
+  return {};
+}
+
+void insert_packed(HttpCall& call) {
+  auto batch = VectorBatch::read(call.request.body);
+  if (!batch) return call.reply.send(batch.error());
+  const auto target = find_target(call, batch->dim());
+  if (!target) return call.reply.send(target.error());
+  const std::size_t count = batch->size();
+  PutRequest put(target->index);
+  if (batch->dim() == target->index.spec().dim) put.reserve(count);
+  const bool has_metadata = batch->has_metadata();
+  std::vector<float> vector(batch->dim());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (has_metadata) put.attributes_of_each.emplace_back();
+    if (const Status added = add_packed(put, *batch, vector); !added) {
+      return call.reply.send(Error{
+          added.error().code, "'vectors[" + std::to_string(i) + "]': " + added.error().message});
+    }
+  }
+  start_put(call, *target, put, stored_of(count));
+}
+
 void insert_batch(HttpCall& call) {
+  if (equal_ignoring_case(call.request.media_type(), kBinaryType)) return insert_packed(call);
   constexpr std::array<std::string_view, 1> kFields = {"vectors"};
   JsonBody body;
   const auto object = body.read(call.request, kFields);
@@ -166,14 +217,7 @@ void insert_batch(HttpCall& call) {
   auto all = read_batch(*object);
   if (!all) return call.reply.send(all.error());
   const std::size_t count = all->size();
-  put_all(call, std::move(*all), true, [count](HttpResponse& response, std::size_t created) {
-    response.status = created > 0 ? 201 : 200;
-    JsonWriter json(response.body);
-    json.begin_object();
-    json.name("stored").count(count);
-    json.name("created").count(created);
-    json.end_object();
-  });
+  put_all(call, std::move(*all), true, stored_of(count));
 }
 
 tl::unexpected<Error> no_such_vector(std::string_view id) {
@@ -354,8 +398,17 @@ constexpr Route insert_batch_route(std::string_view path) {
           .takes_memory = true,
           .summary = "Stores several vectors, on all workers at once",
           .request_schema = kGivenBatchSchema,
-          .response_schema = kStoredSchema};
+          .response_schema = kStoredSchema,
+          .binary_type = kBinaryType};
 }
+
+constexpr std::array kListParameters = {
+    QueryParameter{"limit", R"({"type":"integer","minimum":1,"maximum":1000,"default":100})",
+                   "The most that a page lists"},
+    QueryParameter{"cursor", R"({"type":"string"})", "The id that the page before ended with"},
+    QueryParameter{"vectors", R"({"type":"boolean","default":false})", "Shows vectors"},
+    QueryParameter{"metadata", R"({"type":"boolean","default":false})", "Shows metadata"},
+};
 
 constexpr Route list_route(std::string_view path) {
   return {.method = "GET",
@@ -363,7 +416,8 @@ constexpr Route list_route(std::string_view path) {
           .handler = list,
           .kind = CommandKind::kRead,
           .summary = "Lists ids in the order of their bytes, a page at a time",
-          .response_schema = kPageSchema};
+          .response_schema = kPageSchema,
+          .query = kListParameters};
 }
 
 constexpr Route get_route(std::string_view path) {

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+// What makes a memory of a collection: numbers that it finds by itself, strengths, forgetting, and
+// items that become one; and snapshots.
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/text.h"
+#include "server/doors/http/collections.h"
+#include "server/doors/http/facts_json.h"
+#include "server/doors/http/http_call.h"
+#include "server/doors/http/json_fields.h"
+#include "server/doors/http/routes/routes.h"
+#include "server/requests/consolidate.h"
+#include "server/requests/forget.h"
+#include "server/requests/snapshot.h"
+#include "server/requests/strength.h"
+#include "server/requests/survey.h"
+
+namespace engram {
+namespace {
+
+/// A field of a body, and the option of the typed request that it is.
+struct OptionField {
+  std::string_view field;
+  std::string_view option;
+};
+
+/// Those that are there, and are not null.
+Status take_fields(const JsonObject& body, std::span<const OptionField> fields,
+                   OptionTexts& options) {
+  for (const auto& [field, option] : fields) {
+    const auto value = body.find(field);
+    if (!value || value->kind() == JsonKind::kNull) continue;
+    if (value->kind() == JsonKind::kString) {
+      options.add(option, std::string(value->string()));
+    } else if (value->kind() == JsonKind::kNumber) {
+      options.add(option, value->text());
+    } else {
+      return body.wrong(field, "a string or a number");
+    }
+  }
+  return {};
+}
+
+constexpr std::array kSurveyFields = {OptionField{"sample", "SAMPLE"}, OptionField{"seed", "SEED"}};
+
+Result<TuneRequest> read_tune(HttpCall& call) {
+  constexpr std::array<std::string_view, 3> kKnown = {"sample", "seed", "options"};
+  JsonBody body;
+  const auto object = body.read(call.request, kKnown);
+  if (!object) return tl::unexpected(object.error());
+  auto index = find_tunable_index(call.services.store, collection_name(call));
+  if (!index) return tl::unexpected(std::move(index.error()));
+  TuneRequest request = {{.index = std::move(*index)}};
+  OptionTexts options;
+  ENGRAM_TRY(take_fields(*object, kSurveyFields, options));
+  ENGRAM_TRY(read_option_texts(*object, "options", options));
+  ENGRAM_TRY(read_options(options.list(), request));
+  return request;
+}
+
+void tune(HttpCall& call) {
+  auto request = read_tune(call);
+  if (!request) return call.reply.send(request.error());
+  start(call.services.store, std::move(*request),
+        respond<Tuning>(call, 0, [](HttpResponse& response, const Tuning& tuning) {
+          JsonWriter json(response.body);
+          json.begin_object();
+          for (const auto& [name, value] : tuning) json.name(name).number(value);
+          json.end_object();
+        }));
+}
+
+constexpr std::array kDiagnosisParameters = {
+    QueryParameter{"sample", R"({"type":"integer","minimum":2,"maximum":4096})",
+                   "How many vectors are looked at"},
+    QueryParameter{"seed", R"({"type":"integer","minimum":0})", "Draws them"},
+    QueryParameter{"filter", R"({"type":"string"})", "A condition on metadata"},
+};
+
+Result<DiagnoseRequest> read_diagnosis(HttpCall& call) {
+  auto index = find_recalling_index(call.services.store, collection_name(call));
+  if (!index) return tl::unexpected(std::move(index.error()));
+  DiagnoseRequest request = {{.index = std::move(*index)}};
+  OptionTexts options;
+  for (const QueryParameter& parameter : kDiagnosisParameters) {
+    auto value = call.query_value(parameter.name);
+    if (!value) return tl::unexpected(std::move(value.error()));
+    if (*value) options.add(to_upper(parameter.name), std::move(**value));
+  }
+  ENGRAM_TRY(read_options(options.list(), request));
+  return request;
+}
+
+void diagnose(HttpCall& call) {
+  auto request = read_diagnosis(call);
+  if (!request) return call.reply.send(request.error());
+  start(call.services.store, std::move(*request),
+        respond<std::vector<Fact>>(call, 0,
+                                   [](HttpResponse& response, const std::vector<Fact>& facts) {
+                                     JsonWriter json(response.body);
+                                     write_facts(json, facts);
+                                   }));
+}
+
+Result<std::vector<std::string_view>> read_touched_ids(const JsonObject& body) {
+  const auto items = body.array("ids");
+  if (!items) return tl::unexpected(items.error());
+  if (items->empty()) return body.wrong("ids", "an array of at least one string");
+  std::vector<std::string_view> ids;
+  ids.reserve(items->size());
+  for (const JsonValue& item : *items) {
+    if (item.kind() != JsonKind::kString) return body.wrong("ids", "an array of strings alone");
+    ids.push_back(item.string());
+  }
+  return ids;
+}
+
+Result<std::vector<std::optional<double>>> read_and_touch(HttpCall& call) {
+  constexpr std::array<std::string_view, 3> kKnown = {"ids", "gain", "at"};
+  constexpr std::array kFields = {OptionField{"gain", "GAIN"}, OptionField{"at", "AT"}};
+  JsonBody body;
+  const auto object = body.read(call.request, kKnown);
+  if (!object) return tl::unexpected(object.error());
+  auto index = find_collection(call);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  TouchRequest request = {.index = std::move(*index)};
+  auto ids = read_touched_ids(*object);
+  if (!ids) return tl::unexpected(std::move(ids.error()));
+  request.keys = std::move(*ids);
+  OptionTexts options;
+  ENGRAM_TRY(take_fields(*object, kFields, options));
+  ENGRAM_TRY(read_options(options.list(), request));
+  return touch(call.services.store, request);
+}
+
+void touch_ids(HttpCall& call) {
+  const auto strengths = read_and_touch(call);
+  if (!strengths) return call.reply.send(strengths.error());
+  HttpResponse response;
+  JsonWriter json(response.body);
+  json.begin_object();
+  json.name("strengths").begin_array();
+  for (const auto& strength : *strengths) strength ? json.number(*strength) : json.null();
+  json.end_array();
+  json.end_object();
+  call.reply.send(std::move(response));
+}
+
+Result<ForgetRequest> read_forget(HttpCall& call) {
+  constexpr std::array<std::string_view, 4> kKnown = {"below", "at", "limit", "dry_run"};
+  constexpr std::array kFields = {OptionField{"below", "BELOW"}, OptionField{"at", "AT"},
+                                  OptionField{"limit", "LIMIT"}};
+  JsonBody body;
+  const auto object = body.read(call.request, kKnown);
+  if (!object) return tl::unexpected(object.error());
+  auto index = find_collection(call);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  ForgetRequest request = {.index = std::move(*index)};
+  const auto is_dry = object->flag("dry_run", false);
+  if (!is_dry) return tl::unexpected(is_dry.error());
+  request.is_dry_run = *is_dry;
+  OptionTexts options;
+  ENGRAM_TRY(take_fields(*object, kFields, options));
+  ENGRAM_TRY(read_options(options.list(), request));
+  return request;
+}
+
+void forget(HttpCall& call) {
+  auto request = read_forget(call);
+  if (!request) return call.reply.send(request.error());
+  start(call.services.store, std::move(*request),
+        respond<std::vector<WeakItem>>(
+            call, 0, [](HttpResponse& response, const std::vector<WeakItem>& items) {
+              JsonWriter json(response.body);
+              json.begin_object();
+              json.name("forgotten").begin_array();
+              for (const WeakItem& item : items) json.string(item.key);
+              json.end_array();
+              json.end_object();
+            }));
+}
+
+Result<ConsolidateRequest> read_consolidation(HttpCall& call) {
+  constexpr std::array<std::string_view, 11> kKnown = {"radius", "k",      "method", "keep",
+                                                       "into",   "replay", "seed",   "min_size",
+                                                       "at",     "limit",  "dry_run"};
+  constexpr std::array kFields = {
+      OptionField{"radius", "RADIUS"}, OptionField{"k", "K"},
+      OptionField{"method", "METHOD"}, OptionField{"keep", "KEEP"},
+      OptionField{"into", "INTO"},     OptionField{"replay", "REPLAY"},
+      OptionField{"seed", "SEED"},     OptionField{"min_size", "MINSIZE"},
+      OptionField{"at", "AT"},         OptionField{"limit", "LIMIT"}};
+  JsonBody body;
+  const auto object = body.read(call.request, kKnown);
+  if (!object) return tl::unexpected(object.error());
+  auto index = find_collection(call);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  ConsolidateRequest request = {.index = std::move(*index)};
+  const auto is_dry = object->flag("dry_run", false);
+  if (!is_dry) return tl::unexpected(is_dry.error());
+  request.is_dry = *is_dry;
+  OptionTexts options;
+  ENGRAM_TRY(take_fields(*object, kFields, options));
+  ENGRAM_TRY(read_options(call.services.store, options.list(), request));
+  return request;
+}
+
+void write_group(JsonWriter& json, const ConsolidatedGroup& group) {
+  json.begin_object();
+  json.name("id").string(group.key);
+  json.name("strength").number(group.strength);
+  json.name("radius").number(group.radius);
+  json.name("variance").number(group.variance);
+  json.name("members").begin_array();
+  for (const std::string_view member : group.members) json.string(member);
+  json.end_array();
+  json.end_object();
+}
+
+void write_consolidated(HttpResponse& response, const ConsolidateAnswer& answer) {
+  JsonWriter json(response.body);
+  json.begin_object();
+  json.name("items").count(answer.items);
+  json.name("members").count(answer.members);
+  json.name("dropped").count(answer.dropped);
+  json.name("beta").number(answer.beta);
+  json.name("lower");
+  answer.bounds ? json.number(answer.bounds->lower) : json.null();
+  json.name("upper");
+  answer.bounds ? json.number(answer.bounds->upper) : json.null();
+  json.name("groups").begin_array();
+  for (const ConsolidatedGroup& group : answer.groups) write_group(json, group);
+  json.end_array();
+  json.end_object();
+}
+
+void consolidate(HttpCall& call) {
+  auto request = read_consolidation(call);
+  if (!request) return call.reply.send(request.error());
+  start(call.services.store, std::move(*request),
+        respond<ConsolidateAnswer>(call, 0, write_consolidated));
+}
+
+void snapshot(HttpCall& call) {
+  struct Pending {
+    HttpReply reply;
+    HttpResponse response;
+  };
+  const auto pending = std::make_shared<Pending>(Pending{std::move(call.reply), {}});
+  const Responder<void> responder = {
+      .take =
+          [pending](const Status& saved) {
+            pending->response =
+                saved ? HttpResponse{.body = R"({"saved":true})"} : error_response(saved.error());
+          },
+      .finish = [pending](Lsn) { pending->reply.send(std::move(pending->response)); }};
+  const Status started = start_snapshot(call.services.store, responder);
+  if (!started) responder.refuse(started.error());
+}
+
+constexpr std::string_view kTuneSchema =
+    R"({"type":"object","properties":{"sample":{"type":"integer","minimum":2,"maximum":4096},)"
+    R"("seed":{"type":"integer","minimum":0},)"
+    R"("options":{"type":"object","additionalProperties":{"type":["string","number"]}}},)"
+    R"("additionalProperties":false})";
+constexpr std::string_view kTuningSchema =
+    R"({"type":"object","additionalProperties":{"type":["number","null"]}})";
+constexpr std::string_view kTouchSchema =
+    R"({"type":"object","properties":{"ids":{"type":"array","items":{"type":"string"},"minItems":1},)"
+    R"("gain":{"type":"number"},"at":{"type":"integer"}},"required":["ids"],)"
+    R"("additionalProperties":false})";
+constexpr std::string_view kTouchedSchema =
+    R"({"type":"object","properties":{"strengths":{"type":"array","items":)"
+    R"({"type":["number","null"]}}},"required":["strengths"]})";
+constexpr std::string_view kForgetSchema =
+    R"({"type":"object","properties":{"below":{"type":"number","exclusiveMinimum":0},)"
+    R"("at":{"type":"integer"},"limit":{"type":"integer","minimum":1},)"
+    R"("dry_run":{"type":"boolean","default":false}},"required":["below"],)"
+    R"("additionalProperties":false})";
+constexpr std::string_view kForgottenSchema =
+    R"({"type":"object","properties":{"forgotten":{"type":"array","items":{"type":"string"}}},)"
+    R"("required":["forgotten"]})";
+constexpr std::string_view kConsolidateSchema =
+    R"({"type":"object","properties":{"radius":{"type":"number"},"k":{"type":"integer"},)"
+    R"("method":{"enum":["leader","meanshift","kmeans"]},"keep":{"enum":["centroid","medoid"]},)"
+    R"("into":{"type":"string"},"replay":{"type":"integer"},"seed":{"type":"integer"},)"
+    R"("min_size":{"type":"integer"},"at":{"type":"integer"},"limit":{"type":"integer"},)"
+    R"("dry_run":{"type":"boolean","default":false}},"additionalProperties":false})";
+constexpr std::string_view kConsolidatedSchema =
+    R"({"type":"object","properties":{"items":{"type":"integer"},"members":{"type":"integer"},)"
+    R"("dropped":{"type":"integer"},"beta":{"type":"number"},"lower":{"type":["number","null"]},)"
+    R"("upper":{"type":["number","null"]},"groups":{"type":"array","items":{"type":"object"}}},)"
+    R"("required":["items","members","dropped","beta","lower","upper","groups"]})";
+
+constexpr std::array kDynamicsRoutes = {
+    Route{.method = "POST",
+          .path = "/collections/{name}/tune",
+          .handler = tune,
+          .kind = CommandKind::kWrite,
+          .summary = "Finds the numbers that a collection recalls by in a sample, and keeps them",
+          .request_schema = kTuneSchema,
+          .response_schema = kTuningSchema,
+          .writes_later = true},
+    Route{.method = "GET",
+          .path = "/collections/{name}/diag",
+          .handler = diagnose,
+          .kind = CommandKind::kRead,
+          .summary = "Describes how a collection recalls, by a sample of its vectors",
+          .response_schema = R"({"type":"object"})",
+          .query = kDiagnosisParameters},
+    Route{.method = "POST",
+          .path = "/collections/{name}/touch",
+          .handler = touch_ids,
+          .kind = CommandKind::kWrite,
+          .summary = "Adds to the strengths of ids, which makes them nearer",
+          .request_schema = kTouchSchema,
+          .response_schema = kTouchedSchema},
+    Route{.method = "POST",
+          .path = "/collections/{name}/forget",
+          .handler = forget,
+          .kind = CommandKind::kUpdate,
+          .summary = "Deletes the vectors that have become weak, weakest first",
+          .request_schema = kForgetSchema,
+          .response_schema = kForgottenSchema,
+          .writes_later = true},
+    Route{.method = "POST",
+          .path = "/collections/{name}/consolidate",
+          .handler = consolidate,
+          .kind = CommandKind::kWrite,
+          .takes_memory = true,
+          .summary = "Makes one vector of those that lie near each other",
+          .request_schema = kConsolidateSchema,
+          .response_schema = kConsolidatedSchema,
+          .writes_later = true},
+    Route{
+        .method = "POST",
+        .path = "/snapshot",
+        .handler = snapshot,
+        .summary = "Takes a snapshot of all data, and answers when it is on disk",
+        .response_schema =
+            R"({"type":"object","properties":{"saved":{"type":"boolean"}},"required":["saved"]})"},
+};
+
+}  // namespace
+
+std::span<const Route> dynamics_routes() {
+  return kDynamicsRoutes;
+}
+
+}  // namespace engram

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP door: batches in binary, what routes tell of themselves, memory dynamics, and what is refused or waits."""
+
+import json
+import os
+import re
+import struct
+import time
+
+import pytest
+
+import live
+from http_client import Http
+
+
+@pytest.fixture
+def serve(start):
+    def begin(*flags):
+        port = live.free_port()
+        server = start("--http-port", port, *flags)
+        return Http(server, port)
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory):
+    port = live.free_port()
+    server = live.Server(tmp_path_factory.mktemp("http"), "--http-port", port)
+    yield Http(server, port)
+    server.end()
+
+
+@pytest.fixture
+def client(module_server):
+    """A server that holds nothing."""
+    with module_server.server.redis() as redis:
+        redis.flushall()
+    return Http(module_server.server, module_server.port)
+
+
+def packed_batch(items, dim, flags=0):
+    """`items` (id, vector, metadata as JSON text or None) as application/octet-stream."""
+    ids = [item[0].encode() for item in items]
+    metadata = [item[2].encode() if item[2] is not None else None for item in items]
+    count = len(items)
+    body = b"EGVB" + struct.pack("<HHII", 1, flags, count, dim)
+    body += struct.pack(f"<{count}I", *map(len, ids))
+    if flags:
+        body += struct.pack(f"<{count}I", *(0xFFFFFFFF if one is None else len(one) for one in metadata))
+    body += b"".join(struct.pack(f"<{dim}f", *item[1]) for item in items) + b"".join(ids)
+    return body + (b"".join(one or b"" for one in metadata) if flags else b"")
+
+
+BINARY = {"Content-Type": "application/octet-stream"}
+
+
+def test_a_batch_in_binary_is_what_the_same_in_json_is(client):
+    items = [("a", [1, 0, 0.5], '{"x": 1}'), ("b\u00e9", [0, 1, -1e-30], None), ("c", [0, 0, 1], "")]
+    stored = client.expect(201, "POST", "/vectors/batch", packed_batch(items, 3, 1), BINARY)
+    assert stored == {"stored": 3, "created": 3}
+    shown = client.expect(200, "GET", "/vectors?vectors=true&metadata=true")["vectors"]
+    assert [item["metadata"] for item in shown] == [{"x": 1}, None, None]
+    assert [struct.pack("<3f", *item["vector"]) for item in shown] == [
+        struct.pack("<3f", *vector) for _, vector, _ in items
+    ]
+    again = client.expect(200, "POST", "/vectors/batch", packed_batch(items, 3), BINARY)
+    assert again == {"stored": 3, "created": 0}
+    assert client.expect(200, "GET", "/vectors/a")["metadata"] == {"x": 1}  # nothing was said of it
+    client.expect(201, "PUT", "/collections/notes", {"dim": 3})
+    client.expect(201, "POST", "/collections/notes/vectors/batch", packed_batch(items, 3), BINARY)
+    assert client.expect(200, "GET", "/collections/notes")["count"] == 3
+
+
+def test_a_batch_in_binary_that_is_wrong_stores_nothing(client):
+    good = packed_batch([("a", [1, 2], None), ("b", [3, 4], None)], 2)
+    for body, part in (
+        (b"", "EGVB"),
+        (good[:-1], "add up"),
+        (good + b"x", "add up"),
+        (b"EGVC" + good[4:], "EGVB"),
+        (good[:4] + b"\x02" + good[5:], "version 2"),
+        (good[:8] + b"\xff" * 4 + good[12:], "too few"),
+        (good[:12] + b"\xff" * 4 + good[16:], "too few"),
+        (packed_batch([("a", [1, 2], None), ("", [3, 4], None)], 2), "'vectors[1]'"),
+        (packed_batch([("a", [1, 2], None), ("b", [float("nan"), 4], None)], 2), "'vectors[1]'"),
+        (packed_batch([("a", [1, 2], "[1]")], 2, 1), "'vectors[0]'"),
+    ):
+        assert part in client.error(400, "POST", "/vectors/batch", body, BINARY)
+    assert client.expect(200, "GET", "/collections")["collections"] == []
+    assert "octet-stream" in client.error(415, "POST", "/vectors/batch", good, {"Content-Type": "text/plain"})
+    assert "octet-stream" not in client.error(415, "POST", "/vectors", good, BINARY)
+
+
+def test_the_openapi_document_has_every_route_and_valid_schemas(client):
+    document = client.expect(200, "GET", "/openapi.json")
+    assert document["openapi"] == "3.1.0" and document["info"]["title"] == "engram"
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    schemas = list(document["components"]["schemas"].values())
+    ids = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert method in ("get", "put", "post", "delete")
+            assert operation["operationId"] not in ids and operation["summary"]
+            ids.add(operation["operationId"])
+            names = [one["name"] for one in operation["parameters"] if one["in"] == "path"]
+            assert names == re.findall(r"{(\w+)}", path)
+            assert "default" in operation["responses"] and "2XX" in operation["responses"]
+            schemas += [one["schema"] for one in operation["parameters"]]
+            media = [operation["responses"]["2XX"], operation.get("requestBody", {})]
+            schemas += [kind["schema"] for one in media for kind in one.get("content", {}).values() if kind]
+            # The path is a route: another method is refused for the method's sake.
+            response = client.ask("BREW", path.replace("{", "").replace("}", ""))
+            assert response.status == 405 and method.upper() in response.getheader("Allow")
+    jsonschema = pytest.importorskip("jsonschema")
+    for schema in schemas:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    text = json.dumps(document)
+    for reference in set(re.findall(r'"#/([^"]+)"', text)):
+        at = document
+        for step in reference.split("/"):
+            at = at[step]
+
+
+def test_the_page_of_the_routes_loads_nothing_from_elsewhere(client):
+    for path, part in (("/docs", b"docs.js"), ("/assets/docs.js", b"openapi.json"), ("/assets/docs.css", b"details")):
+        client.connection.request("GET", path)
+        response = client.connection.getresponse()
+        text = response.read()
+        assert response.status == 200 and part in text
+        assert b"http://" not in text and b"https://" not in text
+
+
+def test_a_memory_is_tuned_diagnosed_touched_forgotten_and_consolidated(client):
+    recalls = {"dim": 4, "metric": "l2", "primitive": "hopfield", "options": {"DECAY": "exp 1000", "CLOCK": "logical"}}
+    client.expect(201, "PUT", "/collections/memory", recalls)
+    rows = [[1, 0, 0, 0], [1, 0.01, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    with client.server.redis() as redis:
+        for number, row in enumerate(rows):
+            redis.execute_command("VADD", "memory", str(number), struct.pack("<4f", *row), "AT", 1000 * number)
+    path = "/collections/memory"
+    tuned = client.expect(200, "POST", path + "/tune", {"sample": 5, "seed": 1})
+    assert tuned and all(isinstance(value, (int, float)) for value in tuned.values())
+    assert client.expect(200, "GET", path + "/diag?sample=5&seed=1")
+    assert "SAMPLE" in client.error(400, "GET", path + "/diag?sample=1")
+    touched = client.expect(200, "POST", path + "/touch", {"ids": ["4", "none"], "gain": 2, "at": 4000})
+    assert touched["strengths"][0] > 1 and touched["strengths"][1] is None
+    weak = client.expect(200, "POST", path + "/forget", {"below": 0.1, "at": 5000, "dry_run": True})["forgotten"]
+    assert weak == ["0", "1"][: len(weak)] and weak
+    dry = client.expect(200, "POST", path + "/consolidate", {"radius": 0.1, "at": 5000, "dry_run": True})
+    assert [sorted(group["members"]) for group in dry["groups"]] == [["0", "1"]]
+    assert client.expect(200, "GET", path)["count"] == 5
+    assert client.expect(200, "POST", path + "/forget", {"below": 0.1, "at": 5000})["forgotten"] == weak
+    assert client.expect(200, "GET", path)["count"] == 5 - len(weak)
+    assert "BELOW" in client.error(400, "POST", path + "/forget", {})
+    assert "'ids'" in client.error(400, "POST", path + "/touch", {"ids": [1]})
+    client.error(404, "POST", "/collections/none/tune", {})
+
+
+def test_a_snapshot_is_on_disk_when_it_is_answered(client):
+    client.expect(201, "POST", "/vectors", {"id": "a", "vector": [1, 2]})
+    with client.server.redis() as redis:
+        before = redis.lastsave()
+        assert client.expect(200, "POST", "/snapshot") == {"saved": True}
+        assert redis.lastsave() >= before
+
+
+@pytest.mark.skipif(live.SANITIZED, reason="the allocator of a sanitizer does not tell what it has given")
+def test_beyond_maxmemory_writes_are_to_be_tried_later_and_reads_go_on(serve):
+    client = serve("--appendonly", "no")
+    client.expect(201, "POST", "/vectors", {"id": "a", "vector": [1, 2]})
+    with client.server.redis() as redis:
+        redis.config_set("maxmemory", 1)
+        response = client.ask("POST", "/vectors", {"id": "b", "vector": [1, 2]})
+        assert response.status == 429 and response.getheader("Retry-After") == "1"
+        client.error(429, "POST", "/vectors/batch", {"vectors": [{"id": "b", "vector": [1, 2]}]})
+        client.error(429, "PUT", "/collections/c", {"dim": 2})
+        assert len(client.expect(200, "POST", "/search", {"vector": [1, 2]})["results"]) == 1
+        client.expect(200, "DELETE", "/vectors/a")
+        redis.config_set("maxmemory", 0)
+    client.expect(201, "POST", "/vectors", {"id": "b", "vector": [1, 2]})
+
+
+def test_a_journal_that_fails_is_told_and_reads_go_on(tmp_path):
+    port = live.free_port()
+    server = live.SmallDisk(tmp_path / "server", "--http-port", port)
+    try:
+        client = Http(server, port)
+        client.expect(201, "POST", "/vectors", {"id": "a", "vector": [1, 2]})
+        server.limit(os.path.getsize(next(server.folder.glob("journal-*.log"))))
+        big = {"id": "b", "vector": [1, 2], "metadata": {"text": "x" * 10_000}}
+        for _ in range(2):
+            response = client.ask("POST", "/vectors", big)
+            assert response.status == 503 and response.getheader("Retry-After") == "1"
+        assert client.expect(503, "GET", "/health")["status"] == "read-only"
+        client.error(503, "PUT", "/collections/c", {"dim": 2})
+        client.error(503, "DELETE", "/vectors/a")
+        assert client.expect(200, "GET", "/vectors/a")["vector"] == [1, 2]
+        found = client.expect(200, "POST", "/search", {"vector": [1, 2]})["results"]
+        assert "a" in [result["id"] for result in found]
+    finally:
+        server.process.kill()
+        server.wait()
+
+
+def test_a_pause_holds_requests_and_loses_none(client):
+    client.expect(201, "POST", "/vectors", {"id": "a", "vector": [1, 2]})
+    with client.server.redis() as redis:
+        redis.execute_command("CLIENT", "PAUSE", 400, "WRITE")
+        begun = time.monotonic()
+        client.expect(200, "GET", "/vectors/a")
+        client.expect(201, "POST", "/vectors", {"id": "b", "vector": [1, 2]})
+        assert time.monotonic() - begun > 0.3
+        redis.execute_command("CLIENT", "PAUSE", 400, "ALL")
+        begun = time.monotonic()
+        client.expect(200, "GET", "/vectors/b")
+        assert time.monotonic() - begun > 0.3
