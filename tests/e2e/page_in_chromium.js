@@ -14,8 +14,6 @@ async function open(browser, { size = "wide", colorScheme = "light", collection 
   const page = await browser.newPage({ viewport: kSizes[size], colorScheme });
   page.complaints = [];
   page.on("console", (message) => {
-    // Browsers log a 404, by which the page learns that a server has no metrics.
-    if (message.location().url.endsWith("/metrics")) return;
     if (["error", "warning"].includes(message.type())) page.complaints.push(message.text());
   });
   page.on("pageerror", (error) => page.complaints.push(String(error)));
