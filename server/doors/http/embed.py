@@ -60,6 +60,8 @@ def main():
     assets["index.html"] = without_missing(assets["index.html"], set(assets))
     entries = "".join(entry(name, data) for name, data in sorted(assets.items()))
     Path(output).write_text(
+        "// Compilers may refuse literals of more than 65,536 bytes, and these do not.\n"
+        '#pragma GCC diagnostic ignored "-Woverlength-strings"\n'
         '#include "server/doors/http/assets.h"\n\nnamespace engram {\nnamespace {\n\n'
         f"constexpr Asset kAssets[] = {{\n{entries}}};\n\n}}  // namespace\n\n"
         "std::span<const Asset> assets() {\n  return kAssets;\n}\n\n}  // namespace engram\n",
