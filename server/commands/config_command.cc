@@ -179,13 +179,7 @@ constexpr std::array kConfigSubcommands = {
                 .group = "server",
                 .summary = "Answers an error: the configuration file is never written",
                 .since = "2.8.0"},
-    CommandSpec{.name = "help",
-                .handler = reply_help,
-                .arity = 2,
-                .flags = kLoading | kStale,
-                .group = "server",
-                .summary = "Prints this help",
-                .since = "5.0.0"},
+    help_command("5.0.0"),
 };
 
 constexpr std::array kConfigCommands = {

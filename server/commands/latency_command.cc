@@ -124,13 +124,7 @@ constexpr std::array kLatencySubcommands = {
                 .summary = "Returns that no events were forgotten",
                 .syntax = "[event...]",
                 .since = "2.8.13"},
-    CommandSpec{.name = "help",
-                .handler = reply_help,
-                .arity = 2,
-                .flags = kLoading | kStale,
-                .group = "server",
-                .summary = "Prints this help",
-                .since = "2.8.13"},
+    help_command("2.8.13"),
 };
 
 constexpr std::array kLatencyCommands = {

@@ -106,12 +106,7 @@ constexpr std::array kObjectSubcommands = {
     about_key("freq", object_freq, "Answers an error: how often keys are used is not counted",
               "4.0.0"),
     about_key("refcount", object_refcount, "Returns 1: no two keys share a value", "2.2.3"),
-    CommandSpec{.name = "help",
-                .handler = reply_help,
-                .arity = 2,
-                .flags = kLoading | kStale,
-                .summary = "Prints this help",
-                .since = "6.2.0"},
+    help_command("6.2.0", "generic"),
 };
 
 constexpr std::array kMemorySubcommands = {
@@ -125,13 +120,7 @@ constexpr std::array kMemorySubcommands = {
                 .summary = "Returns the bytes that a key and its value take",
                 .syntax = "key [SAMPLES count]",
                 .since = "4.0.0"},
-    CommandSpec{.name = "help",
-                .handler = reply_help,
-                .arity = 2,
-                .flags = kLoading | kStale,
-                .group = "server",
-                .summary = "Prints this help",
-                .since = "4.0.0"},
+    help_command("4.0.0"),
 };
 
 constexpr std::array kObjectCommands = {

@@ -88,4 +88,15 @@ std::string full_name(const CommandSpec* container, const CommandSpec& spec);
 /// The handler of every container's HELP.
 void reply_help(CommandContext& context);
 
+/// The row of a container's HELP.
+constexpr CommandSpec help_command(std::string_view since, std::string_view group = "server") {
+  return {.name = "help",
+          .handler = reply_help,
+          .arity = 2,
+          .flags = command_flag::kLoading | command_flag::kStale,
+          .group = group,
+          .summary = "Prints this help",
+          .since = since};
+}
+
 }  // namespace engram

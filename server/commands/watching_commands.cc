@@ -91,13 +91,7 @@ constexpr std::array kSlowlogSubcommands = {
                 .summary = "Forgets the slow commands",
                 .complexity = "O(N) in the number of commands kept",
                 .since = "2.2.12"},
-    CommandSpec{.name = "help",
-                .handler = reply_help,
-                .arity = 2,
-                .flags = kLoading | kStale,
-                .group = "server",
-                .summary = "Prints this help",
-                .since = "6.2.0"},
+    help_command("6.2.0"),
 };
 
 constexpr std::array kWatchingCommands = {

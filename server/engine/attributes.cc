@@ -12,29 +12,6 @@
 #include "server/json/json.h"
 
 namespace engram {
-namespace {
-
-std::string_view kind_name(JsonKind kind) {
-  switch (kind) {
-    case JsonKind::kNull:
-      return "null";
-    case JsonKind::kFalse:
-    case JsonKind::kTrue:
-      return "a boolean";
-    case JsonKind::kNumber:
-      return "a number";
-    case JsonKind::kString:
-      return "a string";
-    case JsonKind::kArray:
-      return "an array";
-    case JsonKind::kObject:
-      break;
-  }
-  return "an object";
-}
-
-}  // namespace
-
 Status check_attributes(std::string_view text) {
   thread_local JsonReader reader({.bytes = kMostAttributeBytes, .depth = kMostAttributeDepth});
   constexpr std::string_view kRule = "attributes must be a JSON object; what was given ";
@@ -42,7 +19,7 @@ Status check_attributes(std::string_view text) {
   if (!value) return fail(value.error().code, std::string(kRule) + value.error().message);
   if (value->kind() == JsonKind::kObject) return {};
   return fail(ErrorCode::kInvalidArgument,
-              std::string(kRule) + "is " + std::string(kind_name(value->kind())));
+              std::string(kRule) + "is " + std::string(name_of(value->kind())));
 }
 
 Attributes::~Attributes() {

@@ -72,6 +72,25 @@ std::string JsonValue::text() const {
   return simdjson::minify(Access::unwrap(*this));
 }
 
+std::string_view name_of(JsonKind kind) noexcept {
+  switch (kind) {
+    case JsonKind::kNull:
+      return "null";
+    case JsonKind::kFalse:
+    case JsonKind::kTrue:
+      return "a boolean";
+    case JsonKind::kNumber:
+      return "a number";
+    case JsonKind::kString:
+      return "a string";
+    case JsonKind::kArray:
+      return "an array";
+    case JsonKind::kObject:
+      break;
+  }
+  return "an object";
+}
+
 namespace {
 
 /// The shortest text of the greatest float is a greater number, and still means that float.

@@ -24,6 +24,9 @@ struct JsonBounds {
 
 enum class JsonKind : std::uint8_t { kNull, kFalse, kTrue, kNumber, kString, kArray, kObject };
 
+/// "null", or the kind with its article, for sentences.
+std::string_view name_of(JsonKind kind) noexcept;
+
 /// A value of what a JsonReader has read, valid until it reads again or is gone. Cheap to copy.
 class JsonValue {
  public:

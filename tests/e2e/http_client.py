@@ -5,6 +5,8 @@ import http.client
 import json
 import socket
 
+import pytest
+
 import live
 
 
@@ -54,3 +56,31 @@ class Http:
             while piece := peer.recv(65536):
                 answer += piece
             return answer.decode()
+
+
+@pytest.fixture
+def serve(start):
+    """Starts a server with flags."""
+
+    def begin(*flags):
+        port = live.free_port()
+        server = start("--http-port", port, *flags)
+        return Http(server, port)
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory):
+    port = live.free_port()
+    server = live.Server(tmp_path_factory.mktemp("http"), "--http-port", port)
+    yield Http(server, port)
+    server.end()
+
+
+@pytest.fixture
+def client(module_server):
+    """A server that holds nothing."""
+    with module_server.server.redis() as redis:
+        redis.flushall()
+    return Http(module_server.server, module_server.port)

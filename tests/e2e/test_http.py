@@ -15,35 +15,9 @@ from pathlib import Path
 import pytest
 
 import live
-from http_client import Http
+from http_client import Http, client, module_server, serve  # fixtures
 
 PASSWORD = "open sesame"
-
-
-@pytest.fixture
-def serve(start):
-    def begin(*flags):
-        port = live.free_port()
-        server = start("--http-port", port, *flags)
-        return Http(server, port)
-
-    return begin
-
-
-@pytest.fixture(scope="module")
-def module_server(tmp_path_factory):
-    port = live.free_port()
-    server = live.Server(tmp_path_factory.mktemp("http"), "--http-port", port)
-    yield Http(server, port)
-    server.end()
-
-
-@pytest.fixture
-def client(module_server):
-    """A server that holds nothing."""
-    with module_server.server.redis() as redis:
-        redis.flushall()
-    return Http(module_server.server, module_server.port)
 
 
 ITEMS = [

@@ -13,7 +13,7 @@ import time
 import pytest
 
 import live
-from http_client import Http
+from http_client import Http, module_server  # a fixture
 from live import SANITIZED
 
 MIB = 1 << 20
@@ -23,14 +23,6 @@ LEEWAY = 1024 * MIB if SANITIZED else 0
 HEAD = b"POST /vectors HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def module_server(tmp_path_factory):
-    port = live.free_port()
-    server = live.Server(tmp_path_factory.mktemp("http"), "--http-port", port)
-    yield Http(server, port)
-    server.end()
 
 
 @pytest.fixture

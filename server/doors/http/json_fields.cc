@@ -23,25 +23,6 @@ std::unique_ptr<JsonReader>& kept_reader() {
   return reader;
 }
 
-std::string_view name_of(JsonKind kind) {
-  switch (kind) {
-    case JsonKind::kNull:
-      return "null";
-    case JsonKind::kFalse:
-    case JsonKind::kTrue:
-      return "a boolean";
-    case JsonKind::kNumber:
-      return "a number";
-    case JsonKind::kString:
-      return "a string";
-    case JsonKind::kArray:
-      return "an array";
-    case JsonKind::kObject:
-      break;
-  }
-  return "an object";
-}
-
 bool is_null(const std::optional<JsonValue>& value) {
   return !value || value->kind() == JsonKind::kNull;
 }
