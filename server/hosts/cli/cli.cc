@@ -31,7 +31,7 @@ constexpr std::array<Subcommand, 9> kSubcommands = {{{"insert", insert_item, tru
                                                      {"import", import_file, true},
                                                      {"export", export_file, false}}};
 
-int complain(std::string message, int exit_code) {
+int complain(const std::string& message, int exit_code) {
   std::fprintf(stderr, "engram: %s\n", message.c_str());
   return exit_code;
 }

@@ -39,7 +39,7 @@ void CommandClient::post(std::span<const std::string_view> words) {
 
 Status CommandClient::flush() {
   if (posted_.empty()) return {};
-  const Status sent = place_->send(posted_);
+  Status sent = place_->send(posted_);
   posted_.clear();
   return sent;
 }

@@ -108,10 +108,10 @@ std::string zsh_arguments(const CommandModel& command) {
       continue;
     }
     for (const std::string& name : option.names) {
-      const std::string repeated = option.repeats ? "*" : "";
-      const std::string value = option.value.empty() ? "" : zsh_values(option);
-      script += " \\\n        " +
-                quoted(repeated + name + "[" + zsh_escaped(option.help) + "]" + value, "'\\''");
+      std::string described = option.repeats ? "*" : "";
+      described.append(name).append("[").append(zsh_escaped(option.help)).append("]");
+      if (!option.value.empty()) described += zsh_values(option);
+      script.append(" \\\n        ").append(quoted(described, "'\\''"));
     }
   }
   return script;

@@ -46,7 +46,9 @@ struct JournalSize {
     if (!names) return size;
     for (const std::string& name : *names) {
       struct stat status {};
-      if (::stat((directory + "/" + name).c_str(), &status) != 0) continue;
+      std::string path = directory;
+      path.append("/").append(name);
+      if (::stat(path.c_str(), &status) != 0) continue;
       const auto bytes = static_cast<std::uint64_t>(status.st_size);
       if (name == kSnapshotName) size.snapshot_bytes = bytes;
       if (!segment_lsn(name)) continue;
