@@ -10,6 +10,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -48,7 +49,8 @@ TEST_CASE("metrics/histogram: quantiles of a million samples are within 1 % of e
   };
   constexpr std::size_t kSamples = 1'000'000;
   std::vector<std::uint64_t> samples(kSamples);
-  for (const auto& [name, draw] : distributions) {
+  for (const auto& [label, draw] : distributions) {
+    const std::string_view name = label;
     CAPTURE(name);
     const auto histogram = std::make_unique<Histogram>();
     std::uint64_t sum = 0;
