@@ -209,7 +209,7 @@ class Drawing {
 
 }  // namespace
 
-void start(Store&, MapRequest request, Responder<MapAnswer> responder) {
+void start(Store&, MapRequest request, const Responder<MapAnswer>& responder) {
   if (const Status checked = kMapSample.check(request.sample); !checked) {
     return responder.refuse(checked.error());
   }

@@ -39,6 +39,6 @@ struct MapAnswer {
 };
 
 /// Errors: kInvalidArgument for a sample out of bounds; kResourceExhausted.
-void start(Store& store, MapRequest request, Responder<MapAnswer> responder);
+void start(Store& store, MapRequest request, const Responder<MapAnswer>& responder);
 
 }  // namespace engram
