@@ -93,6 +93,7 @@ void on_every_primitive(Test&& test) {
         if (turn++ % variant_step() != 0) continue;
         const std::string name = variant.name + " " + std::string(metric_name(metric));
         SUBCASE(name.c_str()) {
+          INFO(name);
           test(variant, metric);
         }
       }
