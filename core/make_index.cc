@@ -29,12 +29,12 @@ Status check_dimension(const IndexSpec& spec) {
 
 }  // namespace
 
-Result<OwnedIndex> make_index(const IndexSpec& spec) {
+Result<OwnedIndex> make_index(const IndexSpec& spec, std::unique_ptr<RowPages> pages) {
   const Primitive& primitive = *spec.primitive;
   ENGRAM_TRY(check_dimension(spec));
   ENGRAM_TRY(check_decay(spec));
   const Element element = stored_element(primitive, spec.options);
-  auto store = VectorStore::create(spec.dim, spec.metric, element);
+  auto store = VectorStore::create(spec.dim, spec.metric, element, std::move(pages));
   if (!store) return tl::unexpected(std::move(store.error()));
   auto kernel = make_kernel(spec.kernel_name, spec.metric, spec.dim, element);
   if (!kernel) return tl::unexpected(std::move(kernel.error()));

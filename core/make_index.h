@@ -14,6 +14,7 @@
 #include "core/options.h"
 #include "core/registry.h"
 #include "core/result.h"
+#include "core/row_pages.h"
 
 namespace engram {
 
@@ -22,10 +23,11 @@ struct IndexSpec {
   std::size_t dim;
   Metric metric;
   const Primitive* primitive;
-  Options options;                   ///< parsed against primitive->create_options
-  std::string kernel_name = "auto";  ///< as make_kernel takes it
-  Decay decay = {};                  ///< of the strengths that the index will be given as a bias
-  double measured_share = 0;         ///< of searches that are repeated exactly; the engine's
+  Options options;                      ///< parsed against primitive->create_options
+  std::string kernel_name = "auto";     ///< as make_kernel takes it
+  Decay decay = {};                     ///< of the strengths that the index will be given as a bias
+  double measured_share = 0;            ///< of searches that are repeated exactly; the engine's
+  RowsPlace rows = RowsPlace::kMemory;  ///< the engine's, which hands make_index() pages
 };
 
 /// An index and what it is built on. Store and kernel outlive the index, also when another is
@@ -48,7 +50,7 @@ struct OwnedIndex {
 /// An empty store of what the primitive keeps, the kernel for it, and an empty index on both.
 /// Errors: kInvalidArgument for a dimension that the primitive or engram does not take, for a decay
 /// where the primitive takes no bias, for an unknown kernel, and those of Primitive::create;
-/// kResourceExhausted.
-Result<OwnedIndex> make_index(const IndexSpec& spec);
+/// kResourceExhausted. pages: as VectorStore::create takes them.
+Result<OwnedIndex> make_index(const IndexSpec& spec, std::unique_ptr<RowPages> pages = nullptr);
 
 }  // namespace engram

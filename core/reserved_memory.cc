@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
@@ -56,16 +57,23 @@ Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
   return memory;
 }
 
+Result<MappedMemory> MappedMemory::map_file(std::size_t bytes, RowPages& pages) {
+  auto memory = map(bytes, Access::kNone);
+  if (memory) memory->pages_ = &pages;
+  return memory;
+}
+
 MappedMemory::~MappedMemory() {
   if (data_ == nullptr) return;
   placement_.reset();
+  if (pages_ != nullptr) pages_->withdraw(data_, size_);
   ::munmap(data_, size_);
   all_reserved.fetch_sub(size_, std::memory_order_relaxed);
-  all_committed.fetch_sub(committed_, std::memory_order_relaxed);
+  if (pages_ == nullptr) all_committed.fetch_sub(committed_, std::memory_order_relaxed);
 }
 
 void MappedMemory::count_committed(std::size_t bytes) noexcept {
-  all_committed.fetch_add(bytes - committed_, std::memory_order_relaxed);
+  if (pages_ == nullptr) all_committed.fetch_add(bytes - committed_, std::memory_order_relaxed);
   committed_ = bytes;
 }
 
@@ -73,9 +81,16 @@ Status MappedMemory::commit(std::size_t bytes) {
   ENGRAM_ASSERT(bytes <= size_);
   const std::size_t end = round_up(bytes, kPageBytes);
   if (end <= committed_) return {};
-  std::byte* const start = data_ + committed_;
+  if (pages_ == nullptr) return open(end);
+  ENGRAM_TRY(pages_->extend(data_ + committed_, end - committed_));
+  count_committed(end);
+  return {};
+}
+
+/// Memory of no file, up to `end`.
+Status MappedMemory::open(std::size_t end) {
   const std::size_t more = end - committed_;
-  if (::mprotect(start, more, PROT_READ | PROT_WRITE) != 0) return out_of_memory(more);
+  if (::mprotect(data_ + committed_, more, PROT_READ | PROT_WRITE) != 0) return out_of_memory(more);
   count_committed(end);
   return {};
 }
@@ -84,9 +99,11 @@ Status MappedMemory::place(SectionReader& reader, std::string_view name) {
   const auto bytes = reader.size(name);
   if (!bytes) return tl::unexpected(bytes.error());
   if (*bytes == 0) return {};
-  ENGRAM_TRY(commit(*bytes));
+  ENGRAM_ASSERT(*bytes <= size_);
+  ENGRAM_TRY(open(std::max(round_up(*bytes, kPageBytes), committed_)));
   auto placement = reader.place(name, data_);
   if (!placement) return tl::unexpected(std::move(placement.error()));
+  if (pages_ != nullptr) pages_->advise(data_, round_up(*bytes, kPageBytes));
   placement_ = std::move(*placement);
   return {};
 }

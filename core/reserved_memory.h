@@ -9,6 +9,7 @@
 
 #include "core/aligned_buffer.h"
 #include "core/result.h"
+#include "core/row_pages.h"
 #include "core/sections.h"
 
 namespace engram {
@@ -19,7 +20,8 @@ inline constexpr std::size_t kPageBytes = 4096;
 /// What the processor can map with one entry of its TLB, on x86-64 and most of ARM.
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-/// Bytes of all MappedMemory of this process that may be read and written, used or not. Any thread.
+/// Bytes of all MappedMemory of this process that may be read and written, used or not, and are not
+/// of a file. Any thread.
 std::size_t mapped_bytes() noexcept;
 
 /// Pages taken straight from the kernel: zeroed, never moved, given back on destruction.
@@ -31,16 +33,21 @@ class MappedMemory {
   /// Errors: kResourceExhausted with the system's reason.
   static Result<MappedMemory> map(std::size_t bytes, Access access);
 
+  /// Address space of which `pages`, which outlives it, gives what is committed.
+  static Result<MappedMemory> map_file(std::size_t bytes, RowPages& pages);
+
   MappedMemory() = default;
   MappedMemory(MappedMemory&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
         committed_(std::exchange(other.committed_, 0)),
+        pages_(std::exchange(other.pages_, nullptr)),
         placement_(std::move(other.placement_)) {}
   MappedMemory& operator=(MappedMemory&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(committed_, other.committed_);
+    std::swap(pages_, other.pages_);
     std::swap(placement_, other.placement_);
     return *this;
   }
@@ -49,7 +56,8 @@ class MappedMemory {
   std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
 
-  /// Makes the first `bytes` readable and writable. Errors: kResourceExhausted.
+  /// Makes the first `bytes` readable and writable. Errors: kResourceExhausted; those of
+  /// RowPages::extend.
   Status commit(std::size_t bytes);
 
   /// Puts the section `name` at the start, see SectionReader::place, and makes it readable and
@@ -63,11 +71,13 @@ class MappedMemory {
 
  private:
   MappedMemory(std::byte* data, std::size_t size) : data_(data), size_(size) {}
+  Status open(std::size_t end);
   void count_committed(std::size_t bytes) noexcept;
 
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t committed_ = 0;  // readable and writable, from the start
+  RowPages* pages_ = nullptr;  // null: of no file
   std::unique_ptr<Placement> placement_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/row_blocks.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -65,12 +67,13 @@ tl::unexpected<Error> out_of_heap(std::size_t bytes) {
 
 }  // namespace
 
-RowBlocks::RowBlocks(std::size_t row_bytes, const RowLayout& layout)
+RowBlocks::RowBlocks(std::size_t row_bytes, const RowLayout& layout, RowPages* pages)
     : row_bytes_(row_bytes),
       shift_(block_shift(row_bytes, layout)),
       mask_((std::size_t{1} << shift_) - 1),
       heap_rows_(layout.heap_bytes / row_bytes),
-      moves_(layout.moves) {
+      moves_(layout.moves),
+      pages_(pages) {
   ENGRAM_ASSERT(row_bytes > 0 && row_bytes <= kHugePage);
 }
 
@@ -79,6 +82,14 @@ RowBlocks::~RowBlocks() = default;
 RowBlocks::Memory& RowBlocks::memory() {
   if (memory_ == nullptr) memory_ = std::make_unique<Memory>();
   return *memory_;
+}
+
+void RowBlocks::fetch_pages(std::span<const Slot> slots) const noexcept {
+  for (const Slot slot : slots) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(row(slot));
+    const std::uintptr_t page = begin / kPageBytes * kPageBytes;
+    ::madvise(reinterpret_cast<void*>(page), begin + row_bytes_ - page, MADV_WILLNEED);
+  }
 }
 
 Status RowBlocks::grow(std::size_t slot_end) {
@@ -151,6 +162,11 @@ Status RowBlocks::add_heap_blocks(std::size_t slot_end) {
   return {};
 }
 
+Result<MappedMemory> RowBlocks::reserve(std::size_t bytes) {
+  if (pages_ != nullptr) return MappedMemory::map_file(bytes, *pages_);
+  return MappedMemory::map(bytes, MappedMemory::Access::kNone);
+}
+
 /// A block is seldom as long as a huge page, but the blocks of a chunk together are as long as
 /// many.
 Status RowBlocks::map_block() {
@@ -160,9 +176,9 @@ Status RowBlocks::map_block() {
     const bool is_first = mine.chunks.empty();
     const std::size_t blocks =
         std::max(kHugePage / block_bytes(), std::size_t{1}) * (is_first ? 1 : kLargerChunk);
-    auto chunk = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kNone);
+    auto chunk = reserve(blocks * block_bytes());
     if (!chunk) return tl::unexpected(std::move(chunk.error()));
-    if (!is_first) chunk->prefer_huge_pages();
+    if (!is_first && pages_ == nullptr) chunk->prefer_huge_pages();
     mine.chunks.push_back(std::move(*chunk));
     mine.given = 0;
   }
@@ -280,7 +296,7 @@ Status RowBlocks::place_section(SectionReader& reader, std::string_view name,
   const std::lock_guard lock(mutex_);
   Memory& mine = memory();
   const std::size_t blocks = ((slot_end - 1) >> shift_) + 1;
-  auto chunk = MappedMemory::map(blocks * block_bytes(), MappedMemory::Access::kNone);
+  auto chunk = reserve(blocks * block_bytes());
   if (!chunk) return tl::unexpected(std::move(chunk.error()));
   ENGRAM_TRY(chunk->place(reader, name));
   ENGRAM_TRY(reserve_table(blocks));

@@ -16,6 +16,7 @@
 #include "core/assert.h"
 #include "core/reserved_memory.h"
 #include "core/result.h"
+#include "core/row_pages.h"
 #include "core/sections.h"
 #include "core/slot.h"
 
@@ -49,8 +50,9 @@ inline constexpr RowLayout kFewBytes{0, kMaxSlots * sizeof(std::uint64_t[2])};
 /// covering it has returned; who may write to it is for the owner to say.
 class RowBlocks {
  public:
-  /// row_bytes: at most 2 MiB.
-  RowBlocks(std::size_t row_bytes, const RowLayout& layout);
+  /// row_bytes: at most 2 MiB. pages: gives the mapped blocks, and outlives this; null: they are
+  /// of memory.
+  RowBlocks(std::size_t row_bytes, const RowLayout& layout, RowPages* pages = nullptr);
   ~RowBlocks();
   RowBlocks(const RowBlocks&) = delete;
   RowBlocks& operator=(const RowBlocks&) = delete;
@@ -88,6 +90,12 @@ class RowBlocks {
     }
   }
 
+  /// Has the system read the rows of `slots` from the disk, side by side, if it has to. Those who
+  /// use them next wait for the last one, not for each. Costs nothing where rows are in memory.
+  void fetch(std::span<const Slot> slots) const noexcept {
+    if (pages_ != nullptr) fetch_pages(slots);
+  }
+
   /// How many slots from `slot` on lie contiguously in memory, at least 1: the length of a run that
   /// Kernel::scan may take.
   std::size_t run_length(Slot slot) const noexcept { return rows_per_block() - (slot & mask_); }
@@ -110,6 +118,7 @@ class RowBlocks {
   using Block = std::atomic<std::byte*>;  // its first row
   struct Memory;
 
+  void fetch_pages(std::span<const Slot> slots) const noexcept;
   Status grow(std::size_t slot_end);
   Status add_room(std::size_t slot_end);
   Status move_on_heap(std::size_t slot_end);
@@ -122,6 +131,7 @@ class RowBlocks {
   Status place_section(SectionReader& reader, std::string_view name, std::size_t slot_end);
   std::size_t section_bytes(std::size_t slot_end) const noexcept;
   Memory& memory();
+  Result<MappedMemory> reserve(std::size_t bytes);
 
   std::size_t rows_per_block() const noexcept { return mask_ + 1; }
   /// From one block to the next, where several lie together: whole pages, if it is one.
@@ -135,6 +145,7 @@ class RowBlocks {
   const std::size_t mask_;
   const std::size_t heap_rows_;  // what comes later is mapped
   const bool moves_;
+  RowPages* const pages_;
 
   std::atomic<std::size_t> ready_{0};
   std::atomic<Block*> blocks_{nullptr};

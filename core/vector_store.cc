@@ -5,24 +5,28 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "core/aligned_buffer.h"
 
 namespace engram {
-VectorStore::VectorStore(std::size_t dim, Metric metric, Element element)
+VectorStore::VectorStore(std::size_t dim, Metric metric, Element element,
+                         std::unique_ptr<RowPages> pages)
     : dim_(dim),
       metric_(metric),
       element_(element),
-      rows_(engram::row_bytes(element, metric, dim), kVectorRows) {}
+      pages_(std::move(pages)),
+      rows_(engram::row_bytes(element, metric, dim), kVectorRows, pages_.get()) {}
 
 Result<std::unique_ptr<VectorStore>> VectorStore::create(std::size_t dim, Metric metric,
-                                                         Element element) {
+                                                         Element element,
+                                                         std::unique_ptr<RowPages> pages) {
   if (dim < 1 || dim > kMaxDimension) {
     return fail(ErrorCode::kInvalidArgument, "dimension must be between 1 and " +
                                                  std::to_string(kMaxDimension) + ", got " +
                                                  std::to_string(dim));
   }
-  return std::unique_ptr<VectorStore>(new VectorStore(dim, metric, element));
+  return std::unique_ptr<VectorStore>(new VectorStore(dim, metric, element, std::move(pages)));
 }
 
 /// Makes room for slots below `slot_end`, none of which is allocated thereby.
@@ -108,7 +112,8 @@ float VectorStore::encode(std::span<const float> vector, std::byte* row) const {
 
 std::size_t VectorStore::memory_bytes() const noexcept {
   const std::size_t slots = slot_end();
-  return slots * (row_bytes() + sizeof(float)) + rows_.bookkeeping_bytes() + free_.memory_bytes() +
+  const std::size_t in_memory = pages_ == nullptr ? row_bytes() : 0;
+  return slots * (in_memory + sizeof(float)) + rows_.bookkeeping_bytes() + free_.memory_bytes() +
          released_.capacity() * sizeof(Slot);
 }
 

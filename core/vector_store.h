@@ -14,6 +14,7 @@
 #include "core/metric.h"
 #include "core/result.h"
 #include "core/row_blocks.h"
+#include "core/row_pages.h"
 #include "core/sections.h"
 #include "core/slot.h"
 #include "core/slot_set.h"
@@ -28,9 +29,11 @@ namespace engram {
 /// must not write or release a slot that others may still be reading.
 class VectorStore {
  public:
-  /// Errors: kInvalidArgument unless 1 <= dim <= kMaxDimension; kResourceExhausted.
+  /// `pages`: where rows lie that are not to stay in memory, all but a first few; null: there are
+  /// none. Errors: kInvalidArgument unless 1 <= dim <= kMaxDimension; kResourceExhausted.
   static Result<std::unique_ptr<VectorStore>> create(std::size_t dim, Metric metric,
-                                                     Element element = Element::kF32);
+                                                     Element element = Element::kF32,
+                                                     std::unique_ptr<RowPages> pages = nullptr);
 
   std::size_t dim() const noexcept { return dim_; }
   Metric metric() const noexcept { return metric_; }
@@ -94,11 +97,19 @@ class VectorStore {
   /// Allocated and not released.
   std::size_t live() const noexcept { return slot_end() - free_.size(); }
 
-  /// Bytes of rows, factors and bookkeeping, counted to the highest slot in use.
+  /// Bytes of rows, factors and bookkeeping, counted to the highest slot in use; of rows on the
+  /// disk none.
   std::size_t memory_bytes() const noexcept;
 
+  RowsPlace rows_place() const noexcept {
+    return pages_ == nullptr ? RowsPlace::kMemory : RowsPlace::kDisk;
+  }
+
+  /// Whether every row is what was written: see RowPages::check. Any thread.
+  Status check_rows() const { return pages_ == nullptr ? Status() : pages_->check(); }
+
  private:
-  VectorStore(std::size_t dim, Metric metric, Element element);
+  VectorStore(std::size_t dim, Metric metric, Element element, std::unique_ptr<RowPages> pages);
 
   Status extend(Slot slot_end);
   float encode(std::span<const float> vector, std::byte* row) const;
@@ -110,6 +121,7 @@ class VectorStore {
   const Metric metric_;
   const Element element_;
 
+  const std::unique_ptr<RowPages> pages_;  // null: rows are in memory
   RowBlocks rows_;
   GrowingArray<float> factors_;  // by slot, what decode_row needs
   SlotSet free_;                 // below slot_end_

@@ -48,7 +48,7 @@ struct NewCollection {
   std::string_view metric;
   std::string_view primitive;
   /// The primitive's; kDecayOption if strengths are kept; kMeasureOption if recall is measured;
-  /// kAutoOption and kProjectionOption of a vector set.
+  /// kAutoOption and kProjectionOption of a vector set; kRowsOption if rows are on the disk.
   std::vector<std::pair<std::string_view, std::string_view>> options;
 };
 /// Its value is that of decay_text().
@@ -59,6 +59,9 @@ inline constexpr std::string_view kAutoOption = "AUTO";
 inline constexpr std::string_view kProjectionOption = "REDUCE";
 /// Its value is a number above 0, at most 1.
 inline constexpr std::string_view kMeasureOption = "MEASURE";
+/// Its value is this.
+inline constexpr std::string_view kRowsOption = "ROWS";
+inline constexpr std::string_view kRowsOnDisk = "disk";
 
 struct PutVector {
   std::uint64_t id;

@@ -74,6 +74,16 @@ class ReadableFile {
   const std::uint64_t size_;
 };
 
+/// A file without a name, which ends with this or with the process. One thread at a time.
+class UnnamedFile {
+ public:
+  virtual ~UnnamedFile() = default;  // what was mapped stays
+
+  /// Makes the file `bytes` longer, has the disk find room for them, and maps them at `address`,
+  /// shared; they are zeros. Both are multiples of a page. Errors: kNoSpace, kIo.
+  virtual Status extend(std::byte* address, std::size_t bytes) = 0;
+};
+
 /// The whole content of a file.
 class FileContent {
  public:
@@ -115,6 +125,10 @@ class FileSystem {
   /// Gives a file another name in the same directory, which nothing has, beside its own. Errors:
   /// kUnsupported where files have one name only.
   virtual Status link(const std::string& from, const std::string& to);
+
+  /// Creates a file that has no name in `directory`. Errors: kUnsupported where there are none;
+  /// kNoSpace, kIo.
+  virtual Result<std::unique_ptr<UnnamedFile>> create_unnamed(const std::string& directory);
 
   /// A file that does not exist counts as removed.
   virtual Status remove(const std::string& path) = 0;

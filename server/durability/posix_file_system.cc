@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -124,6 +125,30 @@ class PosixReadableFile final : public ReadableFile {
   const UniqueFd fd_;
 };
 
+class PosixUnnamedFile final : public UnnamedFile {
+ public:
+  PosixUnnamedFile(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  Status extend(std::byte* address, std::size_t bytes) override {
+    const auto begin = static_cast<off_t>(size_);
+    const auto more = static_cast<off_t>(bytes);
+    // Room that is missing is an error here, and would be a SIGBUS at the first touch.
+    int error = EINTR;
+    while (error == EINTR) error = ::posix_fallocate(fd_.get(), begin, more);
+    if (error != 0) return system_failure("extend", path_, error);
+    void* const mapped =
+        ::mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_.get(), begin);
+    if (mapped == MAP_FAILED) return system_failure("map", path_, errno);
+    size_ += bytes;
+    return {};
+  }
+
+ private:
+  const UniqueFd fd_;
+  const std::string path_;
+  std::uint64_t size_ = 0;
+};
+
 class PosixDirectoryLock final : public DirectoryLock {
  public:
   explicit PosixDirectoryLock(UniqueFd fd) : fd_(std::move(fd)) {}
@@ -162,6 +187,18 @@ class PosixFileSystem final : public FileSystem {
     const auto size = size_of(fd.get(), path);
     if (!size) return tl::unexpected(size.error());
     return std::make_unique<PosixReadableFile>(std::move(fd), path, *size);
+  }
+
+  Result<std::unique_ptr<UnnamedFile>> create_unnamed(const std::string& directory) override {
+    std::string path = directory + "/rows";
+    UniqueFd fd = open_file(directory, O_RDWR | O_TMPFILE);
+    if (!fd.valid()) {  // not every file system has such files
+      path += ".XXXXXX";
+      fd = UniqueFd(::mkostemp(path.data(), O_CLOEXEC));
+      if (!fd.valid()) return system_failure("create", path, errno);
+      ::unlink(path.c_str());
+    }
+    return std::make_unique<PosixUnnamedFile>(std::move(fd), std::move(path));
   }
 
   Status rename(const std::string& from, const std::string& to) override {
@@ -229,6 +266,11 @@ class PosixFileSystem final : public FileSystem {
 
 Status FileSystem::link(const std::string& from, const std::string&) {
   return fail(ErrorCode::kUnsupported, "cannot link " + from + ": files have one name here");
+}
+
+Result<std::unique_ptr<UnnamedFile>> FileSystem::create_unnamed(const std::string& directory) {
+  return fail(ErrorCode::kUnsupported,
+              "cannot create a file without a name in " + directory + ": files have one here");
 }
 
 Status ReadableFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {

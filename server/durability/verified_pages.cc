@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/durability/verified_pages.h"
 
-#include <signal.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
-#include <map>
 #include <string>
 #include <utility>
 
@@ -29,84 +26,6 @@ constexpr std::size_t kBackgroundBytes = std::size_t{1} << 20;
 
 std::atomic<std::size_t> all_touched{0};
 
-/// The pages that are watched, and the handler of their faults. The lock is never held where memory
-/// of a snapshot is touched, so the handler may take it.
-class FaultTable {
- public:
-  static FaultTable& instance() {
-    static auto* const table = new FaultTable;  // faults may come until the very end
-    return *table;
-  }
-
-  void add(std::uintptr_t begin, VerifiedPages& pages) {
-    const std::lock_guard lock(mutex_);
-    install(SIGSEGV, former_segv_);
-    install(SIGBUS, former_bus_);
-    pages_[begin] = &pages;
-  }
-
-  void remove(std::uintptr_t begin) {
-    const std::lock_guard lock(mutex_);
-    pages_.erase(begin);
-  }
-
-  /// What contains `address` lives on: whoever touched it sees to that.
-  VerifiedPages* find(std::uintptr_t address) {
-    const std::lock_guard lock(mutex_);
-    auto next = pages_.upper_bound(address);
-    if (next == pages_.begin()) return nullptr;
-    VerifiedPages* const pages = std::prev(next)->second;
-    return pages->contains(address) ? pages : nullptr;
-  }
-
- private:
-  static void handle(int signal, siginfo_t* info, void* context);
-  static void install(int signal, struct sigaction& former);
-  void pass_on(int signal, siginfo_t* info, void* context) const;
-
-  std::mutex mutex_;
-  std::map<std::uintptr_t, VerifiedPages*> pages_;  // by their begin
-  struct sigaction former_segv_ {};
-  struct sigaction former_bus_ {};
-};
-
-/// Every time: whoever else is in the process may have put a handler over this one.
-void FaultTable::install(int signal, struct sigaction& former) {
-  struct sigaction current {};
-  ::sigaction(signal, nullptr, &current);
-  if ((current.sa_flags & SA_SIGINFO) != 0 && current.sa_sigaction == handle) return;
-  former = current;
-  struct sigaction action {};
-  action.sa_sigaction = handle;
-  action.sa_flags = SA_SIGINFO | SA_RESTART;
-  ::sigaction(signal, &action, nullptr);
-}
-
-void FaultTable::handle(int signal, siginfo_t* info, void* context) {
-  const int saved_errno = errno;
-  FaultTable& table = instance();
-  const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
-  // A signal that was sent, by kill() say, has no address.
-  VerifiedPages* const pages = info->si_code > 0 ? table.find(address) : nullptr;
-  if (pages != nullptr) {
-    pages->touch(address, signal == SIGBUS);
-  } else {
-    table.pass_on(signal, info, context);
-  }
-  errno = saved_errno;
-}
-
-void FaultTable::pass_on(int signal, siginfo_t* info, void* context) const {
-  const struct sigaction& former = signal == SIGSEGV ? former_segv_ : former_bus_;
-  if ((former.sa_flags & SA_SIGINFO) != 0) return former.sa_sigaction(signal, info, context);
-  if (former.sa_handler != SIG_DFL && former.sa_handler != SIG_IGN) {
-    return former.sa_handler(signal);
-  }
-  // The instruction is tried again, or the signal sent again, and ends the process.
-  ::sigaction(signal, &former, nullptr);
-  if (info->si_code <= 0) ::raise(signal);
-}
-
 }  // namespace
 
 Result<std::shared_ptr<VerifiedPages>> VerifiedPages::close(
@@ -118,7 +37,7 @@ Result<std::shared_ptr<VerifiedPages>> VerifiedPages::close(
     return fail(ErrorCode::kResourceExhausted, "cannot protect " + std::to_string(pages->bytes_) +
                                                    " bytes of memory: " + std::strerror(errno));
   }
-  FaultTable::instance().add(pages->begin_, *pages);
+  watch_faults(pages->begin_, *pages);
   return pages;
 }
 
@@ -133,7 +52,7 @@ VerifiedPages::VerifiedPages(std::shared_ptr<const SnapshotSource> source,
       is_open_(entry.checksums.size()) {}
 
 void VerifiedPages::detach() {
-  FaultTable::instance().remove(begin_);
+  forget_faults(begin_);
   forget_touched();
   const std::lock_guard lock(mutex_);
   is_attached_ = false;
@@ -141,8 +60,12 @@ void VerifiedPages::detach() {
 
 /// Another thread may have opened or condemned the block meanwhile: then the load is tried again.
 /// While that thread has yet to put zeros there, it comes back.
+bool VerifiedPages::take_fault(std::uintptr_t address, bool is_lost) noexcept {
+  if (outcome_.load() == 0) touch(address, is_lost);
+  return true;
+}
+
 void VerifiedPages::touch(std::uintptr_t address, bool is_lost) noexcept {
-  if (outcome_.load() != 0) return;
   const std::size_t block = (address - begin_) / entry_.block_bytes;
   if (is_lost) {
     const int outcome = check_block(*source_, entry_, block);

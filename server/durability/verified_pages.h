@@ -8,9 +8,7 @@
 // disk cannot give any more is a SIGBUS. What is damaged, or cannot be read, becomes zeros: the
 // section's Soundness is condemned before the load goes on, and who answers asks it.
 //
-// The handler runs on the thread that touched the page, at a load or a store outside of any lock
-// that it takes itself. It reads the file and calls mmap() or mprotect(); it allocates nothing. A
-// fault at any other address goes to whoever handled the signal before.
+// The handler (page_faults.h) reads the file and calls mmap() or mprotect(); it allocates nothing.
 #pragma once
 
 #include <atomic>
@@ -21,12 +19,13 @@
 #include <vector>
 
 #include "core/result.h"
+#include "server/durability/page_faults.h"
 #include "server/durability/soundness.h"
 
 namespace engram {
 
 /// Threads: any.
-class VerifiedPages {
+class VerifiedPages final : public FaultTaker {
  public:
   /// Closes the pages at `address`, where `entry` of `source` has been placed. detach() is called
   /// before the memory is given up. Errors: kResourceExhausted.
@@ -42,9 +41,10 @@ class VerifiedPages {
   /// Nobody touches the memory any more.
   void detach();
 
-  /// For the handler. `is_lost`: the page was open, and the disk cannot give it.
-  bool contains(std::uintptr_t address) const noexcept { return address - begin_ < bytes_; }
-  void touch(std::uintptr_t address, bool is_lost) noexcept;
+  bool contains(std::uintptr_t address) const noexcept override {
+    return address - begin_ < bytes_;
+  }
+  bool take_fault(std::uintptr_t address, bool is_lost) noexcept override;
 
  private:
   struct Blocks {
@@ -55,6 +55,7 @@ class VerifiedPages {
   VerifiedPages(std::shared_ptr<const SnapshotSource> source, const SnapshotEntry& entry,
                 std::byte* address, std::shared_ptr<Soundness> soundness);
 
+  void touch(std::uintptr_t address, bool is_lost) noexcept;
   [[nodiscard]] Blocks blocks_around(std::size_t block) noexcept;
   [[nodiscard]] int verify(Blocks blocks) const noexcept;
   [[nodiscard]] bool open(Blocks blocks) noexcept;

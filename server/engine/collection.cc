@@ -10,9 +10,25 @@
 
 namespace engram {
 
+namespace {
+
+/// Null: the rows stay in memory.
+Result<std::unique_ptr<RowPages>> make_pages(const CollectionSpec& spec, const RowFiles* files) {
+  if (spec.rows == RowsPlace::kMemory) return nullptr;
+  if (files == nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "ROWS disk keeps vectors in a file, and without a directory no file is written");
+  }
+  return files->make(spec.primitive->traits.exact ? RowReads::kInOrder : RowReads::kAtRandom);
+}
+
+}  // namespace
+
 Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
                                                        const CollectionContext& context) {
-  auto made = make_index(spec);
+  auto pages = make_pages(spec, context.row_files);
+  if (!pages) return tl::unexpected(std::move(pages.error()));
+  auto made = make_index(spec, std::move(*pages));
   if (!made) return tl::unexpected(std::move(made.error()));
   std::shared_ptr<Collection> collection(
       new Collection(std::move(spec), context, std::move(*made)));
@@ -341,8 +357,12 @@ const std::string& Collection::find_damage(std::string_view name) {
 }
 
 Status Collection::check_soundness(std::string_view name) const {
-  if (soundness_ == nullptr || soundness_->holds()) return {};
-  return fail(ErrorCode::kDataLoss, index_label(name) + ": " + soundness_->reason());
+  if (soundness_ != nullptr && !soundness_->holds()) {
+    return fail(ErrorCode::kDataLoss, index_label(name) + ": " + soundness_->reason());
+  }
+  const Status rows = made_.store->check_rows();
+  if (rows) return {};
+  return fail(rows.error().code, index_label(name) + ": " + rows.error().message);
 }
 
 Status Collection::load(SectionReader& reader, std::shared_ptr<const Soundness> soundness) {
@@ -390,6 +410,7 @@ void record_creation(ChangeSink& sink, std::string_view key, std::int64_t expire
   if (set.projection != nullptr) change.options.emplace_back(kProjectionOption, projection);
   const std::string measured = number_text(spec.measured_share);
   if (spec.measured_share > 0) change.options.emplace_back(kMeasureOption, measured);
+  if (spec.rows == RowsPlace::kDisk) change.options.emplace_back(kRowsOption, kRowsOnDisk);
   sink.record(change);
 }
 

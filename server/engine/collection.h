@@ -46,6 +46,7 @@
 #include "core/result.h"
 #include "core/scratch.h"
 #include "core/slot_set.h"
+#include "server/durability/row_files.h"
 #include "server/durability/soundness.h"
 #include "server/engine/admissions.h"
 #include "server/engine/attribute_columns.h"
@@ -99,6 +100,7 @@ struct CollectionContext {
   ChangeSink* sink = nullptr;  ///< is told of changes to the content; null: nobody is
   IndexSeries* all = nullptr;  ///< counts what is done with all; outlives the collection's jobs
   VectorSet set = {};
+  const RowFiles* row_files = nullptr;  ///< null: there is no directory for them
 };
 
 /// Of forgetting in the background: see background_forgetting.h.
@@ -119,7 +121,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
  public:
   using PutBatch = engram::PutBatch;
 
-  /// Errors: those of make_index().
+  /// Errors: those of make_index() and RowFiles::make; kInvalidArgument for rows on the disk where
+  /// there are no files.
   static Result<std::shared_ptr<Collection>> create(CollectionSpec spec,
                                                     const CollectionContext& context);
 

@@ -179,6 +179,7 @@ void ItemWriter::record_failure(const SlotEntry& entry) {
     parts_.store.read(former->slot, vector);
     // Zeros in the place of a vector that could not be read would outlast the damage.
     if (parts_.soundness != nullptr && !parts_.soundness->holds()) return;
+    if (!parts_.store.check_rows()) return;
     changes.record(PutVector{changes.id(), former->slot, entry.key, packed(vector)});
     if (parts_.strengths != nullptr) {
       record_strength(entry.key, former->slot, parts_.strengths->last_ms());

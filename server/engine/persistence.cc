@@ -64,7 +64,8 @@ Result<std::unique_ptr<Persistence>> Persistence::open(const PersistenceOptions&
   auto recovered = recover(*opened->files_, {.keyspace = keyspace,
                                              .workers = environment.workers,
                                              .kernel_name = options.kernel_name,
-                                             .wait_for_workers = environment.wait_for_workers});
+                                             .wait_for_workers = environment.wait_for_workers,
+                                             .row_files = options.row_files});
   if (!recovered) return tl::unexpected(std::move(recovered.error()));
   auto journal =
       Journal::open(*opened->files_, recovered->next, options.policy, environment.wake_loop);

@@ -13,6 +13,7 @@
 
 #include "core/result.h"
 #include "server/durability/journal.h"
+#include "server/durability/row_files.h"
 #include "server/durability/store_files.h"
 #include "server/engine/change_sink.h"
 #include "server/engine/grace_period.h"
@@ -46,6 +47,7 @@ struct PersistenceOptions {
   std::string directory;
   FsyncPolicy policy;
   std::string kernel_name;
+  const RowFiles* row_files;  ///< outlives the keyspace
   KeepPrevious keep_previous = KeepPrevious::kUntilVerified;
 };
 

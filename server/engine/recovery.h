@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/result.h"
+#include "server/durability/row_files.h"
 #include "server/durability/snapshot_file.h"
 #include "server/durability/store_files.h"
 
@@ -23,6 +24,7 @@ struct RecoveryContext {
   std::string kernel_name;
   /// Returns when poll_completions() of the workers has something to do.
   std::function<void()> wait_for_workers;
+  const RowFiles* row_files;  ///< outlives the keyspace
 };
 
 struct Recovered {

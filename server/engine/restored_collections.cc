@@ -53,6 +53,13 @@ Result<double> take_measured_share(std::vector<OptionText>& options) {
   return fail(ErrorCode::kUnsupported, "unknown share of searches to measure");
 }
 
+Result<RowsPlace> take_rows_place(std::vector<OptionText>& options) {
+  const auto text = take(options, kRowsOption);
+  if (!text) return RowsPlace::kMemory;
+  if (*text == kRowsOnDisk) return RowsPlace::kDisk;
+  return fail(ErrorCode::kUnsupported, "unknown place of rows");
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Collection>> RestoredCollections::restore(const NewCollection& change,
@@ -93,6 +100,8 @@ Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollect
   if (!decay) return tl::unexpected(decay.error());
   const auto measured_share = take_measured_share(given);
   if (!measured_share) return tl::unexpected(measured_share.error());
+  const auto rows = take_rows_place(given);
+  if (!rows) return tl::unexpected(rows.error());
   auto set = take_set(given, change.dim);
   if (!set) return tl::unexpected(std::move(set.error()));
   auto options = Options::parse((*primitive)->create_options, given);
@@ -103,11 +112,13 @@ Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollect
                              .options = std::move(*options),
                              .kernel_name = context_.kernel_name,
                              .decay = *decay,
-                             .measured_share = *measured_share},
+                             .measured_share = *measured_share,
+                             .rows = *rows},
                             {.workers = context_.workers,
                              .id = change.id,
                              .hash_seed = random_seed(),
-                             .set = std::move(*set)});
+                             .set = std::move(*set),
+                             .row_files = context_.row_files});
 }
 
 Status RestoredCollections::quarantine(const NewCollection& change, const char* place,

@@ -72,10 +72,12 @@ Store::~Store() {
 }
 
 Status Store::restore(StoreLoop& loop, FileSystem& disk) {
+  row_files_.emplace(disk, options_.directory);
   auto persistence = Persistence::open({.disk = disk,
                                         .directory = options_.directory,
                                         .policy = options_.fsync,
                                         .kernel_name = options_.kernel,
+                                        .row_files = row_files(),
                                         .keep_previous = options_.keep_previous},
                                        {.keyspace = keyspace_,
                                         .workers = workers_,

@@ -18,6 +18,7 @@
 #include "server/durability/file_system.h"
 #include "server/durability/journal.h"
 #include "server/durability/previous_snapshot.h"
+#include "server/durability/row_files.h"
 #include "server/engine/attribute_columns.h"
 #include "server/engine/background_forgetting.h"
 #include "server/engine/keyspace.h"
@@ -66,6 +67,8 @@ class Store {
 
   Keyspace& keyspace() noexcept { return keyspace_; }
   WorkerPool& workers() noexcept { return workers_; }
+  /// Null: no file is written.
+  const RowFiles* row_files() const noexcept { return row_files_ ? &*row_files_ : nullptr; }
   /// Null: the data is in memory only.
   Persistence* persistence() noexcept { return persistence_.get(); }
   [[nodiscard]] const std::string& kernel_name() const noexcept { return options_.kernel; }
@@ -137,6 +140,7 @@ class Store {
   const StoreOptions options_;
   StoreLoop& loop_;
   IndexSeries series_;
+  std::optional<RowFiles> row_files_;
   Keyspace keyspace_;
   WorkerPool workers_;
   LoopTasks tasks_;

@@ -37,9 +37,14 @@ Result<IndexSpec> spec_of(const NewIndexRequest& request, const std::string& ker
   if (!primitive) return tl::unexpected(primitive.error());
   auto options = Options::parse((*primitive)->create_options, request.options);
   if (!options) return tl::unexpected(options.error());
-  return IndexSpec{request.dim,           *metric,     *primitive,
-                   std::move(*options),   kernel_name, request.decay,
-                   request.measured_share};
+  return IndexSpec{request.dim,
+                   *metric,
+                   *primitive,
+                   std::move(*options),
+                   kernel_name,
+                   request.decay,
+                   request.measured_share,
+                   request.rows};
 }
 
 Status read_reinforcement(std::string_view name, Decay& decay) {
@@ -144,6 +149,19 @@ Status read_measured_share(std::vector<OptionText>& options, double& share) {
   return {};
 }
 
+Status read_rows_place(std::vector<OptionText>& options, RowsPlace& rows) {
+  const auto text = take_option(options, kRowsOption);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return {};
+  const std::string place = to_lower(**text);
+  if (place != "memory" && place != kRowsOnDisk) {
+    return fail(ErrorCode::kInvalidArgument,
+                "ROWS must be memory or disk, got '" + shown(**text) + "'");
+  }
+  if (place == kRowsOnDisk) rows = RowsPlace::kDisk;
+  return {};
+}
+
 }  // namespace
 
 Status read_options(std::vector<OptionText> options, NewIndexRequest& request) {
@@ -153,6 +171,7 @@ Status read_options(std::vector<OptionText> options, NewIndexRequest& request) {
   if (!primitive) return tl::unexpected(primitive.error());
   ENGRAM_TRY(read_decay(options, request.decay));
   ENGRAM_TRY(read_measured_share(options, request.measured_share));
+  ENGRAM_TRY(read_rows_place(options, request.rows));
   request.metric = metric->value_or(request.metric);
   request.primitive = primitive->value_or(request.primitive);
   request.options = std::move(options);
@@ -176,7 +195,8 @@ Result<IndexRef> make_index(Store& store, const NewIndexRequest& request) {
                                                           .id = keyspace.take_collection_id(),
                                                           .hash_seed = random_seed(),
                                                           .sink = keyspace.change_sink(),
-                                                          .all = &store.series()});
+                                                          .all = &store.series(),
+                                                          .row_files = store.row_files()});
   if (!collection) return tl::unexpected(std::move(collection.error()));
   return IndexRef{std::string(request.name), std::move(*collection)};
 }

@@ -27,10 +27,11 @@ struct NewIndexRequest {
   std::vector<OptionText> options = {};  ///< of Primitive::create_options
   Decay decay = {};
   double measured_share = 0;  ///< of searches, to be repeated exactly: 0 to 1
+  RowsPlace rows = RowsPlace::kMemory;
 };
 
 /// Takes METRIC, PRIMITIVE, DECAY (with its number behind a space), OMEGA, CLOCK, REINFORCE,
-/// FLOOR, BUDGET, BUDGETBYTES, EVERY and MEASURE by name; what is left are options of the
+/// FLOOR, BUDGET, BUDGETBYTES, EVERY, MEASURE and ROWS by name; what is left are options of the
 /// primitive. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, NewIndexRequest& request);
 

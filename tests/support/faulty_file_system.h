@@ -83,6 +83,10 @@ class FaultyFileSystem final : public FileSystem {
   Status link(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& directory) override;
+  /// Rows are no part of what is durable: neither counted nor made to fail.
+  Result<std::unique_ptr<UnnamedFile>> create_unnamed(const std::string& directory) override {
+    return real_.create_unnamed(directory);
+  }
   Status sync_directory(const std::string& directory) override;
   Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) override;
 
