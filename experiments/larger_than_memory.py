@@ -1,0 +1,212 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Does an index work whose vectors do not fit into memory? Builds one with ROWS disk in a server
+that may use --limit MiB, page cache included, searches it, and starts the server again.
+
+  sudo larger_than_memory.py                             # 4 GiB of vectors in 1 GiB of memory
+  sudo larger_than_memory.py --gib 0.5 --limit 192
+
+Rows lie around centres, on a subspace of few dimensions with a little noise around it; queries are
+drawn like rows and are none of them. Recall is of the exact neighbours. The limit is a control group
+(version 1 or 2), for which the script needs root. Cold: after a restart, with the caches of the
+system dropped; each query is asked once. Warm: asked a third time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import time
+from pathlib import Path
+from typing import Iterator
+
+import numpy as np
+
+from client import Client
+from common import UserError, environment, progress, run_main
+from measure import write_results
+from processes import ENGRAM, ServerProcess
+
+BLOCK = 16_384  # rows that are drawn at once
+SUBSPACE = 24
+ROWS_OF_CENTRE = 1000
+K = 10
+INDEX = "large"
+
+
+class ControlGroup:
+    """Memory, page cache included, that one process may use."""
+
+    def __init__(self, limit: int) -> None:
+        root = Path("/sys/fs/cgroup")
+        name = f"engram-experiment-{os.getpid()}"
+        self.is_v1 = (root / "memory").is_dir()
+        self.folder = (root / "memory" if self.is_v1 else root) / name
+        try:
+            self.folder.mkdir()
+            self._file("limit_in_bytes", "max").write_text(str(limit))
+        except OSError as error:
+            raise UserError(f"cannot limit memory by a control group: {error}") from error
+
+    def _file(self, v1: str, v2: str) -> Path:
+        return self.folder / f"memory.{v1 if self.is_v1 else v2}"
+
+    def peak(self) -> int:
+        """Bytes; 0 where the system does not say."""
+        file = self._file("max_usage_in_bytes", "peak")
+        return int(file.read_text()) if file.exists() else 0
+
+    def command(self, words: list[str]) -> list[str]:
+        """Runs `words` in this group."""
+        enter = f"echo $$ > {shlex.quote(str(self.folder / 'cgroup.procs'))} && exec {shlex.join(words)}"
+        return ["sh", "-c", enter + ' "$@"', "sh"]
+
+    def remove(self) -> None:
+        self.folder.rmdir()
+
+
+class Rows:
+    """Seeded rows, drawn block by block; the same again whenever they are asked for."""
+
+    def __init__(self, dim: int, count: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.dim, self.count, self.seed = dim, count, seed
+        centres = max(count // ROWS_OF_CENTRE, 1)
+        self.centres = rng.standard_normal((centres, dim), np.float32)
+        self.basis = rng.standard_normal((SUBSPACE, dim), np.float32) / np.float32(SUBSPACE**0.5)
+
+    def draw(self, count: int, stream: int) -> np.ndarray:
+        rng = np.random.default_rng((self.seed, stream))
+        rows = self.centres[rng.integers(0, len(self.centres), count)]
+        rows = rows + rng.standard_normal((count, SUBSPACE), np.float32) @ self.basis
+        return rows + np.float32(0.05) * rng.standard_normal((count, self.dim), np.float32)
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        for block, begin in enumerate(range(0, self.count, BLOCK), start=1):
+            yield begin, self.draw(min(BLOCK, self.count - begin), block)
+
+
+class Nearest:
+    """The K nearest rows of each query among those that were shown."""
+
+    def __init__(self, queries: np.ndarray) -> None:
+        self.queries = queries
+        self.rows = np.empty((len(queries), 0), np.int64)
+        self.scores = np.empty((len(queries), 0), np.float32)
+
+    def show(self, begin: int, rows: np.ndarray) -> None:
+        """Squared distances, but for the query's own norm."""
+        scores = (rows * rows).sum(axis=1) - 2 * self.queries @ rows.T
+        best = np.argpartition(scores, K, axis=1)[:, :K]
+        self.rows = np.hstack([self.rows, best + begin])
+        self.scores = np.hstack([self.scores, np.take_along_axis(scores, best, axis=1)])
+        kept = np.argsort(self.scores, axis=1)[:, :K]
+        self.rows = np.take_along_axis(self.rows, kept, axis=1)
+        self.scores = np.take_along_axis(self.scores, kept, axis=1)
+
+
+def build(client: Client, rows: Rows, nearest: Nearest, args: argparse.Namespace) -> float:
+    """Returns the seconds that the server took."""
+    options = [("QUANT", args.quant), ("ROWS", "disk"), ("M", str(args.m))]
+    options.append(("EF_CONSTRUCTION", str(args.ef_construction)))
+    client.create(INDEX, args.dim, "l2", "hnsw", options)
+    seconds = 0.0
+    with progress(rows.count, "building", "vectors") as bar:
+        for begin, block in rows.blocks():
+            nearest.show(begin, block)
+            keys = [b"%d" % row for row in range(begin, begin + len(block))]
+            began = time.monotonic()
+            client.add(INDEX, keys, block)
+            seconds += time.monotonic() - began
+            bar.update(len(block))
+    return seconds
+
+
+def search(client: Client, nearest: Nearest, ef: int) -> tuple[float, np.ndarray]:
+    """Recall, and the milliseconds of each query."""
+    took, found = [], 0
+    for query, best in zip(nearest.queries, nearest.rows):
+        began = time.monotonic()
+        answer = client.search(INDEX, query.tobytes(), K, [("EF", str(ef))])
+        took.append(1000 * (time.monotonic() - began))
+        found += len(set(best.tolist()) & set(map(int, answer.keys)))
+    return found / (K * len(nearest.queries)), np.array(took)
+
+
+def memory_of(pid: int) -> dict[str, int]:
+    """MiB, as the system counts them."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = {name: re.search(rf"{name}:\s+(\d+) kB", status) for name in ("VmHWM", "RssAnon")}
+    return {name: int(match.group(1)) // 1024 for name, match in found.items() if match}
+
+
+def restart(server: ServerProcess, query: np.ndarray) -> float:
+    """Seconds from the start of the process to the first answer."""
+    server.stop()
+    Path("/proc/sys/vm/drop_caches").write_text("3")
+    began = time.monotonic()
+    server.start().close()
+    Client("127.0.0.1", server.port).search(INDEX, query.tobytes(), K, [])
+    return time.monotonic() - began
+
+
+def measure(server: ServerProcess, group: ControlGroup, args: argparse.Namespace) -> dict:
+    count = int(args.gib * 2**30) // (4 * args.dim)
+    rows = Rows(args.dim, count, args.seed)
+    nearest = Nearest(rows.draw(args.queries, 0))
+    server.start().close()
+    client = Client("127.0.0.1", server.port)
+    result: dict = {"rows": count, "build_seconds": build(client, rows, nearest, args)}
+    print(f"built {count:,} x {args.dim} in {result['build_seconds']:.0f} s, {memory_of(server.pid)}")
+    client.redis.execute_command("SAVE")
+    result["memory"] = memory_of(server.pid)
+    result["restart_seconds"] = restart(server, nearest.queries[0])
+    print(f"restart to the first answer: {result['restart_seconds']:.2f} s")
+    client = Client("127.0.0.1", server.port)
+    result["searches"] = []
+    for ef in args.ef:
+        for state in ("cold", "again", "warm"):
+            if state == "cold":
+                Path("/proc/sys/vm/drop_caches").write_text("3")
+            recall, took = search(client, nearest, ef)
+            p50, p99 = np.percentile(took, [50, 99])
+            result["searches"].append({"ef": ef, "state": state, "recall": recall, "p50": p50, "p99": p99})
+            print(f"EF {ef}, {state}: recall@{K} {recall:.3f}, p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+    result["peak_group_mib"] = group.peak() >> 20
+    result["memory_after"] = memory_of(server.pid)
+    print(f"the group used at most {result['peak_group_mib']} MiB, {result['memory_after']}")
+    return result
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--server", type=Path, default=ENGRAM)
+    parser.add_argument("--gib", type=float, default=4, help="of vectors")
+    parser.add_argument("--limit", type=int, default=1024, help="MiB of memory")
+    parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--quant", default="sq4")
+    parser.add_argument("--m", type=int, default=8)
+    parser.add_argument("--ef-construction", type=int, default=100)
+    parser.add_argument("--ef", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="folder for the figures")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    group = ControlGroup(args.limit << 20)
+    try:
+        command = group.command([str(args.server), "serve", "--log-level", "warning"])
+        with ServerProcess(command) as server:
+            result = measure(server, group, args)
+    finally:
+        group.remove()
+    print(write_results(args, "larger_than_memory", {"environment": environment(), **result}))
+
+
+if __name__ == "__main__":
+    run_main(main)
