@@ -10,7 +10,7 @@
 #     quick   release build with g++; unit, conformance and end-to-end suites, rules of the house
 #     long    the same build with benchmarks; the suites marked 'long' in tests/*/meson.build
 #     simd    the kernels for every instruction set of this architecture, not only that of this machine
-#     asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all suites
+#     asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all suites but long end-to-end ones
 #     fuzz    every fuzzer for FUZZ_SECONDS (30), in the same build
 #     tsan    clang++ with ThreadSanitizer, the suites that have threads
 #     neon    the kernels for ARM, cross-compiled and run under emulation
@@ -18,9 +18,10 @@
 #     lint    clang-tidy
 #
 # Missing Debian packages are installed. Where there is ccache, what was compiled before is not compiled
-# again. Beside other stages, `lint` takes the processor time that they leave. A stage that fails does not stop the next. The summary says what each stage took and its budget; a
-# stage fails if it takes `patience` times its budget. The last line reads "N passed, N failed", and the exit
-# status says whether anything failed.
+# again. Beside other stages, `lint` takes the processor time that they leave. A stage that fails does not
+# stop the next. The summary says what each stage took and its budget; a stage fails if it takes `patience`
+# times its budget. The last line reads "N passed, N failed", and the exit status says whether anything
+# failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 # Debian's tools, whatever else the caller has on the path.
@@ -60,8 +61,8 @@ configure() {
   command -v ccache >/dev/null && cc="ccache $cc" cxx="ccache $cxx"
   shift 2
   [[ -f "$directory/build.ninja" ]] && mode=(--reconfigure)
-  CC="$cc" CXX="$cxx" meson setup "$directory" "${mode[@]}" --werror "$@" >"$results/setup.log" ||
-    { cat "$results/setup.log"; return 1; }
+  CC="$cc" CXX="$cxx" meson setup "$directory" "${mode[@]}" --werror "$@" >"$results/$directory.log" ||
+    { cat "$results/$directory.log"; return 1; }
 }
 
 # All errors in one go: what is learned from a build of many minutes should be everything.
@@ -221,11 +222,12 @@ run_stage() {
     "$(($(cpu_seconds "$$") - cpu_before))" "$remark"
 }
 
-# Lint waits for nothing, tests often do. It is not judged by how long it takes.
+# Lint waits for nothing, tests often do. Beside them it is not judged by how long it takes.
 lint_behind() {
-  renice -n 19 -p "$BASHPID" >/dev/null
+  local self="$BASHPID"
+  renice -n 19 -p "$self" >/dev/null
   stage_lint
-  note_stage lint "  behind the rest" "$(cpu_seconds "$BASHPID")"
+  note_stage lint "  behind the rest" "$(cpu_seconds "$self")"
 }
 
 start_lint_behind() {
@@ -236,9 +238,15 @@ start_lint_behind() {
 }
 
 finish_lint() {
+  local limit="$((patience * budget[lint]))" guard
   printf '\n=== lint\n'
-  wait "$behind"
+  set -m
+  { sleep "$limit" && kill -TERM -- "-$behind"; } >/dev/null 2>&1 &
+  guard=$!
+  set +m
+  wait "$behind" || check "lint: ends within $limit s of the others" false
   behind=
+  kill -TERM -- "-$guard" 2>/dev/null
   cat "$results/lint.log"
 }
 
