@@ -21,7 +21,7 @@ void CallLog::begin_alone(const CommandTable::Resolution& command, Arguments arg
 }
 
 void CallLog::end_alone(bool has_failed) {
-  if (is_deferred_) return;
+  if (is_deferred_) return skip();
   constexpr std::int64_t kLeastUs = 1000;  // or each command is to be looked at
   const ServerConfig& config = services_.config;
   const std::uint64_t ended = ticks_now();
@@ -65,7 +65,6 @@ void CallLog::log(std::uint64_t ns, const CommandSpec& spec, KeptArguments argum
 void CallLog::defer(std::uint64_t sequence) {
   ENGRAM_ASSERT(!is_sharing_);  // what is brief answers at once
   is_deferred_ = true;
-  if (lap_ != 0) lap_ = ticks_now();
   const bool may_be_logged = services_.config.slowlog_log_slower_than >= 0 &&
                              (now_.spec->flags & command_flag::kSkipSlowlog) == 0;
   deferred_.push_back(

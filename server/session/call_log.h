@@ -25,7 +25,7 @@ class CallLog {
   CallLog(Services& services, const Client& client) : services_(services), client_(client) {}
 
   /// Until end_run(), a command begins when the one before has ended, which spares a look at the
-  /// clock; and brief ones that follow one of their name share one, and its time.
+  /// clock. Brief ones that follow one of their name share one look, and its time.
   void begin_run() noexcept { lap_ = ticks_now(); }
   void end_run() {
     if (shared_ != 0) end_shared();
@@ -35,8 +35,8 @@ class CallLog {
 
   /// A command is taken up.
   void begin(const CommandTable::Resolution& command, Arguments argv) {
-    is_sharing_ = command.number == run_of_ && shared_ < kMostShared && argv.size() <= 3 &&
-                  argv.back().size() <= kMostSharedBytes;
+    is_sharing_ = command.number == run_of_ && command.spec != nullptr && shared_ < kMostShared &&
+                  argv.size() <= 3 && argv.back().size() <= kMostSharedBytes;
     if (!is_sharing_) begin_alone(command, argv);
   }
   /// Its handler has returned; unless it was deferred, it is answered.
@@ -44,6 +44,14 @@ class CallLog {
     if (!is_sharing_) return end_alone(has_failed);
     ++shared_;
     if (has_failed) services_.stats.calls.count_failure(run_of_);
+  }
+
+  /// What was taken up last has no time of its own that ends now: it was refused, queued or
+  /// deferred. The next one begins now. May be called without begin().
+  void skip() {
+    if (shared_ != 0) end_shared();
+    run_of_ = kNoRun;
+    if (lap_ != 0) lap_ = ticks_now();
   }
 
   /// It is answered later, in the place `sequence`. Those before have smaller ones, or are earlier

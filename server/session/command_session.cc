@@ -96,9 +96,10 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
   Fate fate = Fate::kExecuted;
   const Lsn lsn = execute_and_seal(is_kept_back, [&] { fate = execute(resolution, argv, writer); });
   // A reply that was deferred is counted where it is given.
-  const bool is_error = target.size() > begin && target[begin] == '-' && order_.next() == place;
+  const bool is_answered = order_.next() == place;
+  const bool is_error = target.size() > begin && target[begin] == '-' && is_answered;
   if (is_error) services_.stats.count_error(std::string_view(target).substr(begin));
-  if (order_.next() == place) note(resolution, fate, is_error);
+  is_answered ? note(resolution, fate, is_error) : calls_.skip();
   if (lsn != 0 && is_kept_back) hold_answer(place, lsn, argument_bytes(argv), detour);
   if (is_kept_back) order_.set_kept_back(false);
   // CLIENT REPLY ON and RESET answer although their client was muted until now.
@@ -114,6 +115,7 @@ void CommandSession::call(const CommandTable::Resolution& resolution, Arguments 
 /// What has been answered.
 void CommandSession::note(const CommandTable::Resolution& resolution, Fate fate, bool is_error) {
   if (fate == Fate::kExecuted) return calls_.end(is_error);
+  calls_.skip();
   const bool is_known = resolution.number != CommandTable::kNoNumber;
   if (is_error && is_known) services_.stats.calls.count_rejection(resolution.number);
 }

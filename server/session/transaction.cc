@@ -148,6 +148,8 @@ void Transaction::run_step(const Step& step) {
   ++services_.stats.commands;
   if (const Status room = check_room_for(step); !room) {
     write_error(writer, room.error());
+    services_.stats.calls.count_rejection(step.command.number);
+    session_.calls_.skip();
   } else {
     session_.calls_.begin(step.command, argv);
     run_->in_step = true;

@@ -8,10 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "server/commands/table.h"
 #include "server/config/config.h"
 #include "server/doors/door.h"
 #include "server/doors/resp/resp_door.h"
 #include "server/engine/transaction_gate.h"
+#include "server/metrics/server_stats.h"
 #include "server/session/reply_order.h"
 #include "server/session/watched_keys.h"
 
@@ -258,6 +260,10 @@ TEST_CASE_FIXTURE(Fixture,
       type("MULTI\r\nSET a 1\r\nSET b " + std::string(300, 'x') + "\r\nGET a\r\nEXEC\r\n") ==
       "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n-ERR a command, or a transaction, can "
       "change at most 2 GiB at once\r\n$1\r\n1\r\n");
+  const CommandStat& sets = stats.calls[command_table().number_of("set")];
+  CHECK(sets.calls == 1);
+  CHECK(sets.rejected == 1);
+  CHECK(stats.errors.counts().at("ERR") == 1);
   store->keyspace().set_change_sink(nullptr);
   CHECK_FALSE(store->keyspace().contains("b"));
 }
