@@ -46,8 +46,7 @@ void CallLog::end_shared() {
 }
 
 KeptArguments CallLog::keep_arguments(const CommandSpec& spec, Arguments argv) {
-  if ((spec.flags & command_flag::kTellsSecrets) == 0) return {argv, {}};
-  return {argv, [&spec, argv](std::size_t i) { return is_secret(spec, argv, i); }};
+  return {argv, [secrets = secrets_of(spec, argv)](std::size_t i) { return secrets.contains(i); }};
 }
 
 void CallLog::log(std::uint64_t ns, const CommandSpec& spec, KeptArguments arguments) {

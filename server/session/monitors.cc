@@ -64,7 +64,7 @@ std::string monitor_line(std::int64_t unix_us, std::string_view address, const C
                 static_cast<long long>(unix_us % kUsPerSecond));
   std::string line(time.data());
   line.append(address).append("]");
-  const bool has_secrets = (spec.flags & command_flag::kTellsSecrets) != 0;
+  const SecretArguments secrets = secrets_of(spec, argv);
   std::size_t shown = 0;
   for (std::size_t i = 0; i < argv.size(); ++i) {
     shown += argv[i].size();
@@ -72,7 +72,7 @@ std::string monitor_line(std::int64_t unix_us, std::string_view address, const C
       append_quoted(line, "... (" + std::to_string(argv.size() - i) + " more arguments)");
       break;
     }
-    append_quoted(line, has_secrets && is_secret(spec, argv, i) ? "(redacted)" : argv[i]);
+    append_quoted(line, secrets.contains(i) ? "(redacted)" : argv[i]);
   }
   return line += "\r\n";
 }

@@ -271,24 +271,55 @@ def test_slowlog_has_what_workers_answer_and_steps(quiet):
     assert words[:3] == [[b"VADD", b"notes", b"l", pack(3, 4)], [b"MULTI"], [b"VADD", b"notes", b"k", pack(1, 2)]]
 
 
-def test_secrets_are_not_told(quiet, server):
-    quiet.call("CONFIG", "SET", "slowlog-log-slower-than", 0)
+# What is sent, and what is told of it.
+SECRETS = [
+    ("AUTH hidden", "AUTH (redacted)"),
+    ("auth default hidden", "auth (redacted) (redacted)"),
+    ("AUTH default hidden hidden", "AUTH (redacted) (redacted) (redacted)"),
+    ("HELLO 3 AUTH default hidden SETNAME shown", "HELLO 3 AUTH (redacted) (redacted) SETNAME shown"),
+    ("HELLO 2 setname shown auth default hidden", "HELLO 2 setname shown auth (redacted) (redacted)"),
+    ("HELLO 2 AUTH auth hidden", "HELLO 2 AUTH (redacted) (redacted)"),
+    # Without a version; with words too many, or too few.
+    ("HELLO AUTH default hidden", "HELLO AUTH (redacted) (redacted)"),
+    ("hello 2 auth default hidden hidden", "hello 2 auth (redacted) (redacted) (redacted)"),
+    ("HELLO 2 AUTH hidden", "HELLO 2 AUTH (redacted)"),
+]
+SECRETS_OF_ADMINISTRATORS = [
+    ("CONFIG SET requirepass hidden", "CONFIG SET requirepass (redacted)"),
+    ("config set timeout 0 RequirePass hidden", "config set timeout 0 RequirePass (redacted)"),
+    ("CONFIG SET timeout requirepass hidden", "CONFIG SET timeout requirepass (redacted)"),
+    ("CONFIG SET requirepass hidden hidden hidden", "CONFIG SET requirepass (redacted) (redacted) (redacted)"),
+    ("CONFIG SET masterauth hidden", "CONFIG SET masterauth (redacted)"),
+    ("CONFIG SET tls-key-file-pass hidden", "CONFIG SET tls-key-file-pass (redacted)"),
+]
+
+
+@pytest.mark.parametrize("kind", ["array", "inline", "step"])
+def test_secrets_are_not_told(quiet, server, kind):
+    quiet.call("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 1000)
+    cases = [case for case in SECRETS if kind != "step" or case[0].lower().startswith("auth")]
+    told = [tells for _, tells in cases]
     with server.wire() as watcher, server.wire() as wire:
         assert watcher.call("MONITOR") == "OK"
-        wire.call("AUTH", "hidden")
-        wire.call("AUTH", "default", "hidden")
-        wire.call("HELLO", 3, "AUTH", "default", "hidden", "SETNAME", "shown")
-        wire.call("CONFIG", "SET", "requirepass", "hidden")
-        wire.call("CONFIG", "SET", "timeout", 0, "requirepass", "")
-        lines = [watcher.read() for _ in range(3)]
-    assert [line.split("] ")[1] for line in lines] == [
-        '"AUTH" "(redacted)"',
-        '"AUTH" "(redacted)" "(redacted)"',
-        '"HELLO" "3" "AUTH" "(redacted)" "(redacted)" "SETNAME" "shown"',
-    ]
-    entries = quiet.call("SLOWLOG", "GET", -1)
-    assert not any(b"hidden" in word for entry in entries for word in entry[3])
-    assert [b"CONFIG", b"SET", b"timeout", b"0", b"requirepass", b"(redacted)"] in [e[3] for e in entries]
+        for sent, _ in cases + SECRETS_OF_ADMINISTRATORS:
+            if kind == "step":
+                assert wire.call("MULTI") == "OK"
+            if kind == "inline":
+                wire.send_bytes(sent.encode() + b"\r\n")
+                wire.read()
+            else:
+                wire.call(*sent.split())
+            if kind == "step":
+                wire.call("EXEC")
+            quiet.call("CONFIG", "SET", "requirepass", "")
+        wire.call("ECHO", "end")
+        lines = []
+        while '"ECHO"' not in (line := watcher.read()):
+            lines.append(line.split("] ")[1].replace('"', ""))
+    assert [line for line in lines if line not in ("MULTI", "EXEC")] == told
+    words = [b" ".join(entry[3]).decode() for entry in quiet.call("SLOWLOG", "GET", -1)]
+    assert not any("hidden" in text for text in words)
+    assert set(told) | {tells for _, tells in SECRETS_OF_ADMINISTRATORS} <= set(words)
 
 
 # --- MONITOR --------------------------------------------------------------------------------------
