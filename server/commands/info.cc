@@ -106,7 +106,7 @@ MemoryUse memory_use(const Services& services) {
 
 void memory_section(Lines& out, const Services& services) {
   const std::size_t used = allocated_bytes();
-  const std::size_t resident = resident_bytes();
+  const std::size_t resident = process_memory().resident_bytes;
   auto& peak = services.stats.peak_memory_bytes;
   peak = std::max<std::uint64_t>(peak, used);
   line(out, "used_memory", used);

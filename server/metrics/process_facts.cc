@@ -2,14 +2,12 @@
 #include "server/metrics/process_facts.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <array>
-#include <charconv>
 #include <string_view>
+
+#include "server/runtime/memory.h"
 
 namespace engram {
 namespace {
@@ -17,24 +15,6 @@ namespace {
 double seconds(const timeval& time) {
   constexpr double kUsPerSecond = 1e6;
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / kUsPerSecond;
-}
-
-/// Total and resident pages are the first two numbers of /proc/self/statm.
-void read_memory(ProcessFacts& facts) {
-  const int fd = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  std::array<char, 128> text{};
-  const ssize_t got = ::read(fd, text.data(), text.size());
-  ::close(fd);
-  if (got <= 0) return;
-  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  const char* const end = text.data() + got;
-  std::uint64_t pages = 0;
-  const auto total = std::from_chars(text.data(), end, pages);
-  facts.virtual_bytes = pages * page;
-  if (total.ptr == end) return;
-  std::from_chars(total.ptr + 1, end, pages);
-  facts.resident_bytes = pages * page;
 }
 
 /// What the size of such a folder tells since Linux 6.2, and counting its entries before.
@@ -60,7 +40,9 @@ ProcessFacts process_facts() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   facts.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
-  read_memory(facts);
+  const ProcessMemory memory = process_memory();
+  facts.resident_bytes = memory.resident_bytes;
+  facts.virtual_bytes = memory.virtual_bytes;
   facts.open_descriptors = count_entries("/proc/self/fd");
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);

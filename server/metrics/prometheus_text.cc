@@ -5,28 +5,12 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/utf8.h"
+
 namespace engram {
 namespace {
 
 constexpr double kNsPerSecond = 1e9;
-
-/// How many bytes the character at the front of `text` has; 0 if it is not UTF-8.
-std::size_t character_bytes(std::string_view text) noexcept {
-  const auto byte = [text](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80) return 0;
-  }
-  // Too long for what it says, half of a pair, or beyond the last.
-  const bool is_wrong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F) ||
-                        (first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) > 0x8F);
-  return is_wrong ? 0 : size;
-}
 
 }  // namespace
 

@@ -59,12 +59,14 @@ std::string_view allocator_name() {
 
 #endif
 
-std::size_t resident_bytes() {
+/// Total and resident pages are the first two numbers of /proc/self/statm.
+ProcessMemory process_memory() {
   std::ifstream statm("/proc/self/statm");
   std::size_t total_pages = 0;
   std::size_t resident_pages = 0;
   statm >> total_pages >> resident_pages;
-  return resident_pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto page_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return {total_pages * page_bytes, resident_pages * page_bytes};
 }
 
 }  // namespace engram
