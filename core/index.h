@@ -179,7 +179,8 @@ class Index {
   /// How many slots are held.
   virtual std::size_t size() const noexcept = 0;
 
-  /// Bytes of the structure, without the vectors.
+  /// Bytes of the structure, without the vectors. Called after every change: it takes no lock and
+  /// counts nothing anew.
   virtual std::size_t memory_bytes() const noexcept = 0;
 
   /// Whether a search for the vector of `slot`, with the defaults, answers it or one as near;

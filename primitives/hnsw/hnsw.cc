@@ -105,8 +105,9 @@ std::size_t Hnsw::memory_bytes() const noexcept {
   const std::size_t code_bytes =
       codes_ == nullptr ? 0 : graph_.node_end() * codes_->row_bytes() + codes_->bookkeeping_bytes();
   const std::size_t level_bytes = has_graph() ? 0 : context_.store.slot_end();
-  return sizeof(*this) + graph_.memory_bytes() + code_bytes + level_bytes + outpost_bytes() +
-         nodes_.memory_bytes() + held_.memory_bytes();
+  return sizeof(*this) + graph_.memory_bytes() + code_bytes + level_bytes +
+         outpost_bytes_.load(std::memory_order_relaxed) + nodes_.memory_bytes() +
+         held_.memory_bytes();
 }
 
 std::vector<Fact> Hnsw::describe() const {

@@ -167,7 +167,6 @@ class Hnsw final : public Index {
   }
   double mean_degree() const;
   std::string unfound_items() const;
-  std::size_t outpost_bytes() const noexcept;
 
   // search.cc
   Bound walk_bound(Query query, HnswBuffers& working) const;
@@ -283,8 +282,9 @@ class Hnsw final : public Index {
   std::vector<std::uint8_t> levels_;  // by slot: of those held, until there is a graph
   std::unique_ptr<Recaller> recaller_;
   std::mutex entry_mutex_;  // taken to change the entry point
-  mutable std::mutex outposts_mutex_;
+  std::mutex outposts_mutex_;
   std::vector<Outpost> outposts_;  // a heap
+  std::atomic<std::size_t> outpost_bytes_{0};
   std::atomic<std::size_t> next_due_{kMaxSlots};
 };
 

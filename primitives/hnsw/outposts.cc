@@ -120,6 +120,7 @@ void Hnsw::schedule(Slot slot, double reach) {
   const std::lock_guard lock(outposts_mutex_);
   outposts_.push_back({.due = size + size / 2, .slot = slot, .reach = reach});
   std::push_heap(outposts_.begin(), outposts_.end());
+  outpost_bytes_.store(outposts_.capacity() * sizeof(Outpost), std::memory_order_relaxed);
   next_due_.store(outposts_.front().due, std::memory_order_relaxed);
 }
 
@@ -149,11 +150,6 @@ void Hnsw::revisit_outpost(HnswBuffers& working) {
   keep_links(outpost.slot, working);
   make_findable(outpost.slot, working);
   schedule(outpost.slot, outpost.reach);
-}
-
-std::size_t Hnsw::outpost_bytes() const noexcept {
-  const std::lock_guard lock(outposts_mutex_);
-  return outposts_.capacity() * sizeof(Outpost);
 }
 
 std::optional<bool> Hnsw::finds(Slot slot, Scratch& scratch) const {
