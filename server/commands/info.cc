@@ -85,16 +85,12 @@ struct MemoryUse {
 
 MemoryUse memory_use(const Services& services) {
   MemoryUse use;
-  Keyspace& keyspace = services.store.keyspace();
-  // A copy: one that has expired goes when it is looked at.
-  const auto& names = keyspace.collection_names();
-  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
-    const Value* const value = keyspace.peek(name);
-    if (value == nullptr) continue;
-    const Collection& collection = *std::get<std::shared_ptr<Collection>>(*value);
-    use.vectors += collection.vector_bytes();
-    use.keys += collection.memory_bytes() - collection.vector_bytes();
-  }
+  const auto add = [&use](std::string_view, const std::shared_ptr<Collection>& collection) {
+    const CollectionMemory memory = collection->memory();
+    use.vectors += memory.vectors;
+    use.keys += memory.sum() - memory.vectors;
+  };
+  services.store.keyspace().for_each_collection(add);
   use.links = mapped_bytes() - std::min(mapped_bytes(), use.vectors);
   services.front_end.for_each_client(
       [&use](const Client& client) { use.clients += client.input_capacity + client.output_bytes; });
@@ -196,23 +192,11 @@ void persistence_section(Lines& out, const Services& services) {
   }
 }
 
-/// Calls visit(name, collection) for every index.
-template <class Visit>
-void for_each_index(const Services& services, Visit&& visit) {
-  Keyspace& keyspace = services.store.keyspace();
-  const auto& names = keyspace.collection_names();
-  // Asking may remove one that has expired.
-  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
-    const Value* const value = keyspace.peek(name);
-    if (value != nullptr) visit(name, *std::get<std::shared_ptr<Collection>>(*value));
-  }
-}
-
 /// The indexes that are being consolidated, and how far that is: name=grouping:1200/60000.
 std::string consolidations(const Services& services) {
   std::vector<std::string> running;
-  for_each_index(services, [&](std::string_view name, const Collection& collection) {
-    const auto found = collection.consolidation();
+  services.store.keyspace().for_each_collection([&](std::string_view name, const auto& collection) {
+    const auto found = collection->consolidation();
     if (found == nullptr) return;
     const Consolidation::Progress progress = found->progress();
     running.push_back(fmt::format("{}={}:{}/{}", name,
@@ -225,9 +209,9 @@ std::string consolidations(const Services& services) {
 /// What was measured of the recall of searches: name=10:0.953(0.941-0.962)/512, for each k.
 std::string measured_recalls(const Services& services) {
   std::vector<std::string> measured;
-  for_each_index(services, [&](std::string_view name, const Collection& collection) {
-    if (collection.measured_recall() == nullptr) return;
-    for (const RecallEstimate& each : collection.measured_recall()->estimates()) {
+  services.store.keyspace().for_each_collection([&](std::string_view name, const auto& collection) {
+    if (collection->measured_recall() == nullptr) return;
+    for (const RecallEstimate& each : collection->measured_recall()->estimates()) {
       measured.push_back(fmt::format("{}={}:{:.4f}({:.4f}-{:.4f})/{}", name, each.k, each.recall,
                                      each.low, each.high, each.searches));
     }

@@ -63,24 +63,17 @@ ScrapedIndex facts_of(std::string_view name, std::shared_ptr<const Collection> c
   ScrapedIndex facts = {.name = std::string(name), .collection = std::move(collection)};
   const Collection& index = *facts.collection;
   facts.items = index.size();
-  facts.vector_bytes = index.vector_bytes();
-  facts.attribute_bytes = index.attributes().memory_bytes() + index.columns().memory_bytes();
-  facts.strength_bytes = index.has_strengths() ? index.strengths().memory_bytes() : 0;
-  facts.key_bytes =
-      index.memory_bytes() - facts.vector_bytes - facts.attribute_bytes - facts.strength_bytes;
+  facts.memory = index.memory();
   if (index.measured_recall() != nullptr) facts.recalls = index.measured_recall()->estimates();
   return facts;
 }
 
 void collect_indexes(Keyspace& keyspace, MetricsFacts& facts) {
-  const auto& names = keyspace.collection_names();
-  facts.indexes.reserve(names.size());
-  // A copy: one that has expired goes when it is looked at.
-  for (const std::string_view name : std::vector<std::string_view>(names.begin(), names.end())) {
-    const Value* const value = keyspace.peek(name);
-    if (value == nullptr) continue;
-    facts.indexes.push_back(facts_of(name, std::get<std::shared_ptr<Collection>>(*value)));
-  }
+  facts.indexes.reserve(keyspace.collection_names().size());
+  keyspace.for_each_collection(
+      [&facts](std::string_view name, const std::shared_ptr<Collection>& collection) {
+        facts.indexes.push_back(facts_of(name, collection));
+      });
 }
 
 void collect_commands(const Services& services, MetricsFacts& facts) {
@@ -181,11 +174,11 @@ void write_indexes(PrometheusText& text, const MetricsFacts& facts) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const ScrapedIndex& index = facts.indexes[i];
     const std::array<std::pair<std::string_view, std::uint64_t>, 5> parts = {
-        {{"vectors", index.vector_bytes},
+        {{"vectors", index.memory.vectors},
          {"structure", index.collection->series().structure_bytes()},
-         {"keys", index.key_bytes},
-         {"attributes", index.attribute_bytes},
-         {"strengths", index.strength_bytes}}};
+         {"bookkeeping", index.memory.bookkeeping},
+         {"attributes", index.memory.attributes + index.memory.attribute_columns},
+         {"strengths", index.memory.strengths}}};
     for (const auto& [part, bytes] : parts) {
       text.sample(labels[i] + ",part=\"" + std::string(part) + "\"", bytes);
     }

@@ -24,10 +24,7 @@ struct MetricsFacts {
     std::string name;
     std::shared_ptr<const Collection> collection;  ///< for its series, and its name's sake
     std::uint64_t items = 0;
-    std::uint64_t vector_bytes = 0;
-    std::uint64_t attribute_bytes = 0;
-    std::uint64_t strength_bytes = 0;
-    std::uint64_t key_bytes = 0;  ///< with what leads to them
+    CollectionMemory memory = {};
     std::vector<RecallEstimate> recalls = {};
   };
   struct Command {

@@ -34,8 +34,9 @@ Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
       new Collection(std::move(spec), context, std::move(*made)));
   collection->operations_.set_owner(collection);
   if (Index& index = *collection->made_.index; !index.is_warm()) {
-    collection->operations_.set_warm_up([&index] {
+    collection->operations_.set_warm_up([&index, &series = collection->series_] {
       index.warm_up();
+      series.set_structure_bytes(index.memory_bytes());
       return !index.is_warm();
     });
   }
@@ -52,7 +53,7 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
       keys_(context.hash_seed),
       key_order_(traits().order_dependent),
       slots_(*made_.store),
-      reclaimer_(traits(), slots_, *made_.index, operations_),
+      reclaimer_(traits(), slots_, *made_.index, operations_, series_),
       strengths_(spec_.decay.is_on() ? std::make_unique<Strengths>(spec_.decay) : nullptr),
       attributes_(
           [this](std::function<void()> action) {
@@ -120,6 +121,15 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
     operations_.read(
         Lane::kInteractive, [](Scratch&) {}, std::move(action));
   });
+}
+
+CollectionMemory Collection::memory() const noexcept {
+  const std::size_t projection = set_.projection == nullptr ? 0 : set_.projection->memory_bytes();
+  return {.vectors = made_.store->memory_bytes(),
+          .bookkeeping = slots_.memory_bytes() + keys_.memory_bytes() + projection,
+          .attributes = attributes_.memory_bytes(),
+          .attribute_columns = columns_.memory_bytes(),
+          .strengths = has_strengths() ? strengths_->memory_bytes() : 0};
 }
 
 std::optional<std::vector<float>> Collection::get(std::string_view key) const {

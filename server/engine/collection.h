@@ -103,6 +103,19 @@ struct CollectionContext {
   const RowFiles* row_files = nullptr;  ///< null: there is no directory for them
 };
 
+/// Bytes of a collection by part, without its index.
+struct CollectionMemory {
+  std::size_t vectors = 0;
+  std::size_t bookkeeping = 0;  ///< keys, the slots they have, and a projection
+  std::size_t attributes = 0;   ///< as text
+  std::size_t attribute_columns = 0;
+  std::size_t strengths = 0;
+
+  [[nodiscard]] std::size_t sum() const noexcept {
+    return vectors + bookkeeping + attributes + attribute_columns + strengths;
+  }
+};
+
 /// Of forgetting in the background: see background_forgetting.h.
 struct ForgettingProgress {
   bool is_under_way = false;
@@ -316,14 +329,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::size_t slots() const noexcept { return slots_.end(); }
   /// Slots in use that are not the place of a key: being written, or erased and not yet let go of.
   std::size_t unsettled() const noexcept { return slots_.stored_count() - keys_.size(); }
-  /// Bytes of vectors, keys and what else is known of items, without the index.
-  std::size_t memory_bytes() const noexcept {
-    return slots_.memory_bytes() + keys_.memory_bytes() + attributes_.memory_bytes() +
-           columns_.memory_bytes() + (has_strengths() ? strengths_->memory_bytes() : 0) +
-           (set_.projection == nullptr ? 0 : set_.projection->memory_bytes());
-  }
-  /// Bytes of vectors alone.
-  std::size_t vector_bytes() const noexcept { return made_.store->memory_bytes(); }
+  CollectionMemory memory() const noexcept;
   /// The mean length of its keys in bytes, 0 if it is empty.
   std::size_t mean_key_bytes() const noexcept { return keys_.mean_key_bytes(); }
 

@@ -256,6 +256,7 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
       [this, slot](Scratch& scratch) {
         const IndexWorkTimer timer(parts_.series, IndexWork::kErase);
         remove(slot, scratch);
+        parts_.series.set_structure_bytes(parts_.index.memory_bytes());
       },
       [this, slot, key, done, change] {
         parts_.keys.remove(key);

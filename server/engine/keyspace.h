@@ -118,6 +118,18 @@ class Keyspace {
     return collection_names_;
   }
 
+  /// Calls visit(name, collection) for each that has not expired, by name. `collection` is a
+  /// std::shared_ptr. Not for a visit that removes keys.
+  template <class Visit>
+  void for_each_collection(Visit&& visit) {
+    // A copy: one that has expired goes when it is looked at.
+    const std::vector<std::string_view> names(collection_names_.begin(), collection_names_.end());
+    for (const std::string_view name : names) {
+      const Value* const value = peek(name);
+      if (value != nullptr) visit(name, std::get<std::shared_ptr<Collection>>(*value));
+    }
+  }
+
   /// One page of SCAN, see KeyTable::scan. Keys that have expired count but are not visited.
   using Visitor = std::function<void(std::string_view key, const Value& value)>;
   std::uint64_t scan(std::uint64_t cursor, std::size_t count, const Visitor& visit);

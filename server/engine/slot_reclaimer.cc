@@ -75,7 +75,10 @@ void SlotReclaimer::settle(Done done) {
 void SlotReclaimer::reclaim(const Slots& slots, const Done& done) {
   const auto status = std::make_shared<Status>();
   operations_.write(
-      [this, slots, status](Scratch& scratch) { *status = index_.reclaim(*slots, scratch); },
+      [this, slots, status](Scratch& scratch) {
+        *status = index_.reclaim(*slots, scratch);
+        series_.set_structure_bytes(index_.memory_bytes());
+      },
       [this, slots, status, done] { finish(slots, std::move(*status), done); });
 }
 

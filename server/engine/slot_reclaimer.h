@@ -17,6 +17,7 @@
 #include "server/engine/fifo.h"
 #include "server/engine/operations.h"
 #include "server/engine/slot_table.h"
+#include "server/metrics/index_series.h"
 
 namespace engram {
 
@@ -24,8 +25,9 @@ namespace engram {
 class SlotReclaimer {
  public:
   /// All of it outlives this.
-  SlotReclaimer(const Traits& traits, SlotTable& slots, Index& index, Operations& operations)
-      : traits_(traits), slots_(slots), index_(index), operations_(operations) {}
+  SlotReclaimer(const Traits& traits, SlotTable& slots, Index& index, Operations& operations,
+                IndexSeries& series)
+      : traits_(traits), slots_(slots), index_(index), operations_(operations), series_(series) {}
 
   /// Takes a current slot that the index has erased.
   void retire(Slot slot);
@@ -63,6 +65,7 @@ class SlotReclaimer {
   SlotTable& slots_;
   Index& index_;
   Operations& operations_;
+  IndexSeries& series_;
   std::vector<Slot> erased_;  // await reclaim
   Fifo<std::function<void()>> delayed_writes_;
   std::vector<std::function<void()>> after_reclaim_;

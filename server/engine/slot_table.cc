@@ -101,7 +101,7 @@ Result<std::shared_ptr<const SlotSet>> SlotTable::current_items() {
 }
 
 std::size_t SlotTable::memory_bytes() const noexcept {
-  return store_.memory_bytes() + live() * sizeof(SlotEntry) + end() * sizeof(SlotEntry*);
+  return live() * sizeof(SlotEntry) + end() * sizeof(SlotEntry*);
 }
 
 Status SlotTable::load(SectionReader& reader, const SlotSet& stored) {

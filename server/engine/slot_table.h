@@ -75,7 +75,7 @@ class SlotTable {
   [[nodiscard]] std::size_t live() const noexcept { return store_.live(); }
   /// How many have a row.
   [[nodiscard]] std::size_t stored_count() const noexcept { return live() - released_.size(); }
-  /// Bytes of rows and entries, without the keys.
+  /// Bytes of entries, without rows and keys.
   [[nodiscard]] std::size_t memory_bytes() const noexcept;
 
   // Loading a new table.

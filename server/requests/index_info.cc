@@ -112,7 +112,7 @@ std::string fact_name(std::string_view option) {
 
 /// Of all of an index, of which a worker told its primitive's.
 std::size_t bytes_of(const Collection& collection, std::size_t index_bytes) {
-  return collection.memory_bytes() + index_bytes;
+  return collection.memory().sum() + index_bytes;
 }
 
 /// The recaller's beta comes before the option's, which may be 0.
@@ -137,13 +137,17 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("auto", std::size_t{set.is_auto});
   facts.add("kernel", std::string(collection.kernel_name()));
   facts.add("rows", std::string(spec.rows == RowsPlace::kDisk ? kRowsOnDisk : "memory"));
+  const CollectionMemory memory = collection.memory();
   const std::size_t bytes = bytes_of(collection, found.index_bytes);
   facts.add("memory-bytes", bytes);
   facts.add("index-bytes", found.index_bytes);
+  facts.add("vectors-bytes", memory.vectors);
+  facts.add("bookkeeping-bytes", memory.bookkeeping);
   facts.add("bytes-per-item", collection.size() == 0 ? 0 : bytes / collection.size());
-  facts.add("attributes-bytes", collection.attributes().memory_bytes());
+  facts.add("attributes-bytes", memory.attributes);
   facts.add("attribute-columns", collection.columns().count());
-  facts.add("attribute-columns-bytes", collection.columns().memory_bytes());
+  facts.add("attribute-columns-bytes", memory.attribute_columns);
+  facts.add("strengths-bytes", memory.strengths);
   add_decay(collection, found.search_beta, facts);
   add_consolidation(collection, facts);
   add_recall_curve(collection, facts);

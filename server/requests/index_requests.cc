@@ -217,10 +217,9 @@ Status drop_index(Store& store, std::string_view name) {
 }
 
 std::vector<std::string> list_indexes(Store& store) {
-  Keyspace& keyspace = store.keyspace();
-  const auto& all = keyspace.collection_names();
-  std::vector<std::string> names(all.begin(), all.end());  // asking may remove an expired one
-  std::erase_if(names, [&](const std::string& name) { return !keyspace.contains(name); });
+  std::vector<std::string> names;
+  store.keyspace().for_each_collection(
+      [&names](std::string_view name, const auto&) { names.emplace_back(name); });
   return names;
 }
 

@@ -330,7 +330,7 @@ TEST_CASE("engine/attribute_columns: those that were not asked for lately go, an
                            R"({"a":1,"b":")" + std::to_string(i) + R"(","c":[]})");
   }
   fixture.finish();
-  const std::size_t without = collection.memory_bytes();
+  const std::size_t without = collection.memory().sum();
   const auto ask = [&](const Fields& fields,
                        std::size_t most_bytes = AttributeColumns::kMostBytes) {
     fixture.ask(fields, most_bytes);
@@ -339,7 +339,7 @@ TEST_CASE("engine/attribute_columns: those that were not asked for lately go, an
   ask({"a"});
   const std::size_t one = collection.columns().memory_bytes();
   CHECK(one >= 500 * sizeof(Cell));
-  CHECK(collection.memory_bytes() == without + one);
+  CHECK(collection.memory().sum() == without + one);
   ask({"b"});
   ask({"a"});
   CHECK(collection.columns().count() == 2);

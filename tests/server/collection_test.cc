@@ -3,10 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +34,62 @@ void for_each_primitive(Body body) {
   for (const Primitive* const primitive : primitives()) {
     CAPTURE(std::string(primitive->name));
     body(*primitive);
+  }
+}
+
+/// An index that answers nothing, and takes a byte for each item that it has not let go of.
+template <bool kDefers>
+class Hoard final : public Index {
+ public:
+  Status insert(const Insertion&, Scratch&) override {
+    ++bytes_;
+    return {};
+  }
+  void erase(Slot, Scratch&) override { bytes_ -= kDefers ? 0 : 1; }
+  Status reclaim(std::span<const Slot> erased, Scratch&) override {
+    bytes_ -= erased.size();
+    return {};
+  }
+  Status search(Query, const SearchParams&, Scratch&, std::vector<Hit>& hits) const override {
+    hits.clear();
+    return {};
+  }
+  std::size_t size() const noexcept override { return bytes_; }
+  std::size_t memory_bytes() const noexcept override { return bytes_; }
+
+  static constexpr Primitive kPrimitive = {
+      .name = "hoard",
+      .summary = "keeps what was erased",
+      .source = "a test",
+      .traits = {.concurrent = true, .deferred_reclaim = kDefers},
+      .create = [](const IndexContext&, const Options&) -> Result<std::unique_ptr<Index>> {
+        return std::make_unique<Hoard>();
+      }};
+
+ private:
+  std::atomic<std::size_t> bytes_{0};
+};
+
+TEST_CASE("engine/collection: bytes of the structure are told after each change") {
+  const auto fill_and_erase = [](test::CollectionFixture& fixture) {
+    for (const char* const key : {"a", "b", "c"}) fixture.put(key, {1, 2});
+    CHECK(fixture.collection->series().structure_bytes() == 3);
+    CHECK(fixture.erase("a"));
+    CHECK(fixture.erase("b"));
+  };
+  SUBCASE("an erasure gives them back") {
+    test::CollectionFixture fixture(Hoard<false>::kPrimitive, 2);
+    fill_and_erase(fixture);
+    CHECK(fixture.collection->series().structure_bytes() == 1);
+  }
+  SUBCASE("reclaiming slots does") {
+    test::CollectionFixture fixture(Hoard<true>::kPrimitive, 2);
+    fill_and_erase(fixture);
+    CHECK(fixture.collection->series().structure_bytes() == 3);
+    bool is_settled = false;
+    fixture.collection->settle([&is_settled](const Status&) { is_settled = true; });
+    fixture.loop.run_until([&is_settled] { return is_settled; });
+    CHECK(fixture.collection->series().structure_bytes() == 1);
   }
 }
 

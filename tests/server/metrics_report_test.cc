@@ -8,40 +8,21 @@
 #include <random>
 #include <string>
 
-#include "server/commands/table.h"
-#include "server/config/config.h"
 #include "server/engine/persistence.h"
-#include "server/metrics/server_stats.h"
-#include "server/session/sessions.h"
-#include "tests/server/request_fixture.h"
+#include "server/requests/index_info.h"
+#include "tests/server/services_fixture.h"
 #include "tests/support/seed.h"
 #include "tests/support/temporary_directory.h"
 
 namespace engram::metrics_report_test {
 namespace {
 
-class NoClients final : public FrontEnd {
+class Fixture : public test::ServicesFixture {
  public:
-  void for_each_client(const std::function<void(Client&)>&) override {}
-  [[nodiscard]] std::size_t client_count() const override { return 7; }
-  void refresh_client(ClientId) override {}
-  void close_client(ClientId) override {}
-  Result<int> listen(const std::vector<std::string>&, int port) override { return port; }
-  void request_shutdown() override {}
-};
-
-class Fixture : public test::RequestFixture {
- public:
-  explicit Fixture(StoreOptions options = {.workers = 2}) : RequestFixture(std::move(options)) {}
+  explicit Fixture(StoreOptions options = {.workers = 2}) : ServicesFixture(std::move(options)) {}
 
   std::string text() { return prometheus_text(collect_metrics(services)); }
   std::string json() { return metrics_json(collect_metrics(services)); }
-
-  NoClients clients;
-  ServerConfig config;
-  ServerStats stats;
-  Sessions sessions{*store, stats};
-  Services services{*store, config, stats, clients, sessions, sessions, command_table()};
 };
 
 bool contains(const std::string& text, std::string_view line) {
@@ -79,6 +60,22 @@ TEST_CASE_FIXTURE(Fixture, "commands/metrics_report: what was done with an index
   store->keyspace().erase("flat");
   CHECK(text().find("index=") == std::string::npos);
   CHECK(json().starts_with(R"({"total_queries":2,"total_inserts":2,)"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "commands/metrics_report: memory is told by part, as VINFO does") {
+  create_pair("flat");
+  CHECK(text().find(R"(part="bookkeeping"})") != std::string::npos);
+  const auto facts = ask<std::vector<Fact>>(InfoRequest{.index = index("flat")}).value();
+  const auto bytes_of = [&facts](std::string_view name) {
+    const auto found = std::find_if(facts.begin(), facts.end(),
+                                    [name](const Fact& fact) { return fact.name == name; });
+    REQUIRE(found != facts.end());
+    return std::stoul(found->value);
+  };
+  CHECK(bytes_of("vectors-bytes") + bytes_of("index-bytes") + bytes_of("bookkeeping-bytes") +
+            bytes_of("attributes-bytes") + bytes_of("attribute-columns-bytes") +
+            bytes_of("strengths-bytes") ==
+        bytes_of("memory-bytes"));
 }
 
 TEST_CASE("commands/metrics_report: a start counts nothing of what it repeats") {
