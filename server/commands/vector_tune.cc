@@ -19,7 +19,7 @@ template <class Request>
 Result<Request> read_survey(CommandContext& context) {
   constexpr auto kFind =
       std::is_same_v<Request, TuneRequest> ? find_tunable_index : find_recalling_index;
-  auto index = kFind(context.services.store, context.argv[1]);
+  auto index = kFind(context.services.store, context.argv[1], Missing::kToBeMade);
   if (!index) return tl::unexpected(std::move(index.error()));
   Request request = {{.index = std::move(*index)}};
   ENGRAM_TRY(read_option_words(context.argv.subspan(2), request));

@@ -40,14 +40,14 @@ Result<IndexRef> find_index(Store& store, std::string_view name, Missing missing
   return index;
 }
 
-Result<IndexRef> find_tunable_index(Store& store, std::string_view name) {
-  auto index = find_index(store, name);
+Result<IndexRef> find_tunable_index(Store& store, std::string_view name, Missing missing) {
+  auto index = find_index(store, name, missing);
   if (!index || !index->spec().primitive->traits.exact) return index;
-  return find_recalling_index(store, name);
+  return find_recalling_index(store, name, missing);
 }
 
-Result<IndexRef> find_recalling_index(Store& store, std::string_view name) {
-  auto index = find_index(store, name);
+Result<IndexRef> find_recalling_index(Store& store, std::string_view name, Missing missing) {
+  auto index = find_index(store, name, missing);
   if (!index || index->spec().primitive->traits.recalls) return index;
   const std::string able = recalling_primitives();
   return fail(ErrorCode::kUnsupported,

@@ -37,10 +37,12 @@ Result<IndexRef> find_any_index(Store& store, std::string_view name,
 
 /// As find_index(), for a request that looks for the numbers that an index recalls by, or searches
 /// by if it is not exact. Errors: as find_recalling_index().
-Result<IndexRef> find_tunable_index(Store& store, std::string_view name);
+Result<IndexRef> find_tunable_index(Store& store, std::string_view name,
+                                    Missing missing = Missing::kToBeMade);
 
 /// As find_index(), for a request that needs Traits::recalls. Errors: kUnsupported, naming the
 /// primitives that recall.
-Result<IndexRef> find_recalling_index(Store& store, std::string_view name);
+Result<IndexRef> find_recalling_index(Store& store, std::string_view name,
+                                      Missing missing = Missing::kToBeMade);
 
 }  // namespace engram

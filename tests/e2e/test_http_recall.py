@@ -180,3 +180,31 @@ def test_strengths_are_those_of_a_time(asker):
     assert "'ids'" in asker.refused("POST", "/collections/m/strengths", {"ids": "a"})[1]
     assert "'ids'" in asker.refused("POST", "/collections/m/strengths", {"ids": [1]})[1]
     assert "10000" in asker.refused("POST", "/collections/m/strengths", {"ids": ["a"] * 10_001})[1]
+
+
+def test_searches_read_strengths_at_a_time_as_over_resp(asker):
+    with asker.server.redis() as client:
+        client.execute_command("VNEW", "m", 2, "METRIC", "l2", "DECAY", "exp", 1000, "CLOCK", "logical")
+        for key, strength, x in (("a", 1, 1), ("b", 4, 2)):
+            client.execute_command("VADD", "m", key, "VALUES", 2, x, 0, "STRENGTH", strength, "AT", 5000)
+        told = client.execute_command("VSEARCH", "m", "VALUES", 2, 0, 0, 2, "AT", 7000, "WITHRAW", "WITHSTRENGTH")
+    body = {"k": 2, "at": 7000, "include_raw": True, "include_strength": True, "include_metadata": False}
+    results = asker.expect("POST", "/collections/m/search", {"vector": [0, 0], **body})["results"]
+    for i, result in enumerate(results):
+        assert list(result) == ["id", "distance", "raw", "strength"]
+        key, *numbers = told[4 * i : 4 * i + 4]
+        assert result["id"] == key.decode()
+        assert [result["distance"], result["raw"], result["strength"]] == pytest.approx([float(n) for n in numbers])
+    assert {result["id"]: result["strength"] for result in results} == pytest.approx({"a": 0.25, "b": 1})
+    assert {result["id"]: result["raw"] for result in results} == pytest.approx({"a": 1, "b": 2})
+    batch = asker.expect("POST", "/collections/m/search/batch", {"vectors": [[0, 0], [0, 0]], **body})["results"]
+    assert batch == [results, results]
+    # Now, under this clock, is the last write; and what is not asked for is not told.
+    now = asker.expect("POST", "/collections/m/search", {"vector": [0, 0], "include_strength": True})["results"]
+    assert {result["id"]: result["strength"] for result in now} == pytest.approx({"a": 1, "b": 4})
+    assert "raw" not in now[0]
+    for field, value in (("at", -1), ("at", "soon"), ("include_raw", 1), ("include_strength", "yes")):
+        assert f"'{field}'" in asker.refused("POST", "/collections/m/search", {"vector": [0, 0], field: value})[1]
+    fill(asker, "n", np.ones((1, 2)))
+    for field, value in (("at", 5000), ("include_strength", True)):
+        assert asker.refused("POST", "/collections/n/search", {"vector": [0, 0], field: value})[0] == 400

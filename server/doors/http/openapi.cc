@@ -20,7 +20,7 @@ constexpr std::string_view kSchemas =
     R"({"type":"array","items":{"type":"number"},"minItems":1},{"type":"object","properties":)"
     R"({"base64":{"type":"string","contentEncoding":"base64"}},"required":["base64"]}]},)"
     R"("SearchResult":{"type":"object","properties":{"id":{"type":"string"},)"
-    R"("distance":{"type":"number"},"metadata":{"type":["object","null"]},)"
+    R"("distance":{"type":"number"},"raw":{"type":"number"},"strength":{"type":"number"},"metadata":{"type":["object","null"]},)"
     R"("vector":{"type":"array","items":{"type":"number"}}},"required":["id","distance"]},)"
     R"("Error":{"type":"object","properties":{"error":{"type":"string"}},"required":["error"]}})";
 

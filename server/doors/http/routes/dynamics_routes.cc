@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -56,7 +57,7 @@ Result<TuneRequest> read_tune(HttpCall& call) {
   JsonBody body;
   const auto object = body.read(call.request, kKnown);
   if (!object) return tl::unexpected(object.error());
-  auto index = find_tunable_index(call.services.store, collection_name(call));
+  auto index = find_tunable_index(call.services.store, collection_name(call), Missing::kGone);
   if (!index) return tl::unexpected(std::move(index.error()));
   TuneRequest request = {{.index = std::move(*index)}};
   OptionTexts options;
@@ -86,7 +87,7 @@ constexpr std::array kDiagnosisParameters = {
 };
 
 Result<DiagnoseRequest> read_diagnosis(HttpCall& call) {
-  auto index = find_recalling_index(call.services.store, collection_name(call));
+  auto index = find_recalling_index(call.services.store, collection_name(call), Missing::kGone);
   if (!index) return tl::unexpected(std::move(index.error()));
   DiagnoseRequest request = {{.index = std::move(*index)}};
   OptionTexts options;
@@ -110,10 +111,9 @@ void diagnose(HttpCall& call) {
                                    }));
 }
 
-Result<std::vector<std::string_view>> read_touched_ids(const JsonObject& body) {
+Result<std::vector<std::string_view>> read_ids(const JsonObject& body) {
   const auto items = body.array("ids");
   if (!items) return tl::unexpected(items.error());
-  if (items->empty()) return body.wrong("ids", "an array of at least one string");
   std::vector<std::string_view> ids;
   ids.reserve(items->size());
   for (const JsonValue& item : *items) {
@@ -123,26 +123,9 @@ Result<std::vector<std::string_view>> read_touched_ids(const JsonObject& body) {
   return ids;
 }
 
-Result<std::vector<std::optional<double>>> read_and_touch(HttpCall& call) {
-  constexpr std::array<std::string_view, 3> kKnown = {"ids", "gain", "at"};
-  constexpr std::array kFields = {OptionField{"gain", "GAIN"}, OptionField{"at", "AT"}};
-  JsonBody body;
-  const auto object = body.read(call.request, kKnown);
-  if (!object) return tl::unexpected(object.error());
-  auto index = find_collection(call);
-  if (!index) return tl::unexpected(std::move(index.error()));
-  TouchRequest request = {.index = std::move(*index)};
-  auto ids = read_touched_ids(*object);
-  if (!ids) return tl::unexpected(std::move(ids.error()));
-  request.keys = std::move(*ids);
-  OptionTexts options;
-  ENGRAM_TRY(take_fields(*object, kFields, options));
-  ENGRAM_TRY(read_options(options.list(), request));
-  return touch(call.services.store, request);
-}
+using MaybeStrengths = std::vector<std::optional<double>>;
 
-void touch_ids(HttpCall& call) {
-  const auto strengths = read_and_touch(call);
+void send_strengths(HttpCall& call, const Result<MaybeStrengths>& strengths) {
   if (!strengths) return call.reply.send(strengths.error());
   HttpResponse response;
   JsonWriter json(response.body);
@@ -152,6 +135,63 @@ void touch_ids(HttpCall& call) {
   json.end_array();
   json.end_object();
   call.reply.send(std::move(response));
+}
+
+/// Of so many at most, because the event loop reads them.
+constexpr std::size_t kMostStrengths = 10'000;
+
+Result<MaybeStrengths> read_strengths(const HttpCall& call) {
+  constexpr std::array<std::string_view, 2> kKnown = {"ids", "at"};
+  JsonBody body;
+  const auto object = body.read(call.request, kKnown);
+  if (!object) return tl::unexpected(object.error());
+  auto index = find_collection(call);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  StrengthRequest request = {.index = std::move(*index)};
+  const auto at = object->optional_count("at");
+  if (!at) return tl::unexpected(at.error());
+  if (*at) request.strength.at_ms = static_cast<std::int64_t>(**at);
+  const auto ids = read_ids(*object);
+  if (!ids) return tl::unexpected(ids.error());
+  if (ids->size() > kMostStrengths) {
+    return object->wrong("ids", "an array of at most " + std::to_string(kMostStrengths) + " ids");
+  }
+  MaybeStrengths strengths;
+  strengths.reserve(ids->size());
+  for (const std::string_view id : *ids) {
+    request.key = id;
+    const auto strength = strength_of(call.services.store, request);
+    if (!strength) return tl::unexpected(strength.error());
+    strengths.push_back(*strength ? std::optional((*strength)->strength) : std::nullopt);
+  }
+  return strengths;
+}
+
+void strengths(HttpCall& call) {
+  send_strengths(call, read_strengths(call));
+}
+
+Result<MaybeStrengths> read_and_touch(HttpCall& call) {
+  constexpr std::array<std::string_view, 3> kKnown = {"ids", "gain", "at"};
+  constexpr std::array kFields = {OptionField{"gain", "GAIN"}, OptionField{"at", "AT"}};
+  JsonBody body;
+  const auto object = body.read(call.request, kKnown);
+  if (!object) return tl::unexpected(object.error());
+  auto index = find_collection(call);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  TouchRequest request = {.index = std::move(*index)};
+  auto ids = read_ids(*object);
+  if (!ids) return tl::unexpected(std::move(ids.error()));
+  if (ids->empty()) return object->wrong("ids", "an array of at least one string");
+  request.keys = std::move(*ids);
+  OptionTexts options;
+  ENGRAM_TRY(take_fields(*object, kFields, options));
+  ENGRAM_TRY(read_options(options.list(), request));
+  return touch(call.services.store, request);
+}
+
+void touch_ids(HttpCall& call) {
+  send_strengths(call, read_and_touch(call));
 }
 
 Result<ForgetRequest> read_forget(HttpCall& call) {
@@ -277,7 +317,10 @@ constexpr std::string_view kTouchSchema =
     R"({"type":"object","properties":{"ids":{"type":"array","items":{"type":"string"},"minItems":1},)"
     R"("gain":{"type":"number"},"at":{"type":"integer"}},"required":["ids"],)"
     R"("additionalProperties":false})";
-constexpr std::string_view kTouchedSchema =
+constexpr std::string_view kIdsSchema =
+    R"({"type":"object","properties":{"ids":{"type":"array","maxItems":10000,"items":{"type":"string"}},)"
+    R"("at":{"type":"integer"}},"required":["ids"],"additionalProperties":false})";
+constexpr std::string_view kStrengthsSchema =
     R"({"type":"object","properties":{"strengths":{"type":"array","items":)"
     R"({"type":["number","null"]}}},"required":["strengths"]})";
 constexpr std::string_view kForgetSchema =
@@ -317,12 +360,19 @@ constexpr std::array kDynamicsRoutes = {
           .response_schema = R"({"type":"object"})",
           .query = kDiagnosisParameters},
     Route{.method = "POST",
+          .path = "/collections/{name}/strengths",
+          .handler = strengths,
+          .kind = CommandKind::kRead,
+          .summary = "Returns how strong ids are, or were, or will be",
+          .request_schema = kIdsSchema,
+          .response_schema = kStrengthsSchema},
+    Route{.method = "POST",
           .path = "/collections/{name}/touch",
           .handler = touch_ids,
           .kind = CommandKind::kWrite,
           .summary = "Adds to the strengths of ids, which makes them nearer",
           .request_schema = kTouchSchema,
-          .response_schema = kTouchedSchema},
+          .response_schema = kStrengthsSchema},
     Route{.method = "POST",
           .path = "/collections/{name}/forget",
           .handler = forget,

@@ -17,9 +17,7 @@ namespace engram {
 namespace {
 
 Result<IndexRef> find_memory(const HttpCall& call) {
-  auto index = find_collection(call);
-  if (!index) return index;
-  return find_recalling_index(call.services.store, index->name);
+  return find_recalling_index(call.services.store, collection_name(call), Missing::kGone);
 }
 
 /// Fields of a body that the requests take as text, under the same names.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -21,20 +22,36 @@ namespace engram {
 namespace {
 
 /// What frames a result.
-constexpr std::size_t kFraming = 64;
+constexpr std::size_t kFraming = 128;
 
-constexpr std::array<std::string_view, 9> kSearchFields = {
-    "vector",         "k", "filter", "ef", "recall", "radius", "exact", "include_metadata",
-    "include_vectors"};
-constexpr std::array<std::string_view, 9> kSearchBatchFields = {
-    "vectors",        "k", "filter", "ef", "recall", "radius", "exact", "include_metadata",
-    "include_vectors"};
+constexpr std::array<std::string_view, 12> kSearchFields = {"vector",
+                                                            "k",
+                                                            "filter",
+                                                            "ef",
+                                                            "recall",
+                                                            "radius",
+                                                            "exact",
+                                                            "at",
+                                                            "include_metadata",
+                                                            "include_vectors",
+                                                            "include_raw",
+                                                            "include_strength"};
+constexpr std::array<std::string_view, 12> kSearchBatchFields = {"vectors",
+                                                                 "k",
+                                                                 "filter",
+                                                                 "ef",
+                                                                 "recall",
+                                                                 "radius",
+                                                                 "exact",
+                                                                 "at",
+                                                                 "include_metadata",
+                                                                 "include_vectors",
+                                                                 "include_raw",
+                                                                 "include_strength"};
 
 struct Search {
   SearchRequest request;
   bool with_vectors = false;
-
-  [[nodiscard]] bool with_metadata() const { return request.strength.fields.attributes; }
 };
 
 Status take_filter(const JsonObject& body, SearchRequest& request) {
@@ -68,10 +85,25 @@ Status take_numbers(const JsonObject& body, SearchRequest& request) {
   return {};
 }
 
+/// What is told of strengths, and as of when.
+Status take_strength_read(const JsonObject& body, StrengthRead& read) {
+  const auto at = body.optional_count("at");
+  if (!at) return tl::unexpected(at.error());
+  if (*at) read.at_ms = static_cast<std::int64_t>(**at);
+  const auto raw = body.flag("include_raw", false);
+  if (!raw) return tl::unexpected(raw.error());
+  read.fields.raw = *raw;
+  const auto strength = body.flag("include_strength", false);
+  if (!strength) return tl::unexpected(strength.error());
+  read.fields.strength = *strength;
+  return {};
+}
+
 /// All but the queries.
 Status take_options(const JsonObject& body, Search& search) {
   ENGRAM_TRY(take_numbers(body, search.request));
   ENGRAM_TRY(take_filter(body, search.request));
+  ENGRAM_TRY(take_strength_read(body, search.request.strength));
   const auto exact = body.flag("exact", false);
   if (!exact) return tl::unexpected(exact.error());
   search.request.truth = *exact;
@@ -128,13 +160,13 @@ Result<Search> read_batch(HttpCall& call) {
 
 /// What a worker has to know to render an answer.
 struct Shown {
-  bool metadata;
+  NeighborFields fields;
   bool vectors;
   std::size_t dim;
 };
 
 Shown shown_by(const Search& search) {
-  return {search.with_metadata(), search.with_vectors, search.request.index.spec().dim};
+  return {search.request.strength.fields, search.with_vectors, search.request.index.spec().dim};
 }
 
 std::size_t expected_bytes_of(const Search& search) {
@@ -162,7 +194,9 @@ Status write_results(std::string& out, std::span<const Neighbor> neighbors, cons
     json.begin_object();
     json.name("id").string(neighbor.key);
     json.name("distance").number(neighbor.distance);
-    if (shown.metadata) {
+    if (shown.fields.raw) json.name("raw").number(neighbor.raw);
+    if (shown.fields.strength) json.name("strength").number(neighbor.strength);
+    if (shown.fields.attributes) {
       json.name("metadata");
       neighbor.attributes.empty() ? json.null() : json.raw(neighbor.attributes);
     }
@@ -262,14 +296,18 @@ constexpr std::string_view kSearchSchema =
     R"({"type":"object","properties":{"vector":{"$ref":"#/components/schemas/Vector"},)"
     R"("k":{"type":"integer","minimum":1,"default":10},"filter":{"type":["object","string"]},)"
     R"("ef":{"type":"integer","minimum":1},"recall":{"type":"number"},"radius":{"type":"number"},)"
-    R"("exact":{"type":"boolean","default":false},"include_metadata":{"type":"boolean","default":true},)"
+    R"("exact":{"type":"boolean","default":false},"at":{"type":"integer"},)"
+    R"("include_metadata":{"type":"boolean","default":true},"include_raw":{"type":"boolean","default":false},)"
+    R"("include_strength":{"type":"boolean","default":false},)"
     R"("include_vectors":{"type":"boolean","default":false}},"required":["vector"],"additionalProperties":false})";
 constexpr std::string_view kSearchBatchSchema =
     R"({"type":"object","properties":{"vectors":{"type":"array","minItems":1,)"
     R"("items":{"$ref":"#/components/schemas/Vector"}},)"
     R"("k":{"type":"integer","minimum":1,"default":10},"filter":{"type":["object","string"]},)"
     R"("ef":{"type":"integer","minimum":1},"recall":{"type":"number"},"radius":{"type":"number"},)"
-    R"("exact":{"type":"boolean","default":false},"include_metadata":{"type":"boolean","default":true},)"
+    R"("exact":{"type":"boolean","default":false},"at":{"type":"integer"},)"
+    R"("include_metadata":{"type":"boolean","default":true},"include_raw":{"type":"boolean","default":false},)"
+    R"("include_strength":{"type":"boolean","default":false},)"
     R"("include_vectors":{"type":"boolean","default":false}},"required":["vectors"],"additionalProperties":false})";
 constexpr std::string_view kResultsSchema =
     R"({"type":"object","properties":{"results":{"type":"array","items":)"
