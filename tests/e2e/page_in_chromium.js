@@ -148,6 +148,159 @@ const tests = {
     assert.deepEqual(page.complaints, []);
   },
 
+  async steps(browser) {
+    const page = await open(browser, { collection: "fashion" });
+    await settle(page);
+    const steps = 41;
+    await page.route("**/recall", async (route) => {
+      const { options } = route.request().postDataJSON();
+      const response = await route.fetch();
+      const told = await response.json();
+      const energies = Array.from({ length: steps + 1 }, (_, i) => 100 - i);
+      await route.fulfill({ response, json: options.STEPS === undefined ? { ...told, steps, energies } : told });
+    });
+    const asked = [];
+    page.on("request", (request) => request.url().endsWith("/recall") && asked.push(Number(request.postDataJSON().options.STEPS ?? 0)));
+    await page.click("#recall button:text-is('Reset')");
+    await until(page, (wanted) => document.querySelector("#recall").dataset.step === String(wanted), steps);
+    assert.match(await page.textContent("#recall .bench"), /step 41 of 41/);
+    const between = asked.filter((step) => step > 0);
+    assert.equal(between.length, 24);
+    assert.equal(new Set(between).size, 24);
+    assert.ok(Math.min(...between) <= 2 && Math.max(...between) >= steps - 2, between.join());
+    // Labels of the trace are evenly spaced, so that none lies over another.
+    const labels = await page.evaluate(() => {
+      const chart = Chart.getChart(document.querySelector("#recall .chart canvas"));
+      return chart.scales.x.ticks.map(({ value }) => value);
+    });
+    assert.deepEqual(labels, [0, 10, 20, 30, 40]);
+    await shoot(page, "steps");
+    assert.deepEqual(page.complaints, []);
+  },
+
+  async tunes(browser) {
+    const page = await open(browser, { collection: "graph" });
+    assert.equal(await page.textContent("[name=tune]"), "Tune to recall 0.95");
+    await page.selectOption("#search select[name=recall]", "0.9");
+    await page.click("[name=tune]");
+    await until(page, () => /^Asked .* candidates find 0?\.9|^Asked .* candidates find 1 /.test(document.querySelector(".tuning output").textContent));
+    assert.match(await page.textContent(".tuning output"), /1,500 items: \d+ candidates .* Searches look for 0\.9 now/);
+    const asked = page.waitForRequest((request) => request.url().endsWith("/search"));
+    await page.click("#search .suggestions button");
+    assert.equal((await asked).postDataJSON().recall, 0.9);
+    await page.waitForSelector("#search .results li");
+    await shoot(page, "tunes");
+    assert.deepEqual(page.complaints, []);
+  },
+
+  /** What fails is not chosen: it is asked for again. */
+  async chooses(browser) {
+    const page = await open(browser, { collection: "words" });
+    const failing = (url) => url.pathname === "/collections/fashion";
+    await page.route(failing, (route) => route.fulfill({ status: 500, json: { error: "not now" } }));
+    await page.click("#collections button:has-text('fashion')");
+    await until(page, () => document.querySelector("#problem").textContent === "not now");
+    await page.unroute(failing);
+    await until(page, () => /784 numbers/.test(document.querySelector("#search [name=query]").getAttribute("aria-label")));
+    await until(page, () => document.querySelector("#problem").hidden);
+  },
+
+  /** Answers that come after newer ones are dropped. */
+  async late(browser) {
+    const page = await open(browser, { collection: "words" });
+    await settle(page);
+    const held = [];
+    const hold = (url) => page.route(url, (route) => held.push(route));
+    const hasHeld = async () => {
+      for (let turn = 0; held.length === 0 && turn < 100; ++turn) await page.waitForTimeout(50);
+      assert.equal(held.length, 1);
+    };
+    // The playground: a cue that comes when another was taken.
+    const king = (url) => url.pathname.endsWith("/vectors/king");
+    await hold(king);
+    await page.fill("#recall input[type=text]", "king");
+    await page.keyboard.press("Enter");
+    await hasHeld();
+    await page.fill("#recall input[type=text]", "queen");
+    await page.keyboard.press("Enter");
+    await until(page, () => document.querySelector("#recall").dataset.attractor === "queen");
+    const recalled = [];
+    page.on("request", (request) => request.url().endsWith("/recall") && recalled.push(request.url()));
+    await held.pop().continue();
+    await page.waitForResponse((response) => response.url().endsWith("/vectors/king"));
+    await page.waitForTimeout(500);
+    assert.deepEqual(recalled, []);
+    assert.equal(await page.inputValue("#recall input[type=text]"), "queen");
+    await page.unroute(king);
+    // The search: an id that comes when another was looked for.
+    await hold(king);
+    await page.fill("#search [name=query]", "king");
+    await page.keyboard.press("Enter");
+    await hasHeld();
+    await page.fill("#search [name=query]", "queen");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#search .results li[data-id=queen].self");
+    const searched = [];
+    page.on("request", (request) => request.url().endsWith("/search") && searched.push(request.url()));
+    await held.pop().continue();
+    await page.waitForTimeout(500);
+    assert.deepEqual(searched, []);
+    await page.unroute(king);
+    // The map: one that fails when another was chosen.
+    const graph = (url) => url.pathname === "/collections/graph/map";
+    await hold(graph);
+    await page.click("#collections button:has-text('graph')");
+    await hasHeld();
+    await page.click("#collections button:has-text('fading')");
+    await until(page, () => /of 200 items/.test(document.querySelector("#map > .quiet").textContent));
+    await held.pop().fulfill({ status: 500, json: { error: "too late" } });
+    await page.waitForTimeout(500);
+    assert.equal(await page.isVisible("#map .error"), false);
+    assert.match(await page.textContent("#map > .quiet"), /of 200 items/);
+  },
+
+  /** Of an empty server. */
+  async waits(browser) {
+    const page = await open(browser, { awaited: "#welcome:not([hidden])" });
+    const state = (wanted) => until(page, (name) => document.querySelector("#server").dataset.state === name, wanted);
+    const problem = (pattern) => until(page, (text) => document.querySelector("#problem").textContent.includes(text), pattern);
+    await state("ok");
+    const everything = () => true;
+    await page.route(everything, (route) => route.abort());
+    await state("lost");
+    await problem("does not answer");
+    await page.unroute(everything);
+    await state("ok");
+    assert.equal(await page.isVisible("#problem"), false);
+    const health = (url) => url.pathname === "/health";
+    await page.route(health, (route) => route.fulfill({ status: 503, json: { status: "read-only", version: "1", error: "the disk is full" } }));
+    await state("waiting");
+    await problem("The server is read-only: the disk is full");
+    assert.match(await page.textContent("#server"), /read-only/);
+    await page.unroute(health);
+    await state("ok");
+    // Something else that has it wait.
+    await page.route(everything, (route) => route.fulfill({ status: 503, body: "busy" }));
+    await state("waiting");
+    await page.unroute(everything);
+    await state("ok");
+    assert.equal(await page.isVisible("#problem"), false);
+    assert.match(await page.textContent("#server"), / · ok$/);
+  },
+
+  async documents(browser) {
+    const page = await open(browser, { collection: "graph" });
+    await page.goto(`${address}/docs`);
+    await page.click("#routes summary:has-text('/health')");
+    await page.click("#routes details[open] button");
+    await until(page, () => /"status": "ok"/.test(document.querySelector("#routes details[open] form pre").textContent));
+    await page.fill("#password", "geheim ü");
+    const asked = page.waitForRequest((request) => request.url().endsWith("/health"));
+    await page.click("#routes details[open] button");
+    assert.ok((await asked).headers()["api-key"]);
+    assert.deepEqual(page.complaints, []);
+  },
+
   async asks(browser) {
     const page = await open(browser, { awaited: "dialog[open]" });
     await page.fill("dialog input", "wrong");

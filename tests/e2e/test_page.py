@@ -78,9 +78,16 @@ def fill_fading(client):
         client.execute_command("VADD", "fading", f"item {row}", vector.tobytes(), "STRENGTH", 1 + row % 7)
 
 
+def fill_graph(client):
+    rng = np.random.default_rng(6)
+    client.execute_command("VNEW", "graph", 16, "PRIMITIVE", "hnsw")
+    rows = rng.normal(size=(1500, 16)).astype(np.float32)
+    client.execute_command("VMADD", "graph", *[part for row, vector in enumerate(rows) for part in (f"node {row}", vector.tobytes())])
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """Where a server with three collections has its page."""
+    """Where a server with four collections has its page."""
     if not FASHION.exists():
         pytest.skip("needs Debian's dataset-fashion-mnist")
     port = live.free_port()
@@ -89,6 +96,7 @@ def address(tmp_path_factory):
         fill_words(client)
         fill_fashion(client)
         fill_fading(client)
+        fill_graph(client)
     yield f"http://127.0.0.1:{port}"
     server.end()
 
@@ -108,7 +116,7 @@ def drive(packages, tmp_path):
 
 @in_browser
 @pytest.mark.long
-@pytest.mark.parametrize("test", ["loads", "searches", "filters", "recalls", "fades", "keys"])
+@pytest.mark.parametrize("test", ["loads", "searches", "filters", "recalls", "steps", "fades", "tunes", "chooses", "late", "keys", "documents"])
 def test_the_page(drive, address, test):
     drive(address, test)
 
@@ -119,6 +127,14 @@ def test_the_page_asks_for_a_password(drive, start):
     port = live.free_port()
     start("--http-port", port, "--requirepass", PASSWORD)
     drive(f"http://127.0.0.1:{port}", "asks")
+
+
+@in_browser
+@pytest.mark.long
+def test_the_page_says_how_the_server_is(drive, start):
+    port = live.free_port()
+    start("--http-port", port)
+    drive(f"http://127.0.0.1:{port}", "waits")
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ async function send(method, path, body) {
 }
 
 /** Fields of HTTP are bytes; fetch takes one for each character. */
-function latin(text) {
+export function latin(text) {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
@@ -73,6 +73,17 @@ export async function request(method, path, body) {
     }
     throw new ApiError(response.status, sentence || `The server answered ${response.status}.`);
   }
+}
+
+/**
+ * What the server says of itself: {status, version}, and {error} if the status is not "ok". Needs no password.
+ * Errors: ApiError, if something else answers, or nothing.
+ */
+export async function health() {
+  const [response] = await send("GET", "/health");
+  const told = await response.json().catch(() => null);
+  if (told?.status === undefined) throw new ApiError(response.status, `The server answered ${response.status}.`);
+  return told;
 }
 
 export const get = async (path) => (await request("GET", path)).json();

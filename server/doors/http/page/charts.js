@@ -107,6 +107,15 @@ export class MovingChart {
   }
 }
 
+/** The round number of steps from one label to the next, so that there are few. */
+export function labelStride(steps) {
+  const kMostLabels = 6;
+  for (let power = 1; ; power *= 10) {
+    const stride = [1, 2, 5].map((each) => each * power).find((each) => steps <= each * kMostLabels);
+    if (stride) return stride;
+  }
+}
+
 /** A trace of numbers from 0 on, one of which is marked. */
 export class Trace {
   #kept;
@@ -122,8 +131,12 @@ export class Trace {
     chart.resize();
     const [line] = chart.data.datasets;
     line.data = values.map((y, x) => ({ x, y }));
-    line.pointRadius = values.map((_, i) => (i === marked ? 6 : 3));
-    chart.options.scales.x.max = Math.max(1, values.length - 1);
+    const steps = Math.max(1, values.length - 1);
+    const stride = labelStride(steps);
+    line.pointRadius = values.map((_, i) => (i === marked ? 6 : stride > 2 ? 1.5 : 3));
+    chart.options.scales.x.max = steps;
+    // Else the last step has a label, however near the one before is.
+    Object.assign(chart.options.scales.x.ticks, { stepSize: stride, includeBounds: false });
     chart.update("none");
   }
 }

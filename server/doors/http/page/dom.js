@@ -56,13 +56,15 @@ export function duration(ms) {
   return `${Number((ms / size).toPrecision(3))} ${unit}`;
 }
 
-/** Calls `work` once things have been quiet for `ms`. */
+/** Calls `work` once things have been quiet for `ms`, unless cancel() comes before. */
 export function debounce(ms, work) {
   let timer = 0;
-  return () => {
+  const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(work, ms);
   };
+  soon.cancel = () => clearTimeout(timer);
+  return soon;
 }
 
 /** Sizes a canvas to its box in device pixels; returns its context and size in CSS pixels. */

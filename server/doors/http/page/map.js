@@ -66,7 +66,7 @@ export class ItemMap {
     return this.#map?.points ?? [];
   }
 
-  /** Loads the map of a collection; returns its points. */
+  /** Loads the map of a collection; returns its points, none if that failed, null if another was chosen meanwhile. */
   async load(collection) {
     const turn = ++this.#turn;
     this.#collection = collection;
@@ -75,7 +75,15 @@ export class ItemMap {
     this.#note.textContent = "";
     this.#legend.replaceChildren();
     this.draw();
-    const map = await get(`${below(collection.name, "map")}?sample=1500`);
+    let map;
+    try {
+      map = await get(`${below(collection.name, "map")}?sample=1500`);
+    } catch (error) {
+      if (turn !== this.#turn) return null;
+      this.#error.textContent = error.message;
+      this.#error.hidden = false;
+      return [];
+    }
     if (turn !== this.#turn) return null;
     this.#map = map;
     this.#groups = groupingField(map.points);
@@ -83,11 +91,6 @@ export class ItemMap {
     this.#showLegend();
     this.draw();
     return map.points;
-  }
-
-  fail(error) {
-    this.#error.textContent = error.message;
-    this.#error.hidden = false;
   }
 
   #showLegend() {

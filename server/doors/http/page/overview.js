@@ -8,7 +8,7 @@ import { difference, ofIndex, quantile, total } from "./metrics.js";
 const kParts = [
   ["vectors", "Vectors", "a"],
   ["structure", "Index", "b"],
-  ["keys", "Keys", "c"],
+  ["bookkeeping", "Keys and slots", "c"],
   ["attributes", "Attributes", "d"],
   ["strengths", "Strengths", "e"],
 ];
@@ -22,9 +22,13 @@ function tile(title) {
 /** Bytes by part: as metrics tell them, else as far as the collection itself does. */
 function memoryParts(info, metrics) {
   if (metrics && Object.keys(metrics.memory).length > 0) return metrics.memory;
-  const structure = info["index-bytes"] ?? 0;
-  const attributes = (info["attributes-bytes"] ?? 0) + (info["attribute-columns-bytes"] ?? 0);
-  return { vectors: Math.max(0, (info["memory-bytes"] ?? 0) - structure - attributes), structure, attributes };
+  return {
+    vectors: info["vectors-bytes"] ?? 0,
+    structure: info["index-bytes"] ?? 0,
+    bookkeeping: info["bookkeeping-bytes"] ?? 0,
+    attributes: (info["attributes-bytes"] ?? 0) + (info["attribute-columns-bytes"] ?? 0),
+    strengths: info["strengths-bytes"] ?? 0,
+  };
 }
 
 /** The measured recall with the k that most searches had. */

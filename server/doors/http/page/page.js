@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page: which collection is looked at, and what is asked how often.
 
-import { ApiError, below, get, text } from "./api.js";
+import { ApiError, below, get, health, text } from "./api.js";
 import { byId, count, el } from "./dom.js";
 import { Fading } from "./fading.js";
 import { ItemMap } from "./map.js";
@@ -15,15 +15,16 @@ const kPollMs = 1500;
 let primitives = new Map();
 let collections = [];
 let isListed = false; // whether the server has told of them
-let chosen = null; // the name
+let chosen = null; // the name; null until there is one, and when what was asked of it failed
+let turn = 0; // counts choices: an answer that comes after the next one is dropped
 let chosenCount = 0; // of its items, when it was chosen
 let hasMetrics = true;
-let isLost = false; // the problem that is shown is that the server did not answer
+let isTroubled = false; // the problem that is shown is the server's state
 
-function showProblem(error) {
+function showProblem(sentence) {
   const box = byId("problem");
-  box.hidden = !error;
-  box.textContent = error?.message ?? "";
+  box.hidden = !sentence;
+  box.textContent = sentence ?? "";
 }
 
 /** Runs `work`; what it cannot do is shown. */
@@ -31,7 +32,7 @@ async function attempt(work) {
   try {
     await work();
   } catch (error) {
-    showProblem(error);
+    showProblem(error.message);
   }
 }
 
@@ -92,11 +93,26 @@ byId("collections").addEventListener("keydown", (event) => {
 
 async function describe(name) {
   const collection = await get(below(name));
-  collection.recalls = primitives.get(collection.primitive)?.recalls ?? false;
+  const primitive = primitives.get(collection.primitive);
+  collection.recalls = primitive?.recalls ?? false;
+  collection.isExact = primitive?.exact ?? true;
   return collection;
 }
 
 async function choose(name) {
+  const mine = ++turn;
+  try {
+    await open(name, mine);
+    if (mine === turn) showProblem(null);
+  } catch (error) {
+    if (mine !== turn) return;
+    chosen = null;
+    throw error;
+  }
+}
+
+/** Shows a collection, as long as `mine` is the last choice. */
+async function open(name, mine) {
   chosen = name;
   isFollowed = false;
   const address = new URL(location);
@@ -104,24 +120,21 @@ async function choose(name) {
   history.replaceState(null, "", address);
   showCollections();
   const collection = await describe(name);
-  if (chosen !== name) return;
+  if (mine !== turn) return;
   chosenCount = collection.count;
   overview.reset();
   search.reset(collection);
-  overview.update(collection, await readMetrics());
-  let points = [];
-  try {
-    points = await map.load(collection);
-  } catch (error) {
-    map.fail(error);
-  }
-  if (points === null || chosen !== name) return;
+  const families = await readMetrics();
+  if (mine !== turn) return;
+  overview.update(collection, families);
+  const points = await map.load(collection);
+  if (points === null || mine !== turn) return;
   const spread = [0.15, 0.4, 0.6, 0.85].map((share) => points[Math.floor(share * points.length)]?.id).filter(Boolean);
   search.suggest([...new Set(spread)]);
   fading.reset(collection, points.map(({ id }) => id));
   byId("recall-link").hidden = !collection.recalls;
   await playground.reset(collection, primitives.get(collection.primitive), points[0]?.id);
-  await poll();
+  if (mine === turn) await poll();
 }
 
 async function readMetrics() {
@@ -135,47 +148,62 @@ async function readMetrics() {
   }
 }
 
+async function readPrimitives() {
+  const all = (await get("/primitives")).primitives;
+  primitives = new Map(all.map((primitive) => [primitive.name, primitive]));
+}
+
 async function poll() {
+  if (primitives.size === 0) await readPrimitives();
   const listed = (await get("/collections")).collections;
   const changed = !isListed || JSON.stringify(listed) !== JSON.stringify(collections);
   collections = listed;
   isListed = true;
   if (changed) showCollections();
   if (!collections.some(({ name }) => name === chosen)) {
+    chosen = null;
+    ++turn;
     if (collections.length === 0) return;
     const wanted = new URL(location).searchParams.get("collection");
     return choose((collections.find(({ name }) => name === wanted) ?? collections[0]).name);
   }
-  const name = chosen;
+  const [name, mine] = [chosen, turn];
   const [collection, families] = await Promise.all([describe(name), readMetrics()]);
-  if (name !== chosen) return;
+  if (mine !== turn) return;
   if (chosenCount === 0 && collection.count > 0) return choose(name);
   overview.update(collection, families);
-  byId("server").dataset.state = "ok";
+}
+
+/** Shows how the server is; null: it is well. */
+function showTrouble(state, sentence) {
+  byId("server").dataset.state = state;
+  if (sentence || isTroubled) showProblem(sentence);
+  isTroubled = sentence !== null;
+}
+
+/** Why the server is not well, by its own words; null if it is. */
+async function readHealth() {
+  const { status, version, error } = await health();
+  byId("server").textContent = `${version} · ${status}`;
+  return status === "ok" ? null : `The server is ${status}${error ? `: ${error}` : "."}`;
 }
 
 async function keepPolling() {
   if (!document.hidden) {
+    let trouble = null;
     try {
+      trouble = await readHealth();
       await poll();
-      if (isLost) showProblem(null);
-      isLost = false;
+      showTrouble(trouble ? "waiting" : "ok", trouble);
     } catch (error) {
-      isLost = true;
-      byId("server").dataset.state = "lost";
-      showProblem(error);
+      // One that says 503 is there, and says itself why.
+      showTrouble(error.status === 503 ? "waiting" : error.status > 0 ? "ok" : "lost", trouble ?? error.message);
     }
   }
   setTimeout(keepPolling, kPollMs);
 }
 
 byId("theme").addEventListener("click", () => document.dispatchEvent(new Event("switch-theme")));
-addEventListener("unhandledrejection", (event) => showProblem(event.reason));
+addEventListener("unhandledrejection", (event) => showProblem(String(event.reason?.message ?? event.reason)));
 
-await attempt(async () => {
-  const health = await get("/health");
-  byId("server").textContent = `${health.version} · ${health.status}`;
-  const all = (await get("/primitives")).primitives;
-  primitives = new Map(all.map((primitive) => [primitive.name, primitive]));
-});
 keepPolling();

@@ -8,7 +8,13 @@ import { debounce, el, number } from "./dom.js";
 import { drawVector, gaussian, isPicture, kMostCells, scaleOf, side } from "./image.js";
 
 const kFirstOptions = ["BETA", "SEP", "STEPS", "MODE", "ALPHA", "N"];
-const kMostStates = 24; // that are asked for one by one
+const kMostStates = 24; // between the cue and the last, that are asked for one by one
+
+/** Which steps of so many are looked at: the first, the last, and evenly spread ones between. */
+function stepsShown(steps, mostBetween) {
+  const parts = Math.min(steps, mostBetween + 1);
+  return Array.from({ length: parts + 1 }, (_, i) => (parts === 0 ? 0 : Math.round((i * steps) / parts)));
+}
 
 /** "0-391,400-783": the coordinates that are not hidden. */
 function maskOf(hidden) {
@@ -32,6 +38,7 @@ export class Playground {
   #hidden = [];
   #scale = { most: 1, isSigned: false };
   #states = [];
+  #steps = []; // of each state
   #recall = null;
   #attractor = null; // {id, vector}
   #turn = 0;
@@ -51,12 +58,13 @@ export class Playground {
   /** Shows the playground of a collection that recalls; `id` is its first cue. */
   async reset(collection, primitive, id) {
     ++this.#turn;
+    this.#soon.cancel();
     this.#stop();
     this.#collection = collection;
     this.#primitive = primitive;
-    this.#thumbs.clear();
+    this.#thumbs = new Map();
     this.#recall = this.#attractor = null;
-    this.#states = [];
+    this.#states = this.#steps = [];
     this.#original = this.#cue = this.#hidden = [];
     this.#section.hidden = !collection.recalls || collection.count === 0 || collection.dim > kMostCells;
     if (this.#section.hidden) return;
@@ -66,7 +74,8 @@ export class Playground {
 
   /** Takes what is stored under an id as the cue. */
   async take(id, { hide = false } = {}) {
-    const turn = this.#turn;
+    const turn = ++this.#turn;
+    this.#soon.cancel();
     try {
       const { vector } = await get(below(this.#collection.name, "vectors", id));
       if (turn !== this.#turn) return;
@@ -75,10 +84,11 @@ export class Playground {
       this.#parts.id.value = id;
       this.#restore();
       if (hide) this.#hideHalf();
-      await this.run();
     } catch (error) {
-      this.#fail(error);
+      if (turn === this.#turn) this.#fail(error);
+      return;
     }
+    await this.run();
   }
 
   #build() {
@@ -255,13 +265,16 @@ export class Playground {
     try {
       const recall = await ask();
       if (turn !== this.#turn) return;
-      const between = this.#primitive.recall_options.some((option) => option.name === "STEPS") ? Math.min(recall.steps - 1, kMostStates) : 0;
-      const states = await Promise.all(Array.from({ length: Math.max(0, between) }, (_, i) => ask(i + 1)));
+      const hasSteps = this.#primitive.recall_options.some((option) => option.name === "STEPS");
+      const steps = stepsShown(recall.steps, hasSteps ? kMostStates : 0);
+      const between = await Promise.all(steps.slice(1, -1).map(ask));
+      if (turn !== this.#turn) return;
       const attractor = recall.attractor === null ? null : await this.#vectorOf(recall.attractor);
       if (turn !== this.#turn) return;
       const cue = isHidden ? this.#cue.map((value, i) => (this.#hidden[i] ? 0 : value)) : this.#cue;
       this.#recall = recall;
-      this.#states = [cue, ...states.map(({ state }) => state), recall.state];
+      this.#states = [cue, ...between.map(({ state }) => state), recall.state];
+      this.#steps = recall.steps === 0 ? [0, 0] : steps;
       this.#attractor = attractor;
       this.#parts.error.hidden = true;
       this.#parts.step.max = this.#states.length - 1;
@@ -273,26 +286,28 @@ export class Playground {
   }
 
   async #vectorOf(id) {
-    if (!this.#thumbs.has(id)) this.#thumbs.set(id, (await get(below(this.#collection.name, "vectors", id))).vector);
-    return this.#thumbs.get(id);
+    const thumbs = this.#thumbs; // another collection has others
+    if (!thumbs.has(id)) thumbs.set(id, (await get(below(this.#collection.name, "vectors", id))).vector);
+    return thumbs.get(id);
   }
 
-  #look(step) {
-    this.#parts.step.value = step;
+  /** Shows a state, by its place among those that are shown. */
+  #look(place) {
+    this.#parts.step.value = place;
     this.#draw();
-    this.#trace.show(this.#recall?.energies ?? [], step);
-    this.#followed(this.#states, step);
-    this.#section.dataset.step = step;
+    this.#trace.show(this.#recall?.energies ?? [], this.#steps[place]);
+    this.#followed(this.#states, place);
+    this.#section.dataset.step = this.#steps[place];
   }
 
   #play() {
     if (this.#player !== 0) return this.#stop();
     this.#parts.play.textContent = "Pause";
-    let step = 0;
-    this.#look(step);
+    let place = 0;
+    this.#look(place);
     this.#player = setInterval(() => {
-      if (++step >= this.#states.length) return this.#stop();
-      this.#look(step);
+      if (++place >= this.#states.length) return this.#stop();
+      this.#look(place);
     }, 450);
   }
 
@@ -312,7 +327,7 @@ export class Playground {
       // Under cosine a state has unit length, whatever the items have.
       const scale = this.#collection.metric === "cosine" ? scaleOf(shown) : this.#scale;
       drawVector(state, shown, { ...scale, isSigned: this.#scale.isSigned }, at === 0 ? this.#hidden : null);
-      stateName.textContent = `State, step ${at} of ${this.#recall.steps}`;
+      stateName.textContent = `State, step ${this.#steps[at]} of ${this.#recall.steps}`;
     }
     if (this.#attractor) drawVector(attractor, this.#attractor, { ...scaleOf(this.#attractor), isSigned: this.#scale.isSigned });
   }
