@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A clock for durations that costs no more than an instruction where the processor has one: a
-// command of half a microsecond is timed for a few nanoseconds.
+// A clock for short durations: the processor's counter where that can be trusted, so that a look is
+// one instruction and takes a few nanoseconds; elsewhere std::chrono::steady_clock.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace engram {
 
-/// How the processor's time stamp counter relates to time. Measured when the process starts.
+/// How ticks relate to time. Measured when the process starts, which takes a millisecond.
 struct TickRate {
-  bool has_counter;    ///< which runs evenly on all processors: the system tells time by it, too
-  double ns_per_tick;  ///< 1 without
+  bool has_counter;    ///< ticks are the processor's: Linux itself tells time by its counter
+  double ns_per_tick;  ///< 1 without a counter
 };
 
 extern const TickRate tick_rate;
@@ -22,7 +22,7 @@ extern const TickRate tick_rate;
 /// std::chrono::steady_clock in nanoseconds.
 std::uint64_t steady_ns() noexcept;
 
-/// A moment, to be compared with others of this process. Any thread.
+/// A moment in ticks, which only ns_between() understands. Any thread.
 inline std::uint64_t ticks_now() noexcept {
 #if defined(__x86_64__)
   if (tick_rate.has_counter) [[likely]]
@@ -31,7 +31,7 @@ inline std::uint64_t ticks_now() noexcept {
   return steady_ns();
 }
 
-/// From one moment to a later one, in nanoseconds.
+/// Nanoseconds from one moment to a later one; 0 if it is not later, as two processors may see it.
 inline std::uint64_t ns_between(std::uint64_t begin, std::uint64_t end) noexcept {
   if (end <= begin) return 0;
   // Signed: what the processor converts in one instruction.
