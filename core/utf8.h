@@ -6,8 +6,9 @@
 
 namespace engram {
 
-/// The bytes of the character that `text`, which is not empty, begins with; 0 if that is no UTF-8.
-inline std::size_t character_bytes(std::string_view text) noexcept {
+/// The bytes of the character that `text` begins with; 0 if that is no UTF-8, or nothing is there.
+inline std::size_t utf8_bytes(std::string_view text) noexcept {
+  if (text.empty()) return 0;
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned lead = byte(0);
   if (lead < 0x80) return 1;
@@ -18,11 +19,18 @@ inline std::size_t character_bytes(std::string_view text) noexcept {
   }
   // Longer than need be, half of a pair, or beyond U+10FFFF.
   const unsigned second = byte(1);
-  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-      (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
-    return 0;
+  const bool is_wrong = (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
+                        (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F);
+  return is_wrong ? 0 : bytes;
+}
+
+inline bool is_utf8(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const std::size_t bytes = utf8_bytes(text);
+    if (bytes == 0) return false;
+    text.remove_prefix(bytes);
   }
-  return bytes;
+  return true;
 }
 
 }  // namespace engram

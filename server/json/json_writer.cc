@@ -96,7 +96,7 @@ void JsonWriter::quoted(std::string_view text) {
   std::size_t plain = 0;  // what needs no escape and was not appended yet begins here
   for (std::size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    const std::size_t bytes = character_bytes(text.substr(i));
+    const std::size_t bytes = utf8_bytes(text.substr(i));
     if (bytes != 0 && byte >= 0x20 && byte != '"' && byte != '\\') {
       i += bytes;
       continue;

@@ -19,7 +19,7 @@ void add_label(std::string& labels, std::string_view name, std::string_view valu
   if (!labels.empty()) labels += ',';
   labels.append(name).append("=\"");
   while (!value.empty()) {
-    const std::size_t size = character_bytes(value);
+    const std::size_t size = utf8_bytes(value);
     const char c = value.front();
     if (size == 0) {
       const auto byte = static_cast<unsigned char>(c);
