@@ -80,10 +80,9 @@ double Hnsw::two_hop_cost(std::size_t ef, double share, double news) const noexc
 /// How many candidates a walk keeps, and how many of the nearest it must find.
 Hnsw::Width Hnsw::width_of(const SearchParams& params) const noexcept {
   const bool is_bounded = params.max_score < std::numeric_limits<float>::infinity();
-  const std::size_t usual = config_.ef_search * (is_bounded ? kRadiusEf : 1);
-  const std::size_t ef = params.ef == 0 ? usual : params.ef;
-  if (is_bounded) return {ef, std::min<std::size_t>(params.k, 1)};  // k is a limit
-  return {widened(std::max(ef, params.k)), params.k};
+  if (!is_bounded) return {widened(params), params.k};
+  const std::size_t ef = params.ef == 0 ? config_.ef_search * kRadiusEf : params.ef;
+  return {ef, std::min<std::size_t>(params.k, 1)};  // k is a limit
 }
 
 SearchPlan Hnsw::plan(const SearchParams& params) const noexcept {

@@ -95,9 +95,7 @@ bool Hnsw::search_narrowly(Query query, const SearchParams& params, Entry entry,
 /// The walk of search(), or of search_narrowly().
 Status Hnsw::search_as_stranger(Slot own, Query query, const SearchParams& params, Scratch& scratch,
                                 std::vector<Hit>& hits) const {
-  const std::size_t ef = widened(
-      is_narrow(params) ? params.ef
-                        : std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k));
+  const std::size_t ef = is_narrow(params) ? widened(params.ef) : widened(params);
   const Entry entry = graph_.entry();
   const auto scan = [&] { return Index::search_as_stranger(own, query, params, scratch, hits); };
   if (params.k == 0 || !has_graph() || entry.slot == kNoSlot || scan_is_cheaper(ef)) return scan();

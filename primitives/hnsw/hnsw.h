@@ -3,6 +3,7 @@
 // structure that can be saved. What differs from the paper: README.md, "Deviations".
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -207,6 +208,10 @@ class Hnsw final : public Index {
   bool compares_codes() const noexcept { return estimator_ != nullptr; }
   /// How many candidates a walk keeps for `ef`.
   std::size_t widened(std::size_t ef) const noexcept { return ef * widening_; }
+  /// The same for what a search asks for, or what the index has for those that do not.
+  std::size_t widened(const SearchParams& params) const noexcept {
+    return widened(std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k));
+  }
   Status prepare_codes();
   Status begin_coding(std::span<const Slot> first);
   Status code_along(std::vector<float> axis);

@@ -169,7 +169,7 @@ std::optional<bool> Hnsw::finds(Slot slot, Scratch& scratch) const {
 std::string Hnsw::unfound_items() const {
   constexpr std::uint64_t kMost = 100;
   constexpr std::uint64_t kCandidates = 6400;
-  if (!has_graph() || scan_is_cheaper(config_.ef_search)) return "0/0";
+  if (!has_graph() || scan_is_cheaper(widened(SearchParams{.k = 1}))) return "0/0";
   Scratch scratch;
   std::size_t items = 0;
   std::size_t unfound = 0;

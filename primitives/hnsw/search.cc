@@ -40,8 +40,7 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
                     std::vector<Hit>& hits) const {
   if (!params.is_plain()) return search_with_conditions(query, params, scratch, hits);
   const Bound bound(context_.kernel, query, context_.store);
-  const std::size_t ef =
-      widened(std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k));
+  const std::size_t ef = widened(params);
   const Entry entry = graph_.entry();
   if (params.k == 0 || !has_graph() || entry.slot == kNoSlot || scan_is_cheaper(ef)) {
     scan_nearest(bound, held_, params.k, hits);
