@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands/metrics_report.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string_view>
@@ -54,6 +55,9 @@ constexpr std::array<SecondsBound, 13> kWorkBounds = {{{"2.5e-05", 25'000},
                                                        {"0.1", 100'000'000},
                                                        {"1", 1'000'000'000},
                                                        {"10", 10'000'000'000}}};
+
+/// What a scrape tells of indexes, however many there are and whatever they are called.
+constexpr std::size_t kMostIndexBytes = std::size_t{64} << 20;
 
 double seconds_of(std::int64_t ms) {
   return static_cast<double>(ms) / 1000;
@@ -129,13 +133,30 @@ void write_commands(PrometheusText& text, const MetricsFacts& facts) {
   for (const auto& [word, count] : facts.errors) text.sample(label("error", word), count);
 }
 
-/// Labels that name an index and its primitive.
+/// At most, of lines whose labels have `label_bytes`.
+std::size_t text_bytes(const ScrapedIndex& index, std::size_t label_bytes) {
+  constexpr std::size_t kLineBytes = 80;  // without labels
+  constexpr std::size_t kGauges = 6;
+  constexpr std::size_t kGaugesOfRecall = 3;
+  std::size_t lines = kGauges + kGaugesOfRecall * index.recalls.size();
+  for (std::size_t work = 0; work < kIndexWorks; ++work) {
+    const bool was_done =
+        index.collection->series().durations(static_cast<IndexWork>(work)) != nullptr;
+    if (was_done) lines += kWorkBounds.size() + 3;
+  }
+  return lines * (label_bytes + kLineBytes);
+}
+
+/// Labels that name an index and its primitive, of as many indexes as a scrape tells of.
 std::vector<std::string> labels_of(const MetricsFacts& facts) {
   std::vector<std::string> all;
   all.reserve(facts.indexes.size());
+  std::size_t bytes = 0;
   for (const ScrapedIndex& index : facts.indexes) {
     std::string labels = label("index", index.name);
     add_label(labels, "primitive", index.collection->spec().primitive->name);
+    bytes += text_bytes(index, labels.size());
+    if (bytes > kMostIndexBytes) break;
     all.push_back(std::move(labels));
   }
   return all;
@@ -166,6 +187,9 @@ void write_work(PrometheusText& text, const MetricsFacts& facts,
 
 void write_indexes(PrometheusText& text, const MetricsFacts& facts) {
   const std::vector<std::string> labels = labels_of(facts);
+  text.family("engram_indexes_untold", "gauge",
+              "Indexes of which no more is told, because it would be too much.");
+  text.sample({}, std::uint64_t{facts.indexes.size() - labels.size()});
   write_work(text, facts, labels);
   text.family("engram_index_items", "gauge", "Items of an index.");
   for (std::size_t i = 0; i < labels.size(); ++i) text.sample(labels[i], facts.indexes[i].items);
@@ -298,7 +322,7 @@ std::string prometheus_text(const MetricsFacts& facts) {
   constexpr std::size_t kBytesOfServer = 64UL * 1024;
   constexpr std::size_t kBytesOfIndex = 4UL * 1024;
   PrometheusText text;
-  text.expect(kBytesOfServer + kBytesOfIndex * facts.indexes.size());
+  text.expect(kBytesOfServer + std::min(kBytesOfIndex * facts.indexes.size(), kMostIndexBytes));
   write_build(text, facts);
   write_server(text, facts);
   write_commands(text, facts);

@@ -78,6 +78,27 @@ TEST_CASE_FIXTURE(Fixture, "commands/metrics_report: memory is told by part, as 
         bytes_of("memory-bytes"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "commands/metrics_report: a scrape of however many indexes is bounded") {
+  constexpr std::size_t kIndexes = 200;
+  for (std::size_t i = 0; i < kIndexes; ++i) {
+    const std::string name = std::to_string(i) + std::string(60'000, 'x');
+    REQUIRE(create_index(*store, {.name = name, .dim = 2, .primitive = "flat"}));
+  }
+  const std::string told = text();
+  CHECK(told.size() < 70'000'000);
+  CHECK(contains(told, "engram_indexes 200"));
+  const std::string_view untold = "\nengram_indexes_untold ";
+  REQUIRE(told.find(untold) != std::string::npos);
+  const std::size_t left_out = std::stoul(told.substr(told.find(untold) + untold.size()));
+  std::size_t items = 0;
+  for (std::size_t at = 0; (at = told.find("\nengram_index_items{", at)) != std::string::npos;
+       ++at) {
+    ++items;
+  }
+  CHECK(left_out > 0);
+  CHECK(items + left_out == kIndexes);
+}
+
 TEST_CASE("commands/metrics_report: a start counts nothing of what it repeats") {
   test::TemporaryDirectory directory;
   {
