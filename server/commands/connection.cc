@@ -13,6 +13,7 @@
 #include "server/commands/errors.h"
 #include "server/commands/families.h"
 #include "server/config/config.h"
+#include "server/config/password.h"
 #include "server/resp/integer.h"
 #include "server/runtime/version.h"
 
@@ -54,20 +55,9 @@ void reply_greeting(CommandContext& context) {
   reply.array(0);
 }
 
-/// In a time that does not tell how much of the password is right.
-bool is_password(std::string_view given, std::string_view password) {
-  unsigned difference = given.size() == password.size() ? 0 : 1;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<unsigned char>(given[i]) ^
-                  static_cast<unsigned char>(password[i % password.size()]);
-  }
-  return difference == 0;
-}
-
 /// There is one user, who is let in with any password while there is none.
 bool authenticate(CommandContext& context, std::string_view user, std::string_view given) {
-  const std::string& password = context.services.config.requirepass;
-  if (user != "default" || !(password.empty() || is_password(given, password))) {
+  if (user != "default" || !lets_in(given, context.services.config.requirepass)) {
     context.reply.error(kWrongPassError);
     return false;
   }

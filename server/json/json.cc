@@ -176,9 +176,9 @@ Result<JsonValue> JsonReader::read(std::string_view text) {
     // One more than the levels: the parser's bound is the first depth that it refuses.
     error = parser.allocate(std::bit_ceil(std::max(text.size(), kFewBytes)), bounds_.depth + 1);
   }
-  if (error == simdjson::MEMALLOC) return fail(ErrorCode::kResourceExhausted, "has no room");
   JsonElement element;
   if (!error) error = parser.parse(text.data(), text.size()).get(element);
+  if (error == simdjson::MEMALLOC) return fail(ErrorCode::kResourceExhausted, "has no room");
   if (error) return fail(ErrorCode::kInvalidArgument, why_no_json(error, bounds_));
   return JsonValue::Access::wrap(element);
 }

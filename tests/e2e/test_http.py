@@ -106,6 +106,51 @@ def test_a_listing_comes_in_pages(filled):
     assert "limit" in filled.error(400, "GET", "/vectors?limit=0")
     assert "metadata" in filled.error(400, "GET", "/vectors?metadata=perhaps")
     assert "cursor" in filled.error(400, "GET", "/vectors?cursor=%zz")
+    assert "cursor" in filled.error(400, "GET", "/vectors?cursor=~z")
+
+
+def listed(client, query, between=lambda: None):
+    """The ids of all pages, by cursors as they came."""
+    ids, cursor = [], ""
+    for _ in range(1000):
+        page = client.expect(200, "GET", f"/vectors?{query}{cursor}")
+        ids += [item["id"] for item in page["vectors"]]
+        if page["next"] is None:
+            return ids
+        cursor = "&cursor=" + page["next"]
+        between()
+    raise AssertionError("the listing does not end")
+
+
+def test_a_listing_ends_whatever_bytes_its_ids_have_and_whatever_comes_and_goes(client):
+    client.expect(201, "POST", "/vectors", {"id": "a", "vector": [1, 2]})
+    ids = [b"\xff\x01", b"\xff\xfe", b"\x80", b"a b", b"a%41", b"a+b", b"a&limit=1", b"~", b"~41", b"#", b'"', b"\xc3\xa9"]
+    with client.server.wire() as wire:
+        vector = struct.pack("<2f", 1, 2)
+        for id in ids:
+            assert wire.call("VMADD", "default", id, vector) == 1
+        everything = [id.decode(errors="replace") for id in sorted([b"a", *ids])]
+        assert listed(client, "limit=1") == everything
+        assert listed(client, "limit=5") == everything
+        # What a cursor names goes, and others come before it.
+        def disturb():
+            wire.call("VDEL", "default", "a b")
+            wire.call("VMADD", "default", "!", vector)
+
+        assert listed(client, "limit=1", disturb) == [id for id in everything if id != "a b"]
+
+
+def test_a_page_ends_where_it_has_many_bytes(client):
+    """A thousand items with 64 KB of metadata each would be one answer of 64 MB."""
+    metadata = {"text": "x" * 60_000}
+    for first in range(0, 400, 100):
+        items = [{"id": f"{number:03}", "vector": [1, 2], "metadata": metadata} for number in range(first, first + 100)]
+        client.expect(201, "POST", "/vectors/batch", {"vectors": items})
+    response = client.ask("GET", "/vectors?limit=1000&metadata=true")
+    assert len(response.text) < 9 << 20
+    assert 100 < len(response.json["vectors"]) < 200
+    assert listed(client, "limit=1000&metadata=true") == [f"{number:03}" for number in range(400)]
+    assert len(client.expect(200, "GET", "/vectors?limit=1000")["vectors"]) == 400
 
 
 def test_searches_find_filter_and_show(filled):

@@ -5,15 +5,17 @@ served meanwhile, and memory stays bounded."""
 import contextlib
 import json
 import random
+import re
 import resource
 import socket
 import struct
 import time
+from pathlib import Path
 
 import pytest
 
 import live
-from http_client import Http, module_server  # a fixture
+from http_client import Http, module_server, serve  # fixtures
 from live import SANITIZED
 
 MIB = 1 << 20
@@ -260,6 +262,77 @@ def test_more_results_than_an_answer_holds_are_refused(client):
     with growth_below(client, 256 * MIB):
         assert client.ask("POST", "/search/batch", queries).status in (200, 400)
         assert client.ask("POST", "/search", {"vector": [1, 1], "k": 2**53}).status in (200, 400)
+
+
+def test_what_metadata_makes_too_large_an_answer_is_refused(client):
+    items = [{"id": str(i), "vector": [i, 1], "metadata": {"t": "x" * 60_000}} for i in range(100)]
+    for first in range(0, 1200, 100):
+        client.expect(201, "POST", "/vectors/batch", {"vectors": [{**item, "id": f"{first}-{item['id']}"} for item in items]})
+    sentence = client.error(400, "GET", "/collections/default/map?sample=10000")
+    assert "sample" in sentence and "at once" in sentence
+    assert len(client.expect(200, "GET", "/collections/default/map?sample=100")["points"]) == 100
+    with peak_below(client, 800 * MIB):  # of 7.2 GB
+        sentence = client.error(400, "POST", "/search/batch", {"vectors": [[1, 1]] * 100, "k": 1200})
+    assert "smaller k" in sentence
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer ends the process where it runs out of memory")
+def test_a_body_that_finds_no_memory_is_told_so_and_others_are_served(serve):
+    client = serve("--appendonly", "no", "--workers", "1")
+    packed = {"Content-Type": "application/octet-stream"}
+    dim, count = 1024, 7_000  # 29 MB
+    ids = [b"%d" % number for number in range(count)]
+    body = b"EGVB" + struct.pack("<HHII", 1, 0, count, dim) + struct.pack(f"<{count}I", *map(len, ids))
+    # The last vector of each is wrong: all is read, and nothing stored.
+    body += struct.pack("<f", 1) * (dim * count - 1) + struct.pack("<f", float("nan")) + b"".join(ids)
+    rows = [{"id": "a", "vector": [0.125] * 60_000}] * 17 + [{"id": "b", "vector": [1]}]
+    batch = json.dumps({"vectors": rows}).encode()  # 7 MB
+    client.expect(201, "PUT", "/collections/narrow", {"dim": dim, "primitive": "flat", "metric": "l2"})
+    client.expect(201, "PUT", "/collections/wide", {"dim": 60_000, "primitive": "flat", "metric": "l2"})
+    assert_serving(client)
+    process = client.server.process.pid
+    _, hard = resource.prlimit(process, resource.RLIMIT_AS)
+    told = set()
+    for room in (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 1024):
+        used = int(re.search(r"VmSize:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())[1]) * 1024
+        resource.prlimit(process, resource.RLIMIT_AS, (used + room * MIB, hard))
+        for path, sent, headers in (("/collections/narrow/vectors/batch", body, packed), ("/collections/wide/vectors/batch", batch, {})):
+            status, sentence = post_and_hear(client, path, sent, headers)
+            told.add((status, sentence))
+            assert status in (400, 503), (room, status, sentence)
+        resource.prlimit(process, resource.RLIMIT_AS, (hard, hard))
+        assert_serving(client)
+    sentences = " ".join(sentence for _, sentence in told)
+    assert "out of memory for the rest of the request" in sentences, told
+    assert "out of memory for what the request holds" in sentences, told
+    assert "finite" in sentences and "1 dimensions" in sentences and "not JSON" not in sentences, told
+
+
+def post_and_hear(client, path, body, headers):
+    """The status and sentence of a response, which may come before the body was sent."""
+    with connect(client) as peer:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+        with contextlib.suppress(ConnectionError):
+            peer.sendall(head.encode() + body)
+        with contextlib.suppress(OSError):
+            peer.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := peer.recv(65536):
+            answer += piece
+    head, _, text = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(text).get("error", "")
+
+
+@contextlib.contextmanager
+def peak_below(client, most):
+    """Resident memory never exceeds that of the start of the block by `most` bytes."""
+    status = Path(f"/proc/{client.server.process.pid}/status")
+    Path(f"/proc/{client.server.process.pid}/clear_refs").write_text("5")  # the peak begins anew
+    before = client.server.resident_bytes()
+    yield
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024
+    assert peak - before < most + LEEWAY, f"{(peak - before) / MIB:.0f} MiB"
 
 
 def test_random_bytes(client):

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import socket
 import struct
 import time
 
@@ -131,6 +132,55 @@ def test_a_memory_is_tuned_diagnosed_touched_forgotten_and_consolidated(client):
     client.error(404, "POST", "/collections/none/tune", {})
 
 
+READING = (
+    ("recall", {"vector": [1, 0]}),
+    ("recall", {"id": "a", "touch": None}),
+    ("energy", {"vector": [1, 0]}),
+    ("strengths", {"ids": ["a"]}),
+    ("search", {"vector": [1, 0]}),
+    ("search/batch", {"vectors": [[1, 0]]}),
+    ("forget", {"below": 0.1, "dry_run": True}),
+    ("consolidate", {"radius": 0.1, "dry_run": True}),
+)
+CHANGING = (
+    ("recall", {"vector": [1, 0], "touch": 1}),
+    ("recall", {"vector": [1, 0], "options": {"Touch": 1}}),
+    ("touch", {"ids": ["a"]}),
+    ("forget", {"below": 1e-9}),
+    ("consolidate", {"radius": 0.1}),
+    ("tune", {}),
+)
+
+
+def fill_memory(client, name, **options):
+    made = {"dim": 2, "metric": "l2", "primitive": "hopfield", "options": {"BETA": 8, "DECAY": "exp 100000", **options}}
+    client.expect(201, "PUT", f"/collections/{name}", made)
+    rows = [{"id": "a", "vector": [1, 0]}, {"id": "b", "vector": [0, 1]}]
+    client.expect(201, "POST", f"/collections/{name}/vectors/batch", {"vectors": rows})
+
+
+def test_what_only_reads_is_told_from_what_changes_by_the_request_itself(client):
+    """While nothing is written: reads are answered, and changes wait."""
+    fill_memory(client, "plain")
+    fill_memory(client, "learning", REINFORCE="winner")
+    changing = [("plain", *request) for request in CHANGING] + [("learning", "recall", {"vector": [1, 0]})]
+    with client.server.redis() as redis:
+        redis.execute_command("CLIENT", "PAUSE", 600_000, "WRITE")
+        try:
+            for route, body in READING:
+                client.expect(200, "POST", f"/collections/plain/{route}", body)
+            client.error(400, "POST", "/collections/plain/recall", {"vector": "x", "touch": 1})
+            for name, route, body in changing:
+                with socket.create_connection(("127.0.0.1", client.port), timeout=0.2) as peer:
+                    text = json.dumps(body)
+                    head = f"POST /collections/{name}/{route} HTTP/1.1\r\nHost: localhost\r\n"
+                    peer.sendall(f"{head}Content-Length: {len(text)}\r\n\r\n{text}".encode())
+                    with pytest.raises(TimeoutError):
+                        peer.recv(1)
+        finally:
+            redis.execute_command("CLIENT", "UNPAUSE")
+
+
 def test_a_snapshot_is_on_disk_when_it_is_answered(client):
     client.expect(201, "POST", "/vectors", {"id": "a", "vector": [1, 2]})
     with client.server.redis() as redis:
@@ -143,8 +193,12 @@ def test_a_snapshot_is_on_disk_when_it_is_answered(client):
 def test_beyond_maxmemory_writes_are_to_be_tried_later_and_reads_go_on(serve):
     client = serve("--appendonly", "no")
     client.expect(201, "POST", "/vectors", {"id": "a", "vector": [1, 2]})
+    fill_memory(client, "memory")
     with client.server.redis() as redis:
         redis.config_set("maxmemory", 1)
+        client.error(429, "POST", "/collections/memory/consolidate", {"radius": 0.1})
+        for route, body in READING:
+            client.expect(200, "POST", f"/collections/memory/{route}", body)
         response = client.ask("POST", "/vectors", {"id": "b", "vector": [1, 2]})
         assert response.status == 429 and response.getheader("Retry-After") == "1"
         client.error(429, "POST", "/vectors/batch", {"vectors": [{"id": "b", "vector": [1, 2]}]})
@@ -161,6 +215,7 @@ def test_a_journal_that_fails_is_told_and_reads_go_on(tmp_path):
     try:
         client = Http(server, port)
         client.expect(201, "POST", "/vectors", {"id": "a", "vector": [1, 2]})
+        fill_memory(client, "memory")
         server.limit(os.path.getsize(next(server.folder.glob("journal-*.log"))))
         big = {"id": "b", "vector": [1, 2], "metadata": {"text": "x" * 10_000}}
         for _ in range(2):
@@ -169,6 +224,10 @@ def test_a_journal_that_fails_is_told_and_reads_go_on(tmp_path):
         assert client.expect(503, "GET", "/health")["status"] == "read-only"
         client.error(503, "PUT", "/collections/c", {"dim": 2})
         client.error(503, "DELETE", "/vectors/a")
+        for route, body in READING:
+            client.expect(200, "POST", f"/collections/memory/{route}", body)
+        for route, body in CHANGING:
+            client.error(503, "POST", f"/collections/memory/{route}", body)
         assert client.expect(200, "GET", "/vectors/a")["vector"] == [1, 2]
         found = client.expect(200, "POST", "/search", {"vector": [1, 2]})["results"]
         assert "a" in [result["id"] for result in found]

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/config/password.h"
 #include "server/doors/http/http_parser.h"
 #include "server/doors/http/http_response.h"
 #include "server/doors/http/json_fields.h"
@@ -186,6 +187,28 @@ TEST_CASE("doors/http: targets are taken apart, and percent signs are read") {
   CHECK_FALSE(decode_percent("%").has_value());
   CHECK_FALSE(decode_percent("%2").has_value());
   CHECK_FALSE(decode_percent("%zz").has_value());
+}
+
+TEST_CASE("doors/http: a cursor says the same in JSON and in a query, whatever its id is") {
+  CHECK(cursor_of("a-b.c_D9") == "a-b.c_D9");
+  CHECK(cursor_of("a b~\xff/") == "a~20b~7E~FF~2F");
+  CHECK(read_cursor("a~20b~7e~fF") == "a b~\xff");
+  for (const char* const none : {"~", "~4", "~4g", "a~"}) CHECK(!read_cursor(none));
+  std::string every;
+  for (int byte = 0; byte < 256; ++byte) every += static_cast<char>(byte);
+  const std::string cursor = cursor_of(every);
+  CHECK(read_cursor(cursor) == every);
+  CHECK(decode_percent(cursor, true) == cursor);
+  CHECK(cursor.find_first_of("%+&=#\"\\") == std::string::npos);
+}
+
+TEST_CASE("doors/http: a password is right as a whole, and anything is where there is none") {
+  CHECK(lets_in("secret", "secret"));
+  for (const char* const wrong : {"", "s", "secre", "secret!", "Secret", "secretsecret"}) {
+    CHECK(!lets_in(wrong, "secret"));
+  }
+  CHECK(lets_in("", ""));
+  CHECK(lets_in("any", ""));
 }
 
 TEST_CASE("doors/http: base64 is read in both alphabets, padded or not, and nothing else is") {

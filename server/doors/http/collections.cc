@@ -3,16 +3,16 @@
 
 namespace engram {
 
-std::string_view collection_name(const HttpCall& call) {
+std::string_view collection_name(const RoutedRequest& call) {
   const std::string_view name = call.path_value("name");
   return name.empty() ? kDefaultCollection : name;
 }
 
-Result<IndexRef> find_collection(const HttpCall& call) {
+Result<IndexRef> find_collection(const RoutedRequest& call) {
   return find_index(call.services.store, collection_name(call), Missing::kGone);
 }
 
-std::size_t most_vectors(const HttpCall& call, const IndexRef& index) {
+std::size_t most_vectors(const RoutedRequest& call, const IndexRef& index) {
   constexpr std::size_t kLeastBytes = 2;  // of a number, with its comma
   return call.request.body.size() / (kLeastBytes * index.spec().dim);
 }

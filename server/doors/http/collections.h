@@ -15,13 +15,13 @@ namespace engram {
 /// The collection of the routes that name none; the first insert makes it.
 inline constexpr std::string_view kDefaultCollection = "default";
 
-std::string_view collection_name(const HttpCall& call);
+std::string_view collection_name(const RoutedRequest& call);
 
 /// Errors: those of find_index().
-Result<IndexRef> find_collection(const HttpCall& call);
+Result<IndexRef> find_collection(const RoutedRequest& call);
 
 /// More vectors of the index's dimension than a JSON body can hold are not worth room: its size
 /// bounds them, whatever it says.
-std::size_t most_vectors(const HttpCall& call, const IndexRef& index);
+std::size_t most_vectors(const RoutedRequest& call, const IndexRef& index);
 
 }  // namespace engram

@@ -2,12 +2,22 @@
 #include "server/doors/http/http_call.h"
 
 #include <algorithm>
+#include <new>
 
 #include "server/requests/shown.h"
 
 namespace engram {
 
-std::string_view HttpCall::path_value(std::string_view name) const {
+CommandKind RoutedRequest::kind() const {
+  if (route.updates == nullptr) return route.kind;
+  try {
+    return route.updates(*this) ? route.kind : CommandKind::kRead;
+  } catch (const std::bad_alloc&) {
+    return route.kind;  // the handler will say so
+  }
+}
+
+std::string_view RoutedRequest::path_value(std::string_view name) const {
   std::string_view path = route.path;
   for (const std::string& value : values_) {
     path.remove_prefix(path.find('{') + 1);
@@ -18,7 +28,7 @@ std::string_view HttpCall::path_value(std::string_view name) const {
   return {};
 }
 
-Result<std::optional<std::string>> HttpCall::query_value(std::string_view name) const {
+Result<std::optional<std::string>> RoutedRequest::query_value(std::string_view name) const {
   std::string_view rest = split_target(request.target).query;
   while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find('&'));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,21 +21,19 @@
 
 namespace engram {
 
-/// One request being executed.
-class HttpCall {
+/// A request, and the route that it has found.
+class RoutedRequest {
  public:
-  HttpCall(const HttpRequest& asked, const Route& matched, const PathValues& values,
-           Services& shared, HttpReply promise)
-      : request(asked),
-        route(matched),
-        services(shared),
-        reply(std::move(promise)),
-        values_(values) {}
+  RoutedRequest(const HttpRequest& asked, const Route& matched, const PathValues& values,
+                Services& shared)
+      : request(asked), route(matched), services(shared), values_(values) {}
 
   const HttpRequest& request;
   const Route& route;
   Services& services;
-  HttpReply reply;
+
+  /// That of its route, or kRead if it is one that changes nothing: see Route::updates.
+  [[nodiscard]] CommandKind kind() const;
 
   /// The value of {name} in the route's path; empty if the path has no such name.
   [[nodiscard]] std::string_view path_value(std::string_view name) const;
@@ -46,6 +45,26 @@ class HttpCall {
  private:
   const PathValues& values_;
 };
+
+/// One request being executed.
+class HttpCall : public RoutedRequest {
+ public:
+  HttpCall(const RoutedRequest& asked, HttpReply promise)
+      : RoutedRequest(asked), reply(std::move(promise)) {}
+
+  HttpReply reply;
+};
+
+/// What `read(call)`, which reads a request and changes nothing, returns. Errors: also kUnavailable
+/// where memory runs out.
+template <class Read>
+auto read_within_memory(HttpCall& call, Read&& read) -> decltype(read(call)) {
+  try {
+    return read(call);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kUnavailable, "out of memory for what the request holds");
+  }
+}
 
 /// Answers a typed request: with an error, or with what `render(HttpResponse&, const Answer&)`
 /// makes of the answer, on the thread that has it. For requests that are answered in one take().

@@ -9,6 +9,7 @@
 #include "core/hash.h"
 #include "core/text.h"
 #include "server/config/config.h"
+#include "server/config/password.h"
 #include "server/doors/http/http_call.h"
 #include "server/engine/keyspace.h"
 #include "server/metrics/server_stats.h"
@@ -22,15 +23,6 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Reading them keeps the loop, and with it all clients, for some 50 ms.
 constexpr std::size_t kMostJsonBytes = 8UL * 1024 * 1024;
-
-/// Whether two texts are the same, in a time that does not tell where they differ.
-bool is_same_secret(std::string_view a, std::string_view b) noexcept {
-  unsigned difference = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < a.size() && !b.empty(); ++i) {
-    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i % b.size()]);
-  }
-  return difference == 0;
-}
 
 /// The host of "host:port", "[address]:port", or one of them without the port.
 std::string_view host_of(std::string_view authority) {
@@ -87,14 +79,14 @@ bool HttpDoor::execute_next() {
 /// Whether a request is whole, or refused.
 bool HttpDoor::read() {
   while (step_ == Step::kReading) {
-    const auto [outcome, consumed] = parser_.parse(input_.view(), services_.config.http_max_body);
+    const auto [outcome, consumed] = parse();
     input_.consume(consumed);
     if (began_ms_ == 0 && parser_.is_amid()) began_ms_ = services_.store.keyspace().now_ms();
     if (has_head_ && has_large_json(parser_.request().body.size())) {
       refuse(large_json());
       return true;
     }
-    if (outcome == HttpParser::Outcome::kIncomplete) return false;
+    if (outcome == HttpParser::Outcome::kIncomplete) return step_ == Step::kRefused;
     if (outcome == HttpParser::Outcome::kHead) look_at_head();
     if (outcome == HttpParser::Outcome::kRefused) {
       has_head_ = false;
@@ -103,6 +95,16 @@ bool HttpDoor::read() {
     if (outcome == HttpParser::Outcome::kRequest) step_ = Step::kWhole;
   }
   return true;
+}
+
+/// A body that finds no room is refused as one whose buffer does not.
+HttpParser::Progress HttpDoor::parse() {
+  try {
+    return parser_.parse(input_.view(), services_.config.http_max_body);
+  } catch (const std::bad_alloc&) {
+    refuse_input();
+    return {HttpParser::Outcome::kIncomplete, 0};
+  }
 }
 
 /// Whether the request whose head is there has so many bytes of JSON, and that is too many.
@@ -169,14 +171,13 @@ std::optional<HttpRefusal> HttpDoor::check_origin() const {
 
 bool HttpDoor::is_authorized() const {
   const std::string& password = services_.config.requirepass;
-  if (password.empty()) return true;
   const HttpRequest& request = parser_.request();
   constexpr std::string_view kBearer = "bearer ";
   const std::string_view authorization = request.field("authorization");
   if (equal_ignoring_case(authorization.substr(0, kBearer.size()), kBearer)) {
-    return is_same_secret(authorization.substr(kBearer.size()), password);
+    return lets_in(authorization.substr(kBearer.size()), password);
   }
-  return is_same_secret(request.field("api-key"), password);
+  return lets_in(request.field("api-key"), password);
 }
 
 void HttpDoor::refuse(HttpRefusal refusal) {
@@ -187,13 +188,15 @@ void HttpDoor::refuse(HttpRefusal refusal) {
 /// False: it has to wait for those in flight.
 bool HttpDoor::answer() {
   const bool is_refused = step_ == Step::kRefused;
-  const CommandKind kind = is_refused ? CommandKind::kNeutral : match_.route->kind;
+  std::optional<RoutedRequest> routed;
+  if (!is_refused) routed.emplace(parser_.request(), *match_.route, match_.values, services_);
+  const CommandKind kind = routed ? routed->kind() : CommandKind::kNeutral;
   const bool ends = is_refused && (!has_head_ || parser_.request().has_body);
   const auto begin = [&](Deferred place) {
     HttpEnvelope envelope = this->envelope();
     envelope.keeps_alive = envelope.keeps_alive && !ends;
     HttpReply reply(std::move(place), std::move(envelope));
-    is_refused ? reply.send(error_response(*refused_)) : execute(std::move(reply));
+    routed ? execute(*routed, kind, std::move(reply)) : reply.send(error_response(*refused_));
   };
   if (!session_.start(kind, begin, !is_refused && match_.route->writes_later)) return false;
   ++services_.stats.commands;
@@ -208,15 +211,15 @@ bool HttpDoor::answer() {
   return true;
 }
 
-void HttpDoor::execute(HttpReply reply) {
+void HttpDoor::execute(const RoutedRequest& routed, CommandKind kind, HttpReply reply) {
   const std::size_t most = services_.config.maxmemory;
-  if (match_.route->takes_memory && most != 0 &&
-      sessions_.memory().exceeds(most, parser_.request().body.size())) {
+  if (routed.route.takes_memory && changes_something(kind) && most != 0 &&
+      sessions_.memory().exceeds(most, routed.request.body.size())) {
     return reply.send(error_response(429, "used memory exceeds maxmemory, the request takes more"));
   }
   services_.store.keyspace().set_touching(true);
-  HttpCall call(parser_.request(), *match_.route, match_.values, services_, std::move(reply));
-  match_.route->handler(call);
+  HttpCall call(routed, std::move(reply));
+  routed.route.handler(call);
 }
 
 HttpEnvelope HttpDoor::envelope() {

@@ -42,6 +42,7 @@ class HttpDoor final : public Door {
   std::string refusal(const Error& error) override;
 
   bool read();
+  HttpParser::Progress parse();
   [[nodiscard]] bool has_large_json(std::size_t bytes) const;
   void look_at_head();
   [[nodiscard]] std::optional<HttpRefusal> check_head();
@@ -49,7 +50,7 @@ class HttpDoor final : public Door {
   [[nodiscard]] bool is_authorized() const;
   void refuse(HttpRefusal refusal);
   bool answer();
-  void execute(HttpReply reply);
+  void execute(const RoutedRequest& routed, CommandKind kind, HttpReply reply);
   [[nodiscard]] HttpEnvelope envelope();
   [[nodiscard]] std::string made_id() const;
 

@@ -90,6 +90,26 @@ Result<std::vector<JsonValue>> JsonObject::array(std::string_view name) const {
   return items;
 }
 
+Result<std::vector<std::string_view>> JsonObject::texts(std::string_view name, std::size_t least,
+                                                        std::size_t most) const {
+  const auto items = array(name);
+  if (!items) return tl::unexpected(items.error());
+  const bool is_short = items->size() < least;
+  if (is_short || items->size() > most) {
+    return fail(ErrorCode::kInvalidArgument, "'" + path(name) + "' must have at " +
+                                                 (is_short ? "least " : "most ") +
+                                                 std::to_string(is_short ? least : most) +
+                                                 " strings, got " + std::to_string(items->size()));
+  }
+  std::vector<std::string_view> texts;
+  texts.reserve(items->size());
+  for (const JsonValue& item : *items) {
+    if (item.kind() != JsonKind::kString) return wrong(name, "an array of strings alone");
+    texts.push_back(item.string());
+  }
+  return texts;
+}
+
 Result<std::optional<std::string_view>> JsonObject::optional_text(std::string_view name) const {
   const auto value = find(name);
   if (is_null(value)) return std::optional<std::string_view>();
@@ -122,6 +142,23 @@ Result<bool> JsonObject::flag(std::string_view name, bool fallback) const {
   if (value->kind() == JsonKind::kTrue) return true;
   if (value->kind() == JsonKind::kFalse) return false;
   return wrong(name, "true or false");
+}
+
+Status read_option_fields(const JsonObject& body, std::span<const OptionField> fields,
+                          OptionTexts& options) {
+  for (const auto& [field, option, may_be_object] : fields) {
+    const auto value = body.find(field);
+    if (is_null(value)) continue;
+    const JsonKind kind = value->kind();
+    if (kind == JsonKind::kString) {
+      options.add(option, std::string(value->string()));
+    } else if (kind == JsonKind::kNumber || (may_be_object && kind == JsonKind::kObject)) {
+      options.add(option, value->text());
+    } else {
+      return body.wrong(field, may_be_object ? "a string or an object" : "a string or a number");
+    }
+  }
+  return {};
 }
 
 Status read_option_texts(const JsonObject& body, std::string_view name, OptionTexts& options) {
@@ -201,6 +238,9 @@ Result<JsonObject> JsonBody::read(const HttpRequest& request,
     return fail(ErrorCode::kInvalidArgument, "the body is empty, it must be a JSON object");
   }
   const auto value = reader_->read(request.body);
+  if (!value && value.error().code == ErrorCode::kResourceExhausted) {
+    return fail(ErrorCode::kUnavailable, "out of memory for what the request holds");
+  }
   if (!value) return fail(value.error().code, "the body " + value.error().message);
   return JsonObject::read(*value, "", known);
 }

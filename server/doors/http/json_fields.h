@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,6 +38,11 @@ class JsonObject {
   [[nodiscard]] Result<std::string_view> text(std::string_view name) const;
   /// Errors: if it is missing, or no array.
   [[nodiscard]] Result<std::vector<JsonValue>> array(std::string_view name) const;
+  /// The strings of an array. Errors: if it is missing, no array of strings alone, or has fewer
+  /// than `least` or more than `most`.
+  [[nodiscard]] Result<std::vector<std::string_view>> texts(
+      std::string_view name, std::size_t least,
+      std::size_t most = std::numeric_limits<std::size_t>::max()) const;
   // Nothing, or the fallback, if it is missing or null; errors if it is something else.
   [[nodiscard]] Result<std::optional<std::string_view>> optional_text(std::string_view name) const;
   [[nodiscard]] Result<std::optional<std::size_t>> optional_count(std::string_view name) const;
@@ -68,6 +74,17 @@ class OptionTexts {
   std::vector<std::pair<std::string, std::string>> texts_;
 };
 
+/// A field of a body, and the option of a typed request that it is.
+struct OptionField {
+  std::string_view field;
+  std::string_view option;
+  bool may_be_object = false;  ///< which the option takes as JSON
+};
+
+/// Adds those of the fields that are there and not null: strings and numbers.
+Status read_option_fields(const JsonObject& body, std::span<const OptionField> fields,
+                          OptionTexts& options);
+
 /// Adds the members of an object of strings and numbers, if the field is there and not null.
 Status read_option_texts(const JsonObject& body, std::string_view name, OptionTexts& options);
 
@@ -86,7 +103,8 @@ class JsonBody {
   JsonBody(const JsonBody&) = delete;
   JsonBody& operator=(const JsonBody&) = delete;
 
-  /// Once. Errors: if it is no JSON, and those of JsonObject::read().
+  /// Once. Errors: if it is no JSON; kUnavailable where memory runs out; those of
+  /// JsonObject::read().
   Result<JsonObject> read(const HttpRequest& request, std::span<const std::string_view> known);
 
  private:

@@ -46,6 +46,33 @@ std::optional<int> hex_digit(char digit) {
   return std::nullopt;
 }
 
+/// Text in which `mark` and two hexadecimal digits stand for a byte, and plusses for spaces if it
+/// is a query's; nothing where the digits are missing.
+std::optional<std::string> decode_bytes(std::string_view text, char mark, bool is_query) {
+  std::string decoded;
+  decoded.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != mark) {
+      decoded += is_query && text[i] == '+' ? ' ' : text[i];
+      continue;
+    }
+    if (text.size() - i < 3) return std::nullopt;
+    const auto high = hex_digit(text[i + 1]);
+    const auto low = hex_digit(text[i + 2]);
+    if (!high || !low) return std::nullopt;
+    decoded += static_cast<char>(*high * 16 + *low);
+    i += 2;
+  }
+  return decoded;
+}
+
+constexpr char kCursorMark = '~';
+
+bool is_plain_in_cursor(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_';
+}
+
 /// The route of a match, with its values decoded.
 RouteMatch finish(const Route& route, const std::vector<std::string_view>& written) {
   RouteMatch found = {.route = &route};
@@ -65,9 +92,9 @@ RouteMatch finish(const Route& route, const std::vector<std::string_view>& writt
 
 std::vector<const Route*> all_routes() {
   std::vector<const Route*> all;
-  for (const auto family :
-       {server_routes(), metrics_routes(), vector_routes(), search_routes(), collection_routes(),
-        dynamics_routes(), map_routes(), recall_routes(), docs_routes(), page_routes()}) {
+  for (const auto family : {server_routes(), metrics_routes(), vector_routes(), listing_routes(),
+                            search_routes(), collection_routes(), dynamics_routes(), map_routes(),
+                            recall_routes(), docs_routes(), page_routes()}) {
     for (const Route& route : family) all.push_back(&route);
   }
   return all;
@@ -94,21 +121,28 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
 }
 
 std::optional<std::string> decode_percent(std::string_view text, bool is_query) {
-  std::string decoded;
-  decoded.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded += is_query && text[i] == '+' ? ' ' : text[i];
+  return decode_bytes(text, '%', is_query);
+}
+
+std::string cursor_of(std::string_view id) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string cursor;
+  cursor.reserve(id.size());
+  for (const char c : id) {
+    if (is_plain_in_cursor(c)) {
+      cursor += c;
       continue;
     }
-    if (text.size() - i < 3) return std::nullopt;
-    const auto high = hex_digit(text[i + 1]);
-    const auto low = hex_digit(text[i + 2]);
-    if (!high || !low) return std::nullopt;
-    decoded += static_cast<char>(*high * 16 + *low);
-    i += 2;
+    const auto byte = static_cast<unsigned char>(c);
+    cursor += kCursorMark;
+    cursor += kDigits[byte >> 4U];
+    cursor += kDigits[byte & 15U];
   }
-  return decoded;
+  return cursor;
+}
+
+std::optional<std::string> read_cursor(std::string_view cursor) {
+  return decode_bytes(cursor, kCursorMark, false);
 }
 
 TargetParts split_target(std::string_view target) {

@@ -15,6 +15,7 @@
 namespace engram {
 
 class HttpCall;
+class RoutedRequest;
 
 /// A parameter of the query. All text is static.
 struct QueryParameter {
@@ -29,8 +30,11 @@ struct Route {
   std::string_view path;  ///< "/vectors/{id}": a name in braces stands for one segment
   void (*handler)(HttpCall& call);
   CommandKind kind = CommandKind::kNeutral;  ///< what may run beside it on one connection
-  bool takes_memory = false;                 ///< refused beyond maxmemory
-  bool is_public = false;                    ///< needs no password
+  /// Whether that very request changes something; one that does not is a kRead, whatever `kind`
+  /// says. Null: what `kind` says is so of every request.
+  bool (*updates)(const RoutedRequest& request) = nullptr;
+  bool takes_memory = false;  ///< refused beyond maxmemory
+  bool is_public = false;     ///< needs no password
   std::string_view summary = {};
   std::string_view request_schema = {};   ///< JSON Schema of the body; empty: it takes none
   std::string_view response_schema = {};  ///< of the answer with status 200 or 201
@@ -57,6 +61,12 @@ RouteMatch find_route(std::string_view method, std::string_view path);
 /// `text` without its percent signs; nothing if one is not followed by two hexadecimal digits.
 /// is_query: a plus is a space.
 std::optional<std::string> decode_percent(std::string_view text, bool is_query = false);
+
+/// An id as a cursor: of letters, digits and "-._", so that neither JSON nor a query makes another
+/// of it. Any other byte becomes a tilde and two hexadecimal digits.
+std::string cursor_of(std::string_view id);
+/// The id of a cursor; nothing if that is none.
+std::optional<std::string> read_cursor(std::string_view cursor);
 
 /// The path of a target, and what follows its question mark. Scheme and authority, which a proxy is
 /// sent, are left out.

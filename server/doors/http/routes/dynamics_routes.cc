@@ -27,32 +27,9 @@
 namespace engram {
 namespace {
 
-/// A field of a body, and the option of the typed request that it is.
-struct OptionField {
-  std::string_view field;
-  std::string_view option;
-};
-
-/// Those that are there, and are not null.
-Status take_fields(const JsonObject& body, std::span<const OptionField> fields,
-                   OptionTexts& options) {
-  for (const auto& [field, option] : fields) {
-    const auto value = body.find(field);
-    if (!value || value->kind() == JsonKind::kNull) continue;
-    if (value->kind() == JsonKind::kString) {
-      options.add(option, std::string(value->string()));
-    } else if (value->kind() == JsonKind::kNumber) {
-      options.add(option, value->text());
-    } else {
-      return body.wrong(field, "a string or a number");
-    }
-  }
-  return {};
-}
-
 constexpr std::array kSurveyFields = {OptionField{"sample", "SAMPLE"}, OptionField{"seed", "SEED"}};
 
-Result<TuneRequest> read_tune(HttpCall& call) {
+Result<TuneRequest> read_tune(const RoutedRequest& call) {
   constexpr std::array<std::string_view, 3> kKnown = {"sample", "seed", "options"};
   JsonBody body;
   const auto object = body.read(call.request, kKnown);
@@ -61,14 +38,14 @@ Result<TuneRequest> read_tune(HttpCall& call) {
   if (!index) return tl::unexpected(std::move(index.error()));
   TuneRequest request = {{.index = std::move(*index)}};
   OptionTexts options;
-  ENGRAM_TRY(take_fields(*object, kSurveyFields, options));
+  ENGRAM_TRY(read_option_fields(*object, kSurveyFields, options));
   ENGRAM_TRY(read_option_texts(*object, "options", options));
   ENGRAM_TRY(read_options(options.list(), request));
   return request;
 }
 
 void tune(HttpCall& call) {
-  auto request = read_tune(call);
+  auto request = read_within_memory(call, read_tune);
   if (!request) return call.reply.send(request.error());
   start(call.services.store, std::move(*request),
         respond<Tuning>(call, 0, [](HttpResponse& response, const Tuning& tuning) {
@@ -86,7 +63,7 @@ constexpr std::array kDiagnosisParameters = {
     QueryParameter{"filter", R"({"type":"string"})", "A condition on metadata"},
 };
 
-Result<DiagnoseRequest> read_diagnosis(HttpCall& call) {
+Result<DiagnoseRequest> read_diagnosis(const RoutedRequest& call) {
   auto index = find_recalling_index(call.services.store, collection_name(call), Missing::kGone);
   if (!index) return tl::unexpected(std::move(index.error()));
   DiagnoseRequest request = {{.index = std::move(*index)}};
@@ -101,7 +78,7 @@ Result<DiagnoseRequest> read_diagnosis(HttpCall& call) {
 }
 
 void diagnose(HttpCall& call) {
-  auto request = read_diagnosis(call);
+  auto request = read_within_memory(call, read_diagnosis);
   if (!request) return call.reply.send(request.error());
   start(call.services.store, std::move(*request),
         respond<std::vector<Fact>>(call, 0,
@@ -109,18 +86,6 @@ void diagnose(HttpCall& call) {
                                      JsonWriter json(response.body);
                                      write_facts(json, facts);
                                    }));
-}
-
-Result<std::vector<std::string_view>> read_ids(const JsonObject& body) {
-  const auto items = body.array("ids");
-  if (!items) return tl::unexpected(items.error());
-  std::vector<std::string_view> ids;
-  ids.reserve(items->size());
-  for (const JsonValue& item : *items) {
-    if (item.kind() != JsonKind::kString) return body.wrong("ids", "an array of strings alone");
-    ids.push_back(item.string());
-  }
-  return ids;
 }
 
 using MaybeStrengths = std::vector<std::optional<double>>;
@@ -140,10 +105,10 @@ void send_strengths(HttpCall& call, const Result<MaybeStrengths>& strengths) {
 /// Of so many at most, because the event loop reads them.
 constexpr std::size_t kMostStrengths = 10'000;
 
-Result<MaybeStrengths> read_strengths(const HttpCall& call) {
-  constexpr std::array<std::string_view, 2> kKnown = {"ids", "at"};
+Result<MaybeStrengths> read_strengths(const RoutedRequest& call) {
+  constexpr std::array<std::string_view, 2> kFields = {"ids", "at"};
   JsonBody body;
-  const auto object = body.read(call.request, kKnown);
+  const auto object = body.read(call.request, kFields);
   if (!object) return tl::unexpected(object.error());
   auto index = find_collection(call);
   if (!index) return tl::unexpected(std::move(index.error()));
@@ -151,11 +116,8 @@ Result<MaybeStrengths> read_strengths(const HttpCall& call) {
   const auto at = object->optional_count("at");
   if (!at) return tl::unexpected(at.error());
   if (*at) request.strength.at_ms = static_cast<std::int64_t>(**at);
-  const auto ids = read_ids(*object);
+  const auto ids = object->texts("ids", 0, kMostStrengths);
   if (!ids) return tl::unexpected(ids.error());
-  if (ids->size() > kMostStrengths) {
-    return object->wrong("ids", "an array of at most " + std::to_string(kMostStrengths) + " ids");
-  }
   MaybeStrengths strengths;
   strengths.reserve(ids->size());
   for (const std::string_view id : *ids) {
@@ -168,33 +130,36 @@ Result<MaybeStrengths> read_strengths(const HttpCall& call) {
 }
 
 void strengths(HttpCall& call) {
-  send_strengths(call, read_strengths(call));
+  send_strengths(call, read_within_memory(call, read_strengths));
 }
 
-Result<MaybeStrengths> read_and_touch(HttpCall& call) {
+/// Reads a touch, whose keys are borrowed from `body`.
+Result<TouchRequest> read_touch(const RoutedRequest& call, JsonBody& body) {
   constexpr std::array<std::string_view, 3> kKnown = {"ids", "gain", "at"};
   constexpr std::array kFields = {OptionField{"gain", "GAIN"}, OptionField{"at", "AT"}};
-  JsonBody body;
   const auto object = body.read(call.request, kKnown);
   if (!object) return tl::unexpected(object.error());
   auto index = find_collection(call);
   if (!index) return tl::unexpected(std::move(index.error()));
   TouchRequest request = {.index = std::move(*index)};
-  auto ids = read_ids(*object);
+  auto ids = object->texts("ids", 1);
   if (!ids) return tl::unexpected(std::move(ids.error()));
-  if (ids->empty()) return object->wrong("ids", "an array of at least one string");
   request.keys = std::move(*ids);
   OptionTexts options;
-  ENGRAM_TRY(take_fields(*object, kFields, options));
+  ENGRAM_TRY(read_option_fields(*object, kFields, options));
   ENGRAM_TRY(read_options(options.list(), request));
-  return touch(call.services.store, request);
+  return request;
 }
 
 void touch_ids(HttpCall& call) {
-  send_strengths(call, read_and_touch(call));
+  JsonBody body;
+  const auto request = read_within_memory(
+      call, [&body](const RoutedRequest& asked) { return read_touch(asked, body); });
+  if (!request) return call.reply.send(request.error());
+  send_strengths(call, touch(call.services.store, *request));
 }
 
-Result<ForgetRequest> read_forget(HttpCall& call) {
+Result<ForgetRequest> read_forget(const RoutedRequest& call) {
   constexpr std::array<std::string_view, 4> kKnown = {"below", "at", "limit", "dry_run"};
   constexpr std::array kFields = {OptionField{"below", "BELOW"}, OptionField{"at", "AT"},
                                   OptionField{"limit", "LIMIT"}};
@@ -208,13 +173,18 @@ Result<ForgetRequest> read_forget(HttpCall& call) {
   if (!is_dry) return tl::unexpected(is_dry.error());
   request.is_dry_run = *is_dry;
   OptionTexts options;
-  ENGRAM_TRY(take_fields(*object, kFields, options));
+  ENGRAM_TRY(read_option_fields(*object, kFields, options));
   ENGRAM_TRY(read_options(options.list(), request));
   return request;
 }
 
+bool forgets(const RoutedRequest& asked) {
+  const auto request = read_forget(asked);
+  return request && !request->is_dry_run;
+}
+
 void forget(HttpCall& call) {
-  auto request = read_forget(call);
+  auto request = read_within_memory(call, read_forget);
   if (!request) return call.reply.send(request.error());
   start(call.services.store, std::move(*request),
         respond<std::vector<WeakItem>>(
@@ -228,7 +198,7 @@ void forget(HttpCall& call) {
             }));
 }
 
-Result<ConsolidateRequest> read_consolidation(HttpCall& call) {
+Result<ConsolidateRequest> read_consolidation(const RoutedRequest& call) {
   constexpr std::array<std::string_view, 11> kKnown = {"radius", "k",      "method", "keep",
                                                        "into",   "replay", "seed",   "min_size",
                                                        "at",     "limit",  "dry_run"};
@@ -248,9 +218,14 @@ Result<ConsolidateRequest> read_consolidation(HttpCall& call) {
   if (!is_dry) return tl::unexpected(is_dry.error());
   request.is_dry = *is_dry;
   OptionTexts options;
-  ENGRAM_TRY(take_fields(*object, kFields, options));
+  ENGRAM_TRY(read_option_fields(*object, kFields, options));
   ENGRAM_TRY(read_options(call.services.store, options.list(), request));
   return request;
+}
+
+bool consolidates(const RoutedRequest& asked) {
+  const auto request = read_consolidation(asked);
+  return request && !request->is_dry;
 }
 
 void write_group(JsonWriter& json, const ConsolidatedGroup& group) {
@@ -283,7 +258,7 @@ void write_consolidated(HttpResponse& response, const ConsolidateAnswer& answer)
 }
 
 void consolidate(HttpCall& call) {
-  auto request = read_consolidation(call);
+  auto request = read_within_memory(call, read_consolidation);
   if (!request) return call.reply.send(request.error());
   start(call.services.store, std::move(*request),
         respond<ConsolidateAnswer>(call, 0, write_consolidated));
@@ -377,6 +352,7 @@ constexpr std::array kDynamicsRoutes = {
           .path = "/collections/{name}/forget",
           .handler = forget,
           .kind = CommandKind::kUpdate,
+          .updates = forgets,
           .summary = "Deletes the vectors that have become weak, weakest first",
           .request_schema = kForgetSchema,
           .response_schema = kForgottenSchema,
@@ -385,6 +361,7 @@ constexpr std::array kDynamicsRoutes = {
           .path = "/collections/{name}/consolidate",
           .handler = consolidate,
           .kind = CommandKind::kWrite,
+          .updates = consolidates,
           .takes_memory = true,
           .summary = "Makes one vector of those that lie near each other",
           .request_schema = kConsolidateSchema,

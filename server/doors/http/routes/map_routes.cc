@@ -13,6 +13,10 @@
 namespace engram {
 namespace {
 
+/// A page that draws has no use for more.
+constexpr std::size_t kMostMapBytes = std::size_t{64} << 20;
+constexpr std::size_t kPointBytes = 64;  // of its numbers, and what frames them
+
 void write_pair(JsonWriter& json, const std::array<double, 2>& pair) {
   json.begin_array();
   for (const double value : pair) json.number(value);
@@ -21,6 +25,15 @@ void write_pair(JsonWriter& json, const std::array<double, 2>& pair) {
 
 /// On a worker.
 void write_map(HttpResponse& response, const MapAnswer& map) {
+  std::size_t bytes = map.axes.size() * kJsonNumberBytes;
+  for (const MapPoint& point : map.points) {
+    bytes += point.key.size() + point.attributes.size() + kPointBytes;
+  }
+  if (const Status checked = check_answer_bytes(bytes, kMapSample.name, kMostMapBytes); !checked) {
+    response = error_response(checked.error());
+    return;
+  }
+  response.body.reserve(bytes);
   JsonWriter json(response.body);
   json.begin_object();
   json.name("points").begin_array();

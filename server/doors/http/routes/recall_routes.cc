@@ -12,33 +12,17 @@
 #include "server/doors/http/json_fields.h"
 #include "server/doors/http/routes/routes.h"
 #include "server/requests/recall.h"
+#include "server/requests/reinforcement.h"
 
 namespace engram {
 namespace {
 
-Result<IndexRef> find_memory(const HttpCall& call) {
+Result<IndexRef> find_memory(const RoutedRequest& call) {
   return find_recalling_index(call.services.store, collection_name(call), Missing::kGone);
 }
 
-/// Fields of a body that the requests take as text, under the same names.
-Status take_texts(const JsonObject& body, std::span<const std::string_view> names,
-                  OptionTexts& options) {
-  for (const std::string_view name : names) {
-    const auto value = body.find(name);
-    if (!value || value->kind() == JsonKind::kNull) continue;
-    const JsonKind kind = value->kind();
-    if (name == "filter" && kind == JsonKind::kObject) {
-      options.add(name, value->text());
-    } else if (kind == JsonKind::kString) {
-      options.add(name, std::string(value->string()));
-    } else if (kind == JsonKind::kNumber) {
-      options.add(name, value->text());
-    } else {
-      return body.wrong(name, "a string or a number");
-    }
-  }
-  return {};
-}
+constexpr OptionField kFilterField = {"filter", "FILTER", true};
+constexpr OptionField kTimeField = {"at", "AT"};
 
 Status take_vector(const JsonObject& body, const IndexRef& index, CheckedVectors& vectors) {
   const auto value = body.require("vector", "an array of numbers");
@@ -50,9 +34,11 @@ Status take_vector(const JsonObject& body, const IndexRef& index, CheckedVectors
   return fail(added.error().code, "'vector': " + added.error().message);
 }
 
-Result<RecallRequest> read_recall(const HttpCall& call) {
+Result<RecallRequest> read_recall(const RoutedRequest& call) {
   constexpr std::array<std::string_view, 8> kFields = {"vector", "id", "mask",  "top",
                                                        "filter", "at", "touch", "options"};
+  constexpr std::array kCueOptions = {OptionField{"mask", "MASK"}, OptionField{"top", "TOP"},
+                                      kFilterField, kTimeField, OptionField{"touch", "TOUCH"}};
   JsonBody body;
   const auto object = body.read(call.request, kFields);
   if (!object) return tl::unexpected(object.error());
@@ -71,10 +57,16 @@ Result<RecallRequest> read_recall(const HttpCall& call) {
   }
   OptionTexts options;
   ENGRAM_TRY(read_option_texts(*object, "options", options));
-  ENGRAM_TRY(take_texts(*object, std::span(kFields).subspan(2, 5), options));
+  ENGRAM_TRY(read_option_fields(*object, kCueOptions, options));
   ENGRAM_TRY(read_options(options.list(), request));
   request.strength.fields.strength = request.index.collection->has_strengths();
   return request;
+}
+
+/// By what it says, or by a rule of the collection.
+bool touches(const RoutedRequest& asked) {
+  const auto request = read_recall(asked);
+  return request && reinforce_rule(request->index, request->strength) != Reinforce::kOff;
 }
 
 void write_id(JsonWriter& json, const std::optional<std::string_view>& id) {
@@ -122,7 +114,7 @@ void write_recall(HttpResponse& response, const RecallAnswer& answer) {
 }
 
 void recall(HttpCall& call) {
-  auto request = read_recall(call);
+  auto request = read_within_memory(call, read_recall);
   if (!request) return call.reply.send(request.error());
   const std::size_t expected =
       expected_bytes(*request) + request->index.spec().dim * kJsonNumberBytes;
@@ -130,8 +122,9 @@ void recall(HttpCall& call) {
         respond<RecallAnswer>(call, expected, write_recall));
 }
 
-Result<EnergyRequest> read_energy(const HttpCall& call) {
+Result<EnergyRequest> read_energy(const RoutedRequest& call) {
   constexpr std::array<std::string_view, 4> kFields = {"vector", "filter", "at", "options"};
+  constexpr std::array kStateOptions = {kFilterField, kTimeField};
   JsonBody body;
   const auto object = body.read(call.request, kFields);
   if (!object) return tl::unexpected(object.error());
@@ -141,13 +134,13 @@ Result<EnergyRequest> read_energy(const HttpCall& call) {
   ENGRAM_TRY(take_vector(*object, request.index, request.state));
   OptionTexts options;
   ENGRAM_TRY(read_option_texts(*object, "options", options));
-  ENGRAM_TRY(take_texts(*object, std::span(kFields).subspan(1, 2), options));
+  ENGRAM_TRY(read_option_fields(*object, kStateOptions, options));
   ENGRAM_TRY(read_options(options.list(), request));
   return request;
 }
 
 void energy(HttpCall& call) {
-  auto request = read_energy(call);
+  auto request = read_within_memory(call, read_energy);
   if (!request) return call.reply.send(request.error());
   const std::size_t expected = expected_bytes(*request);
   start(call.services.store, std::move(*request),
@@ -189,6 +182,7 @@ constexpr std::array kRecallRoutes = {
           .path = "/collections/{name}/recall",
           .handler = recall,
           .kind = CommandKind::kUpdate,
+          .updates = touches,
           .summary = "Completes a cue, which may be noisy or partly hidden",
           .request_schema = kCueSchema,
           .response_schema = kRecallSchema},

@@ -13,6 +13,7 @@ std::span<const Route> server_routes();
 std::span<const Route> collection_routes();
 std::span<const Route> docs_routes();
 std::span<const Route> dynamics_routes();
+std::span<const Route> listing_routes();
 std::span<const Route> map_routes();
 std::span<const Route> page_routes();
 std::span<const Route> recall_routes();

@@ -2,6 +2,7 @@
 // Searches, singly and in batches. Workers render what they have found.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -124,7 +125,7 @@ Status take_query(const JsonValue& value, const std::string& where, SearchReques
   return fail(added.error().code, "'" + where + "': " + added.error().message);
 }
 
-Result<Search> read_search(HttpCall& call) {
+Result<Search> read_search(const RoutedRequest& call) {
   JsonBody body;
   const auto object = body.read(call.request, kSearchFields);
   if (!object) return tl::unexpected(object.error());
@@ -138,7 +139,7 @@ Result<Search> read_search(HttpCall& call) {
   return search;
 }
 
-Result<Search> read_batch(HttpCall& call) {
+Result<Search> read_batch(const RoutedRequest& call) {
   JsonBody body;
   const auto object = body.read(call.request, kSearchBatchFields);
   if (!object) return tl::unexpected(object.error());
@@ -177,15 +178,18 @@ std::size_t expected_bytes_of(const Search& search) {
          (search.with_vectors ? results * request.index.spec().dim * kJsonNumberBytes : 0);
 }
 
-/// Errors: kInvalidArgument if they are too large for an answer.
-Status write_results(std::string& out, std::span<const Neighbor> neighbors, const ReadView& view,
-                     const Shown& shown) {
+std::size_t bytes_of(std::span<const Neighbor> neighbors, const Shown& shown) {
   std::size_t bytes = 0;
   for (const Neighbor& neighbor : neighbors) {
     bytes += neighbor.key.size() + neighbor.attributes.size() + kFraming +
              (shown.vectors ? shown.dim * kJsonNumberBytes : 0);
   }
-  ENGRAM_TRY(check_answer_bytes(bytes, "k"));
+  return bytes;
+}
+
+/// `bytes`: those of bytes_of().
+void write_results(std::string& out, std::span<const Neighbor> neighbors, const ReadView& view,
+                   const Shown& shown, std::size_t bytes) {
   out.reserve(out.size() + bytes);
   std::vector<float> vector(shown.vectors ? shown.dim : 0);
   JsonWriter json(out);
@@ -207,33 +211,36 @@ Status write_results(std::string& out, std::span<const Neighbor> neighbors, cons
     json.end_object();
   }
   json.end_array();
-  return {};
 }
 
 void search(HttpCall& call) {
-  auto search = read_search(call);
+  auto search = read_within_memory(call, read_search);
   if (!search) return call.reply.send(search.error());
   const Shown shown = shown_by(*search);
   const std::size_t expected = expected_bytes_of(*search);
   start(call.services.store, std::move(search->request),
         respond<SearchAnswer>(
             call, expected, [shown](HttpResponse& response, const SearchAnswer& answer) {
-              response.body = R"({"results":)";
-              const Status written =
-                  write_results(response.body, answer.neighbors.front(), *answer.view, shown);
-              if (!written) {
-                response = error_response(written.error());
+              const std::span<const Neighbor> found = answer.neighbors.front();
+              const std::size_t bytes = bytes_of(found, shown);
+              if (const Status checked = check_answer_bytes(bytes, "k"); !checked) {
+                response = error_response(checked.error());
                 return;
               }
+              response.body = R"({"results":)";
+              write_results(response.body, found, *answer.view, shown, bytes);
               response.body += '}';
             }));
 }
 
 /// The answers to a batch, which come in parts, in any order, on several workers at once.
 struct BatchAnswer {
+  BatchAnswer(HttpReply promise, std::size_t queries)
+      : reply(std::move(promise)), results(queries) {}
+
   HttpReply reply;
-  std::vector<std::string> results;  // of each query
-  std::vector<std::optional<Error>> refused;
+  std::vector<std::string> results;    // of each query
+  std::atomic<std::size_t> bytes = 0;  // of them all, also of those that were too many to write
   std::optional<Error> error = {};
 };
 
@@ -243,25 +250,21 @@ void take_part(BatchAnswer& batch, const Result<SearchAnswer>& answer, const Sho
     return;
   }
   for (std::size_t i = 0; i < answer->neighbors.size(); ++i) {
-    const std::size_t query = answer->first + i;
-    const Status written =
-        write_results(batch.results[query], answer->neighbors[i], *answer->view, shown);
-    if (!written) batch.refused[query] = written.error();
+    const std::size_t bytes = bytes_of(answer->neighbors[i], shown);
+    if (batch.bytes.fetch_add(bytes) + bytes > kMostAnswerBytes) continue;
+    write_results(batch.results[answer->first + i], answer->neighbors[i], *answer->view, shown,
+                  bytes);
   }
 }
 
 void end_batch(BatchAnswer& batch) {
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < batch.results.size(); ++i) {
-    if (!batch.error && batch.refused[i]) batch.error = std::move(batch.refused[i]);
-    bytes += batch.results[i].size() + 1;
-  }
-  const Status checked = check_answer_bytes(bytes, "k");
-  if (batch.error || !checked) {
-    return batch.reply.send(batch.error ? *batch.error : checked.error());
+  if (batch.error) return batch.reply.send(*batch.error);
+  const std::size_t bytes = batch.bytes;
+  if (const Status checked = check_answer_bytes(bytes, "k"); !checked) {
+    return batch.reply.send(checked.error());
   }
   HttpResponse response;
-  response.body.reserve(bytes + kFraming);
+  response.body.reserve(bytes + batch.results.size() + kFraming);
   response.body = R"({"results":[)";
   for (std::string& results : batch.results) {
     if (!response.body.ends_with('[')) response.body += ',';
@@ -272,15 +275,12 @@ void end_batch(BatchAnswer& batch) {
 }
 
 void search_batch(HttpCall& call) {
-  auto search = read_batch(call);
+  auto search = read_within_memory(call, read_batch);
   if (!search) return call.reply.send(search.error());
   const Shown shown = shown_by(*search);
   const std::size_t queries = query_count(search->request);
   call.reply.expect(expected_bytes_of(*search));
-  const auto batch = std::make_shared<BatchAnswer>(
-      BatchAnswer{.reply = std::move(call.reply),
-                  .results = std::vector<std::string>(queries),
-                  .refused = std::vector<std::optional<Error>>(queries)});
+  const auto batch = std::make_shared<BatchAnswer>(std::move(call.reply), queries);
   start(call.services.store, std::move(search->request),
         Responder<SearchAnswer>{
             .take = [batch, shown](

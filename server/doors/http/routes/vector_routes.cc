@@ -19,18 +19,14 @@
 #include "server/doors/http/routes/routes.h"
 #include "server/doors/http/vector_batch.h"
 #include "server/engine/attributes.h"
-#include "server/requests/answer_size.h"
 #include "server/requests/attributes.h"
 #include "server/requests/index_requests.h"
 #include "server/requests/put.h"
 #include "server/requests/shown.h"
-#include "server/requests/vector_set_members.h"
 
 namespace engram {
 namespace {
 
-constexpr CountArgument kLimit = {"limit", 1, 1000};
-constexpr std::size_t kDefaultLimit = 100;
 constexpr std::array<std::string_view, 3> kVectorFields = {"id", "vector", "metadata"};
 
 /// A vector to be stored. The id is borrowed from the body.
@@ -76,7 +72,7 @@ struct Target {
   bool is_made = false;  ///< by this very request, and nobody can see it yet
 };
 
-Result<Target> find_target(HttpCall& call, std::size_t dim) {
+Result<Target> find_target(const RoutedRequest& call, std::size_t dim) {
   Store& store = call.services.store;
   const std::string_view name = collection_name(call);
   if (name != kDefaultCollection || store.keyspace().contains(name)) {
@@ -103,43 +99,53 @@ Status add(PutRequest& put, GivenVector given, const std::string& where) {
   return {};
 }
 
-/// All of it was checked.
-template <class Render>
-void start_put(HttpCall& call, const Target& target, const PutRequest& put, Render render) {
-  Store& store = call.services.store;
-  if (target.is_made) {
-    store.keyspace().set(kDefaultCollection, std::shared_ptr(target.index.collection));
-  }
-  const std::size_t expected = expected_bytes(put);
-  start(store, put, respond<std::size_t>(call, expected, std::move(render)));
-}
+/// What is to be stored, all of which was checked. Borrows from the body.
+struct Put {
+  Put(Target to, std::size_t given) : target(std::move(to)), put(target.index), count(given) {}
 
-/// Stores what was given, which is not empty; all of it was checked when the first is put.
-template <class Render>
-void put_all(HttpCall& call, std::vector<GivenVector> all, bool is_batch, Render render) {
+  Target target;
+  PutRequest put;
+  std::size_t count;
+};
+
+Result<Put> make_put(const RoutedRequest& call, std::vector<GivenVector> all, bool is_batch) {
   auto target = find_target(call, all.front().vector.size());
-  if (!target) return call.reply.send(target.error());
-  PutRequest put(target->index);
-  put.reserve(std::min(all.size(), most_vectors(call, target->index)));
+  if (!target) return tl::unexpected(std::move(target.error()));
+  Put put(std::move(*target), all.size());
+  put.put.reserve(std::min(all.size(), most_vectors(call, put.target.index)));
   for (std::size_t i = 0; i < all.size(); ++i) {
     const std::string where = is_batch ? "vectors[" + std::to_string(i) + "]" : "";
-    if (const Status added = add(put, std::move(all[i]), where); !added) {
-      return call.reply.send(added.error());
-    }
+    ENGRAM_TRY(add(put.put, std::move(all[i]), where));
   }
-  start_put(call, *target, put, std::move(render));
+  return put;
+}
+
+template <class Render>
+void start_put(HttpCall& call, const Put& put, Render render) {
+  Store& store = call.services.store;
+  if (put.target.is_made) {
+    store.keyspace().set(kDefaultCollection, std::shared_ptr(put.target.index.collection));
+  }
+  start(store, put.put, respond<std::size_t>(call, expected_bytes(put.put), std::move(render)));
+}
+
+Result<Put> read_one(const RoutedRequest& call, JsonBody& body) {
+  const auto object = body.read(call.request, kVectorFields);
+  if (!object) return tl::unexpected(object.error());
+  auto given = read_given(*object);
+  if (!given) return tl::unexpected(std::move(given.error()));
+  std::vector<GivenVector> all;
+  all.push_back(std::move(*given));
+  return make_put(call, std::move(all), false);
 }
 
 void insert(HttpCall& call) {
   JsonBody body;
-  const auto object = body.read(call.request, kVectorFields);
-  if (!object) return call.reply.send(object.error());
-  auto given = read_given(*object);
-  if (!given) return call.reply.send(given.error());
-  const std::string id(given->id);
-  std::vector<GivenVector> all;
-  all.push_back(std::move(*given));
-  put_all(call, std::move(all), false, [id](HttpResponse& response, std::size_t created) {
+  const auto put =
+      read_within_memory(call, [&](const RoutedRequest& asked) { return read_one(asked, body); });
+  if (!put) return call.reply.send(put.error());
+  const std::string id(put->put.keys().front());
+  start_put(call, *put, [id](HttpResponse& response, std::size_t created) {
     response.status = created == 1 ? 201 : 200;
     JsonWriter json(response.body);
     json.begin_object();
@@ -149,10 +155,13 @@ void insert(HttpCall& call) {
   });
 }
 
-Result<std::vector<GivenVector>> read_batch(const JsonObject& body) {
-  const auto items = body.array("vectors");
+Result<Put> read_json_batch(const RoutedRequest& call, JsonBody& body) {
+  constexpr std::array<std::string_view, 1> kFields = {"vectors"};
+  const auto whole = body.read(call.request, kFields);
+  if (!whole) return tl::unexpected(whole.error());
+  const auto items = whole->array("vectors");
   if (!items) return tl::unexpected(items.error());
-  if (items->empty()) return body.wrong("vectors", "an array of at least one vector");
+  if (items->empty()) return whole->wrong("vectors", "an array of at least one vector");
   std::vector<GivenVector> all;
   all.reserve(items->size());
   for (std::size_t i = 0; i < items->size(); ++i) {
@@ -163,19 +172,7 @@ Result<std::vector<GivenVector>> read_batch(const JsonObject& body) {
     if (!given) return tl::unexpected(std::move(given.error()));
     all.push_back(std::move(*given));
   }
-  return all;
-}
-
-/// Renders the answer to a batch of `count`.
-auto stored_of(std::size_t count) {
-  return [count](HttpResponse& response, std::size_t created) {
-    response.status = created > 0 ? 201 : 200;
-    JsonWriter json(response.body);
-    json.begin_object();
-    json.name("stored").count(count);
-    json.name("created").count(created);
-    json.end_object();
-  };
+  return make_put(call, std::move(all), true);
 }
 
 Status add_packed(PutRequest& put, VectorBatch& batch, std::vector<float>& vector) {
@@ -188,36 +185,40 @@ Status add_packed(PutRequest& put, VectorBatch& batch, std::vector<float>& vecto
   return {};
 }
 
-void insert_packed(HttpCall& call) {
+Result<Put> read_packed_batch(const RoutedRequest& call) {
   auto batch = VectorBatch::read(call.request.body);
-  if (!batch) return call.reply.send(batch.error());
-  const auto target = find_target(call, batch->dim());
-  if (!target) return call.reply.send(target.error());
-  const std::size_t count = batch->size();
-  PutRequest put(target->index);
-  if (batch->dim() == target->index.spec().dim) put.reserve(count);
+  if (!batch) return tl::unexpected(std::move(batch.error()));
+  auto target = find_target(call, batch->dim());
+  if (!target) return tl::unexpected(std::move(target.error()));
+  Put put(std::move(*target), batch->size());
+  if (batch->dim() == put.target.index.spec().dim) put.put.reserve(put.count);
   const bool has_metadata = batch->has_metadata();
   std::vector<float> vector(batch->dim());
-  for (std::size_t i = 0; i < count; ++i) {
-    if (has_metadata) put.attributes_of_each.emplace_back();
-    if (const Status added = add_packed(put, *batch, vector); !added) {
-      return call.reply.send(Error{
-          added.error().code, "'vectors[" + std::to_string(i) + "]': " + added.error().message});
+  for (std::size_t i = 0; i < put.count; ++i) {
+    if (has_metadata) put.put.attributes_of_each.emplace_back();
+    if (const Status added = add_packed(put.put, *batch, vector); !added) {
+      return fail(added.error().code,
+                  "'vectors[" + std::to_string(i) + "]': " + added.error().message);
     }
   }
-  start_put(call, *target, put, stored_of(count));
+  return put;
 }
 
 void insert_batch(HttpCall& call) {
-  if (equal_ignoring_case(call.request.media_type(), kBinaryType)) return insert_packed(call);
-  constexpr std::array<std::string_view, 1> kFields = {"vectors"};
   JsonBody body;
-  const auto object = body.read(call.request, kFields);
-  if (!object) return call.reply.send(object.error());
-  auto all = read_batch(*object);
-  if (!all) return call.reply.send(all.error());
-  const std::size_t count = all->size();
-  put_all(call, std::move(*all), true, stored_of(count));
+  const auto put = read_within_memory(call, [&](const RoutedRequest& asked) {
+    const bool is_packed = equal_ignoring_case(asked.request.media_type(), kBinaryType);
+    return is_packed ? read_packed_batch(asked) : read_json_batch(asked, body);
+  });
+  if (!put) return call.reply.send(put.error());
+  start_put(call, *put, [count = put->count](HttpResponse& response, std::size_t created) {
+    response.status = created > 0 ? 201 : 200;
+    JsonWriter json(response.body);
+    json.begin_object();
+    json.name("stored").count(count);
+    json.name("created").count(created);
+    json.end_object();
+  });
 }
 
 tl::unexpected<Error> no_such_vector(std::string_view id) {
@@ -266,93 +267,6 @@ void erase(HttpCall& call) {
         }));
 }
 
-/// What a page of a listing shows of each vector.
-struct ListedFields {
-  std::size_t limit = kDefaultLimit;
-  bool vectors = false;
-  bool metadata = false;
-};
-
-Result<bool> query_flag(const HttpCall& call, std::string_view name) {
-  const auto text = call.query_value(name);
-  if (!text) return tl::unexpected(text.error());
-  if (!*text || **text == "false") return false;
-  if (**text == "true") return true;
-  return fail(
-      ErrorCode::kInvalidArgument,
-      "the parameter " + std::string(name) + " must be true or false, got '" + shown(**text) + "'");
-}
-
-Result<ListedFields> read_listing(const HttpCall& call, RangeRequest& request) {
-  ListedFields fields;
-  const auto limit = call.query_value("limit");
-  if (!limit) return tl::unexpected(limit.error());
-  if (*limit) {
-    const auto count = kLimit.read(**limit);
-    if (!count) return tl::unexpected(count.error());
-    fields.limit = *count;
-  }
-  auto cursor = call.query_value("cursor");
-  if (!cursor) return tl::unexpected(cursor.error());
-  request.from = std::move(*cursor);
-  request.without_from = true;
-  request.limit = fields.limit + 1;  // whether there are more
-  const auto vectors = query_flag(call, "vectors");
-  if (!vectors) return tl::unexpected(vectors.error());
-  const auto metadata = query_flag(call, "metadata");
-  if (!metadata) return tl::unexpected(metadata.error());
-  fields.vectors = *vectors;
-  fields.metadata = *metadata;
-  return fields;
-}
-
-/// On a worker.
-void write_listing(HttpResponse& response, const RangeAnswer& answer, const ListedFields& fields) {
-  const auto items = answer.items.first(std::min(answer.items.size(), fields.limit));
-  std::vector<float> vector(fields.vectors && answer.view != nullptr ? answer.view->spec().dim : 0);
-  JsonWriter json(response.body);
-  json.begin_object();
-  json.name("vectors").begin_array();
-  for (const RangeItem& item : items) {
-    json.begin_object();
-    json.name("id").string(item.key);
-    if (fields.vectors) {
-      answer.view->read(item.slot, vector);
-      json.name("vector").numbers(vector);
-    }
-    if (fields.metadata) write_metadata(json, answer.view->attributes_of(item.slot));
-    json.end_object();
-  }
-  json.end_array();
-  json.name("next");
-  answer.items.size() > items.size() ? json.string(items.back().key) : json.null();
-  json.end_object();
-}
-
-void list(HttpCall& call) {
-  RangeRequest request;
-  const auto fields = read_listing(call, request);
-  if (!fields) return call.reply.send(fields.error());
-  const std::string_view name = collection_name(call);
-  if (name == kDefaultCollection && !call.services.store.keyspace().contains(name)) {
-    HttpResponse response;
-    write_listing(response, {}, *fields);
-    return call.reply.send(std::move(response));
-  }
-  auto index = find_collection(call);
-  if (!index) return call.reply.send(index.error());
-  request.index = std::move(*index);
-  const Collection& collection = *request.index.collection;
-  const std::size_t each = result_bytes(collection) +
-                           (fields->vectors ? request.index.spec().dim * kJsonNumberBytes : 0);
-  const std::size_t expected = each * std::min(fields->limit, collection.size());
-  start(call.services.store, request,
-        respond<RangeAnswer>(call, expected,
-                             [fields = *fields](HttpResponse& response, const RangeAnswer& answer) {
-                               write_listing(response, answer, fields);
-                             }));
-}
-
 constexpr std::string_view kGivenSchema =
     R"({"type":"object","properties":{"id":{"type":"string"},"vector":{"$ref":"#/components/schemas/Vector"},)"
     R"("metadata":{"type":["object","null"]}},"required":["id","vector"],"additionalProperties":false})";
@@ -373,12 +287,6 @@ constexpr std::string_view kVectorSchema =
 constexpr std::string_view kDeletedSchema =
     R"({"type":"object","properties":{"id":{"type":"string"},"deleted":{"type":"boolean"}},)"
     R"("required":["id","deleted"]})";
-constexpr std::string_view kPageSchema =
-    R"({"type":"object","properties":{"vectors":{"type":"array","items":{"type":"object","properties":)"
-    R"({"id":{"type":"string"},"vector":{"type":"array","items":{"type":"number"}},)"
-    R"("metadata":{"type":["object","null"]}},"required":["id"]}},"next":{"type":["string","null"]}},)"
-    R"("required":["vectors","next"]})";
-
 constexpr Route insert_route(std::string_view path) {
   return {.method = "POST",
           .path = path,
@@ -402,24 +310,6 @@ constexpr Route insert_batch_route(std::string_view path) {
           .binary_type = kBinaryType};
 }
 
-constexpr std::array kListParameters = {
-    QueryParameter{"limit", R"({"type":"integer","minimum":1,"maximum":1000,"default":100})",
-                   "The most that a page lists"},
-    QueryParameter{"cursor", R"({"type":"string"})", "The id that the page before ended with"},
-    QueryParameter{"vectors", R"({"type":"boolean","default":false})", "Shows vectors"},
-    QueryParameter{"metadata", R"({"type":"boolean","default":false})", "Shows metadata"},
-};
-
-constexpr Route list_route(std::string_view path) {
-  return {.method = "GET",
-          .path = path,
-          .handler = list,
-          .kind = CommandKind::kRead,
-          .summary = "Lists ids in the order of their bytes, a page at a time",
-          .response_schema = kPageSchema,
-          .query = kListParameters};
-}
-
 constexpr Route get_route(std::string_view path) {
   return {.method = "GET",
           .path = path,
@@ -441,12 +331,10 @@ constexpr Route erase_route(std::string_view path) {
 
 constexpr std::array kVectorRoutes = {
     insert_route("/vectors"),
-    list_route("/vectors"),
     insert_batch_route("/vectors/batch"),
     get_route("/vectors/{id}"),
     erase_route("/vectors/{id}"),
     insert_route("/collections/{name}/vectors"),
-    list_route("/collections/{name}/vectors"),
     insert_batch_route("/collections/{name}/vectors/batch"),
     get_route("/collections/{name}/vectors/{id}"),
     erase_route("/collections/{name}/vectors/{id}"),
