@@ -95,7 +95,8 @@ void declare_new(CLI::App& command, CliRequest& request) {
       .add_option("--index", request.index,
                   "Primitive of the collection, if this makes it: hnsw, flat, hopfield ... (hnsw)")
       ->type_name("NAME");
-  command.add_option("--metric", request.metric, "Likewise (cosine)")
+  command
+      .add_option("--metric", request.metric, "Metric of the collection, if this makes it (cosine)")
       ->type_name("cosine|l2|dot")
       ->check(CLI::IsMember({"cosine", "l2", "dot"}).description(""));
 }
@@ -118,7 +119,7 @@ void declare_items(CLI::App& app, CliRequest& request) {
       ->required();
   insert
       .add_option("--attributes", request.attributes,
-                  "What else is known of it, as a JSON object; an empty text takes it away")
+                  "Its attributes, a JSON object; an empty text removes those it has")
       ->type_name("JSON");
   declare_new(insert, request);
   declare_options(insert, request, "Option of VNEW, as M=32, if this makes the collection");
@@ -130,35 +131,46 @@ void declare_items(CLI::App& app, CliRequest& request) {
   erase.add_option("keys", request.keys, "The keys")->type_name("KEY")->required();
 
   CLI::App& list = declare_on_data(app, request, "list", "Prints the keys, in order");
-  list.add_option("--limit", request.limit, "At most so many (0: all)")->type_name("N");
+  list.add_option("--limit", request.limit, "At most so many keys (0: all)")->type_name("N");
 
   declare_on_data(app, request, "info", "Describes the collection");
 }
 
 void declare_queries(CLI::App& app, CliRequest& request) {
   CLI::App& search = declare_on_data(app, request, "search", "Prints the nearest keys");
-  search.add_option("vector", request.vector, "The query, as 1.1,2.1,3.1")->type_name("V");
-  search.add_option("--key", request.key, "Asks with the vector of this key instead")
+  search.add_option("vector", request.vector, "The query: numbers, as 1.1,2.1,3.1")->type_name("V");
+  search
+      .add_option("--key", request.key, "Searches for what is near the vector of this key instead")
       ->type_name("KEY");
-  search.add_option("-k,--k", request.k, "How many (10)")->type_name("N");
-  search.add_option("--ef", request.ef, "Candidates that an approximate search keeps")
+  search.add_option("-k,--k", request.k, "How many keys to print (10)")->type_name("N");
+  search
+      .add_option("--ef", request.ef,
+                  "Candidates that an approximate search keeps; more find better and take longer")
       ->type_name("N");
   search
       .add_option("--recall", request.share,
-                  "Instead: the share of the true nearest that is wanted, as 0.95")
+                  "Share of the true nearest to find, as 0.95; instead of --ef")
       ->type_name("SHARE");
-  search.add_option("--filter", request.filter, "Only keys whose attributes match")->type_name("F");
-  search.add_flag("--attributes", request.shows_attributes, "Prints the attributes, too");
+  search
+      .add_option("--filter", request.filter, "Only keys whose attributes match, as '.year > 1990'")
+      ->type_name("F");
+  search.add_flag("--attributes", request.shows_attributes,
+                  "Prints the attributes of each key, too");
   declare_options(search, request, "Option of VSEARCH, as RADIUS=0.5");
 
   CLI::App& recall =
       declare_on_data(app, request, "recall", "Recalls by a cue, perhaps noisy or partly hidden");
-  recall.add_option("vector", request.vector, "The cue, as 1.1,2.1,3.1")->type_name("V");
+  recall.add_option("vector", request.vector, "The cue: numbers, as 1.1,2.1,3.1")->type_name("V");
   recall.add_option("--key", request.key, "Takes the vector of this key instead")->type_name("KEY");
-  recall.add_option("--mask", request.mask, "The coordinates that are known, as 0-391,400")
+  recall
+      .add_option("--mask", request.mask,
+                  "The coordinates of the cue that are known, as 0-391,400 (all)")
       ->type_name("RANGES");
-  recall.add_option("--top", request.top, "How many items to name (10)")->type_name("N");
-  recall.add_option("--filter", request.filter, "Only by keys whose attributes match")
+  recall.add_option("--top", request.top, "How many items behind the answer to name (10)")
+      ->type_name("N");
+  recall
+      .add_option("--filter", request.filter,
+                  "Recalls only by keys whose attributes match, as '.year > 1990'")
       ->type_name("F");
   declare_options(recall, request, "Option of VRECALL, as BETA=8 or STEPS=3");
 }
@@ -171,21 +183,23 @@ void declare_files(CLI::App& app, CliRequest& request) {
   CLI::App& export_to = declare_on_data(app, request, "export", "Writes all vectors to a file");
   for (CLI::App* const command : {&import, &export_to}) {
     command->add_option("file", request.file, "The file")->type_name("FILE")->required();
-    command->add_option("--format", request.format, "Its format (by its name)")
+    command->add_option("--format", request.format, "Format of the file (as its name ends)")
         ->type_name(kFormats);
-    command->add_flag("--quiet", request.quiet, "Shows no progress, and not how long it took");
+    command->add_flag("--quiet", request.quiet, "Shows neither progress nor how long it took");
   }
-  import.add_option("--prefix", request.prefix, "In front of every key")->type_name("TEXT");
+  import.add_option("--prefix", request.prefix, "Is put in front of every key")->type_name("TEXT");
   import
-      .add_option("--keys", request.keys_file,
-                  "File with a key on each line, for the rows in their order (their numbers)")
+      .add_option(
+          "--keys", request.keys_file,
+          "File with the key of each row on a line of its own (the number of the row, from 0)")
       ->type_name("FILE");
   import.add_option("--limit", request.limit, "At most so many rows (0: all)")->type_name("N");
   declare_new(import, request);
   declare_options(import, request, "Option of VNEW, as M=32, if this makes the collection");
   export_to
-      .add_option("--keys", request.keys_file,
-                  "File for the keys, one on each line, of formats that have none")
+      .add_option(
+          "--keys", request.keys_file,
+          "File that gets the keys, one on each line, where the format has no place for them")
       ->type_name("FILE");
 }
 

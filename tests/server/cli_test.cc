@@ -38,7 +38,8 @@ Reply reply_of(const std::string& bytes) {
 
 std::string json_of(const std::string& bytes) {
   std::string json;
-  append_json(json, reply_of(bytes));
+  JsonWriter writer(json);
+  write_reply(writer, reply_of(bytes));
   return json;
 }
 
@@ -104,6 +105,13 @@ TEST_CASE("cli/place: a URL has host, port, user and password") {
     CAPTURE(url);
     CHECK(!parse_url(url));
   }
+  for (const char* const url : {"redis:/:secret@h", ":secret@h", "secret", "redis://:secret@h:x",
+                                "redis://:secret@", "redis://:secret%4@h", "redis://secret@h"}) {
+    CAPTURE(url);
+    const auto refused = parse_url(url);
+    REQUIRE(!refused);
+    CHECK(refused.error().message.find("secret") == std::string::npos);
+  }
 }
 
 TEST_CASE("cli/place: flags come before the environment, and that before ./engram-data") {
@@ -139,15 +147,36 @@ TEST_CASE("cli/place: a directory answers commands, pipelined or not, and keeps 
   }
 }
 
+TEST_CASE("cli/client: replies that an error has left untaken are not those of the next command") {
+  const test::TemporaryDirectory directory;
+  auto place = open_directory_place(directory.path(), true);
+  REQUIRE(place);
+  CommandClient client(std::move(*place));
+  REQUIRE(client.hello("", ""));
+  for (const char* const key : {"a", "b", "c"}) client.post({"SET", key, "x"});
+  CHECK(client.take()->text == "OK");
+  client.post({"NOSUCH"});
+  CHECK(client.call({"DBSIZE"})->integer == 3);
+  CHECK(client.call({"GET", "c"})->text == "x");
+}
+
+TEST_CASE("cli/output: JSON keeps the sign of a zero") {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_array();
+  write_vector(json, *packed_vector("-0,1"));
+  write_reply(json, reply_of(",-0\r\n"));
+  write_reply(json, reply_of(",inf\r\n"));
+  json.end_array();
+  CHECK(out == "[[-0.0,1],-0.0,null]");
+}
+
 TEST_CASE("cli/output: numbers, keys and tables are readable") {
   CHECK(grouped(0) == "0");
   CHECK(grouped(999) == "999");
   CHECK(grouped(1234567) == "1,234,567");
   CHECK(printable("a\n\x1b[2J\xff\xc3\xa9\xc2\x9b") == "a\\x0a\\x1b[2J\\xff\xc3\xa9\\xc2\\x9b");
   CHECK(printable("\xc2") == "\\xc2");
-  std::string json;
-  append_json(json, std::string_view("a\"\\\x01\xff\xc3\xa9\xed\xa0\x80"));
-  CHECK(json == "\"a\\\"\\\\\\u0001\\ufffd\xc3\xa9\\ufffd\\ufffd\\ufffd\"");
   Table table({true, false, false});
   table.add({"1", "\xc3\xa9", "x"});
   table.add({"10", "abc", "y"});

@@ -3,6 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -11,7 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "server/hosts/cli/files/json_text.h"
+#include "server/hosts/cli/files/input_file.h"
+#include "server/hosts/cli/files/output_file.h"
 #include "tests/support/files.h"
 #include "tests/support/seed.h"
 #include "tests/support/temporary_directory.h"
@@ -52,8 +57,7 @@ std::vector<VectorRow> random_rows(const std::string& format, std::size_t count,
   std::vector<VectorRow> rows(count);
   for (std::size_t i = 0; i < count; ++i) {
     rows[i].key = "key, \"" + std::to_string(i) + "\" \xc3\xa9";
-    if (i % 2 == 1)
-      rows[i].attributes = R"({"n": [1, {"s": "}]\""}], "m": )" + std::to_string(i) + "}";
+    if (i % 2 == 1) rows[i].attributes = R"({"n":[1,{"s":"}]\""}],"m":)" + std::to_string(i) + "}";
     for (std::size_t j = 0; j < dim; ++j) {
       rows[i].vector.push_back(has_bytes(format) ? static_cast<float>(byte(rng)) : real(rng));
     }
@@ -286,15 +290,58 @@ TEST_CASE("cli/files: what a format cannot hold is refused") {
   CHECK(!(*open_vector_writer(file.path, "jsonl", 1))->add({.key = "\xff", .vector = {1}}));
 }
 
-TEST_CASE("cli/files: the text of a member is what stands there") {
-  const std::string_view object =
-      R"( {"a" : "x\"}," , "b":[1,{"c":2}] ,"c": { "d" : "]" } ,"e":-1.5e3})";
-  CHECK(json_member_text(object, "a") == R"("x\"},")");
-  CHECK(json_member_text(object, "b") == R"([1,{"c":2}])");
-  CHECK(json_member_text(object, "c") == R"({ "d" : "]" })");
-  CHECK(json_member_text(object, "e") == "-1.5e3");
-  CHECK(json_member_text(object, "d") == std::nullopt);
-  CHECK(json_member_text("{}", "a") == std::nullopt);
+TEST_CASE("cli/files: a whole number is a key of jsonl, and metadata comes in one line") {
+  FileOnDisk file;
+  file.write(R"({ "metadata" : {"a" : [1, -1.5e3]} , "vector":[-0.0],"id" : 17 })");
+  const Outcome outcome = read_rows(file, "jsonl");
+  REQUIRE(outcome.error == "");
+  CHECK(outcome.rows.at(0).key == "17");
+  CHECK(outcome.rows.at(0).attributes == R"({"a":[1,-1500.0]})");
+  CHECK(std::signbit(outcome.rows.at(0).vector.at(0)));
+}
+
+TEST_CASE("cli/files: zeros keep their signs") {
+  for (const std::string& format : kFormats) {
+    if (has_bytes(format)) continue;
+    CAPTURE(format);
+    FileOnDisk file;
+    if (!write_rows(file, format, {{.key = "a", .vector = {-0.0F, 0.0F}}}, 2)) continue;
+    const Outcome outcome = read_rows(file, format);
+    REQUIRE(outcome.error == "");
+    CHECK(std::signbit(outcome.rows.at(0).vector.at(0)));
+    CHECK(!std::signbit(outcome.rows.at(0).vector.at(1)));
+  }
+}
+
+TEST_CASE("cli/files: what lies where a file is written beside its name is left alone") {
+  const FileOnDisk file;
+  const std::string beside = file.path + ".part-" + std::to_string(::getpid());
+  const std::string other = file.directory.path() + "/other";
+  std::ofstream(other) << "kept";
+  std::filesystem::create_symlink(other, beside);
+  {
+    auto output = OutputFile::create(file.path);
+    REQUIRE(output);
+    REQUIRE(output->write("new"));
+    CHECK(output->temporary_path() != beside);
+    REQUIRE(output->finish());
+  }
+  CHECK(file.bytes() == "new");
+  CHECK(std::filesystem::file_size(other) == 4);
+  CHECK(std::filesystem::is_symlink(beside));
+}
+
+TEST_CASE("cli/files: what was peeked at is read again") {
+  const FileOnDisk file;
+  file.write("abcdef");
+  auto input = InputFile::open(file.path);
+  REQUIRE(input);
+  std::array<std::byte, 4> room{};
+  CHECK(input->peek(room) == 4);
+  CHECK(input->position() == 0);
+  std::string line;
+  CHECK(input->read_line(line, 100) == true);
+  CHECK(line == "abcdef");
 }
 
 TEST_CASE("cli/files: bytes that were changed at random never do harm") {

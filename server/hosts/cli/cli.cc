@@ -108,8 +108,12 @@ int run_cli(const CliRequest& request) {
       choose_place(request.place, std::getenv("ENGRAM_DATA_DIR"), std::getenv("ENGRAM_URL"));
   if (!choice) return complain(choice.error().message, kMisused);
   if (request.command == "import") {  // makes no directory for a file that is not there
-    const auto file = InputFile::open(request.file);
-    if (!file) return complain(file.error().message, kRefused);
+    for (const std::string& file : {request.file, request.keys_file}) {
+      if (file.empty()) continue;
+      if (const Status found = check_readable(file); !found) {
+        return complain(found.error().message, kRefused);
+      }
+    }
   }
   auto place = open_place(*choice, subcommand->makes_directory);
   if (!place) return complain(request, place.error());

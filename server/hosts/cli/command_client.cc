@@ -35,6 +35,7 @@ void CommandClient::post(std::span<const std::string_view> words) {
     append_header(posted_, '$', word.size());
     posted_.append(word).append("\r\n");
   }
+  ++owed_;
 }
 
 Status CommandClient::flush() {
@@ -46,10 +47,15 @@ Status CommandClient::flush() {
 
 Result<Reply> CommandClient::take() {
   ENGRAM_TRY(flush());
-  return reader_.read();
+  auto reply = reader_.read();
+  if (reply) --owed_;
+  return reply;
 }
 
 Result<Reply> CommandClient::call(std::span<const std::string_view> words) {
+  while (owed_ != 0) {
+    if (auto dropped = take(); !dropped) return dropped;
+  }
   post(words);
   auto reply = take();
   if (reply && reply->kind == Reply::Kind::kError) return tl::unexpected(error_of(*reply));

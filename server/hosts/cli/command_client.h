@@ -33,7 +33,8 @@ class CommandClient {
   /// The reply to the oldest command that was not taken, which may be an error. Errors: kIo,
   /// kDataLoss: there will be no more replies.
   Result<Reply> take();
-  /// post() and take(). Errors: kNotFound if there is no such index, and kInvalidArgument for other
+  /// post() and take(), of its own reply: those to commands posted before that nobody took are
+  /// dropped. Errors: kNotFound if there is no such index, and kInvalidArgument for other
   /// replies that are errors; those of take().
   Result<Reply> call(std::span<const std::string_view> words);
   Result<Reply> call(std::initializer_list<std::string_view> words) {
@@ -46,6 +47,7 @@ class CommandClient {
   const std::unique_ptr<Place> place_;
   ReplyReader reader_;
   std::string posted_;
+  std::size_t owed_ = 0;  // replies to what was posted
 };
 
 /// A reply that is an error, as call() returns it.

@@ -75,6 +75,13 @@ Result<std::vector<std::string>> attributes_of(Invocation& invocation,
   return all;
 }
 
+void write_keys(JsonWriter& json, std::string_view name,
+                const std::vector<std::string_view>& keys) {
+  json.name(name).begin_array();
+  for (const std::string_view key : keys) json.string(key);
+  json.end_array();
+}
+
 struct Found {
   std::vector<Reply> keys = {};
   std::vector<Reply> distances = {};
@@ -84,16 +91,21 @@ struct Found {
 void print_found(Invocation& invocation, const Found& found) {
   std::string& out = invocation.out;
   if (invocation.request.json) {
-    out += R"({"results":[)";
+    JsonWriter json(out);
+    json.begin_object();
+    json.name("results").begin_array();
     for (std::size_t i = 0; i < found.keys.size(); ++i) {
-      out += i == 0 ? R"({"id":)" : R"(,{"id":)";
-      append_json(out, found.keys[i]);
-      out += R"(,"distance":)";
-      append_json(out, found.distances[i]);
-      if (!found.attributes.empty()) out += R"(,"metadata":)" + found.attributes[i];
-      out += '}';
+      json.begin_object();
+      json.name("id");
+      write_reply(json, found.keys[i]);
+      json.name("distance");
+      write_reply(json, found.distances[i]);
+      if (!found.attributes.empty()) json.name("metadata").raw(found.attributes[i]);
+      json.end_object();
     }
-    out += "]}\n";
+    json.end_array();
+    json.end_object();
+    out += '\n';
     return;
   }
   Table table({true, false, false, false});
@@ -117,9 +129,11 @@ Result<int> insert_item(Invocation& invocation) {
     invocation.out += (is_new ? "inserted " : "replaced ") + printable(key) + "\n";
     return kDone;
   }
-  invocation.out += R"({"id":)";
-  append_json(invocation.out, std::string_view(key));
-  invocation.out += is_new ? R"(,"inserted":true})" : R"(,"inserted":false})";
+  JsonWriter json(invocation.out);
+  json.begin_object();
+  json.name("id").string(key);
+  json.name("inserted").boolean(is_new);
+  json.end_object();
   invocation.out += '\n';
   return kDone;
 }
@@ -156,26 +170,26 @@ Result<int> delete_items(Invocation& invocation) {
   for (const std::string& key : request.keys) {
     invocation.client.post({"VDEL", request.collection, key});
   }
-  std::string deleted;
-  std::string missing;
+  std::vector<std::string_view> deleted;
+  std::vector<std::string_view> missing;
   for (const std::string& key : request.keys) {
     const auto reply = invocation.client.take();
     if (!reply) return tl::unexpected(reply.error());
     if (reply->kind == Reply::Kind::kError) return tl::unexpected(error_of(*reply));
-    std::string& list = reply->integer == 1 ? deleted : missing;
     if (reply->integer != 1) complain_of_missing(invocation, key);
-    if (request.json) {
-      if (!list.empty()) list += ',';
-      append_json(list, std::string_view(key));
-    } else if (reply->integer == 1) {
-      invocation.out += "deleted " + printable(key) + "\n";
-      list = "some";
-    } else {
-      list = "some";
-    }
+    (reply->integer == 1 ? deleted : missing).push_back(key);
   }
   if (request.json) {
-    invocation.out += R"({"deleted":[)" + deleted + R"(],"missing":[)" + missing + "]}\n";
+    JsonWriter json(invocation.out);
+    json.begin_object();
+    write_keys(json, "deleted", deleted);
+    write_keys(json, "missing", missing);
+    json.end_object();
+    invocation.out += '\n';
+  } else {
+    for (const std::string_view key : deleted) {
+      invocation.out += "deleted " + printable(key) + "\n";
+    }
   }
   return missing.empty() ? kDone : kRefused;
 }
@@ -185,7 +199,11 @@ Result<int> list_keys(Invocation& invocation) {
   const auto facts = require_collection(invocation);
   if (!facts) return tl::unexpected(facts.error());
   std::string& out = invocation.out;
-  if (request.json) out += R"({"ids":[)";
+  JsonWriter json(out);
+  if (request.json) {
+    json.begin_object();
+    json.name("ids").begin_array();
+  }
   std::uint64_t listed = 0;
   KeyPages pages(invocation);
   for (;;) {
@@ -195,17 +213,20 @@ Result<int> list_keys(Invocation& invocation) {
     if (!keys) return tl::unexpected(keys.error());
     if (keys->empty()) break;
     for (const std::string& key : *keys) {
-      if (!request.json) {
-        out += printable(key) + "\n";
+      if (request.json) {
+        json.string(key);
       } else {
-        if (listed != 0) out += ',';
-        append_json(out, std::string_view(key));
+        out += printable(key) + "\n";
       }
       ++listed;
       if (out.size() >= kPrintBytes) ENGRAM_TRY(invocation.print());
     }
   }
-  if (request.json) out += "]}\n";
+  if (request.json) {
+    json.end_array();
+    json.end_object();
+    out += '\n';
+  }
   return kDone;
 }
 
@@ -222,11 +243,14 @@ Result<int> get_item(Invocation& invocation) {
   if (!attributes) return tl::unexpected(attributes.error());
   std::string& out = invocation.out;
   if (request.json) {
-    out += R"({"id":)";
-    append_json(out, std::string_view(key));
-    out += R"(,"vector":)";
-    append_json_vector(out, vector->text);
-    out += R"(,"metadata":)" + one_line(*attributes) + "}\n";
+    JsonWriter json(out);
+    json.begin_object();
+    json.name("id").string(key);
+    json.name("vector");
+    write_vector(json, vector->text);
+    json.name("metadata").raw(one_line(*attributes));
+    json.end_object();
+    out += '\n';
     return kDone;
   }
   Table table({false, false});
@@ -241,7 +265,8 @@ Result<int> show_info(Invocation& invocation) {
   const auto facts = require_collection(invocation);
   if (!facts) return tl::unexpected(facts.error());
   if (invocation.request.json) {
-    append_json(invocation.out, *facts);
+    JsonWriter json(invocation.out);
+    write_reply(json, *facts);
     invocation.out += '\n';
     return kDone;
   }

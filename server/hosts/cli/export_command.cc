@@ -19,13 +19,19 @@ namespace {
 constexpr std::size_t kKeysOfPage = 65'536;  // each page of keys is a pass over all of them
 constexpr std::size_t kItemsInFlight = 256;
 
+/// What the collection was when the export began.
+struct Shape {
+  std::size_t dim;
+  std::uint64_t items;
+};
+
 class Exporter {
  public:
-  Exporter(Invocation& invocation, VectorWriter& writer, OutputFile* keys, std::uint64_t items)
+  Exporter(Invocation& invocation, VectorWriter& writer, OutputFile* keys, const Shape& shape)
       : invocation_(invocation),
         writer_(writer),
         keys_(keys),
-        items_(items),
+        shape_(shape),
         progress_("export", invocation.request.quiet) {}
 
   /// Until all is written, or an error, or an interruption.
@@ -55,7 +61,7 @@ class Exporter {
     }
     for (const std::string& key : keys) ENGRAM_TRY(write_item(key));
     progress_.show(written_, static_cast<double>(written_) /
-                                 static_cast<double>(std::max<std::uint64_t>(items_, 1)));
+                                 static_cast<double>(std::max<std::uint64_t>(shape_.items, 1)));
     return {};
   }
 
@@ -76,8 +82,15 @@ class Exporter {
     }
     if (vector->is_null()) return {};  // another client has deleted it
     row_.key = key;
-    row_.vector.resize(vector->text.size() / sizeof(float));
-    std::memcpy(row_.vector.data(), vector->text.data(), row_.vector.size() * sizeof(float));
+    // Another client may have made another collection of that name meanwhile.
+    if (vector->text.size() != shape_.dim * sizeof(float)) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "the collection was replaced: the vector of '" + printable(key) + "' has " +
+                      std::to_string(vector->text.size() / sizeof(float)) +
+                      " dimensions, those before it have " + std::to_string(shape_.dim));
+    }
+    row_.vector.resize(shape_.dim);
+    std::memcpy(row_.vector.data(), vector->text.data(), vector->text.size());
     ENGRAM_TRY(writer_.add(row_));
     ++written_;
     return keys_ == nullptr ? Status() : write_key(key);
@@ -93,7 +106,7 @@ class Exporter {
   Invocation& invocation_;
   VectorWriter& writer_;
   OutputFile* const keys_;
-  const std::uint64_t items_;
+  const Shape shape_;
   Progress progress_;
   VectorRow row_;
   std::uint64_t written_ = 0;
@@ -112,8 +125,9 @@ Result<int> export_file(Invocation& invocation) {
   if (dim == nullptr || size == nullptr || dim->integer <= 0) {
     return fail(ErrorCode::kDataLoss, "the server tells no dimension of the collection");
   }
-  const auto writer =
-      open_vector_writer(request.file, *format, static_cast<std::size_t>(dim->integer));
+  const Shape shape = {static_cast<std::size_t>(dim->integer),
+                       static_cast<std::uint64_t>(size->integer)};
+  const auto writer = open_vector_writer(request.file, *format, shape.dim);
   if (!writer) return tl::unexpected(writer.error());
   std::optional<Result<OutputFile>> keys;
   if (!request.keys_file.empty()) {
@@ -121,14 +135,13 @@ Result<int> export_file(Invocation& invocation) {
     if (!*keys) return tl::unexpected(keys->error());
   }
   note_interrupts();
-  Exporter exporter(invocation, **writer, keys ? &**keys : nullptr,
-                    static_cast<std::uint64_t>(size->integer));
+  Exporter exporter(invocation, **writer, keys ? &**keys : nullptr, shape);
   ENGRAM_TRY(exporter.run());
   if (is_interrupted()) {
     std::fputs("engram: interrupted; no file is written\n", stderr);
     return kRefused;
   }
-  if (keys) ENGRAM_TRY((*keys)->finish());
+  if (keys) ENGRAM_TRY((*keys)->finish());  // vectors without their keys are worth nothing
   ENGRAM_TRY((*writer)->end());
   invocation.out += request.json ? R"({"exported":)" + std::to_string(exporter.written()) + "}\n"
                                  : "exported " + grouped(exporter.written()) + " vectors\n";

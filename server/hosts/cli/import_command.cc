@@ -31,10 +31,11 @@ class Importer {
         keys_(keys),
         progress_("import", invocation.request.quiet) {}
 
-  /// Until the file ends, or an error, or an interruption.
+  /// Until the file ends, or an error, or an interruption. What was read before either is stored.
   Status run() {
     Status read = read_rows();
-    if (read) read = post_batch();
+    const Status posted = post_batch();
+    if (read) read = posted;
     while (!in_flight_.empty()) take_batch();
     progress_.end(stored_);
     if (refusal_) return tl::unexpected(*refusal_);
@@ -177,10 +178,14 @@ class Importer {
 void print_counts(Invocation& invocation, const Importer& importer, bool is_whole) {
   const std::uint64_t replaced = importer.stored() - importer.added();
   if (invocation.request.json) {
-    invocation.out += R"({"imported":)" + std::to_string(importer.stored()) + R"(,"inserted":)" +
-                      std::to_string(importer.added()) + R"(,"replaced":)" +
-                      std::to_string(replaced) + R"(,"complete":)" + (is_whole ? "true" : "false") +
-                      "}\n";
+    JsonWriter json(invocation.out);
+    json.begin_object();
+    json.name("imported").count(importer.stored());
+    json.name("inserted").count(importer.added());
+    json.name("replaced").count(replaced);
+    json.name("complete").boolean(is_whole);
+    json.end_object();
+    invocation.out += '\n';
     return;
   }
   invocation.out += "imported " + grouped(importer.stored()) +

@@ -143,35 +143,34 @@ Result<std::vector<std::string>> KeyPages::next(std::size_t count) {
   return keys;
 }
 
-void append_json(std::string& out, const Reply& reply) {
+void write_reply(JsonWriter& json, const Reply& reply) {
   switch (reply.kind) {
     case Reply::Kind::kNull:
     case Reply::Kind::kError:
-      out += "null";
-      return;
+      return json.null();
     case Reply::Kind::kText:
-      return append_json(out, std::string_view(reply.text));
+      return json.string(reply.text);
     case Reply::Kind::kInteger:
-      out += std::to_string(reply.integer);
-      return;
-    case Reply::Kind::kReal:
-      // inf and nan are no JSON.
-      out += reply.text.find('n') == std::string::npos ? std::string_view(reply.text) : "null";
-      return;
+      return json.integer(reply.integer);
+    case Reply::Kind::kReal: {
+      const auto number = parse_number<double>(reply.text);
+      return number ? json.number(*number) : json.null();
+    }
     case Reply::Kind::kBoolean:
-      out += reply.integer != 0 ? "true" : "false";
-      return;
+      return json.boolean(reply.integer != 0);
     case Reply::Kind::kArray:
+      json.begin_array();
+      for (const Reply& item : reply.items) write_reply(json, item);
+      return json.end_array();
     case Reply::Kind::kMap:
       break;
   }
-  const bool is_map = reply.kind == Reply::Kind::kMap;
-  out += is_map ? '{' : '[';
-  for (std::size_t i = 0; i < reply.items.size(); ++i) {
-    if (i != 0) out += is_map && i % 2 == 1 ? ':' : ',';
-    append_json(out, reply.items[i]);
+  json.begin_object();
+  for (std::size_t i = 0; i + 1 < reply.items.size(); i += 2) {
+    json.name(reply.items[i].text);
+    write_reply(json, reply.items[i + 1]);
   }
-  out += is_map ? '}' : ']';
+  json.end_object();
 }
 
 std::string reply_text(const Reply& reply) {
@@ -181,7 +180,8 @@ std::string reply_text(const Reply& reply) {
   }
   if (reply.kind == Reply::Kind::kBoolean) return reply.integer != 0 ? "yes" : "no";
   std::string text;
-  append_json(text, reply);
+  JsonWriter json(text);
+  write_reply(json, reply);
   return text;
 }
 

@@ -11,6 +11,7 @@
 #include "core/result.h"
 #include "server/hosts/cli/command_client.h"
 #include "server/hosts/cli/request.h"
+#include "server/json/json_writer.h"
 
 namespace engram {
 
@@ -63,8 +64,7 @@ class KeyPages {
   bool ended_ = false;
 };
 
-/// A reply as JSON.
-void append_json(std::string& out, const Reply& reply);
+void write_reply(JsonWriter& json, const Reply& reply);
 /// As text in one line.
 std::string reply_text(const Reply& reply);
 /// A JSON object that the engine keeps, in one line; null for a null.

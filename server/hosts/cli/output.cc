@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <cstring>
+
+#include "core/utf8.h"
 
 namespace engram {
 namespace {
@@ -39,73 +40,12 @@ void for_each_number(std::string_view packed, Visit visit) {
   }
 }
 
-void append_number(std::string& out, float number) {
-  std::array<char, 32> text;
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number);
-  out.append(text.data(), end);
-}
-
 }  // namespace
-
-std::size_t utf8_length(std::string_view text) noexcept {
-  if (text.empty()) return 0;
-  const auto first = static_cast<unsigned char>(text[0]);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if (!is_continuation(text[i])) return 0;
-  }
-  const auto second = static_cast<unsigned char>(text[1]);
-  const bool is_long_form = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool is_surrogate = first == 0xed && second >= 0xa0;
-  const bool is_beyond = first == 0xf4 && second >= 0x90;
-  return is_long_form || is_surrogate || is_beyond ? 0 : length;
-}
-
-bool is_utf8(std::string_view text) noexcept {
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
-void append_json(std::string& out, std::string_view text) {
-  out += '"';
-  while (!text.empty()) {
-    const char byte = text.front();
-    const std::size_t length = utf8_length(text);
-    if (length == 0) {
-      out += "\\ufffd";
-    } else if (byte == '"' || byte == '\\') {
-      out += '\\';
-      out += byte;
-    } else if (static_cast<unsigned char>(byte) < 0x20) {
-      out += "\\u00";
-      out += kHex[static_cast<unsigned char>(byte) >> 4U];
-      out += kHex[static_cast<unsigned char>(byte) & 15U];
-    } else {
-      out.append(text.substr(0, length));
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  out += '"';
-}
-
-void append_json(std::string& out, float number) {
-  if (!std::isfinite(number)) {
-    out += "null";
-    return;
-  }
-  append_number(out, number);
-}
 
 std::string printable(std::string_view text) {
   std::string shown;
   while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
+    const std::size_t length = utf8_bytes(text);
     const auto first = static_cast<unsigned char>(text.front());
     // C1 controls are two bytes of UTF-8.
     const bool is_control =
@@ -133,20 +73,19 @@ std::string grouped(std::uint64_t number) {
 
 std::string vector_text(std::string_view packed) {
   std::string text;
+  std::array<char, 32> digits;
   for_each_number(packed, [&](float number) {
     if (!text.empty()) text += ',';
-    append_number(text, number);
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    text.append(digits.data(), end);
   });
   return text;
 }
 
-void append_json_vector(std::string& out, std::string_view packed) {
-  out += '[';
-  for_each_number(packed, [&](float number) {
-    if (out.back() != '[') out += ',';
-    append_json(out, number);
-  });
-  out += ']';
+void write_vector(JsonWriter& json, std::string_view packed) {
+  json.begin_array();
+  for_each_number(packed, [&json](float number) { json.number(number); });
+  json.end_array();
 }
 
 std::string Table::text() const {

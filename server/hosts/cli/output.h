@@ -8,12 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace engram {
+#include "server/json/json_writer.h"
 
-/// Appends `text` as a JSON string. Bytes that are no UTF-8 become U+FFFD.
-void append_json(std::string& out, std::string_view text);
-/// Appends the shortest decimal that reads back to the same number; null unless it is finite.
-void append_json(std::string& out, float number);
+namespace engram {
 
 /// `text` with what a terminal would obey, or could not show, as \xNN.
 std::string printable(std::string_view text);
@@ -21,14 +18,10 @@ std::string printable(std::string_view text);
 /// 1234567 as 1,234,567.
 std::string grouped(std::uint64_t number);
 
-/// The length of a valid UTF-8 sequence at the start of `text`; 0 if there is none.
-std::size_t utf8_length(std::string_view text) noexcept;
-[[nodiscard]] bool is_utf8(std::string_view text) noexcept;
-
 /// "1,0.5,0"
 std::string vector_text(std::string_view packed);
 /// [1,0.5,0]
-void append_json_vector(std::string& out, std::string_view packed);
+void write_vector(JsonWriter& json, std::string_view packed);
 
 /// Lines whose columns are aligned: numbers to the right.
 class Table {

@@ -57,8 +57,7 @@ Status read_login(std::string_view login, ServerAddress& address) {
 Result<ServerAddress> parse_url(std::string_view url) {
   if (!url.starts_with(kScheme)) {
     return fail(ErrorCode::kInvalidArgument,
-                "the URL of a server is redis://[:password@]host[:port], got '" +
-                    std::string(url.substr(0, url.find("://"))) + "...'");
+                "the URL of a server is redis://[[user]:password@]host[:port]");
   }
   std::string_view rest = url.substr(kScheme.size());
   ServerAddress address;

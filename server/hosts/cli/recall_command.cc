@@ -8,35 +8,37 @@
 namespace engram {
 namespace {
 
-void append_support(std::string& out, const Reply& support) {
-  out += '[';
+void write_support(JsonWriter& json, const Reply& support) {
+  json.begin_array();
   for (std::size_t i = 0; i + 1 < support.items.size(); i += 2) {
-    out += i == 0 ? R"({"id":)" : R"(,{"id":)";
-    append_json(out, support.items[i]);
-    out += R"(,"weight":)";
-    append_json(out, support.items[i + 1]);
-    out += '}';
+    json.begin_object();
+    json.name("id");
+    write_reply(json, support.items[i]);
+    json.name("weight");
+    write_reply(json, support.items[i + 1]);
+    json.end_object();
   }
-  out += ']';
+  json.end_array();
 }
 
 std::string recollection_json(const Reply& recollection) {
-  std::string out = "{";
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object();
   for (std::size_t i = 0; i + 1 < recollection.items.size(); i += 2) {
     const std::string& name = recollection.items[i].text;
     const Reply& value = recollection.items[i + 1];
-    if (i != 0) out += ',';
-    append_json(out, std::string_view(name));
-    out += ':';
+    json.name(name);
     if (name == "state") {
-      append_json_vector(out, value.text);
+      write_vector(json, value.text);
     } else if (name == "support") {
-      append_support(out, value);
+      write_support(json, value);
     } else {
-      append_json(out, value);
+      write_reply(json, value);
     }
   }
-  return out + "}\n";
+  json.end_object();
+  return out + '\n';
 }
 
 std::string recollection_text(const Reply& recollection) {

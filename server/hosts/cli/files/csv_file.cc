@@ -61,8 +61,6 @@ class CsvReader final : public VectorReader {
     }
   }
 
-  [[nodiscard]] std::size_t dim() const noexcept override { return dim_; }
-  [[nodiscard]] std::optional<std::uint64_t> rows() const noexcept override { return std::nullopt; }
   [[nodiscard]] bool has_keys() const noexcept override { return true; }
   [[nodiscard]] double progress() const noexcept override { return file_.progress(); }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dataset `train` of a file as ann-benchmarks lays it out. The only file that knows libhdf5,
 // which a build may lack.
-#include <cstdio>
 #include <utility>
 
 #include "core/row.h"
@@ -103,8 +102,6 @@ class Hdf5Reader final : public VectorReader {
     return true;
   }
 
-  [[nodiscard]] std::size_t dim() const noexcept override { return dim_; }
-  [[nodiscard]] std::optional<std::uint64_t> rows() const noexcept override { return rows_; }
   [[nodiscard]] double progress() const noexcept override {
     return rows_ == 0 ? 1 : static_cast<double>(read_) / static_cast<double>(rows_);
   }
@@ -241,7 +238,7 @@ class Hdf5Writer final : public VectorWriter {
 
 Result<std::unique_ptr<VectorReader>> open_hdf5_reader(const std::string& path) {
   // For its error: libhdf5 does not tell a file that is not there from one that is damaged.
-  if (auto file = InputFile::open(path); !file) return tl::unexpected(std::move(file.error()));
+  ENGRAM_TRY(check_readable(path));
   auto reader = std::make_unique<Hdf5Reader>(path);
   ENGRAM_TRY(reader->open());
   return Result<std::unique_ptr<VectorReader>>(std::move(reader));

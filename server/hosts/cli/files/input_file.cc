@@ -21,6 +21,11 @@ tl::unexpected<Error> cannot_read(const std::string& path) {
 
 }  // namespace
 
+Status check_readable(const std::string& path) {
+  if (::access(path.c_str(), R_OK) != 0) return cannot_read(path);
+  return {};
+}
+
 Result<InputFile> InputFile::open(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
@@ -60,6 +65,14 @@ Result<std::size_t> InputFile::read(std::span<std::byte> room) {
   }
   position_ += filled;
   return filled;
+}
+
+Result<std::size_t> InputFile::peek(std::span<std::byte> room) {
+  const auto got = read(room);
+  if (!got) return got;
+  begin_ -= *got;
+  position_ -= *got;
+  return got;
 }
 
 Result<bool> InputFile::read_line(std::string& line, std::size_t most) {

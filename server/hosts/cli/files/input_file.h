@@ -12,6 +12,10 @@
 
 namespace engram {
 
+/// Whether a file can be opened to be read, without opening it: what a pipe holds is there once.
+/// Errors: kIo.
+Status check_readable(const std::string& path);
+
 /// A file that is read once, from its begin to its end, through a buffer. Errors: kIo.
 class InputFile {
  public:
@@ -29,6 +33,8 @@ class InputFile {
 
   /// Fills `room`, or as much of it as there is up to the end. Returns how much.
   Result<std::size_t> read(std::span<std::byte> room);
+  /// The same, and it is read again. For no more than the first 4 KiB, before anything is read.
+  Result<std::size_t> peek(std::span<std::byte> room);
   /// Reads up to a line break, which is dropped. False: there is nothing more. A last line needs no
   /// break. Errors: also kDataLoss if the line has more than `most` bytes.
   Result<bool> read_line(std::string& line, std::size_t most);

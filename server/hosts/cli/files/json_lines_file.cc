@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "core/row.h"
-#include "core/text.h"
+#include "core/utf8.h"
 #include "server/hosts/cli/files/formats.h"
-#include "server/hosts/cli/files/json_text.h"
 #include "server/hosts/cli/output.h"
 #include "server/json/json.h"
+#include "server/json/json_writer.h"
 
 namespace engram {
 namespace {
@@ -39,10 +39,7 @@ class JsonLinesReader final : public VectorReader {
     return true;
   }
 
-  [[nodiscard]] std::size_t dim() const noexcept override { return dim_; }
-  [[nodiscard]] std::optional<std::uint64_t> rows() const noexcept override { return std::nullopt; }
   [[nodiscard]] bool has_keys() const noexcept override { return true; }
-  [[nodiscard]] bool has_attributes() const noexcept override { return true; }
   [[nodiscard]] double progress() const noexcept override { return file_.progress(); }
 
  private:
@@ -59,7 +56,7 @@ class JsonLinesReader final : public VectorReader {
     if (!id || id->kind() != JsonKind::kNumber || std::trunc(id->number()) != id->number()) {
       return at_line(R"(its "id" must be a string or a whole number)");
     }
-    row.key = json_member_text(line_, "id").value_or("");
+    row.key = id->text();
     return {};
   }
 
@@ -89,7 +86,7 @@ class JsonLinesReader final : public VectorReader {
     if (metadata->kind() != JsonKind::kObject) {
       return at_line(R"(its "metadata" must be an object)");
     }
-    row.attributes = json_member_text(line_, "metadata").value_or("");
+    row.attributes = metadata->text();
     return {};
   }
 
@@ -110,13 +107,14 @@ class JsonLinesWriter final : public VectorWriter {
           ErrorCode::kInvalidArgument,
           "the key '" + printable(row.key) + "' is no UTF-8, which jsonl has to be; csv need not");
     }
-    std::string line = R"({"id":)";
-    append_json(line, std::string_view(row.key));
-    line += R"(,"vector":)";
-    append_json_vector(line, {reinterpret_cast<const char*>(row.vector.data()),
-                              row.vector.size() * sizeof(float)});
-    if (row.attributes) line += R"(,"metadata":)" + *row.attributes;
-    line += "}\n";
+    std::string line;
+    JsonWriter json(line);
+    json.begin_object();
+    json.name("id").string(row.key);
+    json.name("vector").numbers(row.vector);
+    if (row.attributes) json.name("metadata").raw(*row.attributes);
+    json.end_object();
+    line += '\n';
     return file_.write(line);
   }
 

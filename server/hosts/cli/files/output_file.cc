@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "server/durability/file_system.h"
+
 namespace engram {
 namespace {
 
@@ -17,12 +19,17 @@ constexpr std::size_t kOutputBufferBytes = 256UL * 1024;
 }  // namespace
 
 Result<OutputFile> OutputFile::create(const std::string& path) {
-  std::string temporary = path + ".part-" + std::to_string(::getpid());
-  UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (!fd.valid()) {
-    return fail(ErrorCode::kIo, "cannot create " + temporary + ": " + std::strerror(errno));
+  constexpr int kMostNames = 100;  // which others may have left, or laid there
+  const std::string begin = path + ".part-" + std::to_string(::getpid());
+  std::string temporary = begin;
+  for (int number = 1;; ++number) {
+    UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (fd.valid()) return OutputFile(path, std::move(temporary), std::move(fd));
+    if (errno != EEXIST || number == kMostNames) {
+      return fail(ErrorCode::kIo, "cannot create " + temporary + ": " + std::strerror(errno));
+    }
+    temporary = begin + "-" + std::to_string(number);
   }
-  return OutputFile(path, std::move(temporary), std::move(fd));
 }
 
 OutputFile::OutputFile(OutputFile&& other) noexcept
@@ -69,7 +76,9 @@ Status OutputFile::finish() {
   if (::fsync(fd_.get()) != 0) return failed("sync");
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) return failed("create");
   temporary_.clear();
-  return {};
+  const std::size_t slash = path_.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
+  return posix_file_system().sync_directory(directory);
 }
 
 }  // namespace engram

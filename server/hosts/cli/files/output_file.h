@@ -11,8 +11,8 @@
 
 namespace engram {
 
-/// A file that is there when it is whole: until then it is written beside its name. Errors: kIo,
-/// kNoSpace.
+/// A file that is there when it is whole: until then it is written beside its name, into a file
+/// that nobody else has made. Errors: kIo, kNoSpace.
 class OutputFile {
  public:
   static Result<OutputFile> create(const std::string& path);

@@ -29,8 +29,6 @@ class RowReader final : public VectorReader {
     return true;
   }
 
-  [[nodiscard]] std::size_t dim() const noexcept override { return format_.dim; }
-  [[nodiscard]] std::optional<std::uint64_t> rows() const noexcept override { return format_.rows; }
   [[nodiscard]] double progress() const noexcept override { return file_.progress(); }
 
  private:

@@ -228,14 +228,16 @@ Result<RowFormat> read_bin_header(InputFile& file, ElementType type) {
   return format;
 }
 
-Result<RowFormat> read_vecs_format(const InputFile& file, ElementType type) {
+Result<RowFormat> read_vecs_format(InputFile& file, ElementType type) {
   ENGRAM_TRY(check_regular(file));
   RowFormat format = {.type = type, .row_header = 4};
   if (file.size() == 0) return format;
-  auto first = InputFile::open(file.path());
-  if (!first) return tl::unexpected(std::move(first.error()));
   std::array<std::byte, 4> header{};
-  ENGRAM_TRY(read_whole(*first, header));
+  const auto got = file.peek(header);
+  if (!got) return tl::unexpected(got.error());
+  if (*got != header.size()) {
+    return damaged(file, "is truncated: it ends in its first row, at byte " + std::to_string(*got));
+  }
   format.dim = load<std::uint32_t>(header.data());
   ENGRAM_TRY(check_dim(file, format.dim));
   const std::uint64_t row = format.row_header + format.dim * bytes_of(type);

@@ -30,8 +30,8 @@ struct RowFormat {
 /// Reads the header of a file, up to its first row. Errors: those of VectorReader.
 Result<RowFormat> read_npy_header(InputFile& file);
 Result<RowFormat> read_bin_header(InputFile& file, ElementType type);
-/// It has none: the dimension of the first row is that of all; the file is opened once more.
-Result<RowFormat> read_vecs_format(const InputFile& file, ElementType type);
+/// It has none: the dimension of the first row is that of all.
+Result<RowFormat> read_vecs_format(InputFile& file, ElementType type);
 
 /// The header of an npy file of float32 is as long whatever `rows` says.
 std::string npy_header(std::uint64_t rows, std::size_t dim);

@@ -35,15 +35,11 @@ class VectorReader {
  public:
   virtual ~VectorReader() = default;
 
-  /// Reads the next row, of dim() components; false: there is none. After an error nothing is read.
+  /// Reads the next row, which has as many components as the first; false: there is none. After an
+  /// error nothing is read.
   virtual Result<bool> next(VectorRow& row) = 0;
 
-  /// Of every row; 0 while the file has told of none.
-  [[nodiscard]] virtual std::size_t dim() const noexcept = 0;
-  /// How many rows there are, where the format tells.
-  [[nodiscard]] virtual std::optional<std::uint64_t> rows() const noexcept = 0;
   [[nodiscard]] virtual bool has_keys() const noexcept { return false; }
-  [[nodiscard]] virtual bool has_attributes() const noexcept { return false; }
 
   /// What share of the file was read, 0 to 1; 0 if its size is unknown.
   [[nodiscard]] virtual double progress() const noexcept = 0;
