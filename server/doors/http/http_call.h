@@ -16,6 +16,7 @@
 #include "core/result.h"
 #include "server/doors/http/http_response.h"
 #include "server/doors/http/router.h"
+#include "server/engine/within_memory.h"
 #include "server/json/json_writer.h"
 #include "server/requests/responder.h"
 
@@ -79,11 +80,12 @@ Responder<Answer> respond(HttpCall& call, std::size_t expected_bytes, Render ren
   const auto pending = std::make_shared<Pending>(Pending{std::move(call.reply), {}});
   return {.take =
               [pending, render](const Result<Answer>& answer) {
-                if (answer) {
+                const Status rendered = within_memory([&]() -> Status {
+                  if (!answer) return tl::unexpected(answer.error());
                   render(pending->response, *answer);
-                } else {
-                  pending->response = error_response(answer.error());
-                }
+                  return {};
+                });
+                if (!rendered) pending->response = error_response(rendered.error());
               },
           .finish =
               [pending](Lsn lsn) {

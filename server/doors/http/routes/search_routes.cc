@@ -241,36 +241,44 @@ struct BatchAnswer {
   HttpReply reply;
   std::vector<std::string> results;    // of each query
   std::atomic<std::size_t> bytes = 0;  // of them all, also of those that were too many to write
+  std::atomic<bool> ran_out = false;   // of memory
   std::optional<Error> error = {};
 };
 
-void take_part(BatchAnswer& batch, const Result<SearchAnswer>& answer, const Shown& shown) {
-  if (!answer) {
-    batch.error = answer.error();
-    return;
+/// Of further results only the bytes are counted, once there are too many.
+void take_part(BatchAnswer& batch, const SearchAnswer& answer, const Shown& shown) {
+  const Status written = within_memory([&]() -> Status {
+    for (std::size_t i = 0; i < answer.neighbors.size(); ++i) {
+      const std::size_t bytes = bytes_of(answer.neighbors[i], shown);
+      if (batch.bytes.fetch_add(bytes) + bytes > kMostAnswerBytes) continue;
+      write_results(batch.results[answer.first + i], answer.neighbors[i], *answer.view, shown,
+                    bytes);
+    }
+    return {};
+  });
+  if (!written) batch.ran_out = true;
+}
+
+/// All of them as one.
+Status join_batch(BatchAnswer& batch, std::string& body) {
+  if (batch.error) return tl::unexpected(*batch.error);
+  if (batch.ran_out) return fail(ErrorCode::kResourceExhausted, "out of memory");
+  const std::size_t bytes = batch.bytes;
+  ENGRAM_TRY(check_answer_bytes(bytes, "k"));
+  body.reserve(bytes + batch.results.size() + kFraming);
+  body = R"({"results":[)";
+  for (std::string& results : batch.results) {
+    if (!body.ends_with('[')) body += ',';
+    body += std::exchange(results, {});
   }
-  for (std::size_t i = 0; i < answer->neighbors.size(); ++i) {
-    const std::size_t bytes = bytes_of(answer->neighbors[i], shown);
-    if (batch.bytes.fetch_add(bytes) + bytes > kMostAnswerBytes) continue;
-    write_results(batch.results[answer->first + i], answer->neighbors[i], *answer->view, shown,
-                  bytes);
-  }
+  body += "]}";
+  return {};
 }
 
 void end_batch(BatchAnswer& batch) {
-  if (batch.error) return batch.reply.send(*batch.error);
-  const std::size_t bytes = batch.bytes;
-  if (const Status checked = check_answer_bytes(bytes, "k"); !checked) {
-    return batch.reply.send(checked.error());
-  }
   HttpResponse response;
-  response.body.reserve(bytes + batch.results.size() + kFraming);
-  response.body = R"({"results":[)";
-  for (std::string& results : batch.results) {
-    if (!response.body.ends_with('[')) response.body += ',';
-    response.body += std::exchange(results, {});
-  }
-  response.body += "]}";
+  const Status joined = within_memory([&] { return join_batch(batch, response.body); });
+  if (!joined) response = error_response(joined.error());
   batch.reply.send(std::move(response));
 }
 
@@ -283,8 +291,14 @@ void search_batch(HttpCall& call) {
   const auto batch = std::make_shared<BatchAnswer>(std::move(call.reply), queries);
   start(call.services.store, std::move(search->request),
         Responder<SearchAnswer>{
-            .take = [batch, shown](
-                        const Result<SearchAnswer>& answer) { take_part(*batch, answer, shown); },
+            .take =
+                [batch, shown](const Result<SearchAnswer>& answer) {
+                  if (answer) {
+                    take_part(*batch, *answer, shown);
+                  } else {
+                    batch->error = answer.error();  // on the loop, when all parts have ended
+                  }
+                },
             .finish =
                 [batch](Lsn lsn) {
                   if (lsn != 0) batch->reply.hold(lsn);
