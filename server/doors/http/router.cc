@@ -2,7 +2,6 @@
 #include "server/doors/http/router.h"
 
 #include <algorithm>
-#include <array>
 
 #include "server/doors/http/routes/routes.h"
 #include "server/requests/shown.h"

@@ -2,6 +2,7 @@
 #include "server/doors/http/vector_batch.h"
 
 #include <bit>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <string>

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "server/hosts/cli/files/output_file.h"
 #include "server/hosts/cli/files/vector_files.h"

@@ -2,7 +2,6 @@
 // What a subcommand prints: text for people, or JSON.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>

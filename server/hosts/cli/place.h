@@ -4,7 +4,6 @@
 // tells the same of both.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
-#include <utility>
 
 #include "server/hosts/cli/invocation.h"
 #include "server/hosts/cli/output.h"

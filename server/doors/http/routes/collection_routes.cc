@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collections as a whole, and the primitives that they may have.
-#include <algorithm>
 #include <array>
-#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>

@@ -2,13 +2,11 @@
 // What makes a memory of a collection: numbers that it finds by itself, strengths, forgetting, and
 // items that become one; and snapshots.
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 

@@ -2,7 +2,6 @@
 // The page, and the files that it loads.
 #include <algorithm>
 #include <array>
-#include <string>
 
 #include "server/doors/http/assets.h"
 #include "server/doors/http/http_call.h"

@@ -3,9 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <optional>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "server/doors/http/collections.h"
 #include "server/doors/http/http_call.h"
