@@ -68,7 +68,7 @@ Result<std::size_t> InputFile::read(std::span<std::byte> room) {
 }
 
 Result<std::size_t> InputFile::peek(std::span<std::byte> room) {
-  const auto got = read(room);
+  auto got = read(room);
   if (!got) return got;
   begin_ -= *got;
   position_ -= *got;
