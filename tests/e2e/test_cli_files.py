@@ -7,13 +7,15 @@ import pty
 import re
 import select
 import signal
+import socket
+import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import numpy
 import pytest
-import redis
 
 import live
 from cli import DONE, REFUSED, Cli, both, float32, places, write_vectors  # a fixture
@@ -113,28 +115,36 @@ def test_a_pipe_is_read_once(places):
     assert not (folder / "none").exists()
 
 
-def test_an_export_beneath_which_the_collection_is_replaced_leaves_nothing(places):
-    cli = places[1]
-    write_vectors(cli.folder, 60_000, 8)
-    cli("import", "vectors.npy", "--index", "flat", "--metric", "l2")
-    process = subprocess.Popen(
-        cli.words("export", "out.npy", "--keys", "keys"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cli.folder
-    )
-    live.wait_until(lambda: any(file.stat().st_size for file in cli.folder.glob("out.npy.part-*")), "rows are written")
-    process.send_signal(signal.SIGSTOP)
-    with live_redis(cli) as client:
-        client.delete("default")
-        client.execute_command("VNEW", "default", 3, "METRIC", "l2", "PRIMITIVE", "flat")
-        pairs = [part for key in range(60_000) for part in (str(key), numpy.float32([1, 2, 3]).tobytes())]
-        client.execute_command("VMADD", "default", *pairs)
-    process.send_signal(signal.SIGCONT)
-    out, errors = process.communicate(timeout=6 * live.PATIENCE_SECONDS)
-    assert process.returncode == REFUSED and "the collection was replaced" in errors, (out, errors)
-    assert not list(cli.folder.glob("out.npy*")) and not list(cli.folder.glob("keys*"))
+def bulk(text):
+    return b"$%d\r\n%s\r\n" % (len(text), text)
 
 
-def live_redis(cli):
-    return redis.Redis(port=int(cli.place[1]))
+def answer_as_a_replaced_collection(listener):
+    """A server whose collection has two dimensions, and then three."""
+    vectors = {b"a": struct.pack("<2f", 1, 2), b"b": struct.pack("<3f", 1, 2, 3)}
+    with listener.accept()[0] as peer, peer.makefile("rb") as stream:
+        while line := stream.readline():
+            words = []
+            for _ in range(int(line[1:])):
+                words.append(stream.read(int(stream.readline()[1:]) + 2)[:-2])
+            peer.sendall({
+                b"HELLO": b"%1\r\n" + bulk(b"server") + bulk(b"engram"),
+                b"VINFO": b"%2\r\n" + bulk(b"vector-dim") + b":2\r\n" + bulk(b"size") + b":2\r\n",
+                b"VRANGE": b"*2\r\n" + bulk(b"a") + bulk(b"b"),
+                b"VGET": bulk(vectors.get(words[-1], b"")),
+            }[words[0]])  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["out.npy", "out.csv"])
+def test_an_export_beneath_which_the_collection_is_replaced_leaves_nothing(tmp_path, file):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=answer_as_a_replaced_collection, args=[listener])
+        server.start()
+        cli = Cli(tmp_path, "--port", listener.getsockname()[1])
+        cli("export", file, "--keys", "keys", code=REFUSED)
+        server.join()
+    assert "the collection was replaced: the vector of 'b' has 3 dimensions, those before it have 2" in cli.errors
+    assert not list(tmp_path.iterdir())
 
 
 def counted(output):
