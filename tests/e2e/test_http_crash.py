@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server that is killed amid batches over HTTP has, once it is back, all that it has answered.
-CRASH_SEED=<seed> replays the moments of a run."""
+CRASH_SEED=<seed> replays the moments of a run, CRASH_KILLS=<n> runs so many kills:
+
+    CRASH_KILLS=300 ENGRAM_SERVER=build/server/engram python3 -m pytest tests/e2e/test_http_crash.py
+"""
 
 import contextlib
 import http.client
@@ -18,6 +21,8 @@ from http_client import Http
 DIM = 8
 WRITERS = 3
 BATCH = 40
+# Then a new one: everything in it is read after each.
+MOST_KILLS_OF_A_DIRECTORY = 20
 
 
 def packed_vector(vector):
@@ -76,26 +81,23 @@ def flags(port):
     return ("--http-port", port, "--http-metric", "l2", "--http-primitive", "flat", "--fsync", "always")
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.long)])
-def test_what_was_answered_over_http_survives_kills(tmp_path, kills):
-    seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().getrandbits(32)))
-    print(f"CRASH_SEED={seed}")
-    source = random.Random(seed)
+def kill_and_look(folder, source, kills):
+    """Kills the server of a directory so often, and looks each time. Returns how many vectors were answered."""
     answered, checked = [], set()
     for kill in range(kills + 1):
         port = live.free_port()
-        server = live.Server(tmp_path / "server", *flags(port))
+        server = live.Server(folder, *flags(port))
         try:
             client = Http(server, port)
             found = stored_in(client)
             missing = [name for name in answered if name not in found]
-            assert not missing, (seed, kill, len(missing), missing[:5])
+            assert not missing, (kill, len(missing), missing[:5])
             new = found.keys() - checked
             wrong = [name for name in new if packed_vector(found[name]) != packed_vector(vector_of(name))]
-            assert not wrong, (seed, kill, wrong[:5])
+            assert not wrong, (kill, wrong[:5])
             checked |= new
             if kill == kills:
-                break
+                return len(answered)
             writers = [Writer(port, f"{kill}-{number}") for number in range(WRITERS)]
             for writer in writers:
                 writer.start()
@@ -107,4 +109,22 @@ def test_what_was_answered_over_http_survives_kills(tmp_path, kills):
                 answered += writer.answered
         finally:
             server.end()
+
+
+def numbers_of_kills():
+    if "CRASH_KILLS" in os.environ:
+        return [int(os.environ["CRASH_KILLS"])]
+    return [2, pytest.param(12, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("kills", numbers_of_kills())
+def test_what_was_answered_over_http_survives_kills(tmp_path, kills):
+    seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().getrandbits(32)))
+    print(f"CRASH_SEED={seed}")
+    source = random.Random(seed)
+    answered = 0
+    for begin in range(0, kills, MOST_KILLS_OF_A_DIRECTORY):
+        folder = tmp_path / f"server-{begin}"
+        answered += kill_and_look(folder, source, min(kills - begin, MOST_KILLS_OF_A_DIRECTORY))
+    print(f"{kills} kills, {answered} vectors were answered before them and are there")
     assert answered
