@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -41,6 +42,31 @@ def test_shutdown_command(start):
         wire.send("SHUTDOWN", "NOSAVE")
         assert wire.is_closed()
     assert server.wait() == 0
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_the_service_manager_is_told(start, tmp_path, monkeypatch, is_abstract):
+    address = f"\0engram-test-{os.getpid()}" if is_abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(live.PATIENCE_SECONDS)
+        monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
+        server = start()
+        assert manager.recv(100) == b"READY=1"
+        assert server.redis().ping()
+        server.send_signal(signal.SIGTERM)
+        assert manager.recv(100) == b"STOPPING=1"
+        assert server.wait() == 0
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
+
+
+def test_a_service_manager_that_is_not_there_is_logged(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    server = start()
+    assert server.redis().ping()
+    assert f"cannot tell the service manager at {tmp_path / 'nobody'} READY=1: No such file" in server.output()
 
 
 def test_help_and_version():

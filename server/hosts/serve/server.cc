@@ -10,10 +10,10 @@
 #include <cstring>
 #include <utility>
 
-#include "core/assert.h"
 #include "server/commands/table.h"
 #include "server/doors/http/http_response.h"
 #include "server/engine/persistence.h"
+#include "server/hosts/serve/service_manager.h"
 #include "server/net/socket.h"
 #include "server/runtime/log.h"
 #include "server/runtime/memory.h"
@@ -148,8 +148,10 @@ void Server::request_shutdown() {
 Status Server::run() {
   name_this_thread("event-loop");
   prefer_latency();
+  tell_service_manager("READY=1");
   // A transaction that runs is carried out to its end.
   while (!stop_.load() || store_->gate().is_closed()) turn();
+  tell_service_manager("STOPPING=1");
   Status stopped = stop();
   store_->abandon_waiting_operations();
   connections_.clear();
