@@ -6,7 +6,7 @@
 #
 # The root is made in FOLDER (default: a new folder in /var/tmp), which is removed at the end unless KEEP=1.
 # It uses this machine's apt sources, so that a mirror or a proxy it depends on is used in there, too.
-# COMMANDS replaces the two commands, one a line.
+# COMMANDS replaces the two commands, one a line. FILES are copied into the home of root, where the clone is, too.
 set -euo pipefail
 
 ((EUID == 0)) || { echo "clean-root.sh: must run as root" >&2; exit 2; }
@@ -54,6 +54,8 @@ mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 mount --bind /dev/pts "$root/dev/pts"
 git clone -q "file://$source" "$root/root/engram"
+# shellcheck disable=SC2086
+[[ -z "${FILES-}" ]] || cp -L $FILES "$root/root/"
 
 # Nothing of this machine's environment goes in but the terminal and what a proxy needs.
 inside=(env -i HOME=/root TERM="${TERM:-dumb}" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
