@@ -34,6 +34,7 @@ free_port() {
 start_server() {
   local attempt http_port
   http_port="$(free_port)"
+  : >"$scratch/log"  # it may be read before the server has begun to write
   "$program" serve --port 0 --http-port "$http_port" --dir "$scratch/data" 2>"$scratch/log" &
   server=$!
   for ((attempt = 0; attempt < start_seconds * 20; ++attempt)); do

@@ -37,6 +37,7 @@ start_server() {
     echo "Port $wanted is taken, so the system chooses another."
     wanted=0
   fi
+  : >"$log"  # it may be read before the server has begun to write
   build/server/engram serve --port "$wanted" --dir "$scratch" 2>"$log" &
   server=$!
   for ((attempt = 0; attempt < start_seconds * 20; ++attempt)); do
