@@ -285,7 +285,8 @@ void Persistence::rotate_and_save() {
     job_ = std::make_unique<SnapshotJob>(
         SnapshotJob::Context{
             .keyspace = environment_.keyspace,
-            .files = *files_,
+            .disk = files_->disk(),
+            .files = files_.get(),
             .loop = environment_.loop,
             .sync_journal = [this, replay_from, standstill](
                                 auto done) { sync(replay_from, standstill, std::move(done)); },

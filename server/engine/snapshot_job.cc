@@ -124,7 +124,7 @@ std::vector<SnapshotJob::Listed> SnapshotJob::list_collections(Keyspace& keyspac
 }
 
 SnapshotJob::Outcome SnapshotJob::write() {
-  return context_.copy_directory.empty() ? write_to(context_.files) : write_copy();
+  return context_.copy_directory.empty() ? write_to(*context_.files) : write_copy();
 }
 
 /// A journal that begins where the snapshot has to be replayed from makes a store of it.
@@ -143,14 +143,13 @@ Result<std::unique_ptr<StoreFiles>> SnapshotJob::open_target() {
     return fail(ErrorCode::kIo,
                 "cannot save to " + context_.copy_directory + ": " + path.error().message);
   }
-  if (*path == context_.files.directory()) {
+  if (context_.files != nullptr && *path == context_.files->directory()) {
     return fail(ErrorCode::kInvalidArgument,
                 "the store is in " + *path + "; without TO it is saved there");
   }
-  FileSystem& disk = context_.files.disk();
-  auto target = StoreFiles::open(disk, *path);
+  auto target = StoreFiles::open(context_.disk, *path);
   if (!target) return target;
-  const auto names = disk.list(*path);
+  const auto names = context_.disk.list(*path);
   if (!names) return tl::unexpected(names.error());
   if (holds_store(*names)) {
     return fail(ErrorCode::kAlreadyExists, *path + " holds a store already");
@@ -168,12 +167,13 @@ SnapshotJob::Outcome SnapshotJob::write_to(const StoreFiles& files) {
   (*writer)->set_owner(kStoreOwner);
   if (status) status = save_creations(**writer);
   if (status) status = save_counters(**writer);
-  if (status && &files != &context_.files) {
-    status = copy_journal(context_.files, context_.replay_from, journal_reaches_, files);
+  if (status && &files != context_.files) {
+    const StoreFiles& source = context_.files == nullptr ? files : *context_.files;
+    status = copy_journal(source, context_.replay_from, journal_reaches_, files);
   }
   if (!status) return {.status = std::move(status)};
   std::optional<Status> linked;
-  if (context_.links_newest) linked = link_newest_as_previous(context_.files);
+  if (context_.links_newest) linked = link_newest_as_previous(*context_.files);
   const auto bytes = (*writer)->publish(context_.replay_from, begun_ms_);
   if (!bytes) return {.status = tl::unexpected(bytes.error())};
   return {.status = {}, .bytes = *bytes, .linked = std::move(linked)};

@@ -39,7 +39,9 @@ class SnapshotJob {
 
   struct Context {
     Keyspace& keyspace;
-    const StoreFiles& files;
+    FileSystem& disk;
+    /// Of the store. Null: it is in memory only; it is copied then, and nobody writes meanwhile.
+    const StoreFiles* files;
     LoopTasks& loop;
     SyncJournal sync_journal;
     /// Every change of a frame before this one has been carried out; those from it on may be in the

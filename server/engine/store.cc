@@ -11,6 +11,7 @@
 #include "core/kernel.h"
 #include "server/engine/collection.h"
 #include "server/engine/persistence.h"
+#include "server/engine/snapshot_job.h"
 #include "server/runtime/process.h"
 
 namespace engram {
@@ -111,6 +112,35 @@ void Store::save_if_due(const SnapshotRules& rules) {
   if (persistence_ != nullptr) persistence_->save_if_due(rules);
 }
 
+/// There is no journal that would say what was written meanwhile.
+Status Store::copy_memory(std::string directory, std::function<void(const Status&)> done) {
+  if (std::exchange(copies_memory_, true)) {
+    return fail(ErrorCode::kAlreadyExists, "Background save already in progress");
+  }
+  const auto end = [this, done = std::move(done)](const SnapshotJob::Outcome& outcome) {
+    copy_.reset();
+    copies_memory_ = false;
+    gate_.open();
+    done(outcome.status);
+  };
+  const auto begin = [this, directory = std::move(directory), end] {
+    copy_ = std::make_unique<SnapshotJob>(
+        SnapshotJob::Context{.keyspace = keyspace_,
+                             .disk = posix_file_system(),
+                             .files = nullptr,
+                             .loop = tasks_,
+                             .sync_journal = [](const auto& synced) { synced(Lsn{0}); },
+                             .replay_from = 1,
+                             .copy_directory = directory},
+        SnapshotJob::list_collections(keyspace_), end);
+  };
+  gate_.when_open([this, begin] {
+    gate_.close();
+    gate_.when_empty(begin);
+  });
+  return {};
+}
+
 std::optional<std::chrono::milliseconds> Store::longest_sleep() const {
   auto least = longest_sleep_of_keys();
   if (const auto ends_ms = cursors_.next_end()) {
@@ -164,6 +194,7 @@ Lsn Store::seal_late() {
 Status Store::close() {
   tasks_.close();
   slices_.clear();
+  copy_.reset();
   workers_.stop();
   if (const auto persistence = std::exchange(persistence_, nullptr)) return persistence->close();
   return {};

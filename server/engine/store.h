@@ -32,6 +32,7 @@
 namespace engram {
 
 class Persistence;
+class SnapshotJob;
 struct SnapshotRules;
 
 struct StoreOptions {
@@ -106,6 +107,10 @@ class Store {
   void end_turn();
   /// Takes a snapshot if a rule says so. To be called now and then.
   void save_if_due(const SnapshotRules& rules);
+  /// Only without persistence(): copies the data to a directory, which is there and holds no store,
+  /// and calls `done`. Writes wait meanwhile, reads go on. Errors, at once: kAlreadyExists while
+  /// another copy is made; through `done`: kAlreadyExists, kIo, kNoSpace, kResourceExhausted.
+  Status copy_memory(std::string directory, std::function<void(const Status&)> done);
   /// How long the loop may sleep if nothing wakes it; nothing: for ever.
   [[nodiscard]] std::optional<std::chrono::milliseconds> longest_sleep() const;
 
@@ -153,6 +158,8 @@ class Store {
   bool in_transaction_ = false;
   std::vector<std::function<void()>> after_transaction_;  // changes that are late
   std::unique_ptr<Persistence> persistence_;
+  bool copies_memory_ = false;
+  std::unique_ptr<SnapshotJob> copy_;  // of what is in memory only
 };
 
 }  // namespace engram

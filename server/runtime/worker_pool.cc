@@ -32,6 +32,10 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::submit(std::unique_ptr<Job> job, Lane lane) {
+  if (claimed_ != nullptr && *claimed_ == nullptr && lane == Lane::kInteractive) {
+    *claimed_ = std::move(job);
+    return;
+  }
   ++under_way_;
   enqueue({std::move(job), false}, lane);
 }

@@ -65,6 +65,17 @@ class WorkerPool {
   /// Queues a job whose `done` will be called by poll_completions().
   void submit(std::unique_ptr<Job> job, Lane lane = Lane::kInteractive);
 
+  /// Calls `begin`. The first interactive job that this submits is returned instead of queued: the
+  /// caller runs it, on whatever thread, and then calls `done` as the owner.
+  template <class Begin>
+  std::unique_ptr<Job> claim(Begin&& begin) {
+    std::unique_ptr<Job> job;
+    claimed_ = &job;
+    std::forward<Begin>(begin)();
+    claimed_ = nullptr;
+    return job;
+  }
+
   /// Queues a bulk job without a completion: it is run and destroyed on the worker; `done` is not
   /// called.
   void submit_detached(std::unique_ptr<Job> job);
@@ -129,7 +140,8 @@ class WorkerPool {
   const std::function<void()> wake_owner_;
   const bool spins_;
   std::size_t under_way_ = 0;  // owner only; submitted with a completion, not yet polled
-  bool nap_pays_ = false;      // owner only; whether something has ended since one was in vain
+  std::unique_ptr<Job>* claimed_ = nullptr;  // owner only; in claim(): where the job goes
+  bool nap_pays_ = false;  // owner only; whether something has ended since one was in vain
   std::atomic<bool> is_worth_a_look_{false};  // whether there are tasks, or an end
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_ready_;

@@ -141,7 +141,7 @@ std::vector<Case> cases() {
          Vector queries = kA;
          queries.insert(queries.end(), kQuery.begin(), kQuery.end());
          queries.insert(queries.end(), kC.begin(), kC.end());
-         return reply_of(store.search_batch("memory", queries, 2));
+         return reply_of(store.search_batch("memory", {queries, kA.size()}, 2));
        }},
       {{"VENERGY", "memory", bytes_of(kQuery)},
        [](Store& store) { return reply_of(store.energy("memory", kQuery)); }},
@@ -246,8 +246,8 @@ std::vector<Case> cases() {
        [](Store& store) {
          Vector queries = kQuery;
          queries.insert(queries.end(), kA.begin(), kA.end());
-         return reply_of(
-             store.search_batch("fading", queries, 2, {{"AT", "4000"}, {"touch", "2"}}));
+         return reply_of(store.search_batch("fading", {queries, kA.size()}, 2,
+                                            {{"AT", "4000"}, {"touch", "2"}}));
        }},
       {{"VENERGY", "fading", bytes_of(kQuery), "BETA", "1", "AT", "4000"},
        [](Store& store) {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -122,7 +123,54 @@ TEST_CASE("hosts/embedded: a closed store refuses calls") {
   CHECK(store->list_indexes().error().code == ErrorCode::kUnsupported);
 }
 
-TEST_CASE("hosts/embedded: a store in memory only cannot be saved, and says so") {
+TEST_CASE("hosts/embedded: what is in memory only is copied while others write") {
+  const TemporaryDirectory folder;
+  const auto store = open("");
+  REQUIRE(store->create_index("notes", 2, kFlat));
+  REQUIRE(store->put("notes", "early", Vector{1, 2}, {{"SETATTR", R"({"year":1999})"}}).value());
+  std::atomic<bool> ends = false;
+  bool is_right = true;
+  std::thread writer([&] {
+    for (int i = 0; !ends.load(); ++i) {
+      const std::string key = "late" + std::to_string(i);
+      is_right = is_right && store->put("notes", key, Vector{3, 4}).value_or(false);
+    }
+  });
+  const Status saved = store->save(folder.path());
+  ends.store(true);
+  writer.join();
+  REQUIRE(saved);
+  CHECK(is_right);
+  CHECK(store->save(folder.path()).error().code == ErrorCode::kAlreadyExists);
+
+  const auto copy = open(folder.path());
+  CHECK(copy->get("notes", "early").value() == Vector{1, 2});
+  CHECK(copy->attributes("notes", "early").value() == R"({"year":1999})");
+  CHECK(copy->put("notes", "after", Vector{5, 6}).value());
+  CHECK_FALSE(store->contains("notes", "after").value());
+}
+
+TEST_CASE("hosts/embedded: several keys are read at once, and all keys told in order") {
+  const auto store = open("");
+  REQUIRE(store->create_index("notes", 2, kFlat));
+  const Vector one = {1, 2};
+  const Vector two = {3, 4};
+  const std::vector<EmbeddedStore::Item> items = {
+      {.key = "b", .vector = one, .attributes = R"({"year":1999})"}, {.key = "a", .vector = two}};
+  CHECK(store->put("notes", items).value() == 2);
+  CHECK(store->size("notes").value() == 2);
+  CHECK(store->contains("notes", "b").value());
+  CHECK_FALSE(store->contains("notes", "c").value());
+  CHECK(store->keys("notes").value() == std::vector<std::string>{"a", "b"});
+  CHECK(store->attributes("notes", "b").value().has_value());
+  CHECK_FALSE(store->attributes("notes", "a").value().has_value());
+  const std::vector<std::string_view> keys = {"a", "c", "b"};
+  const auto rows = store->get("notes", keys).value();
+  CHECK(rows.values == Vector{3, 4, 0, 0, 1, 2});
+  CHECK(rows.found == std::vector<bool>{true, false, true});
+}
+
+TEST_CASE("hosts/embedded: a store in memory only has no place to be saved in, and says so") {
   const auto store = open("");
   const Status saved = store->save();
   REQUIRE_FALSE(saved);

@@ -71,6 +71,35 @@ void complete_one(WorkerPool& pool, Tally& tally, Signal& signal) {
   pool.poll_completions();
 }
 
+TEST_CASE("runtime/worker_pool: the first interactive job that is claimed is its caller's") {
+  Tally mine;
+  Tally others;
+  Signal signal;
+  WorkerPool pool(1, [&] { signal.notify(); });
+  std::unique_ptr<Job> job = pool.claim([&] {
+    pool.submit(std::make_unique<CountedJob>(others), Lane::kBulk);
+    pool.submit(std::make_unique<CountedJob>(mine));
+    pool.submit(std::make_unique<CountedJob>(others));
+  });
+  REQUIRE(job);
+  while (others.done < 2) {
+    signal.wait();
+    pool.poll_completions();
+  }
+  CHECK(mine.run == 0);
+  Scratch scratch;
+  job->run(scratch);
+  job->done();
+  CHECK(mine.done == 1);
+  CHECK_FALSE(pool.expects_completion());
+  CHECK_FALSE(pool.claim([] {}));
+  pool.submit(std::make_unique<CountedJob>(others));
+  while (others.done < 3) {
+    signal.wait();
+    pool.poll_completions();
+  }
+}
+
 TEST_CASE("runtime/worker_pool: every job is run on a worker and done on the owner, once") {
   constexpr int kJobs = 5000;
   Tally tally;

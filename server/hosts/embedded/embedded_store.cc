@@ -3,122 +3,47 @@
 
 #include <algorithm>
 #include <memory>
-#include <type_traits>
 
 #include "core/text.h"
+#include "server/hosts/embedded/asking.h"
 #include "server/hosts/embedded/store_thread.h"
 #include "server/requests/attributes.h"
 #include "server/requests/forget.h"
 #include "server/requests/index_info.h"
 #include "server/requests/index_requests.h"
 #include "server/requests/put.h"
-#include "server/requests/recall.h"
-#include "server/requests/reinforcement.h"
-#include "server/requests/search.h"
 #include "server/requests/snapshot.h"
-#include "server/requests/survey.h"
+#include "server/requests/vector_set_members.h"
 
 namespace engram {
+
 namespace {
 
-using Match = EmbeddedStore::Match;
+using embedded::answer_at_once;
+using embedded::answer_later;
+using embedded::answer_to_nothing;
+using embedded::begin_on;
+using embedded::kRead;
+using embedded::kWrite;
+using Consolidated = EmbeddedStore::Consolidated;
 using OptionList = EmbeddedStore::OptionList;
-using Recollection = EmbeddedStore::Recollection;
+using Rows = EmbeddedStore::Rows;
 
-constexpr auto kRead = CommandKind::kRead;
-constexpr auto kWrite = CommandKind::kWrite;
-
-/// Of a search or a recall.
-CommandKind kind_of(const OptionList& options) {
-  const bool touches = std::any_of(options.begin(), options.end(), [](const OptionText& option) {
-    return equal_ignoring_case(option.first, "TOUCH");
-  });
-  return touches ? CommandKind::kUpdate : kRead;
-}
-
-/// What `ask(Store&)` returns, a Result or a Status, asked on the store's thread.
-template <class Ask>
-std::invoke_result_t<Ask, Store&> answer_at_once(StoreThread& thread, CommandKind kind, Ask ask) {
-  std::invoke_result_t<Ask, Store&> answer;
-  ENGRAM_TRY(thread.call(kind, [&](Store& store, Deferred reply) {
-    answer = ask(store);
-    reply.reply_rendered({});
-  }));
-  return answer;
-}
-
-/// What `copy(given, answer)` makes of what the request that `begin(Store&, Responder)` starts is
-/// answered with. If begin() fails nothing was started. `kind`: a CommandKind, or what
-/// StoreThread::call() asks for it.
-template <class Answer, class Given, class Kind, class Begin, class Copy>
-Result<Answer> answer_later(StoreThread& thread, Kind kind, Begin begin, Copy copy) {
-  Result<Answer> answer;
-  ENGRAM_TRY(thread.call(kind, [&](Store& store, Deferred reply) {
-    const auto promise = std::make_shared<Deferred>(std::move(reply));
-    const Responder<Given> responder = {.take =
-                                            [&answer, &copy](const Result<Given>& given) {
-                                              if (!given) {
-                                                answer = tl::unexpected(given.error());
-                                              } else {
-                                                copy(*given, answer);
-                                              }
-                                            },
-                                        .finish =
-                                            [promise](Lsn lsn) {
-                                              if (lsn != 0) promise->hold(lsn);
-                                              promise->reply_rendered({});
-                                            }};
-    if (const Status begun = begin(store, responder); !begun) responder.refuse(begun.error());
-  }));
-  return answer;
-}
-
-/// The same where what is given is the answer.
-template <class Answer, class Begin>
-Result<Answer> answer_later(StoreThread& thread, CommandKind kind, Begin begin) {
-  return answer_later<Answer, Answer>(
-      thread, kind, begin, [](const Answer& given, Result<Answer>& answer) { answer = given; });
-}
-
-/// Begins what `read(Request&)` makes of a request about an index.
-template <class Request, class Given, class Read>
-Status begin_on(Store& store, Result<IndexRef> index, const Responder<Given>& responder,
-                Read read) {
-  if (!index) return tl::unexpected(std::move(index.error()));
-  Request request = {};
-  request.index = std::move(*index);
-  ENGRAM_TRY(read(request));
-  start(store, std::move(request), responder);
-  return {};
-}
-
-/// To no items, or no queries: an empty answer, if there is such an index.
-template <class Answer>
-Result<Answer> answer_to_nothing(StoreThread& thread, std::string_view index) {
-  return answer_at_once(thread, kRead, [&](Store& store) -> Result<Answer> {
-    auto found = find_index(store, index);
-    if (!found) return tl::unexpected(std::move(found.error()));
-    return Answer{};
-  });
-}
-
-std::vector<Match> owned(const std::vector<Neighbor>& neighbors) {
-  std::vector<Match> matches;
-  matches.reserve(neighbors.size());
-  for (const Neighbor& neighbor : neighbors) {
-    matches.push_back({std::string(neighbor.key), neighbor.distance});
+Consolidated owned(const ConsolidateAnswer& given) {
+  Consolidated consolidated = {.items = given.items,
+                               .members = given.members,
+                               .dropped = given.dropped,
+                               .beta = given.beta,
+                               .bounds = given.bounds,
+                               .groups = {}};
+  for (const ConsolidatedGroup& group : given.groups) {
+    consolidated.groups.push_back({.key = std::string(group.key),
+                                   .strength = group.strength,
+                                   .radius = group.radius,
+                                   .variance = group.variance,
+                                   .members = {group.members.begin(), group.members.end()}});
   }
-  return matches;
-}
-
-Recollection owned(const RecallAnswer& given) {
-  Recollection recollection = {.recall = given.recall,
-                               .attractor = {},
-                               .onestep = {},
-                               .support = {given.support.begin(), given.support.end()}};
-  if (given.attractor) recollection.attractor = *given.attractor;
-  if (given.onestep) recollection.onestep = *given.onestep;
-  return recollection;
+  return consolidated;
 }
 
 }  // namespace
@@ -160,9 +85,38 @@ Result<std::vector<Fact>> EmbeddedStore::describe_index(std::string_view index) 
   });
 }
 
+Result<std::size_t> EmbeddedStore::size(std::string_view index) {
+  return answer_at_once(*thread_, kRead, [&](Store& store) -> Result<std::size_t> {
+    const auto found = find_index(store, index);
+    if (!found) return tl::unexpected(found.error());
+    return found->collection->size();
+  });
+}
+
+Result<bool> EmbeddedStore::contains(std::string_view index, std::string_view key) {
+  return answer_at_once(*thread_, kRead, [&](Store& store) -> Result<bool> {
+    const auto found = find_index(store, index);
+    if (!found) return tl::unexpected(found.error());
+    return found->collection->contains(key);
+  });
+}
+
+Result<std::vector<std::string>> EmbeddedStore::keys(std::string_view index) {
+  return answer_later<std::vector<std::string>, RangeAnswer>(
+      *thread_, kRead,
+      [&](Store& store, const Responder<RangeAnswer>& responder) {
+        return begin_on<RangeRequest>(store, find_index(store, index), responder,
+                                      [](RangeRequest&) { return Status(); });
+      },
+      [](const RangeAnswer& given, auto& answer) {
+        answer->reserve(given.items.size());
+        for (const RangeItem& item : given.items) answer->emplace_back(item.key);
+      });
+}
+
 Result<bool> EmbeddedStore::put(std::string_view index, std::string_view key,
                                 std::span<const float> vector, const OptionList& options) {
-  const Item item = {key, vector};
+  const Item item = {.key = key, .vector = vector};
   const auto added = put(index, std::span(&item, 1), options);
   if (!added) return tl::unexpected(added.error());
   return *added == 1;
@@ -177,6 +131,10 @@ Result<std::size_t> EmbeddedStore::put(std::string_view index, std::span<const I
     PutRequest request(std::move(*found));
     request.reserve(items.size());
     for (const Item& item : items) ENGRAM_TRY(request.add(item.key, item.vector));
+    if (std::any_of(items.begin(), items.end(),
+                    [](const Item& item) { return item.attributes.has_value(); })) {
+      for (const Item& item : items) request.attributes_of_each.emplace_back(item.attributes);
+    }
     ENGRAM_TRY(read_options(options, request));
     start(store, request, responder);
     return {};
@@ -283,96 +241,36 @@ Result<std::optional<std::vector<float>>> EmbeddedStore::get(std::string_view in
                         [&](Store& store) { return get_vector(store, index, key); });
 }
 
-Result<std::vector<Match>> EmbeddedStore::search(std::string_view index,
-                                                 std::span<const float> query, std::size_t k,
-                                                 const OptionList& options) {
-  const auto begin = [&](Store& store, const Responder<SearchAnswer>& responder) {
-    return begin_on<SearchRequest>(store, find_index(store, index), responder,
-                                   [&](SearchRequest& request) -> Status {
-                                     ENGRAM_TRY(request.queries.add(request.index, query));
-                                     request.k = k;
-                                     return read_options(options, request);
-                                   });
-  };
-  return answer_later<std::vector<Match>, SearchAnswer>(
-      *thread_, kind_of(options), begin,
-      [](const SearchAnswer& given, auto& answer) { answer = owned(given.neighbors.front()); });
-}
-
-Result<std::vector<std::vector<Match>>> EmbeddedStore::search_batch(std::string_view index,
-                                                                    std::span<const float> queries,
-                                                                    std::size_t k,
-                                                                    const OptionList& options) {
-  using Matches = std::vector<std::vector<Match>>;
-  if (queries.empty()) return answer_to_nothing<Matches>(*thread_, index);
-  Matches matches;  // filled by several workers at once, each its own part
-  const auto begin = [&](Store& store, const Responder<SearchAnswer>& responder) {
-    return begin_on<SearchRequest>(store, find_index(store, index), responder,
-                                   [&](SearchRequest& request) -> Status {
-                                     const std::size_t dim = request.index.spec().dim;
-                                     for (std::span<const float> rest = queries; !rest.empty();) {
-                                       const auto query = rest.first(std::min(dim, rest.size()));
-                                       ENGRAM_TRY(request.queries.add(request.index, query));
-                                       rest = rest.subspan(query.size());
-                                     }
-                                     matches.resize(query_count(request));
-                                     request.k = k;
-                                     return read_options(options, request);
-                                   });
-  };
-  const auto answered = answer_later<bool, SearchAnswer>(
-      *thread_, kind_of(options), begin, [&matches](const SearchAnswer& given, auto&) {
-        for (std::size_t i = 0; i < given.neighbors.size(); ++i) {
-          matches[given.first + i] = owned(given.neighbors[i]);
-        }
-      });
-  if (!answered) return tl::unexpected(answered.error());
-  return matches;
-}
-
-Result<Recollection> EmbeddedStore::recall(std::string_view index, std::span<const float> cue,
-                                           const OptionList& options) {
-  const auto begin = [&](Store& store, const Responder<RecallAnswer>& responder) {
-    return begin_on<RecallRequest>(store, find_recalling_index(store, index), responder,
-                                   [&](RecallRequest& request) -> Status {
-                                     ENGRAM_TRY(request.cue.add(request.index, cue));
-                                     return read_options(options, request);
-                                   });
-  };
-  const auto kind = [&](Store& store) {
-    return reinforces(store, index) ? CommandKind::kUpdate : kind_of(options);
-  };
-  return answer_later<Recollection, RecallAnswer>(
-      *thread_, kind, begin,
-      [](const RecallAnswer& given, auto& answer) { answer = owned(given); });
-}
-
-Result<double> EmbeddedStore::energy(std::string_view index, std::span<const float> state,
-                                     const OptionList& options) {
-  return answer_later<double>(*thread_, kRead, [&](Store& store, const auto& responder) {
-    return begin_on<EnergyRequest>(store, find_recalling_index(store, index), responder,
-                                   [&](EnergyRequest& request) -> Status {
-                                     ENGRAM_TRY(request.state.add(request.index, state));
-                                     return read_options(options, request);
-                                   });
+Result<Rows> EmbeddedStore::get(std::string_view index, std::span<const std::string_view> keys) {
+  return answer_at_once(*thread_, kRead, [&](Store& store) -> Result<Rows> {
+    const auto found = find_index(store, index);
+    if (!found) return tl::unexpected(found.error());
+    Rows rows;
+    rows.dim = found->spec().dim;
+    rows.values.reserve(keys.size() * rows.dim);
+    for (const std::string_view key : keys) {
+      const auto vector = found->collection->get(key);
+      rows.found.push_back(vector.has_value());
+      if (vector) rows.values.insert(rows.values.end(), vector->begin(), vector->end());
+      rows.values.resize(rows.found.size() * rows.dim);
+    }
+    ENGRAM_TRY(found->check_soundness());
+    return rows;
   });
 }
 
-Result<Tuning> EmbeddedStore::tune(std::string_view index, const OptionList& options) {
-  return answer_later<Tuning>(*thread_, kWrite, [&](Store& store, const auto& responder) {
-    return begin_on<TuneRequest>(
-        store, find_recalling_index(store, index), responder,
-        [&](TuneRequest& request) { return read_options(options, request); });
-  });
-}
-
-Result<std::vector<Fact>> EmbeddedStore::diagnose(std::string_view index,
-                                                  const OptionList& options) {
-  return answer_later<std::vector<Fact>>(*thread_, kRead, [&](Store& store, const auto& responder) {
-    return begin_on<DiagnoseRequest>(
-        store, find_recalling_index(store, index), responder,
-        [&](DiagnoseRequest& request) { return read_options(options, request); });
-  });
+Result<Consolidated> EmbeddedStore::consolidate(std::string_view index, const OptionList& options,
+                                                bool is_dry_run) {
+  const auto begin = [&](Store& store, const Responder<ConsolidateAnswer>& responder) {
+    return begin_on<ConsolidateRequest>(store, find_index(store, index), responder,
+                                        [&](ConsolidateRequest& request) {
+                                          request.is_dry = is_dry_run;
+                                          return read_options(store, options, request);
+                                        });
+  };
+  return answer_later<Consolidated, ConsolidateAnswer>(
+      *thread_, is_dry_run ? kRead : CommandKind::kUpdate, begin,
+      [](const ConsolidateAnswer& given, auto& answer) { answer = owned(given); }, !is_dry_run);
 }
 
 Status EmbeddedStore::save(const std::string& directory) {
@@ -381,9 +279,14 @@ Status EmbeddedStore::save(const std::string& directory) {
     const auto promise = std::make_shared<Deferred>(std::move(reply));
     const Responder<void> responder = {.take = [&outcome](const Status& saved) { outcome = saved; },
                                        .finish = [promise](Lsn) { promise->reply_rendered({}); }};
-    if (const Status begun = start_snapshot(store, responder, directory); !begun) {
-      responder.refuse(begun.error());
-    }
+    const bool copies_memory = store.persistence() == nullptr && !directory.empty();
+    const auto done = [responder](const Status& saved) {
+      responder.take(saved);
+      responder.finish(0);
+    };
+    const Status begun = copies_memory ? store.copy_memory(directory, done)
+                                       : start_snapshot(store, responder, directory);
+    if (!begun) responder.refuse(begun.error());
   }));
   return outcome;
 }

@@ -24,6 +24,7 @@
 #include "core/result.h"
 #include "server/engine/persistence.h"
 #include "server/engine/store.h"
+#include "server/requests/consolidate.h"
 #include "server/requests/strength.h"
 
 namespace engram {
@@ -48,6 +49,13 @@ class EmbeddedStore {
   struct Item {
     std::string_view key;
     std::span<const float> vector;
+    /// A JSON object, or an empty text for none; nothing: the key keeps what it has.
+    std::optional<std::string_view> attributes = {};
+  };
+  /// Several, one after the other: [n * size].
+  struct Queries {
+    std::span<const float> values;
+    std::size_t size;  ///< of each, which is to be the index's dimension
   };
   struct Match {
     std::string key;
@@ -59,6 +67,30 @@ class EmbeddedStore {
     std::optional<std::string> attractor;  ///< the key of recall.attractor
     std::optional<std::string> onestep;    ///< the key of recall.onestep
     std::vector<std::string> support;      ///< the keys of recall.support
+  };
+
+  /// Of several keys.
+  struct Rows {
+    std::size_t dim = 0;
+    std::vector<float> values;  ///< [keys * dim]; 0 where there is no such key
+    std::vector<bool> found;    ///< [keys]
+  };
+  /// A group of items that became one, or would: see ConsolidatedGroup.
+  struct Group {
+    std::string key;
+    double strength;
+    double radius;
+    double variance;
+    std::vector<std::string> members;
+  };
+  /// A ConsolidateAnswer that owns its keys.
+  struct Consolidated {
+    std::size_t items;
+    std::size_t members;
+    std::size_t dropped;
+    double beta;
+    std::optional<LandscapeBounds> bounds;
+    std::vector<Group> groups;
   };
 
   /// Has restored its data when it returns. Errors: those of Store::open.
@@ -74,6 +106,11 @@ class EmbeddedStore {
   Status drop_index(std::string_view index);
   Result<std::vector<std::string>> list_indexes();
   Result<std::vector<Fact>> describe_index(std::string_view index);
+  /// How many keys there are.
+  Result<std::size_t> size(std::string_view index);
+  Result<bool> contains(std::string_view index, std::string_view key);
+  /// All keys, ascending by their bytes.
+  Result<std::vector<std::string>> keys(std::string_view index);
 
   /// Stores a vector; true if the key is new. SETATTR; STRENGTH, AT and HALFLIFE, where the index
   /// keeps strengths.
@@ -106,15 +143,19 @@ class EmbeddedStore {
   /// True if the key was there.
   Result<bool> erase(std::string_view index, std::string_view key);
   Result<std::optional<std::vector<float>>> get(std::string_view index, std::string_view key);
+  Result<Rows> get(std::string_view index, std::span<const std::string_view> keys);
+  /// Makes one item of those that lie near each other. RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY,
+  /// MINSIZE, AT, LIMIT. `is_dry_run`: only tells.
+  Result<Consolidated> consolidate(std::string_view index, const OptionList& options,
+                                   bool is_dry_run = false);
 
   /// The min(k, size) nearest, closest first; RADIUS, EF, STEPS, AT, TOUCH and the primitive's
   /// options.
   Result<std::vector<Match>> search(std::string_view index, std::span<const float> query,
                                     std::size_t k, const OptionList& options = {});
-  /// The same for several queries ([n * dim]), on all workers.
+  /// The same for several queries, on all workers.
   Result<std::vector<std::vector<Match>>> search_batch(std::string_view index,
-                                                       std::span<const float> queries,
-                                                       std::size_t k,
+                                                       const Queries& queries, std::size_t k,
                                                        const OptionList& options = {});
 
   /// MASK, TOP, AT, TOUCH and the primitive's options.
@@ -128,7 +169,8 @@ class EmbeddedStore {
   Result<std::vector<Fact>> diagnose(std::string_view index, const OptionList& options = {});
 
   /// Takes a snapshot and returns when it is in its place; or, unless `directory` is empty, copies
-  /// the store into that directory, which has none.
+  /// the store into that directory, which has none. Writes wait for a copy of what is in memory
+  /// only.
   Status save(const std::string& directory = {});
   /// Ends the store once all calls have returned. Errors: those of Store::close. Idempotent.
   Status close();

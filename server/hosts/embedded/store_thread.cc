@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -21,10 +22,13 @@ constexpr std::int64_t kTickMs = 100;
 /// One request and its session: calls of different threads do not wait for each other.
 class StoreThread::Call final : private ClientSink {
  public:
-  Call(KindOf kind_of, Begin begin, std::promise<Status> done)
-      : kind_of_(std::move(kind_of)), begin_(std::move(begin)), done_(std::move(done)) {}
+  Call(KindOf kind_of, Begin begin, bool writes_later, std::promise<Status> done)
+      : kind_of_(std::move(kind_of)),
+        begin_(std::move(begin)),
+        writes_later_(writes_later),
+        done_(std::move(done)) {}
 
-  /// Begins, or waits until it is told to try again. On the store's thread.
+  /// Begins, or waits until it is told to try again.
   void start(Store& store, Sessions& sessions) {
     store_ = &store;
     ClientSink& sink = *this;
@@ -32,6 +36,7 @@ class StoreThread::Call final : private ClientSink {
     progressed();
   }
   [[nodiscard]] bool has_ended() const noexcept { return ended_; }
+  [[nodiscard]] CommandKind kind(Store& store) const { return kind_of_(store); }
   /// Lets the caller go on.
   void release() {
     session_.reset();
@@ -46,12 +51,14 @@ class StoreThread::Call final : private ClientSink {
   }
   void progressed() override {
     if (begun_) return;
-    begun_ = session_->start(kind_of_(*store_),
-                             [this](Deferred reply) { begin_(*store_, std::move(reply)); });
+    begun_ = session_->start(
+        kind_of_(*store_), [this](Deferred reply) { begin_(*store_, std::move(reply)); },
+        writes_later_);
   }
 
   const KindOf kind_of_;
   const Begin begin_;
+  const bool writes_later_;
   std::promise<Status> done_;
   Store* store_ = nullptr;
   bool begun_ = false;
@@ -85,7 +92,7 @@ StoreThread::~StoreThread() {
 
 Status StoreThread::close() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard turn(turning_);
     closing_ = true;
   }
   wake();
@@ -94,20 +101,24 @@ Status StoreThread::close() {
   return closed_;
 }
 
-Status StoreThread::call(CommandKind kind, Begin begin) {
-  return call([kind](Store&) { return kind; }, std::move(begin));
+Status StoreThread::call(CommandKind kind, Begin begin, bool writes_later) {
+  return call([kind](Store&) { return kind; }, std::move(begin), writes_later);
 }
 
-Status StoreThread::call(KindOf kind_of, Begin begin) {
+Status StoreThread::call(KindOf kind_of, Begin begin, bool writes_later) {
   std::promise<Status> done;
   std::future<Status> outcome = done.get_future();
+  bool changes = true;
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock turn(turning_);
     if (closing_) return fail(ErrorCode::kUnsupported, "the store is closed");
-    posted_.push_back(
-        std::make_unique<Call>(std::move(kind_of), std::move(begin), std::move(done)));
+    const auto call =
+        std::make_shared<Call>(std::move(kind_of), std::move(begin), writes_later, std::move(done));
+    calls_.push_back(call);
+    changes = take_turns(call, turn);
   }
-  wake();
+  // Something may be due earlier than the store's thread knows.
+  if (changes) wake();
   return outcome.get();
 }
 
@@ -140,26 +151,29 @@ void StoreThread::run(const StoreOptions& options, const std::function<void(Stat
 }
 
 void StoreThread::serve() {
-  for (;;) {
-    sleep();
-    turn();
-    if (!calls_.empty()) continue;
-    const std::lock_guard lock(mutex_);
-    if (closing_ && posted_.empty()) return;
+  std::unique_lock turn(turning_);
+  while (!closing_ || !calls_.empty()) {
+    const auto longest = store_->longest_sleep();
+    const bool is_patient = store_->workers().expects_completion();
+    turn.unlock();
+    sleep(longest, is_patient);
+    turn.lock();
+    begin_turn();
+    end_turn();
   }
 }
 
 /// Waits until it is woken, or something is due. Looks again and again before it sleeps while a
 /// worker is about to end what a caller waits for.
-void StoreThread::sleep() {
+void StoreThread::sleep(std::optional<std::chrono::milliseconds> longest, bool is_patient) {
   using Clock = std::chrono::steady_clock;
-  if (store_->workers().expects_completion()) {
+  if (is_patient) {
     const auto end = Clock::now() + WorkerPool::kPatience;
     while (!woken_.load() && Clock::now() < end) std::this_thread::yield();
   }
   const auto is_woken = [this] { return woken_.load(); };
   std::unique_lock lock(mutex_);
-  if (const auto longest = store_->longest_sleep()) {
+  if (longest) {
     changed_.wait_for(lock, *longest, is_woken);
   } else {
     changed_.wait(lock, is_woken);
@@ -167,14 +181,16 @@ void StoreThread::sleep() {
   woken_.store(false);
 }
 
-void StoreThread::turn() {
-  const std::int64_t now_ms = unix_time_ms();
-  store_->begin_turn(now_ms);
+void StoreThread::begin_turn() {
+  store_->begin_turn(unix_time_ms());
   store_->collect();
   sessions_->release_held();
-  begin_posted();
+}
+
+void StoreThread::end_turn() {
   if (resident_) resident_->execute();
   store_->end_turn();
+  const std::int64_t now_ms = store_->keyspace().now_ms();
   if (now_ms >= next_tick_ms_ || next_tick_ms_ - now_ms > kTickMs) {
     next_tick_ms_ = now_ms + kTickMs;
     store_->save_if_due(snapshots_);
@@ -184,23 +200,51 @@ void StoreThread::turn() {
   release_finished();
 }
 
-void StoreThread::begin_posted() {
-  std::vector<std::unique_ptr<Call>> posted;
-  {
-    const std::lock_guard lock(mutex_);
-    posted.swap(posted_);
+/// Begins the call in a turn. Of a read it does a part itself, each between two turns. True if the
+/// call may have changed something.
+bool StoreThread::take_turns(const std::shared_ptr<Call>& call,
+                             std::unique_lock<std::mutex>& turn) {
+  WorkerPool& workers = store_->workers();
+  begin_turn();
+  const bool reads = call->kind(*store_) == CommandKind::kRead;
+  const auto start = [&] { call->start(*store_, *sessions_); };
+  std::unique_ptr<Job> job;
+  if (reads) {
+    job = workers.claim(start);
+  } else {
+    start();
   }
-  for (auto& call : posted) {
-    calls_.push_back(std::move(call));
-    calls_.back()->start(*store_, *sessions_);
+  end_turn();
+  while (job) {
+    std::unique_ptr<Scratch> scratch = take_scratch();
+    turn.unlock();
+    job->run(*scratch);
+    turn.lock();
+    scratches_.push_back(std::move(scratch));
+    begin_turn();
+    job = workers.claim([&] { job->done(); });
+    // What the end of this one let begin is not this caller's.
+    if (job && call->has_ended()) workers.submit(std::move(job));
+    end_turn();
   }
+  return !reads;
 }
 
+/// As many as callers that search at once: each keeps the buffers of a worker.
+std::unique_ptr<Scratch> StoreThread::take_scratch() {
+  if (scratches_.empty()) return std::make_unique<Scratch>();
+  std::unique_ptr<Scratch> scratch = std::move(scratches_.back());
+  scratches_.pop_back();
+  return scratch;
+}
+
+/// When the last one has gone, the store's thread may be waiting for that.
 void StoreThread::release_finished() {
-  calls_.remove_if([](const std::unique_ptr<Call>& call) {
+  calls_.remove_if([](const std::shared_ptr<Call>& call) {
     if (call->has_ended()) call->release();
     return call->has_ended();
   });
+  if (closing_ && calls_.empty()) wake();
 }
 
 }  // namespace engram
