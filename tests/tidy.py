@@ -29,6 +29,8 @@ ROOMS = (
     ("net", "runtime"),
 )
 MOST_LINES = 500
+# What is tested from another language.
+TESTED_BY = {"server/hosts/python": "tests/python"}
 EXAMPLE = "tests/primitives/example/lsh.cc"
 # Reports a broken invariant before it ends the process: there is nobody else to tell.
 MAY_PRINT = {"core/assert.h"}
@@ -95,7 +97,7 @@ def wrong_direction(path, target):
 def check_tests(tree):
     """Every folder with sources has a folder of tests of the same name, or is included by a test. Primitives
     are exempt: the conformance suite finds them by itself."""
-    test_folders = {path.rpartition("/")[0] for path, _ in tree.of({".cc"}, "tests")}
+    test_folders = {path.rpartition("/")[0] for path, _ in tree.of({".cc", ".py"}, "tests")}
     included = {
         target.rpartition("/")[0]
         for _, text in tree.of(CODE, "tests")
@@ -103,7 +105,8 @@ def check_tests(tree):
     }
     sources = {path.rpartition("/")[0] for path, _ in tree.of({".cc"}, "core", "server")}
     for folder in sorted(sources - {"server"}):
-        if f"tests/{folder}" not in test_folders and folder not in included:
+        own = TESTED_BY.get(folder, f"tests/{folder}")
+        if own not in test_folders and folder not in included:
             yield folder, "no test is in a folder of this name, and none includes from here"
 
 

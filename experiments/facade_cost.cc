@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// What searches cost a C++ program that has the engine in its process: what python_overhead.py
+// compares with.
+//
+//   build/experiments/facade_cost DIRECTORY INDEX QUERIES DIM K
+//
+// QUERIES: a file of float32 rows. Prints the median of single searches and the time of one batch
+// of them all, in microseconds.
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/hosts/embedded/embedded_store.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double microseconds(Clock::duration time) {
+  return std::chrono::duration<double, std::micro>(time).count();
+}
+
+std::size_t number(std::string_view text) {
+  std::size_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+std::vector<float> read_rows(const char* path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  std::vector<float> rows(static_cast<std::size_t>(file.tellg()) / sizeof(float));
+  file.seekg(0);
+  file.read(reinterpret_cast<char*>(rows.data()),
+            static_cast<std::streamsize>(rows.size() * sizeof(float)));
+  return rows;
+}
+
+engram::Status run(char** argv) {
+  const std::string index = argv[2];
+  const std::vector<float> rows = read_rows(argv[3]);
+  const std::size_t dim = number(argv[4]);
+  const std::size_t k = number(argv[5]);
+  auto store = engram::EmbeddedStore::open({.store = {.directory = argv[1]}});
+  if (!store) return tl::unexpected(store.error());
+  std::vector<double> times;
+  for (int round = 0; round < 2; ++round) {  // the first warms up
+    times.clear();
+    for (std::span<const float> rest = rows; !rest.empty(); rest = rest.subspan(dim)) {
+      const auto start = Clock::now();
+      const auto found = (*store)->search(index, rest.first(dim), k);
+      times.push_back(microseconds(Clock::now() - start));
+      if (!found) return tl::unexpected(found.error());
+    }
+  }
+  const auto start = Clock::now();
+  const auto found = (*store)->search_batch(index, {rows, dim}, k);
+  const double batch = microseconds(Clock::now() - start);
+  if (!found) return tl::unexpected(found.error());
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  std::printf("%.3f %.1f\n", *middle, batch);
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 6) {
+    std::fprintf(stderr, "facade_cost: expected DIRECTORY INDEX QUERIES DIM K\n");
+    return EXIT_FAILURE;
+  }
+  const auto done = run(argv);
+  if (!done) std::fprintf(stderr, "facade_cost: %s\n", done.error().message.c_str());
+  return done ? EXIT_SUCCESS : EXIT_FAILURE;
+}
