@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -114,6 +115,28 @@ TEST_CASE("hosts/embedded: calls of many threads run beside each other") {
   CHECK(failures == std::vector<int>(kThreads, 0));
   const auto size = store->search("notes", Vector{0, 0}, 1000);
   CHECK(size.value().size() == kThreads * kItems);
+}
+
+TEST_CASE("hosts/embedded: a search runs on the thread that asks") {
+  const auto store = open("");
+  REQUIRE(store->create_index("notes", 2, {{"METRIC", "l2"}, {"PRIMITIVE", "mean"}}));
+  REQUIRE(store->put("notes", "a", Vector{1, 2}));
+  const auto searched_by = [&]() -> std::string {
+    const auto facts = store->describe_index("notes");
+    for (const Fact& fact : facts.value()) {
+      if (fact.name == "searched-by") return fact.value;
+    }
+    return "nobody";
+  };
+  const auto id_of = [](std::thread::id id) {
+    return std::to_string(std::hash<std::thread::id>{}(id));
+  };
+  REQUIRE(store->search("notes", Vector{1, 2}, 1));
+  CHECK(searched_by() == id_of(std::this_thread::get_id()));
+  std::thread other([&] { REQUIRE(store->search("notes", Vector{1, 2}, 1)); });
+  const std::thread::id others = other.get_id();
+  other.join();
+  CHECK(searched_by() == id_of(others));
 }
 
 TEST_CASE("hosts/embedded: a closed store refuses calls") {

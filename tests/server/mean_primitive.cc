@@ -2,10 +2,11 @@
 // `mean`: the least that can recall. Every cue becomes the mean of all items, or, where it is
 // masked, keeps what is visible and takes the rest from the mean. Whether an item was met twice, or
 // not at all, shows in every number. `mean.saved` is the same for an engine that keeps its
-// structure and gives its writes turns.
+// structure and gives its writes turns. Both tell which thread searched last.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <thread>
 
@@ -35,6 +36,7 @@ class Mean final : public Index, private Recaller {
   void erase(Slot slot, Scratch&) override { held_.erase(slot); }
   Status search(Query query, const SearchParams& params, Scratch&,
                 std::vector<Hit>& hits) const override {
+    searched_by_.store(std::hash<std::thread::id>{}(std::this_thread::get_id()));
     const Bound bound(context_.kernel, query, context_.store);
     TopK nearest(params.k, hits);
     for (const Slot slot : members(held_)) nearest.offer({bound.score(slot), slot});
@@ -71,7 +73,8 @@ class Mean final : public Index, private Recaller {
     }
   }
   std::vector<Fact> describe() const override {
-    return {{"radius", std::to_string(radius_.load())}};
+    return {{"radius", std::to_string(radius_.load())},
+            {"searched-by", std::to_string(searched_by_.load())}};
   }
 
   /// Lets others run in between: a real walk is long enough to be overtaken by writes.
@@ -113,6 +116,7 @@ class Mean final : public Index, private Recaller {
   }
 
   const IndexContext context_;
+  mutable std::atomic<std::size_t> searched_by_ = 0;  // a hash of the thread's id
   SlotSet held_;
   std::atomic<double> radius_ = 0;  // 0: not tuned
 };

@@ -224,7 +224,7 @@ bool StoreThread::take_turns(const std::shared_ptr<Call>& call,
     begin_turn();
     job = workers.claim([&] { job->done(); });
     // What the end of this one let begin is not this caller's.
-    if (job && call->has_ended()) workers.submit(std::move(job));
+    if (job && call->has_ended()) workers.submit(std::exchange(job, nullptr));
     end_turn();
   }
   return !reads;
