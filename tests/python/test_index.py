@@ -152,6 +152,15 @@ def test_options_that_are_wrong_are_refused_by_a_sentence(index, store):
         index.add(["a", "b"], ROWS)
 
 
+def test_errors_are_pythons_own_as_well(index, store):
+    with pytest.raises(ValueError, match="2 dimensions"):
+        index.search([1, 2])
+    with pytest.raises(LookupError):
+        index["old"]
+    with pytest.raises(LookupError):
+        store["missing"]
+
+
 def test_attributes_are_dicts_and_filters_choose_by_them(index):
     index.add(["one", "three"], ROWS[:2], attributes=[{"year": 1999}, {"year": 2020, "tags": ["x"]}])
     assert index.attributes("three") == {"year": 2020, "tags": ["x"]}
@@ -176,11 +185,11 @@ def test_a_near_vector_keeps_another_out(index):
 
 @pytest.mark.parametrize(
     "mask",
-    ["0-1", slice(0, 2), [1, 0], np.array([True, True, False, False]), np.array([0, 1])],
+    ["2-3", slice(2, 4), [3, 2], np.array([False, False, True, True]), np.array([2, 3])],
     ids=["text", "slice", "numbers", "booleans", "array"],
 )
 def test_a_cue_is_completed_from_the_coordinates_that_are_known(memory, mask):
-    found = memory.recall([0, 0, 9, 9], mask=mask, beta=20)
+    found = memory.recall([9, 9, 1, 1], mask=mask, beta=20)
     assert found.attractor == "up"
     assert found.state.dtype == np.float32
     assert np.allclose(found.state, [0, 0, 1, 1], atol=1e-6)

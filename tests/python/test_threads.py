@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many threads in one store."""
 
+import os
 import threading
 
 import engramdb
@@ -85,3 +86,18 @@ def test_closing_waits_for_calls_under_way():
         index.close()
 
     run([work, work, work, close])
+
+
+def test_a_process_that_was_forked_has_no_store_and_ends():
+    index = engramdb.Index(4)
+    index.add("a", [1, 2, 3, 4])
+    child = os.fork()
+    if child == 0:
+        try:
+            index.search([1, 2, 3, 4])
+        except engramdb.Unsupported:
+            del index
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert index.search([1, 2, 3, 4]).keys == ["a"]

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // engramdb._engine: an EmbeddedStore as Python sees it. The classes that people use are written in
 // Python, on top of this; engramdb/_engine.pyi has its types.
+#include <pthread.h>
+
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <type_traits>
 
 #include "server/hosts/python/conversions.h"
 #include "server/requests/shown.h"
@@ -88,6 +93,14 @@ FsyncPolicy policy_of(const std::string& name) {
          "fsync must be always, everysec or no, got '" + shown(name) + "'"});
 }
 
+/// Rises in the child of a process that forks: of its threads the child has one.
+std::atomic<std::uint64_t> forks = 0;
+
+void count_forks() {
+  [[maybe_unused]] const int registered =
+      ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
+}
+
 /// Calls of different threads run beside each other.
 class EngineStore {
  public:
@@ -100,16 +113,20 @@ class EngineStore {
   }
   ~EngineStore() {
     const py::gil_scoped_release released;
+    if (!is_of_this_process()) {
+      // Its threads are not here to be waited for.
+      [[maybe_unused]] EmbeddedStore* const abandoned = store_.release();
+    }
     store_.reset();
   }
   EngineStore(const EngineStore&) = delete;
   EngineStore& operator=(const EngineStore&) = delete;
 
   void close() {
-    check(without_gil([&] { return store_->close(); }));
+    check(run([&] { return store_->close(); }));
   }
   void save(const std::string& directory) {
-    check(without_gil([&] {
+    check(run([&] {
       // Where this fails, saving does, and says why.
       std::error_code ignored;
       if (!directory.empty()) std::filesystem::create_directories(directory, ignored);
@@ -118,26 +135,26 @@ class EngineStore {
   }
 
   void create(const std::string& index, std::size_t dim, const Words& words) {
-    check(without_gil([&] { return store_->create_index(index, dim, options_of(words)); }));
+    check(run([&] { return store_->create_index(index, dim, options_of(words)); }));
   }
   void drop(const std::string& index) {
-    check(without_gil([&] { return store_->drop_index(index); }));
+    check(run([&] { return store_->drop_index(index); }));
   }
   py::list names() {
-    return key_list(value_of(without_gil([&] { return store_->list_indexes(); })));
+    return key_list(value_of(run([&] { return store_->list_indexes(); })));
   }
   py::dict info(const std::string& index) {
-    return facts_of(value_of(without_gil([&] { return store_->describe_index(index); })));
+    return facts_of(value_of(run([&] { return store_->describe_index(index); })));
   }
   std::size_t size(const std::string& index) {
-    return value_of(without_gil([&] { return store_->size(index); }));
+    return value_of(run([&] { return store_->size(index); }));
   }
   bool contains(const std::string& index, py::handle key) {
     const std::string_view bytes = bytes_of(key);
-    return value_of(without_gil([&] { return store_->contains(index, bytes); }));
+    return value_of(run([&] { return store_->contains(index, bytes); }));
   }
   py::list keys(const std::string& index) {
-    return key_list(value_of(without_gil([&] { return store_->keys(index); })));
+    return key_list(value_of(run([&] { return store_->keys(index); })));
   }
 
   std::size_t put(const std::string& index, py::handle key_sequence, py::handle array,
@@ -150,7 +167,7 @@ class EngineStore {
                                               std::to_string(keys.views().size()) + " keys, got " +
                                               std::to_string(rows.count())});
     }
-    return value_of(without_gil([&] {
+    return value_of(run([&] {
       std::vector<EmbeddedStore::Item> items;
       items.reserve(rows.count());
       for (std::size_t i = 0; i < rows.count(); ++i) {
@@ -165,12 +182,12 @@ class EngineStore {
     const std::string_view bytes = bytes_of(key);
     const Rows rows(vector);
     const auto row = rows.single();
-    return key_or_none(value_of(without_gil(
-        [&] { return store_->put_unless(index, bytes, row, within, options_of(words)); })));
+    return key_or_none(value_of(
+        run([&] { return store_->put_unless(index, bytes, row, within, options_of(words)); })));
   }
   std::size_t erase(const std::string& index, py::handle key_sequence) {
     const Keys keys(key_sequence);
-    return value_of(without_gil([&]() -> Result<std::size_t> {
+    return value_of(run([&]() -> Result<std::size_t> {
       std::size_t count = 0;
       for (const std::string_view key : keys.views()) {
         const auto erased = store_->erase(index, key);
@@ -183,31 +200,30 @@ class EngineStore {
   /// [n, dim], and which of them are there.
   py::tuple get(const std::string& index, py::handle key_sequence) {
     const Keys keys(key_sequence);
-    const auto rows = value_of(without_gil([&] { return store_->get(index, keys.views()); }));
+    const auto rows = value_of(run([&] { return store_->get(index, keys.views()); }));
     py::array_t<float> values({rows.found.size(), rows.dim}, rows.values.data());
     return py::make_tuple(std::move(values), rows.found);
   }
 
   py::object attributes(const std::string& index, py::handle key) {
     const std::string_view bytes = bytes_of(key);
-    const auto text = value_of(without_gil([&] { return store_->attributes(index, bytes); }));
+    const auto text = value_of(run([&] { return store_->attributes(index, bytes); }));
     return text ? py::object(py::str(*text)) : py::none();
   }
   bool set_attributes(const std::string& index, py::handle key, const std::string& text) {
     const std::string_view bytes = bytes_of(key);
-    return value_of(without_gil([&] { return store_->set_attributes(index, bytes, text); }));
+    return value_of(run([&] { return store_->set_attributes(index, bytes, text); }));
   }
 
   std::vector<std::optional<double>> touch(const std::string& index, py::handle key_sequence,
                                            const Words& words) {
     const Keys keys(key_sequence);
-    return value_of(
-        without_gil([&] { return store_->touch(index, keys.views(), options_of(words)); }));
+    return value_of(run([&] { return store_->touch(index, keys.views(), options_of(words)); }));
   }
   py::object strength(const std::string& index, py::handle key, const Words& words) {
     const std::string_view bytes = bytes_of(key);
     const auto answer =
-        value_of(without_gil([&] { return store_->strength(index, bytes, options_of(words)); }));
+        value_of(run([&] { return store_->strength(index, bytes, options_of(words)); }));
     if (!answer) return py::none();
     py::dict dict;
     dict["strength"] = answer->strength;
@@ -219,12 +235,12 @@ class EngineStore {
     return dict;
   }
   py::list forget(const std::string& index, double below, const Words& words, bool is_dry_run) {
-    return key_list(value_of(
-        without_gil([&] { return store_->forget(index, below, options_of(words), is_dry_run); })));
+    return key_list(
+        value_of(run([&] { return store_->forget(index, below, options_of(words), is_dry_run); })));
   }
   py::dict consolidate(const std::string& index, const Words& words, bool is_dry_run) {
-    return consolidated_of(value_of(
-        without_gil([&] { return store_->consolidate(index, options_of(words), is_dry_run); })));
+    return consolidated_of(
+        value_of(run([&] { return store_->consolidate(index, options_of(words), is_dry_run); })));
   }
 
   /// Keys and distances: of one query those that were found, of n queries [n, k] with None and NaN
@@ -233,8 +249,8 @@ class EngineStore {
                    const Words& words) {
     const Rows rows(queries);
     if (!rows.is_single()) return search_batch(index, rows, k, words);
-    const auto matches = value_of(
-        without_gil([&] { return store_->search(index, rows.row(0), k, options_of(words)); }));
+    const auto matches =
+        value_of(run([&] { return store_->search(index, rows.row(0), k, options_of(words)); }));
     py::list keys(matches.size());
     py::array_t<float> distances(static_cast<py::ssize_t>(matches.size()));
     for (std::size_t i = 0; i < matches.size(); ++i) {
@@ -248,29 +264,39 @@ class EngineStore {
     const Rows rows(cue);
     const auto row = rows.single();
     return recollection_of(
-        value_of(without_gil([&] { return store_->recall(index, row, options_of(words)); })));
+        value_of(run([&] { return store_->recall(index, row, options_of(words)); })));
   }
   double energy(const std::string& index, py::handle state, const Words& words) {
     const Rows rows(state);
     const auto row = rows.single();
-    return value_of(without_gil([&] { return store_->energy(index, row, options_of(words)); }));
+    return value_of(run([&] { return store_->energy(index, row, options_of(words)); }));
   }
   py::dict tune(const std::string& index, const Words& words) {
-    const auto tuning =
-        value_of(without_gil([&] { return store_->tune(index, options_of(words)); }));
+    const auto tuning = value_of(run([&] { return store_->tune(index, options_of(words)); }));
     py::dict dict;
     for (const auto& [name, value] : tuning) dict[py::str(name)] = value;
     return dict;
   }
   py::dict diagnose(const std::string& index, const Words& words) {
-    return facts_of(
-        value_of(without_gil([&] { return store_->diagnose(index, options_of(words)); })));
+    return facts_of(value_of(run([&] { return store_->diagnose(index, options_of(words)); })));
   }
 
  private:
+  [[nodiscard]] bool is_of_this_process() const noexcept { return born_ == forks.load(); }
+
+  /// without_gil(), unless the store has stayed in another process.
+  template <class Work>
+  std::invoke_result_t<Work> run(Work work) {
+    if (!is_of_this_process()) {
+      raise(
+          {ErrorCode::kUnsupported, "the store belongs to the process that this one forked from"});
+    }
+    return without_gil(work);
+  }
+
   py::tuple search_batch(const std::string& index, const Rows& rows, std::size_t k,
                          const Words& words) {
-    const auto answers = value_of(without_gil([&] {
+    const auto answers = value_of(run([&] {
       return store_->search_batch(index, {rows.all(), rows.size()}, k, options_of(words));
     }));
     std::size_t width = 0;
@@ -290,6 +316,7 @@ class EngineStore {
     return py::make_tuple(std::move(keys), std::move(distances));
   }
 
+  const std::uint64_t born_ = forks.load();
   std::unique_ptr<EmbeddedStore> store_;
 };
 
@@ -298,6 +325,7 @@ class EngineStore {
 
 PYBIND11_MODULE(_engine, module) {
   using engram::python::EngineStore;
+  engram::python::count_forks();
   engram::open_log("engramdb");
   engram::set_log_level("warning");
   pybind11::class_<EngineStore>(module, "EngineStore")

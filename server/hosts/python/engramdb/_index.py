@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import TracebackType
 from typing import Any, Iterator, Mapping, Optional, Sequence, Type, Union, overload
 
@@ -11,14 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ._engine import EngineStore
-from ._errors import NotFound
+from ._errors import Error, NotFound
 from ._place import Place
-from ._results import Consolidation, Fact, FloatArray, Group, Key, Keys, Neighbors, Recollection, Strength, fact
-from ._words import Attributes, Mask, Words, json_of, mask_text, words_of
+from ._results import Consolidation, Fact, FloatArray, Group, Key, Keys, Neighbors, Path, Recollection, Strength, fact
+from ._words import Attributes, Mask, json_of, mask_text, words_of
 
 Filter = Union[str, Attributes]
-
-NO_WORDS: Words = []
 
 
 class Index:
@@ -43,13 +42,13 @@ class Index:
         place = EngineStore("", 0, "everysec")
         place.create("index", dim, words_of({"metric": metric, "primitive": primitive, **options}))
         self._place: Place = place
-        self._name = "index"
+        self._name: Key = "index"
         self._where = "in memory"
         self._owns_place = True
         self._dim = dim
 
     @classmethod
-    def _bind(cls, place: Place, name: str, where: str, owns_place: bool = False) -> Index:
+    def _bind(cls, place: Place, name: Key, where: str, owns_place: bool = False) -> Index:
         """The collection ``name`` of a store. Raises NotFound."""
         index = cls.__new__(cls)
         index._place = place
@@ -60,7 +59,7 @@ class Index:
         return index
 
     @classmethod
-    def load(cls, path: str) -> Index:
+    def load(cls, path: Path) -> Index:
         """Opens what save() wrote. From then on changes are kept there, too; one process at a time has it open.
 
         Raises NotFound where ``path`` holds no index or several; DataLoss.
@@ -74,13 +73,13 @@ class Index:
             raise NotFound(f"expected one index in {path}, there are {len(names)}: Store(path) opens any number")
         return cls._bind(store._place, names[0], f"in {path}", owns_place=True)
 
-    def save(self, path: str) -> None:
+    def save(self, path: Path) -> None:
         """Copies the whole store of this index to the directory ``path``, which is made, and holds no store yet.
 
         A server may open it as well as load() and Store(). Writes of other threads wait meanwhile where the store is in
         memory. Raises AlreadyExists, StorageError.
         """
-        self._place.save(path)
+        self._place.save(os.fspath(path))
 
     def close(self) -> None:
         """Frees an index of its own, and ends the use of its directory. One of a Store stays as it is."""
@@ -99,7 +98,7 @@ class Index:
         self.close()
 
     @property
-    def name(self) -> str:
+    def name(self) -> Key:
         return self._name
 
     @property
@@ -129,7 +128,10 @@ class Index:
         return self._place.keys(self._name)
 
     def __repr__(self) -> str:
-        facts = self._place.info(self._name)
+        try:
+            facts = self._place.info(self._name)
+        except Error as error:
+            return f"<engramdb.Index {self._name!r}, {self._where}: {error}>"
         return (
             f"<engramdb.Index {self._name!r}: {facts['size']} x {self._dim}, {facts['metric']}, "
             f"{facts['primitive']}, {self._where}>"
@@ -200,7 +202,7 @@ class Index:
         """The vector of a key, float32 [dim]. Raises NotFound."""
         vector = self.get(key)
         if vector is None:
-            raise NotFound(f"index '{self._name}' has no key {key!r}")
+            raise NotFound(f"index {self._name!r} has no key {key!r}")
         return vector
 
     @overload
@@ -248,11 +250,9 @@ class Index:
         Returns Neighbors(keys, distances): a list of m <= k keys and float32 [m]; of n queries lists of keys and
         float32 [n, m], filled up with None and NaN where a query found fewer. Raises InvalidArgument.
         """
-        words = NO_WORDS
-        if ef or filter or recall or radius is not None or at is not None or touch is not None or options:
-            words = words_of(
-                {"ef": ef, "filter": filter, "recall": recall, "radius": radius, "at": at, "touch": touch, **options}
-            )
+        words = words_of(
+            {"ef": ef, "filter": filter, "recall": recall, "radius": radius, "at": at, "touch": touch, **options}
+        )
         return Neighbors(*self._place.search(self._name, queries, k, words))
 
     def recall(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional, Union
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 Key = Union[str, bytes]
 # Several; a str is a sequence of str, too, and is no several keys.
 Keys = Union[list[str], list[bytes], list[Key], tuple[Key, ...], npt.NDArray[Any]]
+Path = Union[str, "os.PathLike[str]"]
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 Fact = Union[int, float, str]

@@ -155,36 +155,36 @@ class ServerStore:
     def save(self, directory: str) -> None:
         self._ask("VSAVE", *(["TO", directory] if directory else []))
 
-    def create(self, name: str, dim: int, words: Words) -> None:
+    def create(self, name: Key, dim: int, words: Words) -> None:
         self._ask("VNEW", name, dim, *spread(words))
 
-    def drop(self, name: str) -> None:
+    def drop(self, name: Key) -> None:
         if self._ask("VDROP", name) == 0:
-            raise errors.NotFound(f"no such index '{name}'")
+            raise errors.NotFound(f"no such index {name!r}")
 
     def names(self) -> list[Key]:
         return keys_of(self._ask("VLIST"))
 
-    def info(self, name: str) -> dict[str, str]:
+    def info(self, name: Key) -> dict[str, str]:
         reply = self._ask("VINFO", name)
         if reply is None:
-            raise errors.NotFound(f"no such index '{name}'")
+            raise errors.NotFound(f"no such index {name!r}")
         return {field: text(value) for field, value in fields_of(reply).items()}
 
-    def size(self, name: str) -> int:
+    def size(self, name: Key) -> int:
         return int(self.info(name)["size"])
 
-    def contains(self, name: str, key: Key) -> bool:
+    def contains(self, name: Key, key: Key) -> bool:
         found: bool = self._ask("VGET", name, checked_key(key)) is not None
         return found
 
-    def keys(self, name: str) -> list[Key]:
+    def keys(self, name: Key) -> list[Key]:
         self.info(name)
         return keys_of(self._ask("VRANGE", name, "-", "+"))
 
     def put(
         self,
-        name: str,
+        name: Key,
         keys: Keys,
         vectors: npt.ArrayLike,
         attributes: Optional[list[Optional[str]]],
@@ -208,7 +208,7 @@ class ServerStore:
         ]
         return sum(self._ask_all(commands))
 
-    def put_unless(self, name: str, key: Key, vector: npt.ArrayLike, within: float, words: Words) -> Optional[Key]:
+    def put_unless(self, name: Key, key: Key, vector: npt.ArrayLike, within: float, words: Words) -> Optional[Key]:
         said = [word for word in words if word[0] != "TOUCH"]
         touch = [word for word in words if word[0] == "TOUCH"]
         row = row_of(vector)
@@ -217,10 +217,10 @@ class ServerStore:
         )
         return None if isinstance(reply, int) else key_of(reply)
 
-    def erase(self, name: str, keys: Keys) -> int:
+    def erase(self, name: Key, keys: Keys) -> int:
         return sum(self._ask_all([("VDEL", name, checked_key(key)) for key in keys]))
 
-    def get(self, name: str, keys: Keys) -> tuple[FloatArray, list[bool]]:
+    def get(self, name: Key, keys: Keys) -> tuple[FloatArray, list[bool]]:
         rows = np.zeros((len(keys), int(self.info(name)["vector-dim"])), dtype=np.float32)
         replies = self._ask_all([("VGET", name, checked_key(key)) for key in keys])
         for row, reply in zip(rows, replies):
@@ -228,18 +228,18 @@ class ServerStore:
                 row[:] = np.frombuffer(reply, dtype="<f4")
         return rows, [reply is not None for reply in replies]
 
-    def attributes(self, name: str, key: Key) -> Optional[str]:
+    def attributes(self, name: Key, key: Key) -> Optional[str]:
         reply = self._ask("VGETATTR", name, checked_key(key))
         return None if reply is None else text(reply)
 
-    def set_attributes(self, name: str, key: Key, text: str) -> bool:
+    def set_attributes(self, name: Key, key: Key, text: str) -> bool:
         return bool(self._ask("VSETATTR", name, checked_key(key), text))
 
-    def touch(self, name: str, keys: Keys, words: Words) -> list[Optional[float]]:
+    def touch(self, name: Key, keys: Keys, words: Words) -> list[Optional[float]]:
         named = [checked_key(key) for key in keys]
         return [number(reply) for reply in self._ask("VTOUCH", name, *named, *spread(words))]
 
-    def strength(self, name: str, key: Key, words: Words) -> Optional[dict[str, Any]]:
+    def strength(self, name: Key, key: Key, words: Words) -> Optional[dict[str, Any]]:
         reply = self._ask("VSTRENGTH", name, checked_key(key), *spread(words))
         if reply is None:
             return None
@@ -253,11 +253,11 @@ class ServerStore:
             "stability_ms": number(fields.get("stability-ms")),
         }
 
-    def forget(self, name: str, below: float, words: Words, dry_run: bool) -> list[Key]:
+    def forget(self, name: Key, below: float, words: Words, dry_run: bool) -> list[Key]:
         reply = self._ask("VFORGET", name, "BELOW", repr(float(below)), *spread(words), *(["DRYRUN"] if dry_run else []))
         return keys_of(reply)
 
-    def consolidate(self, name: str, words: Words, dry_run: bool) -> dict[str, Any]:
+    def consolidate(self, name: Key, words: Words, dry_run: bool) -> dict[str, Any]:
         reply = self._ask("VCONSOLIDATE", name, *spread(words), *(["DRYRUN"] if dry_run else []))
         fields = fields_of(reply)
         groups = [fields_of(prototype) for prototype in fields["prototypes"]]
@@ -280,7 +280,7 @@ class ServerStore:
             ],
         }
 
-    def search(self, name: str, queries: npt.ArrayLike, k: int, words: Words) -> tuple[list[Any], FloatArray]:
+    def search(self, name: Key, queries: npt.ArrayLike, k: int, words: Words) -> tuple[list[Any], FloatArray]:
         rows = rows_of(queries)
         said = spread(words)
         if rows.ndim == 1:
@@ -297,7 +297,7 @@ class ServerStore:
             row[: len(distances)] = distances
         return [found + [None] * (width - len(found)) for found, _ in answers], table
 
-    def recall(self, name: str, cue: npt.ArrayLike, words: Words) -> dict[str, Any]:
+    def recall(self, name: Key, cue: npt.ArrayLike, words: Words) -> dict[str, Any]:
         row = row_of(cue)
         fields = fields_of(self._ask("VRECALL", name, "VEC", row, *spread(words), "WITHTRACE"))
         support = fields["support"]
@@ -324,12 +324,12 @@ class ServerStore:
             "beta": float(fields["beta"]),
         }
 
-    def energy(self, name: str, state: npt.ArrayLike, words: Words) -> float:
+    def energy(self, name: Key, state: npt.ArrayLike, words: Words) -> float:
         row = row_of(state)
         return float(self._ask("VENERGY", name, row, *spread(words)))
 
-    def tune(self, name: str, words: Words) -> dict[str, float]:
+    def tune(self, name: Key, words: Words) -> dict[str, float]:
         return {field: float(value) for field, value in fields_of(self._ask("VTUNE", name, *spread(words))).items()}
 
-    def diagnose(self, name: str, words: Words) -> dict[str, str]:
+    def diagnose(self, name: Key, words: Words) -> dict[str, str]:
         return {field: text(value) for field, value in fields_of(self._ask("VDIAG", name, *spread(words))).items()}

@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Iterator, Optional, Type
 
 from ._engine import EngineStore
-from ._errors import NotFound
+from ._errors import Error, NotFound
 from ._index import Index
 from ._place import Place
+from ._results import Key, Path
 from ._server import ServerStore
 from ._words import words_of
 
@@ -23,7 +24,7 @@ class Store:
     thread may use a store. A process that forks uses it in the parent alone.
     """
 
-    def __init__(self, path: Optional[str] = None, *, workers: int = 0, fsync: str = "everysec") -> None:
+    def __init__(self, path: Optional[Path] = None, *, workers: int = 0, fsync: str = "everysec") -> None:
         """Has restored its data when it returns.
 
         workers: threads for searches and inserts, 0 for one for each core. fsync: when a change counts as kept, always,
@@ -33,7 +34,6 @@ class Store:
             path = os.fspath(path)
             os.makedirs(path, exist_ok=True)
         self._where = "in memory" if path is None else f"in {path}"
-        self._is_in_memory = path is None
         self._place: Place = EngineStore(path or "", workers, fsync)
 
     @classmethod
@@ -41,37 +41,36 @@ class Store:
         store = cls.__new__(cls)
         store._place = place
         store._where = where
-        store._is_in_memory = False
         return store
 
-    def create(self, name: str, dim: int, metric: str = "cosine", primitive: str = "hnsw", **options: Any) -> Index:
+    def create(self, name: Key, dim: int, metric: str = "cosine", primitive: str = "hnsw", **options: Any) -> Index:
         """Makes an empty collection; arguments as those of Index. Raises AlreadyExists, InvalidArgument."""
         self._place.create(name, dim, words_of({"metric": metric, "primitive": primitive, **options}))
         return self[name]
 
-    def __getitem__(self, name: str) -> Index:
+    def __getitem__(self, name: Key) -> Index:
         """Raises NotFound."""
         return Index._bind(self._place, name, self._where)
 
-    def __delitem__(self, name: str) -> None:
+    def __delitem__(self, name: Key) -> None:
         """Removes a collection and all that it holds. Raises NotFound."""
         self._place.drop(name)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: Key) -> bool:
         try:
             self._place.size(name)
         except NotFound:
             return False
         return True
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Key]:
         """The names of this moment, in order."""
-        return iter([str(name) for name in self._place.names()])
+        return iter(self._place.names())
 
     def __len__(self) -> int:
         return len(self._place.names())
 
-    def save(self, path: Optional[str] = None) -> None:
+    def save(self, path: Optional[Path] = None) -> None:
         """Takes a snapshot and returns when it is in its place; or copies the store to the directory ``path``, which is
         made, and holds no store yet. Raises Unsupported without ``path`` where all is in memory; AlreadyExists.
         """
@@ -93,7 +92,10 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<engramdb.Store {self._where}: {len(self)} collections>"
+        try:
+            return f"<engramdb.Store {self._where}: {len(self)} collections>"
+        except Error as error:
+            return f"<engramdb.Store {self._where}: {error}>"
 
 
 def connect(host: str = "127.0.0.1", port: int = 6379, *, password: Optional[str] = None) -> Store:

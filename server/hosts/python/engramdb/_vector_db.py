@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
-from typing import Optional, Union
+from typing import Optional
 
 import numpy as np
 import numpy.typing as npt
 
 from ._errors import InvalidArgument
 from ._index import Index
+from ._results import Path
 
 # Rows that are given to the engine at once.
 ROWS_AT_ONCE = 8192
@@ -25,7 +26,7 @@ class VectorDB:
 
     def __init__(
         self,
-        file: Union[str, os.PathLike[str]],
+        file: Path,
         dim: int,
         M: int = 16,
         ef_construction: int = 200,
