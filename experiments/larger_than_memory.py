@@ -142,6 +142,13 @@ def memory_of(pid: int) -> dict[str, int]:
     return {name: int(match.group(1)) // 1024 for name, match in found.items() if match}
 
 
+def save(client: Client) -> None:
+    """Once a snapshot that has begun by itself has ended."""
+    while int(client.redis.info("persistence")["rdb_bgsave_in_progress"]):
+        time.sleep(0.1)
+    client.redis.execute_command("SAVE")
+
+
 def restart(server: ServerProcess, query: np.ndarray) -> float:
     """Seconds from the start of the process to the first answer."""
     server.stop()
@@ -160,16 +167,15 @@ def measure(server: ServerProcess, group: ControlGroup, args: argparse.Namespace
     client = Client("127.0.0.1", server.port)
     result: dict = {"rows": count, "build_seconds": build(client, rows, nearest, args)}
     print(f"built {count:,} x {args.dim} in {result['build_seconds']:.0f} s, {memory_of(server.pid)}")
-    client.redis.execute_command("SAVE")
+    save(client)
     result["memory"] = memory_of(server.pid)
     result["restart_seconds"] = restart(server, nearest.queries[0])
     print(f"restart to the first answer: {result['restart_seconds']:.2f} s")
-    client = Client("127.0.0.1", server.port)
     result["searches"] = []
     for ef in args.ef:
+        restart(server, nearest.queries[0])  # what is mapped stays in the caches that are dropped
+        client = Client("127.0.0.1", server.port)
         for state in ("cold", "again", "warm"):
-            if state == "cold":
-                Path("/proc/sys/vm/drop_caches").write_text("3")
             recall, took = search(client, nearest, ef)
             p50, p99 = np.percentile(took, [50, 99])
             result["searches"].append({"ef": ef, "state": state, "recall": recall, "p50": p50, "p99": p99})

@@ -4,7 +4,7 @@
 // goes on as if nothing had happened.
 //
 // The handler runs on the thread that touched the page, at a load or a store outside of any lock
-// that it takes itself. A fault at any other address goes to whoever handled the signal before.
+// that it takes itself. A fault at any other address is left to whoever handled the signal before.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,10 @@ class FaultTaker {
 
 /// From now on `taker` has the faults of its memory, which begins at `begin`. Any thread.
 void watch_faults(std::uintptr_t begin, FaultTaker& taker);
+
+/// Puts the handlers back where somebody else has put others since, and memory is watched. For a
+/// process that is not our own: other libraries have handlers, too. Any thread.
+void keep_fault_handlers();
 
 /// Nobody touches that memory any more, and it is not given back yet. Any thread.
 void forget_faults(std::uintptr_t begin);

@@ -130,20 +130,38 @@ class PosixUnnamedFile final : public UnnamedFile {
   PosixUnnamedFile(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
   Status extend(std::byte* address, std::size_t bytes) override {
-    const auto begin = static_cast<off_t>(size_);
-    const auto more = static_cast<off_t>(bytes);
-    // Room that is missing is an error here, and would be a SIGBUS at the first touch.
-    int error = EINTR;
-    while (error == EINTR) error = ::posix_fallocate(fd_.get(), begin, more);
-    if (error != 0) return system_failure("extend", path_, error);
-    void* const mapped =
-        ::mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_.get(), begin);
-    if (mapped == MAP_FAILED) return system_failure("map", path_, errno);
-    size_ += bytes;
-    return {};
+    const int error = extend_and_map(address, bytes);
+    if (error == 0) {
+      size_ += bytes;
+      return {};
+    }
+    // A part of what was asked for may have been allocated, which others need.
+    [[maybe_unused]] const int cut = ::ftruncate(fd_.get(), static_cast<off_t>(size_));
+    return system_failure("extend", path_, error);
   }
 
  private:
+  /// Returns 0, or the system's number of the error; the memory at `address` is as it was then.
+  int extend_and_map(std::byte* address, std::size_t bytes) const {
+    const auto begin = static_cast<off_t>(size_);
+    // Room that is missing is an error here, and would be a SIGBUS at the first touch.
+    int error = EINTR;
+    while (error == EINTR) {
+      error = ::posix_fallocate(fd_.get(), begin, static_cast<off_t>(bytes));
+    }
+    if (error != 0) return error;
+    // Mapped elsewhere first: MAP_FIXED that fails would leave a hole in what was reserved.
+    void* const mapped =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), begin);
+    if (mapped == MAP_FAILED) return errno;
+    if (::mremap(mapped, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, address) != MAP_FAILED) {
+      return 0;
+    }
+    const int moved = errno;
+    ::munmap(mapped, bytes);
+    return moved;
+  }
+
   const UniqueFd fd_;
   const std::string path_;
   std::uint64_t size_ = 0;
@@ -152,9 +170,11 @@ class PosixUnnamedFile final : public UnnamedFile {
 class PosixDirectoryLock final : public DirectoryLock {
  public:
   explicit PosixDirectoryLock(UniqueFd fd) : fd_(std::move(fd)) {}
+  /// Also where a process that was forked has the descriptor, too.
+  ~PosixDirectoryLock() override { ::flock(fd_.get(), LOCK_UN); }
 
  private:
-  const UniqueFd fd_;  // flock() ends with it
+  const UniqueFd fd_;
 };
 
 /// What the holder of a lock wrote into it.

@@ -18,11 +18,12 @@ namespace {
 /// Pages of one index. A page that cannot be read back condemns them all.
 class RowFile final : public RowPages {
  public:
-  RowFile(std::unique_ptr<UnnamedFile> file, RowReads reads)
-      : file_(std::move(file)), reads_(reads) {}
+  RowFile(FileSystem& disk, const std::string& directory, RowReads reads)
+      : disk_(disk), directory_(directory), reads_(reads) {}
 
   Status extend(std::byte* address, std::size_t bytes) override {
     const std::lock_guard lock(mutex_);
+    ENGRAM_TRY(open());
     ENGRAM_TRY(file_->extend(address, bytes));
     advise(address, bytes);
     const auto begin = reinterpret_cast<std::uintptr_t>(address);
@@ -51,7 +52,8 @@ class RowFile final : public RowPages {
   Status check() const override {
     if (!is_lost_.load(std::memory_order_relaxed)) return {};
     return fail(ErrorCode::kDataLoss,
-                "a vector cannot be read back from the disk; it is still in the snapshot or the "
+                "a vector cannot be read back from the disk, or has found no room there; it is in "
+                "the snapshot or the "
                 "journal, which a restart reads");
   }
 
@@ -82,20 +84,29 @@ class RowFile final : public RowPages {
     std::atomic<bool>& is_lost_;
   };
 
-  const std::unique_ptr<UnnamedFile> file_;
+  /// A file costs a descriptor, so an index of a few rows has none.
+  Status open() {
+    if (file_ != nullptr) return {};
+    auto file = disk_.create_unnamed(directory_);
+    if (!file) return tl::unexpected(std::move(file.error()));
+    file_ = std::move(*file);
+    return {};
+  }
+
+  FileSystem& disk_;
+  const std::string directory_;
   const RowReads reads_;
   std::atomic<bool> is_lost_ = false;
   std::atomic<std::size_t> bytes_ = 0;
-  std::mutex mutex_;  // guards the file and parts_; not the handler's
+  std::mutex mutex_;                                       // guards what follows; not the handler's
+  std::unique_ptr<UnnamedFile> file_;                      // null before the first rows
   std::map<std::uintptr_t, std::unique_ptr<Part>> parts_;  // by their begin
 };
 
 }  // namespace
 
-Result<std::unique_ptr<RowPages>> RowFiles::make(RowReads reads) const {
-  auto file = disk_.create_unnamed(directory_);
-  if (!file) return tl::unexpected(std::move(file.error()));
-  return std::make_unique<RowFile>(std::move(*file), reads);
+std::unique_ptr<RowPages> RowFiles::make(RowReads reads) const {
+  return std::make_unique<RowFile>(disk_, directory_, reads);
 }
 
 }  // namespace engram

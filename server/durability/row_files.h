@@ -8,7 +8,6 @@
 #include <string>
 #include <utility>
 
-#include "core/result.h"
 #include "core/row_pages.h"
 #include "server/durability/file_system.h"
 
@@ -27,8 +26,8 @@ class RowFiles {
   RowFiles(FileSystem& disk, std::string directory)
       : disk_(disk), directory_(std::move(directory)) {}
 
-  /// For one index. Errors: those of FileSystem::create_unnamed.
-  [[nodiscard]] Result<std::unique_ptr<RowPages>> make(RowReads reads) const;
+  /// For one index. Its file is made when it is needed: see RowPages::extend.
+  [[nodiscard]] std::unique_ptr<RowPages> make(RowReads reads) const;
 
  private:
   FileSystem& disk_;

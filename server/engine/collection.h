@@ -134,8 +134,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
  public:
   using PutBatch = engram::PutBatch;
 
-  /// Errors: those of make_index() and RowFiles::make; kInvalidArgument for rows on the disk where
-  /// there are no files.
+  /// Errors: those of make_index(); kInvalidArgument for rows on the disk where there are no files.
   static Result<std::shared_ptr<Collection>> create(CollectionSpec spec,
                                                     const CollectionContext& context);
 

@@ -70,9 +70,8 @@ class WorkerPool {
   template <class Begin>
   std::unique_ptr<Job> claim(Begin&& begin) {
     std::unique_ptr<Job> job;
-    claimed_ = &job;
+    const Claim claim(claimed_, job);
     std::forward<Begin>(begin)();
-    claimed_ = nullptr;
     return job;
   }
 
@@ -118,6 +117,20 @@ class WorkerPool {
   struct Task {
     std::unique_ptr<Job> job;
     bool detached = false;
+  };
+
+  /// While it lives; `begin` may throw.
+  class Claim {
+   public:
+    Claim(std::unique_ptr<Job>*& claimed, std::unique_ptr<Job>& job) : claimed_(claimed) {
+      claimed_ = &job;
+    }
+    ~Claim() { claimed_ = nullptr; }
+    Claim(const Claim&) = delete;
+    Claim& operator=(const Claim&) = delete;
+
+   private:
+    std::unique_ptr<Job>*& claimed_;
   };
 
   static constexpr int kInteractiveBurst = 8;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,6 +39,17 @@ Status fill(VectorStore& store, std::size_t rows) {
     store.write(*slot, vector_of(row));
   }
   return {};
+}
+
+/// Bytes of this process's memory that are of no file.
+std::size_t anonymous_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string name;
+  std::size_t kilobytes = 0;
+  while (status >> name) {
+    if (name == "RssAnon:" && status >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
 }
 
 /// How many rows are not what was written.
@@ -105,14 +117,16 @@ TEST_CASE("durability/row_files: rows on the disk are what was written, and take
   const TemporaryDirectory directory;
   const RowFiles files(posix_file_system(), directory.path());
   for (const RowReads reads : {RowReads::kInOrder, RowReads::kAtRandom}) {
-    const auto store = make_store(std::move(*files.make(reads)));
+    const auto store = make_store(files.make(reads));
     const std::size_t mapped = mapped_bytes();
+    const std::size_t anonymous = anonymous_bytes();
     REQUIRE(fill(*store, kRows).has_value());
     CHECK(count_different(*store) == 0);
     CHECK(store->check_rows().has_value());
     CHECK(store->rows_place() == RowsPlace::kDisk);
     CHECK(mapped_bytes() - mapped < kRows * kDim);  // a quarter of the rows: factors, sets
     CHECK(store->memory_bytes() < kRows * kDim);
+    CHECK(anonymous_bytes() - anonymous < kRows * kDim * sizeof(float) / 2);
   }
   CHECK(posix_file_system().list(directory.path())->empty());
 }
@@ -121,7 +135,7 @@ TEST_CASE("durability/row_files: a disk that is full refuses the next row, and k
   FaultyDisk disk;
   const RowFiles files(disk, "");
   disk.set_room(std::size_t{2} << 20);
-  const auto store = make_store(std::move(*files.make(RowReads::kAtRandom)));
+  const auto store = make_store(files.make(RowReads::kAtRandom));
   const Status filled = fill(*store, kRows);
   REQUIRE(!filled);
   CHECK(filled.error().code == ErrorCode::kNoSpace);
@@ -135,7 +149,7 @@ TEST_CASE("durability/row_files: a disk that is full refuses the next row, and k
 TEST_CASE("durability/row_files: what the disk lost reads as zeros, and the store says so") {
   FaultyDisk disk;
   const RowFiles files(disk, "");
-  const auto store = make_store(std::move(*files.make(RowReads::kAtRandom)));
+  const auto store = make_store(files.make(RowReads::kAtRandom));
   REQUIRE(fill(*store, kRows).has_value());
   REQUIRE(store->check_rows().has_value());
   disk.cut_off();

@@ -278,3 +278,9 @@ def test_graphs_find_by_effort_and_by_share(store):
     for effort in ({"ef": 100}, {"recall": 0.95}, {}):
         found = index.search(rows[:50], k=1, **effort).keys
         assert sum(row[0] == str(i) for i, row in enumerate(found)) >= 45
+
+
+def test_floats_that_are_not_aligned_are_taken(index):
+    row = np.frombuffer(b"\0" + np.array([1, 0, 2], dtype=np.float32).tobytes(), dtype=np.float32, offset=1)
+    index.add(["odd"], row[None])
+    assert index["odd"].tolist() == [1, 0, 2]

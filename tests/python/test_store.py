@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores: collections by name, directories, and what one place does alone."""
 
+import resource
+import signal
 import subprocess
 import sys
 
@@ -114,6 +116,80 @@ def test_several_indexes_are_not_loaded_as_one(tmp_path):
         store.save(str(tmp_path / "saved"))
     with pytest.raises(engramdb.NotFound, match="there are 2"):
         engramdb.Index.load(str(tmp_path / "saved"))
+
+
+def test_where_nothing_was_saved_nothing_is_loaded_or_made(tmp_path):
+    with pytest.raises(engramdb.NotFound, match="holds no index"):
+        engramdb.Index.load(tmp_path / "typo")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_request_beyond_memory_is_an_error_and_the_next_is_answered():
+    with engramdb.Store() as store:
+        index = store.create("wide", 65536, metric="l2", primitive="flat", decay="exp 3600000")
+        index.add(["x"], np.ones((1, 65536), dtype=np.float32))
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (24 << 30, limits[1]))
+        try:
+            with pytest.raises((MemoryError, engramdb.Error)):
+                index.get(["x"] * 200_000)  # 52 GB
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limits)
+        assert index.search(np.ones(65536, dtype=np.float32), k=1, touch=1).keys == ["x"]
+
+
+def run_python(program, *arguments):
+    done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_handlers_of_faults_that_come_later_leave_a_mapped_snapshot_readable(tmp_path):
+    rows = np.random.default_rng(1).standard_normal((20_000, 64)).astype(np.float32)
+    with engramdb.Store(tmp_path) as store:
+        store.create("i", 64, metric="l2", primitive="flat").add([str(i) for i in range(len(rows))], rows)
+        store.save()
+    program = """
+import faulthandler, sys
+import engramdb
+store = engramdb.Store(sys.argv[1])
+faulthandler.enable()
+print(store["i"].get("19999")[0])
+"""
+    assert float(run_python(program, tmp_path)) == pytest.approx(float(rows[19_999, 0]))
+
+
+def test_a_fault_of_others_still_ends_the_process_and_is_told(tmp_path):
+    test_handlers_of_faults_that_come_later_leave_a_mapped_snapshot_readable(tmp_path)
+    program = """
+import ctypes, faulthandler, sys
+import engramdb
+store = engramdb.Store(sys.argv[1])
+faulthandler.enable()
+store["i"].get("0")
+ctypes.string_at(8)
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGSEGV
+    assert done.stderr.count("Fatal Python error") == 1
+
+
+def test_a_child_that_lives_on_keeps_no_directory_locked(tmp_path):
+    program = """
+import os, sys, time
+import engramdb
+store = engramdb.Store(sys.argv[1])
+child = os.fork()
+if child == 0:
+    time.sleep(30)
+    os._exit(0)
+store.close()
+engramdb.Store(sys.argv[1]).close()
+os.kill(child, 9)
+os.waitpid(child, 0)
+print("opened again")
+"""
+    assert run_python(program, tmp_path) == "opened again\n"
 
 
 def test_nobody_listens():

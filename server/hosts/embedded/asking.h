@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/result.h"
+#include "server/engine/within_memory.h"
 #include "server/hosts/embedded/store_thread.h"
 #include "server/requests/index_ref.h"
 #include "server/requests/responder.h"
@@ -23,7 +24,11 @@ template <class Ask>
 std::invoke_result_t<Ask, Store&> answer_at_once(StoreThread& thread, CommandKind kind, Ask ask) {
   std::invoke_result_t<Ask, Store&> answer;
   ENGRAM_TRY(thread.call(kind, [&](Store& store, Deferred reply) {
-    answer = ask(store);
+    const Status asked = within_memory([&]() -> Status {
+      answer = ask(store);
+      return {};
+    });
+    if (!asked) answer = tl::unexpected(asked.error());
     reply.reply_rendered({});
   }));
   return answer;
@@ -51,7 +56,8 @@ Result<Answer> answer_later(StoreThread& thread, Kind kind, Begin begin, Copy co
                                               if (lsn != 0) promise->hold(lsn);
                                               promise->reply_rendered({});
                                             }};
-    if (const Status begun = begin(store, responder); !begun) responder.refuse(begun.error());
+    const Status begun = within_memory([&] { return begin(store, responder); });
+    if (!begun) responder.refuse(begun.error());
   };
   ENGRAM_TRY(thread.call(kind, ask, writes_later));
   return answer;

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "server/durability/page_faults.h"
 #include "server/runtime/process.h"
 #include "server/runtime/thread_traits.h"
 
@@ -181,7 +182,10 @@ void StoreThread::sleep(std::optional<std::chrono::milliseconds> longest, bool i
   woken_.store(false);
 }
 
+/// Python's faulthandler, for one, may have taken the faults that tell which pages are to be
+/// verified.
 void StoreThread::begin_turn() {
+  keep_fault_handlers();
   store_->begin_turn(unix_time_ms());
   store_->collect();
   sessions_->release_held();

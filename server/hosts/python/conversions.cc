@@ -83,7 +83,8 @@ Keys::Keys(py::handle sequence)
 }
 
 Rows::Rows(py::handle array) {
-  using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+  using Floats = py::array_t<float, py::array::c_style | py::array::forcecast |
+                                        py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
   held_ = Floats::ensure(array);
   if (!held_) raise_invalid("expected numbers, [dim] or [n, dim]");
   if (held_.ndim() != 1 && held_.ndim() != 2) {

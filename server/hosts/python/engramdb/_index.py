@@ -66,6 +66,9 @@ class Index:
         """
         from ._store import Store  # which imports this module
 
+        files = os.listdir(path) if os.path.isdir(path) else []
+        if not any(file == "snapshot.engram" or file.startswith("journal-") for file in files):
+            raise NotFound(f"{os.fspath(path)} holds no index")
         store = Store(path)
         names = list(store)
         if len(names) != 1:
