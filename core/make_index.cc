@@ -38,11 +38,11 @@ Result<OwnedIndex> make_index(const IndexSpec& spec, std::unique_ptr<RowPages> p
   if (!store) return tl::unexpected(std::move(store.error()));
   auto kernel = make_kernel(spec.kernel_name, spec.metric, spec.dim, element);
   if (!kernel) return tl::unexpected(std::move(kernel.error()));
-  auto index = primitive.create({**store, **kernel}, spec.options);
-  if (!index) return tl::unexpected(std::move(index.error()));
   OwnedIndex made;
   made.store = std::move(*store);
   made.kernel = std::move(*kernel);
+  auto index = primitive.create({*made.store, *made.kernel}, spec.options);
+  if (!index) return tl::unexpected(std::move(index.error()));
   made.index = std::move(*index);
   return made;
 }

@@ -42,7 +42,7 @@ struct OwnedIndex {
     return *this;
   }
 
-  std::unique_ptr<VectorStore> store;
+  std::shared_ptr<VectorStore> store;  ///< shared with those who were handed rows of it
   std::unique_ptr<Kernel> kernel;
   std::unique_ptr<Index> index;
 };

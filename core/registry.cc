@@ -2,9 +2,11 @@
 #include "core/registry.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 
 #include "core/assert.h"
@@ -18,6 +20,9 @@ struct Registry {
   std::optional<DefaultRecaller> default_recaller;
   std::once_flag completed;
   bool is_complete = false;
+  std::shared_mutex mutex;  // of what follows
+  std::map<std::string_view, const Primitive*> later;
+  std::deque<Primitive> kept;  // of `later`, and those that were replaced
 };
 
 /// Function-local, because registrations run before main in no particular order.
@@ -75,12 +80,31 @@ Result<std::unique_ptr<Recaller>> make_default_recaller(const MemoryView& memory
 }
 
 bool is_registered(std::string_view name) {
-  return registry().primitives.contains(name);
+  const std::shared_lock lock(registry().mutex);
+  return registry().primitives.contains(name) || registry().later.contains(name);
+}
+
+Status register_at_run_time(const Primitive& primitive) {
+  ENGRAM_ASSERT(primitive.create != nullptr);
+  for (const auto& [name, own] : completed()) {
+    if (!equal_ignoring_case(name, primitive.name)) continue;
+    return fail(ErrorCode::kAlreadyExists,
+                "primitive '" + std::string(name) + "' is one of the program itself");
+  }
+  const std::lock_guard lock(registry().mutex);
+  Primitive& kept = registry().kept.emplace_back(primitive);
+  complete(kept);
+  registry().later.insert_or_assign(kept.name, &kept);
+  return {};
 }
 
 std::vector<const Primitive*> primitives() {
   std::vector<const Primitive*> all;
   for (const auto& [name, primitive] : completed()) all.push_back(&primitive);
+  const std::shared_lock lock(registry().mutex);
+  for (const auto& [name, primitive] : registry().later) all.push_back(primitive);
+  std::sort(all.begin(), all.end(),
+            [](const Primitive* a, const Primitive* b) { return a->name < b->name; });
   return all;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -38,7 +39,8 @@ struct Primitive {
   void (*complete)(Primitive& primitive) = nullptr;
   /// Makes an empty index; `options` were parsed against create_options. Errors: kInvalidArgument
   /// for combinations that the schema cannot express, kResourceExhausted.
-  Result<std::unique_ptr<Index>> (*create)(const IndexContext& context, const Options& options);
+  std::function<Result<std::unique_ptr<Index>>(const IndexContext& context, const Options& options)>
+      create;
 };
 
 /// max_dimension_with(), or max_dimension.
@@ -76,7 +78,13 @@ Result<std::unique_ptr<Recaller>> make_default_recaller(const MemoryView& memory
 /// Whether there is a primitive of exactly that name.
 bool is_registered(std::string_view name);
 
-/// Every primitive of this program, by name. From the first call on, nothing more is registered.
+/// Registers a primitive while the program runs; all that it points to lives as long as that. A
+/// name that was registered so before means the new one from now on, and indexes that exist stay
+/// what they are. Any thread. Errors: kAlreadyExists for the name of a primitive of the program
+/// itself.
+Status register_at_run_time(const Primitive& primitive);
+
+/// Every primitive of this program, by name. From the first call on, no Registration is made.
 std::vector<const Primitive*> primitives();
 
 /// Errors: kInvalidArgument listing the names there are.

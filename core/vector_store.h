@@ -27,7 +27,7 @@ namespace engram {
 /// Threads: one owner at a time calls allocate, release and write. Any thread may read the row of a
 /// slot that it has learnt of, through a synchronising operation, after write() returned; the owner
 /// must not write or release a slot that others may still be reading.
-class VectorStore {
+class VectorStore : public std::enable_shared_from_this<VectorStore> {
  public:
   /// `pages`: where rows lie that are not to stay in memory, all but a first few; null: there are
   /// none. Errors: kInvalidArgument unless 1 <= dim <= kMaxDimension; kResourceExhausted.

@@ -74,5 +74,27 @@ TEST_CASE("core/registry: an unknown name is refused with the names there are") 
   CHECK(find_primitive(std::string(100'000, 'x')).error().message.size() < 200);
 }
 
+TEST_CASE("core/registry: a primitive may come while the program runs, and be replaced") {
+  // Beside the others, which other cases count.
+  Primitive late = {.name = "late",
+                    .summary = "the one",
+                    .source = "",
+                    .traits = {},
+                    .recalls_by_default = true,
+                    .create = refuse};
+  REQUIRE(register_at_run_time(late).has_value());
+  const Primitive& first = **find_primitive("LATE");
+  CHECK(first.traits.recalls);
+  CHECK(is_registered("late"));
+  late.summary = "the other";
+  REQUIRE(register_at_run_time(late).has_value());
+  CHECK((*find_primitive("late"))->summary == "the other");
+  CHECK(first.summary == "the one");  // of an index that exists
+  CHECK(primitives().size() == 4);
+  CHECK(primitives()[1] == *find_primitive("late"));
+  late.name = "Zeta";
+  CHECK(register_at_run_time(late).error().code == ErrorCode::kAlreadyExists);
+}
+
 }  // namespace
 }  // namespace engram::registry_test

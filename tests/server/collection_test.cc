@@ -57,7 +57,7 @@ class Hoard final : public Index {
   std::size_t size() const noexcept override { return bytes_; }
   std::size_t memory_bytes() const noexcept override { return bytes_; }
 
-  static constexpr Primitive kPrimitive = {
+  static inline const Primitive kPrimitive = {
       .name = "hoard",
       .summary = "keeps what was erased",
       .source = "a test",

@@ -201,14 +201,14 @@ Result<std::unique_ptr<Index>> create(const IndexContext& context, const Options
   return mean;
 }
 
-constexpr Primitive kMean = {.name = "mean",
-                             .summary = "For tests: the mean of all items",
-                             .source = "none",
-                             .traits = {.exact = true, .concurrent = true, .recalls = true},
-                             .recall_options = kRecallOptions,
-                             .create = create};
+const Primitive kMean = {.name = "mean",
+                         .summary = "For tests: the mean of all items",
+                         .source = "none",
+                         .traits = {.exact = true, .concurrent = true, .recalls = true},
+                         .recall_options = kRecallOptions,
+                         .create = create};
 
-constexpr Primitive saved(Primitive primitive) {
+Primitive saved(Primitive primitive) {
   primitive.name = "mean.saved";
   primitive.traits.concurrent = false;
   primitive.traits.saves_structure = true;
