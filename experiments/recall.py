@@ -5,6 +5,7 @@
   recall.py glove-100 --option M=16 --option EF_CONSTRUCTION=200 --sweep EF=10,20,40,80,160,400
   recall.py fashion-mnist-784 --check-exact
   recall.py slice --primitive flat --sweep none
+  recall.py slice --primitive hnsw --beside hopfield,flat
 
 The ground truth comes from a `flat` index on the same server. Both indexes stay on the server and
 are used again by the next run; --rebuild makes the measured one anew. The settings take turns, and
@@ -78,6 +79,30 @@ def median_of(rounds: Sequence[Point]) -> Point:
     )
 
 
+def measure_primitive(
+    client: Client,
+    args: argparse.Namespace,
+    question: Question,
+    index: str,
+    sweep: Sequence[tuple[str, Options]],
+) -> list[Point]:
+    """A point for each named setting."""
+    rounds = [
+        [measure(client, index, question, setting, options) for setting, options in sweep]
+        for _ in range(args.rounds)
+    ]
+    return [median_of(setting) for setting in zip(*rounds)]
+
+
+def measure_beside(
+    client: Client, args: argparse.Namespace, question: Question, primitive: str
+) -> list[Point]:
+    """The point of another primitive with its defaults."""
+    index = index_name(question.data, question.metric, primitive)
+    ensure_index(client, index, question.data, question.metric, primitive)
+    return measure_primitive(client, args, question, index, [(primitive, ())])
+
+
 def print_table(points: list[Point], k: int) -> None:
     print(f"{'setting':>12}  {f'recall@{k}':>9}  {'p50 ms':>8}  {'p99 ms':>8}  {'qps':>9}")
     for point in points:
@@ -91,14 +116,17 @@ def print_table(points: list[Point], k: int) -> None:
     )
 
 
-def plot(points: list[Point], facts: dict[str, Any], path: Path) -> None:
+def plot(points: list[Point], others: list[Point], facts: dict[str, Any], path: Path) -> None:
     """Recall against throughput and against latency, with the circumstances in the caption."""
     require("matplotlib", "python3-matplotlib").use("Agg")
     pyplot = require("matplotlib.pyplot", "python3-matplotlib")
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 5))
     recalls = [point.recall for point in points]
     left.plot(recalls, [point.qps for point in points], marker="o")
-    for point in points:
+    for other in others:
+        left.plot([other.recall], [other.qps], marker="D", linestyle="")
+        right.plot([other.recall], [other.p50_ms], marker="D", linestyle="", label=other.setting)
+    for point in points + others:
         left.annotate(
             point.setting,
             (point.recall, point.qps),
@@ -147,6 +175,13 @@ def main() -> None:
     parser.add_argument(
         "--check-exact", action="store_true", help="also hold flat against float64 brute force"
     )
+    parser.add_argument(
+        "--beside",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="NAME,...",
+        help="other primitives to show in the same plot, with their defaults",
+    )
     parser.add_argument("--rebuild", action="store_true", help="build the measured index anew")
     add_rounds(parser, 3)
     args = parser.parse_args()
@@ -163,12 +198,19 @@ def main() -> None:
             f"{index}: built in {seconds:.1f} s "
             f"({len(question.data.keys) / seconds:,.0f} vectors/s)"
         )
-    rounds = [
-        [measure(client, index, question, setting_of(options), options) for options in args.sweep]
-        for _ in range(args.rounds)
+    points = measure_primitive(
+        client,
+        args,
+        question,
+        index,
+        [(setting_of(options), options) for options in args.sweep],
+    )
+    others = [
+        point
+        for primitive in args.beside
+        for point in measure_beside(client, args, question, primitive)
     ]
-    points = [median_of(setting) for setting in zip(*rounds)]
-    print_table(points, question.k)
+    print_table(points + others, question.k)
 
     facts = {**describe(args, question, client.server_info()), "rounds": args.rounds}
     path = write_results(
@@ -180,9 +222,10 @@ def main() -> None:
             "build_seconds": seconds,
             "flat_against_float64": agreement,
             "points": [asdict(point) for point in points],
+            "beside": [asdict(point) for point in others],
         },
     )
-    plot(points, facts, path.with_suffix(".png"))
+    plot(points, others, facts, path.with_suffix(".png"))
     print(f"written: {path} and {path.with_suffix('.png').name}")
 
 

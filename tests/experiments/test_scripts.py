@@ -103,11 +103,12 @@ def test_flat_returns_exactly_the_ground_truth(run, tmp_path, mode, metric):
 
 
 def test_recall_of_hnsw_rises_with_ef(run, tmp_path):
-    run("recall.py", "slice", "--sweep", "EF=10,200", "--rounds", "2", *QUERIES)
+    run("recall.py", "slice", "--sweep", "EF=10,200", "--rounds", "2", "--beside", "flat", *QUERIES)
     results = json.loads((tmp_path / "results" / "recall-slice-cosine-hnsw.json").read_text())
     assert results["rounds"] == 2
     low, high = (point["recall"] for point in results["points"])
     assert low <= high and high >= 0.98
+    assert [(point["setting"], point["recall"]) for point in results["beside"]] == [("flat", 1.0)]
     assert (tmp_path / "results" / "recall-slice-cosine-hnsw.png").stat().st_size > 0
 
 

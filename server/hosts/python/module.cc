@@ -12,6 +12,9 @@
 #include <type_traits>
 
 #include "server/hosts/python/conversions.h"
+#include "server/hosts/python/declarations.h"
+#include "server/hosts/python/engine_server.h"
+#include "server/hosts/python/python_call.h"
 #include "server/requests/shown.h"
 #include "server/runtime/log.h"
 
@@ -284,9 +287,12 @@ class EngineStore {
  private:
   [[nodiscard]] bool is_of_this_process() const noexcept { return born_ == forks.load(); }
 
-  /// without_gil(), unless the store has stayed in another process.
+  /// without_gil(), unless the store has stayed in another process, or may be waiting for who asks.
   template <class Work>
   std::invoke_result_t<Work> run(Work work) {
+    if (is_in_primitive()) {
+      raise({ErrorCode::kUnsupported, "a method of a primitive cannot ask a store"});
+    }
     if (!is_of_this_process()) {
       raise(
           {ErrorCode::kUnsupported, "the store belongs to the process that this one forked from"});
@@ -328,6 +334,8 @@ PYBIND11_MODULE(_engine, module) {
   engram::python::count_forks();
   engram::open_log("engramdb");
   engram::set_log_level("warning");
+  engram::python::bind_primitives(module);
+  engram::python::bind_server(module);
   pybind11::class_<EngineStore>(module, "EngineStore")
       .def(pybind11::init<const std::string&, std::size_t, const std::string&>())
       .def("close", &EngineStore::close)

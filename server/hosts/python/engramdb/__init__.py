@@ -9,6 +9,7 @@
 ['red']
 """
 
+from ._engine import Memory
 from ._errors import (
     AlreadyExists,
     DataLoss,
@@ -23,7 +24,9 @@ from ._errors import (
     WrongType,
 )
 from ._index import Index
+from ._primitive import option, primitive
 from ._results import Consolidation, Group, Key, Neighbors, Recollection, Strength
+from ._serve import Server, serve
 from ._store import Store, connect
 from ._vector_db import VectorDB
 
@@ -37,11 +40,13 @@ __all__ = [
     "Index",
     "InvalidArgument",
     "Key",
+    "Memory",
     "Neighbors",
     "NotFound",
     "ReadOnly",
     "Recollection",
     "ResourceExhausted",
+    "Server",
     "StorageError",
     "Store",
     "Strength",
@@ -49,4 +54,7 @@ __all__ = [
     "VectorDB",
     "WrongType",
     "connect",
+    "option",
+    "primitive",
+    "serve",
 ]

@@ -1,11 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-# The engine in this process: a Place that is compiled.
-from typing import Any, Optional
+# The engine in this process: a Place that is compiled, what primitives of Python see of it, and a server.
+from typing import Any, Callable, Optional
 
+import numpy as np
 import numpy.typing as npt
 
 from ._results import FloatArray, Key, Keys
 from ._words import Words
+
+class Memory:
+    """The items that an instance of a primitive holds. Arrays are not to be written to."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def slots(self) -> npt.NDArray[np.uint32]:
+        """[n]: the slots that are held, ascending."""
+    @property
+    def rows(self) -> FloatArray:
+        """[n, dim]: their rows, of unit length under cosine. A view where they lie side by side, at most 2 MiB of them;
+        else a copy, which is kept until something is inserted or erased."""
+    def __len__(self) -> int: ...
+    def row(self, slot: int) -> FloatArray:
+        """[dim], a view: it shows another row once the slot is given to another item. Raises NotFound."""
+    def distances(self, query: npt.ArrayLike, slots: Optional[npt.ArrayLike] = None) -> FloatArray:
+        """[m]: from a vector [dim] to each of m slots, by the engine's kernel; to all that are held without them."""
+
+def register_primitive(
+    name: str,
+    summary: str,
+    source: str,
+    exact: bool,
+    takes_ef: bool,
+    recalls: bool,
+    has_energy: bool,
+    options: list[tuple[str, bool, float, float, float, str]],
+    make: Callable[[Memory, dict[str, Any]], object],
+) -> None: ...
+
+class EngineServer:
+    def __init__(self, settings: Words) -> None: ...
+    def run(self) -> None: ...
+    def end(self) -> None: ...
+    @property
+    def port(self) -> int: ...
 
 class EngineStore:
     def __init__(self, directory: str, workers: int, fsync: str) -> None: ...

@@ -11,8 +11,8 @@ from typing import Any, Iterator, Mapping, Optional, Sequence, Type, Union, over
 import numpy as np
 import numpy.typing as npt
 
-from ._engine import EngineStore
 from ._errors import Error, NotFound
+from ._opened import open_store
 from ._place import Place
 from ._results import Consolidation, Fact, FloatArray, Group, Key, Keys, Neighbors, Path, Recollection, Strength, fact
 from ._words import Attributes, Mask, json_of, mask_text, words_of
@@ -39,7 +39,7 @@ class Index:
         dim: 1 to 65,536. metric: cosine, l2 or dot. options: of the primitive (``m=16``), and ``decay=("exp", 60000)``
         with its companions where strengths are kept. Raises InvalidArgument.
         """
-        place = EngineStore("", 0, "everysec")
+        place = open_store("", 0, "everysec")
         place.create("index", dim, words_of({"metric": metric, "primitive": primitive, **options}))
         self._place: Place = place
         self._name: Key = "index"

@@ -7,9 +7,9 @@ import os
 from types import TracebackType
 from typing import Any, Iterator, Optional, Type
 
-from ._engine import EngineStore
 from ._errors import Error, NotFound
 from ._index import Index
+from ._opened import open_store
 from ._place import Place
 from ._results import Key, Path
 from ._server import ServerStore
@@ -34,7 +34,7 @@ class Store:
             path = os.fspath(path)
             os.makedirs(path, exist_ok=True)
         self._where = "in memory" if path is None else f"in {path}"
-        self._place: Place = EngineStore(path or "", workers, fsync)
+        self._place: Place = open_store(path or "", workers, fsync)
 
     @classmethod
     def _bind(cls, place: Place, where: str) -> Store:
