@@ -3,8 +3,8 @@
 """Does an index work whose vectors do not fit into memory? Builds one with ROWS disk in a server
 that may use --limit MiB, page cache included, searches it, and starts the server again.
 
-  sudo larger_than_memory.py                             # 4 GiB of vectors in 1 GiB of memory
-  sudo larger_than_memory.py --gib 0.5 --limit 192
+  sudo larger_than_memory.py                             # 4 GiB of vectors in 2 GiB of memory
+  sudo larger_than_memory.py --gib 0.25 --limit 192
 
 Rows lie around centres, on a subspace of few dimensions with a little noise around it; queries are
 drawn like rows and are none of them. Recall is of the exact neighbours. The limit is a control group
@@ -190,12 +190,12 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--server", type=Path, default=ENGRAM)
     parser.add_argument("--gib", type=float, default=4, help="of vectors")
-    parser.add_argument("--limit", type=int, default=1024, help="MiB of memory")
+    parser.add_argument("--limit", type=int, default=2048, help="MiB of memory")
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--quant", default="sq4")
-    parser.add_argument("--m", type=int, default=8)
-    parser.add_argument("--ef-construction", type=int, default=100)
-    parser.add_argument("--ef", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--m", type=int, default=16)
+    parser.add_argument("--ef-construction", type=int, default=200)
+    parser.add_argument("--ef", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, help="folder for the figures")
