@@ -2,13 +2,13 @@
 """redis-py and hiredis, as Debian ships them, and node-redis."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import redis
 
+import npm_packages
 from live import PATIENCE_SECONDS
 
 NODE_REDIS = "redis@6.3.1"
@@ -83,24 +83,7 @@ def test_hiredis(server):
 
 @pytest.fixture(scope="module")
 def node_packages():
-    """The folder with node-redis, which npm fetches once."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("there is no Node.js")
-    folder = Path(os.environ["ENGRAM_NODE_FOLDER"])
-    folder.mkdir(parents=True, exist_ok=True)
-    done = folder / NODE_REDIS
-    if not done.exists():
-        install = ["npm", "install", "--prefix", folder, "--cache", folder / "cache", "--ignore-scripts"]
-        try:
-            subprocess.run(
-                [*install, "--no-audit", "--no-fund", "--no-save", NODE_REDIS],
-                check=True,
-                timeout=2 * PATIENCE_SECONDS,
-            )
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            pytest.skip(f"{NODE_REDIS} cannot be fetched: {error}")
-        done.touch()
-    return folder / "node_modules"
+    return npm_packages.fetched(NODE_REDIS)
 
 
 @pytest.mark.long

@@ -6,11 +6,14 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 import live
+import npm_packages
 from http_client import Http, client, module_server, serve  # fixtures
 
 
@@ -65,6 +68,19 @@ def test_a_batch_in_binary_that_is_wrong_stores_nothing(client):
     assert client.expect(200, "GET", "/collections")["collections"] == []
     assert "octet-stream" in client.error(415, "POST", "/vectors/batch", good, {"Content-Type": "text/plain"})
     assert "octet-stream" not in client.error(415, "POST", "/vectors", good, BINARY)
+
+
+VALIDATOR = "@seriousme/openapi-schema-validator@2.11.0"
+
+
+@pytest.mark.long
+def test_the_openapi_document_is_valid(client, tmp_path):
+    document = tmp_path / "openapi.json"
+    document.write_text(json.dumps(client.expect(200, "GET", "/openapi.json")))
+    script = Path(__file__).with_name("validate_openapi.mjs")
+    module = npm_packages.fetched(VALIDATOR) / "@seriousme/openapi-schema-validator/index.js"
+    told = subprocess.run(["node", script, module, document], capture_output=True, text=True, timeout=live.PATIENCE_SECONDS)
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def test_the_openapi_document_has_every_route_and_valid_schemas(client):

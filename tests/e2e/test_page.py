@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import live
+import npm_packages
 import words
 
 PLAYWRIGHT = "playwright-core@1.49.1"
@@ -32,18 +33,7 @@ in_browser = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def packages():
-    """The folder with playwright-core, which npm fetches once."""
-    folder = Path(os.environ["ENGRAM_NODE_FOLDER"])
-    folder.mkdir(parents=True, exist_ok=True)
-    done = folder / PLAYWRIGHT
-    if not done.exists():
-        install = ["npm", "install", "--prefix", folder, "--cache", folder / "cache", "--ignore-scripts"]
-        try:
-            subprocess.run([*install, "--no-audit", "--no-fund", "--no-save", PLAYWRIGHT], check=True, timeout=120)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            pytest.skip(f"{PLAYWRIGHT} cannot be fetched: {error}")
-        done.touch()
-    return folder / "node_modules"
+    return npm_packages.fetched(PLAYWRIGHT)
 
 
 def fashion():
