@@ -28,6 +28,7 @@ void Hnsw::rank_again(const Bound& bound, const ScoreBias* bias, std::span<Hit> 
   auto& slots = working.slots;
   slots.clear();
   for (const Hit& hit : found) slots.push_back(hit.slot);
+  bound.fetch(slots);
   static_cast<void>(score_all(bound, slots, working.scores));
   const std::span<float> scores(working.scores.data(), slots.size());
   if (bias != nullptr) bias->apply(slots, scores);

@@ -19,6 +19,7 @@ void Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& wo
   auto& slots = working.slots;
   slots.clear();
   for (const Rank rank : found) slots.push_back(BySlot::hit(rank).slot);
+  bound.fetch(slots);
   const auto scores = score_all(bound, slots, working.scores);
   for (std::size_t i = 0; i < found.size(); ++i) found[i] = BySlot::rank({scores[i], slots[i]});
 }

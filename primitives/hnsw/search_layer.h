@@ -66,7 +66,6 @@ inline std::span<const float> score_all(const Bound& query, std::span<const Slot
                                         std::vector<float>& scores) {
   if (scores.size() < slots.size()) scores.resize(slots.size());
   const std::span<float> out(scores.data(), slots.size());
-  query.fetch(slots);
   query.gather(slots, out);
   for (float& score : out) score = comparable(score);
   return out;

@@ -9,7 +9,7 @@ import live
 from strengths import as_map
 
 DIM = 96
-COUNT = 1200 if live.SANITIZED else 3000  # more than what lies on the heap before a file is begun
+COUNT = 1200 if live.SANITIZED else 2000  # more than what lies on the heap before a file is begun
 FIRST = COUNT * 2 // 3  # before a snapshot
 KINDS = {
     "walk": ("hnsw", "QUANT", "sq4"),
