@@ -170,7 +170,7 @@ def test_reduce_projects_what_is_added_and_asked(wire):
 
 
 def test_the_same_projection_comes_back_after_a_crash_and_from_a_snapshot(start, reopen):
-    server = start()
+    server = start("--fsync", "always")
     vectors = [[float(i + j) ** 0.5 for j in range(40)] for i in range(3)]
     with server.wire() as wire:
         for i, vector in enumerate(vectors):
