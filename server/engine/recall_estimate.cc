@@ -19,7 +19,8 @@ RecallEstimate estimate_recall(std::size_t k, std::uint64_t count, double sum, d
   const double n = spread > 0 ? searches * spread / std::max(variance, least_variance) : searches;
   const double middle = (p + kZ * kZ / (2 * n)) / (1 + kZ * kZ / n);
   const double half = kZ / (1 + kZ * kZ / n) * std::sqrt(spread / n + kZ * kZ / (4 * n * n));
-  return {k, count, p, std::max(0.0, middle - half), std::min(1.0, middle + half)};
+  // Rounding may leave what was measured just outside.
+  return {k, count, p, std::clamp(middle - half, 0.0, p), std::clamp(middle + half, p, 1.0)};
 }
 
 bool RecallCounts::add(std::size_t k, std::size_t found) {

@@ -29,6 +29,11 @@ TEST_CASE("engine/measured_recall: an interval is wide for few searches, and nev
   const RecallEstimate perfect = estimate_recall(10, 1000, 1000, 1000);
   CHECK(perfect.low > 0.99);
   CHECK(perfect.low < 1);
+  for (std::uint64_t count = 1; count < 200; ++count) {
+    const auto searches = static_cast<double>(count);
+    CHECK(estimate_recall(10, count, searches, searches).high == 1);
+    CHECK(estimate_recall(10, count, 0, 0).low == 0);
+  }
   const RecallEstimate none = estimate_recall(10, 100, 0, 0);
   CHECK(none.recall == 0);
   CHECK(none.low == 0);
