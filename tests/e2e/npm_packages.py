@@ -16,7 +16,7 @@ def fetched(package):
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("there is no Node.js")
     # One folder each: npm removes what it was not asked for.
-    folder = Path(os.environ["ENGRAM_NODE_FOLDER"]) / package.replace("/", "-").lstrip("@")
+    folder = Path(os.environ["ENGRAM_NODE_FOLDER"]) / "packages" / package.replace("/", "-").lstrip("@")
     done = folder / "done"
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
