@@ -3,7 +3,6 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
@@ -80,8 +79,8 @@ void MappedMemory::count_committed(std::size_t bytes) noexcept {
 Status MappedMemory::commit(std::size_t bytes) {
   ENGRAM_ASSERT(bytes <= size_);
   const std::size_t end = round_up(bytes, kPageBytes);
-  if (end <= committed_) return {};
   if (pages_ == nullptr) return open(end);
+  if (end <= committed_) return {};
   ENGRAM_TRY(pages_->extend(data_ + committed_, end - committed_));
   count_committed(end);
   return {};
@@ -89,6 +88,7 @@ Status MappedMemory::commit(std::size_t bytes) {
 
 /// Memory of no file, up to `end`.
 Status MappedMemory::open(std::size_t end) {
+  if (end <= committed_) return {};
   const std::size_t more = end - committed_;
   if (::mprotect(data_ + committed_, more, PROT_READ | PROT_WRITE) != 0) return out_of_memory(more);
   count_committed(end);
@@ -100,7 +100,7 @@ Status MappedMemory::place(SectionReader& reader, std::string_view name) {
   if (!bytes) return tl::unexpected(bytes.error());
   if (*bytes == 0) return {};
   ENGRAM_ASSERT(*bytes <= size_);
-  ENGRAM_TRY(open(std::max(round_up(*bytes, kPageBytes), committed_)));
+  ENGRAM_TRY(open(round_up(*bytes, kPageBytes)));
   auto placement = reader.place(name, data_);
   if (!placement) return tl::unexpected(std::move(placement.error()));
   if (pages_ != nullptr) pages_->advise(data_, round_up(*bytes, kPageBytes));
