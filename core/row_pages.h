@@ -36,9 +36,6 @@ class RowPages {
   /// Memory that is about to be given back.
   virtual void withdraw(std::byte* address, std::size_t bytes) noexcept = 0;
 
-  /// What extend() has given so far. Any thread.
-  [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
-
   /// Errors: kDataLoss once a page could not be read back. It reads as zeros; to be asked after
   /// rows were used, and before anything that depends on them is answered or kept. Any thread.
   [[nodiscard]] virtual Status check() const = 0;

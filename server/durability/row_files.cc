@@ -30,7 +30,6 @@ class RowFile final : public RowPages {
     const auto [part, is_new] =
         parts_.emplace(begin, std::make_unique<Part>(begin, bytes, is_lost_));
     watch_faults(begin, *part->second);
-    bytes_.fetch_add(bytes, std::memory_order_relaxed);
     return {};
   }
 
@@ -46,8 +45,6 @@ class RowFile final : public RowPages {
     for (auto part = first; part != last; ++part) forget_faults(part->first);
     parts_.erase(first, last);
   }
-
-  std::size_t bytes() const noexcept override { return bytes_.load(std::memory_order_relaxed); }
 
   Status check() const override {
     if (!is_lost_.load(std::memory_order_relaxed)) return {};
@@ -97,7 +94,6 @@ class RowFile final : public RowPages {
   const std::string directory_;
   const RowReads reads_;
   std::atomic<bool> is_lost_ = false;
-  std::atomic<std::size_t> bytes_ = 0;
   std::mutex mutex_;                                       // guards what follows; not the handler's
   std::unique_ptr<UnnamedFile> file_;                      // null before the first rows
   std::map<std::uintptr_t, std::unique_ptr<Part>> parts_;  // by their begin

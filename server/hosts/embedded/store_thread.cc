@@ -204,16 +204,18 @@ void StoreThread::end_turn() {
   release_finished();
 }
 
-/// Begins the call in a turn. Of a read it does a part itself, each between two turns. True if the
-/// call may have changed something.
+/// Begins the call in a turn. Of a read it does a part itself, each between two turns, unless as
+/// many callers as there are workers do so already. True if the call may have changed something.
 bool StoreThread::take_turns(const std::shared_ptr<Call>& call,
                              std::unique_lock<std::mutex>& turn) {
   WorkerPool& workers = store_->workers();
   begin_turn();
   const bool reads = call->kind(*store_) == CommandKind::kRead;
+  const bool works = reads && working_callers_ < workers.size();
   const auto start = [&] { call->start(*store_, *sessions_); };
   std::unique_ptr<Job> job;
-  if (reads) {
+  if (works) {
+    ++working_callers_;
     job = workers.claim(start);
   } else {
     start();
@@ -231,10 +233,11 @@ bool StoreThread::take_turns(const std::shared_ptr<Call>& call,
     if (job && call->has_ended()) workers.submit(std::exchange(job, nullptr));
     end_turn();
   }
+  if (works) --working_callers_;
   return !reads;
 }
 
-/// As many as callers that search at once: each keeps the buffers of a worker.
+/// As many as callers that search at once: each has the buffers of a worker.
 std::unique_ptr<Scratch> StoreThread::take_scratch() {
   if (scratches_.empty()) return std::make_unique<Scratch>();
   std::unique_ptr<Scratch> scratch = std::move(scratches_.back());

@@ -106,6 +106,7 @@ class StoreThread final : private StoreLoop {
   std::unique_ptr<StoreResident> resident_;
   std::list<std::shared_ptr<Call>> calls_;           // begun, or waiting for their turn
   std::vector<std::unique_ptr<Scratch>> scratches_;  // that no caller has
+  std::size_t working_callers_ = 0;
   std::int64_t next_tick_ms_ = 0;
   bool closing_ = false;
 

@@ -25,30 +25,23 @@ namespace {
 /// What frames a result.
 constexpr std::size_t kFraming = 128;
 
-constexpr std::array<std::string_view, 12> kSearchFields = {"vector",
-                                                            "k",
-                                                            "filter",
-                                                            "ef",
-                                                            "recall",
-                                                            "radius",
-                                                            "exact",
-                                                            "at",
-                                                            "include_metadata",
-                                                            "include_vectors",
-                                                            "include_raw",
-                                                            "include_strength"};
-constexpr std::array<std::string_view, 12> kSearchBatchFields = {"vectors",
-                                                                 "k",
-                                                                 "filter",
-                                                                 "ef",
-                                                                 "recall",
-                                                                 "radius",
-                                                                 "exact",
-                                                                 "at",
-                                                                 "include_metadata",
-                                                                 "include_vectors",
-                                                                 "include_raw",
-                                                                 "include_strength"};
+/// Of a body whose queries are in the field of that name.
+constexpr std::array<std::string_view, 12> fields_beside(std::string_view queries) {
+  return {queries,
+          "k",
+          "filter",
+          "ef",
+          "recall",
+          "radius",
+          "exact",
+          "at",
+          "include_metadata",
+          "include_vectors",
+          "include_raw",
+          "include_strength"};
+}
+constexpr auto kSearchFields = fields_beside("vector");
+constexpr auto kSearchBatchFields = fields_beside("vectors");
 
 struct Search {
   SearchRequest request;

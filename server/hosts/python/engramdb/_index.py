@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-from types import TracebackType
-from typing import Any, Iterator, Mapping, Optional, Sequence, Type, Union, overload
+from typing import Any, Iterator, Mapping, Optional, Sequence, Union, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from ._closing import Closing
 from ._errors import Error, NotFound
 from ._opened import open_store
 from ._place import Place
@@ -20,7 +20,7 @@ from ._words import Attributes, Mask, json_of, mask_text, words_of
 Filter = Union[str, Attributes]
 
 
-class Index:
+class Index(Closing):
     """Vectors under keys, and a retrieval primitive over them.
 
     ``Index(dim)`` makes one in memory that nobody else has. Those of a Store come from ``store.create()`` and
@@ -88,17 +88,6 @@ class Index:
         """Frees an index of its own, and ends the use of its directory. One of a Store stays as it is."""
         if self._owns_place:
             self._place.close()
-
-    def __enter__(self) -> Index:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     @property
     def name(self) -> Key:

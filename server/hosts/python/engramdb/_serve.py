@@ -8,15 +8,15 @@ import os
 import signal
 import threading
 import weakref
-from types import TracebackType
-from typing import Any, Literal, Optional, Type, Union, overload
+from typing import Any, Literal, Optional, Union, overload
 
+from ._closing import Closing
 from ._engine import EngineServer
 from ._results import Path
 from ._words import text_of
 
 
-class Server:
+class Server(Closing):
     """One that runs in a thread of its own, until close() or the end of the program. ``connect(port=server.port)``."""
 
     def __init__(self, engine: EngineServer) -> None:
@@ -49,17 +49,6 @@ class Server:
         """Ends the server, and waits for that. Raises as wait(); a second close() does nothing."""
         self._engine.end()
         self.wait()
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
 
 _running: weakref.WeakSet[Server] = weakref.WeakSet()

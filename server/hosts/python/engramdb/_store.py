@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import Any, Iterator, Optional, Type
+from typing import Any, Iterator, Optional
 
+from ._closing import Closing
 from ._errors import Error, NotFound
 from ._index import Index
 from ._opened import open_store
@@ -16,7 +16,7 @@ from ._server import ServerStore
 from ._words import words_of
 
 
-class Store:
+class Store(Closing):
     """Collections by name.
 
     ``Store()`` is in memory. ``Store(path)`` keeps a journal and snapshots in that directory, which is made, as a server
@@ -79,17 +79,6 @@ class Store:
     def close(self) -> None:
         """Returns when everything is on disk. Calls after it raise Unsupported; a second close() does nothing."""
         self._place.close()
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         try:
