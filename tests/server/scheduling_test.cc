@@ -233,10 +233,12 @@ TEST_CASE("engine/key_table: a scan visits each entry once, though one shard bec
   add(500);
   std::map<std::string, int> visits;
   std::uint64_t cursor = 0;
+  std::size_t pages = 0;
   do {
     cursor = table.scan(cursor, 100, [&](const Entry& entry) { ++visits[entry.key]; });
-    add(400);
-  } while (cursor != 0 && entries.size() < 20'000);
+    // A table that grows by more than a page with every page may be ahead of its scan for ever.
+    if (entries.size() < 8000) add(400);
+  } while (cursor != 0 && ++pages < 100);
   REQUIRE(cursor == 0);
   REQUIRE(table.size() > 1024);
   for (int number = 0; number < 500; ++number) CHECK(visits[std::to_string(number)] == 1);
