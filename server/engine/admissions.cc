@@ -22,7 +22,7 @@ void Admissions::ask(Request request) {
   const auto check = std::make_shared<Check>(Check{std::move(request), parts_.operations.owner(),
                                                    parts_.slots.pin_rows(), parts_.puts.now(),
                                                    parts_.puts.list()});
-  waiting_.push_back(check);
+  waiting_.push(check);
   search(check, true);
 }
 
@@ -110,7 +110,7 @@ void Admissions::decide(const std::shared_ptr<Check>& check) {
   } else if (check->nearest && check->nearest->distance <= check->request.within) {
     near = std::string(parts_.view.key_of(check->nearest->slot));
   }
-  waiting_.pop_front();
+  waiting_.pop();
   check->request.decide(std::move(near));
   end(check);
 }

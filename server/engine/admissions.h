@@ -7,7 +7,6 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "server/engine/fifo.h"
 #include "server/engine/operations.h"
 #include "server/engine/pace.h"
 #include "server/engine/puts_under_way.h"
@@ -70,10 +70,10 @@ class Admissions {
   void end(const std::shared_ptr<Check>& check);
 
   const Parts parts_;
-  std::deque<std::shared_ptr<Check>> waiting_;  // in the order in which they came
-  bool is_deciding_ = false;                    // on the first of them
-  bool is_in_loop_ = false;                     // of decide_in_order()
-  bool is_resting_ = false;                     // it goes on in another turn of the event loop
+  Fifo<std::shared_ptr<Check>> waiting_;  // in the order in which they came
+  bool is_deciding_ = false;              // on the first of them
+  bool is_in_loop_ = false;               // of decide_in_order()
+  bool is_resting_ = false;               // it goes on in another turn of the event loop
 };
 
 }  // namespace engram

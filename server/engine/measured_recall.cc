@@ -54,7 +54,7 @@ void MeasuredRecall::offer(SearchToMeasure search) {
   auto items = parts_.slots.current_items();
   if (!items) return;
   --dropped_;
-  waiting_.push_back(
+  waiting_.push(
       std::make_shared<Run>(Run{std::move(search), std::move(*items), parts_.slots.pin_rows()}));
   start_next();
 }
@@ -62,9 +62,7 @@ void MeasuredRecall::offer(SearchToMeasure search) {
 void MeasuredRecall::start_next() {
   if (is_measuring_ || waiting_.empty()) return;
   is_measuring_ = true;
-  const auto run = waiting_.front();
-  waiting_.pop_front();
-  step(run);
+  step(waiting_.pop());
 }
 
 void MeasuredRecall::step(const std::shared_ptr<Run>& run) {
@@ -91,8 +89,8 @@ void MeasuredRecall::end(Run& run) {
     if (!counts_.add(k, found)) ++dropped_;
   }
   if (!parts_.operations.is_loaded()) return start_next();
-  for (const auto& waiting : std::exchange(waiting_, {})) {
-    parts_.slots.unpin_rows(waiting->pin);
+  while (!waiting_.empty()) {
+    parts_.slots.unpin_rows(waiting_.pop()->pin);
     ++dropped_;
   }
 }

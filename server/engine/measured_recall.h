@@ -6,13 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "core/slot_set.h"
 #include "server/engine/collection_changes.h"
+#include "server/engine/fifo.h"
 #include "server/engine/grace_period.h"
 #include "server/engine/operations.h"
 #include "server/engine/read_view.h"
@@ -67,7 +67,7 @@ class MeasuredRecall {
   const std::uint64_t threshold_;  // hashes below it choose
   std::uint64_t searches_ = 0;
   std::uint64_t dropped_ = 0;
-  std::deque<std::shared_ptr<Run>> waiting_;
+  Fifo<std::shared_ptr<Run>> waiting_;
   bool is_measuring_ = false;
   RecallCounts counts_;
 };
