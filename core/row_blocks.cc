@@ -34,6 +34,9 @@ constexpr std::size_t kRowsOfSmallBlock = 16;
 /// What is taken from the heap at once: as much as there is already, and no more than this.
 constexpr std::size_t kLargestSlab = std::size_t{8} << 10;
 
+/// A place of rows that is smaller grows to four times its size.
+constexpr std::size_t kSmallPlace = std::size_t{1} << 10;
+
 /// Mapped blocks come in chunks: address space, of which memory is taken as blocks are. The first
 /// chunk is a huge page or what was placed, and is taken in steps that double, on small pages: most
 /// stores never fill it.
@@ -126,11 +129,12 @@ Status RowBlocks::add_room(std::size_t slot_end) {
   return mine.room < heap_rows_ ? add_heap_blocks(slot_end) : map_block();
 }
 
-/// Copies the first block to a place twice as large. The former place stays, for those who are
-/// reading there.
+/// Copies the first block to a place twice as large, or four times while that is small. The former
+/// places stay, for those who are reading there: by doubling they would be as large as the last.
 Status RowBlocks::move_on_heap(std::size_t slot_end) {
   Memory& mine = memory();
-  const std::size_t wanted = std::max(slot_end, 2 * mine.room);
+  const std::size_t growth = mine.room * row_bytes_ < kSmallPlace ? 4 : 2;
+  const std::size_t wanted = std::max(slot_end, growth * mine.room);
   const std::size_t rows = std::min({wanted, heap_rows_, rows_per_block()});
   auto place = FixedMemory::allocate(rows * row_bytes_);
   if (!place) return tl::unexpected(std::move(place.error()));
