@@ -192,7 +192,8 @@ constexpr std::array kVectorCommands = {
     with_form(spec("vconsolidate", vconsolidate, -3, kWrite | kWritesLater | kNoMulti, kIndex,
                    "Makes one item of those that lie near each other, in the index or in another",
                    "index <RADIUS radius | K groups> [METHOD <leader | meanshift | kmeans>] "
-                   "[KEEP <centroid | medoid>] [INTO other-index] [REPLAY draws] [SEED seed] "
+                   "[KEEP <centroid | medoid>] [INTO other-index] [REPLAY draws] "
+                   "[BY <strength | langevin>] [WALK steps] [TEMPERATURE temperature] [SEED seed] "
                    "[MINSIZE members] "
                    "[AT unix-time-milliseconds] [LIMIT groups] [DRYRUN]",
                    "O(N*G) sketches with G the groups; O(N*N) for meanshift"),

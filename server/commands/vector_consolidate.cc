@@ -26,7 +26,7 @@ bool take_dry_run(std::vector<std::string_view>& words) {
   return false;
 }
 
-/// index RADIUS r [METHOD m] [KEEP k] [INTO index] [MINSIZE n] [AT ms] [LIMIT n] [DRYRUN]
+/// index, pairs that read_options() knows, [DRYRUN]
 Result<ConsolidateRequest> read_consolidate(CommandContext& context) {
   Store& store = context.services.store;
   auto index = find_index(store, context.argv[1]);

@@ -8,7 +8,6 @@
 #include <string>
 #include <utility>
 
-#include "core/hash.h"
 #include "core/trace_sum.h"
 #include "server/engine/within_memory.h"
 
@@ -66,7 +65,9 @@ void Consolidation::step(const Caller& caller) {
   const auto self = shared_from_this();
   parts_.operations.read(
       Lane::kBulk,
-      [self, status](Scratch&) { *status = within_memory([&] { return self->advance(); }); },
+      [self, status](Scratch& scratch) {
+        *status = within_memory([&] { return self->advance(scratch); });
+      },
       [self, status, caller] {
         if (!*status) return caller.ready(tl::unexpected(status->error()));
         const std::size_t count = self->ready_end_ - self->ready_begin_;
@@ -78,8 +79,8 @@ void Consolidation::step(const Caller& caller) {
       });
 }
 
-Status Consolidation::advance() {
-  if (!items_) return gather();
+Status Consolidation::advance(Scratch& scratch) {
+  if (!items_) return take_stock(scratch);
   if (grouping_ != nullptr) {
     const bool goes_on = grouping_->step();
     done_ = grouping_->progress();
@@ -103,33 +104,45 @@ std::vector<Consolidation::Listed> Consolidation::list_items() const {
   return listed;
 }
 
-/// With replacement, by the sums of strengths up to each item.
-std::vector<Consolidation::Listed> Consolidation::draw(const std::vector<Listed>& items) const {
-  if (items.empty()) return {};
-  std::vector<double> sums;
-  double sum = 0;
-  for (const Listed& item : items) {
-    sum += std::exp(item.log_strength - items.front().log_strength);
-    sums.push_back(sum);
-  }
-  std::vector<std::size_t> met(items.size());
-  for (std::size_t i = 0; i < params_.replays; ++i) {
-    const double at = sum * unit_interval(mix(mix(params_.grouping.seed) + i));
-    const auto found = std::lower_bound(sums.begin(), sums.end() - 1, at);
-    ++met[static_cast<std::size_t>(found - sums.begin())];
-  }
-  std::vector<Listed> drawn;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (met[i] == 0) continue;
-    drawn.push_back({std::log(static_cast<double>(met[i])), items[i].key, items[i].slot});
-  }
-  std::sort(drawn.begin(), drawn.end(), is_stronger<Listed>);
-  return drawn;
+/// Which items there are: all, or those that a replay meets.
+Status Consolidation::take_stock(Scratch& scratch) {
+  if (params_.replay.draws == 0) return gather(list_items());
+  if (!replay_) return begin_replay();
+  const auto goes_on = replay_->step(scratch);
+  if (!goes_on) return tl::unexpected(goes_on.error());
+  done_ = replay_->drawn();
+  if (*goes_on) return {};
+  const std::vector<Listed> met = met_items();
+  replay_.reset();
+  return gather(met);
 }
 
-Status Consolidation::gather() {
-  std::vector<Listed> listed = list_items();
-  if (params_.replays > 0) listed = draw(listed);
+Status Consolidation::begin_replay() {
+  ItemReplay::Items items = {.slots = {}, .log_strengths = {}, .all = *current_};
+  for (const Listed& item : list_items()) {
+    items.slots.push_back(item.slot);
+    items.log_strengths.push_back(item.log_strength);
+  }
+  auto replay = ItemReplay::create(params_.replay, parts_.view, std::move(items), params_.at_ms);
+  if (!replay) return tl::unexpected(std::move(replay.error()));
+  replay_.emplace(std::move(*replay));
+  end_ = params_.replay.draws;
+  return {};
+}
+
+std::vector<Consolidation::Listed> Consolidation::met_items() const {
+  std::vector<Listed> met;
+  for (std::size_t i = 0; i < replay_->slots().size(); ++i) {
+    const std::size_t times = replay_->met()[i];
+    const Slot slot = replay_->slots()[i];
+    if (times == 0) continue;
+    met.push_back({std::log(static_cast<double>(times)), parts_.view.key_of(slot), slot});
+  }
+  std::sort(met.begin(), met.end(), is_stronger<Listed>);
+  return met;
+}
+
+Status Consolidation::gather(std::span<const Listed> listed) {
   std::vector<Slot> slots;
   std::vector<double> log_weights;
   std::vector<std::uint64_t> identities;
@@ -148,6 +161,7 @@ Status Consolidation::gather() {
   if (!maker) return tl::unexpected(std::move(maker.error()));
   grouping_ = std::move(*grouping);
   maker_ = std::move(*maker);
+  done_ = 0;
   end_ = grouping_->progress_end();
   return {};
 }
@@ -195,7 +209,7 @@ void Consolidation::add_strengths(ConsolidationGroup& group, Renewal& renewal,
   for (; renewal.next < end; ++renewal.next) {
     const std::uint32_t item = group.members[renewal.next];
     const bool is_first = renewal.next == 0;
-    if (params_.replays > 0) {
+    if (params_.replay.draws > 0) {
       const double met = items_->log_weights[item];
       group.log_strength = is_first ? met : add_logs(group.log_strength, met);
     } else if (parts_.strengths != nullptr) {
@@ -207,7 +221,7 @@ void Consolidation::add_strengths(ConsolidationGroup& group, Renewal& renewal,
       }
     }
   }
-  if (end < group.members.size() || params_.replays > 0) return;
+  if (end < group.members.size() || params_.replay.draws > 0) return;
   group.log_strength =
       parts_.strengths == nullptr
           ? std::log(static_cast<double>(group.members.size()))

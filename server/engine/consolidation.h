@@ -24,6 +24,7 @@
 #include "core/groups/prototype.h"
 #include "core/result.h"
 #include "core/trace.h"
+#include "server/engine/item_replay.h"
 #include "server/engine/key_order.h"
 #include "server/engine/operations.h"
 #include "server/engine/read_view.h"
@@ -38,9 +39,8 @@ struct ConsolidationParams {
   std::size_t least_members = 2;
   /// Of the groups that have so many, the first: those whose strongest members are the strongest.
   std::size_t most_groups = std::numeric_limits<std::size_t>::max();
-  /// Not 0: the items are those that so many draws meet, each in proportion to strength. An item is
-  /// as strong as it was met often. grouping.seed draws.
-  std::size_t replays = 0;
+  /// With draws, the items are those that they meet, and one is as strong as it was met often.
+  ReplayParams replay = {};
   std::int64_t at_ms = 0;  ///< strengths are as of then
 };
 
@@ -129,15 +129,17 @@ class Consolidation : public std::enable_shared_from_this<Consolidation> {
   Status take_items();
   void step(const Caller& caller);
   // On workers.
-  Status advance();
+  Status advance(Scratch& scratch);
   struct Listed {
     double log_strength;
     std::string_view key;
     Slot slot;
   };
-  Status gather();
   [[nodiscard]] std::vector<Listed> list_items() const;
-  [[nodiscard]] std::vector<Listed> draw(const std::vector<Listed>& items) const;
+  Status take_stock(Scratch& scratch);
+  Status begin_replay();
+  [[nodiscard]] std::vector<Listed> met_items() const;
+  Status gather(std::span<const Listed> items);
   void select();
   void make_some();
 
@@ -145,6 +147,7 @@ class Consolidation : public std::enable_shared_from_this<Consolidation> {
   const ConsolidationParams params_;
   std::shared_ptr<const SlotSet> current_;  // at the start
   std::optional<GracePeriod::Ticket> pin_;
+  std::optional<ItemReplay> replay_;  // until items_ are gathered
   std::optional<GroupedItems> items_;
   std::unique_ptr<Grouping> grouping_;  // until groups_ are selected
   std::unique_ptr<PrototypeMaker> maker_;

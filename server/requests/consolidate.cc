@@ -30,7 +30,7 @@ Status check(const ConsolidateRequest& request) {
     return fail(ErrorCode::kInvalidArgument, "strengths of index '" + shown(index.name) +
                                                  "' do not change with time, so there is no AT");
   }
-  if (!request.into && request.params.replays > 0) {
+  if (!request.into && request.params.replay.draws > 0) {
     return fail(ErrorCode::kInvalidArgument,
                 "REPLAY tells another index what this one is reminded of: it needs INTO");
   }
@@ -55,7 +55,8 @@ Status check(const ConsolidateRequest& request) {
 
 /// A count where there are no strengths, or what counts is how often an item was met.
 double strength_of(const ConsolidateRequest& request, double log_strength) {
-  const bool is_count = request.params.replays > 0 || !request.index.collection->has_strengths();
+  const bool is_count =
+      request.params.replay.draws > 0 || !request.index.collection->has_strengths();
   return is_count ? std::round(std::exp(log_strength)) : std::exp(log_strength);
 }
 
@@ -332,7 +333,7 @@ Status ConsolidateRun::put_elsewhere(const ConsolidationGroup& group) {
   constexpr double kLeast = 1e-100;
   StrengthGain gain = {
       .gain = std::clamp(strength_of(request_, group.log_strength), kLeast, 1 / kLeast)};
-  gain.adds = request_.params.replays > 0;
+  gain.adds = request_.params.replay.draws > 0;
   if (has_time(into)) gain.at_ms = ms_;
   const std::string_view kept = work_->attributes_of(group.prototype.kept);
   batch.commit(

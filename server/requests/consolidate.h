@@ -25,8 +25,8 @@ struct ConsolidateRequest {
   bool is_dry = false;                     ///< only tells
 };
 
-/// Takes RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY, MINSIZE, AT and LIMIT by name. Errors:
-/// kInvalidArgument; those of find_index() for INTO.
+/// Takes RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY, BY, WALK, TEMPERATURE, MINSIZE, AT and LIMIT
+/// by name. Errors: kInvalidArgument; those of find_index() for INTO.
 Status read_options(Store& store, std::vector<OptionText> options, ConsolidateRequest& request);
 
 /// A group that became one item, or would. Keys are borrowed.

@@ -16,7 +16,8 @@ namespace {
 constexpr std::size_t kMostItems = kMaxSlots;
 constexpr CountArgument kClusters = {"K", 1, kMostItems};
 constexpr CountArgument kDrawSeed = {"SEED", 0, std::numeric_limits<std::uint64_t>::max()};
-constexpr CountArgument kReplays = {"REPLAY", 1, 1'000'000};  // drawn in one step
+constexpr CountArgument kReplays = {"REPLAY", 1, 1'000'000};
+constexpr CountArgument kWalk = {"WALK", 1, 10'000};
 constexpr CountArgument kLeastMembers = {"MINSIZE", 1, kMostItems};
 constexpr CountArgument kMostGroups = {"LIMIT", 1, std::numeric_limits<std::size_t>::max()};
 
@@ -42,6 +43,42 @@ Status read_radius(std::string_view text, ConsolidateRequest& request) {
   return {};
 }
 
+/// What is drawn, and how.
+Status read_replay(std::vector<OptionText>& options, ReplayParams& replay) {
+  const auto draws = take_count(options, kReplays, 0);
+  if (!draws) return tl::unexpected(draws.error());
+  replay.draws = *draws;
+  const auto by = take_option(options, "BY");
+  if (!by) return tl::unexpected(by.error());
+  if (*by) {
+    const auto choice = read_choice("BY", kReplayByNames, **by);
+    if (!choice) return tl::unexpected(choice.error());
+    replay.by = static_cast<ReplayBy>(*choice);
+    if (replay.draws == 0) {
+      return fail(ErrorCode::kInvalidArgument, "BY says what REPLAY draws by: it needs REPLAY");
+    }
+  }
+  const auto walk = take_count(options, kWalk, 0);
+  if (!walk) return tl::unexpected(walk.error());
+  const auto temperature = take_option(options, "TEMPERATURE");
+  if (!temperature) return tl::unexpected(temperature.error());
+  if ((*walk > 0 || *temperature) && replay.by != ReplayBy::kLangevin) {
+    return fail(ErrorCode::kInvalidArgument,
+                "WALK and TEMPERATURE are of walks in the energy: they need REPLAY BY langevin");
+  }
+  if (*walk > 0) replay.walk = *walk;
+  if (*temperature) {
+    const auto value = parse_number<double>(**temperature);
+    if (!value || !(*value > 0) || !std::isfinite(*value)) {
+      return fail(
+          ErrorCode::kInvalidArgument,
+          "TEMPERATURE must be a number greater than 0, got '" + shown(**temperature) + "'");
+    }
+    replay.temperature = *value;
+  }
+  return {};
+}
+
 /// What decides the groups.
 Status read_grouping(std::vector<OptionText>& options, ConsolidateRequest& request) {
   GroupingParams& grouping = request.params.grouping;
@@ -58,18 +95,17 @@ Status read_grouping(std::vector<OptionText>& options, ConsolidateRequest& reque
   const auto clusters = take_count(options, kClusters, 0);
   if (!clusters) return tl::unexpected(clusters.error());
   grouping.clusters = *clusters;
-  const auto replays = take_count(options, kReplays, 0);
-  if (!replays) return tl::unexpected(replays.error());
-  request.params.replays = *replays;
+  ENGRAM_TRY(read_replay(options, request.params.replay));
   const auto seed = take_count(options, kDrawSeed, grouping.seed);
   if (!seed) return tl::unexpected(seed.error());
   const bool has_seed = *seed != grouping.seed;
   grouping.seed = *seed;
+  request.params.replay.seed = *seed;
   const bool has_clusters = grouping.clusters != 0;
   if (has_clusters && grouping.method != GroupMethod::kKMeans) {
     return fail(ErrorCode::kInvalidArgument, "K says how many groups: it needs METHOD kmeans");
   }
-  if (has_seed && !has_clusters && *replays == 0) {
+  if (has_seed && !has_clusters && request.params.replay.draws == 0) {
     return fail(
         ErrorCode::kInvalidArgument,
         "SEED draws what the K groups begin with, and what is replayed: it needs K or REPLAY");
@@ -124,10 +160,10 @@ Status read_options(Store& store, std::vector<OptionText> options, ConsolidateRe
   request.params.most_groups = *most;
   ENGRAM_TRY(read_time(options, request));
   if (options.empty()) return {};
-  return fail(
-      ErrorCode::kInvalidArgument,
-      "unknown option '" + shown(options.front().first) +
-          "', known options are RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY, MINSIZE, AT, LIMIT");
+  return fail(ErrorCode::kInvalidArgument,
+              "unknown option '" + shown(options.front().first) +
+                  "', known options are RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY, BY, WALK, "
+                  "TEMPERATURE, MINSIZE, AT, LIMIT");
 }
 
 }  // namespace engram

@@ -3,7 +3,7 @@
 
 import pytest
 
-from wire import pack  # noqa: F401: for those who import from here
+from wire import ErrorReply, pack  # noqa: F401: for those who import from here
 
 HOUR_MS = 3_600_000
 
@@ -38,3 +38,15 @@ def fill_line(wire, count=8, index="i"):
     """Keys 0, 1, ... on a line, each an hour younger than the one before."""
     for number in range(count):
         assert wire.call("VADD", index, number, pack(number, 0), "AT", number * HOUR_MS) == 1
+
+
+def consolidate(wire, index, *words):
+    reply = wire.call("VCONSOLIDATE", index, *words)
+    assert not isinstance(reply, ErrorReply), reply
+    answer = as_map(reply)
+    answer["prototypes"] = [as_map(group) for group in answer["prototypes"]]
+    return answer
+
+
+def keys_of(wire, index, dim):
+    return sorted(wire.call("VSEARCH", index, pack(*[1.0] * dim), 1_000_000, "EF", 1_000_000)[::2])

@@ -11,20 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from strengths import as_map, pack, strength, wire  # noqa: F401: the fixture
+from strengths import as_map, consolidate, keys_of, pack, strength, wire  # noqa: F401: the fixture
 from wire import Closed, ErrorReply
-
-
-def consolidate(wire, index, *words):
-    reply = wire.call("VCONSOLIDATE", index, *words)
-    assert not isinstance(reply, ErrorReply), reply
-    answer = as_map(reply)
-    answer["prototypes"] = [as_map(group) for group in answer["prototypes"]]
-    return answer
-
-
-def keys_of(wire, index, dim):
-    return sorted(wire.call("VSEARCH", index, pack(*[1.0] * dim), 1_000_000, "EF", 1_000_000)[::2])
 
 
 def fill(wire, index, *words, groups=30, dim=8, metric="l2", primitive="flat", seed=1):
@@ -185,22 +173,6 @@ def test_into_leaves_the_first_alone(wire):
     assert wire.call("VGET", "plain", "a") == pack(0.5)
 
 
-def test_a_replay_is_of_what_is_strong(wire):
-    wire.call("VNEW", "fast", 1, "METRIC", "l2", "DECAY", "static")
-    wire.call("VNEW", "slow", 1, "METRIC", "l2", "DECAY", "static")
-    for key, place, gain in (("a", 0, 60), ("b", 1, 30), ("c", 9, 10), ("d", 90, "1e-9")):
-        wire.call("VADD", "fast", key, pack(place), "STRENGTH", gain)
-    words = ("fast", "RADIUS", 2, "INTO", "slow", "REPLAY", 10_000, "MINSIZE", 1)
-    assert wire.call_raw("VCONSOLIDATE", *words, "DRYRUN") == wire.call_raw("VCONSOLIDATE", *words, "SEED", 42)
-    assert wire.call_raw("VCONSOLIDATE", *words, "DRYRUN") != wire.call_raw("VCONSOLIDATE", *words, "SEED", 7, "DRYRUN")
-    assert keys_of(wire, "slow", 1) == [b"a", b"c"] and len(keys_of(wire, "fast", 1)) == 4
-    near, far = strength(wire, "slow", "a"), strength(wire, "slow", "c")
-    assert near + far == pytest.approx(10_000) and near == pytest.approx(9000, abs=150)
-    assert struct.unpack("<f", wire.call("VGET", "slow", "a"))[0] == pytest.approx(1 / 3, abs=0.02)
-    consolidate(wire, *words)
-    assert strength(wire, "slow", "a") == pytest.approx(2 * near)
-
-
 @pytest.mark.parametrize("decay", [("power", "0.7"), ("exp", "1000")])
 def test_what_was_used_when_is_kept(wire, decay):
     wire.call("VNEW", "i", 1, "METRIC", "l2", "DECAY", *decay, "CLOCK", "logical")
@@ -240,11 +212,15 @@ def test_what_is_wrong_is_said(wire):
         (["i", "RADIUS", 1, "METHOD", "kmeans", "K", 4], "K and RADIUS each say how many groups there are: give one of them"),
         (["i", "RADIUS", 1, "SEED", 4], "SEED draws what the K groups begin with, and what is replayed: it needs K or REPLAY"),
         (["i", "RADIUS", 1, "REPLAY", 9], "REPLAY tells another index what this one is reminded of: it needs INTO"),
+        (["i", "RADIUS", 1, "BY", "strength"], "BY says what REPLAY draws by: it needs REPLAY"),
+        (["i", "RADIUS", 1, "REPLAY", 9, "BY", "x"], "BY must be strength or langevin, got 'x'"),
+        (["i", "RADIUS", 1, "REPLAY", 9, "WALK", 5], "WALK and TEMPERATURE are of walks in the energy: they need REPLAY BY langevin"),
+        (["i", "RADIUS", 1, "REPLAY", 9, "BY", "langevin", "TEMPERATURE", 0], "TEMPERATURE must be a number greater than 0, got '0'"),
         (["i", "RADIUS", 1, "INTO", "i"], "INTO names the index itself: without INTO its groups become one item each"),
         (["i", "RADIUS", 1, "INTO", "other"], "index 'other' has another dimension or metric than 'i'"),
         (["i", "RADIUS", 1, "INTO", "logical"], "index 'logical' has CLOCK logical: a write must say AT milliseconds"),
         (["i", "RADIUS", 1, "AT", 4], "strengths of index 'i' do not change with time, so there is no AT"),
-        (["i", "RADIUS", 1, "EF", 4], "unknown option 'EF', known options are RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY, MINSIZE, AT, LIMIT"),
+        (["i", "RADIUS", 1, "EF", 4], "unknown option 'EF', known options are RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY, BY, WALK, TEMPERATURE, MINSIZE, AT, LIMIT"),
         (["i", "RADIUS"], "option 'RADIUS' has no value"),
     ]:
         reply = wire.call("VCONSOLIDATE", *words)

@@ -145,7 +145,7 @@ class EmbeddedStore {
   Result<std::optional<std::vector<float>>> get(std::string_view index, std::string_view key);
   Result<Rows> get(std::string_view index, std::span<const std::string_view> keys);
   /// Makes one item of those that lie near each other. RADIUS, METHOD, K, SEED, KEEP, INTO, REPLAY,
-  /// MINSIZE, AT, LIMIT. `is_dry_run`: only tells.
+  /// BY, WALK, TEMPERATURE, MINSIZE, AT, LIMIT. `is_dry_run`: only tells.
   Result<Consolidated> consolidate(std::string_view index, const OptionList& options,
                                    bool is_dry_run = false);
 

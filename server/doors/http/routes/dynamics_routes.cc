@@ -197,15 +197,22 @@ void forget(HttpCall& call) {
 }
 
 Result<ConsolidateRequest> read_consolidation(const RoutedRequest& call) {
-  constexpr std::array<std::string_view, 11> kKnown = {"radius", "k",      "method", "keep",
-                                                       "into",   "replay", "seed",   "min_size",
-                                                       "at",     "limit",  "dry_run"};
-  constexpr std::array kFields = {
-      OptionField{"radius", "RADIUS"}, OptionField{"k", "K"},
-      OptionField{"method", "METHOD"}, OptionField{"keep", "KEEP"},
-      OptionField{"into", "INTO"},     OptionField{"replay", "REPLAY"},
-      OptionField{"seed", "SEED"},     OptionField{"min_size", "MINSIZE"},
-      OptionField{"at", "AT"},         OptionField{"limit", "LIMIT"}};
+  constexpr std::array<std::string_view, 14> kKnown = {
+      "radius", "k",           "method", "keep",     "into", "replay", "by",
+      "walk",   "temperature", "seed",   "min_size", "at",   "limit",  "dry_run"};
+  constexpr std::array kFields = {OptionField{"radius", "RADIUS"},
+                                  OptionField{"k", "K"},
+                                  OptionField{"method", "METHOD"},
+                                  OptionField{"keep", "KEEP"},
+                                  OptionField{"into", "INTO"},
+                                  OptionField{"replay", "REPLAY"},
+                                  OptionField{"by", "BY"},
+                                  OptionField{"walk", "WALK"},
+                                  OptionField{"temperature", "TEMPERATURE"},
+                                  OptionField{"seed", "SEED"},
+                                  OptionField{"min_size", "MINSIZE"},
+                                  OptionField{"at", "AT"},
+                                  OptionField{"limit", "LIMIT"}};
   JsonBody body;
   const auto object = body.read(call.request, kKnown);
   if (!object) return tl::unexpected(object.error());
@@ -307,7 +314,8 @@ constexpr std::string_view kForgottenSchema =
 constexpr std::string_view kConsolidateSchema =
     R"({"type":"object","properties":{"radius":{"type":"number"},"k":{"type":"integer"},)"
     R"("method":{"enum":["leader","meanshift","kmeans"]},"keep":{"enum":["centroid","medoid"]},)"
-    R"("into":{"type":"string"},"replay":{"type":"integer"},"seed":{"type":"integer"},)"
+    R"("into":{"type":"string"},"replay":{"type":"integer"},"by":{"enum":["strength","langevin"]},)"
+    R"("walk":{"type":"integer"},"temperature":{"type":"number"},"seed":{"type":"integer"},)"
     R"("min_size":{"type":"integer"},"at":{"type":"integer"},"limit":{"type":"integer"},)"
     R"("dry_run":{"type":"boolean","default":false}},"additionalProperties":false})";
 constexpr std::string_view kConsolidatedSchema =
