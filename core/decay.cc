@@ -146,6 +146,12 @@ Result<double> read_floor(std::string_view text) {
   return refused("FLOOR", "a number above 0", text);
 }
 
+Result<double> read_merge_radius(std::string_view text) {
+  const auto radius = parse_number<double>(text);
+  if (radius && *radius >= 0 && std::isfinite(*radius)) return *radius;
+  return refused("MERGE", "a radius, 0 or more", text);
+}
+
 Result<std::int64_t> read_forgetting_number(std::string_view what, std::string_view text) {
   const auto number = parse_number<std::int64_t>(text);
   if (number && *number >= 1 && *number <= kMaxDecayMs) return *number;
@@ -174,6 +180,7 @@ std::string decay_text(const Decay& decay) {
     text += " reinforce " + std::string(reinforce_name(decay.reinforce));
   }
   const Forgetting& forgetting = decay.forgetting;
+  if (forgetting.merge_radius) text += " merge " + number_text(*forgetting.merge_radius);
   if (forgetting.floor > 0) text += " floor " + number_text(forgetting.floor);
   if (forgetting.budget > 0) text += " budget " + std::to_string(forgetting.budget);
   if (forgetting.budget_bytes > 0) {
@@ -204,6 +211,10 @@ Result<Decay> decay_from_text(std::string_view text) {
       const auto rule = read_reinforce(word(next + 1));
       if (!rule) return tl::unexpected(rule.error());
       decay.reinforce = *rule;
+    } else if (equal_ignoring_case(words[next], "merge")) {
+      const auto radius = read_merge_radius(word(next + 1));
+      if (!radius) return tl::unexpected(radius.error());
+      decay.forgetting.merge_radius = *radius;
     } else if (equal_ignoring_case(words[next], "floor")) {
       const auto floor = read_floor(word(next + 1));
       if (!floor) return tl::unexpected(floor.error());
@@ -214,7 +225,8 @@ Result<Decay> decay_from_text(std::string_view text) {
       set_number(decay.forgetting, words[next], *number);
     } else {
       return refused("what follows the policy of a DECAY",
-                     "omega, clock, reinforce, floor, budget, budgetbytes or every", words[next]);
+                     "omega, clock, reinforce, merge, floor, budget, budgetbytes or every",
+                     words[next]);
     }
   }
   return decay;

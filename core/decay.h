@@ -30,16 +30,19 @@ enum class DecayClock : std::uint8_t { kWall, kLogical };
 /// (retrieval-induced forgetting, Anderson, Bjork & Bjork 1994).
 enum class Reinforce : std::uint8_t { kOff, kWinner, kSoft, kCompete };
 
-/// What an index forgets by itself, every so often: what is weaker than `floor`, and then the
-/// weakest beyond a budget, of items or of bytes (vectors as they were given, and keys). 0: no such
-/// bound.
+/// What an index does by itself, every so often: items that lie within `merge_radius` of a stronger
+/// one become one with it; what is weaker than `floor` goes, and then the weakest beyond a budget,
+/// of items or of bytes (vectors as they were given, and keys). 0: no such bound.
 struct Forgetting {
+  std::optional<double> merge_radius = {};
   double floor = 0;
   std::size_t budget = 0;
   std::size_t budget_bytes = 0;
   std::int64_t every_ms = 1000;
 
-  [[nodiscard]] bool is_on() const noexcept { return floor > 0 || budget > 0 || budget_bytes > 0; }
+  [[nodiscard]] bool is_on() const noexcept {
+    return merge_radius || floor > 0 || budget > 0 || budget_bytes > 0;
+  }
   friend bool operator==(const Forgetting&, const Forgetting&) = default;
 };
 
@@ -100,6 +103,8 @@ Result<double> read_omega(std::string_view text);
 Result<DecayClock> read_clock(std::string_view name);
 Result<Reinforce> read_reinforce(std::string_view name);
 Result<double> read_floor(std::string_view text);
+/// 0 or more.
+Result<double> read_merge_radius(std::string_view text);
 /// what: FLOOR's neighbours: BUDGET, BUDGETBYTES or EVERY.
 Result<std::int64_t> read_forgetting_number(std::string_view what, std::string_view text);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands/errors.h"
 
-#include "server/requests/not_writable.h"
+#include "server/engine/not_writable.h"
 
 namespace engram {
 

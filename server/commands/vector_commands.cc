@@ -114,7 +114,8 @@ constexpr std::array kVectorCommands = {
          "Makes an empty vector index with a metric and a retrieval primitive",
          "index dim [METRIC <cosine | l2 | dot>] [PRIMITIVE primitive] [DECAY <none | static | exp "
          "half-life | power exponent | ebb stability>] [OMEGA omega] [CLOCK <wall | logical>] "
-         "[REINFORCE <off | winner | soft | compete>] [FLOOR strength] [BUDGET count] [BUDGETBYTES "
+         "[REINFORCE <off | winner | soft | compete>] [MERGE radius] [FLOOR strength] [BUDGET "
+         "count] [BUDGETBYTES "
          "bytes] [EVERY milliseconds] [MEASURE share] "
          "[option value ...]",
          "O(1)"),

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/engine/collection.h"
+#include "server/engine/consolidation_run.h"
 #include "server/engine/forgetting.h"
 #include "server/engine/persistence.h"
 #include "server/engine/store.h"
@@ -34,6 +35,7 @@ struct BackgroundForgetting::Round {
   std::shared_ptr<Collection> collection;
   std::int64_t at_ms;
   bool seeks_weak;                   // by the floor, before it looks at the budget
+  std::uint64_t seen = 0;            // the collection's version, before it was looked at
   std::vector<WeakItem> found = {};  // the weakest at the last look
   std::size_t next = 0;              // of found
   bool found_all = false;            // there were no more at the last look
@@ -107,8 +109,58 @@ void BackgroundForgetting::begin(std::shared_ptr<Collection> collection) {
   const std::int64_t at_ms = decay.has_time() ? now_of(*collection) : 0;
   collection->forgetting().is_under_way = true;
   ++under_way_;
-  next_batch(
-      std::make_shared<Round>(Round{std::move(collection), at_ms, decay.forgetting.floor > 0}));
+  const std::uint64_t seen = collection->version();
+  merge(std::make_shared<Round>(
+      Round{std::move(collection), at_ms, decay.forgetting.floor > 0, seen}));
+}
+
+/// Not while a client has the index consolidated: the next round looks again.
+void BackgroundForgetting::merge(const std::shared_ptr<Round>& round) {
+  Collection& collection = *round->collection;
+  const std::optional<double> radius = collection.spec().decay.forgetting.merge_radius;
+  if (!radius || collection.forgetting().merged_at == collection.version()) {
+    return next_batch(round);
+  }
+  const ConsolidationParams params = {.grouping = {.radius = *radius}, .at_ms = round->at_ms};
+  auto work = collection.consolidate(params);
+  if (!work) return next_batch(round);
+  const ConsolidationRun::Order order = {
+      .from = round->collection, .into = nullptr, .params = params};
+  const ConsolidationRun::Caller caller = {
+      .check = [this, round] { return check_going_on(*round); },
+      .check_groups = {},
+      .ended =
+          [this, round](const auto& run, const Status& status, Lsn) {
+            end_merging(round, *run, status.has_value());
+            store_.run_soon([this, round] { next_batch(round); });
+          }};
+  std::make_shared<ConsolidationRun>(store_, order, std::move(*work), caller)->start();
+}
+
+/// An index that has gone, or may not be written to, is left alone. No client sees the error.
+Status BackgroundForgetting::check_going_on(const Round& round) const {
+  ENGRAM_TRY(round.collection->check_soundness({}));
+  const auto kept = store_.keyspace().all_collections();
+  const bool is_kept = std::find(kept.begin(), kept.end(), round.collection) != kept.end();
+  if (is_kept && may_write()) return {};
+  return fail(ErrorCode::kUnavailable, "there is nothing more to write to");
+}
+
+void BackgroundForgetting::end_merging(const std::shared_ptr<Round>& round, ConsolidationRun& run,
+                                       bool is_whole) {
+  Collection& collection = *round->collection;
+  std::uint64_t merged = 0;
+  bool is_settled = is_whole;
+  if (is_whole) {
+    for (const ConsolidationGroup& group : run.work().groups()) {
+      is_settled = false;
+      if (!group.is_dropped) merged += group.members.size() - 1;
+    }
+  }
+  run.end_work();
+  merged_ += merged;
+  collection.forgetting().merged += merged;
+  if (is_settled) collection.forgetting().merged_at = round->seen;
 }
 
 /// How many may go at all: below the floor any, else what is beyond the budget.

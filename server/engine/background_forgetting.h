@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forgetting in the background, where VNEW asked for it: every so often the items of an index that
-// have become weaker than its floor go, and then the weakest until it is within its budget. The
-// rule: one round of an index at a time, in batches, each of which is sought in steps on the bulk
-// lane, several at once, and erased as forgetting.h says; what a round does is journaled as
-// erasures, so no replay decides anything.
+// Forgetting in the background, where VNEW asked for it: every so often items of an index that lie
+// near each other become one, those that have become weaker than its floor go, and then the weakest
+// until it is within its budget. The rule: one round of an index at a time. What lies near is
+// merged as consolidation_run.h says, unless nothing was written since. The weak go in batches,
+// each of which is sought in steps on the bulk lane, several at once, and erased as forgetting.h
+// says. What a round does is journaled as writes, so no replay decides anything.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,7 @@
 namespace engram {
 
 class Collection;
+class ConsolidationRun;
 class Store;
 
 /// Threads: the event loop's only.
@@ -37,6 +39,7 @@ class BackgroundForgetting {
   // Of all indexes, since the start.
 
   [[nodiscard]] std::uint64_t forgotten() const noexcept { return forgotten_; }
+  [[nodiscard]] std::uint64_t merged() const noexcept { return merged_; }
   /// How often the items of an index were looked at.
   [[nodiscard]] std::uint64_t looks() const noexcept { return looks_; }
   [[nodiscard]] std::size_t rounds_under_way() const noexcept { return under_way_; }
@@ -48,6 +51,9 @@ class BackgroundForgetting {
   bool may_write() const;
   [[nodiscard]] std::int64_t now_of(const Collection& collection) const;
   void begin(std::shared_ptr<Collection> collection);
+  void merge(const std::shared_ptr<Round>& round);
+  void end_merging(const std::shared_ptr<Round>& round, ConsolidationRun& run, bool is_whole);
+  Status check_going_on(const Round& round) const;
   void next_batch(const std::shared_ptr<Round>& round);
   void erase_batch(const std::shared_ptr<Round>& round);
   void look(const std::shared_ptr<Round>& round);
@@ -58,6 +64,7 @@ class BackgroundForgetting {
   std::uint64_t known_before_ = 0;                  // ids of collections that were looked at
   std::vector<std::weak_ptr<Collection>> indexes_;  // that forget
   std::uint64_t forgotten_ = 0;
+  std::uint64_t merged_ = 0;
   std::uint64_t looks_ = 0;
   bool is_paused_ = false;
   std::size_t under_way_ = 0;

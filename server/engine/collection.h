@@ -121,6 +121,9 @@ struct ForgettingProgress {
   bool is_under_way = false;
   std::int64_t next_ms = 0;     ///< when the next round is due; 0: not known yet
   std::uint64_t forgotten = 0;  ///< items, since the collection was made or loaded
+  std::uint64_t merged = 0;     ///< the same of those that became one with another
+  /// Collection::version() when all that lay near each other was one.
+  std::optional<std::uint64_t> merged_at = {};
 };
 
 /// Of finding out what recall searches have.

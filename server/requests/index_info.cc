@@ -28,6 +28,10 @@ struct IndexFacts {
 void add_forgetting(const Collection& collection, FactList& facts) {
   const Forgetting& rule = collection.spec().decay.forgetting;
   if (!rule.is_on()) return;
+  if (rule.merge_radius) {
+    facts.add("merge-radius", number_text(*rule.merge_radius));
+    facts.add("merged-items", std::to_string(collection.forgetting().merged));
+  }
   facts.add("floor", number_text(rule.floor));
   facts.add("budget", rule.budget);
   facts.add("budget-bytes", rule.budget_bytes);

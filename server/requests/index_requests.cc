@@ -64,8 +64,15 @@ Status read_reinforcement(std::string_view name, Decay& decay) {
   return {};
 }
 
-/// FLOOR, BUDGET, BUDGETBYTES and EVERY.
+/// MERGE, FLOOR, BUDGET, BUDGETBYTES and EVERY.
 Status read_forgetting(std::vector<OptionText>& options, Decay& decay) {
+  const auto merge = take_option(options, "MERGE");
+  if (!merge) return tl::unexpected(merge.error());
+  if (*merge) {
+    const auto read = read_merge_radius(**merge);
+    if (!read) return tl::unexpected(read.error());
+    decay.forgetting.merge_radius = *read;
+  }
   const auto floor = take_option(options, "FLOOR");
   if (!floor) return tl::unexpected(floor.error());
   if (*floor) {
@@ -90,12 +97,14 @@ Status read_forgetting(std::vector<OptionText>& options, Decay& decay) {
   }
   if (decay.forgetting.is_on() && !decay.is_on()) {
     return fail(ErrorCode::kInvalidArgument,
-                "FLOOR, BUDGET and BUDGETBYTES say which vectors are too weak to stay: they need "
-                "DECAY static, exp, power or ebb");
+                "MERGE, FLOOR, BUDGET and BUDGETBYTES go by strength: they need DECAY static, exp, "
+                "power or ebb");
   }
   if (says_every && !decay.forgetting.is_on()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "EVERY says how often an index forgets: it needs FLOOR, BUDGET or BUDGETBYTES");
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "EVERY says how often an index merges and forgets: it needs MERGE, FLOOR, BUDGET or "
+        "BUDGETBYTES");
   }
   return {};
 }

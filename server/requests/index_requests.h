@@ -31,7 +31,7 @@ struct NewIndexRequest {
 };
 
 /// Takes METRIC, PRIMITIVE, DECAY (with its number behind a space), OMEGA, CLOCK, REINFORCE,
-/// FLOOR, BUDGET, BUDGETBYTES, EVERY, MEASURE and ROWS by name; what is left are options of the
+/// MERGE, FLOOR, BUDGET, BUDGETBYTES, EVERY, MEASURE and ROWS by name; what is left are options of the
 /// primitive. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, NewIndexRequest& request);
 

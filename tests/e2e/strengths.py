@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of strengths share."""
 
+import time
+
 import pytest
 
 from wire import ErrorReply, pack  # noqa: F401: for those who import from here
@@ -50,3 +52,17 @@ def consolidate(wire, index, *words):
 
 def keys_of(wire, index, dim):
     return sorted(wire.call("VSEARCH", index, pack(*[1.0] * dim), 1_000_000, "EF", 1_000_000)[::2])
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def stat(wire, name):
+    """A number of INFO's section Stats."""
+    lines = wire.call("INFO", "stats").decode().splitlines()
+    (count,) = [int(line.split(":")[1]) for line in lines if line.startswith(f"{name}:")]
+    return count

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import live
-from strengths import HOUR_MS, as_map, fill_line, make, pack, rows, wire  # noqa: F401: the fixture
+from strengths import HOUR_MS, as_map, fill_line, make, pack, rows, stat, until, wire  # noqa: F401: the fixture
 from wire import ErrorReply
 
 
@@ -133,24 +133,11 @@ def test_a_crash_leaves_all_or_none_of_what_is_forgotten(start, reopen):
 # --- In the background ----------------------------------------------------------------------------
 
 
-def forgotten_in_all(wire):
-    lines = wire.call("INFO", "stats").decode().splitlines()
-    (count,) = [int(line.split(":")[1]) for line in lines if line.startswith("forgotten_items:")]
-    return count
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("primitive", ["flat", "hnsw"])
 def test_an_index_keeps_within_its_budget_by_the_clock_of_its_writes(wire, primitive):
     """An hour of logical time, a write a second: the budget holds but for what comes between two rounds."""
     every, budget = 20_000, 200
-    before = forgotten_in_all(wire)
+    before = stat(wire, "forgotten_items")
     make(wire, "DECAY", "exp", HOUR_MS, "CLOCK", "logical", "BUDGET", budget, "EVERY", every, primitive=primitive)
     for key in range(3600):
         assert wire.call("VADD", "i", key, pack(key, 1), "AT", key * 1000) == 1
@@ -162,7 +149,7 @@ def test_an_index_keeps_within_its_budget_by_the_clock_of_its_writes(wire, primi
     assert info["forgotten-items"] == 3600 - info["size"] and info["size"] >= budget
     # The latest are the strongest.
     assert wire.call("VGET", "i", 3599) is not None and wire.call("VGET", "i", 3000) is None
-    assert forgotten_in_all(wire) == before + info["forgotten-items"]
+    assert stat(wire, "forgotten_items") == before + info["forgotten-items"]
 
 
 def test_an_index_forgets_by_the_wall_while_nobody_asks(start, reopen):
@@ -223,8 +210,9 @@ def test_of_what_is_weaker_than_numbers_are_the_oldest_goes_first(wire):
 
 def test_what_is_wrong_with_forgetting_in_the_background_is_said(wire):
     for words, error in [
-        (["BUDGET", 5], "FLOOR, BUDGET and BUDGETBYTES say which vectors are too weak to stay: they need DECAY static, exp, power or ebb"),
-        (["DECAY", "static", "EVERY", 5], "EVERY says how often an index forgets: it needs FLOOR, BUDGET or BUDGETBYTES"),
+        (["BUDGET", 5], "MERGE, FLOOR, BUDGET and BUDGETBYTES go by strength: they need DECAY static, exp, power or ebb"),
+        (["DECAY", "static", "EVERY", 5], "EVERY says how often an index merges and forgets: it needs MERGE, FLOOR, BUDGET or BUDGETBYTES"),
+        (["DECAY", "static", "MERGE", -1], "MERGE must be a radius, 0 or more, got '-1'"),
         (["DECAY", "static", "FLOOR", 0], "FLOOR must be a number above 0, got '0'"),
         (["DECAY", "static", "BUDGET", 0], "BUDGET must be an integer in 1..9007199254740991, got '0'"),
         (["DECAY", "static", "BUDGET", 1, "EVERY", "x"], "EVERY must be an integer in 1..9007199254740991, got 'x'"),

@@ -13,7 +13,7 @@
 #include "server/doors/http/http_call.h"
 #include "server/engine/keyspace.h"
 #include "server/metrics/server_stats.h"
-#include "server/requests/not_writable.h"
+#include "server/engine/not_writable.h"
 #include "server/runtime/process.h"
 
 namespace engram {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/requests/not_writable.h"
+#include "server/engine/not_writable.h"
 
 #include <string>
 #include <string_view>

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""VNEW ... MERGE: an index that consolidates itself."""
+
+import signal
+import threading
+
+import pytest
+
+from strengths import HOUR_MS, as_map, make, pack, stat, strength, until, wire  # noqa: F401: the fixture
+
+
+def size(wire, index="i"):
+    return as_map(wire.call("VINFO", index))["size"]
+
+
+def fill(wire, groups=20, index="i"):
+    """Three items near each of some points, of which the last is the strongest, also if the others are one."""
+    for group in range(groups):
+        for gain in (1, 2, 4):
+            vector = pack(10 * group + gain / 100, 0)
+            assert wire.call("VADD", index, f"{group}:{gain}", vector, "STRENGTH", gain) == 1
+
+
+@pytest.mark.parametrize("primitive", ["flat", "hnsw"])
+def test_what_lies_near_becomes_one_as_strong_as_all(start, reopen, primitive):
+    server = start("--fsync", "always")
+    with server.wire() as wire:
+        make(wire, "DECAY", "static", "MERGE", 1, "EVERY", 30, primitive=primitive)
+        fill(wire)
+        until(lambda: size(wire) == 20)
+        info = as_map(wire.call("VINFO", "i"))
+        assert (info["merge-radius"], info["merged-items"]) == (1, 40)
+        assert stat(wire, "merged_items") == 40
+        assert [strength(wire, "i", f"{group}:4") for group in range(20)] == pytest.approx([7] * 20)
+        wire.call("VADD", "i", "late", pack(0.5, 0))
+        until(lambda: wire.call("VGET", "i", "late") is None)
+        assert strength(wire, "i", "0:4") == pytest.approx(8)
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    with reopen(server).wire() as wire:
+        assert size(wire) == 20 and strength(wire, "i", "0:4") == pytest.approx(8)
+        wire.call("VADD", "i", "later", pack(0.5, 0))
+        until(lambda: wire.call("VGET", "i", "later") is None)
+        assert strength(wire, "i", "0:4") == pytest.approx(9)
+
+
+def test_it_merges_first_and_forgets_then(wire):
+    """By the clock of its writes. Alone, each of the many would be too weak to stay."""
+    make(wire, "DECAY", "exp", HOUR_MS, "CLOCK", "logical", "MERGE", 1, "FLOOR", 2, "EVERY", 1000)
+    for key in range(5):
+        wire.call("VADD", "i", key, pack(key / 100, 0), "AT", 0)
+    wire.call("VADD", "i", "alone", pack(9, 0), "AT", 0)
+    wire.call("VADD", "i", "strong", pack(99, 0), "STRENGTH", 9, "AT", 5000)
+    until(lambda: size(wire) == 2)
+    assert wire.call("VGET", "i", "alone") is None
+    assert strength(wire, "i", "0", "AT", 0) == pytest.approx(5)
+
+
+def test_writes_beside_it_are_not_lost(wire, server):
+    """The sum of all strengths is what was added, whatever became one meanwhile."""
+    make(wire, "DECAY", "static", "MERGE", 0.5, "EVERY", 1, primitive="hnsw")
+
+    def write(writer):
+        with server.wire() as own:
+            for number in range(300):
+                assert own.call("VADD", "i", f"{writer}:{number}", pack(number % 7, writer / 100)) == 1
+
+    writers = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    until(lambda: size(wire) == 7)
+    kept = wire.call("VSEARCH", "i", pack(0, 0), 100)[::2]
+    assert sum(strength(wire, "i", key) for key in kept) == pytest.approx(1200)
+
+
+def test_an_index_may_go_while_it_merges(wire):
+    for round in range(20):
+        make(wire, "DECAY", "static", "MERGE", 1, "EVERY", 1)
+        fill(wire)
+        wire.call(*(("VDROP", "i") if round % 2 else ("FLUSHALL",)))
+    assert wire.call("PING") == "PONG"
