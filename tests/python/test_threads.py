@@ -66,6 +66,41 @@ def test_a_thread_that_counts_goes_on_while_others_work():
     run([count, work])
 
 
+def test_more_callers_than_workers_search_themselves():
+    together = threading.Barrier(5)
+    searched_by = set()
+
+    class Meeting:
+        """Searches that wait for each other"""
+
+        def __init__(self, memory):
+            self.memory = memory
+
+        def insert(self, slot):
+            pass
+
+        def erase(self, slot):
+            pass
+
+        def search(self, query, k):
+            together.wait(60)
+            searched_by.add(threading.get_ident())
+            return self.memory.slots
+
+    engramdb.primitive(Meeting)
+    with engramdb.Store(workers=2) as store:
+        index = store.create("notes", 2, metric="l2", primitive="meeting")
+        index.add("a", [1, 2])
+        callers = set()
+
+        def work():
+            callers.add(threading.get_ident())
+            assert index.search([1, 2], k=1).keys == ["a"]
+
+        run([work] * 5)
+    assert searched_by == callers
+
+
 def test_closing_waits_for_calls_under_way():
     generator = np.random.default_rng(1)
     rows = generator.standard_normal((2000, 32)).astype(np.float32)

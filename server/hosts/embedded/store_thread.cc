@@ -17,6 +17,9 @@ namespace engram {
 namespace {
 
 constexpr std::int64_t kTickMs = 100;
+// Callers that work themselves, for each worker. Handing a search to a worker wakes two threads, so
+// more of them than there are cores is cheaper; each has buffers of its own, so they are bounded.
+constexpr std::size_t kCallersOfWorker = 4;
 
 }  // namespace
 
@@ -204,14 +207,14 @@ void StoreThread::end_turn() {
   release_finished();
 }
 
-/// Begins the call in a turn. Of a read it does a part itself, each between two turns, unless as
-/// many callers as there are workers do so already. True if the call may have changed something.
+/// Begins the call in a turn. Of a read it does a part itself, each between two turns, unless
+/// enough callers do so already. True if the call may have changed something.
 bool StoreThread::take_turns(const std::shared_ptr<Call>& call,
                              std::unique_lock<std::mutex>& turn) {
   WorkerPool& workers = store_->workers();
   begin_turn();
   const bool reads = call->kind(*store_) == CommandKind::kRead;
-  const bool works = reads && working_callers_ < workers.size();
+  const bool works = reads && working_callers_ < kCallersOfWorker * workers.size();
   const auto start = [&] { call->start(*store_, *sessions_); };
   std::unique_ptr<Job> job;
   if (works) {
