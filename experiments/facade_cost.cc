@@ -4,8 +4,9 @@
 //
 //   build/experiments/facade_cost DIRECTORY INDEX QUERIES DIM K
 //
-// QUERIES: a file of float32 rows. Prints the median of single searches and the time of one batch
-// of them all, in microseconds.
+// QUERIES: a file of float32 rows. For each line of standard input it asks them all, and prints the
+// median of single searches and the time of one batch of them, in microseconds. Ends with its
+// input.
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <span>
 #include <string>
@@ -44,30 +46,33 @@ std::vector<float> read_rows(const char* path) {
   return rows;
 }
 
-engram::Status run(char** argv) {
-  const std::string index = argv[2];
-  const std::vector<float> rows = read_rows(argv[3]);
-  const std::size_t dim = number(argv[4]);
-  const std::size_t k = number(argv[5]);
-  auto store = engram::EmbeddedStore::open({.store = {.directory = argv[1]}});
-  if (!store) return tl::unexpected(store.error());
+engram::Status ask(engram::EmbeddedStore& store, const std::string& index,
+                   const engram::EmbeddedStore::Queries& queries, std::size_t k) {
   std::vector<double> times;
-  for (int round = 0; round < 2; ++round) {  // the first warms up
-    times.clear();
-    for (std::span<const float> rest = rows; !rest.empty(); rest = rest.subspan(dim)) {
-      const auto start = Clock::now();
-      const auto found = (*store)->search(index, rest.first(dim), k);
-      times.push_back(microseconds(Clock::now() - start));
-      if (!found) return tl::unexpected(found.error());
-    }
+  for (auto rest = queries.values; !rest.empty(); rest = rest.subspan(queries.size)) {
+    const auto start = Clock::now();
+    const auto found = store.search(index, rest.first(queries.size), k);
+    times.push_back(microseconds(Clock::now() - start));
+    if (!found) return tl::unexpected(found.error());
   }
   const auto start = Clock::now();
-  const auto found = (*store)->search_batch(index, {rows, dim}, k);
+  const auto found = store.search_batch(index, queries, k);
   const double batch = microseconds(Clock::now() - start);
   if (!found) return tl::unexpected(found.error());
   const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
   std::nth_element(times.begin(), middle, times.end());
   std::printf("%.3f %.1f\n", *middle, batch);
+  std::fflush(stdout);
+  return {};
+}
+
+engram::Status run(char** argv) {
+  const std::vector<float> rows = read_rows(argv[3]);
+  auto store = engram::EmbeddedStore::open({.store = {.directory = argv[1]}});
+  if (!store) return tl::unexpected(store.error());
+  for (std::string line; std::getline(std::cin, line);) {
+    ENGRAM_TRY(ask(**store, argv[2], {rows, number(argv[4])}, number(argv[5])));
+  }
   return {};
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel in a fresh virtual environment, and the types. ENGRAM_WHEEL names the wheel."""
 
+import json
 import os
 import subprocess
 import sys
@@ -61,3 +62,18 @@ def test_the_overhead_is_measured():
     told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
     assert "single search, p50: C++ " in told
     assert "8 Python threads: " in told
+
+
+@pytest.mark.long
+def test_the_package_is_compared_with_others(tmp_path):
+    pytest.importorskip("hnswlib")
+    pytest.importorskip("faiss")
+    build = PACKAGE.parents[3]
+    script = HERE.parents[1] / "experiments" / "compare_python.py"
+    command = [sys.executable, script, "slice", "--build", build, "--queries", "50", "--rounds", "2", "--ef", "10", "200"]
+    done = subprocess.run([*command, "--output", tmp_path], check=True, capture_output=True, text=True, timeout=300)
+    assert "engramdb-sq4 / hnswlib" in done.stdout
+    written = json.loads((tmp_path / "python-slice.json").read_text())
+    assert [curve["system"] for curve in written["curves"]] == ["engramdb", "engramdb-sq8", "engramdb-sq4", "hnswlib", "faiss"]
+    for curve in written["curves"]:
+        assert curve["points"][-1]["recall"] >= 0.95, curve["system"]
