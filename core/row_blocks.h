@@ -35,6 +35,8 @@ struct RowLayout {
 
 /// Rows that are compared: the owner writes each once.
 inline constexpr RowLayout kVectorRows{kHugePage, std::size_t{256} << 10, true};
+/// The same, where they lie in a file from the first on.
+inline constexpr RowLayout kGivenRows{kHugePage, 0, true};
 /// Rows that any thread may change at any time.
 inline constexpr RowLayout kSharedRows{std::size_t{64} << 10, std::size_t{256} << 10};
 /// Rows that are compared, and written by many.

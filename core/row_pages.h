@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "core/result.h"
 
@@ -12,10 +13,18 @@ namespace engram {
 enum class RowsPlace {
   kMemory,
   kDisk,  ///< in a file behind the memory: the system drops pages of it and reads them again
+  kFile,  ///< in a file of somebody else, as far as they are what it has: see RowPages::has_rows
 };
+
+inline constexpr std::string_view kRowsPlaceNames[] = {"memory", "disk", "file"};  // in that order
+
+constexpr std::string_view rows_place_name(RowsPlace place) noexcept {
+  return kRowsPlaceNames[static_cast<std::size_t>(place)];
+}
 
 /// Pages of a file, mapped where rows are to lie. Written to them, rows are on the disk as soon as
 /// the system needs their memory. They are no part of what is durable: the file ends with this.
+/// Or pages of a file of somebody else, which is read only, and has rows already: see has_rows().
 ///
 /// Threads: several, but one at a time for one range of memory.
 class RowPages {
@@ -26,9 +35,13 @@ class RowPages {
   RowPages& operator=(const RowPages&) = delete;
 
   /// Replaces `bytes` of reserved memory at `address`, both multiples of a page, by pages that are
-  /// zero, readable and writable, and for which the disk has room. Errors: kNoSpace, kIo,
-  /// kResourceExhausted.
+  /// zero or rows of the file, readable and writable, and for which the disk has room. Errors:
+  /// kNoSpace, kIo, kResourceExhausted.
   virtual Status extend(std::byte* address, std::size_t bytes) = 0;
+
+  /// Whether extend() gives rows that a file has, in the order of slots: those of slot 0 first.
+  /// What is written to them stays in memory.
+  [[nodiscard]] virtual bool has_rows() const noexcept { return false; }
 
   /// Tells the system how memory will be read that a file was placed in by other means.
   virtual void advise(std::byte* address, std::size_t bytes) noexcept = 0;

@@ -10,13 +10,21 @@
 #include "core/aligned_buffer.h"
 
 namespace engram {
+namespace {
+
+const RowLayout& layout_of(const RowPages* pages) {
+  return pages != nullptr && pages->has_rows() ? kGivenRows : kVectorRows;
+}
+
+}  // namespace
+
 VectorStore::VectorStore(std::size_t dim, Metric metric, Element element,
                          std::unique_ptr<RowPages> pages)
     : dim_(dim),
       metric_(metric),
       element_(element),
       pages_(std::move(pages)),
-      rows_(engram::row_bytes(element, metric, dim), kVectorRows, pages_.get()) {}
+      rows_(engram::row_bytes(element, metric, dim), layout_of(pages_.get()), pages_.get()) {}
 
 Result<std::unique_ptr<VectorStore>> VectorStore::create(std::size_t dim, Metric metric,
                                                          Element element,
@@ -78,7 +86,17 @@ void VectorStore::release(Slot slot) {
 
 void VectorStore::write(Slot slot, std::span<const float> vector) {
   ENGRAM_ASSERT(vector.size() == dim_ && slot < slot_end());
+  if (pages_ != nullptr && pages_->has_rows()) return write_what_differs(slot, vector);
   factors_[slot] = encode(vector, rows_.row(slot));
+}
+
+/// A page that is written to becomes a copy in memory.
+void VectorStore::write_what_differs(Slot slot, std::span<const float> vector) {
+  AlignedBuffer buffer;
+  std::byte* const encoded = buffer.reserve(row_bytes());
+  factors_[slot] = encode(vector, encoded);
+  std::byte* const row = rows_.row(slot);
+  if (std::memcmp(row, encoded, row_bytes()) != 0) std::memcpy(row, encoded, row_bytes());
 }
 
 void VectorStore::read(Slot slot, std::span<float> vector) const {

@@ -102,7 +102,8 @@ class VectorStore : public std::enable_shared_from_this<VectorStore> {
   std::size_t memory_bytes() const noexcept;
 
   RowsPlace rows_place() const noexcept {
-    return pages_ == nullptr ? RowsPlace::kMemory : RowsPlace::kDisk;
+    if (pages_ == nullptr) return RowsPlace::kMemory;
+    return pages_->has_rows() ? RowsPlace::kFile : RowsPlace::kDisk;
   }
 
   /// Whether every row is what was written: see RowPages::check. Any thread.
@@ -112,6 +113,7 @@ class VectorStore : public std::enable_shared_from_this<VectorStore> {
   VectorStore(std::size_t dim, Metric metric, Element element, std::unique_ptr<RowPages> pages);
 
   Status extend(Slot slot_end);
+  void write_what_differs(Slot slot, std::span<const float> vector);
   float encode(std::span<const float> vector, std::byte* row) const;
 
   // vector_store_sections.cc

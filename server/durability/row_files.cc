@@ -3,14 +3,9 @@
 
 #include <sys/mman.h>
 
-#include <atomic>
-#include <cstdint>
-#include <cstdlib>
-#include <map>
 #include <mutex>
 
-#include "core/reserved_memory.h"
-#include "server/durability/page_faults.h"
+#include "server/durability/lost_pages.h"
 
 namespace engram {
 namespace {
@@ -26,10 +21,7 @@ class RowFile final : public RowPages {
     ENGRAM_TRY(open());
     ENGRAM_TRY(file_->extend(address, bytes));
     advise(address, bytes);
-    const auto begin = reinterpret_cast<std::uintptr_t>(address);
-    const auto [part, is_new] =
-        parts_.emplace(begin, std::make_unique<Part>(begin, bytes, is_lost_));
-    watch_faults(begin, *part->second);
+    lost_.add(address, bytes);
     return {};
   }
 
@@ -38,16 +30,11 @@ class RowFile final : public RowPages {
   }
 
   void withdraw(std::byte* address, std::size_t bytes) noexcept override {
-    const auto begin = reinterpret_cast<std::uintptr_t>(address);
-    const std::lock_guard lock(mutex_);
-    const auto first = parts_.lower_bound(begin);
-    const auto last = parts_.lower_bound(begin + bytes);
-    for (auto part = first; part != last; ++part) forget_faults(part->first);
-    parts_.erase(first, last);
+    lost_.remove(address, bytes);
   }
 
   Status check() const override {
-    if (!is_lost_.load(std::memory_order_relaxed)) return {};
+    if (!lost_.any()) return {};
     return fail(ErrorCode::kDataLoss,
                 "a vector cannot be read back from the disk, or has found no room there; it is in "
                 "the snapshot or the "
@@ -55,32 +42,6 @@ class RowFile final : public RowPages {
   }
 
  private:
-  /// What one call of extend() gave.
-  class Part final : public FaultTaker {
-   public:
-    Part(std::uintptr_t begin, std::size_t bytes, std::atomic<bool>& is_lost)
-        : begin_(begin), bytes_(bytes), is_lost_(is_lost) {}
-
-    bool contains(std::uintptr_t address) const noexcept override {
-      return address - begin_ < bytes_;
-    }
-
-    bool take_fault(std::uintptr_t address, bool is_lost) noexcept override {
-      if (!is_lost) return false;
-      is_lost_.store(true);
-      void* const page = reinterpret_cast<void*>(address / kPageBytes * kPageBytes);
-      void* const zeros = ::mmap(page, kPageBytes, PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-      if (zeros == MAP_FAILED) std::abort();
-      return true;
-    }
-
-   private:
-    const std::uintptr_t begin_;
-    const std::size_t bytes_;
-    std::atomic<bool>& is_lost_;
-  };
-
   /// A file costs a descriptor, so an index of a few rows has none.
   Status open() {
     if (file_ != nullptr) return {};
@@ -93,10 +54,9 @@ class RowFile final : public RowPages {
   FileSystem& disk_;
   const std::string directory_;
   const RowReads reads_;
-  std::atomic<bool> is_lost_ = false;
-  std::mutex mutex_;                                       // guards what follows; not the handler's
-  std::unique_ptr<UnnamedFile> file_;                      // null before the first rows
-  std::map<std::uintptr_t, std::unique_ptr<Part>> parts_;  // by their begin
+  LostPages lost_;
+  std::mutex mutex_;                   // guards what follows
+  std::unique_ptr<UnnamedFile> file_;  // null before the first rows
 };
 
 }  // namespace

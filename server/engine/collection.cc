@@ -3,6 +3,7 @@
 
 #include "core/text.h"
 #include "server/durability/change.h"
+#include "server/durability/mapped_rows.h"
 #include "server/engine/collection_load.h"
 #include "server/engine/quarantine.h"
 #include "server/engine/within_memory.h"
@@ -12,22 +13,37 @@ namespace engram {
 
 namespace {
 
+/// Those of a file, or null if rows do not lie in memory as they lie there.
+Result<std::unique_ptr<RowPages>> make_file_pages(const CollectionSpec& spec,
+                                                  std::string_view file) {
+  const std::size_t bytes = spec.dim * sizeof(float);
+  const Element element = stored_element(*spec.primitive, spec.options);
+  const bool are_alike =
+      element == Element::kF32 && row_bytes(element, spec.metric, spec.dim) == bytes;
+  if (!are_alike) return nullptr;
+  return map_rows(std::string(file), bytes);
+}
+
 /// Null: the rows stay in memory.
-Result<std::unique_ptr<RowPages>> make_pages(const CollectionSpec& spec, const RowFiles* files) {
+Result<std::unique_ptr<RowPages>> make_pages(const CollectionSpec& spec,
+                                             const CollectionContext& context) {
   if (spec.rows == RowsPlace::kMemory) return nullptr;
-  if (files == nullptr) {
+  if (spec.rows == RowsPlace::kFile) return make_file_pages(spec, context.rows_file);
+  if (context.row_files == nullptr) {
     return fail(ErrorCode::kInvalidArgument,
                 "ROWS disk keeps vectors in a file, and without a directory no file is written");
   }
-  return files->make(spec.primitive->traits.exact ? RowReads::kInOrder : RowReads::kAtRandom);
+  return context.row_files->make(spec.primitive->traits.exact ? RowReads::kInOrder
+                                                              : RowReads::kAtRandom);
 }
 
 }  // namespace
 
 Result<std::shared_ptr<Collection>> Collection::create(CollectionSpec spec,
                                                        const CollectionContext& context) {
-  auto pages = make_pages(spec, context.row_files);
+  auto pages = make_pages(spec, context);
   if (!pages) return tl::unexpected(std::move(pages.error()));
+  if (*pages == nullptr) spec.rows = RowsPlace::kMemory;
   auto made = make_index(spec, std::move(*pages));
   if (!made) return tl::unexpected(std::move(made.error()));
   std::shared_ptr<Collection> collection(

@@ -101,6 +101,7 @@ struct CollectionContext {
   IndexSeries* all = nullptr;  ///< counts what is done with all; outlives the collection's jobs
   VectorSet set = {};
   const RowFiles* row_files = nullptr;  ///< null: there is no directory for them
+  std::string_view rows_file = {};      ///< of RowsPlace::kFile: as map_rows takes it
 };
 
 /// Bytes of a collection by part, without its index.

@@ -140,7 +140,7 @@ std::vector<Fact> describe(const Collection& collection, IndexFacts found) {
   facts.add("metric", std::string(metric_name(spec.metric)));
   facts.add("auto", std::size_t{set.is_auto});
   facts.add("kernel", std::string(collection.kernel_name()));
-  facts.add("rows", std::string(spec.rows == RowsPlace::kDisk ? kRowsOnDisk : "memory"));
+  facts.add("rows", std::string(rows_place_name(spec.rows)));
   const CollectionMemory memory = collection.memory();
   const std::size_t bytes = bytes_of(collection, found.index_bytes);
   facts.add("memory-bytes", bytes);

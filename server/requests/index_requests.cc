@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "server/durability/change.h"
 #include "server/engine/collection.h"
+#include "server/engine/persistence.h"
 #include "server/requests/index_ref.h"
 #include "server/requests/shown.h"
 #include "server/runtime/process.h"
@@ -205,13 +206,18 @@ Result<IndexRef> make_index(Store& store, const NewIndexRequest& request) {
                                                           .hash_seed = random_seed(),
                                                           .sink = keyspace.change_sink(),
                                                           .all = &store.series(),
-                                                          .row_files = store.row_files()});
+                                                          .row_files = store.row_files(),
+                                                          .rows_file = request.rows_file});
   if (!collection) return tl::unexpected(std::move(collection.error()));
   return IndexRef{std::string(request.name), std::move(*collection)};
 }
 
 Status create_index(Store& store, const NewIndexRequest& request) {
   ENGRAM_TRY(check_index_name(store, request.name));
+  if (request.rows == RowsPlace::kFile && store.persistence() != nullptr) {
+    return fail(ErrorCode::kUnsupported,
+                "rows of a file are for a store in memory: one in a directory keeps its own");
+  }
   auto index = make_index(store, request);
   if (!index) return tl::unexpected(std::move(index.error()));
   store.keyspace().set(request.name, std::move(index->collection));

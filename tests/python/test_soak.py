@@ -124,7 +124,9 @@ def soak(index, seconds):
     if errors:
         raise errors[0]
     if warm is not None:
-        assert resident_bytes() <= MOST_GROWTH * warm
+        now = resident_bytes()
+        print(f"resident after {WARM_UP_SECONDS} s {warm / 2**20:.1f} MiB, after {seconds:.0f} s {now / 2**20:.1f} MiB")
+        assert now <= MOST_GROWTH * warm
 
 
 @pytest.mark.parametrize("primitive", ["flat", "hnsw"])

@@ -67,6 +67,17 @@ Status EmbeddedStore::create_index(std::string_view index, std::size_t dim,
   });
 }
 
+Status EmbeddedStore::create_index_of_file(std::string_view index, std::size_t dim,
+                                           std::string_view file, const OptionList& options) {
+  return answer_at_once(*thread_, kWrite, [&](Store& store) -> Status {
+    NewIndexRequest request{.name = index, .dim = dim};
+    ENGRAM_TRY(read_options(options, request));
+    request.rows = RowsPlace::kFile;
+    request.rows_file = file;
+    return engram::create_index(store, request);
+  });
+}
+
 Status EmbeddedStore::drop_index(std::string_view index) {
   return answer_at_once(*thread_, kWrite,
                         [&](Store& store) { return engram::drop_index(store, index); });

@@ -137,8 +137,14 @@ class EngineStore {
     }));
   }
 
-  void create(const std::string& index, std::size_t dim, const Words& words) {
-    check(run([&] { return store_->create_index(index, dim, options_of(words)); }));
+  /// rows_file: empty, or as EmbeddedStore::create_index_of_file takes it.
+  void create(const std::string& index, std::size_t dim, const Words& words,
+              const std::string& rows_file) {
+    check(run([&] {
+      const auto options = options_of(words);
+      return rows_file.empty() ? store_->create_index(index, dim, options)
+                               : store_->create_index_of_file(index, dim, rows_file, options);
+    }));
   }
   void drop(const std::string& index) {
     check(run([&] { return store_->drop_index(index); }));
@@ -340,7 +346,8 @@ PYBIND11_MODULE(_engine, module) {
       .def(pybind11::init<const std::string&, std::size_t, const std::string&>())
       .def("close", &EngineStore::close)
       .def("save", &EngineStore::save)
-      .def("create", &EngineStore::create)
+      .def("create", &EngineStore::create, pybind11::arg("name"), pybind11::arg("dim"),
+           pybind11::arg("words"), pybind11::arg("rows_file") = "")
       .def("drop", &EngineStore::drop)
       .def("names", &EngineStore::names)
       .def("info", &EngineStore::info)

@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vector index over a raw file."""
+"""A vector index over a file of rows."""
 
 from __future__ import annotations
 
 import os
-from typing import Optional
+from typing import Any, Optional
 
-import numpy as np
 import numpy.typing as npt
 
+from ._closing import Closing
 from ._errors import InvalidArgument
 from ._index import Index
+from ._opened import open_store
 from ._results import Path
+from ._row_file import RowFile
+from ._words import words_of
 
 # Rows that are given to the engine at once.
 ROWS_AT_ONCE = 8192
 
 
-class VectorDB:
-    """Approximate search over a file of raw float32 rows, one after the other, without a header.
+class VectorDB(Closing):
+    """Approximate search over a file of float32 rows: raw, one after the other without a header, or ``.npy``, ``.fbin`` or
+    ``.fvecs``. The file is not changed.
 
-    The file is mapped, not read, and is not changed. What build_index() takes of it is copied into an index in memory: the
-    engine does not search mapped rows yet.
+    The engine maps a raw file, and does not copy rows that lie in memory as they lie there: under l2 and dot, and under
+    cosine if their length is one, where ``dim`` is a multiple of 16, and build_index() was called for the rows from 0 on,
+    one after the other. All others are copied into memory. A mapped file that is changed, cut, replaced or removed is
+    DataLoss at the next call.
     """
 
     def __init__(
@@ -32,18 +38,29 @@ class VectorDB:
         ef_construction: int = 200,
         *,
         metric: str = "cosine",
+        primitive: str = "hnsw",
+        **options: Any,
     ) -> None:
-        """file: [n, dim] little-endian float32. M, ef_construction: of hnsw. Raises InvalidArgument where the file does
-        not hold whole rows; OSError.
+        """M, ef_construction: of hnsw. options: of the primitive (``quant="sq4"`` keeps codes in memory, and reads few rows
+        of the file for a search). Raises InvalidArgument where the file does not hold whole rows; OSError.
         """
-        size = os.path.getsize(file)
-        if dim < 1 or size % (4 * dim) != 0:
-            raise InvalidArgument(f"{os.fspath(file)} has {size} bytes, which is no whole number of rows of {dim} float32")
-        shape = (size // (4 * dim), dim)
-        self._rows: npt.NDArray[np.float32] = (
-            np.memmap(file, dtype="<f4", mode="r", shape=shape) if size else np.zeros(shape, dtype=np.float32)
-        )
-        self._index = Index(dim, metric=metric, m=M, ef_construction=ef_construction)
+        self._rows = RowFile(file, dim)
+        if primitive == "hnsw":
+            options = {"m": M, "ef_construction": ef_construction, **options}
+        place = open_store("", 0, "everysec")
+        words = words_of({"metric": metric, "primitive": primitive, **options})
+        place.create("index", dim, words, os.path.abspath(self._rows.path) if self._rows.is_raw else "")
+        self._index = Index._bind(place, "index", f"over {self._rows.path}", owns_place=True)
+
+    @property
+    def index(self) -> Index:
+        """What holds the rows, under their numbers as keys ("0", "1" ...): for filters, batches, recalls."""
+        return self._index
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether rows may stay in the file: it is raw, and they lie in memory as they lie there."""
+        return self._index.info()["rows"] == "file"
 
     def __len__(self) -> int:
         """Rows that can be found."""
@@ -52,13 +69,13 @@ class VectorDB:
     def build_index(self, begin: int = 0, end: Optional[int] = None) -> None:
         """Lets the rows from ``begin`` to before ``end`` (all, without it) be found, beside those that can be already.
 
-        Raises InvalidArgument for rows that the file does not have, or that are no vectors of finite numbers.
+        Raises InvalidArgument for rows that the file does not have, or that are no vectors of finite numbers; DataLoss.
         """
         last = len(self._rows) if end is None else end
         if not 0 <= begin <= last <= len(self._rows):
             raise InvalidArgument(f"rows {begin} to {last} are not among the {len(self._rows)} of the file")
         for first in range(begin, last, ROWS_AT_ONCE):
-            rows = self._rows[first : min(first + ROWS_AT_ONCE, last)]
+            rows = self._rows.read(first, min(first + ROWS_AT_ONCE, last))
             self._index.add([str(first + i) for i in range(len(rows))], rows)
 
     def search(self, query: npt.ArrayLike, k: int = 10, *, ef: Optional[int] = None) -> list[tuple[int, float]]:
