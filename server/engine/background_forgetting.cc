@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "server/engine/collection.h"
@@ -36,6 +37,7 @@ struct BackgroundForgetting::Round {
   std::int64_t at_ms;
   bool seeks_weak;                   // by the floor, before it looks at the budget
   std::uint64_t seen = 0;            // the collection's version, before it was looked at
+  std::string name = {};             // that it was found under last
   std::vector<WeakItem> found = {};  // the weakest at the last look
   std::size_t next = 0;              // of found
   bool found_all = false;            // there were no more at the last look
@@ -138,11 +140,13 @@ void BackgroundForgetting::merge(const std::shared_ptr<Round>& round) {
 }
 
 /// An index that has gone, or may not be written to, is left alone. No client sees the error.
-Status BackgroundForgetting::check_going_on(const Round& round) const {
+Status BackgroundForgetting::check_going_on(Round& round) const {
   ENGRAM_TRY(round.collection->check_soundness({}));
-  const auto kept = store_.keyspace().all_collections();
-  const bool is_kept = std::find(kept.begin(), kept.end(), round.collection) != kept.end();
-  if (is_kept && may_write()) return {};
+  auto name = store_.keyspace().find_name(*round.collection, round.name);
+  if (name && may_write()) {
+    round.name = std::move(*name);
+    return {};
+  }
   return fail(ErrorCode::kUnavailable, "there is nothing more to write to");
 }
 

@@ -91,30 +91,24 @@ std::size_t ItemReplay::draw_item(std::size_t draw) const {
 Result<bool> ItemReplay::step(Scratch& scratch) {
   using Clock = std::chrono::steady_clock;
   constexpr std::size_t kBetweenLooks = 4096;  // at the clock, where a draw takes nanoseconds
-  const std::size_t between = params_.by == ReplayBy::kStrength ? kBetweenLooks : 1;
   const auto until = Clock::now() + kTurn;
   if (items_.slots.empty()) drawn_ = params_.draws;
+  const auto bias = view_->bias(at_ms_);
   while (drawn_ < params_.draws) {
-    const std::size_t draw = drawn_++;
-    const std::size_t item = draw_item(draw);
-    if (params_.by == ReplayBy::kStrength) {
-      ++met_[item];
+    if (params_.by == ReplayBy::kLangevin) {
+      ENGRAM_TRY(walk_on(bias ? &*bias : nullptr, scratch));
     } else {
-      std::optional<Slot> met;
-      ENGRAM_TRY(walk(draw, item, scratch, met));
-      const auto found = met ? item_of_.find(*met) : item_of_.end();
-      if (found != item_of_.end()) ++met_[found->second];
+      ++met_[draw_item(drawn_++)];
+      if (drawn_ % kBetweenLooks != 0) continue;
     }
-    if (drawn_ % between == 0 && Clock::now() >= until) break;
+    if (Clock::now() >= until) break;
   }
   return drawn_ < params_.draws;
 }
 
 /// One step of descent from place.q tells its energy, too, and whose it is.
-Status ItemReplay::look(Scratch& scratch, Place& place) {
-  const auto bias = view_->bias(at_ms_);
-  const RecallParams params = {
-      .options = &one_step_, .top = 0, .items = &items_.all, .bias = bias ? &*bias : nullptr};
+Status ItemReplay::look(const Bias* bias, Scratch& scratch, Place& place) const {
+  const RecallParams params = {.options = &one_step_, .top = 0, .items = &items_.all, .bias = bias};
   Recall recall;
   ENGRAM_TRY(view_->recaller().recall({.vector = place.q}, params, scratch, recall));
   if (recall.energies.empty()) {
@@ -154,22 +148,24 @@ double ItemReplay::log_odds(const Place& from, const Place& to) const {
   return by_energy + (way - back) / (4 * kStep * temperature_);
 }
 
-Status ItemReplay::walk(std::size_t draw, std::size_t item, Scratch& scratch,
-                        std::optional<Slot>& met) {
-  Place here;
-  here.q.resize(view_->spec().dim);
-  view_->read(items_.slots[item], here.q);
-  ENGRAM_TRY(look(scratch, here));
-  const std::uint64_t key = mix(mix(params_.seed ^ 0x6c616e67) + draw);
-  Place there;
-  for (std::size_t i = 0; i < params_.walk; ++i) {
-    const std::uint64_t of_step = mix(key + i);
-    propose(here, of_step, there);
-    ENGRAM_TRY(look(scratch, there));
-    // A place with no energy, or an infinite one, is never gone to.
-    if (std::log(unit_interval(mix(of_step))) < log_odds(here, there)) std::swap(here, there);
+/// Where its draw's walk begins, or a step of it.
+Status ItemReplay::walk_on(const Bias* bias, Scratch& scratch) {
+  if (walked_ == 0) {
+    here_.q.resize(view_->spec().dim);
+    view_->read(items_.slots[draw_item(drawn_)], here_.q);
+    ENGRAM_TRY(look(bias, scratch, here_));
   }
-  met = here.nearest;
+  constexpr std::uint64_t kWalks = 0x6c616e67;  // another stream than that of the draws
+  const std::uint64_t key = mix(mix(mix(params_.seed ^ kWalks) + drawn_) + walked_);
+  propose(here_, key, there_);
+  ENGRAM_TRY(look(bias, scratch, there_));
+  // A place with no energy, or an infinite one, is never gone to.
+  if (std::log(unit_interval(mix(key))) < log_odds(here_, there_)) std::swap(here_, there_);
+  if (++walked_ < params_.walk) return {};
+  walked_ = 0;
+  ++drawn_;
+  const auto met = here_.nearest ? item_of_.find(*here_.nearest) : item_of_.end();
+  if (met != item_of_.end()) ++met_[met->second];
   return {};
 }
 

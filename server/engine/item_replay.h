@@ -77,8 +77,8 @@ class ItemReplay {
   };
 
   [[nodiscard]] std::size_t draw_item(std::size_t draw) const;
-  Status walk(std::size_t draw, std::size_t item, Scratch& scratch, std::optional<Slot>& met);
-  Status look(Scratch& scratch, Place& place);
+  Status walk_on(const Bias* bias, Scratch& scratch);
+  Status look(const Bias* bias, Scratch& scratch, Place& place) const;
   void propose(const Place& from, std::uint64_t key, Place& to) const;
   [[nodiscard]] double log_odds(const Place& from, const Place& to) const;
 
@@ -92,6 +92,9 @@ class ItemReplay {
   tsl::robin_map<Slot, std::size_t> item_of_;
   std::vector<std::size_t> met_;
   std::size_t drawn_ = 0;
+  Place here_;              // of the walk of this draw
+  Place there_;             // where its next step would lead
+  std::size_t walked_ = 0;  // steps
 };
 
 }  // namespace engram

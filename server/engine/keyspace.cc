@@ -32,6 +32,20 @@ const Value* Keyspace::peek(std::string_view key) {
   return entry == nullptr ? nullptr : &entry->value;
 }
 
+std::optional<std::string> Keyspace::find_name(const Collection& collection,
+                                               std::string_view likely) {
+  const auto is_its = [&](std::string_view name) {
+    const Value* const value = peek(name);
+    const auto* const held =
+        value == nullptr ? nullptr : std::get_if<std::shared_ptr<Collection>>(value);
+    return held != nullptr && held->get() == &collection;
+  };
+  if (is_its(likely)) return std::string(likely);
+  const auto names = collection_names_;  // a look may remove what has expired
+  const auto found = std::find_if(names.begin(), names.end(), is_its);
+  return found == names.end() ? std::nullopt : std::optional<std::string>(*found);
+}
+
 const Value* Keyspace::find(std::string_view key) {
   Entry* const entry = live_entry(key);
   if (entry == nullptr) {

@@ -113,6 +113,8 @@ class Keyspace {
   [[nodiscard]] const KeyspaceStats& stats() const noexcept { return stats_; }
   void reset_stats() noexcept { stats_ = {}; }
 
+  /// A name of `collection`: `likely`, or another; nothing if it has none any more.
+  std::optional<std::string> find_name(const Collection& collection, std::string_view likely);
   /// The names that hold collections, in order; one may have expired.
   [[nodiscard]] const std::set<std::string_view>& collection_names() const noexcept {
     return collection_names_;

@@ -49,28 +49,12 @@ Status check(const ConsolidateRequest& request) {
                                                "milliseconds");
 }
 
-bool holds(Keyspace& keyspace, std::string_view name, const Collection& collection) {
-  const Value* const value = keyspace.peek(name);
-  const auto* const held =
-      value == nullptr ? nullptr : std::get_if<std::shared_ptr<Collection>>(value);
-  return held != nullptr && held->get() == &collection;
-}
-
-/// Under its name, or another that it was given since.
-bool is_kept(Store& store, const IndexRef& index) {
-  Keyspace& keyspace = store.keyspace();
-  if (holds(keyspace, index.name, *index.collection)) return true;
-  const auto names = keyspace.collection_names();  // a look may remove what has expired
-  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
-    return holds(keyspace, name, *index.collection);
-  });
-}
-
 /// Nothing comes of the work where an index has gone, or is damaged.
 Status check_going_on(Store& store, const ConsolidateRequest& request) {
   ENGRAM_TRY(request.index.check_soundness());
   for (const IndexRef* const index : {&request.index, request.into ? &*request.into : nullptr}) {
-    if (index == nullptr || is_kept(store, *index)) continue;
+    if (index == nullptr) continue;
+    if (store.keyspace().find_name(*index->collection, index->name)) continue;
     return fail(ErrorCode::kNotFound,
                 "index '" + shown(index->name) + "' was dropped while it was consolidated");
   }

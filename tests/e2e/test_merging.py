@@ -13,9 +13,9 @@ def size(wire, index="i"):
     return as_map(wire.call("VINFO", index))["size"]
 
 
-def fill(wire, groups=20, index="i"):
+def fill(wire, groups=range(20), index="i"):
     """Three items near each of some points, of which the last is the strongest, also if the others are one."""
-    for group in range(groups):
+    for group in groups:
         for gain in (1, 2, 4):
             vector = pack(10 * group + gain / 100, 0)
             assert wire.call("VADD", index, f"{group}:{gain}", vector, "STRENGTH", gain) == 1
@@ -75,9 +75,19 @@ def test_writes_beside_it_are_not_lost(wire, server):
     assert sum(strength(wire, "i", key) for key in kept) == pytest.approx(1200)
 
 
-def test_an_index_may_go_while_it_merges(wire):
-    for round in range(20):
+def test_an_index_may_go_or_get_another_name_while_it_merges(start, reopen):
+    server = start("--fsync", "always")
+    with server.wire() as wire:
+        for round in range(20):
+            make(wire, "DECAY", "static", "MERGE", 1, "EVERY", 1)
+            fill(wire)
+            wire.call(*(("VDROP", "i") if round % 2 else ("FLUSHALL",)))
         make(wire, "DECAY", "static", "MERGE", 1, "EVERY", 1)
-        fill(wire)
-        wire.call(*(("VDROP", "i") if round % 2 else ("FLUSHALL",)))
-    assert wire.call("PING") == "PONG"
+        fill(wire, range(5))
+        assert wire.call("RENAME", "i", "j") == "OK"
+        fill(wire, range(5, 20), "j")
+        until(lambda: size(wire, "j") == 20)
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    with reopen(server).wire() as wire:
+        assert size(wire, "j") == 20 and wire.call("VINFO", "i") is None
