@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/hosts/python/conversions.h"
 
+#include <unistd.h>
+
 namespace engram::python {
 namespace {
 
@@ -30,11 +32,36 @@ const char* class_of(ErrorCode code) {
   return "Error";
 }
 
+/// Keeps a thread whose stack is being unwound.
+struct Halt {
+  Halt() = default;
+  Halt(const Halt&) = delete;
+  Halt& operator=(const Halt&) = delete;
+  ~Halt() {
+    while (is_on) ::pause();
+  }
+  bool is_on = true;
+};
+
+/// Before 3.14 CPython ends a thread that asks for the lock when the interpreter has ended: it
+/// unwinds the stack, which runs into functions that may not throw and ends the process. From 3.14
+/// on such a thread waits for ever, and so it does here, in a frame of its own, before any of
+/// those.
+[[gnu::noinline]] void take_gil(PyThreadState* state) {
+  Halt halt;
+  PyEval_RestoreThread(state);
+  halt.is_on = false;
+}
+
 [[noreturn]] void raise_invalid(std::string message) {
   raise({ErrorCode::kInvalidArgument, std::move(message)});
 }
 
 }  // namespace
+
+GilRelease::~GilRelease() {
+  take_gil(state_);
+}
 
 void raise(const Error& error) {
   const py::object type = py::module_::import("engramdb._errors").attr(class_of(error.code));

@@ -33,10 +33,23 @@ inline void check(const Status& status) {
   if (!status) raise(status.error());
 }
 
+/// While it lives other threads of Python run. A thread that comes back when the interpreter has
+/// ended waits for ever.
+class GilRelease {
+ public:
+  GilRelease() noexcept : state_(PyEval_SaveThread()) {}
+  ~GilRelease();
+  GilRelease(const GilRelease&) = delete;
+  GilRelease& operator=(const GilRelease&) = delete;
+
+ private:
+  PyThreadState* const state_;
+};
+
 /// What `work` returns, which touches no object of Python: other threads run meanwhile.
 template <class Work>
 auto without_gil(Work work) {
-  const py::gil_scoped_release released;
+  const GilRelease released;
   return work();
 }
 

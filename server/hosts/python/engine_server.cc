@@ -31,7 +31,7 @@ class EngineServer {
     server_ = value_of(without_gil([&] { return Server::make(std::move(config)); }));
   }
   ~EngineServer() {
-    const py::gil_scoped_release released;
+    const GilRelease released;
     server_.reset();
   }
   EngineServer(const EngineServer&) = delete;

@@ -115,7 +115,7 @@ class EngineStore {
     store_ = value_of(without_gil([&] { return EmbeddedStore::open(settings); }));
   }
   ~EngineStore() {
-    const py::gil_scoped_release released;
+    const GilRelease released;
     if (!is_of_this_process()) {
       // Its threads are not here to be waited for.
       [[maybe_unused]] EmbeddedStore* const abandoned = store_.release();
