@@ -20,6 +20,12 @@ constexpr std::size_t kMostReserved = std::size_t{64} << 40;
 
 std::atomic<std::size_t> all_reserved{0};
 std::atomic<std::size_t> all_committed{0};
+MappedBytesObserver observer = nullptr;
+
+void change_committed(std::ptrdiff_t change) noexcept {
+  all_committed.fetch_add(static_cast<std::size_t>(change), std::memory_order_relaxed);
+  if (observer != nullptr) observer(change);
+}
 
 tl::unexpected<Error> out_of_memory(std::size_t bytes) {
   return fail(ErrorCode::kResourceExhausted,
@@ -30,6 +36,10 @@ tl::unexpected<Error> out_of_memory(std::size_t bytes) {
 
 std::size_t mapped_bytes() noexcept {
   return all_committed.load(std::memory_order_relaxed);
+}
+
+void observe_mapped_bytes(MappedBytesObserver observe) noexcept {
+  observer = observe;
 }
 
 Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
@@ -68,11 +78,11 @@ MappedMemory::~MappedMemory() {
   if (pages_ != nullptr) pages_->withdraw(data_, size_);
   ::munmap(data_, size_);
   all_reserved.fetch_sub(size_, std::memory_order_relaxed);
-  if (pages_ == nullptr) all_committed.fetch_sub(committed_, std::memory_order_relaxed);
+  if (pages_ == nullptr) change_committed(-static_cast<std::ptrdiff_t>(committed_));
 }
 
 void MappedMemory::count_committed(std::size_t bytes) noexcept {
-  if (pages_ == nullptr) all_committed.fetch_add(bytes - committed_, std::memory_order_relaxed);
+  if (pages_ == nullptr) change_committed(static_cast<std::ptrdiff_t>(bytes - committed_));
   committed_ = bytes;
 }
 

@@ -24,6 +24,11 @@ inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 /// of a file. Any thread.
 std::size_t mapped_bytes() noexcept;
 
+/// Has `observe` called with each change of mapped_bytes(), by whichever thread makes it: for a
+/// process that keeps count of its memory by itself. To be called once, before there are threads.
+using MappedBytesObserver = void (*)(std::ptrdiff_t change);
+void observe_mapped_bytes(MappedBytesObserver observe) noexcept;
+
 /// Pages taken straight from the kernel: zeroed, never moved, given back on destruction.
 class MappedMemory {
  public:

@@ -81,14 +81,17 @@ void BackgroundForgetting::run_due() {
   std::erase_if(indexes_, [](const auto& index) { return index.expired(); });
   for (const auto& index : indexes_) {
     auto collection = index.lock();
-    if (collection == nullptr) continue;  // a worker has let go of it just now
-    ForgettingProgress& progress = collection->forgetting();
-    const std::int64_t now = now_of(*collection);
-    if (progress.is_under_way || now < progress.next_ms) continue;
-    const bool is_first =
-        std::exchange(progress.next_ms, now + collection->spec().decay.forgetting.every_ms) == 0;
-    if (!is_first) begin(std::move(collection));
+    if (collection != nullptr) run_due_of(std::move(collection));  // else a worker let go of it
   }
+}
+
+void BackgroundForgetting::run_due_of(std::shared_ptr<Collection> collection) {
+  ForgettingProgress& progress = collection->forgetting();
+  const std::int64_t now = now_of(*collection);
+  if (progress.is_under_way || now < progress.next_ms) return;
+  const bool is_first =
+      std::exchange(progress.next_ms, now + collection->spec().decay.forgetting.every_ms) == 0;
+  if (!is_first) begin(std::move(collection));
 }
 
 std::optional<std::int64_t> BackgroundForgetting::longest_sleep_ms() const {

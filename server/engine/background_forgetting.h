@@ -30,6 +30,8 @@ class BackgroundForgetting {
 
   /// Begins the rounds that are due. To be called in every turn of the loop.
   void run_due();
+  /// The same of one index.
+  void run_due_of(std::shared_ptr<Collection> collection);
   /// How long the loop may sleep, in milliseconds, if nothing wakes it; nothing: for ever.
   [[nodiscard]] std::optional<std::int64_t> longest_sleep_ms() const;
 

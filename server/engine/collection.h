@@ -370,6 +370,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// Whether `key` holds `vector` in `slot` already, bit for bit, and no write to it is under way.
   bool holds(std::string_view key, std::span<const float> vector, Slot slot) const;
 
+  /// Whether slots are being let go of: what is written meanwhile may meet them or not.
+  [[nodiscard]] bool is_reclaiming() const noexcept { return reclaimer_.is_reclaiming(); }
   /// Makes all slots free that hold nothing, which takes until the operations that run have ended,
   /// then calls `done`. Not beside a save. Errors: those of Index::reclaim().
   void settle(std::function<void(Status)> done) { reclaimer_.settle(std::move(done)); }

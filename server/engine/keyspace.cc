@@ -201,6 +201,15 @@ void Keyspace::take_out(Entry& entry) {
   table_.take(entry.key);
 }
 
+std::optional<Value> Keyspace::take_back(std::string_view key) {
+  Entry* const entry = live_entry(key);
+  if (entry == nullptr) return std::nullopt;
+  Value value = std::exchange(entry->value, std::string());
+  collection_names_.erase(entry->key);
+  take_out(*entry);
+  return value;
+}
+
 void Keyspace::remember(const Value& value) {
   const auto* const collection = std::get_if<std::shared_ptr<Collection>>(&value);
   if (collection == nullptr) return;

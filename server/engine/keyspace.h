@@ -174,6 +174,13 @@ class Keyspace {
   /// recorded. Half of a frame: each of them may fail, and then what was there is recorded anew.
   [[nodiscard]] bool has_room_to_record(std::size_t bytes) const noexcept;
 
+  // Values that are kept elsewhere and are lent for a command. Nothing of that is recorded.
+
+  /// Makes `key`, which is not there, hold `value`.
+  void lend(std::string_view key, Value&& value) { add(key, std::move(value)); }
+  /// Takes out what `key` holds by now; nothing if it is missing.
+  std::optional<Value> take_back(std::string_view key);
+
   /// Returns false if there was no such key.
   bool erase(std::string_view key);
   /// Makes `key` expire at that unix time; at or before now it is erased. False if it is missing.

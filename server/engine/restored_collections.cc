@@ -62,33 +62,8 @@ Result<RowsPlace> take_rows_place(std::vector<OptionText>& options) {
 
 }  // namespace
 
-Result<std::shared_ptr<Collection>> RestoredCollections::restore(const NewCollection& change,
-                                                                 const Load& load) {
-  auto collection = create(change);
-  Status restored;
-  if (!collection) {
-    restored = tl::unexpected(std::move(collection.error()));
-  } else if (load) {
-    restored = load(**collection);
-  }
-  if (restored) {
-    sound_[change.id] = *collection;
-    add(change, *collection);
-    return collection;
-  }
-  if (restored.error().code == ErrorCode::kResourceExhausted) {
-    return fail(ErrorCode::kResourceExhausted,
-                index_label(change.key) + ": " + restored.error().message);
-  }
-  const bool is_damaged = collection && restored.error().code == ErrorCode::kDataLoss;
-  if (is_damaged && damage_.empty()) {
-    damage_ = index_label(change.key) + ": " + restored.error().message;
-  }
-  ENGRAM_TRY(quarantine(change, load ? " of the snapshot" : "", restored.error()));
-  return std::shared_ptr<Collection>();
-}
-
-Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollection& change) const {
+Result<std::shared_ptr<Collection>> create_recorded(const NewCollection& change,
+                                                    const RecoveryContext& context) {
   const auto metric = metric_from_name(change.metric);
   if (!metric) {
     return fail(ErrorCode::kUnsupported, "unknown metric '" + std::string(change.metric) + "'");
@@ -110,15 +85,41 @@ Result<std::shared_ptr<Collection>> RestoredCollections::create(const NewCollect
                              .metric = *metric,
                              .primitive = *primitive,
                              .options = std::move(*options),
-                             .kernel_name = context_.kernel_name,
+                             .kernel_name = context.kernel_name,
                              .decay = *decay,
                              .measured_share = *measured_share,
                              .rows = *rows},
-                            {.workers = context_.workers,
+                            {.workers = context.workers,
                              .id = change.id,
                              .hash_seed = random_seed(),
                              .set = std::move(*set),
-                             .row_files = context_.row_files});
+                             .row_files = context.row_files});
+}
+
+Result<std::shared_ptr<Collection>> RestoredCollections::restore(const NewCollection& change,
+                                                                 const Load& load) {
+  auto collection = create_recorded(change, context_);
+  Status restored;
+  if (!collection) {
+    restored = tl::unexpected(std::move(collection.error()));
+  } else if (load) {
+    restored = load(**collection);
+  }
+  if (restored) {
+    sound_[change.id] = *collection;
+    add(change, *collection);
+    return collection;
+  }
+  if (restored.error().code == ErrorCode::kResourceExhausted) {
+    return fail(ErrorCode::kResourceExhausted,
+                index_label(change.key) + ": " + restored.error().message);
+  }
+  const bool is_damaged = collection && restored.error().code == ErrorCode::kDataLoss;
+  if (is_damaged && damage_.empty()) {
+    damage_ = index_label(change.key) + ": " + restored.error().message;
+  }
+  ENGRAM_TRY(quarantine(change, load ? " of the snapshot" : "", restored.error()));
+  return std::shared_ptr<Collection>();
 }
 
 Status RestoredCollections::quarantine(const NewCollection& change, const char* place,

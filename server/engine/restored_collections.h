@@ -20,6 +20,11 @@
 
 namespace engram {
 
+/// The collection that was recorded, empty, with the id of the change. Errors: those of
+/// Collection::create; kUnsupported, kInvalidArgument for what no engram records, or a later one.
+Result<std::shared_ptr<Collection>> create_recorded(const NewCollection& change,
+                                                    const RecoveryContext& context);
+
 /// Threads: the one that recovers.
 class RestoredCollections {
  public:
@@ -30,6 +35,11 @@ class RestoredCollections {
   /// Errors: kResourceExhausted.
   using Load = std::function<Status(Collection&)>;
   Result<std::shared_ptr<Collection>> restore(const NewCollection& change, const Load& load);
+
+  /// Has changes of that id made to a collection that is there already.
+  void adopt(std::uint64_t id, const std::shared_ptr<Collection>& collection) {
+    sound_[id] = collection;
+  }
 
   /// The collection that a change is for; null if it was dropped, or is in quarantine, which counts
   /// the change as skipped.
@@ -52,7 +62,6 @@ class RestoredCollections {
     std::uint64_t skipped = 0;
   };
 
-  Result<std::shared_ptr<Collection>> create(const NewCollection& change) const;
   Status quarantine(const NewCollection& change, const char* place, const Error& reason);
   void add(const NewCollection& change, const std::shared_ptr<Collection>& collection);
 

@@ -43,6 +43,8 @@ class SlotReclaimer {
   /// `done`. Not while paused. Errors: those of Index::reclaim().
   void settle(std::function<void(Status)> done);
 
+  [[nodiscard]] bool is_reclaiming() const noexcept { return is_reclaiming_; }
+
   /// Calls `ready` when nothing is being reclaimed; nothing is until resume(). Not beside settle().
   void pause(std::function<void()> ready);
   void resume();

@@ -61,9 +61,7 @@ Store::Store(StoreOptions options, StoreLoop& loop)
     : options_(std::move(options)),
       loop_(loop),
       keyspace_(random_seed(),
-                [this](std::shared_ptr<void> garbage) {
-                  workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
-                }),
+                [this](std::shared_ptr<void> garbage) { dispose(std::move(garbage)); }),
       workers_(options_.workers, [&loop] { loop.wake(); }),
       tasks_([&loop] { loop.wake(); }),
       cursors_(random_seed()) {}
@@ -90,6 +88,10 @@ Status Store::restore(StoreLoop& loop, FileSystem& disk) {
   // What was repeated is no work of clients.
   for (const auto& collection : keyspace_.all_collections()) collection->restart_series(&series_);
   return {};
+}
+
+void Store::dispose(std::shared_ptr<void> garbage) {
+  workers_.submit_detached(std::make_unique<Disposal>(std::move(garbage)));
 }
 
 void Store::collect() {

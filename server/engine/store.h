@@ -86,6 +86,9 @@ class Store {
   /// What is done with all indexes, those that have gone included. Any thread.
   IndexSeries& series() noexcept { return series_; }
 
+  /// Frees it on a worker.
+  void dispose(std::shared_ptr<void> garbage);
+
   // A turn of the loop: begin_turn(), collect(), then requests, then end_turn().
 
   /// Sets the time by which keys expire, in unix milliseconds.
@@ -95,6 +98,7 @@ class Store {
   void collect();
   /// Has `task` run by the next collect(), when what calls this has come to its end.
   void run_soon(std::function<void()> task) { tasks_.post(std::move(task)); }
+  [[nodiscard]] BackgroundForgetting& forgetting() noexcept { return forgetting_; }
   [[nodiscard]] const BackgroundForgetting& forgetting() const noexcept { return forgetting_; }
   /// Clients may not write, so what the store does by itself waits, too.
   void set_paused(bool is_paused) noexcept { forgetting_.set_paused(is_paused); }

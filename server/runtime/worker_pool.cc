@@ -32,12 +32,43 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::submit(std::unique_ptr<Job> job, Lane lane) {
+  if (keeps_) return kept_.push_back(std::move(job));
   if (claimed_ != nullptr && *claimed_ == nullptr && lane == Lane::kInteractive) {
     *claimed_ = std::move(job);
     return;
   }
   ++under_way_;
   enqueue({std::move(job), false}, lane);
+}
+
+bool WorkerPool::run_kept() {
+  if (kept_.empty()) return false;
+  const std::unique_ptr<Job> job = std::move(kept_.front());
+  kept_.pop_front();
+  if (scratch_ == nullptr) scratch_ = std::make_unique<Scratch>();
+  job->run(*scratch_);
+  job->done();
+  return true;
+}
+
+bool WorkerPool::pause(std::chrono::milliseconds most) {
+  std::unique_lock lock(queue_mutex_);
+  is_paused_ = true;
+  return quiet_.wait_for(lock, most, [this] { return at_work_ == 0; });
+}
+
+void WorkerPool::resume() {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    is_paused_ = false;
+  }
+  queue_ready_.notify_all();
+  may_be_stuck_.notify_all();
+}
+
+void WorkerPool::end_work() {
+  --at_work_;
+  if (is_paused_ && at_work_ == 0) quiet_.notify_all();
 }
 
 void WorkerPool::submit_detached(std::unique_ptr<Job> job) {
@@ -61,12 +92,12 @@ void WorkerPool::enqueue(Task task, Lane lane) {
 }
 
 bool WorkerPool::has_task() const noexcept {
-  return !interactive_.empty() || !bulk_.empty() || !long_.empty();
+  return !is_paused_ && (!interactive_.empty() || !bulk_.empty() || !long_.empty());
 }
 
 bool WorkerPool::may_be_stuck_now() const noexcept {
   const bool has_bulk = threads_.size() > 1 && !bulk_.empty();
-  return (!interactive_.empty() || has_bulk) && busy_ == threads_.size();
+  return !is_paused_ && (!interactive_.empty() || has_bulk) && busy_ == threads_.size();
 }
 
 /// Whether the reserve that watches, and sleeps, is to be notified; once.
@@ -106,12 +137,16 @@ void WorkerPool::work(std::size_t number) {
     if (spins_) look_for_task();
     {
       std::unique_lock lock(queue_mutex_);
-      if (has_worked) --busy_;
+      if (has_worked) {
+        --busy_;
+        end_work();
+      }
       queue_ready_.wait(lock, [this] { return stopping_ || has_task(); });
       if (stopping_) return;
       task = take_task();
       ++taken_;
       ++busy_;
+      ++at_work_;
       has_worked = true;
       alarm = alarms_watcher();
     }
@@ -135,10 +170,12 @@ void WorkerPool::stand_by(std::size_t number) {
   name_this_thread("reserve-" + std::to_string(number));
   yield_to_event_loop();
   Scratch scratch;
+  bool has_worked = false;
   for (;;) {
     Task task;
     {
       std::unique_lock lock(queue_mutex_);
+      if (has_worked) end_work();
       ++idle_reserves_;
       watch_ends_.wait(lock, [this] { return stopping_ || !is_watched_; });
       --idle_reserves_;
@@ -149,6 +186,8 @@ void WorkerPool::stand_by(std::size_t number) {
       queue->pop_front();
       is_worth_a_look_.store(has_task(), std::memory_order_relaxed);
       is_watched_ = false;
+      ++at_work_;
+      has_worked = true;
       if (idle_reserves_ == 0 && reserves_.size() < kMostReserves) add_reserve();
     }
     watch_ends_.notify_one();

@@ -75,6 +75,22 @@ class WorkerPool {
     return job;
   }
 
+  /// Until it is called with false, what is submitted with a completion waits for run_kept(),
+  /// whatever its lane: so that the owner does it by itself, in the order of submission, and what
+  /// depends on the order is repeatable.
+  void keep_jobs(bool keeps) noexcept { keeps_ = keeps; }
+  /// Runs the first job that was kept, and calls its `done`. False: there is none.
+  bool run_kept();
+
+  /// Keeps workers and reserves from beginning jobs, and waits until none is at one, so that none
+  /// holds a lock: before a fork. False: after `most` some are at work still. They may begin again
+  /// after resume().
+  bool pause(std::chrono::milliseconds most);
+  void resume();
+
+  /// Whether no job with a completion has been submitted that was not polled.
+  [[nodiscard]] bool is_idle() const noexcept { return under_way_ == 0; }
+
   /// Queues a bulk job without a completion: it is run and destroyed on the worker; `done` is not
   /// called.
   void submit_detached(std::unique_ptr<Job> job);
@@ -138,6 +154,7 @@ class WorkerPool {
   static constexpr std::size_t kMostReserves = 8;
 
   void enqueue(Task task, Lane lane);
+  void end_work();  // queue_mutex_ held
   // With queue_mutex_ held.
   bool has_task() const noexcept;
   bool may_be_stuck_now() const noexcept;
@@ -154,15 +171,21 @@ class WorkerPool {
   const bool spins_;
   std::size_t under_way_ = 0;  // owner only; submitted with a completion, not yet polled
   std::unique_ptr<Job>* claimed_ = nullptr;  // owner only; in claim(): where the job goes
+  bool keeps_ = false;                       // owner only
+  std::deque<std::unique_ptr<Job>> kept_;    // owner only
+  std::unique_ptr<Scratch> scratch_;         // owner only; of kept jobs
   bool nap_pays_ = false;  // owner only; whether something has ended since one was in vain
   std::atomic<bool> is_worth_a_look_{false};  // whether there are tasks, or an end
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_ready_;
-  std::deque<Task> interactive_;              // queue_mutex_
-  std::deque<Task> bulk_;                     // queue_mutex_
-  std::deque<Task> long_;                     // queue_mutex_
-  bool long_is_next_ = false;                 // queue_mutex_; rather than bulk
-  std::size_t busy_ = 0;                      // queue_mutex_; workers
+  std::deque<Task> interactive_;  // queue_mutex_
+  std::deque<Task> bulk_;         // queue_mutex_
+  std::deque<Task> long_;         // queue_mutex_
+  bool long_is_next_ = false;     // queue_mutex_; rather than bulk
+  std::size_t busy_ = 0;          // queue_mutex_; workers
+  std::size_t at_work_ = 0;       // queue_mutex_; they and reserves
+  bool is_paused_ = false;        // queue_mutex_
+  std::condition_variable quiet_;
   std::uint64_t taken_ = 0;                   // queue_mutex_; tasks, by workers
   std::optional<std::uint64_t> stuck_since_;  // queue_mutex_; taken_ when the workers were stuck
   std::condition_variable may_be_stuck_;

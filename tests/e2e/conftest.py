@@ -48,6 +48,21 @@ def reopen():
         server.end()
 
 
+@pytest.fixture
+def start_host(tmp_path):
+    """Starts Redis with the module; see `start`."""
+    hosts = []
+
+    def start_one(*flags, folder=None):
+        host = live.ModuleHost(folder or tmp_path / f"host-{len(hosts)}", *flags)
+        hosts.append(host)
+        return host
+
+    yield start_one
+    for host in hosts:
+        host.end()
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """One server for a whole file; `server` empties it before each test."""

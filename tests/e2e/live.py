@@ -152,13 +152,14 @@ class Redis(Process):
     """Debian's Redis. redis-tools brings the program under another name, by which it behaves
     differently."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *flags):
         folder.mkdir(exist_ok=True)
         program = folder / "redis-server"
-        program.symlink_to(shutil.which("redis-check-rdb"))
+        if not program.is_symlink():
+            program.symlink_to(shutil.which("redis-check-rdb"))
         port = free_port()
         super().__init__(
-            [program, "--port", str(port), "--save", "", "--dir", folder], folder
+            [program, "--port", str(port), "--save", "", "--dir", folder, *map(str, flags)], folder
         )
         self.port = port
         wait_until(self._answers, "Redis answers")
@@ -167,8 +168,24 @@ class Redis(Process):
         self.assert_running()
         try:
             return self.redis().ping()
-        except redis.ConnectionError:
+        except (redis.ConnectionError, redis.exceptions.BusyLoadingError):
             return False
+
+
+class ModuleHost(Redis):
+    """Debian's Redis with engram's module: ENGRAM_MODULE names it."""
+
+    def __init__(self, folder, *flags):
+        module = os.environ["ENGRAM_MODULE"]
+        super().__init__(
+            folder, "--enable-debug-command", "yes", "--loadmodule", module, "workers", 2, *flags
+        )
+
+    def restart(self, *flags):
+        """Another process over the same directory, after a kill."""
+        self.process.kill()
+        self.process.wait()
+        return type(self)(self.folder, *flags)
 
 
 def free_port():

@@ -19,6 +19,7 @@
 #include "server/durability/file_system.h"
 #include "server/durability/store_files.h"
 #include "server/hosts/cli/place.h"
+#include "server/hosts/embedded/no_front_end.h"
 #include "server/hosts/embedded/store_thread.h"
 #include "server/runtime/process.h"
 
@@ -67,19 +68,6 @@ struct JournalSize {
     const bool is_worth_it = segments > kManySegments && 2 * bytes >= snapshot_bytes;
     return is_slow || is_worth_it || segments > kTooManySegments;
   }
-};
-
-/// There are no connections.
-class NoFrontEnd final : public FrontEnd {
- public:
-  void for_each_client(const std::function<void(Client&)>&) override {}
-  [[nodiscard]] std::size_t client_count() const override { return 0; }
-  void refresh_client(ClientId) override {}
-  void close_client(ClientId) override {}
-  Result<int> listen(const std::vector<std::string>&, int) override {
-    return fail(ErrorCode::kUnsupported, "this process does not listen");
-  }
-  void request_shutdown() override {}
 };
 
 class ResidentDoor final : public StoreResident {
