@@ -60,7 +60,10 @@ void Tuner::set_curve(const RecallCurve& curve) {
 
 std::string Tuner::encoded() const {
   std::string bytes;
-  if (!tuning_.empty()) encode(change(), bytes);
+  if (tuning_.empty()) return bytes;
+  TuneIndex saved = change();
+  saved.id = 0;  // the collection whose section it is, so that equal ones are equal bytes
+  encode(saved, bytes);
   return bytes;
 }
 

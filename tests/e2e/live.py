@@ -181,12 +181,6 @@ class ModuleHost(Redis):
             folder, "--enable-debug-command", "yes", "--loadmodule", module, "workers", 2, *flags
         )
 
-    def restart(self, *flags):
-        """Another process over the same directory, after a kill."""
-        self.process.kill()
-        self.process.wait()
-        return type(self)(self.folder, *flags)
-
 
 def free_port():
     with socket.socket() as probe:

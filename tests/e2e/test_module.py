@@ -140,7 +140,7 @@ def test_memory_is_counted(host):
 
 def test_acl_by_command_and_key(host):
     with host.wire() as client, host.wire() as guest:
-        client.call("VNEW", "mine:a", 2, "PRIMITIVE", "flat")
+        client.call("VNEW", "mine:a", 2, "PRIMITIVE", "flat", "DECAY", "static")
         client.call("VNEW", "other", 2, "PRIMITIVE", "flat")
         client.call("ACL", "SETUSER", "guest", "on", ">secret", "~mine:*", "+vsearch", "+vconsolidate")
         client.call("ACL", "SETUSER", "reader", "on", ">secret", "%R~mine:*", "+vsearch", "+vcard", "+vadd")
@@ -152,6 +152,10 @@ def test_acl_by_command_and_key(host):
         assert refused.startswith("NOPERM")
         guest.call("AUTH", "reader", "secret")
         assert guest.call("VCARD", "mine:a") == 0
+        assert guest.call("VSEARCH", "mine:a", EAST, 1) == []
+        assert guest.call("VSEARCH", "mine:a", EAST, 1, "TOUCH", 1).startswith("NOPERM")
+        client.call("ACL", "SETUSER", "reader", "~mine:*")
+        assert guest.call("VSEARCH", "mine:a", EAST, 1, "TOUCH", 1) == []
         assert guest.call("VADD", "mine:a", "x", EAST).startswith("NOPERM")
 
 

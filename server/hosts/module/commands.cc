@@ -28,6 +28,9 @@ constexpr std::size_t kMostCommands = 64;
 constexpr std::string_view kPrefix = "engram.";
 constexpr std::string_view kOtherKeyWord = "INTO";  // of VCONSOLIDATE
 constexpr const char* kReadonlyError = "READONLY You can't write against a read only replica.";
+constexpr const char* kNoPermissionError =
+    "NOPERM this user has no permissions to change one of the keys used as arguments";
+constexpr int kMayChange = static_cast<int>(key_flag::kAccess | key_flag::kUpdate);
 constexpr const char* kOomError = "OOM command not allowed when used memory > 'maxmemory'.";
 
 bool has(const CommandSpec& spec, std::uint32_t flag) noexcept {
@@ -61,8 +64,9 @@ class Execution {
     host_.store().begin_turn(unix_time_ms());
     lend_keys();
     const bool writes = is_write();
-    if (writes && is_read_only()) {
-      api.ReplyWithError(context_, kReadonlyError);
+    const bool is_exception = writes && !has(spec_, command_flag::kWrite);
+    if (const char* const refusal = is_exception ? refusal_to_write() : nullptr) {
+      api.ReplyWithError(context_, refusal);
       return;
     }
     auto call = std::make_unique<Call>(
@@ -108,10 +112,19 @@ class Execution {
            changes_something(resolution.spec->in_effect(words_, host_.store()).kind());
   }
 
-  /// A command that writes as an exception was let through.
-  [[nodiscard]] bool is_read_only() const noexcept {
-    return has_flag(context_flag::kReplica) && has_flag(context_flag::kReadonly) &&
-           !has_flag(context_flag::kReplicated);
+  /// A command that writes as an exception was let through as one that reads. Null: it may write.
+  [[nodiscard]] const char* refusal_to_write() const {
+    if (has_flag(context_flag::kReplicated) || has_flag(context_flag::kLoading)) return nullptr;
+    if (has_flag(context_flag::kReplica) && has_flag(context_flag::kReadonly)) {
+      return kReadonlyError;
+    }
+    String* const name = api.GetCurrentUserName(context_);
+    User* const user = api.GetModuleUserFromUserName(name);
+    const bool may_write =
+        user != nullptr && api.ACLCheckKeyPermissions(user, argv_[1], kMayChange) == kOk;
+    if (user != nullptr) api.FreeModuleUser(user);
+    api.FreeString(context_, name);
+    return may_write ? nullptr : kNoPermissionError;
   }
 
   [[nodiscard]] bool may_block() const noexcept {
@@ -194,7 +207,7 @@ std::string flags_of(const CommandSpec& spec) {
 
 /// The first argument; of VCONSOLIDATE, what follows a word as well. An entry of zeros ends them.
 std::array<KeySpec, 3> key_specs_of(const CommandSpec& spec) {
-  const bool writes = has(spec, command_flag::kWrite | command_flag::kMayReplicate);
+  const bool writes = has(spec, command_flag::kWrite);
   std::array<KeySpec, 3> keys;
   keys[0].flags = writes ? key_flag::kReadWrite | key_flag::kAccess | key_flag::kUpdate
                          : key_flag::kReadOnly | key_flag::kAccess;

@@ -32,7 +32,10 @@ class Effects final : public ChangeSink {
  public:
   static constexpr std::size_t kFrameBytes = std::size_t{8} << 20;
 
-  void begin_command() noexcept { is_recording_ = true; }
+  void begin_command() noexcept {
+    effects_.clear();
+    is_recording_ = true;
+  }
   std::vector<Effect> end_command() {
     is_recording_ = false;
     return std::exchange(effects_, {});

@@ -76,13 +76,12 @@ void Host::turn() {
 
 void Host::run_to_end(const std::function<void()>& begin, const std::function<bool()>& has_ended) {
   WorkerPool& workers = store_->workers();
-  workers.keep_jobs(true);
+  const KeptJobs kept(workers);
   begin();
   while (workers.run_kept() || !has_ended()) {
     store_->collect();
     if (!workers.run_kept() && !has_ended()) wait();
   }
-  workers.keep_jobs(false);
 }
 
 void Host::run_until_idle() {

@@ -33,6 +33,18 @@ struct HostStats {
   std::uint64_t restless_forks = 0;        ///< whose child could not save, because they were not
 };
 
+/// While it lives, the main thread does what is submitted; see WorkerPool::keep_jobs().
+class KeptJobs {
+ public:
+  explicit KeptJobs(WorkerPool& workers) : workers_(workers) { workers_.keep_jobs(true); }
+  ~KeptJobs() { workers_.keep_jobs(false); }
+  KeptJobs(const KeptJobs&) = delete;
+  KeptJobs& operator=(const KeptJobs&) = delete;
+
+ private:
+  WorkerPool& workers_;
+};
+
 /// Threads: the main thread's only.
 class Host final : private StoreLoop {
  public:

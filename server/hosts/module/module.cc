@@ -2,6 +2,7 @@
 // engram.so: what the server calls when it loads the module.
 #include <pthread.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -61,6 +62,11 @@ void end_fork_in_child() {
   the_host().after_fork_in_child();
 }
 
+/// What is static goes at the end of the process, and workers must not meet it then.
+void quieten_workers() {
+  if (!the_host().is_child()) the_host().before_fork();
+}
+
 /// loadmodule engram.so [workers n]
 Status read_arguments(String** argv, int argc) {
   const auto text = [&](int i) {
@@ -95,7 +101,8 @@ Status open(Context* context) {
       api.EventLoopAdd(fd, kReadable, turn, nullptr) == kOk && register_index_type(context) &&
       register_commands(context) && register_repeat_commands(context) &&
       api.RegisterInfoFunc(context, tell_info) == kOk &&
-      ::pthread_atfork(prepare_fork, end_fork_in_parent, end_fork_in_child) == 0;
+      ::pthread_atfork(prepare_fork, end_fork_in_parent, end_fork_in_child) == 0 &&
+      std::atexit(quieten_workers) == 0;
   if (!is_registered)
     return fail(ErrorCode::kUnsupported, "the server refuses a part of the module");
   return {};

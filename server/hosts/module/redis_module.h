@@ -19,6 +19,7 @@ struct Type;
 struct BlockedClient;
 struct InfoContext;
 struct Command;
+struct User;
 
 inline constexpr int kOk = 0;
 inline constexpr int kError = 1;
@@ -124,6 +125,7 @@ using EventHandler = void (*)(int fd, void* data, int mask);
 using GetNumber = long long (*)(const char* name, void* data);
 using SetNumber = int (*)(const char* name, long long value, void* data, String** error);
 
+// clang-format off: it takes a parameter for a product.
 /// Name, result, parameters of every function that is asked for. The second list may be missing.
 #define ENGRAM_MODULE_API(F)                                                                     \
   F(SetModuleAttribs, void, (Context*, const char* name, int version, int api_version))          \
@@ -137,6 +139,11 @@ using SetNumber = int (*)(const char* name, long long value, void* data, String*
   F(Log, void, (Context*, const char* level, const char* format, ...))                           \
   F(GetContextFlags, int, (Context*))                                                            \
   F(GetSelectedDb, int, (Context*))                                                              \
+  F(GetCurrentUserName, String*, (Context*))                                                     \
+  F(GetModuleUserFromUserName, User*, (String * name))                                           \
+  F(ACLCheckKeyPermissions, int, (User*, String * key, int flags))                               \
+  F(FreeModuleUser, int, (User*))                                                                \
+  F(FreeString, void, (Context*, String*))                                                       \
   F(OpenKey, Key*, (Context*, String * name, int mode))                                          \
   F(CloseKey, void, (Key*))                                                                      \
   F(DeleteKey, int, (Key*))                                                                      \
@@ -188,6 +195,8 @@ using SetNumber = int (*)(const char* name, long long value, void* data, String*
 #define ENGRAM_OPTIONAL_MODULE_API(F) \
   F(TryAlloc, void*, (std::size_t))   \
   F(SetCommandACLCategories, int, (Command*, const char* categories))
+
+// clang-format on
 
 /// The functions of the server. Threads: as the server documents each; Alloc, Free, Log and
 /// UnblockClient are for any.

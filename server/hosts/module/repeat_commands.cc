@@ -76,17 +76,14 @@ Result<std::shared_ptr<Collection>> take_creation(Host& host, std::string_view& 
 Status repeat_all(Host& host, const std::shared_ptr<Collection>& collection,
                   std::string_view changes) {
   const RecoveryContext context = host.recovery_context();
-  WorkerPool& workers = host.store().workers();
   RestoredCollections restored(context);
   restored.adopt(kIdInFrame, collection);
-  PendingWork work(workers, context.wait_for_workers);
-  workers.keep_jobs(true);
+  PendingWork work(context.workers, context.wait_for_workers);
+  const KeptJobs kept(context.workers);
   JournalReplayer replayer(context.keyspace, restored, work);
   Status repeated = replayer.repeat_frame(0, changes);
   if (repeated) repeated = replayer.finish();
   const Status ended = work.wait_for_all();
-  workers.keep_jobs(false);
-  host.run_to_end([] {}, [&] { return !collection->is_reclaiming(); });
   return repeated ? ended : repeated;
 }
 
@@ -108,6 +105,7 @@ Status apply_frame(Context* context, String* name, std::string_view changes) {
   const std::shared_ptr<Collection> collection = *made != nullptr ? *made : collection_of(keys);
   if (collection == nullptr) return fail(ErrorCode::kNotFound, "there is no such index");
   ENGRAM_TRY(repeat_all(host, collection, changes));
+  host.run_to_end([] {}, [&] { return !collection->is_reclaiming(); });
   keys.take_back();
   api.SignalModifiedKey(context, name);
   return {};
