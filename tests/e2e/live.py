@@ -177,9 +177,8 @@ class ModuleHost(Redis):
 
     def __init__(self, folder, *flags):
         module = os.environ["ENGRAM_MODULE"]
-        super().__init__(
-            folder, "--enable-debug-command", "yes", "--loadmodule", module, "workers", 2, *flags
-        )
+        own = ("--enable-debug-command", "yes", "--repl-diskless-sync-delay", 0, "--shutdown-timeout", 0)
+        super().__init__(folder, *own, "--loadmodule", module, "workers", 2, *flags)
 
 
 def free_port():

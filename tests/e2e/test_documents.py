@@ -8,7 +8,8 @@ Every Markdown file of the tree is read. A fenced block is executed if its langu
                  block runs on an empty database, after the document's block "redis setup" if it has
                  one. "redis memory" runs on a server without --dir.
   console        Lines that begin with "$ " are for the shell, the others are what goes to standard
-                 output. build/server/engram and experiments/ are there; 6380 is a free port.
+                 output. build/server/engram and experiments/ are there, and redis-server with the module
+                 where a block loads that; 6380 is a free port.
   pycon          A session of Python, with a server on port 6380. PYTHONPATH names the built package.
 
 In what is expected, "..." stands for any text, on a line of its own for any lines. Numbers that are
@@ -21,6 +22,7 @@ the syntax, the cost and the summary that COMMAND DOCS tells.
 import doctest
 import os
 import re
+import shutil
 import struct
 import subprocess
 from dataclasses import dataclass
@@ -273,6 +275,17 @@ def wait_for_server(port):
 
 
 @pytest.mark.skipif(live.SANITIZED, reason="they build a graph, which takes minutes there")
+def add_redis_with_module(folder):
+    """The module where a build has it, and the program that redis-tools brings under another name."""
+    if "ENGRAM_MODULE" not in os.environ:
+        pytest.skip("the module is not built")
+    module = folder / "build" / "server" / "hosts" / "module" / "engram.so"
+    module.parent.mkdir(parents=True)
+    module.symlink_to(os.environ["ENGRAM_MODULE"])
+    (folder / "bin").mkdir()
+    (folder / "bin" / "redis-server").symlink_to(shutil.which("redis-check-rdb"))
+
+
 @pytest.mark.parametrize("block", examples("console"))
 def test_examples_of_the_shell(tmp_path, block):
     port = str(live.free_port())
@@ -280,6 +293,8 @@ def test_examples_of_the_shell(tmp_path, block):
     program.parent.mkdir(parents=True)
     program.symlink_to(os.environ["ENGRAM_SERVER"])
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    if "engram.so" in block.text:
+        add_redis_with_module(tmp_path)
     commands, expected = split(block.text.replace(USUAL_PORT, port), "$ ")
     script = ["trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT"]
     for command in commands:
@@ -289,6 +304,7 @@ def test_examples_of_the_shell(tmp_path, block):
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)],
         cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

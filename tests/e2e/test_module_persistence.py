@@ -85,12 +85,12 @@ def rewritten(_, client):
 
 @pytest.mark.parametrize("preamble", ["yes", "no"])
 def test_aof_rewritten(start_host, preamble):
-    flags = (*AOF, "--appendfsync", "always", "--aof-use-rdb-preamble", preamble)
+    flags = (*AOF, "--aof-use-rdb-preamble", preamble)
     check_restart(start_host, flags, rewritten)
 
 
 def test_aof_as_it_grew(start_host):
-    check_restart(start_host, (*AOF, "--appendfsync", "always"), lambda *_: None)
+    check_restart(start_host, AOF, lambda *_: None)
 
 
 def test_dump_is_restored(start_host):

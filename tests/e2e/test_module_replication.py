@@ -46,7 +46,7 @@ def test_a_live_stream(start_host):
         rng = random.Random(21)
         for name in PRIMITIVES:
             client.call("VNEW", name, DIM, *options_of(name))
-            fill(client, name, rng, 200)
+            fill(client, name, rng)
     wait_for_replica(master, replica)
     assert_equal_answers(master, replica, PRIMITIVES)
 
@@ -57,12 +57,12 @@ def test_a_full_sync_and_what_follows(start_host):
         rng = random.Random(22)
         for name in PRIMITIVES:
             client.call("VNEW", name, DIM, *options_of(name))
-            fill(client, name, rng, 200)
+            fill(client, name, rng)
         replica = follow(start_host, master)
         wait_for_replica(master, replica)
         assert_equal_answers(master, replica, PRIMITIVES)
         for name in PRIMITIVES:
-            fill(client, name, rng, 300)
+            fill(client, name, rng, 120)
     wait_for_replica(master, replica)
     assert_equal_answers(master, replica, PRIMITIVES)
 
@@ -159,8 +159,8 @@ def test_a_replica_refuses_what_writes(start_host):
 
 
 def test_transactions_scripts_sets_and_drops(start_host):
-    master = start_host("--appendonly", "yes", "--appendfsync", "always")
-    replica = follow(start_host, master, "--appendonly", "yes", "--appendfsync", "always")
+    master = start_host("--appendonly", "yes")
+    replica = follow(start_host, master, "--appendonly", "yes")
     wait_for_replica(master, replica)
     rng = random.Random(24)
     with master.wire() as client:
