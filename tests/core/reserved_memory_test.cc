@@ -45,6 +45,24 @@ TEST_CASE("core/reserved_memory: moving a mapping hands it over") {
   third.data()[0] = std::byte{1};
 }
 
+TEST_CASE("core/reserved_memory: who observes is told of all that is mapped, and given back") {
+  static std::ptrdiff_t observed = 0;
+  observed = 0;
+  const std::size_t before = mapped_bytes();
+  observe_mapped_bytes([](std::ptrdiff_t change) { observed += change; });
+  {
+    auto memory = MappedMemory::map(1UL << 20, MappedMemory::Access::kNone);
+    REQUIRE(memory.has_value());
+    CHECK(observed == 0);
+    REQUIRE(memory->commit(1).has_value());
+    REQUIRE(memory->commit(100'000).has_value());
+    CHECK(static_cast<std::size_t>(observed) == mapped_bytes() - before);
+    CHECK(observed > 100'000);
+  }
+  CHECK(observed == 0);
+  observe_mapped_bytes(nullptr);
+}
+
 TEST_CASE("core/reserved_memory: few bytes of a fixed size are no mapping, many are pages") {
   const std::size_t mapped_before = mapped_bytes();
   const auto few = FixedMemory::allocate(std::size_t{256} << 10);

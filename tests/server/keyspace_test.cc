@@ -136,6 +136,26 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(keyspace.expires_at("text") == 1000);
 }
 
+TEST_CASE_FIXTURE(Fixture, "engine/keyspace: what is lent comes back, and is never freed here") {
+  const std::shared_ptr<Collection> nobody;
+  keyspace.lend("text", std::string("lent"));
+  keyspace.lend("index", Value(nobody));
+  CHECK(get("text") == "lent");
+  CHECK(keyspace.collection_names().contains("index"));
+  keyspace.set("text", std::string("changed"));
+  const auto text = keyspace.take_back("text");
+  REQUIRE(text.has_value());
+  CHECK(std::get<std::string>(*text) == "changed");
+  const auto index = keyspace.take_back("index");
+  REQUIRE(index.has_value());
+  CHECK(std::holds_alternative<std::shared_ptr<Collection>>(*index));
+  CHECK_FALSE(keyspace.take_back("index").has_value());
+  CHECK(keyspace.size() == 0);
+  CHECK(keyspace.collection_names().empty());
+  CHECK(keyspace.all_collections().empty());
+  CHECK(reaped.empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "engine/keyspace: a renamed key takes its value and its time along") {
   keyspace.set("from", std::string("value"));
   keyspace.expire_at("from", 1000);

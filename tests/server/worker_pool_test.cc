@@ -4,9 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "tests/support/no_more_threads.h"
 
@@ -69,6 +72,58 @@ void complete_one(WorkerPool& pool, Tally& tally, Signal& signal) {
   pool.submit(std::make_unique<CountedJob>(tally));
   signal.wait();
   pool.poll_completions();
+}
+
+TEST_CASE("runtime/worker_pool: kept jobs are the owner's, in their order, whatever their lane") {
+  std::vector<int> order;
+  Tally tally;
+  WorkerPool pool(2, [] {});
+  const auto job = [&](int number) {
+    const auto owner = std::this_thread::get_id();
+    return std::make_unique<CountedJob>(tally, [&order, owner, number] {
+      CHECK(std::this_thread::get_id() == owner);
+      order.push_back(number);
+    });
+  };
+  pool.keep_jobs(true);
+  pool.submit(job(1), Lane::kBulk);
+  pool.submit(job(2), Lane::kInteractive);
+  pool.submit(job(3), Lane::kLong);
+  pool.keep_jobs(false);
+  CHECK(pool.is_idle());
+  while (pool.run_kept()) {
+  }
+  CHECK(order == std::vector<int>{1, 2, 3});
+  CHECK(tally.done == 3);
+  CHECK(tally.destroyed == 3);
+}
+
+TEST_CASE("runtime/worker_pool: a pause waits for what runs, and nothing begins before its end") {
+  constexpr std::chrono::minutes kAmple{5};
+  Tally tally;
+  Signal begun;
+  Signal may_end;
+  Signal ended;
+  WorkerPool pool(2, [&] { ended.notify(); });
+  pool.submit(std::make_unique<CountedJob>(tally, [&] {
+    begun.notify();
+    may_end.wait();
+  }));
+  begun.wait();
+  CHECK_FALSE(pool.pause(std::chrono::milliseconds(1)));
+  may_end.notify();
+  REQUIRE(pool.pause(kAmple));
+  CHECK(tally.run == 1);
+  ended.wait();
+  pool.poll_completions();
+  pool.submit(std::make_unique<CountedJob>(tally));
+  CHECK(pool.queue_depth() == 1);
+  CHECK_FALSE(pool.is_idle());
+  pool.resume();
+  ended.wait();
+  CHECK(pool.poll_completions() == 1);
+  CHECK(tally.run == 2);
+  CHECK(pool.is_idle());
 }
 
 TEST_CASE("runtime/worker_pool: the first interactive job that is claimed is its caller's") {

@@ -135,6 +135,13 @@ Type* index_type() noexcept {
   return registered_type;
 }
 
+bool set_index(Key* key, std::shared_ptr<Collection> collection) {
+  auto value = std::make_unique<IndexValue>(IndexValue{std::move(collection)});
+  if (api.ModuleTypeSetValue(key, registered_type, value.get()) != kOk) return false;
+  static_cast<void>(value.release());  // the server's
+  return true;
+}
+
 bool register_index_type(Context* context) {
   TypeMethods methods;
   methods.load = load_value;

@@ -8,6 +8,7 @@
 
 #include "server/hosts/module/data_type.h"
 #include "server/hosts/module/index_value.h"
+#include "server/runtime/log.h"
 
 namespace engram::host {
 
@@ -56,9 +57,7 @@ void LentKeys::take_back(Lent& lent) {
     api.DeleteKey(lent.key);
     return;
   }
-  auto made = std::make_unique<IndexValue>(IndexValue{std::move(now)});
-  if (api.ModuleTypeSetValue(lent.key, index_type(), made.get()) == kOk) [[maybe_unused]]
-    auto* const owned = made.release();
+  if (!set_index(lent.key, std::move(now))) log_error("the server does not take an index");
 }
 
 void LentKeys::replicate(const std::vector<Effect>& effects, const char* event) {

@@ -139,11 +139,9 @@ Status end_load(Context* context, String* name, ValueReader& reader) {
   Key* const key = api.OpenKey(context, name, kRead | kWrite);
   const auto close = [](Key* opened) { api.CloseKey(opened); };
   const std::unique_ptr<Key, decltype(close)> closes(key, close);
-  auto value = std::make_unique<IndexValue>(IndexValue{std::move(*collection)});
-  if (api.ModuleTypeSetValue(key, index_type(), value.get()) != kOk) {
+  if (!set_index(key, std::move(*collection))) {
     return fail(ErrorCode::kUnsupported, "the key cannot be set");
   }
-  [[maybe_unused]] auto* const owned = value.release();
   api.SignalModifiedKey(context, name);
   return {};
 }
