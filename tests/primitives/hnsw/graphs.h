@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/visited_set.h"
-#include "primitives/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/hnsw.h"
 #include "tests/support/test_collection.h"
 
 namespace engram::test {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The graph as a whole: how well it is searched, and whether all of it can be reached.
-#include "primitives/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/hnsw.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "primitives/hnsw/order.h"
+#include "primitives/shared/hnsw/order.h"
 
 #include <doctest/doctest.h>
 
@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-#include "primitives/hnsw/rank_heap.h"
+#include "primitives/shared/hnsw/rank_heap.h"
 #include "tests/support/seed.h"
 
 namespace engram::hnsw::order_test {

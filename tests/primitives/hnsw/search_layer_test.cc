@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "primitives/hnsw/search_layer.h"
+#include "primitives/shared/hnsw/search_layer.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "primitives/hnsw/select_neighbors.h"
+#include "primitives/shared/hnsw/select_neighbors.h"
 
 #include <doctest/doctest.h>
 
@@ -10,7 +10,7 @@
 #include <set>
 #include <vector>
 
-#include "primitives/hnsw/search_layer.h"
+#include "primitives/shared/hnsw/search_layer.h"
 #include "tests/primitives/hnsw/fixture.h"
 #include "tests/support/seed.h"
 

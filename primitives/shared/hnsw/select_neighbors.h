@@ -8,7 +8,7 @@
 #include "core/aligned_buffer.h"
 #include "core/bound.h"
 #include "core/slot.h"
-#include "primitives/hnsw/order.h"
+#include "primitives/shared/hnsw/order.h"
 
 namespace engram::hnsw {
 

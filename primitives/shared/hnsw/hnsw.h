@@ -16,11 +16,11 @@
 
 #include "core/index.h"
 #include "core/slot_set.h"
-#include "primitives/hnsw/biased_walk.h"
-#include "primitives/hnsw/filtered_walk.h"
-#include "primitives/hnsw/graph.h"
-#include "primitives/hnsw/search_layer.h"
-#include "primitives/hnsw/select_neighbors.h"
+#include "primitives/shared/hnsw/biased_walk.h"
+#include "primitives/shared/hnsw/filtered_walk.h"
+#include "primitives/shared/hnsw/graph.h"
+#include "primitives/shared/hnsw/search_layer.h"
+#include "primitives/shared/hnsw/select_neighbors.h"
 
 namespace engram::hnsw {
 
@@ -37,6 +37,14 @@ struct Config {
   Element quant = Element::kF32;  ///< what walks compare
   std::size_t graph_from = kGraphFrom;
 };
+
+/// The greatest SEED: 2^53 - 1, what an option holds exactly.
+inline constexpr double kMaxSeed = 9007199254740991.0;
+
+/// Whether inserts with these options end in reasonable time. One may look at every neighbour of
+/// every candidate: each option by itself is reasonable, together they may be hours. Errors:
+/// kInvalidArgument, with the EF_CONSTRUCTION that is allowed.
+Status check_insert_work(std::size_t m, std::size_t ef_construction, std::size_t dim);
 
 /// The neighbours that a new node will have on each of its levels, found before any of them is told
 /// of it.

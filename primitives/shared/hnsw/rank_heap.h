@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "primitives/hnsw/order.h"
+#include "primitives/shared/hnsw/order.h"
 
 namespace engram::hnsw {
 

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <string>
 
-#include "primitives/hnsw/hnsw.h"
-#include "primitives/hnsw/structure.h"
+#include "primitives/shared/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/structure.h"
 
 namespace engram::hnsw {
 namespace {

@@ -10,8 +10,8 @@
 #include <cstring>
 #include <mutex>
 
-#include "primitives/hnsw/hnsw.h"
-#include "primitives/hnsw/structure.h"
+#include "primitives/shared/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/structure.h"
 
 namespace engram::hnsw {
 

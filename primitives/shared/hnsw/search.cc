@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/exact_scan.h"
-#include "primitives/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/hnsw.h"
 
 namespace engram::hnsw {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "core/assert.h"
-#include "primitives/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/hnsw.h"
 
 namespace engram::hnsw {
 namespace {

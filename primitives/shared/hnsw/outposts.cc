@@ -18,7 +18,7 @@
 #include <string>
 
 #include "core/hash.h"
-#include "primitives/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/hnsw.h"
 
 namespace engram::hnsw {
 namespace {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "primitives/hnsw/accepted_walk.h"
-#include "primitives/hnsw/biased_walk.h"
-#include "primitives/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/accepted_walk.h"
+#include "primitives/shared/hnsw/biased_walk.h"
+#include "primitives/shared/hnsw/hnsw.h"
 
 namespace engram::hnsw {
 namespace {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "primitives/hnsw/hnsw.h"
-#include "primitives/hnsw/structure.h"
+#include "primitives/shared/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/structure.h"
 
 namespace engram::hnsw {
 namespace {

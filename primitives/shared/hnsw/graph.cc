@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "primitives/hnsw/graph.h"
+#include "primitives/shared/hnsw/graph.h"
 
 #include <cstring>
 #include <functional>

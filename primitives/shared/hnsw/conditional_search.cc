@@ -9,8 +9,8 @@
 
 #include "core/exact_scan.h"
 #include "core/hash.h"
-#include "primitives/hnsw/accepted_walk.h"
-#include "primitives/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/accepted_walk.h"
+#include "primitives/shared/hnsw/hnsw.h"
 
 namespace engram::hnsw {
 namespace {

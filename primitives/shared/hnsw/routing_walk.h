@@ -9,8 +9,8 @@
 #include <span>
 #include <utility>
 
-#include "primitives/hnsw/filtered_walk.h"
-#include "primitives/hnsw/search_layer.h"
+#include "primitives/shared/hnsw/filtered_walk.h"
+#include "primitives/shared/hnsw/search_layer.h"
 
 namespace engram::hnsw {
 

@@ -13,9 +13,9 @@
 #include "core/bound.h"
 #include "core/slot.h"
 #include "core/visited_set.h"
-#include "primitives/hnsw/graph.h"
-#include "primitives/hnsw/order.h"
-#include "primitives/hnsw/rank_heap.h"
+#include "primitives/shared/hnsw/graph.h"
+#include "primitives/shared/hnsw/order.h"
+#include "primitives/shared/hnsw/rank_heap.h"
 
 namespace engram::hnsw {
 

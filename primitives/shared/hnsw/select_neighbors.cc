@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "primitives/hnsw/select_neighbors.h"
+#include "primitives/shared/hnsw/select_neighbors.h"
 
 #include <algorithm>
 #include <array>

@@ -8,7 +8,7 @@
 #include "core/assert.h"
 #include "core/exact_scan.h"
 #include "core/hash.h"
-#include "primitives/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/hnsw.h"
 
 namespace engram::hnsw {
 namespace {

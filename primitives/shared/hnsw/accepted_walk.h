@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <span>
 
-#include "primitives/hnsw/filtered_walk.h"
-#include "primitives/hnsw/hnsw.h"
-#include "primitives/hnsw/routing_walk.h"
+#include "primitives/shared/hnsw/filtered_walk.h"
+#include "primitives/shared/hnsw/hnsw.h"
+#include "primitives/shared/hnsw/routing_walk.h"
 
 namespace engram::hnsw {
 

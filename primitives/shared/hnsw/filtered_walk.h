@@ -16,9 +16,9 @@
 #include "core/item_filter.h"
 #include "core/slot.h"
 #include "core/slot_set.h"
-#include "primitives/hnsw/graph.h"
-#include "primitives/hnsw/order.h"
-#include "primitives/hnsw/search_layer.h"
+#include "primitives/shared/hnsw/graph.h"
+#include "primitives/shared/hnsw/order.h"
+#include "primitives/shared/hnsw/search_layer.h"
 
 namespace engram::hnsw {
 

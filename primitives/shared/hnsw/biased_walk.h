@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "core/bias.h"
-#include "primitives/hnsw/filtered_walk.h"
-#include "primitives/hnsw/order.h"
-#include "primitives/hnsw/rank_heap.h"
-#include "primitives/hnsw/search_layer.h"
+#include "primitives/shared/hnsw/filtered_walk.h"
+#include "primitives/shared/hnsw/order.h"
+#include "primitives/shared/hnsw/rank_heap.h"
+#include "primitives/shared/hnsw/search_layer.h"
 
 namespace engram::hnsw {
 
