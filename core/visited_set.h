@@ -59,6 +59,9 @@ class VisitedSet::Marks {
     return is_new;
   }
 
+  /// Whether a slot below end() is marked.
+  bool contains(Slot slot) const noexcept { return marks_[slot] == version_; }
+
   /// Asks for the mark of a slot below end() to be fetched into cache.
   void prefetch(Slot slot) const noexcept { engram::prefetch(marks_ + slot); }
 

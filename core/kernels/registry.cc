@@ -3,8 +3,10 @@
 #include <array>
 
 #include "core/assert.h"
+#include "core/block_scan.h"
 #include "core/kernel.h"
 #include "core/kernels/algebra_loops.h"
+#include "core/kernels/block_loops.h"
 #include "core/kernels/code_kernel.h"
 #include "core/kernels/f32_kernel.h"
 #include "core/row.h"
@@ -120,6 +122,14 @@ Result<std::unique_ptr<RowAlgebra>> make_row_algebra(std::string_view name, std:
   const kernels::AlgebraLoops loops = kernels::loops_called(
       candidate->name, kernels::scalar_algebra_loops(), kernels::simd_algebra_loops());
   return std::make_unique<kernels::LoopAlgebra>(loops, dim);
+}
+
+Result<BlockScan> find_block_scan(std::string_view name) {
+  const auto candidate = kernels::find_candidate(name);
+  if (!candidate) return tl::unexpected(candidate.error());
+  return kernels::loops_called(candidate->name, kernels::scalar_block_loops(),
+                               kernels::simd_block_loops())
+      .scan;
 }
 
 std::vector<std::string> kernel_names() {
