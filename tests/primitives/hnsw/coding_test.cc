@@ -41,20 +41,31 @@ Vectors biased_vectors(Rng& rng, std::size_t count) {
   return vectors;
 }
 
+double recall_with(const char* quant, Metric metric, const SearchParams& walk) {
+  Rng rng(12);
+  TestCollection collection(hnsw(), metric, 64, {{"QUANT", quant}, {"EF_CONSTRUCTION", "100"}});
+  collection.add_all(biased_vectors(rng, 1500));
+  const Vectors queries = biased_vectors(rng, 50);
+  const double recall = collection.recall(queries, walk);
+  REQUIRE(collection.restore(*collection.save()).has_value());
+  CHECK(collection.recall(queries, walk) == recall);
+  return recall;
+}
+
 TEST_CASE("hnsw/coding: a constant part in a few components costs codes no recall") {
-  for (const char* const quant : {"sq8", "sq4"}) {
-    CAPTURE(quant);
-    Rng rng(12);
-    TestCollection collection(hnsw(), Metric::kCosine, 64,
-                              {{"QUANT", quant}, {"EF_CONSTRUCTION", "100"}});
-    collection.add_all(biased_vectors(rng, 1500));
-    const Vectors queries = biased_vectors(rng, 50);
-    const SearchParams walk{.k = 10, .ef = 24};  // a wider one would be a scan
-    const double recall = collection.recall(queries, walk);
-    INFO("recall@10 at ef 24: " << recall);
-    CHECK(recall > (quant == std::string("sq8") ? 0.99 : 0.95));
-    REQUIRE(collection.restore(*collection.save()).has_value());
-    CHECK(collection.recall(queries, walk) == recall);
+  const SearchParams walk{.k = 10, .ef = 24};  // a wider one would be a scan
+  for (const Metric metric : kMetrics) {
+    CAPTURE(std::string(metric_name(metric)));
+    const double vectors = recall_with("f32", metric, walk);
+    const double sq8 = recall_with("sq8", metric, walk);
+    const double sq4 = recall_with("sq4", metric, walk);
+    INFO("recall@10 at ef 24 by vectors, sq8, sq4: " << vectors << ", " << sq8 << ", " << sq4);
+    CHECK(sq8 > vectors - 0.01);
+    CHECK(sq4 > vectors - 0.05);
+    if (metric == Metric::kCosine) {
+      CHECK(sq8 > 0.99);
+      CHECK(sq4 > 0.95);
+    }
   }
 }
 
