@@ -39,7 +39,12 @@ from sources import SPECS
 
 PEERS = Path(__file__).resolve().parents[1] / "build-gcc" / "experiments" / "peers"
 QUANTS = ("sq8", "sq4", "bin")
-VARIANTS = ("engram", *(f"engram-{quant}{kept}" for kept in ("", "-only") for quant in QUANTS))
+QG_BITS = (1, 2, 3, 4)
+VARIANTS = (
+    "engram",
+    *(f"engram-{quant}{kept}" for kept in ("", "-only") for quant in QUANTS),
+    *(f"engram-qg{bits}" for bits in QG_BITS),
+)
 PEER_SYSTEMS = ("hnswlib", "faiss")
 SYSTEMS = (*VARIANTS, *PEER_SYSTEMS)
 USUAL_SYSTEMS = ("engram", "engram-sq8", "engram-sq4", *PEER_SYSTEMS)

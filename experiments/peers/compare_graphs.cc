@@ -56,6 +56,9 @@ std::unique_ptr<System> make_system(const std::string& name, const Setting& sett
     if (name == "engram-" + quant) return make_engram(setting, quant, "f32");
     if (name == "engram-" + quant + "-only") return make_engram(setting, quant, "none");
   }
+  for (const std::string bits : {"1", "2", "3", "4"}) {
+    if (name == "engram-qg" + bits) return make_engram_qg(setting, bits);
+  }
   if (name == "hnswlib") return make_hnswlib(setting);
   if (name == "faiss") return make_faiss(setting);
   throw std::runtime_error("unknown system " + name);

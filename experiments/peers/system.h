@@ -37,6 +37,8 @@ class System {
 /// The primitive `hnsw` with these options, as VNEW takes them.
 std::unique_ptr<System> make_engram(const Setting& setting, std::string_view quant,
                                     std::string_view rerank);
+/// The primitive `qg`, of degree 2M. Whatever the threads, one builds it.
+std::unique_ptr<System> make_engram_qg(const Setting& setting, std::string_view bits);
 std::unique_ptr<System> make_hnswlib(const Setting& setting);
 std::unique_ptr<System> make_faiss(const Setting& setting);
 

@@ -32,9 +32,20 @@ Status check_insert_work(std::size_t m, std::size_t ef_construction, std::size_t
 
 Result<std::unique_ptr<Hnsw>> Hnsw::create(const IndexContext& context, const Config& config) {
   std::unique_ptr<Hnsw> index(new Hnsw(context, config));
-  ENGRAM_TRY(index->prepare_codes());
-  ENGRAM_TRY(index->prepare_recaller());
+  ENGRAM_TRY(index->prepare());
   return index;
+}
+
+Status Hnsw::prepare() {
+  ENGRAM_TRY(prepare_codes());
+  return prepare_recaller();
+}
+
+/// Leaves in working.before what the places of a list have, if somebody follows it.
+void Hnsw::remember(const LinkList& links, HnswBuffers& working) const {
+  if (follower_ == nullptr) return;
+  working.before.clear();
+  for (std::size_t i = 0; i < links.capacity(); ++i) working.before.push_back(links[i]);
 }
 
 Status Hnsw::prepare_recaller() {

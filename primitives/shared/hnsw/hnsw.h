@@ -19,6 +19,7 @@
 #include "primitives/shared/hnsw/biased_walk.h"
 #include "primitives/shared/hnsw/filtered_walk.h"
 #include "primitives/shared/hnsw/graph.h"
+#include "primitives/shared/hnsw/list_follower.h"
 #include "primitives/shared/hnsw/search_layer.h"
 #include "primitives/shared/hnsw/select_neighbors.h"
 
@@ -106,6 +107,7 @@ struct HnswBuffers {
   std::vector<Hit> farther;
   std::vector<Slot> slots;
   std::vector<Slot> kept;
+  std::vector<Slot> before;  // of a list that is followed
   Repair repair;
   std::vector<float> scores;
   AlignedBuffer query;  // of the node that links are made for, or coded from a search's
@@ -128,7 +130,7 @@ struct HnswBuffers {
 /// Threads: everything at once, without a lock that all share (graph.h). Only an insert that must
 /// become the entry point, which is seldom, waits for others of its kind, and so do those before
 /// there is a graph.
-class Hnsw final : public Index {
+class Hnsw : public Index {
  public:
   static Result<std::unique_ptr<Hnsw>> create(const IndexContext& context, const Config& config);
 
@@ -155,11 +157,37 @@ class Hnsw final : public Index {
   /// The links, for tests and tools.
   const Graph& graph() const noexcept { return graph_; }
 
- private:
-  Hnsw(const IndexContext& context, const Config& config)
-      : context_(context), config_(config), graph_(config.m) {}
+ protected:  // for an index that keeps something beside the lists, and walks by it
+  /// follower: outlives this; null: there is none.
+  Hnsw(const IndexContext& context, const Config& config, ListFollower* follower = nullptr)
+      : context_(context), config_(config), graph_(config.m), follower_(follower) {}
 
+  /// What remains of making it.
+  Status prepare();
+
+  const IndexContext& context() const noexcept { return context_; }
+  bool is_held(Slot slot) const noexcept { return held_.contains(slot); }
+  /// Whether every node is an answer.
+  bool holds_all_nodes() const noexcept { return held_.size() == nodes_.size(); }
+  /// How many candidates a search keeps at least that does not say so, or the k that it wants.
+  std::size_t ef_of(const SearchParams& params) const noexcept {
+    return std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k);
+  }
+  /// Whether there is nothing to walk through, or looking at every row costs less than a walk that
+  /// keeps `ef` candidates.
+  bool is_scanned(std::size_t ef) const noexcept {
+    return !has_graph() || graph_.entry().slot == kNoSlot || scan_is_cheaper(ef);
+  }
+  /// The exact answer, by a scan.
+  void scan(Query query, std::size_t k, std::vector<Hit>& hits) const;
+
+ private:
   Status prepare_recaller();
+  /// Has the follower know that a node's list is another; working.before: what it was.
+  void follow(Slot node, const LinkList& links, const HnswBuffers& working) const {
+    if (follower_ != nullptr) follower_->assigned(node, links, working.before);
+  }
+  void remember(const LinkList& links, HnswBuffers& working) const;
   /// What walks compare.
   RowView walk_rows() const noexcept {
     return {compares_codes() ? *estimator_ : context_.kernel,
@@ -217,9 +245,7 @@ class Hnsw final : public Index {
   /// How many candidates a walk keeps for `ef`.
   std::size_t widened(std::size_t ef) const noexcept { return ef * widening_; }
   /// The same for what a search asks for, or what the index has for those that do not.
-  std::size_t widened(const SearchParams& params) const noexcept {
-    return widened(std::max(params.ef == 0 ? config_.ef_search : params.ef, params.k));
-  }
+  std::size_t widened(const SearchParams& params) const noexcept { return widened(ef_of(params)); }
   Status prepare_codes();
   Status begin_coding(std::span<const Slot> first);
   Status code_along(std::vector<float> axis);
@@ -235,6 +261,11 @@ class Hnsw final : public Index {
   bool scan_is_cheaper(std::size_t ef) const noexcept;
 
   // insert.cc
+  /// How many neighbours a new node chooses. Whoever looks at whole lists at once anyway wants them
+  /// full.
+  std::size_t first_degree(unsigned level) const noexcept {
+    return follower_ == nullptr ? config_.m : graph_.capacity(level);
+  }
   unsigned draw_level(std::uint64_t identity) const noexcept;
   Status hold(Slot slot, unsigned level, Scratch& scratch);
   Status build_graph(Slot newest, Scratch& scratch);
@@ -284,6 +315,7 @@ class Hnsw final : public Index {
   const IndexContext context_;
   const Config config_;
   Graph graph_;
+  ListFollower* const follower_;
   std::unique_ptr<RowBlocks> codes_;   // null unless they are the index's own
   std::unique_ptr<Kernel> estimator_;  // null unless walks compare codes; these two are fixed
   std::vector<float> axis_;            // before there is a graph

@@ -32,6 +32,7 @@ unsigned Hnsw::draw_level(std::uint64_t identity) const noexcept {
 Status Hnsw::add_node(Slot slot, unsigned level) {
   ENGRAM_ASSERT(!nodes_.contains(slot));
   ENGRAM_TRY(encode(slot));
+  if (follower_ != nullptr) ENGRAM_TRY(follower_->add_node(slot));
   ENGRAM_TRY(graph_.add_node(slot, level));
   const auto added = nodes_.insert(slot);
   return added ? Status() : tl::unexpected(added.error());
@@ -71,6 +72,7 @@ Status Hnsw::build_graph(Slot newest, Scratch& scratch) {
   std::vector<Slot> slots;
   held_.list(slots);
   ENGRAM_TRY(begin_coding(slots));
+  if (follower_ != nullptr && nodes_.size() == 0) ENGRAM_TRY(follower_->begin(slots));
   std::erase(slots, newest);
   slots.push_back(newest);
   for (const Slot slot : slots) {
@@ -130,7 +132,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& w
     search_level(l, query, starts, config_.ef_construction, {slot, slot}, beam, found);
     if (l == 0) plan.outpost_reach = reach_of_outpost(found, working);
     if (plan.outpost_reach > 0) look_farther(slot, entry, working);
-    select_neighbors(link_rows(), found, config_.m, working.selection);
+    select_neighbors(link_rows(), found, first_degree(l), working.selection);
     plan.neighbors[l] = working.selection.chosen;
     if (!found.empty()) std::swap(starts, found);
   }
@@ -219,6 +221,7 @@ bool Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Lasting last
   const std::size_t taken = found < links.capacity() ? links.size() : found;
   if (taken < links.capacity()) {
     links.append(taken, neighbor.slot, keep);
+    if (level == 0 && follower_ != nullptr) follower_->appended(node, taken, neighbor.slot);
     return keep;
   }
   if (keep) kept[found_kept++] = neighbor.slot;
@@ -232,7 +235,9 @@ bool Hnsw::add_link(Slot node, unsigned level, const Hit& neighbor, Lasting last
     select_neighbors(link_rows(), candidates, links.capacity(), working.selection);
   }
   if (!kept.empty()) retain_kept(candidates, kept, working.selection.chosen);
+  if (level == 0) remember(links, working);
   links.assign(working.selection.chosen, kept);
+  if (level == 0) follow(node, links, working);
   graph_.mark_selected(node, level, candidates.size() > links.capacity());
   return keep;
 }

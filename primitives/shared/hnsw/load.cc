@@ -83,6 +83,7 @@ Status Hnsw::load(SectionReader& reader, const SlotSet& items) {
   const std::size_t node_end = std::min(header->slot_end, context_.store.slot_end());
   ENGRAM_TRY(graph_.adopt(reader, kBaseSection, *levels, *upper, node_end));
   ENGRAM_TRY(check_upper_links(*levels));
+  if (follower_ != nullptr) ENGRAM_TRY(follower_->load(reader, header->slot_end));
   ENGRAM_TRY(load_nodes(*levels, items));
   if (codes_ != nullptr) ENGRAM_TRY(load_codes(reader, *header));
   ENGRAM_TRY(load_entry({header->entry_slot, header->entry_level}, *levels));
@@ -163,10 +164,13 @@ Status Hnsw::load_nodes(std::span<const std::byte> levels, const SlotSet& items)
 /// Drops the links to slots that are no nodes. A pass over all links, needed only if the structure
 /// was saved later than the vectors, and something was inserted between.
 void Hnsw::forget_strangers() {
+  HnswBuffers working;
   nodes_.for_each(0, Slot{kMaxSlots}, [&](Slot node) {
+    remember(graph_.links(node, 0), working);
     for (unsigned level = 0; level <= graph_.level(node); ++level) {
       graph_.links(node, level).retain([this](Slot slot) { return nodes_.contains(slot); });
     }
+    follow(node, graph_.links(node, 0), working);
   });
 }
 

@@ -150,7 +150,9 @@ void Hnsw::repair(Slot node, unsigned level, HnswBuffers& working) {
     working.candidates.resize(std::min(working.candidates.size(), 2 * lost + kSpare));
   }
   extend_selection(link_rows(), working.candidates, places, working.selection);
+  if (level == 0) remember(links, working);
   links.assign(working.selection.chosen, lasting);
+  if (level == 0) follow(node, links, working);
   graph_.mark_selected(node, level, false);  // what was kept, and then what was chosen
 }
 

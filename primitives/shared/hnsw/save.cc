@@ -123,13 +123,15 @@ Status Hnsw::save(SectionWriter& writer, const SlotSet& items) const {
   const Entry entry = entry_to_save(*copy, items);
   const std::uint32_t mark = axis_.empty() ? 0 : kAlongAxis;
   ENGRAM_TRY(copy->write(writer, entry, static_cast<std::uint32_t>(config_.quant) | mark));
-  if (codes_ == nullptr || entry.slot == kNoSlot) return {};
+  if (entry.slot == kNoSlot || (codes_ == nullptr && follower_ == nullptr)) return {};
+  SlotSet nodes;
+  ENGRAM_TRY(copy->collect_nodes(nodes));
+  if (follower_ != nullptr) ENGRAM_TRY(follower_->save(writer, nodes));
+  if (codes_ == nullptr) return {};
   if (!axis_.empty()) {
     ENGRAM_TRY(writer.begin(kAxisSection));
     ENGRAM_TRY(writer.append(std::as_bytes(std::span(axis_))));
   }
-  SlotSet nodes;
-  ENGRAM_TRY(copy->collect_nodes(nodes));
   return codes_->save(writer, kCodesSection, nodes);
 }
 

@@ -36,6 +36,10 @@ bool Hnsw::scan_is_cheaper(std::size_t ef) const noexcept {
   return ef * rows_for_a_candidate() >= size();
 }
 
+void Hnsw::scan(Query query, std::size_t k, std::vector<Hit>& hits) const {
+  scan_nearest(Bound(context_.kernel, query, context_.store), held_, k, hits);
+}
+
 /// An exact scan where it costs less than the walk, or the walk could not give a complete answer.
 Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
                     std::vector<Hit>& hits) const {
