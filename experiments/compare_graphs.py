@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares engram's hnsw with the graph indexes of other libraries, in one run on one machine.
+"""Compares engram's hnsw and qg with the graph indexes of other libraries, in one run on one machine.
 
   compare_graphs.py fashion-mnist-784
   compare_graphs.py glove-100 --seed 7 --rounds 5 --threads 1 2
 
 Every library builds over the same rows with the same M and ef_construction, once with each count of
-threads; the index that it built last is searched. One core asks each of them the same queries, one
+threads (qg always with one); the index that it built last is searched. One core asks each of them the same queries, one
 at a time, at growing ef; the libraries take turns at every ef, and the median over the rounds
 counts. The queries are cut from the rows by the seed (or, where a dataset ships test vectors, drawn
 from those), and are in no index. Throughput at a recall is interpolated between the two settings
