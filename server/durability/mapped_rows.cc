@@ -39,8 +39,8 @@ struct Identity {
 
 class MappedRows final : public RowPages {
  public:
-  MappedRows(std::string path, UniqueFd file, const struct stat& of)
-      : path_(std::move(path)), file_(std::move(file)), identity_(of) {}
+  MappedRows(std::string path, UniqueFd file, const struct stat& of, RowReads reads)
+      : path_(std::move(path)), file_(std::move(file)), identity_(of), reads_(reads) {}
 
   [[nodiscard]] bool has_rows() const noexcept override { return true; }
 
@@ -58,7 +58,7 @@ class MappedRows final : public RowPages {
   }
 
   void advise(std::byte* address, std::size_t bytes) noexcept override {
-    ::madvise(address, bytes, MADV_RANDOM);
+    if (reads_ == RowReads::kAtRandom) ::madvise(address, bytes, MADV_RANDOM);
   }
 
   void withdraw(std::byte* address, std::size_t bytes) noexcept override {
@@ -93,6 +93,7 @@ class MappedRows final : public RowPages {
   const std::string path_;
   const UniqueFd file_;
   const Identity identity_;
+  const RowReads reads_;
   LostPages lost_;
   std::mutex mutex_;
   std::size_t mapped_ = 0;  // mutex_; bytes of rows that have a place
@@ -100,7 +101,8 @@ class MappedRows final : public RowPages {
 
 }  // namespace
 
-Result<std::unique_ptr<RowPages>> map_rows(const std::string& path, std::size_t row_bytes) {
+Result<std::unique_ptr<RowPages>> map_rows(const std::string& path, std::size_t row_bytes,
+                                           RowReads reads) {
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) {
     const ErrorCode code = errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo;
@@ -116,7 +118,7 @@ Result<std::unique_ptr<RowPages>> map_rows(const std::string& path, std::size_t 
                                                  " bytes, which is no whole number of rows of " +
                                                  std::to_string(row_bytes));
   }
-  return std::make_unique<MappedRows>(path, std::move(file), of);
+  return std::make_unique<MappedRows>(path, std::move(file), of, reads);
 }
 
 }  // namespace engram

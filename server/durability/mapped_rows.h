@@ -9,6 +9,7 @@
 
 #include "core/result.h"
 #include "core/row_pages.h"
+#include "server/durability/row_files.h"
 
 namespace engram {
 
@@ -17,6 +18,7 @@ namespace engram {
 ///
 /// Errors: kInvalidArgument for what is no regular file, or not a whole number of rows of
 /// `row_bytes`; kNotFound, kIo.
-Result<std::unique_ptr<RowPages>> map_rows(const std::string& path, std::size_t row_bytes);
+Result<std::unique_ptr<RowPages>> map_rows(const std::string& path, std::size_t row_bytes,
+                                           RowReads reads);
 
 }  // namespace engram

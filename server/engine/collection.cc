@@ -13,6 +13,10 @@ namespace engram {
 
 namespace {
 
+RowReads reads_of(const CollectionSpec& spec) {
+  return spec.primitive->traits.exact ? RowReads::kInOrder : RowReads::kAtRandom;
+}
+
 /// Those of a file, or null if rows do not lie in memory as they lie there.
 Result<std::unique_ptr<RowPages>> make_file_pages(const CollectionSpec& spec,
                                                   std::string_view file) {
@@ -21,7 +25,7 @@ Result<std::unique_ptr<RowPages>> make_file_pages(const CollectionSpec& spec,
   const bool are_alike =
       element == Element::kF32 && row_bytes(element, spec.metric, spec.dim) == bytes;
   if (!are_alike) return nullptr;
-  return map_rows(std::string(file), bytes);
+  return map_rows(std::string(file), bytes, reads_of(spec));
 }
 
 /// Null: the rows stay in memory.
@@ -33,8 +37,7 @@ Result<std::unique_ptr<RowPages>> make_pages(const CollectionSpec& spec,
     return fail(ErrorCode::kInvalidArgument,
                 "ROWS disk keeps vectors in a file, and without a directory no file is written");
   }
-  return context.row_files->make(spec.primitive->traits.exact ? RowReads::kInOrder
-                                                              : RowReads::kAtRandom);
+  return context.row_files->make(reads_of(spec));
 }
 
 }  // namespace

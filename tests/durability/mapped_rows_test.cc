@@ -42,7 +42,7 @@ std::string write_rows(const TemporaryDirectory& directory) {
 }
 
 std::unique_ptr<VectorStore> open_store(const std::string& path, Metric metric = Metric::kL2) {
-  auto pages = map_rows(path, kRowBytes);
+  auto pages = map_rows(path, kRowBytes, RowReads::kAtRandom);
   REQUIRE(pages.has_value());
   return std::move(*VectorStore::create(kDim, metric, Element::kF32, std::move(*pages)));
 }
@@ -148,10 +148,12 @@ TEST_CASE("durability/mapped_rows: a file that is another now is an error, and n
 TEST_CASE("durability/mapped_rows: what is no file of whole rows is refused") {
   const TemporaryDirectory directory;
   const std::string path = write_rows(directory);
-  CHECK(map_rows(path, kRowBytes + 1).error().code == ErrorCode::kInvalidArgument);
-  CHECK(map_rows(directory.path(), kRowBytes).error().code == ErrorCode::kInvalidArgument);
-  CHECK(map_rows(path + "2", kRowBytes).error().code == ErrorCode::kNotFound);
-  CHECK(map_rows(path, kRowBytes).has_value());
+  CHECK(map_rows(path, kRowBytes + 1, RowReads::kInOrder).error().code ==
+        ErrorCode::kInvalidArgument);
+  CHECK(map_rows(directory.path(), kRowBytes, RowReads::kInOrder).error().code ==
+        ErrorCode::kInvalidArgument);
+  CHECK(map_rows(path + "2", kRowBytes, RowReads::kInOrder).error().code == ErrorCode::kNotFound);
+  CHECK(map_rows(path, kRowBytes, RowReads::kAtRandom).has_value());
 }
 
 }  // namespace
