@@ -59,7 +59,7 @@ bool Hnsw::walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest,
   const Slot slot_end = context_.store.slot_end();
   const Admission admission(held_, params.items);
   EffortNote effort(params.effort);
-  const Hit start = descend(graph_, task.entry, 0, query, BySlot{}, working.beam);
+  const Hit start = start_widely(task.entry, query, working);
   if (params.items == nullptr) {
     CountingWalk walk(graph_, query, task.ef, admission, working.beam, rest);
     const bool followed = follow(walk, walk.run(start, slot_end), false);

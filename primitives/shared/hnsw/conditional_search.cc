@@ -119,13 +119,7 @@ Status Hnsw::search_with_conditions(Query query, const SearchParams& params, Scr
 bool Hnsw::walk_nearest(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const {
   const auto finish = [&](auto& /*walk*/, std::span<Rank> found, bool is_cut_off) {
     if (found.size() < task.k && !is_cut_off) return false;
-    if (compares_codes()) {
-      rank_again(Bound(context_.kernel, task.query, context_.store), found, working);
-    }
-    const std::span<Rank> nearest = found.first(std::min(task.k, found.size()));
-    std::partial_sort(found.begin(), nearest.end(), found.end());
-    hits.clear();
-    for (const Rank rank : nearest) hits.push_back(BySlot::hit(rank));
+    answer(task.query, found, task.k, working, hits);
     return true;
   };
   return walk_accepted(task, working, ForgetRest{}, finish);

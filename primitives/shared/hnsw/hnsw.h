@@ -52,7 +52,8 @@ Status check_insert_work(std::size_t m, std::size_t ef_construction, std::size_t
 struct Plan {
   std::array<std::vector<Hit>, kMaxLevel + 1> neighbors;  // [level], nearest or most diverse first
   unsigned top = 0;                                       // the highest level that was searched
-  double outpost_reach = 0;                               // see outposts.cc; 0: it is none
+  unsigned level = 0;        // the node's own: it was drawn, but for outposts
+  double outpost_reach = 0;  // see outposts.cc; 0: it is none
 };
 
 /// Whom a walk is for: ties are broken by its hash with others. `except` is no answer.
@@ -208,6 +209,8 @@ class Hnsw : public Index {
   // search.cc
   Bound walk_bound(Query query, HnswBuffers& working) const;
   void rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
+  std::span<Rank> walk_from(std::span<const Hit> starts, const Bound& query, std::size_t ef,
+                            HnswBuffers& working) const;
 
   // conditional_search.cc
   struct Width {
@@ -270,7 +273,7 @@ class Hnsw : public Index {
   Status hold(Slot slot, unsigned level, Scratch& scratch);
   Status build_graph(Slot newest, Scratch& scratch);
   Status add_node(Slot slot, unsigned level);
-  void link_node(Slot slot, unsigned level, HnswBuffers& working);
+  Status link_node(Slot slot, unsigned level, HnswBuffers& working);
   void search_level(unsigned level, const Bound& query, std::span<const Hit> starts, std::size_t ef,
                     Errand errand, Beam& beam, std::vector<Hit>& found) const;
   bool plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& working) const;
@@ -283,6 +286,7 @@ class Hnsw : public Index {
 
   // outposts.cc
   double reach_of_outpost(std::span<const Hit> found, HnswBuffers& working) const;
+  void raise_outpost(HnswBuffers& working) const;
   void look_farther(Slot slot, Entry entry, HnswBuffers& working) const;
   void found_outpost(Slot slot, HnswBuffers& working);
   void revisit_outpost(HnswBuffers& working);
@@ -291,6 +295,11 @@ class Hnsw : public Index {
   void keep_one_link(Slot slot, std::span<const Hit> others, HnswBuffers& working);
   void schedule(Slot slot, double reach);
   double squared_scale(float score) const noexcept;
+  std::size_t fewest_outposts() const noexcept;
+  bool comes_by_regions() const noexcept;
+  bool seems_astray(Hit nearest, HnswBuffers& working) const;
+  Hit start_widely(Entry entry, const Bound& query, HnswBuffers& working) const;
+  bool look_elsewhere(Entry entry, const Bound& query, Hit nearest, HnswBuffers& working) const;
 
   // reclaim.cc
   void forget_erased(HnswBuffers& working);
@@ -330,6 +339,7 @@ class Hnsw : public Index {
   std::mutex outposts_mutex_;
   std::vector<Outpost> outposts_;  // a heap
   std::atomic<std::size_t> outpost_bytes_{0};
+  std::atomic<std::size_t> outposts_founded_{0};
   std::atomic<std::size_t> next_due_{kMaxSlots};
 };
 

@@ -28,14 +28,16 @@ unsigned Hnsw::draw_level(std::uint64_t identity) const noexcept {
   return static_cast<unsigned>(std::min(level, double{kMaxLevel}));
 }
 
-/// Makes a node of a slot that is held, or will be.
+/// Makes a held node of a slot, whose code is written.
 Status Hnsw::add_node(Slot slot, unsigned level) {
   ENGRAM_ASSERT(!nodes_.contains(slot));
-  ENGRAM_TRY(encode(slot));
   if (follower_ != nullptr) ENGRAM_TRY(follower_->add_node(slot));
   ENGRAM_TRY(graph_.add_node(slot, level));
+  ENGRAM_TRY(held_.ensure(std::size_t{slot} + 1));
   const auto added = nodes_.insert(slot);
-  return added ? Status() : tl::unexpected(added.error());
+  if (!added) return tl::unexpected(added.error());
+  if (has_graph()) held_.add(slot);  // else it is held, or has been erased
+  return {};
 }
 
 Status Hnsw::insert(const Insertion& item, Scratch& scratch) {
@@ -45,11 +47,7 @@ Status Hnsw::insert(const Insertion& item, Scratch& scratch) {
     const std::lock_guard lock(small_mutex_);
     if (!has_graph()) return hold(slot, level, scratch);
   }
-  ENGRAM_TRY(held_.ensure(std::size_t{slot} + 1));
-  ENGRAM_TRY(add_node(slot, level));
-  held_.add(slot);
-  link_node(slot, level, scratch.get<HnswBuffers>());
-  return {};
+  return link_node(slot, level, scratch.get<HnswBuffers>());
 }
 
 /// Inserts while there is no graph. Caller holds small_mutex_.
@@ -77,22 +75,24 @@ Status Hnsw::build_graph(Slot newest, Scratch& scratch) {
   slots.push_back(newest);
   for (const Slot slot : slots) {
     if (nodes_.contains(slot)) continue;
-    ENGRAM_TRY(add_node(slot, levels_[slot]));
-    link_node(slot, levels_[slot], scratch.get<HnswBuffers>());
+    ENGRAM_TRY(link_node(slot, levels_[slot], scratch.get<HnswBuffers>()));
   }
   levels_ = std::vector<std::uint8_t>();  // `= {}` would keep the memory
   has_graph_.store(true, std::memory_order_release);
   return {};
 }
 
-/// Connects a new node with others.
-void Hnsw::link_node(Slot slot, unsigned level, HnswBuffers& working) {
+/// Makes a node of a slot and connects it with others. They are chosen first, for an outpost's
+/// level depends on them; until it is a node nobody sees it.
+Status Hnsw::link_node(Slot slot, unsigned level, HnswBuffers& working) {
+  ENGRAM_TRY(encode(slot));
   const Entry seen = graph_.entry();
   if (level <= seen.level && plan_neighbors(slot, level, seen, working)) {
+    ENGRAM_TRY(add_node(slot, working.plan.level));
     connect(slot, working);
     if (working.plan.outpost_reach > 0) found_outpost(slot, working);
     revisit_outpost(working);
-    return;
+    return {};
   }
   // It becomes the entry point: it is higher than all, or no held node can be reached. Two such
   // nodes must not miss each other. Held nodes that no walk reaches must be found from the new
@@ -100,9 +100,13 @@ void Hnsw::link_node(Slot slot, unsigned level, HnswBuffers& working) {
   const std::lock_guard lock(entry_mutex_);
   const Entry entry = graph_.entry();
   const bool reached = plan_neighbors(slot, level, entry, working);
-  if (reached || plan_by_scan(slot, working)) connect(slot, working);
-  if (!reached || level > entry.level) graph_.set_entry({slot, level});
+  const bool is_planned = reached || plan_by_scan(slot, working);
+  const unsigned own = reached ? working.plan.level : level;
+  ENGRAM_TRY(add_node(slot, own));
+  if (is_planned) connect(slot, working);
+  if (!reached || own > entry.level) graph_.set_entry({slot, own});
   if (reached && working.plan.outpost_reach > 0) found_outpost(slot, working);
+  return {};
 }
 
 /// Alg. 2 on behalf of `errand.slot`: leaves in `found` the nearest held nodes but `errand.except`,
@@ -127,6 +131,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& w
 
   starts.assign(1, descend(graph_, entry, level, query, ByPairHash{slot}, beam));
   plan.outpost_reach = 0;
+  plan.level = level;
   plan.top = std::min(level, entry.level);
   for (unsigned l = plan.top + 1; l-- > 0;) {
     search_level(l, query, starts, config_.ef_construction, {slot, slot}, beam, found);
@@ -136,6 +141,7 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& w
     plan.neighbors[l] = working.selection.chosen;
     if (!found.empty()) std::swap(starts, found);
   }
+  if (plan.outpost_reach > 0 && level == 0 && entry.level > 0) raise_outpost(working);
   return !plan.neighbors[0].empty();
 }
 

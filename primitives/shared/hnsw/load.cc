@@ -40,7 +40,7 @@ Result<Header> read_structure_header(SectionReader& reader, std::size_t m, Eleme
     return damaged("made with M " + std::to_string(header.m) + ", the index has " +
                    std::to_string(m));
   }
-  if ((header.quant & ~kAlongAxis) != static_cast<std::uint32_t>(quant)) {
+  if ((header.quant & ~(kAlongAxis | kByRegions)) != static_cast<std::uint32_t>(quant)) {
     return damaged("made with another QUANT than the index has, " +
                    std::string(element_name(quant)));
   }
@@ -87,6 +87,7 @@ Status Hnsw::load(SectionReader& reader, const SlotSet& items) {
   ENGRAM_TRY(load_nodes(*levels, items));
   if (codes_ != nullptr) ENGRAM_TRY(load_codes(reader, *header));
   ENGRAM_TRY(load_entry({header->entry_slot, header->entry_level}, *levels));
+  if ((header->quant & kByRegions) != 0) outposts_founded_ = fewest_outposts();
   has_graph_.store(true, std::memory_order_release);
   return {};
 }

@@ -7,11 +7,12 @@
 //
 // Such a node is an *outpost*: its nearest neighbour is more than twice as far from it as from
 // another candidate. It looks for neighbours in level 1 too, where the same number of candidates
-// spreads over M times as many regions; links between it and its neighbours are kept for good; and
-// if a search with the index's defaults does not find it, the node where that ends keeps a link to
-// it. Whenever the index has grown by half it is visited again, by an insert that comes along: then
-// it looks for neighbours outside its own region, and whether it is found. A load forgets which
-// nodes are outposts, for no section says it: their links stay, and they are not visited again.
+// spreads over M times as many regions, and becomes a node of that level, whatever level it was
+// drawn; links between it and its neighbours are kept for good; and if a search with the index's
+// defaults does not find it, the node where that ends keeps a link to it. Whenever the index has
+// grown by half it is visited again, by an insert that comes along: then it looks for neighbours
+// outside its own region, and whether it is found. A load forgets which nodes are outposts, for no
+// section says it: their links stay, and they are not visited again.
 //
 // Not under dot, where a score says nothing of how far a node is.
 #include <algorithm>
@@ -28,6 +29,16 @@ constexpr std::size_t kCompared = 16;
 
 /// How much farther the nearest is, as the square of a distance.
 constexpr double kFarther = 4;
+
+/// Of how many neighbours of what a walk found it is asked how near they are. All of them would
+/// cost searches of words three hundredths more, and find a hundred-thousandth of the items more.
+constexpr std::size_t kAsked = 8;
+
+/// How many candidates a look for another region keeps on level 1.
+constexpr std::size_t kElsewhere = 32;
+
+/// An index of which one node in so many is an outpost comes by regions.
+constexpr std::size_t kRegional = 1024;
 
 /// What a thread keeps between searches for items.
 struct SelfSearch {
@@ -78,12 +89,78 @@ void Hnsw::look_farther(Slot slot, Entry entry, HnswBuffers& working) const {
   std::erase_if(found, [&](const Hit& hit) { return squared_scale(hit.score) < reach; });
 }
 
+/// Plans level 1 for an outpost that was drawn level 0: those are its neighbours there that
+/// look_farther() has found.
+void Hnsw::raise_outpost(HnswBuffers& working) const {
+  Plan& plan = working.plan;
+  std::erase_if(working.farther,
+                [&](const Hit& hit) { return squared_scale(hit.score) < plan.outpost_reach; });
+  select_neighbors(link_rows(), working.farther, config_.m, working.selection);
+  plan.neighbors[1] = working.selection.chosen;
+  plan.top = 1;
+  plan.level = 1;
+}
+
 /// After connect(). The plan is the outpost's.
 void Hnsw::found_outpost(Slot slot, HnswBuffers& working) {
   const double reach = working.plan.outpost_reach;
   keep_links(slot, working);
   make_findable(slot, working);
   schedule(slot, reach);
+  outposts_founded_.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// How many outposts there are at least where regions make up much of the index.
+std::size_t Hnsw::fewest_outposts() const noexcept {
+  return size() / kRegional + 1;
+}
+
+/// Whether regions that came one after the other make up much of the index.
+bool Hnsw::comes_by_regions() const noexcept {
+  return outposts_founded_.load(std::memory_order_relaxed) >= fewest_outposts();
+}
+
+/// Whether a walk that found `nearest` has ended in another region than its query's: neighbours of
+/// this node are much nearer to it than the query is. One may be a copy of it.
+bool Hnsw::seems_astray(Hit nearest, HnswBuffers& working) const {
+  if (!comes_by_regions()) return false;
+  auto& slots = working.slots;
+  slots.clear();
+  const LinkList links = graph_.links(nearest.slot, 0);
+  const std::size_t taken = links.size();
+  const std::size_t asked = std::min(taken, kAsked);
+  for (std::size_t i = 0; i < asked; ++i) {
+    const Slot slot = links[i * taken / asked];
+    if (slot < graph_.node_end()) slots.push_back(slot);  // else the link is damaged
+  }
+  if (slots.size() < 2) return false;
+  const Bound from = link_rows().to_slot(nearest.slot, working.selection.candidate_query);
+  score_hits(from, slots, working.scores, working.farther);
+  std::nth_element(working.farther.begin(), working.farther.begin() + 1, working.farther.end(),
+                   BySlot{});
+  const double between = squared_scale(working.farther[1].score);
+  return between >= 0 && between * kFarther < squared_scale(nearest.score);
+}
+
+/// Leaves in working.starts what a wider walk over level 1 finds, where each region has a node: its
+/// outpost. False if none is nearer than `nearest`.
+bool Hnsw::look_elsewhere(Entry entry, const Bound& query, Hit nearest,
+                          HnswBuffers& working) const {
+  if (entry.level == 0) return false;
+  const Hit start = descend(graph_, entry, 1, query, BySlot{}, working.beam);
+  search_layer(
+      graph_, 1, query, {&start, 1}, kElsewhere, context_.store.slot_end(), BySlot{},
+      [](Slot /*slot*/) { return true; }, working.beam, working.starts);
+  return !working.starts.empty() && working.starts.front().score < nearest.score;
+}
+
+/// Where a walk over level 0 with conditions starts: nobody can ask it whether it has gone astray,
+/// for what it finds may be far because of its conditions. So where there are regions it looks
+/// before.
+Hit Hnsw::start_widely(Entry entry, const Bound& query, HnswBuffers& working) const {
+  const Hit start = descend(graph_, entry, 0, query, BySlot{}, working.beam);
+  if (!comes_by_regions() || !look_elsewhere(entry, query, start, working)) return start;
+  return working.starts.front();
 }
 
 /// As many as lists have room for.

@@ -121,8 +121,9 @@ Status Hnsw::save(SectionWriter& writer, const SlotSet& items) const {
   copy_links(*copy);
   copy->forget_strangers();
   const Entry entry = entry_to_save(*copy, items);
-  const std::uint32_t mark = axis_.empty() ? 0 : kAlongAxis;
-  ENGRAM_TRY(copy->write(writer, entry, static_cast<std::uint32_t>(config_.quant) | mark));
+  const std::uint32_t marks =
+      (axis_.empty() ? 0 : kAlongAxis) | (comes_by_regions() ? kByRegions : 0);
+  ENGRAM_TRY(copy->write(writer, entry, static_cast<std::uint32_t>(config_.quant) | marks));
   if (entry.slot == kNoSlot || (codes_ == nullptr && follower_ == nullptr)) return {};
   SlotSet nodes;
   ENGRAM_TRY(copy->collect_nodes(nodes));

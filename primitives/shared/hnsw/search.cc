@@ -40,6 +40,15 @@ void Hnsw::scan(Query query, std::size_t k, std::vector<Hit>& hits) const {
   scan_nearest(Bound(context_.kernel, query, context_.store), held_, k, hits);
 }
 
+/// The nearest held nodes of level 0, in no order.
+std::span<Rank> Hnsw::walk_from(std::span<const Hit> starts, const Bound& query, std::size_t ef,
+                                HnswBuffers& working) const {
+  const auto is_held = [this](Slot slot) { return held_.contains(slot); };
+  LayerWalk walk(graph_, 0, query, ef, BySlot{}, is_held, working.beam);
+  NoProbe probe;
+  return walk.run(starts, context_.store.slot_end(), probe);
+}
+
 /// An exact scan where it costs less than the walk, or the walk could not give a complete answer.
 Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
                     std::vector<Hit>& hits) const {
@@ -56,19 +65,15 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
   if (params.is_narrow && search_narrowly(query, params, entry, working, hits)) return {};
   const Bound walk_query = walk_bound(query, working);
   const Hit start = descend(graph_, entry, 0, walk_query, BySlot{}, working.beam);
-  const auto is_held = [this](Slot slot) { return held_.contains(slot); };
-  LayerWalk walk(graph_, 0, walk_query, ef, BySlot{}, is_held, working.beam);
-  NoProbe probe;
-  const std::span<Rank> found = walk.run({&start, 1}, context_.store.slot_end(), probe);
-  if (found.size() < params.k) {  // cut off by erased nodes, or by erases just now
-    scan_nearest(bound, held_, params.k, hits);
-    return {};
+  answer(query, walk_from({&start, 1}, walk_query, ef, working), params.k, working, hits);
+  if (!hits.empty() && seems_astray(hits.front(), working) &&
+      look_elsewhere(entry, walk_query, hits.front(), working)) {
+    working.starts.resize(std::min(working.starts.size(), ef));
+    answer(query, walk_from(working.starts, walk_query, ef, working), params.k, working, hits);
   }
-  if (compares_codes()) rank_again(bound, found, working);
-  const std::span<Rank> nearest = found.first(params.k);
-  std::partial_sort(found.begin(), nearest.end(), found.end());
-  hits.clear();
-  for (const Rank rank : nearest) hits.push_back(BySlot::hit(rank));
+  if (hits.size() < params.k) {  // cut off by erased nodes, or by erases just now
+    scan_nearest(bound, held_, params.k, hits);
+  }
   return {};
 }
 

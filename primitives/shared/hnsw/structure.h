@@ -11,8 +11,8 @@
 // highest bit of a link of level 0 marks it as kept. hnsw.base and hnsw.codes are loaded by
 // RowBlocks::load, which places what is not small; the others are read.
 //
-// Version 3 has neither marks nor an axis. Version 2 has no marks either, and all sections, be they
-// empty.
+// Version 4 has no mark of regions. Version 3 has neither marks of links nor an axis. Version 2 has
+// none either, and all sections, be they empty.
 #pragma once
 
 #include <bit>
@@ -32,10 +32,13 @@ inline constexpr std::string_view kBaseSection = "hnsw.base";
 inline constexpr std::string_view kAxisSection = "hnsw.axis";
 inline constexpr std::string_view kCodesSection = "hnsw.codes";
 
-/// A mark of Header::quant: codes lie along an axis.
+/// A mark in Header::quant: codes lie along an axis.
 inline constexpr std::uint32_t kAlongAxis = 1U << 16;
 
-inline constexpr std::uint32_t kStructureVersion = 4;
+/// Another: there are many outposts (outposts.cc).
+inline constexpr std::uint32_t kByRegions = 1U << 17;
+
+inline constexpr std::uint32_t kStructureVersion = 5;
 inline constexpr std::uint32_t kOldestStructureVersion = 2;
 
 struct Header {
@@ -44,7 +47,7 @@ struct Header {
   std::uint32_t slot_end;  // one past the highest node, or level
   std::uint32_t entry_slot;
   std::uint32_t entry_level;
-  std::uint32_t quant;  // an Element, and its mark
+  std::uint32_t quant;  // an Element, and marks
 };
 static_assert(sizeof(Header) == 24);
 

@@ -51,14 +51,39 @@ std::size_t lost(TestCollection& collection) {
 
 TEST_CASE("hnsw/findable: items that come cluster by cluster find themselves" *
           doctest::test_suite("long")) {
-  for (const std::uint64_t seed : {1U, 2U, 3U}) {
-    CAPTURE(seed);
-    Rng rng(seed);
-    TestCollection collection(hnsw(), Metric::kL2, 64);
-    collection.add_all(clusters_in_order(rng, 120, 50, 64));
-    CHECK(lost(collection) <= 1);
-    CHECK(unreachable(collection) == 0);
+  for (const char* const quant : {"f32", "sq8", "sq4"}) {
+    for (const std::uint64_t seed : {2U, 19U}) {  // of which most used to be lost
+      CAPTURE(quant);
+      CAPTURE(seed);
+      Rng rng(seed);
+      TestCollection collection(hnsw(), Metric::kL2, 64, {{"QUANT", quant}});
+      collection.add_all(clusters_in_order(rng, 200, 50, 64));
+      CHECK(lost(collection) <= 1);
+      CHECK(unreachable(collection) == 0);
+    }
   }
+}
+
+TEST_CASE(
+    "hnsw/findable: a region has a node on level 1, and one that is loaded is found as before") {
+  Rng rng(5);
+  TestCollection collection(hnsw(), Metric::kL2, 32,
+                            {{"EF_CONSTRUCTION", "50"}, {"EF_SEARCH", "8"}});
+  constexpr std::size_t kSize = 20;
+  collection.add_all(clusters_in_order(rng, 80, kSize, 32));
+  const Graph& graph = graph_of(collection);
+  std::size_t without = 0;
+  for (std::size_t first = 20 * kSize; first < collection.held().size(); first += kSize) {
+    std::size_t raised = 0;
+    for (std::size_t i = 0; i < kSize; ++i) raised += graph.level(static_cast<Slot>(first + i)) > 0;
+    without += raised == 0;
+  }
+  CHECK(without <= 1);
+  const std::size_t before = lost(collection);
+  CHECK(before <= 5);
+  const auto saved = collection.save();
+  REQUIRE(collection.restore(*saved).has_value());
+  CHECK(lost(collection) == before);
 }
 
 TEST_CASE("hnsw/findable: clusters are found after others were replaced") {
