@@ -36,6 +36,8 @@ class LostPages::Part final : public FaultTaker {
   std::atomic<bool>& is_any_;
 };
 
+LostPages::LostPages() = default;
+
 LostPages::~LostPages() {
   for (const auto& [begin, part] : parts_) forget_faults(begin);
 }

@@ -15,7 +15,7 @@ namespace engram {
 /// Threads: any; add() and remove() one at a time for one range of memory.
 class LostPages {
  public:
-  LostPages() = default;
+  LostPages();
   /// Nobody touches the memory any more.
   ~LostPages();
   LostPages(const LostPages&) = delete;
