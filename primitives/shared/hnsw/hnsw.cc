@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/hash.h"
+#include "core/registry.h"
 
 namespace engram::hnsw {
 namespace {
