@@ -30,8 +30,8 @@ constexpr std::size_t kCompared = 16;
 /// How much farther the nearest is, as the square of a distance.
 constexpr double kFarther = 4;
 
-/// Of how many neighbours of what a walk found it is asked how near they are. All of them would
-/// cost searches of words three hundredths more, and find a hundred-thousandth of the items more.
+/// Of how many neighbours of what a walk found it is asked how near they are. All would cost
+/// searches of words three hundredths of their time.
 constexpr std::size_t kAsked = 8;
 
 /// How many candidates a look for another region keeps on level 1.
@@ -154,13 +154,13 @@ bool Hnsw::look_elsewhere(Entry entry, const Bound& query, Hit nearest,
   return !working.starts.empty() && working.starts.front().score < nearest.score;
 }
 
-/// Where a walk over level 0 with conditions starts: nobody can ask it whether it has gone astray,
-/// for what it finds may be far because of its conditions. So where there are regions it looks
-/// before.
+/// Where a walk over level 0 with conditions starts. What it finds may be far because of these, so
+/// the question is asked of its start.
 Hit Hnsw::start_widely(Entry entry, const Bound& query, HnswBuffers& working) const {
   const Hit start = descend(graph_, entry, 0, query, BySlot{}, working.beam);
-  if (!comes_by_regions() || !look_elsewhere(entry, query, start, working)) return start;
-  return working.starts.front();
+  const bool elsewhere =
+      seems_astray(start, working) && look_elsewhere(entry, query, start, working);
+  return elsewhere ? working.starts.front() : start;
 }
 
 /// As many as lists have room for.
