@@ -32,7 +32,7 @@ constexpr double kFarther = 4;
 
 /// Of how many neighbours of what a walk found it is asked how near they are. All would cost
 /// searches of words three hundredths of their time.
-constexpr std::size_t kAsked = 8;
+constexpr std::size_t kAsked = 6;
 
 /// How many candidates a look for another region keeps on level 1.
 constexpr std::size_t kElsewhere = 32;
