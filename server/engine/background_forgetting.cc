@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
-#include <string>
 #include <utility>
 
 #include "server/engine/collection.h"
@@ -37,7 +36,6 @@ struct BackgroundForgetting::Round {
   std::int64_t at_ms;
   bool seeks_weak;                   // by the floor, before it looks at the budget
   std::uint64_t seen = 0;            // the collection's version, before it was looked at
-  std::string name = {};             // that it was found under last
   std::vector<WeakItem> found = {};  // the weakest at the last look
   std::size_t next = 0;              // of found
   bool found_all = false;            // there were no more at the last look
@@ -48,15 +46,17 @@ struct BackgroundForgetting::Round {
 
 /// New ones have ids that were not seen before.
 void BackgroundForgetting::find_indexes() {
-  const Keyspace& keyspace = store_.keyspace();
+  Keyspace& keyspace = store_.keyspace();
   if (std::exchange(known_before_, keyspace.next_collection_id()) ==
       keyspace.next_collection_id()) {
     return;
   }
   indexes_.clear();
-  for (const auto& collection : keyspace.all_collections()) {
-    if (collection->spec().decay.forgetting.is_on()) indexes_.push_back(collection);
-  }
+  keyspace.for_each_collection([this](std::string_view name, const auto& collection) {
+    if (!collection->spec().decay.forgetting.is_on()) return;
+    collection->forgetting().name = name;
+    indexes_.push_back(collection);
+  });
 }
 
 /// The wall's, whatever time a client has named: one write of a distant future would have all that
@@ -126,7 +126,8 @@ void BackgroundForgetting::merge(const std::shared_ptr<Round>& round) {
   if (!radius || collection.forgetting().merged_at == collection.version()) {
     return next_batch(round);
   }
-  const ConsolidationParams params = {.grouping = {.radius = *radius}, .at_ms = round->at_ms};
+  const ConsolidationParams params = {
+      .grouping = {.radius = *radius}, .spares_pinned = true, .at_ms = round->at_ms};
   auto work = collection.consolidate(params);
   if (!work) return next_batch(round);
   const ConsolidationRun::Order order = {
@@ -143,11 +144,12 @@ void BackgroundForgetting::merge(const std::shared_ptr<Round>& round) {
 }
 
 /// An index that has gone, or may not be written to, is left alone. No client sees the error.
-Status BackgroundForgetting::check_going_on(Round& round) const {
+Status BackgroundForgetting::check_going_on(const Round& round) const {
   ENGRAM_TRY(round.collection->check_soundness({}));
-  auto name = store_.keyspace().find_name(*round.collection, round.name);
+  std::string& known = round.collection->forgetting().name;
+  auto name = store_.keyspace().find_name(*round.collection, known);
   if (name && may_write()) {
-    round.name = std::move(*name);
+    known = std::move(*name);
     return {};
   }
   return fail(ErrorCode::kUnavailable, "there is nothing more to write to");
@@ -200,7 +202,7 @@ void BackgroundForgetting::look(const std::shared_ptr<Round>& round) {
 
 /// What is below the floor first, then what is beyond the budget.
 void BackgroundForgetting::next_batch(const std::shared_ptr<Round>& round) {
-  if (!may_write()) return end(round);
+  if (!check_going_on(*round)) return end(round);
   if (!round->is_used_up()) return erase_batch(round);
   const bool has_looked = !round->found.empty() || round->found_all;
   const bool is_over = has_looked && (round->found_all || !round->has_erased);

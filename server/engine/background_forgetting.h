@@ -55,7 +55,7 @@ class BackgroundForgetting {
   void begin(std::shared_ptr<Collection> collection);
   void merge(const std::shared_ptr<Round>& round);
   void end_merging(const std::shared_ptr<Round>& round, ConsolidationRun& run, bool is_whole);
-  Status check_going_on(Round& round) const;
+  Status check_going_on(const Round& round) const;
   void next_batch(const std::shared_ptr<Round>& round);
   void erase_batch(const std::shared_ptr<Round>& round);
   void look(const std::shared_ptr<Round>& round);

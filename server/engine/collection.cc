@@ -22,8 +22,11 @@ Result<std::unique_ptr<RowPages>> make_file_pages(const CollectionSpec& spec,
                                                   std::string_view file) {
   const std::size_t bytes = spec.dim * sizeof(float);
   const Element element = stored_element(*spec.primitive, spec.options);
-  const bool are_alike =
-      element == Element::kF32 && row_bytes(element, spec.metric, spec.dim) == bytes;
+  // Blocks of longer rows have fewer than 64 of them, and may end within a page.
+  constexpr std::size_t kLongRow = kHugePage / 64;
+  const bool are_alike = element == Element::kF32 &&
+                         row_bytes(element, spec.metric, spec.dim) == bytes &&
+                         (bytes <= kLongRow || bytes % kPageBytes == 0);
   if (!are_alike) return nullptr;
   return map_rows(std::string(file), bytes, reads_of(spec));
 }

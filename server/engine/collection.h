@@ -122,6 +122,7 @@ struct ForgettingProgress {
   bool is_under_way = false;
   std::int64_t next_ms = 0;     ///< when the next round is due; 0: not known yet
   std::uint64_t forgotten = 0;  ///< items, since the collection was made or loaded
+  std::string name = {};        ///< that it was found under last
   std::uint64_t merged = 0;     ///< the same of those that became one with another
   /// Collection::version() when all that lay near each other was one.
   std::optional<std::uint64_t> merged_at = {};

@@ -96,6 +96,7 @@ std::vector<Consolidation::Listed> Consolidation::list_items() const {
   std::vector<Listed> listed;
   listed.reserve(current_->size());
   current_->for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
+    if (params_.spares_pinned && parts_.view.is_pinned(slot)) return;
     const double strength =
         parts_.strengths == nullptr ? 0 : parts_.strengths->log_strength(slot, params_.at_ms);
     listed.push_back({strength, parts_.view.key_of(slot), slot});

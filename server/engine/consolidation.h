@@ -41,7 +41,8 @@ struct ConsolidationParams {
   std::size_t most_groups = std::numeric_limits<std::size_t>::max();
   /// With draws, the items are those that they meet, and one is as strong as it was met often.
   ReplayParams replay = {};
-  std::int64_t at_ms = 0;  ///< strengths are as of then
+  bool spares_pinned = false;  ///< what is pinned is in no group
+  std::int64_t at_ms = 0;      ///< strengths are as of then
 };
 
 /// Items that are to become one.

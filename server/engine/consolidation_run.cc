@@ -72,6 +72,8 @@ void ConsolidationRun::write() {
 bool ConsolidationRun::write_some(LoopSlices::Clock::time_point until) {
   const bool one_by_one = order_.from->spec().primitive->traits.order_dependent;
   while (begun_ < batch_.size() && status_) {
+    status_ = caller_.check();
+    if (!status_) break;
     if (store_.gate().is_closed()) {
       is_waiting_ = false;
       store_.gate().when_open([self = shared_from_this()] { self->write(); });

@@ -29,7 +29,7 @@ class ConsolidationRun : public std::enable_shared_from_this<ConsolidationRun> {
     bool is_dry = false;  ///< nothing is written
   };
   struct Caller {
-    /// Whether to go on; asked between steps, and before each batch is written.
+    /// Whether to go on; asked between steps, and before each group is written.
     std::function<Status()> check;
     /// Asked once more, when the groups are known and nothing was written. Empty: nothing to ask.
     std::function<Status(const Consolidation&)> check_groups;

@@ -89,9 +89,8 @@ std::size_t ItemReplay::draw_item(std::size_t draw) const {
 }
 
 Result<bool> ItemReplay::step(Scratch& scratch) {
-  using Clock = std::chrono::steady_clock;
   constexpr std::size_t kBetweenLooks = 4096;  // at the clock, where a draw takes nanoseconds
-  const auto until = Clock::now() + kTurn;
+  const auto until = std::chrono::steady_clock::now() + kTurn;
   if (items_.slots.empty()) drawn_ = params_.draws;
   const auto bias = view_->bias(at_ms_);
   while (drawn_ < params_.draws) {
@@ -101,7 +100,7 @@ Result<bool> ItemReplay::step(Scratch& scratch) {
       ++met_[draw_item(drawn_++)];
       if (drawn_ % kBetweenLooks != 0) continue;
     }
-    if (Clock::now() >= until) break;
+    if (std::chrono::steady_clock::now() >= until) break;
   }
   return drawn_ < params_.draws;
 }

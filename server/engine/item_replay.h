@@ -40,7 +40,8 @@ struct ReplayParams {
 };
 
 /// The draws, in steps that each take some milliseconds. What is met depends on items, their order
-/// and the parameters alone: not on time or on how steps are cut. Threads: one at a time.
+/// and the parameters, and on strengths and beta during walks, where somebody changes them; not on
+/// time or on how steps are cut. Threads: one at a time.
 class ItemReplay {
  public:
   /// All outlive it. slots: of the items, whose rows stay, the strongest first; log_strengths:

@@ -67,6 +67,12 @@ Status read_replay(std::vector<OptionText>& options, ReplayParams& replay) {
                 "WALK and TEMPERATURE are of walks in the energy: they need REPLAY BY langevin");
   }
   if (*walk > 0) replay.walk = *walk;
+  constexpr std::size_t kMostSteps = 10'000'000;
+  if (replay.by == ReplayBy::kLangevin && replay.draws > kMostSteps / replay.walk) {
+    return fail(ErrorCode::kInvalidArgument, "REPLAY times WALK is at most " +
+                                                 std::to_string(kMostSteps) + ", got " +
+                                                 std::to_string(replay.draws * replay.walk));
+  }
   if (*temperature) {
     const auto value = parse_number<double>(**temperature);
     if (!value || !(*value > 0) || !std::isfinite(*value)) {

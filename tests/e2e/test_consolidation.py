@@ -214,6 +214,7 @@ def test_what_is_wrong_is_said(wire):
         (["i", "RADIUS", 1, "REPLAY", 9], "REPLAY tells another index what this one is reminded of: it needs INTO"),
         (["i", "RADIUS", 1, "BY", "strength"], "BY says what REPLAY draws by: it needs REPLAY"),
         (["i", "RADIUS", 1, "REPLAY", 9, "BY", "x"], "BY must be strength or langevin, got 'x'"),
+        (["i", "RADIUS", 1, "REPLAY", 1_000_000, "BY", "langevin"], "REPLAY times WALK is at most 10000000, got 20000000"),
         (["i", "RADIUS", 1, "REPLAY", 9, "WALK", 5], "WALK and TEMPERATURE are of walks in the energy: they need REPLAY BY langevin"),
         (["i", "RADIUS", 1, "REPLAY", 9, "BY", "langevin", "TEMPERATURE", 0], "TEMPERATURE must be a number greater than 0, got '0'"),
         (["i", "RADIUS", 1, "INTO", "i"], "INTO names the index itself: without INTO its groups become one item each"),

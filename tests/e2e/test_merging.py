@@ -27,7 +27,7 @@ def test_what_lies_near_becomes_one_as_strong_as_all(start, reopen, primitive):
     with server.wire() as wire:
         make(wire, "DECAY", "static", "MERGE", 1, "EVERY", 30, primitive=primitive)
         fill(wire)
-        until(lambda: size(wire) == 20)
+        until(lambda: stat(wire, "merged_items") == 40)
         info = as_map(wire.call("VINFO", "i"))
         assert (info["merge-radius"], info["merged-items"]) == (1, 40)
         assert stat(wire, "merged_items") == 40
@@ -35,6 +35,7 @@ def test_what_lies_near_becomes_one_as_strong_as_all(start, reopen, primitive):
         wire.call("VADD", "i", "late", pack(0.5, 0))
         until(lambda: wire.call("VGET", "i", "late") is None)
         assert strength(wire, "i", "0:4") == pytest.approx(8)
+        assert wire.call("SET", "last", 1) == "OK"  # what was recorded before is on disk, too
     server.send_signal(signal.SIGKILL)
     server.wait()
     with reopen(server).wire() as wire:
@@ -54,6 +55,15 @@ def test_it_merges_first_and_forgets_then(wire):
     until(lambda: size(wire) == 2)
     assert wire.call("VGET", "i", "alone") is None
     assert strength(wire, "i", "0", "AT", 0) == pytest.approx(5)
+
+
+def test_what_is_pinned_stays(wire):
+    make(wire, "DECAY", "static", "MERGE", 1, "EVERY", 20)
+    wire.call("VADD", "i", "pinned", pack(0.1, 0), "PIN")
+    for key in range(3):
+        wire.call("VADD", "i", key, pack(key / 10, 0), "STRENGTH", 9 - key)
+    until(lambda: size(wire) == 2)
+    assert wire.call("VGET", "i", "pinned") is not None and strength(wire, "i", "0") == pytest.approx(24)
 
 
 def test_writes_beside_it_are_not_lost(wire, server):
@@ -87,6 +97,7 @@ def test_an_index_may_go_or_get_another_name_while_it_merges(start, reopen):
         assert wire.call("RENAME", "i", "j") == "OK"
         fill(wire, range(5, 20), "j")
         until(lambda: size(wire, "j") == 20)
+        assert wire.call("SET", "last", 1) == "OK"
     server.send_signal(signal.SIGKILL)
     server.wait()
     with reopen(server).wire() as wire:
