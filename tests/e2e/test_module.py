@@ -2,6 +2,7 @@
 """The module in Debian's Redis: it answers as the server does, and keeps to the rules of its host."""
 
 import random
+import struct
 import threading
 
 import pytest
@@ -246,3 +247,73 @@ def test_what_repeats_changes_checks_them(host):
         assert isinstance(client.call("ENGRAM.APPLY", "none", b"x"), ErrorReply)
         assert isinstance(client.call("ENGRAM.APPLY", "i"), ErrorReply)
         assert client.call("VSEARCH", "i", EAST, 3) == before
+
+
+def field(text):
+    return struct.pack("<I", len(text)) + text
+
+
+def creation(key=b"new", expires_ms=-1, number=0):
+    """Makes a flat index of two coordinates."""
+    head = b"\x06" + field(key) + struct.pack("<qQI", expires_ms, number, 2)
+    return head + field(b"cosine") + field(b"flat") + struct.pack("<I", 0)
+
+
+def put(slot, key=b"a", number=0):
+    return b"\x07" + struct.pack("<QI", number, slot) + field(key) + field(EAST)
+
+
+FOREIGN_CHANGES = {
+    "SetString": b"\x01" + field(b"ghost") + struct.pack("<q", -1) + field(b"x"),
+    "AppendString": b"\x02" + field(b"ghost") + struct.pack("<Q", 0) + field(b"x"),
+    "EraseKey": b"\x03" + field(b"i"),
+    "SetExpiry": b"\x04" + field(b"i") + struct.pack("<q", 1),
+    "ClearKeys": b"\x05",
+    "OverwriteString": b"\x0a" + field(b"ghost") + struct.pack("<Q", 0) + field(b"x"),
+    "MoveCollection": b"\x0b" + field(b"ghost") + struct.pack("<qQ", -1, 0),
+    "a put to another index": put(1, number=7),
+    "another index": creation(b"ghost", number=1),
+    "an expired index": creation(b"ghost", expires_ms=1, number=1),
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN_CHANGES)
+def test_a_frame_changes_the_index_of_its_key_alone(host, change):
+    foreign = FOREIGN_CHANGES[change]
+    with host.wire() as client:
+        client.call("VNEW", "i", 2, "PRIMITIVE", "flat")
+        client.call("VADD", "i", "a", EAST)
+        before = client.call("DUMP", "i")
+        for key, frame in (
+            ("i", foreign),
+            ("i", put(1, b"b") + foreign),
+            ("new", creation() + foreign),
+            ("new", creation() + put(0) + foreign),
+        ):
+            assert client.call("ENGRAM.APPLY", key, frame).startswith("ERR the frame "), frame
+        assert client.call("DUMP", "i") == before
+        assert client.call("DBSIZE") == 1
+        assert client.call("VNEW", "ghost", 2) == "OK"
+
+
+def test_a_frame_makes_the_index_of_its_key(host):
+    with host.wire() as client:
+        for made in (creation(b"ghost"), creation(expires_ms=1), creation(number=1)):
+            assert client.call("ENGRAM.APPLY", "new", made).startswith("ERR the frame makes")
+        twice = creation() + creation()
+        assert client.call("ENGRAM.APPLY", "new", twice).startswith("ERR the frame changes more")
+        assert client.call("DBSIZE") == 0
+        assert client.call("ENGRAM.APPLY", "new", creation() + put(0)) == "OK"
+        assert client.call("VSEARCH", "new", EAST, 1)[0] == b"a"
+
+
+def test_a_frame_puts_to_no_slot_that_nothing_fills(host):
+    with host.wire() as client:
+        client.call("ENGRAM.APPLY", "new", creation() + put(0))
+        for frame in (put(2, b"b"), put((1 << 28) - 1, b"b"), put(1, b"b") + put(3, b"c")):
+            assert client.call("ENGRAM.APPLY", "new", frame).startswith("ERR the frame puts to slot")
+        made = creation(b"other") + put(1)
+        assert client.call("ENGRAM.APPLY", "other", made).startswith("ERR the frame puts to slot")
+        assert client.call("VCARD", "new") == 1
+        assert client.call("ENGRAM.APPLY", "new", put(2, b"c") + put(1, b"b")) == "OK"
+        assert client.call("VCARD", "new") == 3

@@ -67,6 +67,24 @@ def test_a_full_sync_and_what_follows(start_host):
     assert_equal_answers(master, replica, PRIMITIVES)
 
 
+def test_slots_above_those_of_a_snapshot(start_host):
+    """The replica does not know of the deleted, and the master puts where they lay."""
+    master = start_host()
+    rng = random.Random(25)
+    with master.wire() as client:
+        client.call("VNEW", "i", DIM, "PRIMITIVE", "flat")
+        for i in range(2000):
+            client.call("VADD", "i", f"k{i}", vector(rng))
+        for i in range(10, 2000):
+            client.call("VDEL", "i", f"k{i}")
+        replica = follow(start_host, master)
+        wait_for_replica(master, replica)
+        for i in range(30):
+            client.call("VADD", "i", f"n{i}", vector(rng))
+    wait_for_replica(master, replica)
+    assert_equal_answers(master, replica, ("i",))
+
+
 def test_under_writes_and_searches(start_host):
     """A replica that joins while clients write, overwrite, delete and search on both."""
     master = start_host()

@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 #include "core/text.h"
 #include "server/engine/journal_replayer.h"
@@ -17,6 +16,7 @@
 #include "server/engine/within_memory.h"
 #include "server/hosts/module/commands.h"
 #include "server/hosts/module/data_type.h"
+#include "server/hosts/module/frame.h"
 #include "server/hosts/module/index_value.h"
 #include "server/hosts/module/lent_keys.h"
 #include "server/runtime/process.h"
@@ -62,15 +62,17 @@ std::shared_ptr<Collection> collection_of(LentKeys& keys) {
   return found;
 }
 
-/// Makes what the changes begin with, if that is a collection, and takes that off.
-Result<std::shared_ptr<Collection>> take_creation(Host& host, std::string_view& changes) {
-  std::string_view rest = changes;
-  const auto first = decode(rest);
-  if (!first) return tl::unexpected(first.error());
-  const auto* const creation = std::get_if<NewCollection>(&*first);
-  if (creation == nullptr) return std::shared_ptr<Collection>();
-  changes = rest;
-  return make_collection(host, *creation);
+/// A master may put to a slot above all that are known here: what lay there before was deleted
+/// ahead of the snapshot. Nobody else may ask for slots that nothing fills.
+Status check_slots(Context* context, const Frame& frame, const Collection* collection) {
+  if ((api.GetContextFlags(context) & (context_flag::kReplicated | context_flag::kLoading)) != 0) {
+    return {};
+  }
+  const std::size_t known = collection == nullptr ? 0 : collection->slots();
+  if (frame.slots <= known + frame.puts) return {};
+  return fail(ErrorCode::kInvalidArgument, "the frame puts to slot " +
+                                               std::to_string(frame.slots - 1) +
+                                               ", and the index has " + std::to_string(known));
 }
 
 Status repeat_all(Host& host, const std::shared_ptr<Collection>& collection,
@@ -88,23 +90,27 @@ Status repeat_all(Host& host, const std::shared_ptr<Collection>& collection,
 }
 
 /// Readers may hold up what the change relies on: it waits for them.
-Status apply_frame(Context* context, String* name, std::string_view changes) {
+Status apply_frame(Context* context, String* name, std::string_view bytes) {
+  const auto frame = read_frame(text_of(name), bytes);
+  if (!frame) return tl::unexpected(frame.error());
   Host& host = the_host();
   host.store().begin_turn(unix_time_ms());
   host.run_until_idle();
   LentKeys keys(context, host);
   keys.lend(name, true);
-  auto made = take_creation(host, changes);
-  if (!made) return tl::unexpected(std::move(made.error()));
-  if (*made != nullptr) {
+  std::shared_ptr<Collection> collection = collection_of(keys);
+  ENGRAM_TRY(check_slots(context, *frame, collection.get()));
+  if (frame->creation) {
     if (host.store().keyspace().contains(text_of(name))) {
       return fail(ErrorCode::kAlreadyExists, "the key exists");
     }
-    host.store().keyspace().lend(text_of(name), *made);
+    auto made = make_collection(host, *frame->creation);
+    if (!made) return tl::unexpected(std::move(made.error()));
+    collection = std::move(*made);
+    host.store().keyspace().lend(text_of(name), collection);
   }
-  const std::shared_ptr<Collection> collection = *made != nullptr ? *made : collection_of(keys);
   if (collection == nullptr) return fail(ErrorCode::kNotFound, "there is no such index");
-  ENGRAM_TRY(repeat_all(host, collection, changes));
+  ENGRAM_TRY(repeat_all(host, collection, frame->changes));
   host.run_to_end([] {}, [&] { return !collection->is_reclaiming(); });
   keys.take_back();
   api.SignalModifiedKey(context, name);
