@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The module in Debian's Redis: it answers as the server does, and keeps to the rules of its host."""
 
+import os
 import random
+import shutil
 import struct
 import threading
 
@@ -317,3 +319,19 @@ def test_a_frame_puts_to_no_slot_that_nothing_fills(host):
         assert client.call("VCARD", "new") == 1
         assert client.call("ENGRAM.APPLY", "new", put(2, b"c") + put(1, b"b")) == "OK"
         assert client.call("VCARD", "new") == 3
+
+
+def test_it_is_not_loaded_twice(start_host):
+    host = start_host("--enable-module-command", "yes")
+    copy = host.folder / "copy.so"
+    shutil.copy(os.environ["ENGRAM_MODULE"], copy)
+    with host.wire() as client:
+        client.call("VNEW", "i", 2, "PRIMITIVE", "flat")
+        client.call("VADD", "i", "a", EAST)
+        before = client.call("VSEARCH", "i", EAST, 1)
+        for path in (os.environ["ENGRAM_MODULE"], copy):
+            assert isinstance(client.call("MODULE", "LOAD", str(path)), ErrorReply)
+            assert client.call("VSEARCH", "i", EAST, 1) == before
+        assert client.call("VADD", "i", "b", EAST) == 1
+        assert client.call("DEL", "i") == 1
+    assert host.log.read_text().count("engram is loaded already") == 2

@@ -152,8 +152,9 @@ bool register_index_type(Context* context) {
   methods.free = free_value;
   methods.free_effort = value_effort;
   methods.copy = copy_value;
-  registered_type = api.CreateDataType(context, kTypeName, kEncoding, &methods);
-  return registered_type != nullptr;
+  Type* const made = api.CreateDataType(context, kTypeName, kEncoding, &methods);
+  if (made != nullptr) registered_type = made;
+  return made != nullptr;
 }
 
 }  // namespace engram::host

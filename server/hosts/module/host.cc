@@ -25,6 +25,10 @@ Host& the_host() noexcept {
   return *instance;
 }
 
+bool has_host() noexcept {
+  return instance != nullptr;
+}
+
 /// It is never destroyed: the process ends with the values that its keys hold.
 void set_host(std::unique_ptr<Host> opened) noexcept {
   instance = opened.release();

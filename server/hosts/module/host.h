@@ -107,6 +107,7 @@ class Host final : private StoreLoop {
 
 /// Of this process, from the load of the module to its end.
 Host& the_host() noexcept;
+[[nodiscard]] bool has_host() noexcept;
 void set_host(std::unique_ptr<Host> host) noexcept;
 
 }  // namespace engram::host

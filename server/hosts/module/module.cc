@@ -20,6 +20,7 @@
 namespace engram::host {
 namespace {
 
+constexpr const char* kModuleName = "engram";
 constexpr int kModuleVersion = 1;
 constexpr long long kMostWorkers = 1024;
 
@@ -113,14 +114,18 @@ Status open(Context* context) {
 /// The module cannot be unloaded: its type stays with the server.
 extern "C" __attribute__((visibility("default"))) int RedisModule_OnLoad(Context* context,
                                                                          String** argv, int argc) {
-  if (const char* const missing = load_api(context)) {
+  if (const char* const missing = has_host() ? nullptr : load_api(context)) {
     if (api.Log != nullptr) {
       api.Log(context, "warning", "engram needs Redis 7.0 or later: this server has no %s",
               missing);
     }
     return kError;
   }
-  api.SetModuleAttribs(context, "engram", kModuleVersion, kApiVersion);
+  if (has_host() || api.IsModuleNameBusy(kModuleName) != 0) {
+    api.Log(context, "warning", "engram is loaded already: it cannot be loaded twice");
+    return kError;
+  }
+  api.SetModuleAttribs(context, kModuleName, kModuleVersion, kApiVersion);
   api.SetModuleOptions(context, kHandlesIoErrors | kSignalsByItself);
   count_mapped_memory();
   const Status opened = within_memory([&]() -> Status {

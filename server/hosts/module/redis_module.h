@@ -130,6 +130,7 @@ using SetNumber = int (*)(const char* name, long long value, void* data, String*
 #define ENGRAM_MODULE_API(F)                                                                     \
   F(SetModuleAttribs, void, (Context*, const char* name, int version, int api_version))          \
   F(SetModuleOptions, void, (Context*, int options))                                             \
+  F(IsModuleNameBusy, int, (const char* name))                                                   \
   F(CreateCommand, int,                                                                          \
     (Context*, const char* name, CommandHandler, const char* flags, int first, int last,         \
      int step))                                                                                  \
