@@ -240,8 +240,8 @@ def parts_of(payload):
     return creation, sections
 
 
-def payload_of(payload, creation, sections):
-    """A payload of these, with every checksum right."""
+def stream_of(creation, sections):
+    """What a value is saved as, with every checksum right."""
     stream = b"EGRM\x01" + struct.pack("<I", len(creation)) + creation
     stream += crc32c(stream)
     for name, data in sections.items():
@@ -249,7 +249,11 @@ def payload_of(payload, creation, sections):
         if data:
             stream += struct.pack("<I", len(data)) + data
         stream += bytes(4) + crc32c(name + data)
-    stream += b"\0"
+    return stream + b"\0"
+
+
+def payload_of(payload, creation, sections):
+    stream = stream_of(creation, sections)
     value = CHUNK_FOLLOWS + with_length(stream) + NO_CHUNK_FOLLOWS
     return with_checksum(payload[:HEAD] + value + payload[-10:-8] + bytes(8))
 
@@ -297,6 +301,26 @@ def damaged_part(data, rng):
     else:
         del data[at : at + rng.randrange(1, 64)]
     return bytes(data)
+
+
+def test_marks_and_types_are_checked(start_host):
+    host = start_host("--rdbcompression", "no")
+    with host.wire() as client:
+        client.call("VNEW", "i", 2, "PRIMITIVE", "flat")
+        client.call("VADD", "i", "a", EAST)
+        payload = client.call("DUMP", "i")
+        creation, sections = parts_of(payload)
+        stream = stream_of(creation, sections)
+        value = CHUNK_FOLLOWS + with_length(stream)
+        for end, answer in ((NO_CHUNK_FOLLOWS, "OK"), (b"\x02\x02" + NO_CHUNK_FOLLOWS[2:], "ERR ")):
+            whole = with_checksum(payload[:HEAD] + value + end + payload[-10:-8] + bytes(8))
+            assert client.call("RESTORE", answer, 0, whole).startswith(answer)
+        client.call("SET", "s", "x")
+        for key, answer in (("s", "ERR the key holds another type"), ("i", "OK"), ("other", "OK")):
+            assert client.call("ENGRAM.LOAD", key, 0, stream) == "OK"
+            assert client.call("ENGRAM.LOAD", key, 1, b"").startswith(answer)
+        assert client.call("GET", "s") == b"x"
+        assert client.call("VSEARCH", "other", EAST, 1)[0] == b"a"
 
 
 def test_damage_behind_checksums(start_host):

@@ -55,13 +55,16 @@ void save_value(Io* io, void* value) {
 
 Status load_chunks(Io* io, ValueReader& reader) {
   const auto unreadable = [] { return fail(ErrorCode::kDataLoss, "the value is cut off"); };
-  while (api.LoadUnsigned(io) == kMore && api.IsIOError(io) == 0) {
+  for (;;) {
+    const std::uint64_t mark = api.LoadUnsigned(io);
+    if (api.IsIOError(io) != 0) return unreadable();
+    if (mark == kNoMore) return {};
+    if (mark != kMore) return fail(ErrorCode::kDataLoss, "a mark between its chunks is damaged");
     std::size_t size = 0;
     const std::unique_ptr<char, void (*)(void*)> chunk(api.LoadStringBuffer(io, &size), api.Free);
     if (chunk == nullptr || api.IsIOError(io) != 0) return unreadable();
     ENGRAM_TRY(reader.add({chunk.get(), size}));
   }
-  return api.IsIOError(io) == 0 ? Status() : unreadable();
 }
 
 void* load_value(Io* io, int encoding) {

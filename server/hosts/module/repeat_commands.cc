@@ -145,6 +145,10 @@ Status end_load(Context* context, String* name, ValueReader& reader) {
   Key* const key = api.OpenKey(context, name, kRead | kWrite);
   const auto close = [](Key* opened) { api.CloseKey(opened); };
   const std::unique_ptr<Key, decltype(close)> closes(key, close);
+  const int kind = api.KeyType(key);
+  if (kind != kEmptyKey && (kind != kModuleKey || api.ModuleTypeGetType(key) != index_type())) {
+    return fail(ErrorCode::kWrongType, "the key holds another type of value");
+  }
   if (!set_index(key, std::move(*collection))) {
     return fail(ErrorCode::kUnsupported, "the key cannot be set");
   }

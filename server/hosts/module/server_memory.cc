@@ -16,6 +16,11 @@
 namespace engram::host {
 namespace {
 
+/// Null if there is no memory and the server can say so.
+void* ask_server(std::size_t size) noexcept {
+  return api.TryAlloc != nullptr ? api.TryAlloc(size) : api.Alloc(size);
+}
+
 /// What is held in the server's allocator for what is mapped. Pages that nobody touches take no
 /// memory.
 class Ballast {
@@ -35,7 +40,9 @@ class Ballast {
     // So few blocks that their list is short, so large that they are pages of their own.
     const std::size_t size = std::max({wanted_ - held_, kLeastBlock, held_ / 64});
     if (wanted_ - held_ < kLeastBlock) return;
-    blocks_.emplace_back(api.Alloc(size), size);
+    void* const block = ask_server(size);
+    if (block == nullptr) return;  // there is less memory than is mapped
+    blocks_.emplace_back(block, size);
     held_ += size;
   }
 
@@ -89,7 +96,7 @@ void* allocate_early(std::size_t size) noexcept {
 
 void* allocate(std::size_t size) noexcept {
   if (api.Alloc == nullptr) return allocate_early(size);
-  return api.TryAlloc != nullptr ? api.TryAlloc(size) : api.Alloc(size);
+  return ask_server(size);
 }
 
 void release(void* memory) noexcept {
