@@ -255,10 +255,11 @@ def field(text):
     return struct.pack("<I", len(text)) + text
 
 
-def creation(key=b"new", expires_ms=-1, number=0):
+def creation(key=b"new", expires_ms=-1, number=0, options=None):
     """Makes a flat index of two coordinates."""
     head = b"\x06" + field(key) + struct.pack("<qQI", expires_ms, number, 2)
-    return head + field(b"cosine") + field(b"flat") + struct.pack("<I", 0)
+    texts = [field(name) + field(value) for name, value in (options or {}).items()]
+    return head + field(b"cosine") + field(b"flat") + struct.pack("<I", len(texts)) + b"".join(texts)
 
 
 def put(slot, key=b"a", number=0):
@@ -335,3 +336,16 @@ def test_it_is_not_loaded_twice(start_host):
         assert client.call("VADD", "i", "b", EAST) == 1
         assert client.call("DEL", "i") == 1
     assert host.log.read_text().count("engram is loaded already") == 2
+
+
+def test_a_module_calls_it_in_the_name_of_no_user(start_host):
+    host = start_host("--loadmodule", os.environ["ENGRAM_CALLING_MODULE"])
+    with host.wire() as client:
+        client.call("VNEW", "i", 2, "PRIMITIVE", "flat", "DECAY", "static")
+        client.call("VADD", "i", "a", EAST)
+        before = client.call("VSTRENGTH", "i", "a")
+        search = ("VSEARCH", "i", EAST, 1)
+        found = client.call("CALLING.CALL", *search)
+        assert found == client.call(*search)
+        assert client.call("CALLING.CALL", *search, "TOUCH", 1) == found
+        assert client.call("VSTRENGTH", "i", "a") != before

@@ -60,28 +60,33 @@ class Execution {
     words_.front() = spec.name;
   }
 
-  void run() {
+  /// Errors: kResourceExhausted; the client has no reply then.
+  Status run() {
     host_.store().begin_turn(unix_time_ms());
     lend_keys();
     const bool writes = is_write();
     const bool is_exception = writes && !has(spec_, command_flag::kWrite);
     if (const char* const refusal = is_exception ? refusal_to_write() : nullptr) {
       api.ReplyWithError(context_, refusal);
-      return;
+      return {};
     }
     auto call = std::make_unique<Call>(
         host_, has_flag(context_flag::kResp3) ? RespVersion::kResp3 : RespVersion::kResp2);
     const auto begin = [&] { call->start(words_); };
     const auto has_ended = [&] { return call->has_ended(); };
     if (writes) {
-      write(begin, has_ended);
+      ENGRAM_TRY(write(begin, has_ended));
     } else if (may_block()) {
       begin();
     } else {
       host_.run_to_end(begin, has_ended);
     }
-    if (call->has_ended()) return give_reply(context_, call->reply());
-    block(std::move(call));
+    if (call->has_ended()) {
+      give_reply(context_, call->reply());
+    } else {
+      block(std::move(call));
+    }
+    return {};
   }
 
  private:
@@ -118,7 +123,8 @@ class Execution {
     if (has_flag(context_flag::kReplica) && has_flag(context_flag::kReadonly)) {
       return kReadonlyError;
     }
-    String* const name = api.GetCurrentUserName(context_);
+    String* const name = user_name();
+    if (name == nullptr) return nullptr;
     User* const user = api.GetModuleUserFromUserName(name);
     const bool may_write =
         user != nullptr && api.ACLCheckKeyPermissions(user, argv_[1], kMayChange) == kOk;
@@ -127,19 +133,39 @@ class Execution {
     return may_write ? nullptr : kNoPermissionError;
   }
 
+  /// Null: there is no user, as where another module calls, which may do what it likes. The server
+  /// ends itself if it is asked for the name then. Scripts have a user, and no id.
+  [[nodiscard]] String* user_name() const {
+    if (has_flag(context_flag::kLua)) return api.GetCurrentUserName(context_);
+    return api.GetClientUserNameById(context_, api.GetClientId(context_));
+  }
+
   [[nodiscard]] bool may_block() const noexcept {
     return !has_flag(context_flag::kLua | context_flag::kMulti | context_flag::kDenyBlocking);
   }
 
+  /// Where memory ends, what has been done until then stays, here and on replicas.
   template <class Begin, class HasEnded>
-  void write(const Begin& begin, const HasEnded& has_ended) {
+  Status write(const Begin& begin, const HasEnded& has_ended) {
     host_.effects().begin_command();
-    host_.run_to_end(begin, has_ended);
-    forget_what_is_due();
+    const Status done = within_memory([&]() -> Status {
+      host_.run_to_end(begin, has_ended);
+      forget_what_is_due();
+      return {};
+    });
     const auto effects = host_.effects().end_command();
-    settle();
-    keys_.take_back();
+    const Status kept = within_memory([&]() -> Status {
+      settle();
+      return {};
+    });
+    const Status returned = within_memory([&]() -> Status {
+      keys_.take_back();
+      return {};
+    });
     keys_.replicate(effects, event_.c_str());
+    ENGRAM_TRY(done);
+    ENGRAM_TRY(kept);
+    return returned;
   }
 
   /// What an index forgets by itself it forgets with what is written to it.
@@ -183,8 +209,8 @@ class Execution {
 template <std::size_t number>
 int run_command(Context* context, String** argv, int argc) {
   const Status ran = within_memory([&]() -> Status {
-    Execution(context, vector_commands()[number], {argv, static_cast<std::size_t>(argc)}).run();
-    return {};
+    return Execution(context, vector_commands()[number], {argv, static_cast<std::size_t>(argc)})
+        .run();
   });
   if (!ran) api.ReplyWithError(context, kOomError);
   return kOk;

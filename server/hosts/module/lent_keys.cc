@@ -51,13 +51,16 @@ void LentKeys::take_back(Lent& lent) {
     now = std::get<std::shared_ptr<Collection>>(*value);
   }
   if (now == lent.collection) return;
-  lent.fate = now == nullptr ? Fate::kDropped : Fate::kMade;
-  lent.collection = now;
+  lent.collection = nullptr;
   if (now == nullptr) {
+    lent.fate = Fate::kDropped;
     api.DeleteKey(lent.key);
-    return;
+  } else if (set_index(lent.key, now)) {
+    lent.fate = Fate::kMade;
+    lent.collection = std::move(now);
+  } else {
+    log_error("the server does not take an index");
   }
-  if (!set_index(lent.key, std::move(now))) log_error("the server does not take an index");
 }
 
 void LentKeys::replicate(const std::vector<Effect>& effects, const char* event) {

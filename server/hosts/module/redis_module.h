@@ -141,6 +141,8 @@ using SetNumber = int (*)(const char* name, long long value, void* data, String*
   F(GetContextFlags, int, (Context*))                                                            \
   F(GetSelectedDb, int, (Context*))                                                              \
   F(GetCurrentUserName, String*, (Context*))                                                     \
+  F(GetClientId, unsigned long long, (Context*))                                                 \
+  F(GetClientUserNameById, String*, (Context*, std::uint64_t id))                                \
   F(GetModuleUserFromUserName, User*, (String * name))                                           \
   F(ACLCheckKeyPermissions, int, (User*, String * key, int flags))                               \
   F(FreeModuleUser, int, (User*))                                                                \
