@@ -349,3 +349,14 @@ def test_a_module_calls_it_in_the_name_of_no_user(start_host):
         assert found == client.call(*search)
         assert client.call("CALLING.CALL", *search, "TOUCH", 1) == found
         assert client.call("VSTRENGTH", "i", "a") != before
+
+
+def test_merging_by_itself_is_refused(host):
+    with host.wire() as client:
+        merging = ("VNEW", "i", 2, "PRIMITIVE", "flat", "DECAY", "static", "merge", 0.1)
+        assert client.call(*merging).startswith("ERR MERGE is not for a module")
+        made = creation(options={b"DECAY": b"static merge 0.1"})
+        assert client.call("ENGRAM.APPLY", "new", made).startswith("ERR the index merges by itself")
+        assert client.call("DBSIZE") == 0
+        made = creation(options={b"DECAY": b"static"})
+        assert client.call("ENGRAM.APPLY", "new", made) == "OK"

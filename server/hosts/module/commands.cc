@@ -31,6 +31,9 @@ constexpr const char* kReadonlyError = "READONLY You can't write against a read 
 constexpr const char* kNoPermissionError =
     "NOPERM this user has no permissions to change one of the keys used as arguments";
 constexpr int kMayChange = static_cast<int>(key_flag::kAccess | key_flag::kUpdate);
+constexpr const char* kMergeError =
+    "ERR MERGE is not for a module, where an index changes by commands alone: VCONSOLIDATE merges "
+    "when it is asked to";
 constexpr const char* kOomError = "OOM command not allowed when used memory > 'maxmemory'.";
 
 bool has(const CommandSpec& spec, std::uint32_t flag) noexcept {
@@ -62,6 +65,10 @@ class Execution {
 
   /// Errors: kResourceExhausted; the client has no reply then.
   Status run() {
+    if (makes_merging_index()) {
+      api.ReplyWithError(context_, kMergeError);
+      return {};
+    }
     host_.store().begin_turn(unix_time_ms());
     lend_keys();
     const bool writes = is_write();
@@ -115,6 +122,16 @@ class Execution {
     const auto resolution = host_.services().commands.resolve(words_);
     return resolution.spec != nullptr &&
            changes_something(resolution.spec->in_effect(words_, host_.store()).kind());
+  }
+
+  /// It would group a whole index, which takes the main thread too long.
+  [[nodiscard]] bool makes_merging_index() const {
+    constexpr std::size_t kFirstOption = 3;  // after the name of the command, the index, and dim
+    if (spec_.name != "vnew") return false;
+    for (std::size_t i = kFirstOption; i < words_.size(); i += 2) {
+      if (equal_ignoring_case(words_[i], "MERGE")) return true;
+    }
+    return false;
   }
 
   /// A command that writes as an exception was let through as one that reads. Null: it may write.

@@ -33,7 +33,11 @@ class Encoder final : public ChangeSink {
 Result<std::shared_ptr<Collection>> make_collection(Host& host, NewCollection change) {
   change.id = host.store().keyspace().take_collection_id();
   auto collection = create_recorded(change, host.recovery_context());
-  if (collection) host.adopt(**collection);
+  if (!collection) return collection;
+  if ((*collection)->spec().decay.forgetting.merge_radius) {
+    return fail(ErrorCode::kUnsupported, "the index merges by itself, which none does in a module");
+  }
+  host.adopt(**collection);
   return collection;
 }
 
