@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running servers: engram, and Redis to compare it with."""
 
+import contextlib
 import ctypes
 import os
 import re
@@ -17,7 +18,7 @@ import redis
 from wire import Wire
 
 SANITIZED = os.environ.get("ENGRAM_SANITIZER", "none") != "none"
-PATIENCE_SECONDS = 60 if SANITIZED else 20
+PATIENCE_SECONDS = 60
 PR_SET_PDEATHSIG = 1
 
 
@@ -30,6 +31,30 @@ def wait_until(condition, what):
             return result
         time.sleep(0.01)
     raise AssertionError(f"waited {PATIENCE_SECONDS} s in vain until {what}")
+
+
+@contextlib.contextmanager
+def noting(failures):
+    """What ends a thread, whose exception nobody sees, is appended to `failures`."""
+    try:
+        yield
+    except Exception as error:
+        failures.append(error)
+
+
+def wait_until_steady(value, tolerance, seconds=0.5):
+    """Returns `value()` when it has not moved by more than `tolerance` for so long."""
+    last, since = value(), time.monotonic()
+
+    def is_steady():
+        nonlocal last, since
+        now = value()
+        if abs(now - last) > tolerance:
+            last, since = now, time.monotonic()
+        return time.monotonic() - since > seconds
+
+    wait_until(is_steady, "a value is steady")
+    return last
 
 
 def _die_with_parent():

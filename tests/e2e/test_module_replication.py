@@ -94,18 +94,20 @@ def test_under_writes_and_searches(start_host):
 
     def write(number):
         rng = random.Random(number)
-        with master.wire() as client:
+        with live.noting(failures), master.wire() as client:
             for i in range(600):
                 name = rng.choice(names)
                 key = f"k{rng.randrange(300)}"
                 if rng.randrange(4):
-                    client.call("VADD", name, key, vector(rng))
+                    answer = client.call("VADD", name, key, vector(rng))
                 else:
-                    client.call("VDEL", name, key)
+                    answer = client.call("VDEL", name, key)
+                if answer not in (0, 1):
+                    failures.append(answer)
 
     def search(host):
         rng = random.Random(host.port)
-        with host.wire() as client:
+        with live.noting(failures), host.wire() as client:
             while not stop.is_set():
                 answer = client.call("VSEARCH", rng.choice(names), vector(rng), 5)
                 if isinstance(answer, ErrorReply) and not answer.startswith("LOADING"):
