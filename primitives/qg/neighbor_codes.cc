@@ -69,6 +69,14 @@ NeighborCodes::NeighborCodes(const IndexContext& context, const CodeConfig& conf
       mean_(context.store.dim()),
       rows_(config.degree / kBlockCodes * block_stride(), kCodeRows) {}
 
+std::size_t NeighborCodes::max_dimension(std::size_t degree, std::size_t bits) noexcept {
+  const std::size_t plane_bytes =
+      (kHugePage / (degree / kBlockCodes) - sizeof(Numbers)) / bits;  // at most
+  constexpr std::size_t kGroupsOfSize = 4;  // a rotation's size is a multiple of 16 components
+  const std::size_t step = block_bytes(kGroupsOfSize);
+  return std::min(kMaxDimension, plane_bytes / step * kGroupsOfSize * kGroupBits);
+}
+
 std::span<const float> NeighborCodes::vector(Slot slot) const noexcept {
   return {reinterpret_cast<const float*>(context_.store.row(slot)), context_.store.dim()};
 }

@@ -57,6 +57,9 @@ class NeighborCodes final : public hnsw::ListFollower {
   static Result<std::unique_ptr<NeighborCodes>> create(const IndexContext& context,
                                                        const CodeConfig& config);
 
+  /// Of how many dimensions vectors may be, for a node's codes to lie in one row.
+  static std::size_t max_dimension(std::size_t degree, std::size_t bits) noexcept;
+
   std::size_t degree() const noexcept { return config_.degree; }
   bool is_l2() const noexcept { return context_.store.metric() == Metric::kL2; }
 

@@ -21,11 +21,20 @@ constexpr OptionSpec kCreateOptions[] = {
     integer_option("SEED", 42, 0, hnsw::kMaxSeed, "changes levels, and how codes are rotated"),
 };
 
+std::size_t degree_of(const Options& options) {
+  return std::stoul(std::string(options.choice("DEGREE")));
+}
+
+std::size_t max_dimension_with(const Options& options) {
+  return NeighborCodes::max_dimension(degree_of(options),
+                                      static_cast<std::size_t>(options.integer("BITS")));
+}
+
 Result<std::unique_ptr<Index>> create_index(const IndexContext& context, const Options& options) {
   const auto number = [&](std::string_view name) {
     return static_cast<std::size_t>(options.integer(name));
   };
-  const std::size_t m = std::stoul(std::string(options.choice("DEGREE"))) / 2;
+  const std::size_t m = degree_of(options) / 2;
   ENGRAM_TRY(hnsw::check_insert_work(m, number("EF_CONSTRUCTION"), context.store.dim()));
   auto index = Qg::create(context,
                           {.m = m,
@@ -46,6 +55,7 @@ const Registration kRegistration({
                .takes_bias = true,
                .takes_items = true},
     .create_options = kCreateOptions,
+    .max_dimension_with = max_dimension_with,
     .recalls_by_default = true,
     .create = create_index,
 });

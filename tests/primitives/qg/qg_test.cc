@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/aligned_buffer.h"
+#include "core/make_index.h"
 #include "core/registry.h"
 #include "primitives/qg/neighbor_codes.h"
 #include "primitives/qg/rotation.h"
@@ -263,6 +264,28 @@ TEST_CASE("qg: vectors whose squared distances are no float32 are told apart") {
   const Vectors queries{16,
                         std::vector<float>(vectors.values.begin(), vectors.values.begin() + 800)};
   CHECK(collection.recall(queries, {.k = 1, .ef = 20}) > 0.9);
+}
+
+TEST_CASE("qg: dimensions of which a row of codes is too large are refused") {
+  const auto refusal = [](std::size_t dim, const std::vector<OptionText>& given) {
+    const IndexSpec spec{.dim = dim,
+                         .metric = Metric::kL2,
+                         .primitive = &qg(),
+                         .options = Options::parse(qg().create_options, given).value()};
+    const auto made = make_index(spec);
+    return made ? std::string() : made.error().message;
+  };
+  CHECK(refusal(32'752, {{"DEGREE", "128"}, {"BITS", "4"}}).empty());
+  CHECK(refusal(32'753, {{"DEGREE", "128"}, {"BITS", "4"}}) ==
+        "primitive qg takes vectors of at most 32752 dimensions with these options, got 32753");
+  for (const char* const degree : {"32", "64", "96", "128"}) {
+    for (const char* const bits : {"1", "2", "3", "4"}) {
+      CAPTURE(degree);
+      CAPTURE(bits);
+      const std::string refused = refusal(kMaxDimension, {{"DEGREE", degree}, {"BITS", bits}});
+      CHECK(refused.empty() == (std::stoul(degree) * std::stoul(bits) < 256));
+    }
+  }
 }
 
 }  // namespace
