@@ -7,6 +7,19 @@
 
 namespace engram::hnsw {
 
+namespace {
+
+/// Adds to `hits` others of the same query; of all the k nearest stay. Both are ascending.
+void add_hits(std::span<const Hit> others, std::size_t k, std::vector<Hit>& hits) {
+  const auto middle = static_cast<std::ptrdiff_t>(hits.size());
+  hits.insert(hits.end(), others.begin(), others.end());
+  std::inplace_merge(hits.begin(), hits.begin() + middle, hits.end());
+  hits.erase(std::unique(hits.begin(), hits.end()), hits.end());
+  hits.resize(std::min(hits.size(), k));
+}
+
+}  // namespace
+
 /// A search's query for walks: as it is, or coded.
 Bound Hnsw::walk_bound(Query query, HnswBuffers& working) const {
   if (!compares_codes()) return walk_rows().to(query);
@@ -69,7 +82,9 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
   if (!hits.empty() && seems_astray(hits.front(), working) &&
       look_elsewhere(entry, walk_query, hits.front(), working)) {
     working.starts.resize(std::min(working.starts.size(), ef));
+    working.candidates.swap(hits);
     answer(query, walk_from(working.starts, walk_query, ef, working), params.k, working, hits);
+    add_hits(working.candidates, params.k, hits);
   }
   if (hits.size() < params.k) {  // cut off by erased nodes, or by erases just now
     scan_nearest(bound, held_, params.k, hits);
