@@ -295,7 +295,6 @@ class Hnsw : public Index {
   void keep_one_link(Slot slot, std::span<const Hit> others, HnswBuffers& working);
   void schedule(Slot slot, double reach);
   double squared_scale(float score) const noexcept;
-  std::size_t fewest_outposts() const noexcept;
   bool comes_by_regions() const noexcept;
   bool seems_astray(Hit nearest, HnswBuffers& working) const;
   Hit start_widely(Entry entry, const Bound& query, HnswBuffers& working) const;
@@ -340,6 +339,7 @@ class Hnsw : public Index {
   std::vector<Outpost> outposts_;  // a heap
   std::atomic<std::size_t> outpost_bytes_{0};
   std::atomic<std::size_t> outposts_founded_{0};
+  bool was_by_regions_ = false;  // when it was saved: fixed once it is loaded
   std::atomic<std::size_t> next_due_{kMaxSlots};
 };
 

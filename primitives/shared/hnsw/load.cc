@@ -87,7 +87,7 @@ Status Hnsw::load(SectionReader& reader, const SlotSet& items) {
   ENGRAM_TRY(load_nodes(*levels, items));
   if (codes_ != nullptr) ENGRAM_TRY(load_codes(reader, *header));
   ENGRAM_TRY(load_entry({header->entry_slot, header->entry_level}, *levels));
-  if ((header->quant & kByRegions) != 0) outposts_founded_ = fewest_outposts();
+  was_by_regions_ = (header->quant & kByRegions) != 0;
   has_graph_.store(true, std::memory_order_release);
   return {};
 }

@@ -51,7 +51,11 @@ struct SelfSearch {
 /// Something that grows as the square of a distance does; negative if the score is an estimate that
 /// errs so far. Not under dot.
 double Hnsw::squared_scale(float score) const noexcept {
-  if (context_.store.metric() == Metric::kCosine) return 1 + double{score};
+  if (context_.store.metric() == Metric::kCosine) {
+    const double square = 1 + double{score};
+    // Copies of a vector may be a rounding nearer than nothing.
+    return compares_codes() ? square : std::max(square, 0.0);
+  }
   return score < l2_score(0) ? double{score} : squared_distance(score);
 }
 
@@ -110,14 +114,11 @@ void Hnsw::found_outpost(Slot slot, HnswBuffers& working) {
   outposts_founded_.fetch_add(1, std::memory_order_relaxed);
 }
 
-/// How many outposts there are at least where regions make up much of the index.
-std::size_t Hnsw::fewest_outposts() const noexcept {
-  return size() / kRegional + 1;
-}
-
-/// Whether regions that came one after the other make up much of the index.
+/// Whether regions that came one after the other make up much of the index. What was loaded keeps
+/// that mark: how many outposts it had no section says, and their regions stay.
 bool Hnsw::comes_by_regions() const noexcept {
-  return outposts_founded_.load(std::memory_order_relaxed) >= fewest_outposts();
+  const std::size_t fewest = size() / kRegional + 1;
+  return was_by_regions_ || outposts_founded_.load(std::memory_order_relaxed) >= fewest;
 }
 
 /// Whether a walk that found `nearest` has ended in another region than its query's: neighbours of

@@ -3,11 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "core/hash.h"
+#include "primitives/shared/hnsw/structure.h"
 #include "tests/primitives/hnsw/graphs.h"
 #include "tests/support/memory_sections.h"
 #include "tests/support/seed.h"
@@ -84,6 +86,81 @@ TEST_CASE(
   const auto saved = collection.save();
   REQUIRE(collection.restore(*saved).has_value());
   CHECK(lost(collection) == before);
+}
+
+Header header_of(const test::Saved& saved) {
+  Header header;
+  std::memcpy(&header, saved.index.at(std::string(kHeaderSection)).data(), sizeof header);
+  return header;
+}
+
+TEST_CASE("hnsw/findable: what comes by regions does so still when it is loaded and has grown") {
+  Rng rng(6);
+  TestCollection collection(hnsw(), Metric::kL2, 32,
+                            {{"EF_CONSTRUCTION", "50"}, {"EF_SEARCH", "8"}});
+  const Vectors vectors = clusters_in_order(rng, 80, 20, 32);
+  collection.add_all(vectors);
+  const std::size_t before = lost(collection);
+  const auto saved = collection.save();
+  REQUIRE((header_of(*saved).quant & kByRegions) != 0);
+  REQUIRE(collection.restore(*saved).has_value());
+  std::normal_distribution<float> noise(0, 0.1F);
+  for (std::size_t i = 0; i < 1100; ++i) {  // of regions that are there
+    std::vector<float> near(vectors[i].begin(), vectors[i].end());
+    for (float& component : near) component += noise(rng);
+    collection.add(near);
+  }
+  CHECK(lost(collection) <= before + 5);
+  CHECK((header_of(*collection.save()).quant & kByRegions) != 0);
+}
+
+TEST_CASE("hnsw/findable: a second look makes no answer worse") {
+  Rng rng(7);
+  constexpr std::size_t kDim = 32;
+  TestCollection collection(hnsw(), Metric::kL2, kDim,
+                            {{"EF_CONSTRUCTION", "50"}, {"EF_SEARCH", "8"}});
+  collection.add_all(clusters_in_order(rng, 80, 20, kDim));
+  const auto saved = collection.save();
+  const Vectors queries = clusters_in_order(rng, 400, 1, kDim);
+  const auto answers = [&] {
+    std::vector<std::vector<Hit>> found;
+    for (std::size_t i = 0; i < queries.count(); ++i) {
+      found.push_back(collection.search(queries[i], {.k = 8, .ef = 8}));
+    }
+    return found;
+  };
+  const auto twice = answers();
+  Header header = header_of(*saved);
+  header.quant &= ~kByRegions;
+  std::memcpy(saved->index[std::string(kHeaderSection)].data(), &header, sizeof header);
+  REQUIRE(collection.restore(*saved).has_value());
+  const auto once = answers();
+  std::size_t better = 0;
+  std::size_t worse = 0;
+  for (std::size_t i = 0; i < queries.count(); ++i) {
+    for (std::size_t j = 0; j < 8; ++j) {
+      better += twice[i][j].score < once[i][j].score;
+      worse += twice[i][j].score > once[i][j].score;
+    }
+  }
+  CHECK(better > 0);
+  CHECK(worse == 0);
+}
+
+TEST_CASE("hnsw/findable: under cosine copies make a region, too") {
+  Rng rng(8);
+  constexpr std::size_t kSize = 20;
+  TestCollection collection(hnsw(), Metric::kCosine, 32, {{"EF_CONSTRUCTION", "50"}});
+  const Vectors vectors = clusters_in_order(rng, 60, 1, 32);
+  for (std::size_t i = 0; i < vectors.count() * kSize; ++i) collection.add(vectors[i / kSize]);
+  const Graph& graph = graph_of(collection);
+  std::size_t without = 0;
+  for (std::size_t first = 20 * kSize; first < collection.held().size(); first += kSize) {
+    std::size_t raised = 0;
+    for (std::size_t i = 0; i < kSize; ++i) raised += graph.level(static_cast<Slot>(first + i)) > 0;
+    without += raised == 0;
+  }
+  CHECK(without <= 1);
 }
 
 TEST_CASE("hnsw/findable: clusters are found after others were replaced") {
