@@ -46,6 +46,12 @@ std::int32_t nearest_whole(float value) noexcept {
          std::bit_cast<std::int32_t>(kNoFraction);
 }
 
+/// Whether a mean of vectors may have this component. Rows that are not verified yet may hold
+/// anything.
+bool is_of_mean(float component) noexcept {
+  return std::abs(double{component}) <= kMaxNorm;
+}
+
 double product(std::span<const float> a, std::span<const float> b) noexcept {
   double sum = 0;
   for (std::size_t j = 0; j < a.size(); ++j) sum += double{a[j]} * double{b[j]};
@@ -161,7 +167,8 @@ Status NeighborCodes::begin(std::span<const Slot> first) {
     for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += double{values[j]};
   }
   for (std::size_t j = 0; j < sums.size(); ++j) {
-    mean_[j] = static_cast<float>(sums[j] / static_cast<double>(first.size()));
+    const auto mean = static_cast<float>(sums[j] / static_cast<double>(first.size()));
+    mean_[j] = is_of_mean(mean) ? mean : 0;
   }
   return {};
 }
@@ -273,6 +280,10 @@ Status NeighborCodes::load(SectionReader& reader, std::size_t slot_end) {
                     std::to_string(mean_.size() * sizeof(float)) + " were expected");
   }
   std::memcpy(mean_.data(), bytes->data(), bytes->size());
+  if (!std::all_of(mean_.begin(), mean_.end(), is_of_mean)) {
+    return fail(ErrorCode::kDataLoss,
+                "qg structure: the mean has a component that is not finite, or too large");
+  }
   return rows_.load(reader, kCodesSection, slot_end);
 }
 
