@@ -26,42 +26,45 @@ struct CodeBeam {
 /// their codes. It ends when the `ef` nearest estimates of answers that it has met belong to nodes
 /// that are expanded, k of them answers. A node that several others lead to is met as often, each
 /// time with another estimate, of which the least counts. is_answer(slot): whether a node may be
-/// answered; others lead the walk all the same. Borrows all; one walk at a time has a CodeBeam.
-template <class IsAnswer>
+/// answered; others lead the walk all the same, but those that the order ranks behind all others.
+/// Borrows all; one walk at a time has a CodeBeam.
+template <class Order, class IsAnswer>
 class CodeWalk {
  public:
-  /// beam.query: prepared for the query that `query` is bound to.
+  /// counts_all: all nodes are answers, so that none is asked about before it is expanded. What a
+  /// damaged list names may be no node. beam.query: prepared for the query that `query` is bound
+  /// to.
   CodeWalk(const hnsw::Graph& graph, const NeighborCodes& codes, const Bound& query, std::size_t ef,
-           std::size_t k, IsAnswer is_answer, CodeBeam& beam)
+           std::size_t k, Order order, IsAnswer is_answer, bool counts_all, CodeBeam& beam)
       : graph_(graph),
         codes_(codes),
         query_(query),
         ef_(ef),
         k_(k),
+        order_(order),
         is_answer_(is_answer),
+        counts_all_(counts_all),
         beam_(beam) {}
 
   /// Gives offer(hit) every answer that it expands, with its exact score: at least k, if it meets
-  /// so many. slot_end: see VisitedSet::start.
+  /// so many. start: none that the order ranks behind all. slot_end: see VisitedSet::start.
   template <class Offer>
   void run(const Hit& start, Slot slot_end, Offer&& offer) {
     beam_.beam.visited.start(slot_end);
     beam_.beam.frontier.clear();
     beam_.beam.nearest.clear();
     beam_.estimates.resize(codes_.degree());
-    consider(BySlot::rank(start));
+    consider(order_.rank(start));
     for (Slot node = take(); node != kNoSlot; node = take()) expand(node, offer);
   }
 
  private:
-  using BySlot = hnsw::BySlot;
-
   /// The nearest candidate that is not expanded yet; kNoSlot if none is to be.
   Slot take() {
     auto& frontier = beam_.beam.frontier;
     while (!frontier.empty()) {
       if (frontier.top() > farthest_ && answers_ >= k_) break;
-      const Slot slot = BySlot::hit(frontier.top()).slot;
+      const Slot slot = order_.hit(frontier.top()).slot;
       frontier.pop();
       if (beam_.beam.visited.insert(slot)) return slot;
     }
@@ -93,10 +96,10 @@ class CodeWalk {
         if (slot == kNoSlot) break;
         continue;
       }
-      const hnsw::Rank rank = BySlot::rank({hnsw::comparable(beam_.estimates[i]), slot});
+      const hnsw::Rank rank = order_.rank({hnsw::comparable(beam_.estimates[i]), slot});
       if (rank < farthest_ && !marks.contains(slot)) consider(rank);
     }
-    if (!beam_.beam.frontier.empty()) prefetch(BySlot::hit(beam_.beam.frontier.top()).slot);
+    if (!beam_.beam.frontier.empty()) prefetch(order_.hit(beam_.beam.frontier.top()).slot);
   }
 
   /// Squares so small that scores are no squares any more (core/metric.h) have no estimate: then
@@ -117,7 +120,7 @@ class CodeWalk {
   void consider(hnsw::Rank rank) {
     auto& nearest = beam_.beam.nearest;
     beam_.beam.frontier.push(rank);
-    if (!is_answer_(BySlot::hit(rank).slot)) return;
+    if (!counts_all_ && !is_answer_(order_.hit(rank).slot)) return;
     if (nearest.size() < ef_) {
       nearest.push(~rank);
     } else {
@@ -131,7 +134,9 @@ class CodeWalk {
   const Bound query_;
   const std::size_t ef_;
   const std::size_t k_;
+  [[no_unique_address]] const Order order_;
   [[no_unique_address]] const IsAnswer is_answer_;
+  const bool counts_all_;
   CodeBeam& beam_;
   hnsw::Rank farthest_ = hnsw::kNoRank;  // of the nearest, once there are `ef`
   std::size_t answers_ = 0;              // that are expanded

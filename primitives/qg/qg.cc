@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "primitives/qg/qg.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -72,24 +73,20 @@ Result<std::unique_ptr<Qg>> Qg::create(const IndexContext& context, const hnsw::
   return index;
 }
 
-/// Leaves in `hits` the k nearest that a walk expands, without `own`. False if it expands fewer.
-bool Qg::walk(Query query, std::size_t k, std::size_t ef, Slot own, Scratch& scratch,
+/// Leaves in `hits` the k nearest that a walk expands. False if it expands fewer.
+template <class Order>
+bool Qg::walk(Query query, std::size_t k, std::size_t ef, Order order, Scratch& scratch,
               std::vector<Hit>& hits) const {
   auto& working = scratch.get<CodeBeam>();
   const Bound bound(context().kernel, query, context().store);
   const hnsw::Entry entry = graph().entry();
-  const Hit start = hnsw::descend(graph(), entry, 0, bound, hnsw::BySlot{}, working.beam);
+  const Hit start = hnsw::descend(graph(), entry, 0, bound, order, working.beam);
+  if (order.rank(start) == hnsw::kNoRank) return false;
   codes_->prepare(query, working.query);
   TopK nearest(k, hits);
-  const auto walk_for = [&](auto is_answer) {
-    CodeWalk walk(graph(), *codes_, bound, ef, k, is_answer, working);
-    walk.run(start, context().store.slot_end(), [&](const Hit& hit) { nearest.offer(hit); });
-  };
-  if (own == kNoSlot && holds_all_nodes()) {
-    walk_for([](Slot /*slot*/) { return true; });
-  } else {
-    walk_for([this, own](Slot slot) { return slot != own && is_held(slot); });
-  }
+  const auto is_answer = [this](Slot slot) { return is_held(slot); };
+  CodeWalk walk(graph(), *codes_, bound, ef, k, order, is_answer, holds_all_nodes(), working);
+  walk.run(start, context().store.slot_end(), [&](const Hit& hit) { nearest.offer(hit); });
   nearest.finish();
   return hits.size() == k;
 }
@@ -99,7 +96,8 @@ Status Qg::search(Query query, const SearchParams& params, Scratch& scratch,
   if (!params.is_plain()) return Hnsw::search(query, params, scratch, hits);
   const std::size_t ef = ef_of(params);
   const bool is_walked = params.k > 0 && !is_scanned(ef);
-  if (!is_walked || !walk(query, params.k, ef, kNoSlot, scratch, hits)) scan(query, params.k, hits);
+  if (is_walked && walk(query, params.k, ef, hnsw::BySlot{}, scratch, hits)) return {};
+  scan(query, params.k, hits);
   return {};
 }
 
@@ -107,8 +105,11 @@ Status Qg::search_as_stranger(Slot own, Query query, const SearchParams& params,
                               std::vector<Hit>& hits) const {
   const std::size_t ef = ef_of(params);
   const bool is_walked = params.k > 0 && !is_scanned(ef);
-  if (is_walked && walk(query, params.k, ef, own, scratch, hits)) return {};
-  return Index::search_as_stranger(own, query, params, scratch, hits);
+  if (is_walked && walk(query, params.k, ef, hnsw::ButOne{own}, scratch, hits)) return {};
+  scan(query, params.k + 1, hits);  // by way of no item
+  std::erase_if(hits, [own](const Hit& hit) { return hit.slot == own; });
+  hits.resize(std::min(hits.size(), params.k));
+  return {};
 }
 
 std::size_t Qg::memory_bytes() const noexcept {

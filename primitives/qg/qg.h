@@ -35,7 +35,8 @@ class Qg final : public hnsw::Hnsw {
      std::unique_ptr<NeighborCodes> codes)
       : Hnsw(context, config, codes.get()), bits_(bits), codes_(std::move(codes)) {}
 
-  bool walk(Query query, std::size_t k, std::size_t ef, Slot own, Scratch& scratch,
+  template <class Order>
+  bool walk(Query query, std::size_t k, std::size_t ef, Order order, Scratch& scratch,
             std::vector<Hit>& hits) const;
 
   const std::size_t bits_;

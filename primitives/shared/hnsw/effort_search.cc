@@ -9,16 +9,6 @@
 namespace engram::hnsw {
 namespace {
 
-/// The order of answers, but one slot comes after all that there are, and so is neither expanded
-/// nor answered.
-struct ButOne {
-  Slot own;
-
-  Rank rank(const Hit& hit) const noexcept { return hit.slot == own ? kNoRank : BySlot::rank(hit); }
-  static Hit hit(Rank rank) noexcept { return BySlot::hit(rank); }
-  bool operator()(const Hit& a, const Hit& b) const noexcept { return rank(a) < rank(b); }
-};
-
 /// How many candidates a stranger's walk keeps for one that keeps `ef`. Around an item others have
 /// dropped links because it lay between, and a walk that passes it by has neither. Measured on
 /// fashion-mnist-784 and glove-100, against vectors that never were items: 1.3 times as many make

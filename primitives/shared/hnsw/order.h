@@ -50,6 +50,16 @@ struct BySlot {
   constexpr bool operator()(const Hit& a, const Hit& b) const noexcept { return rank(a) < rank(b); }
 };
 
+/// The order of answers, but one slot comes after all that there are, and so is neither expanded
+/// nor answered.
+struct ButOne {
+  Slot own;
+
+  Rank rank(const Hit& hit) const noexcept { return hit.slot == own ? kNoRank : BySlot::rank(hit); }
+  static Hit hit(Rank rank) noexcept { return BySlot::hit(rank); }
+  bool operator()(const Hit& a, const Hit& b) const noexcept { return rank(a) < rank(b); }
+};
+
 /// The order of candidates while building around `base`: ties are broken by a hash of the pair.
 /// Were they broken by slot, thousands of equal vectors would all choose the same few neighbours,
 /// whose lists cannot name them all, and most of them could never be found again.

@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -125,7 +128,7 @@ TEST_CASE("qg: a rotation keeps lengths and products, in any dimension") {
       after[1] += double{turned[1][j]} * turned[1][j];
       after[2] += double{turned[0][j]} * turned[1][j];
     }
-    const double scale = std::sqrt(before[0] * before[1]) + 1e-6;
+    const double scale = std::max(before[0], before[1]) + 1e-6;
     for (std::size_t i = 0; i < 3; ++i) CHECK(std::abs(before[i] - after[i]) < 1e-4 * scale);
   }
 }
@@ -253,6 +256,7 @@ TEST_CASE("qg: a walk answers as many as are wanted, however few it keeps") {
   for (std::size_t i = 0; i < queries.count(); ++i) {
     CHECK(collection.search(queries[i], {.k = 10, .ef = 10}).size() == 10);
   }
+  CHECK(collection.recall(queries, {.k = 10, .ef = 10}) > 0.25);
 }
 
 TEST_CASE("qg: vectors whose squared distances are no float32 are told apart") {
@@ -264,6 +268,73 @@ TEST_CASE("qg: vectors whose squared distances are no float32 are told apart") {
   const Vectors queries{16,
                         std::vector<float>(vectors.values.begin(), vectors.values.begin() + 800)};
   CHECK(collection.recall(queries, {.k = 1, .ef = 20}) > 0.9);
+}
+
+/// Changes a link of a node on level 0, as saved.
+void set_link(test::Saved& saved, Slot node, std::size_t i, Slot link) {
+  auto& base = saved.index["hnsw.base"];
+  std::memcpy(base.data() + (std::size_t{node} * kDegree + i) * sizeof link, &link, sizeof link);
+}
+
+TEST_CASE("qg: what damaged links lead to is no answer unless it is an item") {
+  Rng rng(10);
+  constexpr Slot kHole = 700;
+  TestCollection collection(qg(), Metric::kL2, 16, {{"EF_CONSTRUCTION", "50"}});
+  collection.add_all(test::clustered_vectors(rng, 3000, 16));
+  collection.erase(kHole);
+  collection.reclaim();
+  const auto saved = collection.save();
+  for (const Slot node : collection.held()) set_link(*saved, node, 0, kHole);
+  REQUIRE(collection.restore(*saved).has_value());
+  const Vectors queries = test::clustered_vectors(rng, 50, 16);
+  for (std::size_t i = 0; i < queries.count(); ++i) {
+    bool are_items = true;
+    for (const Hit& hit : collection.search(queries[i], {.k = 12, .ef = 12})) {
+      are_items &= collection.held().contains(hit.slot);
+    }
+    CHECK(are_items);
+  }
+  const std::vector<float> zero(16);  // what lies in the hole
+  for (const Hit& hit : collection.search(zero, {.k = 12, .ef = 12})) CHECK(hit.slot != kHole);
+}
+
+TEST_CASE("qg: nothing is found by way of a stranger") {
+  Rng rng(11);
+  constexpr Slot kOwn = 700;
+  TestCollection collection(qg(), Metric::kL2, 16, {{"EF_CONSTRUCTION", "50"}});
+  const Vectors vectors = test::clustered_vectors(rng, 3000, 16);
+  collection.add_all(vectors);
+  const auto saved = collection.save();
+  for (const Slot node : collection.held()) {  // to itself all links lead
+    for (std::size_t i = 0; i < kDegree && node != kOwn; ++i) set_link(*saved, node, i, kOwn);
+  }
+  REQUIRE(collection.restore(*saved).has_value());
+  auto right = collection.expected(vectors[kOwn], 13);
+  REQUIRE(right.front().slot == kOwn);
+  right.erase(right.begin());
+  std::vector<Hit> hits;
+  REQUIRE(collection.index().search_as_stranger(kOwn, collection.prepare(vectors[kOwn]),
+                                                {.k = 12, .ef = 12}, collection.scratch(), hits));
+  CHECK(hits == right);  // of a scan: a walk gets nowhere
+}
+
+TEST_CASE("qg: a mean that is not finite is refused, and none is made") {
+  Rng rng(12);
+  TestCollection collection(qg(), Metric::kL2, 16, {{"EF_CONSTRUCTION", "50"}});
+  collection.add_all(test::clustered_vectors(rng, 400, 16));
+  const auto saved = collection.save();
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -1e30F}) {
+    std::memcpy(saved->index["qg.mean"].data() + 8, &bad, sizeof bad);
+    const Status restored = collection.restore(*saved);
+    REQUIRE(!restored);
+    CHECK(restored.error().code == ErrorCode::kDataLoss);
+  }
+  Vectors vectors = normal_vectors(rng, kDegree + 1, 16);
+  vectors.values.back() = std::numeric_limits<float>::quiet_NaN();
+  Star star(vectors, Metric::kL2, 1);
+  const auto estimates = star.estimates(star.prepare(vectors[1]));
+  for (std::size_t i = 0; i + 1 < kDegree; ++i) CHECK(std::isfinite(estimates[i]));
 }
 
 TEST_CASE("qg: dimensions of which a row of codes is too large are refused") {
