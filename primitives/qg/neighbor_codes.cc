@@ -87,9 +87,19 @@ std::span<const float> NeighborCodes::vector(Slot slot) const noexcept {
   return {reinterpret_cast<const float*>(context_.store.row(slot)), context_.store.dim()};
 }
 
-/// Leaves P(vector - m) in `rotated`.
-void NeighborCodes::rotate(std::span<const float> vector, std::span<float> rotated) const noexcept {
-  for (std::size_t j = 0; j < vector.size(); ++j) rotated[j] = vector[j] - mean_[j];
+/// How much longer a query is taken than it is: t.
+double NeighborCodes::scale_of(std::span<const float> query) const noexcept {
+  constexpr double kMost = 0x1p60;  // float32 has the inverse, and products with it
+  if (context_.store.metric() != Metric::kDot) return 1;
+  const double norm = std::sqrt(product(query, query));
+  if (norm == 0 || norm_ == 0) return 1;
+  return std::clamp(double{norm_} / norm, 1 / kMost, kMost);
+}
+
+/// Leaves P(scale vector - m) in `rotated`.
+void NeighborCodes::rotate(std::span<const float> vector, float scale,
+                           std::span<float> rotated) const noexcept {
+  for (std::size_t j = 0; j < vector.size(); ++j) rotated[j] = scale * vector[j] - mean_[j];
   std::fill(rotated.begin() + static_cast<std::ptrdiff_t>(vector.size()), rotated.end(), 0.0F);
   rotation_.apply(rotated);
 }
@@ -97,16 +107,19 @@ void NeighborCodes::rotate(std::span<const float> vector, std::span<float> rotat
 const std::vector<float>& NeighborCodes::rotated(Slot slot, Rotated& kept) const {
   if (kept.slot != slot) {
     kept.values.resize(rotation_.size());
-    rotate(vector(slot), kept.values);
+    rotate(vector(slot), 1, kept.values);
     kept.slot = slot;
   }
   return kept.values;
 }
 
 void NeighborCodes::prepare(Query query, CodedQuery& coded) const {
-  const auto* const values = reinterpret_cast<const float*>(query.data);
+  const std::span<const float> values(reinterpret_cast<const float*>(query.data),
+                                      context_.store.dim());
+  const double scale = scale_of(values);
+  coded.per_scale = static_cast<float>(1 / scale);
   coded.rotated.resize(rotation_.size());
-  rotate({values, context_.store.dim()}, coded.rotated);
+  rotate(values, static_cast<float>(scale), coded.rotated);
   float greatest = 0;
   for (const float value : coded.rotated) greatest = std::max(greatest, std::abs(value));
   const bool is_zero = greatest < kLeastComponent;
@@ -155,21 +168,25 @@ void NeighborCodes::estimate(const CodedQuery& query, Slot node, float score,
     block += sizeof numbers;
     for (std::size_t i = 0; i < kBlockCodes; ++i) {
       const float product = numbers.factor[i] * (query.step * static_cast<float>(totals[i]));
-      estimates[begin + i] = score + numbers.base[i] - product;
+      estimates[begin + i] = score + (numbers.base[i] - product) * query.per_scale;
     }
   }
 }
 
 Status NeighborCodes::begin(std::span<const Slot> first) {
   std::vector<double> sums(mean_.size());
+  double squares = 0;
   for (const Slot slot : first) {
     const auto values = vector(slot);
     for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += double{values[j]};
+    squares += product(values, values);
   }
   for (std::size_t j = 0; j < sums.size(); ++j) {
     const auto mean = static_cast<float>(sums[j] / static_cast<double>(first.size()));
     mean_[j] = is_of_mean(mean) ? mean : 0;
   }
+  const auto norm = static_cast<float>(std::sqrt(squares / static_cast<double>(first.size())));
+  norm_ = is_of_mean(norm) ? norm : 0;
   return {};
 }
 
@@ -268,19 +285,22 @@ void NeighborCodes::assigned(Slot node, const hnsw::LinkList& links, std::span<c
 Status NeighborCodes::save(SectionWriter& writer, const SlotSet& nodes) const {
   ENGRAM_TRY(writer.begin(kMeanSection));
   ENGRAM_TRY(writer.append(std::as_bytes(std::span(mean_))));
+  ENGRAM_TRY(writer.append(std::as_bytes(std::span(&norm_, 1))));
   return rows_.save(writer, kCodesSection, nodes);
 }
 
 Status NeighborCodes::load(SectionReader& reader, std::size_t slot_end) {
   const auto bytes = reader.section(kMeanSection);
   if (!bytes) return tl::unexpected(bytes.error());
-  if (bytes->size() != mean_.size() * sizeof(float)) {
+  const std::size_t mean_bytes = mean_.size() * sizeof(float);
+  if (bytes->size() != mean_bytes + sizeof norm_) {
     return fail(ErrorCode::kDataLoss,
                 "qg structure: the mean has " + std::to_string(bytes->size()) + " bytes, " +
-                    std::to_string(mean_.size() * sizeof(float)) + " were expected");
+                    std::to_string(mean_bytes + sizeof norm_) + " were expected");
   }
-  std::memcpy(mean_.data(), bytes->data(), bytes->size());
-  if (!std::all_of(mean_.begin(), mean_.end(), is_of_mean)) {
+  std::memcpy(mean_.data(), bytes->data(), mean_bytes);
+  std::memcpy(&norm_, bytes->data() + mean_bytes, sizeof norm_);
+  if (!std::all_of(mean_.begin(), mean_.end(), is_of_mean) || !is_of_mean(norm_) || norm_ < 0) {
     return fail(ErrorCode::kDataLoss,
                 "qg structure: the mean has a component that is not finite, or too large");
   }

@@ -15,6 +15,10 @@
 // where the first term is the node's exact score, which the walk has anyway. The error is that of
 // the product of r and q - c, and so the smaller the nearer the node is to the query.
 //
+// Under dot the query's length says nothing of which items are near it, but the error grows with
+// that of q - c. So the query is taken t times as long, as long as items are, and what is estimated
+// of it is divided by t.
+//
 // y is rounded to steps of a 31st of its greatest component; then T is a sum of table entries
 // (core/block_scan.h), one table for four components.
 #pragma once
@@ -48,6 +52,7 @@ struct CodedQuery {
   std::vector<std::int32_t> steps;  // [size of the rotation]
   std::vector<std::uint8_t> table;  // [groups][16]
   float step = 0;                   // of its components
+  float per_scale = 1;              // 1 / t
 };
 
 /// The codes of all nodes. Threads: changes come alone; estimates from any number of threads.
@@ -109,7 +114,8 @@ class NeighborCodes final : public hnsw::ListFollower {
     return row + place / kBlockCodes * block_stride();
   }
   std::span<const float> vector(Slot slot) const noexcept;
-  void rotate(std::span<const float> vector, std::span<float> rotated) const noexcept;
+  double scale_of(std::span<const float> query) const noexcept;
+  void rotate(std::span<const float> vector, float scale, std::span<float> rotated) const noexcept;
   const std::vector<float>& rotated(Slot slot, Rotated& kept) const;
   void encode(Slot node, Slot neighbor, std::size_t place, std::byte* row);
   void copy(const std::byte* from, std::size_t place, std::byte* row,
@@ -120,6 +126,7 @@ class NeighborCodes final : public hnsw::ListFollower {
   const BlockScan scan_;
   const Rotation rotation_;
   std::vector<float> mean_;  // [dim]
+  float norm_ = 0;           // of the first items: the root of the mean square
   RowBlocks rows_;           // by node: for each block its planes of codes, and Numbers
   // What changes work with.
   Rotated center_;

@@ -270,6 +270,22 @@ TEST_CASE("qg: vectors whose squared distances are no float32 are told apart") {
   CHECK(collection.recall(queries, {.k = 1, .ef = 20}) > 0.9);
 }
 
+TEST_CASE("qg: under dot the length of a query changes nothing") {
+  Rng rng(13);
+  TestCollection collection(qg(), Metric::kDot, 64, {{"EF_CONSTRUCTION", "60"}});
+  collection.add_all(normal_vectors(rng, 3000, 64));
+  const Vectors queries = normal_vectors(rng, 60, 64);
+  const SearchParams walk{.k = 10, .ef = 30};
+  const double recall = collection.recall(queries, walk);
+  for (const float factor : {0.01F, 100.0F}) {
+    CAPTURE(factor);
+    Vectors scaled = queries;
+    for (float& value : scaled.values) value *= factor;
+    INFO("recall " << recall);
+    CHECK(std::abs(collection.recall(scaled, walk) - recall) < 0.02);
+  }
+}
+
 /// Changes a link of a node on level 0, as saved.
 void set_link(test::Saved& saved, Slot node, std::size_t i, Slot link) {
   auto& base = saved.index["hnsw.base"];
