@@ -179,8 +179,9 @@ def test_a_replica_refuses_what_writes(start_host):
 
 
 def test_transactions_scripts_sets_and_drops(start_host):
-    master = start_host("--appendonly", "yes")
-    replica = follow(start_host, master, "--appendonly", "yes")
+    kept = ("--appendonly", "yes", "--appendfsync", "always")
+    master = start_host(*kept)
+    replica = follow(start_host, master, *kept)
     wait_for_replica(master, replica)
     rng = random.Random(24)
     with master.wire() as client:
@@ -213,6 +214,12 @@ def test_transactions_scripts_sets_and_drops(start_host):
             assert client.call("DBSIZE") == 4
             client.call("SELECT", 3)
             assert client.call("VCARD", "i") == 1
+            # A replica's file is whole once it has been rewritten after the full sync.
+            live.wait_until(
+                lambda: b"aof_rewrite_in_progress:0" in (info := client.call("INFO", "persistence"))
+                and b"aof_rewrite_scheduled:0" in info,
+                "the file is whole",
+            )
         host.process.kill()
         host.process.wait()
         again = start_host("--appendonly", "yes", folder=host.folder)
