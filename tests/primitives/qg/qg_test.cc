@@ -321,8 +321,10 @@ TEST_CASE("qg: nothing is found by way of a stranger") {
   const Vectors vectors = test::clustered_vectors(rng, 3000, 16);
   collection.add_all(vectors);
   const auto saved = collection.save();
-  for (const Slot node : collection.held()) {  // to itself all links lead
-    for (std::size_t i = 0; i < kDegree && node != kOwn; ++i) set_link(*saved, node, i, kOwn);
+  for (const Slot node : collection.held()) {  // the only link of all others leads to it
+    for (std::size_t i = 0; i < kDegree && node != kOwn; ++i) {
+      set_link(*saved, node, i, i == 0 ? kOwn : kNoSlot);
+    }
   }
   REQUIRE(collection.restore(*saved).has_value());
   auto right = collection.expected(vectors[kOwn], 13);
