@@ -36,7 +36,8 @@ class ConsolidationRun : public std::enable_shared_from_this<ConsolidationRun> {
     /// With no error: all groups are written that could be, and the work is still there to be told
     /// of, until whoever is told ends it. With one: those before it stay written. An answer waits
     /// for `lsn`, if that is not 0.
-    std::function<void(std::shared_ptr<ConsolidationRun> run, const Status& status, Lsn lsn)> ended;
+    std::function<void(const std::shared_ptr<ConsolidationRun>& run, const Status& status, Lsn lsn)>
+        ended;
   };
 
   /// store outlives it. `work` was begun by order.from.

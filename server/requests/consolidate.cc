@@ -124,7 +124,7 @@ struct Asked {
 };
 
 /// An answer is rendered on a worker: there may be many keys.
-void end(const std::shared_ptr<Asked>& asked, std::shared_ptr<ConsolidationRun> run,
+void end(const std::shared_ptr<Asked>& asked, const std::shared_ptr<ConsolidationRun>& run,
          const Status& status, Lsn lsn) {
   const auto finish = [asked, run, lsn] {
     run->end_work();
@@ -163,8 +163,8 @@ void start(Store& store, ConsolidateRequest given, Responder<ConsolidateAnswer> 
       ConsolidationRun::Caller{
           .check = [&store, asked] { return check_going_on(store, asked->request); },
           .check_groups = check_answer,
-          .ended = [asked](auto ended, const Status& status,
-                           Lsn lsn) { end(asked, std::move(ended), status, lsn); }});
+          .ended = [asked](const auto& ended, const Status& status,
+                           Lsn lsn) { end(asked, ended, status, lsn); }});
   run->start();
 }
 
