@@ -34,8 +34,8 @@ struct NewIndexRequest {
 };
 
 /// Takes METRIC, PRIMITIVE, DECAY (with its number behind a space), OMEGA, CLOCK, REINFORCE,
-/// MERGE, FLOOR, BUDGET, BUDGETBYTES, EVERY, MEASURE and ROWS by name; what is left are options of the
-/// primitive. Errors: kInvalidArgument.
+/// MERGE, FLOOR, BUDGET, BUDGETBYTES, EVERY, MEASURE and ROWS by name; what is left are options of
+/// the primitive. Errors: kInvalidArgument.
 Status read_options(std::vector<OptionText> options, NewIndexRequest& request);
 
 /// Whether an index may be made under `name`. create_index() asks this, too; a door may before it

@@ -104,9 +104,11 @@ TEST_CASE("core/decay: what an index does by itself is part of its text, where i
       .policy = DecayPolicy::kExp,
       .half_life_ms = 5,
       .reinforce = Reinforce::kCompete,
-      .forgetting = {.merge_radius = 0.5, .floor = 0.25, .budget = 7, .budget_bytes = 9, .every_ms = 3}};
+      .forgetting = {
+          .merge_radius = 0.5, .floor = 0.25, .budget = 7, .budget_bytes = 9, .every_ms = 3}};
   CHECK(decay_text(decay) ==
-        "exp 5 omega 1 clock wall reinforce compete merge 0.5 floor 0.25 budget 7 budgetbytes 9 every 3");
+        "exp 5 omega 1 clock wall reinforce compete merge 0.5 floor 0.25 budget 7 budgetbytes 9 "
+        "every 3");
   CHECK(decay_from_text(decay_text(decay)).value() == decay);
   CHECK(decay_text({.policy = DecayPolicy::kStatic}) == "static omega 1");
   for (const std::string_view wrong : {"static floor -1", "static floor inf", "static budget 0",

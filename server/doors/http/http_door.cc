@@ -12,8 +12,8 @@
 #include "server/config/password.h"
 #include "server/doors/http/http_call.h"
 #include "server/engine/keyspace.h"
-#include "server/metrics/server_stats.h"
 #include "server/engine/not_writable.h"
+#include "server/metrics/server_stats.h"
 #include "server/runtime/process.h"
 
 namespace engram {
