@@ -63,18 +63,18 @@ Status read_number(std::string_view text, Decay& decay) {
   return {};
 }
 
-bool is_forgetting(std::string_view word) {
+bool is_upkeep(std::string_view word) {
   return equal_ignoring_case(word, "budget") || equal_ignoring_case(word, "budgetbytes") ||
          equal_ignoring_case(word, "every");
 }
 
-void set_number(Forgetting& forgetting, std::string_view word, std::int64_t number) {
+void set_number(Upkeep& upkeep, std::string_view word, std::int64_t number) {
   if (equal_ignoring_case(word, "budget")) {
-    forgetting.budget = static_cast<std::size_t>(number);
+    upkeep.budget = static_cast<std::size_t>(number);
   } else if (equal_ignoring_case(word, "budgetbytes")) {
-    forgetting.budget_bytes = static_cast<std::size_t>(number);
+    upkeep.budget_bytes = static_cast<std::size_t>(number);
   } else {
-    forgetting.every_ms = number;
+    upkeep.every_ms = number;
   }
 }
 
@@ -152,7 +152,7 @@ Result<double> read_merge_radius(std::string_view text) {
   return refused("MERGE", "a radius, 0 or more", text);
 }
 
-Result<std::int64_t> read_forgetting_number(std::string_view what, std::string_view text) {
+Result<std::int64_t> read_upkeep_number(std::string_view what, std::string_view text) {
   const auto number = parse_number<std::int64_t>(text);
   if (number && *number >= 1 && *number <= kMaxDecayMs) return *number;
   return refused(what, "an integer in 1.." + std::to_string(kMaxDecayMs), text);
@@ -179,14 +179,14 @@ std::string decay_text(const Decay& decay) {
   if (decay.reinforce != Reinforce::kOff) {
     text += " reinforce " + std::string(reinforce_name(decay.reinforce));
   }
-  const Forgetting& forgetting = decay.forgetting;
-  if (forgetting.merge_radius) text += " merge " + number_text(*forgetting.merge_radius);
-  if (forgetting.floor > 0) text += " floor " + number_text(forgetting.floor);
-  if (forgetting.budget > 0) text += " budget " + std::to_string(forgetting.budget);
-  if (forgetting.budget_bytes > 0) {
-    text += " budgetbytes " + std::to_string(forgetting.budget_bytes);
+  const Upkeep& upkeep = decay.upkeep;
+  if (upkeep.merge_radius) text += " merge " + number_text(*upkeep.merge_radius);
+  if (upkeep.floor > 0) text += " floor " + number_text(upkeep.floor);
+  if (upkeep.budget > 0) text += " budget " + std::to_string(upkeep.budget);
+  if (upkeep.budget_bytes > 0) {
+    text += " budgetbytes " + std::to_string(upkeep.budget_bytes);
   }
-  if (forgetting.is_on()) text += " every " + std::to_string(forgetting.every_ms);
+  if (upkeep.is_on()) text += " every " + std::to_string(upkeep.every_ms);
   return text;
 }
 
@@ -214,15 +214,15 @@ Result<Decay> decay_from_text(std::string_view text) {
     } else if (equal_ignoring_case(words[next], "merge")) {
       const auto radius = read_merge_radius(word(next + 1));
       if (!radius) return tl::unexpected(radius.error());
-      decay.forgetting.merge_radius = *radius;
+      decay.upkeep.merge_radius = *radius;
     } else if (equal_ignoring_case(words[next], "floor")) {
       const auto floor = read_floor(word(next + 1));
       if (!floor) return tl::unexpected(floor.error());
-      decay.forgetting.floor = *floor;
-    } else if (is_forgetting(words[next])) {
-      const auto number = read_forgetting_number(to_upper(words[next]), word(next + 1));
+      decay.upkeep.floor = *floor;
+    } else if (is_upkeep(words[next])) {
+      const auto number = read_upkeep_number(to_upper(words[next]), word(next + 1));
       if (!number) return tl::unexpected(number.error());
-      set_number(decay.forgetting, words[next], *number);
+      set_number(decay.upkeep, words[next], *number);
     } else {
       return refused("what follows the policy of a DECAY",
                      "omega, clock, reinforce, merge, floor, budget, budgetbytes or every",

@@ -34,7 +34,7 @@ enum class Reinforce : std::uint8_t { kOff, kWinner, kSoft, kCompete };
 /// What an index does by itself, every so often: items that lie within `merge_radius` of a stronger
 /// one become one with it; what is weaker than `floor` goes, and then the weakest beyond a budget,
 /// of items or of bytes (vectors as they were given, and keys). 0: no such bound.
-struct Forgetting {
+struct Upkeep {
   std::optional<double> merge_radius = {};
   double floor = 0;
   std::size_t budget = 0;
@@ -44,7 +44,7 @@ struct Forgetting {
   [[nodiscard]] bool is_on() const noexcept {
     return merge_radius || floor > 0 || budget > 0 || budget_bytes > 0;
   }
-  friend bool operator==(const Forgetting&, const Forgetting&) = default;
+  friend bool operator==(const Upkeep&, const Upkeep&) = default;
 };
 
 /// The most milliseconds that a time or a half-life has: 2^53 - 1, which a double holds exactly.
@@ -59,7 +59,7 @@ struct Decay {
   double omega = 1;               ///< what a nat of strength is worth in nats of the logit
   DecayClock clock = DecayClock::kWall;
   Reinforce reinforce = Reinforce::kOff;
-  Forgetting forgetting = {};
+  Upkeep upkeep = {};
 
   [[nodiscard]] bool is_on() const noexcept { return policy != DecayPolicy::kNone; }
   /// Whether times mean something.
@@ -107,6 +107,6 @@ Result<double> read_floor(std::string_view text);
 /// 0 or more.
 Result<double> read_merge_radius(std::string_view text);
 /// what: FLOOR's neighbours: BUDGET, BUDGETBYTES or EVERY.
-Result<std::int64_t> read_forgetting_number(std::string_view what, std::string_view text);
+Result<std::int64_t> read_upkeep_number(std::string_view what, std::string_view text);
 
 }  // namespace engram

@@ -230,9 +230,9 @@ void stats_section(Lines& out, const Services& services) {
   line(out, "rejected_connections", stats.rejected_connections);
   line(out, "expired_keys", keys.expired);
   line(out, "evicted_keys", 0);
-  line(out, "forgotten_items", services.store.forgetting().forgotten());
-  line(out, "merged_items", services.store.forgetting().merged());
-  line(out, "forgetting_indexes", services.store.forgetting().rounds_under_way());
+  line(out, "forgotten_items", services.store.upkeep().forgotten());
+  line(out, "merged_items", services.store.upkeep().merged());
+  line(out, "forgetting_indexes", services.store.upkeep().rounds_under_way());
   line(out, "keyspace_hits", keys.hits);
   line(out, "keyspace_misses", keys.misses);
   line(out, "total_error_replies", stats.error_replies);

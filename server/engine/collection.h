@@ -117,8 +117,8 @@ struct CollectionMemory {
   }
 };
 
-/// Of forgetting in the background: see background_forgetting.h.
-struct ForgettingProgress {
+/// Of what it does by itself: see background_upkeep.h.
+struct UpkeepProgress {
   bool is_under_way = false;
   std::int64_t next_ms = 0;     ///< when the next round is due; 0: not known yet
   std::uint64_t forgotten = 0;  ///< items, since the collection was made or loaded
@@ -294,8 +294,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   [[nodiscard]] Slot strength_slot(std::string_view key) const { return writer_.place_of(key); }
   /// ln s(ms) of `key`, in the same sense.
   [[nodiscard]] std::optional<double> log_strength(std::string_view key, std::int64_t ms) const;
-  [[nodiscard]] ForgettingProgress& forgetting() noexcept { return forgetting_; }
-  [[nodiscard]] const ForgettingProgress& forgetting() const noexcept { return forgetting_; }
+  [[nodiscard]] UpkeepProgress& upkeep() noexcept { return upkeep_; }
+  [[nodiscard]] const UpkeepProgress& upkeep() const noexcept { return upkeep_; }
   /// See WeakItems::find().
   void find_weak_items(const WeakItemsParams& params, WeakItems::Done done) {
     weak_items_.find(params, std::move(done));
@@ -416,7 +416,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   const std::unique_ptr<MeasuredRecall> measured_recall_;  // null: nothing is measured
   WeakItems weak_items_;
   ItemVisits visits_;
-  ForgettingProgress forgetting_;
+  UpkeepProgress upkeep_;
   CurveSurveyProgress curve_survey_;
   Tuner tuner_;
   CollectionSave save_;

@@ -102,7 +102,7 @@ void Store::collect() {
 }
 
 void Store::end_turn() {
-  forgetting_.run_due();
+  upkeep_.run_due();
   cursors_.end_idle(keyspace_.now_ms());
   const auto start = std::chrono::steady_clock::now();
   while (keyspace_.expire_due(kExpiredPerStep) == kExpiredPerStep) {
@@ -150,9 +150,9 @@ std::optional<std::chrono::milliseconds> Store::longest_sleep() const {
         std::clamp<std::int64_t>(*ends_ms - keyspace_.now_ms(), 1, kMostSleepMs));
     least = std::min(least.value_or(wait), wait);
   }
-  const auto forgetting_ms = forgetting_.longest_sleep_ms();
-  if (!forgetting_ms) return least;
-  const std::chrono::milliseconds wait(std::clamp<std::int64_t>(*forgetting_ms, 1, kMostSleepMs));
+  const auto upkeep_ms = upkeep_.longest_sleep_ms();
+  if (!upkeep_ms) return least;
+  const std::chrono::milliseconds wait(std::clamp<std::int64_t>(*upkeep_ms, 1, kMostSleepMs));
   return std::min(least.value_or(wait), wait);
 }
 

@@ -20,7 +20,7 @@
 #include "server/durability/previous_snapshot.h"
 #include "server/durability/row_files.h"
 #include "server/engine/attribute_columns.h"
-#include "server/engine/background_forgetting.h"
+#include "server/engine/background_upkeep.h"
 #include "server/engine/keyspace.h"
 #include "server/engine/search_cursors.h"
 #include "server/engine/transaction_gate.h"
@@ -98,10 +98,10 @@ class Store {
   void collect();
   /// Has `task` run by the next collect(), when what calls this has come to its end.
   void run_soon(std::function<void()> task) { tasks_.post(std::move(task)); }
-  [[nodiscard]] BackgroundForgetting& forgetting() noexcept { return forgetting_; }
-  [[nodiscard]] const BackgroundForgetting& forgetting() const noexcept { return forgetting_; }
+  [[nodiscard]] BackgroundUpkeep& upkeep() noexcept { return upkeep_; }
+  [[nodiscard]] const BackgroundUpkeep& upkeep() const noexcept { return upkeep_; }
   /// Clients may not write, so what the store does by itself waits, too.
-  void set_paused(bool is_paused) noexcept { forgetting_.set_paused(is_paused); }
+  void set_paused(bool is_paused) noexcept { upkeep_.set_paused(is_paused); }
   /// Searches that are answered in pages.
   [[nodiscard]] SearchCursors& cursors() noexcept { return cursors_; }
   /// Work in slices: collect() gives it a share of each turn.
@@ -154,7 +154,7 @@ class Store {
   WorkerPool workers_;
   LoopTasks tasks_;
   LoopSlices slices_;
-  BackgroundForgetting forgetting_{*this};
+  BackgroundUpkeep upkeep_{*this};
   SearchCursors cursors_;
   TransactionGate gate_;
   std::size_t most_column_bytes_ = AttributeColumns::kMostBytes;

@@ -25,19 +25,19 @@ struct IndexFacts {
 };
 
 /// What it forgets by itself, if it does.
-void add_forgetting(const Collection& collection, FactList& facts) {
-  const Forgetting& rule = collection.spec().decay.forgetting;
+void add_upkeep(const Collection& collection, FactList& facts) {
+  const Upkeep& rule = collection.spec().decay.upkeep;
   if (!rule.is_on()) return;
   if (rule.merge_radius) {
     facts.add("merge-radius", number_text(*rule.merge_radius));
-    facts.add("merged-items", std::to_string(collection.forgetting().merged));
+    facts.add("merged-items", std::to_string(collection.upkeep().merged));
   }
   facts.add("floor", number_text(rule.floor));
   facts.add("budget", rule.budget);
   facts.add("budget-bytes", rule.budget_bytes);
   facts.add("forget-every-ms", std::to_string(rule.every_ms));
-  facts.add("forgetting", std::size_t{collection.forgetting().is_under_way});
-  facts.add("forgotten-items", std::to_string(collection.forgetting().forgotten));
+  facts.add("forgetting", std::size_t{collection.upkeep().is_under_way});
+  facts.add("forgotten-items", std::to_string(collection.upkeep().forgotten));
 }
 
 /// Of its strengths, if it keeps any.
@@ -58,7 +58,7 @@ void add_decay(const Collection& collection, double search_beta, FactList& facts
   }
   facts.add("omega", number_text(decay.omega));
   facts.add("reinforce", std::string(reinforce_name(decay.reinforce)));
-  add_forgetting(collection, facts);
+  add_upkeep(collection, facts);
   facts.add("search-beta", number_text(search_beta));
 }
 

@@ -66,42 +66,42 @@ Status read_reinforcement(std::string_view name, Decay& decay) {
 }
 
 /// MERGE, FLOOR, BUDGET, BUDGETBYTES and EVERY.
-Status read_forgetting(std::vector<OptionText>& options, Decay& decay) {
+Status read_upkeep(std::vector<OptionText>& options, Decay& decay) {
   const auto merge = take_option(options, "MERGE");
   if (!merge) return tl::unexpected(merge.error());
   if (*merge) {
     const auto read = read_merge_radius(**merge);
     if (!read) return tl::unexpected(read.error());
-    decay.forgetting.merge_radius = *read;
+    decay.upkeep.merge_radius = *read;
   }
   const auto floor = take_option(options, "FLOOR");
   if (!floor) return tl::unexpected(floor.error());
   if (*floor) {
     const auto read = read_floor(**floor);
     if (!read) return tl::unexpected(read.error());
-    decay.forgetting.floor = *read;
+    decay.upkeep.floor = *read;
   }
   bool says_every = false;
   for (const std::string_view name : {"BUDGET", "BUDGETBYTES", "EVERY"}) {
     const auto text = take_option(options, name);
     if (!text) return tl::unexpected(text.error());
     if (!*text) continue;
-    const auto number = read_forgetting_number(name, **text);
+    const auto number = read_upkeep_number(name, **text);
     if (!number) return tl::unexpected(number.error());
     if (name == "EVERY") {
-      decay.forgetting.every_ms = *number;
+      decay.upkeep.every_ms = *number;
       says_every = true;
     } else {
-      (name == "BUDGET" ? decay.forgetting.budget : decay.forgetting.budget_bytes) =
+      (name == "BUDGET" ? decay.upkeep.budget : decay.upkeep.budget_bytes) =
           static_cast<std::size_t>(*number);
     }
   }
-  if (decay.forgetting.is_on() && !decay.is_on()) {
+  if (decay.upkeep.is_on() && !decay.is_on()) {
     return fail(ErrorCode::kInvalidArgument,
                 "MERGE, FLOOR, BUDGET and BUDGETBYTES go by strength: they need DECAY static, exp, "
                 "power or ebb");
   }
-  if (says_every && !decay.forgetting.is_on()) {
+  if (says_every && !decay.upkeep.is_on()) {
     return fail(
         ErrorCode::kInvalidArgument,
         "EVERY says how often an index merges and forgets: it needs MERGE, FLOOR, BUDGET or "
@@ -143,7 +143,7 @@ Status read_decay(std::vector<OptionText>& options, Decay& decay) {
   const auto reinforce = take_option(options, "REINFORCE");
   if (!reinforce) return tl::unexpected(reinforce.error());
   if (*reinforce) ENGRAM_TRY(read_reinforcement(**reinforce, decay));
-  return read_forgetting(options, decay);
+  return read_upkeep(options, decay);
 }
 
 Status read_measured_share(std::vector<OptionText>& options, double& share) {

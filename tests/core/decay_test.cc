@@ -104,7 +104,7 @@ TEST_CASE("core/decay: what an index does by itself is part of its text, where i
       .policy = DecayPolicy::kExp,
       .half_life_ms = 5,
       .reinforce = Reinforce::kCompete,
-      .forgetting = {
+      .upkeep = {
           .merge_radius = 0.5, .floor = 0.25, .budget = 7, .budget_bytes = 9, .every_ms = 3}};
   CHECK(decay_text(decay) ==
         "exp 5 omega 1 clock wall reinforce compete merge 0.5 floor 0.25 budget 7 budgetbytes 9 "

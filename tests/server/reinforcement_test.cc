@@ -158,7 +158,7 @@ void turn_until(Fixture& fixture, std::int64_t& now_ms, Condition is_done) {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "engine/background_forgetting: one look is for many batches") {
+TEST_CASE_FIXTURE(Fixture, "engine/background_upkeep: one look is for many batches") {
   create_fading("i",
                 {{"PRIMITIVE", "flat"}, {"DECAY", "static"}, {"BUDGET", "10"}, {"EVERY", "50"}});
   std::vector<std::pair<std::string, Vector>> items;
@@ -169,13 +169,12 @@ TEST_CASE_FIXTURE(Fixture, "engine/background_forgetting: one look is for many b
   std::int64_t now_ms = 1000;
   turn_until(*this, now_ms, [&] { return collection.size() <= 10; });
   CHECK(collection.size() == 10);
-  CHECK(store->forgetting().looks() == 1);
+  CHECK(store->upkeep().looks() == 1);
   for (const char* const key : {"7", "4000", "5999"}) CHECK(collection.get(key).has_value());
   CHECK(collection.get("999").has_value());  // of equal ones the last by key stay
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "engine/background_forgetting: nothing is forgotten while writes pause") {
+TEST_CASE_FIXTURE(Fixture, "engine/background_upkeep: nothing is forgotten while writes pause") {
   create_fading("i",
                 {{"PRIMITIVE", "flat"}, {"DECAY", "static"}, {"BUDGET", "10"}, {"EVERY", "50"}});
   std::vector<std::pair<std::string, Vector>> items;
@@ -185,7 +184,7 @@ TEST_CASE_FIXTURE(Fixture,
   std::int64_t now_ms = 1000;
   turn_until(*this, now_ms, [&] { return collection.size() < 3000; });
   store->set_paused(true);
-  turn_until(*this, now_ms, [&] { return store->forgetting().rounds_under_way() == 0; });
+  turn_until(*this, now_ms, [&] { return store->upkeep().rounds_under_way() == 0; });
   const std::size_t kept = collection.size();
   CHECK(kept > 10);
   const std::int64_t later = now_ms + 200;

@@ -188,9 +188,9 @@ class Execution {
   /// What an index forgets by itself it forgets with what is written to it.
   void forget_what_is_due() {
     keys_.for_each_collection([this](const std::shared_ptr<Collection>& collection) {
-      if (!collection->spec().decay.forgetting.is_on()) return;
-      host_.run_to_end([&] { host_.store().forgetting().run_due_of(collection); },
-                       [&] { return !collection->forgetting().is_under_way; });
+      if (!collection->spec().decay.upkeep.is_on()) return;
+      host_.run_to_end([&] { host_.store().upkeep().run_due_of(collection); },
+                       [&] { return !collection->upkeep().is_under_way; });
     });
   }
 

@@ -34,7 +34,7 @@ Result<std::shared_ptr<Collection>> make_collection(Host& host, NewCollection ch
   change.id = host.store().keyspace().take_collection_id();
   auto collection = create_recorded(change, host.recovery_context());
   if (!collection) return collection;
-  if ((*collection)->spec().decay.forgetting.merge_radius) {
+  if ((*collection)->spec().decay.upkeep.merge_radius) {
     return fail(ErrorCode::kUnsupported, "the index merges by itself, which none does in a module");
   }
   host.adopt(**collection);

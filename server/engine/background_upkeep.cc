@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/engine/background_forgetting.h"
+#include "server/engine/background_upkeep.h"
 
 #include <algorithm>
 #include <iterator>
@@ -19,7 +19,7 @@ constexpr std::size_t kBatch = 1024;  // items: some milliseconds, in which othe
 
 /// How many items are too many.
 std::size_t excess_of(const Collection& collection) {
-  const Forgetting& rule = collection.spec().decay.forgetting;
+  const Upkeep& rule = collection.spec().decay.upkeep;
   const std::size_t size = collection.size();
   std::size_t most = rule.budget == 0 ? size : rule.budget;
   if (rule.budget_bytes != 0) {
@@ -31,7 +31,7 @@ std::size_t excess_of(const Collection& collection) {
 
 }  // namespace
 
-struct BackgroundForgetting::Round {
+struct BackgroundUpkeep::Round {
   std::shared_ptr<Collection> collection;
   std::int64_t at_ms;
   bool seeks_weak;                   // by the floor, before it looks at the budget
@@ -45,7 +45,7 @@ struct BackgroundForgetting::Round {
 };
 
 /// New ones have ids that were not seen before.
-void BackgroundForgetting::find_indexes() {
+void BackgroundUpkeep::find_indexes() {
   Keyspace& keyspace = store_.keyspace();
   if (std::exchange(known_before_, keyspace.next_collection_id()) ==
       keyspace.next_collection_id()) {
@@ -53,15 +53,15 @@ void BackgroundForgetting::find_indexes() {
   }
   indexes_.clear();
   keyspace.for_each_collection([this](std::string_view name, const auto& collection) {
-    if (!collection->spec().decay.forgetting.is_on()) return;
-    collection->forgetting().name = name;
+    if (!collection->spec().decay.upkeep.is_on()) return;
+    collection->upkeep().name = name;
     indexes_.push_back(collection);
   });
 }
 
 /// The wall's, whatever time a client has named: one write of a distant future would have all that
 /// is there forgotten.
-std::int64_t BackgroundForgetting::now_of(const Collection& collection) const {
+std::int64_t BackgroundUpkeep::now_of(const Collection& collection) const {
   const Decay& decay = collection.spec().decay;
   if (decay.has_time() && decay.clock == DecayClock::kLogical) {
     return collection.strengths().last_ms();
@@ -69,13 +69,13 @@ std::int64_t BackgroundForgetting::now_of(const Collection& collection) const {
   return store_.keyspace().now_ms();
 }
 
-bool BackgroundForgetting::may_write() const {
+bool BackgroundUpkeep::may_write() const {
   if (is_paused_) return false;
   const Persistence* const persistence = store_.persistence();
   return persistence == nullptr || persistence->health().has_value();
 }
 
-void BackgroundForgetting::run_due() {
+void BackgroundUpkeep::run_due() {
   find_indexes();
   if (indexes_.empty()) return;
   std::erase_if(indexes_, [](const auto& index) { return index.expired(); });
@@ -85,45 +85,44 @@ void BackgroundForgetting::run_due() {
   }
 }
 
-void BackgroundForgetting::run_due_of(std::shared_ptr<Collection> collection) {
-  ForgettingProgress& progress = collection->forgetting();
+void BackgroundUpkeep::run_due_of(std::shared_ptr<Collection> collection) {
+  UpkeepProgress& progress = collection->upkeep();
   const std::int64_t now = now_of(*collection);
   if (progress.is_under_way || now < progress.next_ms) return;
   const bool is_first =
-      std::exchange(progress.next_ms, now + collection->spec().decay.forgetting.every_ms) == 0;
+      std::exchange(progress.next_ms, now + collection->spec().decay.upkeep.every_ms) == 0;
   if (!is_first) begin(std::move(collection));
 }
 
-std::optional<std::int64_t> BackgroundForgetting::longest_sleep_ms() const {
+std::optional<std::int64_t> BackgroundUpkeep::longest_sleep_ms() const {
   std::optional<std::int64_t> least;
   for (const auto& index : indexes_) {
     const auto collection = index.lock();
-    if (collection == nullptr || collection->forgetting().is_under_way) continue;
+    if (collection == nullptr || collection->upkeep().is_under_way) continue;
     const Decay& decay = collection->spec().decay;
     if (decay.has_time() && decay.clock == DecayClock::kLogical) continue;  // writes wake it
-    const std::int64_t left = collection->forgetting().next_ms - now_of(*collection);
+    const std::int64_t left = collection->upkeep().next_ms - now_of(*collection);
     least = std::min(least.value_or(left), left);
   }
   return least;
 }
 
-void BackgroundForgetting::begin(std::shared_ptr<Collection> collection) {
+void BackgroundUpkeep::begin(std::shared_ptr<Collection> collection) {
   if (!may_write()) return;
   if (!collection->check_soundness({})) return;
   const Decay& decay = collection->spec().decay;
   const std::int64_t at_ms = decay.has_time() ? now_of(*collection) : 0;
-  collection->forgetting().is_under_way = true;
+  collection->upkeep().is_under_way = true;
   ++under_way_;
   const std::uint64_t seen = collection->version();
-  merge(std::make_shared<Round>(
-      Round{std::move(collection), at_ms, decay.forgetting.floor > 0, seen}));
+  merge(std::make_shared<Round>(Round{std::move(collection), at_ms, decay.upkeep.floor > 0, seen}));
 }
 
 /// Not while a client has the index consolidated: the next round looks again.
-void BackgroundForgetting::merge(const std::shared_ptr<Round>& round) {
+void BackgroundUpkeep::merge(const std::shared_ptr<Round>& round) {
   Collection& collection = *round->collection;
-  const std::optional<double> radius = collection.spec().decay.forgetting.merge_radius;
-  if (!radius || collection.forgetting().merged_at == collection.version()) {
+  const std::optional<double> radius = collection.spec().decay.upkeep.merge_radius;
+  if (!radius || collection.upkeep().merged_at == collection.version()) {
     return next_batch(round);
   }
   const ConsolidationParams params = {
@@ -144,9 +143,9 @@ void BackgroundForgetting::merge(const std::shared_ptr<Round>& round) {
 }
 
 /// An index that has gone, or may not be written to, is left alone. No client sees the error.
-Status BackgroundForgetting::check_going_on(const Round& round) const {
+Status BackgroundUpkeep::check_going_on(const Round& round) const {
   ENGRAM_TRY(round.collection->check_soundness({}));
-  std::string& known = round.collection->forgetting().name;
+  std::string& known = round.collection->upkeep().name;
   auto name = store_.keyspace().find_name(*round.collection, known);
   if (name && may_write()) {
     known = std::move(*name);
@@ -155,8 +154,8 @@ Status BackgroundForgetting::check_going_on(const Round& round) const {
   return fail(ErrorCode::kUnavailable, "there is nothing more to write to");
 }
 
-void BackgroundForgetting::end_merging(const std::shared_ptr<Round>& round, ConsolidationRun& run,
-                                       bool is_whole) {
+void BackgroundUpkeep::end_merging(const std::shared_ptr<Round>& round, ConsolidationRun& run,
+                                   bool is_whole) {
   Collection& collection = *round->collection;
   std::uint64_t merged = 0;
   bool is_settled = is_whole;
@@ -168,21 +167,21 @@ void BackgroundForgetting::end_merging(const std::shared_ptr<Round>& round, Cons
   }
   run.end_work();
   merged_ += merged;
-  collection.forgetting().merged += merged;
-  if (is_settled) collection.forgetting().merged_at = round->seen;
+  collection.upkeep().merged += merged;
+  if (is_settled) collection.upkeep().merged_at = round->seen;
 }
 
 /// How many may go at all: below the floor any, else what is beyond the budget.
-std::size_t BackgroundForgetting::most_to_go(const Round& round) {
+std::size_t BackgroundUpkeep::most_to_go(const Round& round) {
   return round.seeks_weak ? round.collection->size() : excess_of(*round.collection);
 }
 
 /// A look at all items is for many batches, as far as their keys take little memory.
-void BackgroundForgetting::look(const std::shared_ptr<Round>& round) {
+void BackgroundUpkeep::look(const std::shared_ptr<Round>& round) {
   constexpr std::size_t kMostFound = 65'536;
   constexpr std::size_t kMostKeyBytes = std::size_t{16} << 20;
   Collection& collection = *round->collection;
-  const double below = round->seeks_weak ? collection.spec().decay.forgetting.floor
+  const double below = round->seeks_weak ? collection.spec().decay.upkeep.floor
                                          : std::numeric_limits<double>::infinity();
   const std::size_t most =
       std::clamp(kMostKeyBytes / (collection.mean_key_bytes() + 1), kBatch, kMostFound);
@@ -201,7 +200,7 @@ void BackgroundForgetting::look(const std::shared_ptr<Round>& round) {
 }
 
 /// What is below the floor first, then what is beyond the budget.
-void BackgroundForgetting::next_batch(const std::shared_ptr<Round>& round) {
+void BackgroundUpkeep::next_batch(const std::shared_ptr<Round>& round) {
   if (!check_going_on(*round)) return end(round);
   if (!round->is_used_up()) return erase_batch(round);
   const bool has_looked = !round->found.empty() || round->found_all;
@@ -212,7 +211,7 @@ void BackgroundForgetting::next_batch(const std::shared_ptr<Round>& round) {
   look(round);
 }
 
-void BackgroundForgetting::erase_batch(const std::shared_ptr<Round>& round) {
+void BackgroundUpkeep::erase_batch(const std::shared_ptr<Round>& round) {
   // The journal may take changes the next time.
   const std::size_t count =
       std::min({round->found.size() - round->next, kBatch, most_to_go(*round)});
@@ -223,7 +222,7 @@ void BackgroundForgetting::erase_batch(const std::shared_ptr<Round>& round) {
   round->next += count;
   const auto erased = [this, round](const std::vector<WeakItem>& items, Lsn) {
     forgotten_ += items.size();
-    round->collection->forgetting().forgotten += items.size();
+    round->collection->upkeep().forgotten += items.size();
     round->has_erased = round->has_erased || !items.empty();
     // Later: the erasures have been carried out when this returns.
     store_.run_soon([this, round] { next_batch(round); });
@@ -231,8 +230,8 @@ void BackgroundForgetting::erase_batch(const std::shared_ptr<Round>& round) {
   erase_weak_items(store_, round->collection, std::move(batch), round->at_ms, false, erased);
 }
 
-void BackgroundForgetting::end(const std::shared_ptr<Round>& round) {
-  round->collection->forgetting().is_under_way = false;
+void BackgroundUpkeep::end(const std::shared_ptr<Round>& round) {
+  round->collection->upkeep().is_under_way = false;
   --under_way_;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forgetting in the background, where VNEW asked for it: every so often items of an index that lie
-// near each other become one, those that have become weaker than its floor go, and then the weakest
-// until it is within its budget. The rule: one round of an index at a time. What lies near is
-// merged as consolidation_run.h says, unless nothing was written since. The weak go in batches,
-// each of which is sought in steps on the bulk lane, several at once, and erased as forgetting.h
-// says. What a round does is journaled as writes, so no replay decides anything.
+// What an index does by itself, where VNEW asked for it: every so often items that lie near each
+// other become one, those that have become weaker than its floor go, and then the weakest until it
+// is within its budget. The rule: one round of an index at a time. What lies near is merged as
+// consolidation_run.h says, unless nothing was written since. The weak go in batches, each of which
+// is sought in steps on the bulk lane, several at once, and erased as forgetting.h says. What a
+// round does is journaled as writes, so no replay decides anything.
 #pragma once
 
 #include <cstddef>
@@ -23,10 +23,10 @@ class ConsolidationRun;
 class Store;
 
 /// Threads: the event loop's only.
-class BackgroundForgetting {
+class BackgroundUpkeep {
  public:
   /// `store` outlives it.
-  explicit BackgroundForgetting(Store& store) : store_(store) {}
+  explicit BackgroundUpkeep(Store& store) : store_(store) {}
 
   /// Begins the rounds that are due. To be called in every turn of the loop.
   void run_due();
