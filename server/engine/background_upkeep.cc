@@ -88,7 +88,7 @@ void BackgroundUpkeep::run_due() {
 void BackgroundUpkeep::run_due_of(std::shared_ptr<Collection> collection) {
   UpkeepProgress& progress = collection->upkeep();
   const std::int64_t now = now_of(*collection);
-  if (progress.is_under_way || now < progress.next_ms) return;
+  if (progress.is_forgetting || now < progress.next_ms) return;
   const bool is_first =
       std::exchange(progress.next_ms, now + collection->spec().decay.upkeep.every_ms) == 0;
   if (!is_first) begin(std::move(collection));
@@ -98,7 +98,7 @@ std::optional<std::int64_t> BackgroundUpkeep::longest_sleep_ms() const {
   std::optional<std::int64_t> least;
   for (const auto& index : indexes_) {
     const auto collection = index.lock();
-    if (collection == nullptr || collection->upkeep().is_under_way) continue;
+    if (collection == nullptr || collection->upkeep().is_forgetting) continue;
     const Decay& decay = collection->spec().decay;
     if (decay.has_time() && decay.clock == DecayClock::kLogical) continue;  // writes wake it
     const std::int64_t left = collection->upkeep().next_ms - now_of(*collection);
@@ -112,10 +112,12 @@ void BackgroundUpkeep::begin(std::shared_ptr<Collection> collection) {
   if (!collection->check_soundness({})) return;
   const Decay& decay = collection->spec().decay;
   const std::int64_t at_ms = decay.has_time() ? now_of(*collection) : 0;
-  collection->upkeep().is_under_way = true;
   ++under_way_;
   const std::uint64_t seen = collection->version();
-  merge(std::make_shared<Round>(Round{std::move(collection), at_ms, decay.upkeep.floor > 0, seen}));
+  const bool merges = !collection->upkeep().is_merging;
+  const auto round =
+      std::make_shared<Round>(Round{std::move(collection), at_ms, decay.upkeep.floor > 0, seen});
+  merges ? merge(round) : forget(round);
 }
 
 /// Not while a client has the index consolidated: the next round looks again.
@@ -123,12 +125,13 @@ void BackgroundUpkeep::merge(const std::shared_ptr<Round>& round) {
   Collection& collection = *round->collection;
   const std::optional<double> radius = collection.spec().decay.upkeep.merge_radius;
   if (!radius || collection.upkeep().merged_at == collection.version()) {
-    return next_batch(round);
+    return forget(round);
   }
   const ConsolidationParams params = {
       .grouping = {.radius = *radius}, .spares_pinned = true, .at_ms = round->at_ms};
   auto work = collection.consolidate(params);
-  if (!work) return next_batch(round);
+  if (!work) return forget(round);
+  collection.upkeep().is_merging = true;
   const ConsolidationRun::Order order = {
       .from = round->collection, .into = nullptr, .params = params};
   const ConsolidationRun::Caller caller = {
@@ -137,7 +140,7 @@ void BackgroundUpkeep::merge(const std::shared_ptr<Round>& round) {
       .ended =
           [this, round](const auto& run, const Status& status, Lsn) {
             end_merging(round, *run, status.has_value());
-            store_.run_soon([this, round] { next_batch(round); });
+            store_.run_soon([this, round] { forget(round); });
           }};
   std::make_shared<ConsolidationRun>(store_, order, std::move(*work), caller)->start();
 }
@@ -156,19 +159,22 @@ Status BackgroundUpkeep::check_going_on(const Round& round) const {
 
 void BackgroundUpkeep::end_merging(const std::shared_ptr<Round>& round, ConsolidationRun& run,
                                    bool is_whole) {
-  Collection& collection = *round->collection;
-  std::uint64_t merged = 0;
-  bool is_settled = is_whole;
-  if (is_whole) {
-    for (const ConsolidationGroup& group : run.work().groups()) {
-      is_settled = false;
-      if (!group.is_dropped) merged += group.members.size() - 1;
-    }
-  }
+  UpkeepProgress& progress = round->collection->upkeep();
+  if (is_whole && run.work().groups().empty()) progress.merged_at = round->seen;
   run.end_work();
-  merged_ += merged;
-  collection.upkeep().merged += merged;
-  if (is_settled) collection.upkeep().merged_at = round->seen;
+  merged_ += run.absorbed();
+  progress.merged += run.absorbed();
+  progress.is_merging = false;
+}
+
+/// One at a time, too: where merging lasts, rounds that came due meanwhile have forgotten.
+void BackgroundUpkeep::forget(const std::shared_ptr<Round>& round) {
+  if (round->collection->upkeep().is_forgetting) {
+    --under_way_;
+    return;
+  }
+  round->collection->upkeep().is_forgetting = true;
+  next_batch(round);
 }
 
 /// How many may go at all: below the floor any, else what is beyond the budget.
@@ -231,7 +237,7 @@ void BackgroundUpkeep::erase_batch(const std::shared_ptr<Round>& round) {
 }
 
 void BackgroundUpkeep::end(const std::shared_ptr<Round>& round) {
-  round->collection->upkeep().is_under_way = false;
+  round->collection->upkeep().is_forgetting = false;
   --under_way_;
 }
 

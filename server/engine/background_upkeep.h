@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an index does by itself, where VNEW asked for it: every so often items that lie near each
 // other become one, those that have become weaker than its floor go, and then the weakest until it
-// is within its budget. The rule: one round of an index at a time. What lies near is merged as
-// consolidation_run.h says, unless nothing was written since. The weak go in batches, each of which
-// is sought in steps on the bulk lane, several at once, and erased as forgetting.h says. What a
-// round does is journaled as writes, so no replay decides anything.
+// is within its budget. The rule: an index merges once at a time, and forgets once at a time; a
+// round that comes due while a former one merges forgets at once, so that merging, which may take
+// minutes, keeps no index beyond its budget. What lies near is merged as consolidation_run.h says,
+// unless nothing was written since. The weak go in batches, each of which is sought in steps on the
+// bulk lane, several at once, and erased as forgetting.h says. What a round does is journaled as
+// writes, so no replay decides anything.
 #pragma once
 
 #include <cstddef>
@@ -56,6 +58,7 @@ class BackgroundUpkeep {
   void merge(const std::shared_ptr<Round>& round);
   void end_merging(const std::shared_ptr<Round>& round, ConsolidationRun& run, bool is_whole);
   Status check_going_on(const Round& round) const;
+  void forget(const std::shared_ptr<Round>& round);
   void next_batch(const std::shared_ptr<Round>& round);
   void erase_batch(const std::shared_ptr<Round>& round);
   void look(const std::shared_ptr<Round>& round);

@@ -119,7 +119,8 @@ struct CollectionMemory {
 
 /// Of what it does by itself: see background_upkeep.h.
 struct UpkeepProgress {
-  bool is_under_way = false;
+  bool is_merging = false;
+  bool is_forgetting = false;
   std::int64_t next_ms = 0;     ///< when the next round is due; 0: not known yet
   std::uint64_t forgotten = 0;  ///< items, since the collection was made or loaded
   std::string name = {};        ///< that it was found under last

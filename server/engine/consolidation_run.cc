@@ -169,6 +169,7 @@ bool ConsolidationRun::erase_large(const std::shared_ptr<Large>& large, Time unt
     if (large->next % kErasuresBetweenLooks == 0 && LoopSlices::Clock::now() >= until) return false;
   }
   ++written_;
+  absorbed_ += group.members.size() - 1;
   close_large(large, {});
   return true;
 }
@@ -202,8 +203,11 @@ Status ConsolidationRun::start_write(ConsolidationGroup& group) {
     for (const std::uint32_t item : group.members) {
       if (item != kept) merge.others.push_back(work_->key_of(item));
     }
-    ENGRAM_TRY(order_.from->merge(
-        merge, [self = shared_from_this()](const Status& status) { self->end_write(status); }));
+    const std::size_t gone = merge.others.size();
+    ENGRAM_TRY(order_.from->merge(merge, [self = shared_from_this(), gone](const Status& status) {
+      if (status) self->absorbed_ += gone;
+      self->end_write(status);
+    }));
   }
   ++written_;
   seal();

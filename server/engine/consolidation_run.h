@@ -49,6 +49,8 @@ class ConsolidationRun : public std::enable_shared_from_this<ConsolidationRun> {
   /// Any thread, once it has ended.
   [[nodiscard]] const Consolidation& work() const noexcept { return *work_; }
   void end_work() { work_->end(); }
+  /// How many items have become one with another in `from`, also where it failed later.
+  [[nodiscard]] std::size_t absorbed() const noexcept { return absorbed_; }
   /// Of the one that a group becomes: a count where there are no strengths, or what counts is how
   /// often an item was met. Any thread.
   [[nodiscard]] double strength_of(const ConsolidationGroup& group) const;
@@ -87,7 +89,8 @@ class ConsolidationRun : public std::enable_shared_from_this<ConsolidationRun> {
   std::size_t under_way_ = 0;
   bool is_waiting_ = false;  // for a turn to write more
   bool is_first_ = true;
-  std::size_t written_ = 0;
+  std::size_t written_ = 0;   // groups
+  std::size_t absorbed_ = 0;  // items
   Status status_;
   Lsn lsn_ = 0;
 };

@@ -36,7 +36,7 @@ void add_upkeep(const Collection& collection, FactList& facts) {
   facts.add("budget", rule.budget);
   facts.add("budget-bytes", rule.budget_bytes);
   facts.add("forget-every-ms", std::to_string(rule.every_ms));
-  facts.add("forgetting", std::size_t{collection.upkeep().is_under_way});
+  facts.add("forgetting", std::size_t{collection.upkeep().is_forgetting});
   facts.add("forgotten-items", std::to_string(collection.upkeep().forgotten));
 }
 

@@ -57,6 +57,35 @@ def test_it_merges_first_and_forgets_then(wire):
     assert strength(wire, "i", "0", "AT", 0) == pytest.approx(5)
 
 
+def test_a_budget_is_kept_while_it_merges(wire):
+    """No two lie near each other, so it compares each with each, which lasts."""
+    make(wire, "DECAY", "static", "MERGE", 0.1, "BUDGET", 30_000, "EVERY", 20)
+    for key in range(32_000):
+        wire.send("VADD", "i", key, pack(key, 0))
+    assert [wire.read() for _ in range(32_000)] == [1] * 32_000
+    number = 32_000
+
+    def progress():
+        """Of the comparing, as a share; none if it is not at that."""
+        info = as_map(wire.call("VINFO", "i"))
+        if info["consolidating"] != b"grouping":
+            return -1
+        return info["consolidation-done"] / max(1, info["consolidation-of"])
+
+    def has_forgotten_beside_it():
+        nonlocal number
+        number += 1
+        wire.call("VADD", "i", number, pack(number, 0))
+        until(lambda: 0.4 < progress() < 0.8, 120)
+        before = progress()
+        number += 1
+        wire.call("VADD", "i", number, pack(number, 0))
+        until(lambda: size(wire) <= 30_000)
+        return 0 < before <= progress()
+
+    until(has_forgotten_beside_it, 60)
+
+
 def test_what_is_pinned_stays(wire):
     make(wire, "DECAY", "static", "MERGE", 1, "EVERY", 20)
     wire.call("VADD", "i", "pinned", pack(0.1, 0), "PIN")

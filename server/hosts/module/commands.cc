@@ -190,7 +190,7 @@ class Execution {
     keys_.for_each_collection([this](const std::shared_ptr<Collection>& collection) {
       if (!collection->spec().decay.upkeep.is_on()) return;
       host_.run_to_end([&] { host_.store().upkeep().run_due_of(collection); },
-                       [&] { return !collection->upkeep().is_under_way; });
+                       [&] { return !collection->upkeep().is_forgetting; });
     });
   }
 
