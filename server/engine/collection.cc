@@ -72,9 +72,9 @@ Collection::Collection(CollectionSpec spec, const CollectionContext& context, Ow
       series_(context.all),
       changes_(context.id, context.sink),
       operations_(context.workers, !traits().concurrent),
-      keys_(context.hash_seed),
       key_order_(traits().order_dependent),
       slots_(*made_.store),
+      keys_(context.hash_seed, slots_.entries()),
       reclaimer_(traits(), slots_, *made_.index, operations_, series_),
       strengths_(spec_.decay.is_on() ? std::make_unique<Strengths>(spec_.decay) : nullptr),
       attributes_(
@@ -158,7 +158,7 @@ std::optional<std::vector<float>> Collection::get(std::string_view key) const {
   const SlotEntry* const entry = keys_.find(key);
   if (entry == nullptr) return std::nullopt;
   std::vector<float> vector(spec_.dim);
-  made_.store->read(entry->slot, vector);
+  made_.store->read(entry->slot(), vector);
   return vector;
 }
 
@@ -413,7 +413,7 @@ Status Collection::load(SectionReader& reader, std::shared_ptr<const Soundness> 
 
 bool Collection::holds(std::string_view key, std::span<const float> vector, Slot slot) const {
   const SlotEntry* const entry = keys_.find(key);
-  return entry != nullptr && entry->slot == slot && !key_order_.is_busy(key) &&
+  return entry != nullptr && entry->slot() == slot && !key_order_.is_busy(key) &&
          made_.store->holds(slot, vector);
 }
 

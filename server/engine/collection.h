@@ -187,7 +187,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
   /// Where `key` lies; kNoSlot if there is no such key.
   Slot slot_of(std::string_view key) const {
     const SlotEntry* const entry = keys_.find(key);
-    return entry == nullptr ? kNoSlot : entry->slot;
+    return entry == nullptr ? kNoSlot : entry->slot();
   }
 
   /// The vector of `key` as it was given (row.h says how exactly), or nothing.
@@ -399,9 +399,9 @@ class Collection : public std::enable_shared_from_this<Collection> {
   Operations operations_;
   Pace search_pace_;
   Pace recall_pace_;
-  KeyMap keys_;
   KeyOrder key_order_;
   SlotTable slots_;
+  KeyMap keys_;
   SlotReclaimer reclaimer_;
   Replacements replacements_;
   const std::unique_ptr<Strengths> strengths_;  // null: all items are equal

@@ -24,24 +24,19 @@ Status load_keys(SectionReader& reader, const SlotSet& stored, const LoadTarget&
   const auto section = reader.section(kKeysSection);
   if (!section) return tl::unexpected(section.error());
   FieldReader fields(as_text(*section));
-  std::vector<SlotEntry*> entries;
-  entries.reserve(stored.size());
   listed.reserve(stored.size());
   while (!fields.rest().empty()) {
     const Slot slot = fields.number<Slot>();
     const std::string_view key = fields.string();
     if (!fields.ok()) return damaged_section("the section of keys ends in the middle of a key");
-    SlotEntry* const entry = stored.contains(slot) ? target.slots.load_key(slot, key) : nullptr;
-    if (entry == nullptr) {
+    if (!stored.contains(slot) || !target.slots.load_key(slot, key)) {
       return damaged_section("slot " + std::to_string(slot) +
                              " has a key, and no row or a key already");
     }
-    entries.push_back(entry);
     listed.push_back(slot);
   }
   // Overwritten while it was saved, a key was found at both places; the journal has the last word.
-  target.keys.fill(std::move(entries),
-                   [&](const SlotEntry& former) { target.slots.make_former(former.slot); });
+  for (const Slot former : target.keys.fill(listed)) target.slots.make_former(former);
   return {};
 }
 

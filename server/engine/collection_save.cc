@@ -96,7 +96,7 @@ Status CollectionSave::write_keys(SectionWriter& writer, const SlotSet& items) c
   };
   items.for_each(0, Slot{kMaxSlots}, [&](Slot slot) {
     put_number(piece, slot);
-    put_string(piece, parts_.slots.entries()[slot]->key);
+    put_string(piece, parts_.slots.entries()[slot]->key());
     if (piece.size() >= kPieceBytes) flush();
   });
   flush();

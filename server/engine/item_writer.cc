@@ -43,12 +43,12 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
   const std::size_t dim = vectors.size() / entries.size();
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (parts_.changes.are_recorded()) {
-      parts_.changes.record(PutVector{parts_.changes.id(), entries[i]->slot, entries[i]->key,
+      parts_.changes.record(PutVector{parts_.changes.id(), entries[i]->slot(), entries[i]->key(),
                                       packed(vectors.subspan(i * dim, dim))});
     }
     begin_attributes(*entries[i], attributes[attributes.size() == 1 ? 0 : i]);
     if (parts_.strengths != nullptr) begin_strength(*entries[i], gain, ms);
-    parts_.puts.begin(entries[i]->slot);
+    parts_.puts.begin(entries[i]->slot());
   }
   const auto batch = std::make_shared<Batch>(
       Batch{parts_.operations.owner(), std::move(done), entries.size(), parts_.changes.begin()});
@@ -60,7 +60,7 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
   for (SlotEntry* const entry : entries) {
     const auto is_collecting = std::weak_ptr(ready);
     parts_.key_order.begin(
-        entry->key,
+        entry->key(),
         [this, batch, entry, is_collecting] {
           if (const auto collecting = is_collecting.lock()) {
             collecting->push_back(entry);
@@ -68,7 +68,7 @@ void ItemWriter::put(std::vector<SlotEntry*> entries, std::span<const float> vec
             start(batch, {entry});
           }
         },
-        entry->slot);
+        entry->slot());
     if (ready->size() == job_size) start(batch, std::exchange(*ready, {}));
   }
   if (!ready->empty()) start(batch, std::exchange(*ready, {}));
@@ -86,8 +86,8 @@ void ItemWriter::start(const std::shared_ptr<Batch>& batch,
                        const std::vector<SlotEntry*>& entries) {
   const auto writes = std::make_shared<std::vector<Write>>();
   for (SlotEntry* const entry : entries) {
-    const SlotEntry* const former = parts_.keys.find(entry->key);
-    writes->push_back({entry, former == nullptr ? kNoSlot : former->slot, {}});
+    const SlotEntry* const former = parts_.keys.find(entry->key());
+    writes->push_back({entry, former == nullptr ? kNoSlot : former->slot(), {}});
   }
   run(
       [this, writes](Scratch& scratch) {
@@ -106,8 +106,8 @@ void ItemWriter::start(const std::shared_ptr<Batch>& batch,
 void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>& writes) {
   std::vector<std::string> keys;
   for (Write& write : writes) {
-    keys.push_back(write.entry->key);
-    const Slot slot = write.entry->slot;
+    keys.emplace_back(write.entry->key());
+    const Slot slot = write.entry->slot();
     if (write.status) {
       batch->added += commit(*write.entry) ? 1 : 0;
     } else {
@@ -136,14 +136,14 @@ void ItemWriter::finish(const std::shared_ptr<Batch>& batch, std::vector<Write>&
 /// Makes `entry` the one of its key. True if the key is new.
 bool ItemWriter::commit(SlotEntry& entry) {
   if (parts_.strengths != nullptr) {
-    [[maybe_unused]] const auto done = parts_.strengths->take_noted(entry.key, entry.slot);
+    [[maybe_unused]] const auto done = parts_.strengths->take_noted(entry.key(), entry.slot());
   }
   const SlotEntry* const former = parts_.keys.replace(entry);
-  parts_.slots.make_current(entry.slot);
-  settle_attributes(entry, former == nullptr ? kNoSlot : former->slot);
-  parts_.attributes.enter(entry.slot);
+  parts_.slots.make_current(entry.slot());
+  settle_attributes(entry, former == nullptr ? kNoSlot : former->slot());
+  parts_.attributes.enter(entry.slot());
   if (former == nullptr) return true;
-  leave(former->slot);
+  leave(former->slot());
   return false;
 }
 
@@ -159,13 +159,13 @@ void ItemWriter::leave(Slot slot) {
 void ItemWriter::undo_strength(const SlotEntry& entry) {
   if (parts_.strengths == nullptr) return;
   Strengths& strengths = *parts_.strengths;
-  strengths.remove(entry.slot);
-  const auto effects = strengths.take_noted(entry.key, entry.slot);
-  const SlotEntry* const former = parts_.keys.find(entry.key);
+  strengths.remove(entry.slot());
+  const auto effects = strengths.take_noted(entry.key(), entry.slot());
+  const SlotEntry* const former = parts_.keys.find(entry.key());
   if (former == nullptr || effects.empty()) return;
-  Trace trace = strengths.trace(former->slot);
+  Trace trace = strengths.trace(former->slot());
   for (const StrengthEffect& effect : effects) effect.apply(strengths.decay(), trace);
-  strengths.set(former->slot, trace);
+  strengths.set(former->slot(), trace);
 }
 
 /// The put was recorded, and did not happen: what the key holds instead is recorded, unless a later
@@ -173,20 +173,20 @@ void ItemWriter::undo_strength(const SlotEntry& entry) {
 /// cosine, or of codes, may come back different in the last place.
 void ItemWriter::record_failure(const SlotEntry& entry) {
   const CollectionChanges& changes = parts_.changes;
-  if (!changes.are_recorded() || parts_.key_order.is_contended(entry.key)) return;
-  if (const SlotEntry* const former = parts_.keys.find(entry.key)) {
+  if (!changes.are_recorded() || parts_.key_order.is_contended(entry.key())) return;
+  if (const SlotEntry* const former = parts_.keys.find(entry.key())) {
     std::vector<float> vector(parts_.store.dim());
-    parts_.store.read(former->slot, vector);
+    parts_.store.read(former->slot(), vector);
     // Zeros in the place of a vector that could not be read would outlast the damage.
     if (parts_.soundness != nullptr && !parts_.soundness->holds()) return;
     if (!parts_.store.check_rows()) return;
-    changes.record(PutVector{changes.id(), former->slot, entry.key, packed(vector)});
+    changes.record(PutVector{changes.id(), former->slot(), entry.key(), packed(vector)});
     if (parts_.strengths != nullptr) {
-      record_strength(entry.key, former->slot, parts_.strengths->last_ms());
+      record_strength(entry.key(), former->slot(), parts_.strengths->last_ms());
     }
-    record_attributes(entry.key, former->slot);
+    record_attributes(entry.key(), former->slot());
   } else {
-    changes.record(EraseVector{changes.id(), entry.key});
+    changes.record(EraseVector{changes.id(), entry.key()});
   }
 }
 
@@ -196,7 +196,7 @@ void ItemWriter::put_again(std::string_view key, std::function<void(Status)> don
     const auto status = std::make_shared<Status>();
     run(
         [this, entry, status](Scratch& scratch) {
-          parts_.index.erase(entry->slot, scratch);
+          parts_.index.erase(entry->slot(), scratch);
           *status = add_to_index(*entry, scratch);
         },
         [this, name, status, done] {
@@ -251,7 +251,7 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
     parts_.key_order.finish(key);
     return done(false);
   }
-  const Slot slot = entry->slot;
+  const Slot slot = entry->slot();
   run(
       [this, slot](Scratch& scratch) {
         const IndexWorkTimer timer(parts_.series, IndexWork::kErase);
@@ -271,7 +271,7 @@ void ItemWriter::start_erase(const std::string& key, const std::function<void(bo
 void ItemWriter::begin_strength(const SlotEntry& entry, const StrengthGain& gain, std::int64_t ms) {
   Strengths& strengths = *parts_.strengths;
   const Decay& decay = strengths.decay();
-  const Slot former = gain.adds ? place_of(entry.key) : kNoSlot;
+  const Slot former = gain.adds ? place_of(entry.key()) : kNoSlot;
   Trace trace;
   if (former == kNoSlot) {
     trace = new_trace(decay, gain.gain, ms, gain.rule);
@@ -280,15 +280,15 @@ void ItemWriter::begin_strength(const SlotEntry& entry, const StrengthGain& gain
     change_rule(decay, gain.rule, ms, trace);
     add_gain(decay, gain.gain, ms, trace);
   }
-  strengths.set(entry.slot, trace);
-  parts_.key_order.set_place(entry.key, entry.slot);  // for the next of these entries
-  record_strength(entry.key, entry.slot, ms);
+  strengths.set(entry.slot(), trace);
+  parts_.key_order.set_place(entry.key(), entry.slot());  // for the next of these entries
+  record_strength(entry.key(), entry.slot(), ms);
 }
 
 Slot ItemWriter::place_of(std::string_view key) const {
   if (const auto place = parts_.key_order.place(key)) return *place;
   const SlotEntry* const entry = parts_.keys.find(key);
-  return entry == nullptr ? kNoSlot : entry->slot;
+  return entry == nullptr ? kNoSlot : entry->slot();
 }
 
 void ItemWriter::record_strength(std::string_view key, Slot slot, std::int64_t ms) const {
@@ -302,15 +302,15 @@ void ItemWriter::begin_attributes(const SlotEntry& entry, GivenAttributes given)
   Attributes& attributes = parts_.attributes;
   if (!attributes.are_allowed()) return;
   if (given) {
-    attributes.give(entry.slot, *given);
+    attributes.give(entry.slot(), *given);
   } else {
     using Origin = Attributes::Origin;
-    const Slot former = place_of(entry.key);
-    attributes.share(entry.slot, former);
+    const Slot former = place_of(entry.key());
+    attributes.share(entry.slot(), former);
     const bool is_since = attributes.origin(former) == Origin::kSince;
-    attributes.set_origin(entry.slot, is_since ? Origin::kSince : Origin::kKept);
+    attributes.set_origin(entry.slot(), is_since ? Origin::kSince : Origin::kKept);
   }
-  record_attributes(entry.key, entry.slot);
+  record_attributes(entry.key(), entry.slot());
 }
 
 /// After a put, which says that there are none.
@@ -338,22 +338,23 @@ bool ItemWriter::set_attributes(std::string_view key, std::string_view text) {
 /// and that failed, it does not.
 void ItemWriter::settle_attributes(const SlotEntry& entry, Slot former) {
   Attributes& attributes = parts_.attributes;
-  const bool is_right = attributes.origin(entry.slot) != Attributes::Origin::kKept ||
-                        attributes.are_shared(entry.slot, former);
+  const bool is_right = attributes.origin(entry.slot()) != Attributes::Origin::kKept ||
+                        attributes.are_shared(entry.slot(), former);
   if (is_right) return;
-  attributes.share(entry.slot, former);
-  if (place_of(entry.key) != entry.slot) return;  // a later write has the last word
-  parts_.changes.record(SetAttributes{parts_.changes.id(), entry.key, attributes.text(entry.slot)});
+  attributes.share(entry.slot(), former);
+  if (place_of(entry.key()) != entry.slot()) return;  // a later write has the last word
+  parts_.changes.record(
+      SetAttributes{parts_.changes.id(), entry.key(), attributes.text(entry.slot())});
 }
 
 /// The put of `entry` has failed.
 void ItemWriter::discard_attributes(const SlotEntry& entry) {
   Attributes& attributes = parts_.attributes;
-  const SlotEntry* const former = parts_.keys.find(entry.key);
-  if (former != nullptr && attributes.origin(entry.slot) == Attributes::Origin::kSince) {
-    attributes.take_over(former->slot, entry.slot);
+  const SlotEntry* const former = parts_.keys.find(entry.key());
+  if (former != nullptr && attributes.origin(entry.slot()) == Attributes::Origin::kSince) {
+    attributes.take_over(former->slot(), entry.slot());
   }
-  attributes.discard(entry.slot);
+  attributes.discard(entry.slot());
 }
 
 std::optional<double> ItemWriter::affect(std::string_view key, const StrengthEffect& effect) {
@@ -381,7 +382,7 @@ Status ItemWriter::insert(const SlotEntry& entry, Slot replaced, Scratch& scratc
   if (replaced == kNoSlot) return add_to_index(entry, scratch);
   const Replacements::Mark mark(parts_.replacements);
   ENGRAM_TRY(add_to_index(entry, scratch));
-  parts_.replacements.add(entry.slot);
+  parts_.replacements.add(entry.slot());
   parts_.index.erase(replaced, scratch);
   return {};
 }
@@ -390,8 +391,8 @@ Status ItemWriter::insert(const SlotEntry& entry, Slot replaced, Scratch& scratc
 /// inserts run alone, so they can be counted.
 Status ItemWriter::add_to_index(const SlotEntry& entry, Scratch& scratch) {
   const std::uint64_t sequence = parts_.traits.order_dependent ? ++last_sequence_ : 0;
-  return parts_.index.insert({.slot = entry.slot,
-                              .identity = XXH3_64bits(entry.key.data(), entry.key.size()),
+  return parts_.index.insert({.slot = entry.slot(),
+                              .identity = XXH3_64bits(entry.key().data(), entry.key().size()),
                               .sequence = sequence},
                              scratch);
 }

@@ -16,7 +16,7 @@
 
 namespace engram {
 
-/// Finds entries by their key: the table of the keyspace and of every collection.
+/// Finds entries by their key: the table of the keyspace.
 ///
 /// An entry has a member `key` that converts to std::string_view and does not change while the
 /// entry is in the table. Pointer is `Entry*` for entries that are owned elsewhere, or a
@@ -53,11 +53,6 @@ class KeyTable {
     if (former == nullptr && ++size_ > kLargestAlone && shard_bits_ == 0) split();
     return former;
   }
-
-  /// Fills an empty table with `entries`, shard by shard: several times as fast as one after the
-  /// other. Of entries with the same key the last stays; `dropped(pointer)` gets the others.
-  template <class Dropped>
-  void fill(std::vector<Pointer> entries, Dropped&& dropped);
 
   /// Removes and returns the entry of `key`, or null.
   Pointer take(std::string_view key) {
@@ -160,35 +155,6 @@ void KeyTable<Pointer, kShardBits>::split() {
   shard_bits_ = kShardBits;
   for (const Item& item : former.front()) {
     shards_[shard_of(item.hash)].insert(Item{item.hash, std::move(item.entry)});
-  }
-}
-
-template <class Pointer, int kShardBits>
-template <class Dropped>
-void KeyTable<Pointer, kShardBits>::fill(std::vector<Pointer> entries, Dropped&& dropped) {
-  ENGRAM_ASSERT(size_ == 0);
-  if (entries.size() > kLargestAlone) split();
-  // A counting sort by shard; entries keep their order within one.
-  std::vector<std::uint64_t> hashes(entries.size());
-  std::vector<std::size_t> ends(shards_.size() + 1);
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    hashes[i] = make_probe(entries[i]->key).hash;
-    ++ends[shard_of(hashes[i]) + 1];
-  }
-  for (std::size_t shard = 0; shard < shards_.size(); ++shard) ends[shard + 1] += ends[shard];
-  std::vector<Item> items(entries.size());
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    items[ends[shard_of(hashes[i])]++] = {hashes[i], std::move(entries[i])};
-  }
-  std::size_t begin = 0;
-  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
-    shards_[shard].reserve(ends[shard] - begin);
-    for (; begin < ends[shard]; ++begin) {
-      Item& item = items[begin];
-      const Probe probe{item.hash, item.entry->key};
-      Pointer former = put(shards_[shard], probe, std::move(item.entry));
-      former == nullptr ? static_cast<void>(++size_) : dropped(std::move(former));
-    }
   }
 }
 

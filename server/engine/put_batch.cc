@@ -9,7 +9,7 @@ namespace engram {
 
 PutBatch::~PutBatch() {
   // Never seen by the index, so no grace period is due.
-  for (const SlotEntry* const entry : entries_) collection_->slots_.release(entry->slot);
+  for (const SlotEntry* const entry : entries_) collection_->slots_.release(entry->slot());
 }
 
 Status PutBatch::add(std::string_view key, std::span<const float> vector, Slot slot) {
@@ -17,9 +17,9 @@ Status PutBatch::add(std::string_view key, std::span<const float> vector, Slot s
   if (!entry) return tl::unexpected(std::move(entry.error()));
   entries_.push_back(*entry);
   if (collection_->strengths_ != nullptr) {
-    ENGRAM_TRY(collection_->strengths_->ensure((*entry)->slot + 1));
+    ENGRAM_TRY(collection_->strengths_->ensure((*entry)->slot() + 1));
   }
-  ENGRAM_TRY(collection_->attributes_.ensure((*entry)->slot + 1));
+  ENGRAM_TRY(collection_->attributes_.ensure((*entry)->slot() + 1));
   if (collection_->changes_.are_recorded()) {
     vectors_.insert(vectors_.end(), vector.begin(), vector.end());
   }

@@ -151,7 +151,7 @@ class ReadView {
   std::vector<Fact> describe_recaller() const;
 
   /// The key of a slot that this work met.
-  std::string_view key_of(Slot slot) const noexcept { return parts_.entries[slot]->key; }
+  std::string_view key_of(Slot slot) const noexcept { return parts_.entries[slot]->key(); }
 
  private:
   Status search_index(std::span<const Query> queries, const SearchParams& params, Scratch& scratch,

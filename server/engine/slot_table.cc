@@ -10,7 +10,7 @@ namespace engram {
 
 SlotTable::~SlotTable() {
   const std::size_t slots = std::min<std::size_t>(store_.slot_end(), entries_.ready());
-  for (std::size_t slot = 0; slot < slots; ++slot) delete entries_[slot];
+  for (std::size_t slot = 0; slot < slots; ++slot) SlotEntry::destroy(entries_[slot]);
 }
 
 Result<Slot> SlotTable::take(Slot wanted) {
@@ -36,7 +36,7 @@ Result<SlotEntry*> SlotTable::stage(std::string_view key, std::span<const float>
     return tl::unexpected(std::move(room.error()));
   }
   store_.write(*slot, vector);
-  entries_[*slot] = new SlotEntry{std::string(key), *slot};
+  entries_[*slot] = SlotEntry::create(key, *slot);
   stored_.add(*slot);
   return entries_[*slot];
 }
@@ -57,7 +57,7 @@ void SlotTable::release(Slot slot) {
   pins_.after([this, slot] {
     constexpr std::size_t kBatch = 64;
     stored_.erase(slot);
-    delete std::exchange(entries_[slot], nullptr);
+    SlotEntry::destroy(std::exchange(entries_[slot], nullptr));
     released_.push_back(slot);
     if (released_.size() >= kBatch) hand_out();
   });
@@ -111,11 +111,11 @@ Status SlotTable::load(SectionReader& reader, const SlotSet& stored) {
   return stored_.assign(stored);
 }
 
-SlotEntry* SlotTable::load_key(Slot slot, std::string_view key) {
-  if (entries_[slot] != nullptr) return nullptr;
-  entries_[slot] = new SlotEntry{std::string(key), slot};
+bool SlotTable::load_key(Slot slot, std::string_view key) {
+  if (entries_[slot] != nullptr) return false;
+  entries_[slot] = SlotEntry::create(key, slot);
   current_.add(slot);
-  return entries_[slot];
+  return true;
 }
 
 }  // namespace engram

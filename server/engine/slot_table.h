@@ -83,8 +83,8 @@ class SlotTable {
   /// Brings the rows of `stored` back; those slots count as former then. Errors: those of
   /// VectorStore::load, kResourceExhausted.
   Status load(SectionReader& reader, const SlotSet& stored);
-  /// Makes a loaded slot the place of `key`. Null if it has a key already.
-  SlotEntry* load_key(Slot slot, std::string_view key);
+  /// Makes a loaded slot the place of `key`. False if it has a key already.
+  bool load_key(Slot slot, std::string_view key);
 
  private:
   static constexpr std::size_t kMostAtOnce = 512;  // slots, a third of a millisecond
