@@ -10,7 +10,7 @@
 // magnitude, which leaves the least error; else the root of the mean square, which keeps the
 // length, so that under cosine two rows are 2 H / dim apart, H being the bits that differ.
 //
-// A row, padded to kRowAlignment:
+// A row, padded so that it takes as few cache lines as it can:
 //   sq8  c[0], c[1], ...
 //   sq4  a byte for c[j] + 16 * c[j + h], j < h = ceil(dim / 2)
 //   bin  a byte for c[8 i] + 2 * c[8 i + 1] + ... + 128 * c[8 i + 7]
@@ -29,6 +29,7 @@
 // and the squared norm is that of x.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -83,10 +84,27 @@ constexpr std::size_t header_bytes(Metric metric) noexcept {
   return (metric == Metric::kL2 ? 4 : 3) * sizeof(float);
 }
 
-/// Bytes from one row to the next, of any element.
-constexpr std::size_t row_bytes(Element element, Metric metric, std::size_t dim) noexcept {
+/// Bytes from one row to the next where rows are whole cache lines: of any element until snapshots
+/// had store.codes and structures of hnsw were of version 6, and of float32.
+constexpr std::size_t whole_line_row_bytes(Element element, Metric metric,
+                                           std::size_t dim) noexcept {
   if (element == Element::kF32) return row_bytes(dim);
   return round_up(code_bytes(element, dim) + header_bytes(metric), kRowAlignment);
+}
+
+/// Bytes from one row to the next, of any element. Of codes a multiple of 16, if rows are short and
+/// touch no more lines for it: of 384 components of 4 bits under l2 208, four lines, not 256. The
+/// codes are whole lines as far as kernels read them.
+constexpr std::size_t row_bytes(Element element, Metric metric, std::size_t dim) noexcept {
+  constexpr std::size_t kStep = 16;
+  constexpr std::size_t kLongRow = 4096;  // a sixty-fourth of it is saved, at most
+  const std::size_t lines = whole_line_row_bytes(element, metric, dim);
+  if (element == Element::kF32 || lines > kLongRow) return lines;
+  const std::size_t codes = code_bytes(element, dim);
+  const std::size_t packed =
+      std::max(round_up(codes + header_bytes(metric), kStep), round_up(codes, kRowAlignment));
+  // Three quarters of a line beyond whole ones begin at a place from which they take two.
+  return packed % kRowAlignment == kRowAlignment - kStep ? lines : packed;
 }
 
 /// What lies at an address, aligned or not. Headers are read number by number: a copy of as many as

@@ -63,6 +63,16 @@ unsigned block_shift(std::size_t row_bytes, const RowLayout& layout) {
   return std::min(std::max(wanted, whole_pages), most);
 }
 
+/// Refuses a section of rows below `slot_end` that has not the bytes of so many.
+Status check_size(std::string_view name, std::size_t bytes, std::size_t expected,
+                  std::size_t slot_end) {
+  if (slot_end <= kMaxSlots && bytes == expected) return {};
+  return fail(ErrorCode::kDataLoss, "section '" + std::string(name) + "' has " +
+                                        std::to_string(bytes) + " bytes, " +
+                                        std::to_string(expected) + " were expected for " +
+                                        std::to_string(slot_end) + " slots");
+}
+
 tl::unexpected<Error> out_of_heap(std::size_t bytes) {
   return fail(ErrorCode::kResourceExhausted,
               "cannot allocate " + std::to_string(bytes) + " bytes of memory");
@@ -270,12 +280,7 @@ Status RowBlocks::load(SectionReader& reader, std::string_view name, std::size_t
   ENGRAM_ASSERT(ready() == 0);
   const auto bytes = reader.size(name);
   if (!bytes) return tl::unexpected(bytes.error());
-  if (slot_end > kMaxSlots || *bytes != section_bytes(slot_end)) {
-    return fail(ErrorCode::kDataLoss,
-                "section '" + std::string(name) + "' has " + std::to_string(*bytes) + " bytes, " +
-                    std::to_string(section_bytes(slot_end)) + " were expected for " +
-                    std::to_string(slot_end) + " slots");
-  }
+  ENGRAM_TRY(check_size(name, *bytes, section_bytes(slot_end), slot_end));
   if (slot_end == 0) return {};
   const bool is_small = *bytes <= kCopiedBytes && slot_end <= heap_rows_;
   return is_small ? copy_section(reader, name, slot_end) : place_section(reader, name, slot_end);
@@ -289,6 +294,22 @@ Status RowBlocks::copy_section(SectionReader& reader, std::string_view name, std
     const std::size_t count = std::min(slot_end - begin, rows_per_block());
     std::memcpy(row(static_cast<Slot>(begin)), bytes->data() + begin * row_bytes_,
                 count * row_bytes_);
+  }
+  return {};
+}
+
+Status RowBlocks::load_wider(SectionReader& reader, std::string_view name, std::size_t slot_end,
+                             std::size_t bytes, std::size_t tail) {
+  ENGRAM_ASSERT(ready() == 0 && bytes > row_bytes_ && tail <= row_bytes_);
+  const auto section = reader.section(name);
+  if (!section) return tl::unexpected(section.error());
+  ENGRAM_TRY(check_size(name, section->size(), slot_end * bytes, slot_end));
+  ENGRAM_TRY(ensure(slot_end));
+  const std::byte* from = section->data();
+  for (std::size_t slot = 0; slot < slot_end; ++slot, from += bytes) {
+    std::byte* const to = row(static_cast<Slot>(slot));
+    std::memcpy(to, from, row_bytes_ - tail);
+    std::memcpy(to + row_bytes_ - tail, from + bytes - tail, tail);
   }
   return {};
 }

@@ -113,6 +113,12 @@ class RowBlocks {
   /// reader's.
   Status load(SectionReader& reader, std::string_view name, std::size_t slot_end);
 
+  /// As load(), by copying, of a section whose rows are `bytes` apart, more than here, and without
+  /// gaps between blocks. Of each the last `tail` bytes are the end of a row here, too, and those
+  /// before them are its beginning.
+  Status load_wider(SectionReader& reader, std::string_view name, std::size_t slot_end,
+                    std::size_t bytes, std::size_t tail);
+
   /// Of the pointers to rows. Rows are for the owner to count: it knows how many it uses.
   std::size_t bookkeeping_bytes() const noexcept;
 

@@ -21,8 +21,8 @@
 
 namespace engram {
 
-/// Vectors of one dimension, addressed by Slot. Rows are 64-byte aligned, lie in blocks that never
-/// move, and are stored in the form that kernels compare (row.h, codes.h).
+/// Vectors of one dimension, addressed by Slot. Rows are 64-byte aligned, unless they are codes,
+/// lie in blocks that never move, and are stored in the form that kernels compare (row.h, codes.h).
 ///
 /// Threads: one owner at a time calls allocate, release and write. Any thread may read the row of a
 /// slot that it has learnt of, through a synchronising operation, after write() returned; the owner
@@ -65,10 +65,10 @@ class VectorStore : public std::enable_shared_from_this<VectorStore> {
   /// would store. slot: below slot_end(). vector: [dim], passed check_vector. Threads: as row().
   bool holds(Slot slot, std::span<const float> vector) const;
 
-  /// Writes the vectors of `stored` as the sections store.rows and store.factors; those of other
-  /// slots are zeros and not read. Any thread; the owner may go on meanwhile, but neither write nor
-  /// release a slot of `stored`, nor may the set change. Takes a megabyte, whatever the size.
-  /// Errors: the writer's.
+  /// Writes the vectors of `stored` as the sections store.rows, or store.codes, and store.factors;
+  /// those of other slots are zeros and not read. Any thread; the owner may go on meanwhile, but
+  /// neither write nor release a slot of `stored`, nor may the set change. Takes a megabyte,
+  /// whatever the size. Errors: the writer's.
   Status save(SectionWriter& writer, const SlotSet& stored) const;
 
   /// Takes back what save() wrote for the same `stored`, on a store of which nothing was used yet:
@@ -118,6 +118,7 @@ class VectorStore : public std::enable_shared_from_this<VectorStore> {
 
   // vector_store_sections.cc
   Status save_factors(SectionWriter& writer, const SlotSet& stored) const;
+  Status load_rows(SectionReader& reader, Slot end);
 
   const std::size_t dim_;
   const Metric metric_;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sections of a store, in order of slots and in the form in which memory has them, so that they
 // can be placed:
-//   store.rows     see RowBlocks::save
+//   store.rows     see RowBlocks::save; of whole cache lines
+//   store.codes    the same where rows are codes and no whole lines, as they were until then
 //   store.factors  a float32 per slot
 // Both end with the highest slot that is stored. What lies between stored rows is zeros.
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "sections are little-endian");
 
 constexpr std::string_view kRows = "store.rows";
+constexpr std::string_view kCodes = "store.codes";
 constexpr std::string_view kFactors = "store.factors";
 
 /// What is handed to the writer at once.
@@ -25,7 +27,8 @@ constexpr std::size_t kSectionPieceBytes = std::size_t{1} << 20;
 }  // namespace
 
 Status VectorStore::save(SectionWriter& writer, const SlotSet& stored) const {
-  ENGRAM_TRY(rows_.save(writer, kRows, stored));
+  const bool are_whole = row_bytes() == whole_line_row_bytes(element_, metric_, dim_);
+  ENGRAM_TRY(rows_.save(writer, are_whole ? kRows : kCodes, stored));
   return save_factors(writer, stored);
 }
 
@@ -44,10 +47,17 @@ Status VectorStore::save_factors(SectionWriter& writer, const SlotSet& stored) c
   return {};
 }
 
+Status VectorStore::load_rows(SectionReader& reader, Slot end) {
+  const std::size_t whole_lines = whole_line_row_bytes(element_, metric_, dim_);
+  if (row_bytes() == whole_lines) return rows_.load(reader, kRows, end);
+  if (reader.size(kCodes)) return rows_.load(reader, kCodes, end);
+  return rows_.load_wider(reader, kRows, end, whole_lines, header_bytes(metric_));
+}
+
 Status VectorStore::load(SectionReader& reader, const SlotSet& stored) {
   ENGRAM_ASSERT(slot_end() == 0);
   const Slot end = stored.end();
-  ENGRAM_TRY(rows_.load(reader, kRows, end));
+  ENGRAM_TRY(load_rows(reader, end));
   ENGRAM_TRY(factors_.adopt(reader, kFactors, end));
   ENGRAM_TRY(free_.ensure(end));
   for (Slot slot = end; slot-- > 0;) {

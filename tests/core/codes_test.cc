@@ -171,7 +171,30 @@ TEST_CASE("core/codes: rows of a hundred components of 4 bits fit in a cache lin
   CHECK(row_bytes(Element::kSq8, Metric::kL2, 784) == 832);
   CHECK(row_bytes(Element::kBin, Metric::kCosine, 384) == 64);
   CHECK(row_bytes(Element::kBin, Metric::kL2, 784) == 128);
+  CHECK(row_bytes(Element::kSq4, Metric::kL2, 384) == 208);  // four lines wherever it begins
+  CHECK(row_bytes(Element::kSq4, Metric::kL2, 768) == 400);
+  CHECK(row_bytes(Element::kSq8, Metric::kDot, 128) == 144);
   CHECK(row_bytes(Element::kF32, Metric::kL2, 784) == row_bytes(784));
+}
+
+TEST_CASE("core/codes: a row that is no whole line touches as few lines, and has room for loops") {
+  for (const Element element : {Element::kSq8, Element::kSq4, Element::kBin}) {
+    for (const Metric metric : {Metric::kL2, Metric::kCosine}) {
+      for (std::size_t dim = 1; dim <= 9000; ++dim) {
+        const std::size_t bytes = row_bytes(element, metric, dim);
+        const std::size_t lines = whole_line_row_bytes(element, metric, dim);
+        const std::size_t codes = code_bytes(element, dim);
+        bool ok = bytes <= lines && bytes >= codes + header_bytes(metric);
+        ok = ok && bytes >= round_up(codes, kRowAlignment) && bytes % sizeof(float) == 0;
+        for (std::size_t i = 0; i < 64; ++i) {
+          const std::size_t first = i * bytes / kRowAlignment;
+          const std::size_t last = ((i + 1) * bytes - 1) / kRowAlignment;
+          ok = ok && last - first + 1 <= lines / kRowAlignment;
+        }
+        if (!ok) FAIL(element_name(element) << " of " << dim << ": " << bytes);
+      }
+    }
+  }
 }
 
 }  // namespace

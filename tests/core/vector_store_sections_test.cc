@@ -102,6 +102,53 @@ TEST_CASE("core/vector_store: what is saved is loaded, and the store goes on fro
   }
 }
 
+TEST_CASE("core/vector_store: codes are saved as they lie, and read as they lay in whole lines") {
+  auto rng = test::make_rng(45);
+  for (const Metric metric : {Metric::kL2, Metric::kCosine}) {
+    for (const std::size_t count : {3U, 9000U}) {
+      CAPTURE(count);
+      const std::size_t dim = 128;
+      const auto store = VectorStore::create(dim, metric, Element::kSq4).value();
+      const Vectors vectors = uniform_vectors(rng, count, dim);
+      SlotSet stored;
+      for (std::size_t i = 0; i < count; ++i) {
+        store->write(store->allocate().value(), vectors[i]);
+        REQUIRE(stored.insert(static_cast<Slot>(i)).has_value());
+      }
+      Sections sections;
+      MemorySectionWriter writer(sections);
+      REQUIRE(store->save(writer, stored).has_value());
+      REQUIRE(sections.count("store.codes") == 1);
+      REQUIRE(sections.count("store.rows") == 0);
+
+      Sections former = sections;
+      const auto codes = former.at("store.codes");
+      former.erase("store.codes");
+      const std::size_t bytes = store->row_bytes();
+      const std::size_t whole = whole_line_row_bytes(Element::kSq4, metric, dim);
+      REQUIRE(bytes < whole);
+      const std::size_t head = bytes - header_bytes(metric);
+      auto& rows = former["store.rows"];
+      rows.resize(count * whole);
+      for (std::size_t i = 0; i < count; ++i) {
+        std::memcpy(&rows[i * whole], &codes[i * bytes], head);
+        std::memcpy(&rows[(i + 1) * whole - header_bytes(metric)], &codes[i * bytes + head],
+                    header_bytes(metric));
+      }
+      for (const Sections* const each : {&sections, &former}) {
+        const auto loaded = VectorStore::create(dim, metric, Element::kSq4).value();
+        REQUIRE(load(*loaded, *each, stored).has_value());
+        for (std::size_t i = 0; i < count; ++i) {
+          if (!loaded->holds(static_cast<Slot>(i), vectors[i])) FAIL("slot " << i);
+        }
+      }
+      rows.pop_back();
+      const auto loaded = VectorStore::create(dim, metric, Element::kSq4).value();
+      CHECK(load(*loaded, former, stored).error().code == ErrorCode::kDataLoss);
+    }
+  }
+}
+
 TEST_CASE("core/vector_store: an empty store is saved and loaded") {
   auto rng = test::make_rng(41);
   const Filled filled(5, Metric::kL2, 3, rng);

@@ -88,7 +88,14 @@ Status Hnsw::load_codes(SectionReader& reader, const Header& header) {
     }
     std::memcpy(axis.data(), bytes->data(), bytes->size());
   }
-  ENGRAM_TRY(codes_->load(reader, kCodesSection, header.slot_end));
+  const VectorStore& store = context_.store;
+  const std::size_t whole_lines = whole_line_row_bytes(config_.quant, store.metric(), store.dim());
+  if (header.version < kPackedCodesVersion && codes_->row_bytes() != whole_lines) {
+    ENGRAM_TRY(codes_->load_wider(reader, kCodesSection, header.slot_end, whole_lines,
+                                  header_bytes(store.metric())));
+  } else {
+    ENGRAM_TRY(codes_->load(reader, kCodesSection, header.slot_end));
+  }
   return code_along(std::move(axis));
 }
 

@@ -11,8 +11,8 @@
 // highest bit of a link of level 0 marks it as kept. hnsw.base and hnsw.codes are loaded by
 // RowBlocks::load, which places what is not small; the others are read.
 //
-// Version 4 has no mark of regions. Version 3 has neither marks of links nor an axis. Version 2 has
-// none either, and all sections, be they empty.
+// Version 5 has rows of codes of whole cache lines. Version 4 has no mark of regions. Version 3 has
+// neither marks of links nor an axis. Version 2 has none either, and all sections, be they empty.
 #pragma once
 
 #include <bit>
@@ -38,7 +38,8 @@ inline constexpr std::uint32_t kAlongAxis = 1U << 16;
 /// Another: there are many outposts (outposts.cc).
 inline constexpr std::uint32_t kByRegions = 1U << 17;
 
-inline constexpr std::uint32_t kStructureVersion = 5;
+inline constexpr std::uint32_t kStructureVersion = 6;
+inline constexpr std::uint32_t kPackedCodesVersion = 6;
 inline constexpr std::uint32_t kOldestStructureVersion = 2;
 
 struct Header {
