@@ -93,8 +93,7 @@ struct WalkTask {
   Entry entry;
 };
 
-struct StructureCopy;  // save.cc
-struct Header;         // structure.h
+struct Header;  // structure.h
 
 /// What a worker keeps between operations.
 struct HnswBuffers {
@@ -310,8 +309,6 @@ class Hnsw : public Index {
   // save.cc
   std::optional<std::vector<std::uint8_t>> levels_without_graph(const SlotSet& items) const;
   std::vector<std::uint8_t> levels_of_nodes() const;
-  void copy_links(StructureCopy& copy) const;
-  Entry entry_to_save(const StructureCopy& copy, const SlotSet& items) const;
 
   // load.cc
   Status load_levels(std::span<const std::byte> levels, const SlotSet& items);
