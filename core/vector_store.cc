@@ -40,7 +40,7 @@ Result<std::unique_ptr<VectorStore>> VectorStore::create(std::size_t dim, Metric
 /// Makes room for slots below `slot_end`, none of which is allocated thereby.
 Status VectorStore::extend(Slot slot_end) {
   ENGRAM_TRY(rows_.ensure(slot_end));
-  ENGRAM_TRY(factors_.ensure(slot_end));
+  if (has_factors()) ENGRAM_TRY(factors_.ensure(slot_end));
   return free_.ensure(slot_end);
 }
 
@@ -87,14 +87,14 @@ void VectorStore::release(Slot slot) {
 void VectorStore::write(Slot slot, std::span<const float> vector) {
   ENGRAM_ASSERT(vector.size() == dim_ && slot < slot_end());
   if (pages_ != nullptr && pages_->has_rows()) return write_what_differs(slot, vector);
-  factors_[slot] = encode(vector, rows_.row(slot));
+  set_factor(slot, encode(vector, rows_.row(slot)));
 }
 
 /// A page that is written to becomes a copy in memory.
 void VectorStore::write_what_differs(Slot slot, std::span<const float> vector) {
   AlignedBuffer buffer;
   std::byte* const encoded = buffer.reserve(row_bytes());
-  factors_[slot] = encode(vector, encoded);
+  set_factor(slot, encode(vector, encoded));
   std::byte* const row = rows_.row(slot);
   if (std::memcmp(row, encoded, row_bytes()) != 0) std::memcpy(row, encoded, row_bytes());
 }
@@ -102,20 +102,22 @@ void VectorStore::write_what_differs(Slot slot, std::span<const float> vector) {
 void VectorStore::read(Slot slot, std::span<float> vector) const {
   ENGRAM_ASSERT(vector.size() == dim_ && slot < slot_end());
   if (element_ == Element::kF32) {
-    decode_row(row(slot), factors_[slot], vector);
+    decode_row(row(slot), factor(slot), vector);
     return;
   }
   decode_codes(element_, metric_, row(slot), vector);
-  for (float& value : vector) value *= factors_[slot];
+  const float by = factor(slot);
+  for (float& value : vector) value *= by;
 }
 
 bool VectorStore::holds(Slot slot, std::span<const float> vector) const {
   ENGRAM_ASSERT(vector.size() == dim_ && slot < slot_end());
   AlignedBuffer buffer;
   std::byte* const encoded = buffer.reserve(row_bytes());
-  const float factor = encode(vector, encoded);
+  const float factor_of_vector = encode(vector, encoded);
   return std::memcmp(row(slot), encoded, row_bytes()) == 0 &&
-         std::bit_cast<std::uint32_t>(factors_[slot]) == std::bit_cast<std::uint32_t>(factor);
+         std::bit_cast<std::uint32_t>(factor(slot)) ==
+             std::bit_cast<std::uint32_t>(factor_of_vector);
 }
 
 /// Writes the form in which `vector` is stored; returns its factor.
@@ -131,8 +133,8 @@ float VectorStore::encode(std::span<const float> vector, std::byte* row) const {
 std::size_t VectorStore::memory_bytes() const noexcept {
   const std::size_t slots = slot_end();
   const std::size_t in_memory = pages_ == nullptr ? row_bytes() : 0;
-  return slots * (in_memory + sizeof(float)) + rows_.bookkeeping_bytes() + free_.memory_bytes() +
-         released_.capacity() * sizeof(Slot);
+  return slots * in_memory + factors_.ready_bytes() + rows_.bookkeeping_bytes() +
+         free_.memory_bytes() + released_.capacity() * sizeof(Slot);
 }
 
 }  // namespace engram

@@ -113,12 +113,18 @@ class VectorStore : public std::enable_shared_from_this<VectorStore> {
   VectorStore(std::size_t dim, Metric metric, Element element, std::unique_ptr<RowPages> pages);
 
   Status extend(Slot slot_end);
+  bool has_factors() const noexcept { return metric_ == Metric::kCosine; }
+  float factor(Slot slot) const noexcept { return has_factors() ? factors_[slot] : 1; }
+  void set_factor(Slot slot, float factor) noexcept {
+    if (has_factors()) factors_[slot] = factor;
+  }
   void write_what_differs(Slot slot, std::span<const float> vector);
   float encode(std::span<const float> vector, std::byte* row) const;
 
   // vector_store_sections.cc
   Status save_factors(SectionWriter& writer, const SlotSet& stored) const;
   Status load_rows(SectionReader& reader, Slot end);
+  Status load_factors(SectionReader& reader, Slot end);
 
   const std::size_t dim_;
   const Metric metric_;
@@ -126,7 +132,7 @@ class VectorStore : public std::enable_shared_from_this<VectorStore> {
 
   const std::unique_ptr<RowPages> pages_;  // null: rows are in memory
   RowBlocks rows_;
-  GrowingArray<float> factors_;  // by slot, what decode_row needs
+  GrowingArray<float> factors_;  // by slot, what decode_row needs; none where they are 1
   SlotSet free_;                 // below slot_end_
   std::vector<Slot> released_;   // all of free_, and some that are not free any more
   std::atomic<Slot> slot_end_{0};

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/vector_store.h"
@@ -40,7 +41,7 @@ Status VectorStore::save_factors(SectionWriter& writer, const SlotSet& stored) c
     const Slot stop = begin + static_cast<Slot>(std::min(kSectionPieceBytes / sizeof(float),
                                                          std::size_t{end - begin}));
     piece.assign(stop - begin, 0.0F);
-    stored.for_each(begin, stop, [&](Slot slot) { piece[slot - begin] = factors_[slot]; });
+    stored.for_each(begin, stop, [&](Slot slot) { piece[slot - begin] = factor(slot); });
     ENGRAM_TRY(writer.append(std::as_bytes(std::span(piece))));
     begin = stop;
   }
@@ -54,11 +55,21 @@ Status VectorStore::load_rows(SectionReader& reader, Slot end) {
   return rows_.load_wider(reader, kRows, end, whole_lines, header_bytes(metric_));
 }
 
+/// Where all are 1 their section is not read, and its size tells whether it is the store's.
+Status VectorStore::load_factors(SectionReader& reader, Slot end) {
+  if (has_factors()) return factors_.adopt(reader, kFactors, end);
+  const auto bytes = reader.size(kFactors);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (*bytes == std::size_t{end} * sizeof(float)) return {};
+  return fail(ErrorCode::kDataLoss, "section 'store.factors' has " + std::to_string(*bytes) +
+                                        " bytes for " + std::to_string(end) + " slots");
+}
+
 Status VectorStore::load(SectionReader& reader, const SlotSet& stored) {
   ENGRAM_ASSERT(slot_end() == 0);
   const Slot end = stored.end();
   ENGRAM_TRY(load_rows(reader, end));
-  ENGRAM_TRY(factors_.adopt(reader, kFactors, end));
+  ENGRAM_TRY(load_factors(reader, end));
   ENGRAM_TRY(free_.ensure(end));
   for (Slot slot = end; slot-- > 0;) {
     if (stored.contains(slot)) continue;

@@ -2,10 +2,12 @@
 // The codes that the index keeps beside vectors, along an axis.
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "core/codes.h"
 #include "tests/primitives/hnsw/graphs.h"
 #include "tests/support/memory_sections.h"
 #include "tests/support/seed.h"
@@ -111,6 +113,28 @@ TEST_CASE("hnsw/coding: an axis of another dimension, or none where there is one
   CHECK(refused());
   saved->index.erase("hnsw.axis");
   CHECK(refused());
+}
+
+TEST_CASE("hnsw/coding: codes of version 5, whose rows are whole lines, are read") {
+  Rng rng = test::make_rng(97);
+  constexpr std::size_t kDim = 128;
+  TestCollection collection(hnsw(), Metric::kL2, kDim, {{"QUANT", "sq4"}});
+  collection.add_all(test::uniform_vectors(rng, kGraphFrom + 500, kDim));
+  const auto saved = collection.save();
+  const std::size_t bytes = row_bytes(Element::kSq4, Metric::kL2, kDim);
+  const std::size_t whole = whole_line_row_bytes(Element::kSq4, Metric::kL2, kDim);
+  const std::size_t head = bytes - header_bytes(Metric::kL2);
+  REQUIRE(bytes < whole);
+  const auto codes = saved->index.at("hnsw.codes");
+  auto& rows = saved->index["hnsw.codes"];
+  rows.assign(codes.size() / bytes * whole, std::byte{0});
+  for (std::size_t i = 0; i < codes.size() / bytes; ++i) {
+    std::memcpy(&rows[i * whole], &codes[i * bytes], head);
+    std::memcpy(&rows[i * whole + whole - (bytes - head)], &codes[i * bytes + head], bytes - head);
+  }
+  saved->index["hnsw.header"][0] = std::byte{5};
+  REQUIRE(collection.restore(*saved).has_value());
+  CHECK(collection.save()->index.at("hnsw.codes") == codes);
 }
 
 }  // namespace

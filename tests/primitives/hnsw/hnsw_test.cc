@@ -263,28 +263,6 @@ TEST_CASE("hnsw/hnsw: small graphs of version 2 are read, and those of version 3
   CHECK(unreachable(collection) == 0);
 }
 
-TEST_CASE("hnsw/hnsw: codes of version 5, whose rows are whole lines, are read") {
-  Rng rng = test::make_rng(97);
-  constexpr std::size_t kDim = 128;
-  TestCollection collection(hnsw(), Metric::kL2, kDim, {{"QUANT", "sq4"}});
-  collection.add_all(uniform_vectors(rng, kGraphFrom + 500, kDim));
-  const auto saved = collection.save();
-  const std::size_t bytes = row_bytes(Element::kSq4, Metric::kL2, kDim);
-  const std::size_t whole = whole_line_row_bytes(Element::kSq4, Metric::kL2, kDim);
-  const std::size_t head = bytes - header_bytes(Metric::kL2);
-  REQUIRE(bytes < whole);
-  const auto codes = saved->index.at("hnsw.codes");
-  auto& rows = saved->index["hnsw.codes"];
-  rows.assign(codes.size() / bytes * whole, std::byte{0});
-  for (std::size_t i = 0; i < codes.size() / bytes; ++i) {
-    std::memcpy(&rows[i * whole], &codes[i * bytes], head);
-    std::memcpy(&rows[i * whole + whole - (bytes - head)], &codes[i * bytes + head], bytes - head);
-  }
-  saved->index["hnsw.header"][0] = std::byte{5};
-  REQUIRE(collection.restore(*saved).has_value());
-  CHECK(collection.save()->index.at("hnsw.codes") == codes);
-}
-
 TEST_CASE("hnsw/hnsw: an ef of the collection's size gives the exact answer") {
   Rng rng = test::make_rng(81);
   TestCollection collection(hnsw(), Metric::kCosine, 8);
