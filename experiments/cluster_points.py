@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures scattered searches on 1, 2 and 3 hosts of the module on this machine, and what their parts
-cost; fits the model's costs to the parts. The searches of several clients and hosts are not fitted
-to: the model is checked against them.
+cost; fits the model's costs to the parts. Of the searches themselves only one number is fitted, the
+share of a turn that a switch between threads takes, to those of 1 and 2 hosts: the model is checked
+against them, and above all against those of 3.
 
 Costs are processor time, by the kernel's own account of each thread, so that other programs on the
 machine change them little."""
@@ -31,6 +32,7 @@ TINY = "tiny"
 TINY_ROWS = 16
 FEW, MANY = 10, 100  # hits
 HOSTS = (1, 2, 3)
+FITTED = (1, 2)  # hosts, by whose searches `switch` is chosen
 CLIENTS = (1, 2, 4, 8)
 WORKERS = 2
 QUANTILES = 201
@@ -153,7 +155,7 @@ def measure(
         refetches = [_refetch(bench, count, k) for count in HOSTS[1:] for k in (FEW, MANY)]
         costs = fit(parts, grid[HOSTS[0], CLIENTS[-1]], rows, queries)
         cores = int(machine["cpus"])
-        costs = fit_switch(costs, rows, cores, [point for point in points if point.hosts == HOSTS[0]])
+        costs = fit_switch(costs, rows, cores, [point for point in points if point.hosts in FITTED])
     return Points(machine, rows, ef, costs, points, refetches)
 
 
@@ -232,7 +234,7 @@ def fit(
 
 
 def fit_switch(costs: Costs, rows: int, cores: int, points: Sequence[Point]) -> Costs:
-    """With the `switch` that brings the model closest to `points`, which are those of one host."""
+    """With the `switch` that brings the model closest to `points`."""
 
     def error(switch: float) -> float:
         model = replace(costs, switch=switch)

@@ -15,6 +15,7 @@ import numpy as np
 
 from simulation import Cores, Link, Simulation, Threads
 
+HEDGED_SHARE = 0.05
 DRAWN_AT_ONCE = 1 << 15
 
 
@@ -72,7 +73,8 @@ class Layout:
 @dataclass(frozen=True)
 class Policy:
     """How a router asks. `margin` is that of fewer_hits(), None: each partition is asked for k.
-    `hedge_s`: another copy is asked as well after so long."""
+    `hedge_s`: another copy is asked as well after so long, but for no more than HEDGED_SHARE of all
+    requests: without a bound, hedges that answer an overload make it one that stays."""
 
     k: int = 10
     margin: float | None = 3.0
@@ -181,6 +183,7 @@ class _Run:
         self.machines = _Machines(self.simulation, costs, layout)
         self.outcome = Outcome()
         self.begun = 0
+        self.requests = 0
         self.rng = np.random.default_rng(load.seed)
         rows = layout.rows // layout.partitions
         scale = costs.scale(rows, rows if layout.shared_cores is None else layout.rows)
@@ -254,6 +257,7 @@ class _Run:
         copy = 0
         if self.policy.reads_replicas:
             copy = int(next(self.uniforms) * self.layout.copies)
+        self.requests += 1
         state = [False]  # answered
 
         def send(copy: int) -> None:
@@ -265,7 +269,7 @@ class _Run:
             )
 
         def hedge() -> None:
-            if not state[0]:
+            if not state[0] and self.outcome.hedges < HEDGED_SHARE * self.requests:
                 self.outcome.hedges += 1
                 send((copy + 1) % self.layout.copies)
 
