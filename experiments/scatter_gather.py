@@ -26,7 +26,7 @@ RECEIVED_AT_ONCE = 1 << 16
 
 def module_host(module: Path, workers: int) -> ServerProcess:
     """A Redis of Debian with the module, which keeps nothing."""
-    flags = ["--save", "", "--loadmodule", str(module), "workers", str(workers)]
+    flags = ["--save", "", "--loadmodule", str(module.resolve()), "workers", str(workers)]
     return ServerProcess(["redis-server", *flags])
 
 
