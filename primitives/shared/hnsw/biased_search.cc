@@ -20,18 +20,42 @@ std::size_t outside_of(std::size_t ef, std::size_t within) noexcept {
   return static_cast<std::size_t>(static_cast<double>(ef) * more);
 }
 
+/// Makes the kernel's scores effective ones.
+void weigh(const ScoreBias& bias, std::span<Hit> hits, HnswBuffers& working) {
+  auto& slots = working.slots;
+  slots.clear();
+  working.scores.clear();
+  for (const Hit& hit : hits) {
+    slots.push_back(hit.slot);
+    working.scores.push_back(hit.score);
+  }
+  bias.apply(slots, working.scores);
+  for (std::size_t i = 0; i < hits.size(); ++i) hits[i].score = working.scores[i];
+}
+
+/// The same of those that may be among the k best; the others go. The nearest k say which these
+/// are.
+void weigh_best(const ScoreBias& bias, std::size_t k, std::vector<Hit>& hits,
+                HnswBuffers& working) {
+  if (hits.size() <= k) return weigh(bias, hits, working);
+  const auto others = hits.begin() + static_cast<std::ptrdiff_t>(k);
+  std::nth_element(hits.begin(), others, hits.end());
+  weigh(bias, {hits.begin(), others}, working);
+  const Hit limit = *std::max_element(hits.begin(), others);
+  hits.erase(std::partition(others, hits.end(), [&](const Hit& hit) { return hit < limit; }),
+             hits.end());
+  weigh(bias, std::span(hits).subspan(k), working);
+}
+
 }  // namespace
 
-/// As rank_again() of a plain search, and biased again.
-void Hnsw::rank_again(const Bound& bound, const ScoreBias* bias, std::span<Hit> found,
-                      HnswBuffers& working) const {
+/// As rank_again() of a plain search.
+void Hnsw::rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const {
   auto& slots = working.slots;
   slots.clear();
   for (const Hit& hit : found) slots.push_back(hit.slot);
   bound.fetch(slots);
-  static_cast<void>(score_all(bound, slots, working.scores));
-  const std::span<float> scores(working.scores.data(), slots.size());
-  if (bias != nullptr) bias->apply(slots, scores);
+  const auto scores = score_all(bound, slots, working.scores);
   for (std::size_t i = 0; i < found.size(); ++i) found[i].score = scores[i];
 }
 
@@ -73,7 +97,7 @@ bool Hnsw::walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<H
                                                 best.count_within(biased.displaced) +
                                                 best.count_within(biased.passed)));
     }
-    best.offer(found);
+    best.offer_found(found, compares_codes());
     if (best.bound() > walk.farthest() && !is_cut_off) {
       best.offer(biased.displaced);
       best.offer(biased.passed);
@@ -94,7 +118,8 @@ bool Hnsw::walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<H
     const auto end = met.begin() + static_cast<std::ptrdiff_t>(most);
     if (most > 0) std::nth_element(met.begin(), end - 1, met.end());
     met.resize(most);
-    rank_again(exact, params.bias, met, working);
+    rank_again(exact, met, working);
+    if (params.bias != nullptr) weigh_best(*params.bias, params.k, met, working);
   }
   std::erase_if(met, [&](const Hit& hit) { return hit.score > params.max_score; });
   const auto end = met.begin() + static_cast<std::ptrdiff_t>(std::min(params.k, met.size()));

@@ -76,6 +76,22 @@ class BestByBias {
     return kNoRank;
   }
 
+  /// Offers what a walk found, which it reorders: the nearest k first, as most of the others are
+  /// then farther than the k-th best, however strong they are. keeps_all: these are met, too, by
+  /// the kernel's scores, for codes may be wrong about them.
+  Rank offer_found(std::span<Rank> found, bool keeps_all) {
+    if (bias_ == nullptr || found.size() <= k_) return offer(found);
+    std::nth_element(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(k_), found.end());
+    const Rank limit = offer(found.first(k_));
+    const std::span<Rank> others = found.subspan(k_);
+    for (const Rank rank : others) {
+      if (!keeps_all || rank < limit || rank >= beyond_) continue;
+      const Hit hit = BySlot::hit(rank);
+      if (admission_(hit.slot)) biased_.met.push_back(hit);
+    }
+    return offer(others);
+  }
+
   /// Offers those that are admitted. Returns bound().
   Rank offer(std::span<const Rank> ranks) {
     biased_.slots.clear();

@@ -238,8 +238,7 @@ class Hnsw : public Index {
 
   // biased_search.cc
   bool walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const;
-  void rank_again(const Bound& bound, const ScoreBias* bias, std::span<Hit> found,
-                  HnswBuffers& working) const;
+  void rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const;
   float error_of_codes(const Bound& bound, std::span<const Rank> found, HnswBuffers& working) const;
 
   // coding.cc

@@ -203,8 +203,11 @@ class LayerWalk {
     }
   }
 
+  // The parts of a step are inlined, though there are two loops of them: out of line they took 8 %
+  // of a biased search.
+
   /// Takes the nearest candidates. False if none is as near as `bound`: the walk has ended.
-  bool expand(Rank bound) {
+  [[gnu::always_inline]] bool expand(Rank bound) {
     RankHeap& frontier = beam_.frontier;
     for (width_ = 0; width_ < kWidth && !frontier.empty(); ++width_) {
       if (frontier.top() > bound) break;
@@ -216,7 +219,7 @@ class LayerWalk {
   }
 
   /// Looks at their neighbours: whether they have been visited will be asked.
-  void look() {
+  [[gnu::always_inline]] void look() {
     const VisitedSet::Marks marks = beam_.visited.marks();
     const std::size_t end = std::min(graph_.node_end(), marks.end());
     Slot* const neighbors = beam_.neighbors.data();
@@ -232,7 +235,7 @@ class LayerWalk {
 
   /// Keeps those neighbours that were not visited before. Which they are cannot be foreseen, so
   /// there is no branch on it.
-  void gather() {
+  [[gnu::always_inline]] void gather() {
     const VisitedSet::Marks marks = beam_.visited.marks();
     Slot* const neighbors = beam_.neighbors.data();
     const std::size_t count = count_;
@@ -260,7 +263,7 @@ class LayerWalk {
   }
 
   /// Remembers a node that is nearer than the farthest of the nearest.
-  void consider(Rank rank) {
+  [[gnu::always_inline]] void consider(Rank rank) {
     RankHeap& nearest = beam_.nearest;
     beam_.frontier.push(rank);
     if (!is_answer_(order_.hit(rank).slot)) return;
