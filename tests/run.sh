@@ -10,7 +10,8 @@
 #     quick   release build with g++; unit, conformance and end-to-end suites, rules of the house
 #     long    the same build with benchmarks; the suites marked 'long' in tests/*/meson.build
 #     simd    the kernels for every instruction set of this architecture, not only that of this machine
-#     asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all suites but long end-to-end ones
+#     asan    clang++ with AddressSanitizer and UndefinedBehaviorSanitizer, all suites but long end-to-end ones; of Python
+#             what runs in the interpreter's process
 #     fuzz    fuzzers for FUZZ_SECONDS (30) each, in a build that tells them which ways their inputs take: those
 #             that FUZZERS names, separated by spaces, or all but http_routes_fuzz, which needs the whole server
 #             (asan replays what it has found)
