@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pipelined connection to a node: commands out, replies in, in the same order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "server/hosts/router/slot_map.h"
+#include "server/net/byte_buffer.h"
+#include "server/net/poller.h"
+#include "server/net/unique_fd.h"
+#include "server/resp/reply_writer.h"
+
+namespace engram::router {
+
+/// Milliseconds of a clock that never goes back.
+std::int64_t steady_ms();
+
+/// What a command came to.
+struct NodeAnswer {
+  bool is_lost = false;   ///< there will be no reply; whether the command was done is not known
+  bool was_sent = false;  ///< of a lost one: the node may have got it
+  std::string_view bytes =
+      {};  ///< the reply, as it came; or why it is lost. Until the call returns
+};
+
+/// What is the same for all links of a router.
+struct LinkSettings {
+  std::string user;      ///< for AUTH; empty: that of requirepass
+  std::string password;  ///< empty: nodes ask for none
+  int connect_timeout_ms = 1000;
+};
+
+/// Connects when there is something to send, and after a failure not again before a pause that
+/// doubles, from 50 ms to a second. Threads: the event loop's only.
+class NodeLink {
+ public:
+  using Callback = std::function<void(const NodeAnswer&)>;
+
+  /// `settings` and `poller`, in which the link's socket has `token`, live longer. `reads_replica`:
+  /// tells the node that what comes are reads which may be stale.
+  NodeLink(Address address, RespVersion version, bool reads_replica, const LinkSettings& settings,
+           Poller& poller, std::uint64_t token);
+  NodeLink(const NodeLink&) = delete;
+  NodeLink& operator=(const NodeLink&) = delete;
+  ~NodeLink();
+
+  [[nodiscard]] const Address& address() const noexcept { return address_; }
+  [[nodiscard]] bool is_up() const noexcept { return state_ == State::kUp; }
+  /// Counts connections: what was sent in another generation has left no trace in this one.
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+  [[nodiscard]] std::size_t in_flight() const noexcept { return waiting_.size(); }
+
+  /// Sends one encoded command with the next flush(). The callback is called once, never from
+  /// within send(): with the reply, or lost after `timeout_ms`, with which the connection ends.
+  void send(std::string_view command, int timeout_ms, Callback callback);
+  /// Sends what the socket takes.
+  void flush();
+  /// The poller has told of the socket.
+  void handle(const PollEvent& event);
+  /// Gives up what has waited for too long, or cannot be sent.
+  void tick(std::int64_t now_ms);
+  /// When tick() has something to do; negative: never.
+  [[nodiscard]] std::int64_t next_tick_ms() const noexcept;
+
+ private:
+  enum class State : std::uint8_t { kDown, kConnecting, kUp };
+  struct Waiting {
+    Callback callback;
+    std::int64_t until_ms;
+  };
+
+  void connect();
+  void greet();
+  void finish_connecting();
+  void receive();
+  void take_replies();
+  void fail_all(const std::string& why);
+  void watch();
+
+  const Address address_;
+  const RespVersion version_;
+  const bool reads_replica_;
+  const LinkSettings& settings_;
+  Poller& poller_;
+  const std::uint64_t token_;
+  State state_ = State::kDown;
+  UniqueFd fd_;
+  Interest watched_;
+  std::string unsent_;
+  std::size_t sent_ = 0;  // of unsent_
+  bool has_sent_ = false;
+  ByteBuffer input_;
+  ReplyScanner scanner_;
+  std::deque<Waiting> waiting_;
+  std::size_t greetings_ = 0;  // replies that nobody asked for come first
+  std::int64_t earliest_deadline_ms_ = -1;
+  std::int64_t retry_ms_ = 0;
+  std::int64_t pause_ms_ = 0;
+  std::int64_t connect_until_ms_ = 0;
+  std::uint64_t generation_ = 0;
+  std::string why_down_;
+};
+
+/// A command as nodes take it.
+std::string encode_command(std::span<const std::string_view> argv);
+std::string encode_command(std::initializer_list<std::string_view> argv);
+
+}  // namespace engram::router

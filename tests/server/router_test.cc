@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a router computes by itself: slots, the map of a cluster, replies in pieces, and the merge.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/text.h"
+#include "server/hosts/router/node_reply.h"
+#include "server/hosts/router/partitions.h"
+#include "server/hosts/router/slot_map.h"
+#include "server/hosts/router/slots.h"
+#include "tests/support/seed.h"
+
+namespace engram::router::router_test {
+namespace {
+
+std::vector<int> slots_of_partitions(std::size_t partitions) {
+  std::vector<int> slots;
+  for (std::size_t p = 0; p < partitions; ++p)
+    slots.push_back(slot_of(partition_tag(p, partitions)));
+  return slots;
+}
+
+/// Reads what may arrive in several replies, in pieces of random length.
+std::vector<NodeReply> read_in_pieces(const std::string& bytes, std::mt19937_64& rng) {
+  ReplyScanner scanner;
+  std::vector<NodeReply> replies;
+  std::string pending;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::size_t size = std::min<std::size_t>(1 + rng() % 7, bytes.size() - at);
+    pending.append(bytes, at, size);
+    at += size;
+    while (scanner.scan(pending) == ReplyScanner::Outcome::kReply) {
+      replies.push_back(read_reply(std::string_view(pending).substr(0, scanner.size())));
+      pending.erase(0, scanner.size());
+      if (pending.empty()) break;
+    }
+  }
+  CHECK(pending.empty());
+  return replies;
+}
+
+NodeReply parsed(const std::string& bytes) {
+  ReplyScanner scanner;
+  REQUIRE(scanner.scan(bytes) == ReplyScanner::Outcome::kReply);
+  REQUIRE(scanner.size() == bytes.size());
+  return read_reply(bytes);
+}
+
+NodeReply rows_of(const std::vector<double>& distances) {
+  NodeReply rows = {.kind = NodeReply::Kind::kArray};
+  for (const double distance : distances) {
+    rows.items.push_back({.kind = NodeReply::Kind::kText, .text = "key"});
+    rows.items.push_back({.kind = NodeReply::Kind::kText, .text = number_text(distance)});
+  }
+  return rows;
+}
+
+std::vector<double> distances_of(const std::vector<Hit>& hits) {
+  std::vector<double> distances;
+  for (const Hit& hit : hits) distances.push_back(hit.distance);
+  return distances;
+}
+
+}  // namespace
+
+TEST_CASE("router: slots are those of Redis Cluster") {
+  CHECK(crc16("123456789") == 0x31c3);
+  CHECK(slot_of("foo") == 12182);
+  CHECK(slot_of("{user1000}.following") == slot_of("user1000"));
+  CHECK(slot_of("foo{}{bar}") == crc16("foo{}{bar}") % kSlots);
+  CHECK(slot_of("foo{{bar}}zap") == slot_of("{bar"));
+  CHECK(slot_of("foo{bar}{zap}") == slot_of("bar"));
+  CHECK(slot_of("foo{bar") == crc16("foo{bar") % kSlots);
+}
+
+TEST_CASE("router: the tags of partitions lie evenly over the slots") {
+  CHECK(slots_of_partitions(8) ==
+        std::vector<int>{1598, 2299, 4903, 8046, 9375, 11726, 13470, 16195});
+  for (const std::size_t partitions : {1UL, 3UL, 12UL, 64UL, kMostPartitions}) {
+    const std::vector<int> slots = slots_of_partitions(partitions);
+    for (std::size_t p = 0; p < partitions; ++p) {
+      CHECK(static_cast<std::size_t>(slots[p]) * partitions / kSlots == p);
+    }
+  }
+  CHECK(slot_of(partition_key("notes", partition_tag(3, 8))) == 8046);
+  CHECK(slot_of(meta_key("notes")) == slot_of("notes"));
+}
+
+TEST_CASE("router: keys spread evenly over partitions, and the same everywhere") {
+  CHECK(partition_of("king", 1024) == 60);
+  CHECK(partition_of("queen", 1024) == 454);
+  std::vector<std::size_t> counts(8);
+  for (int i = 0; i < 8000; ++i) ++counts[partition_of("key" + std::to_string(i), 8)];
+  CHECK(*std::min_element(counts.begin(), counts.end()) > 850);
+  CHECK(*std::max_element(counts.begin(), counts.end()) < 1150);
+}
+
+TEST_CASE("router: the map of a cluster comes from CLUSTER SLOTS") {
+  const auto map = SlotMap::parse(
+      parsed("*3\r\n*4\r\n:0\r\n:5460\r\n*2\r\n$2\r\nh1\r\n:1\r\n*2\r\n$2\r\nh2\r\n:2\r\n"
+             "*3\r\n:5461\r\n:5461\r\n*4\r\n$0\r\n\r\n:7\r\n$1\r\nx\r\n*0\r\n"
+             "*3\r\n:6000\r\n:6001\r\n*2\r\n$2\r\nh1\r\n:1\r\n"),
+      "seed:9");
+  REQUIRE(map);
+  CHECK(map->covered() == 5464);
+  CHECK(map->find(0)->master == "h1:1");
+  CHECK(map->find(5460)->replicas == std::vector<Address>{"h2:2"});
+  CHECK(map->find(5461)->master == "seed:7");
+  CHECK(map->find(5462) == nullptr);
+  CHECK(map->find(6001)->master == "h1:1");
+  SlotMap moved = *map;
+  moved.set_master(5462, "h2:2");
+  CHECK(moved.find(5462)->master == "h2:2");
+  CHECK(moved.find(0)->master == "h1:1");
+  for (const char* const wrong :
+       {"+OK\r\n", "*1\r\n:1\r\n", "*1\r\n*3\r\n:5\r\n:4\r\n*2\r\n$1\r\nh\r\n:1\r\n",
+        "*1\r\n*3\r\n:0\r\n:16384\r\n*2\r\n$1\r\nh\r\n:1\r\n", "*1\r\n*3\r\n:0\r\n:1\r\n:2\r\n"}) {
+    CHECK_FALSE(SlotMap::parse(parsed(wrong), "seed:9"));
+  }
+}
+
+TEST_CASE("router: addresses are host and port") {
+  CHECK(parse_address("::1:7000")->host == "::1");
+  CHECK(parse_address("[::1]:7000")->host == "::1");
+  CHECK(parse_address("node:7000")->port == 7000);
+  for (const char* const wrong : {"node", "node:", ":7000", "node:0", "node:65536", "node:7x"}) {
+    CHECK_FALSE(parse_address(wrong));
+  }
+}
+
+TEST_CASE("router: replies are read however they arrive") {
+  auto rng = test::make_rng(1);
+  const std::string bytes =
+      "+OK\r\n$5\r\na\r\nbc\r\n*2\r\n*0\r\n*-1\r\n:-7\r\n-MOVED 5 "
+      "h:1\r\n%1\r\n+k\r\n,1.5\r\n_\r\n$-1\r\n"
+      "#t\r\n=7\r\ntxt:abc\r\n*1\r\n*1\r\n$0\r\n\r\n~1\r\n:1\r\n";
+  for (int round = 0; round < 50; ++round) {
+    const std::vector<NodeReply> replies = read_in_pieces(bytes, rng);
+    REQUIRE(replies.size() == 12);
+    CHECK(replies[1].text == "a\r\nbc");
+    CHECK(replies[2].items.size() == 2);
+    CHECK(replies[3].integer == -7);
+    CHECK(replies[4].is_error("MOVED"));
+    CHECK_FALSE(replies[4].is_error("MOVE"));
+    CHECK(replies[5].items[1].text == "1.5");
+    CHECK(replies[8].integer == 1);
+    CHECK(replies[9].text == "abc");
+    CHECK(replies[10].items[0].items[0].text.empty());
+  }
+}
+
+TEST_CASE("router: what is no reply is refused, and costs nothing") {
+  const auto outcome_of = [](const std::string& bytes) { return ReplyScanner().scan(bytes); };
+  using Outcome = ReplyScanner::Outcome;
+  CHECK(outcome_of("hello\r\n") == Outcome::kError);
+  CHECK(outcome_of("\r\n") == Outcome::kError);
+  CHECK(outcome_of("$-2\r\n") == Outcome::kError);
+  CHECK(outcome_of("$9999999999\r\n") == Outcome::kError);
+  CHECK(outcome_of("*99999999999\r\n") == Outcome::kError);
+  CHECK(outcome_of(":1x\r\n") == Outcome::kError);
+  CHECK(outcome_of(std::string(100'000, '+')) == Outcome::kError);
+  CHECK(outcome_of("*268435456\r\n") == Outcome::kIncomplete);
+  std::string deep;
+  for (int i = 0; i < 9; ++i) deep += "*1\r\n";
+  CHECK(outcome_of(deep) == Outcome::kError);
+}
+
+TEST_CASE("router: partitions are asked for few more than their share") {
+  CHECK(first_k(1, 8) == 1);
+  CHECK(first_k(10, 8) == 8);
+  CHECK(first_k(10, 1) == 10);
+  CHECK(first_k(1000, 8) == 162);
+}
+
+TEST_CASE("router: the merge with its second round is that of one index") {
+  auto rng = test::make_rng(2);
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t partitions = 1 + rng() % 9;
+    const std::size_t k = 1 + rng() % 60;
+    // Sometimes the nearest are all in one partition, and often there are equal ones.
+    const std::uint64_t skew = rng() % 3;
+    const std::uint64_t values = round % 2 == 0 ? 50 : 1'000'000;
+    std::vector<std::vector<double>> held(partitions);
+    std::vector<double> all;
+    for (std::size_t i = 0, items = rng() % 300; i < items; ++i) {
+      const std::size_t home = rng() % partitions;
+      const double distance =
+          static_cast<double>(rng() % values) / (home == 0 && skew == 0 ? 9 : 1);
+      held[home].push_back(distance);
+      all.push_back(distance);
+    }
+    for (auto& distances : held) std::sort(distances.begin(), distances.end());
+    std::sort(all.begin(), all.end());
+    all.resize(std::min(all.size(), k));
+
+    std::vector<NodeReply> replies(partitions);
+    std::vector<std::vector<Hit>> lists(partitions);
+    std::vector<std::size_t> asked(partitions, first_k(k, partitions));
+    const auto ask = [&](std::size_t p) {
+      replies[p] = rows_of({held[p].begin(), held[p].begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                                   asked[p], held[p].size()))});
+      lists[p] = hits_of(replies[p], 2, p).value();
+    };
+    for (std::size_t p = 0; p < partitions; ++p) ask(p);
+    for (const std::size_t p : short_lists(lists, asked, k)) {
+      asked[p] = k;
+      ask(p);
+    }
+    REQUIRE(short_lists(lists, asked, k).empty());
+    CHECK(distances_of(merge_hits(lists, k)) == all);
+  }
+}
+
+TEST_CASE("router: equal distances go to the lower partition") {
+  const NodeReply rows = rows_of({1, 2});
+  const std::vector<std::vector<Hit>> lists = {hits_of(rows, 2, 4).value(),
+                                               hits_of(rows, 2, 2).value()};
+  const std::vector<Hit> merged = merge_hits(lists, 3);
+  REQUIRE(merged.size() == 3);
+  CHECK(merged[0].partition == 2);
+  CHECK(merged[1].partition == 4);
+}
+
+TEST_CASE("router: what is no answer of a search is refused") {
+  CHECK_FALSE(hits_of(parsed("+OK\r\n"), 2, 0));
+  CHECK_FALSE(hits_of(parsed("*1\r\n+a\r\n"), 2, 0));
+  CHECK_FALSE(hits_of(parsed("*2\r\n+a\r\n+b\r\n"), 2, 0));
+}
+
+}  // namespace engram::router::router_test
