@@ -57,6 +57,22 @@ void declare_serve(CLI::App& app, CommandLine& line) {
     CLI::Option& option = *serve.add_option(flag.name, flag.value, flag.help);
     if (std::string_view(flag.name) == "--dir") option.type_name("DIR");
   }
+  serve
+      .add_option("--role", line.role,
+                  "server, or router: keeps nothing and stands before a cluster (server)")
+      ->type_name("server|router")
+      ->check(CLI::IsMember({"server", "router"}).description(""));
+  serve
+      .add_option("--cluster", line.cluster,
+                  "Some nodes of the Redis Cluster that a router stands before")
+      ->type_name("HOST:PORT,...");
+  serve.add_option("--cluster-user", line.cluster_user, "User at the nodes (default)");
+  serve.add_option("--cluster-password", line.cluster_password, "Password at the nodes (none)");
+  serve
+      .add_option("--node-timeout", line.node_timeout_ms,
+                  "Milliseconds after which a router takes a node for missing (5000)")
+      ->type_name("MS")
+      ->check(CLI::Range(1, 600'000).description(""));
 }
 
 void declare_check(CLI::App& app, CommandLine& line) {

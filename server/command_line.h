@@ -25,6 +25,11 @@ struct CommandLine {
 
   std::string config_file;  ///< of kServe; empty: there is none
   std::vector<Flag> flags;
+  std::string role = "server";  ///< of kServe; or router
+  std::string cluster;          ///< of a router: host:port,host:port...
+  std::string cluster_user;
+  std::string cluster_password;
+  int node_timeout_ms = 5000;
 
   std::string directory;  ///< of kCheck
   bool repair = false;

@@ -14,6 +14,7 @@
 #include "server/durability/check.h"
 #include "server/durability/file_system.h"
 #include "server/hosts/cli/request.h"
+#include "server/hosts/router/router.h"
 #include "server/hosts/serve/server.h"
 #include "server/runtime/log.h"
 #include "server/runtime/version.h"
@@ -21,10 +22,12 @@
 namespace {
 
 std::atomic<engram::Server*> serving = nullptr;
+std::atomic<engram::router::Router*> routing = nullptr;
 static_assert(std::atomic<engram::Server*>::is_always_lock_free);
 
 extern "C" void end_serving(int) {
   if (engram::Server* const server = serving.load()) server->request_shutdown();
+  if (engram::router::Router* const router = routing.load()) router->request_shutdown();
 }
 
 void install_signal_handlers() {
@@ -51,6 +54,24 @@ void warn_of(const engram::UnusedSettings& unused, const std::string& file) {
   engram::log_warning(file + " has settings that mean nothing here: " + all);
 }
 
+int route(const engram::CommandLine& line, const engram::ServerConfig& config) {
+  auto seeds = engram::router::parse_cluster(line.cluster);
+  if (!seeds) return complain(seeds.error().message);
+  auto router = engram::router::Router::make(
+      config, {.seeds = std::move(*seeds),
+               .timeout_ms = line.node_timeout_ms,
+               .link = {.user = line.cluster_user, .password = line.cluster_password}});
+  if (!router) return complain(router.error().message);
+  routing.store(router->get());
+  install_signal_handlers();
+  engram::log_info("engram " + std::string(engram::kVersion) + " is ready: a router before " +
+                   line.cluster);
+  (*router)->run();
+  routing.store(nullptr);
+  engram::log_info("engram ends");
+  return EXIT_SUCCESS;
+}
+
 int serve(const engram::CommandLine& line) {
   engram::ServerConfig config;
   engram::UnusedSettings unused;
@@ -67,6 +88,8 @@ int serve(const engram::CommandLine& line) {
   engram::open_log("engram");
   engram::set_log_level(config.loglevel);
   warn_of(unused, config.file);
+  if (line.role == "router") return route(line, config);
+  if (!line.cluster.empty()) return complain("--cluster is for --role router");
   auto server = engram::Server::make(std::move(config));
   if (!server) return complain(server.error().message);
   serving.store(server->get());

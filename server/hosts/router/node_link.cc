@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kFirstPauseMs = 50;
 constexpr std::int64_t kLongestPauseMs = 1000;
-constexpr std::size_t kReadBytes = 64UL * 1024;
+constexpr std::size_t kReplyBytes = 64UL * 1024;
 constexpr std::size_t kIdleBufferBytes = 1UL << 20;
 
 /// A socket that connects, or an invalid one and errno. A name is looked up: nodes are known by
@@ -64,11 +64,10 @@ std::string encode_command(std::initializer_list<std::string_view> argv) {
   return encode_command(std::span(argv.begin(), argv.size()));
 }
 
-NodeLink::NodeLink(Address address, RespVersion version, bool reads_replica,
-                   const LinkSettings& settings, Poller& poller, std::uint64_t token)
+NodeLink::NodeLink(Address address, RespVersion version, const LinkSettings& settings,
+                   Poller& poller, std::uint64_t token)
     : address_(std::move(address)),
       version_(version),
-      reads_replica_(reads_replica),
       settings_(settings),
       poller_(poller),
       token_(token) {}
@@ -122,7 +121,6 @@ void NodeLink::greet() {
     say({"AUTH", settings_.user.empty() ? "default" : settings_.user, settings_.password});
   }
   if (version_ == RespVersion::kResp3) say({"HELLO", "3"});
-  if (reads_replica_) say({"READONLY"});
 }
 
 void NodeLink::finish_connecting() {
@@ -170,7 +168,7 @@ void NodeLink::watch() {
 }
 
 void NodeLink::receive() {
-  const std::span<char> room = input_.writable(kReadBytes);
+  const std::span<char> room = input_.writable(kReplyBytes);
   if (room.empty()) return fail_all("there is no memory for its reply");
   const ssize_t got = ::recv(fd_.get(), room.data(), room.size(), 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -205,7 +203,8 @@ void NodeLink::fail_all(const std::string& why) {
   if (fd_.valid()) poller_.remove(fd_.get());
   fd_.reset();
   state_ = State::kDown;
-  why_down_ = why;
+  const std::string reason = why;
+  why_down_ = reason;
   unsent_.clear();
   sent_ = 0;
   input_.consume(input_.size());
@@ -215,7 +214,7 @@ void NodeLink::fail_all(const std::string& why) {
   earliest_deadline_ms_ = -1;
   const bool was_sent = std::exchange(has_sent_, false);
   for (std::deque<Waiting> lost = std::exchange(waiting_, {}); const Waiting& waiting : lost) {
-    waiting.callback({.is_lost = true, .was_sent = was_sent, .bytes = why_down_});
+    waiting.callback({.is_lost = true, .was_sent = was_sent, .bytes = reason});
   }
 }
 

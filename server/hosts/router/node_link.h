@@ -43,10 +43,9 @@ class NodeLink {
  public:
   using Callback = std::function<void(const NodeAnswer&)>;
 
-  /// `settings` and `poller`, in which the link's socket has `token`, live longer. `reads_replica`:
-  /// tells the node that what comes are reads which may be stale.
-  NodeLink(Address address, RespVersion version, bool reads_replica, const LinkSettings& settings,
-           Poller& poller, std::uint64_t token);
+  /// `settings` and `poller`, in which the link's socket has `token`, live longer.
+  NodeLink(Address address, RespVersion version, const LinkSettings& settings, Poller& poller,
+           std::uint64_t token);
   NodeLink(const NodeLink&) = delete;
   NodeLink& operator=(const NodeLink&) = delete;
   ~NodeLink();
@@ -86,7 +85,6 @@ class NodeLink {
 
   const Address address_;
   const RespVersion version_;
-  const bool reads_replica_;
   const LinkSettings& settings_;
   Poller& poller_;
   const std::uint64_t token_;

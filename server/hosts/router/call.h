@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A command of a client while it is carried out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "server/hosts/router/cluster.h"
+#include "server/hosts/router/layouts.h"
+#include "server/resp/reply_writer.h"
+
+namespace engram::router {
+
+/// What a client is to its router.
+struct RouterClient {
+  std::uint64_t id = 0;
+  RespVersion version = RespVersion::kResp2;
+  bool is_authenticated = false;
+  bool is_closing = false;  ///< after the replies that are due
+  std::string name = {};
+  std::string address = {};
+  std::string library = {};
+  std::string library_version = {};
+};
+
+/// What the router counts.
+struct RouterCounts {
+  std::uint64_t connections = 0;
+  std::uint64_t commands = 0;
+  std::uint64_t missing = 0;      ///< partitions that an answer had to name
+  std::uint64_t partial = 0;      ///< answers without all partitions
+  std::uint64_t second_asks = 0;  ///< partitions that were asked for k
+  std::uint64_t relaid = 0;       ///< commands that found another layout than was remembered
+};
+
+/// What commands reach. Lives longer than every call.
+struct RouterServices {
+  Cluster& cluster;
+  Layouts& layouts;
+  RouterCounts& counts;
+  std::string password;  ///< of clients; empty: none
+  int port = 0;
+  std::int64_t started_ms = 0;
+  std::function<std::size_t()> client_count = {};
+};
+
+/// A reply in the order of its client's commands. Filled once; then `filled` is called.
+struct PendingReply {
+  std::string bytes = {};
+  bool is_done = false;
+  bool is_write = false;
+  std::function<void()> filled = {};
+
+  void fill(std::string&& reply) {
+    bytes = std::move(reply);
+    is_done = true;
+    if (filled) filled();
+  }
+};
+
+struct Call {
+  std::vector<std::string> argv;  ///< argv[0] without the prefix of the module, in small letters
+  RouterServices& services;
+  RouterClient* client;  ///< of a command that ends at once; null afterwards
+  RespVersion version;
+  std::shared_ptr<PendingReply> reply;
+  std::optional<ReplicaWait> wait = {};  ///< of a write, REPLICAS
+  bool is_relaid = false;                ///< the layout has been read anew for it
+
+  [[nodiscard]] LinkKind passing_link() const noexcept {
+    if (wait) return LinkKind::kWaiting;
+    return version == RespVersion::kResp3 ? LinkKind::kResp3 : LinkKind::kResp2;
+  }
+
+  void answer(std::string&& bytes) const { reply->fill(std::move(bytes)); }
+  void answer(const std::function<void(ReplyWriter&)>& write) const {
+    std::string bytes;
+    ReplyWriter writer(bytes, version);
+    write(writer);
+    answer(std::move(bytes));
+  }
+  void answer_error(std::string_view line) const {
+    answer([&](ReplyWriter& writer) { writer.error(line); });
+  }
+  void answer_error(const Error& error) const {
+    const bool is_missing = error.code == ErrorCode::kUnavailable;
+    answer_error((is_missing ? "MISSING " : "ERR ") + error.message);
+  }
+};
+using CallPtr = std::shared_ptr<Call>;
+
+}  // namespace engram::router

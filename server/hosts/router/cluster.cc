@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/hosts/router/cluster.h"
+
+#include <algorithm>
+
+#include "core/text.h"
+#include "server/runtime/log.h"
+
+namespace engram::router {
+namespace {
+
+constexpr int kMostRedirects = 8;
+constexpr std::int64_t kMapEveryMs = 1000;
+constexpr std::int64_t kMapAtMostEveryMs = 100;
+constexpr int kMapTimeoutMs = 1000;
+constexpr std::string_view kNobody = "no node serves its slot";
+
+/// The second and third word of "-MOVED 3999 host:port".
+std::string_view redirect_target(std::string_view error) {
+  const std::size_t last = error.rfind(' ');
+  return last == std::string_view::npos ? std::string_view() : error.substr(last + 1);
+}
+
+}  // namespace
+
+Cluster::Cluster(ClusterSettings settings, Poller& poller)
+    : settings_(std::move(settings)), poller_(poller) {}
+
+NodeLink& Cluster::link(const Address& node, LinkKind kind) {
+  auto& link = links_[{node, kind}];
+  if (!link) {
+    const auto version = kind == LinkKind::kResp3 ? RespVersion::kResp3 : RespVersion::kResp2;
+    const std::uint64_t token = kTokenBit | ++last_token_;
+    link = std::make_unique<NodeLink>(node, version, settings_.link, poller_, token);
+    links_by_token_[token] = link.get();
+  }
+  return *link;
+}
+
+void Cluster::send(Command command, Callback callback) {
+  auto errand = std::make_shared<Errand>();
+  errand->command = std::move(command);
+  errand->callback = std::move(callback);
+  errand->redirects_left = kMostRedirects;
+  errand->until_ms = steady_ms() + settings_.timeout_ms;
+  dispatch(errand);
+}
+
+void Cluster::dispatch(const ErrandPtr& errand) {
+  const Shard* const shard = knows_map_ ? map_.find(errand->command.slot) : nullptr;
+  if (shard != nullptr) return deliver(errand, shard->master, false);
+  if (knows_map_) {
+    errand->until_ms = 0;  // is given up by the next tick
+    next_map_ms_ = 0;
+  }
+  parked_.push_back(errand);
+}
+
+void Cluster::deliver(const ErrandPtr& errand, const Address& node, bool asking) {
+  NodeLink& to = link(node, errand->command.kind);
+  if (asking) {
+    static const std::string kAsking = encode_command({"ASKING"});
+    to.send(kAsking, settings_.timeout_ms, [](const NodeAnswer&) {});
+  }
+  ++counts_.commands;
+  to.send(errand->command.bytes, settings_.timeout_ms,
+          [this, errand, &to](const NodeAnswer& answer) { take(errand, to, answer); });
+}
+
+void Cluster::take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& answer) {
+  if (answer.is_lost) {
+    next_map_ms_ = 0;
+    return give_up(errand, link.address() + ": " + std::string(answer.bytes), answer.was_sent);
+  }
+  if (answer.bytes.starts_with('-')) {
+    const std::string_view error = answer.bytes.substr(1, answer.bytes.size() - 3);
+    if (follow(errand, link, error)) return;
+  } else if (errand->command.wait) {
+    return wait_for_replicas(errand, link, std::string(answer.bytes));
+  }
+  errand->callback({.bytes = std::string(answer.bytes)});
+}
+
+/// Whether the error is about where the slot is, or about the node, and not an answer.
+bool Cluster::follow(const ErrandPtr& errand, const NodeLink& link, std::string_view error) {
+  const bool is_moved = error.starts_with("MOVED ");
+  if (is_moved || error.starts_with("ASK ")) {
+    Address target(redirect_target(error));
+    if (target.starts_with(':')) {  // the node does not know its own host
+      target.insert(0, link.address(), 0, link.address().rfind(':'));
+    }
+    if (--errand->redirects_left < 0) {
+      give_up(errand, link.address() + ": its slot is sent from node to node", false);
+      return true;
+    }
+    ++(is_moved ? counts_.moved : counts_.asked);
+    if (is_moved) {
+      map_.set_master(errand->command.slot, target);
+      next_map_ms_ = 0;
+    }
+    deliver(errand, target, !is_moved);
+    return true;
+  }
+  for (const std::string_view prefix : {"TRYAGAIN ", "CLUSTERDOWN ", "LOADING ", "MASTERDOWN "}) {
+    if (!error.starts_with(prefix)) continue;
+    next_map_ms_ = 0;
+    give_up(errand, link.address() + ": " + std::string(error), false);
+    return true;
+  }
+  return false;
+}
+
+/// Of the connection that wrote: WAIT asks for what came by itself.
+void Cluster::wait_for_replicas(const ErrandPtr& errand, NodeLink& link, std::string bytes) {
+  const ReplicaWait wait = *errand->command.wait;
+  const std::string command =
+      encode_command({"WAIT", std::to_string(wait.replicas), std::to_string(wait.timeout_ms)});
+  link.send(command, settings_.timeout_ms + wait.timeout_ms,
+            [errand, &link, bytes = std::move(bytes),
+             generation = link.generation()](const NodeAnswer& answer) {
+              Answer written = {.bytes = bytes};
+              // A connection made anew has written nothing, so WAIT says yes to it.
+              if (!answer.is_lost && link.generation() == generation) {
+                written.replicas = read_reply(answer.bytes).integer;
+              }
+              errand->callback(std::move(written));
+            });
+}
+
+void Cluster::give_up(const ErrandPtr& errand, std::string why, bool is_uncertain) {
+  ++counts_.lost;
+  errand->callback({.is_missing = true, .is_uncertain = is_uncertain, .bytes = std::move(why)});
+}
+
+void Cluster::send_to(const Address& node, std::string bytes, LinkKind kind, Callback callback) {
+  ++counts_.commands;
+  link(node, kind)
+      .send(bytes, settings_.timeout_ms,
+            [node, callback = std::move(callback)](const NodeAnswer& answer) {
+              if (!answer.is_lost) return callback({.bytes = std::string(answer.bytes)});
+              callback({.is_missing = true,
+                        .is_uncertain = answer.was_sent,
+                        .bytes = node + ": " + std::string(answer.bytes)});
+            });
+}
+
+void Cluster::send_to_any(std::string bytes, LinkKind kind, Callback callback) {
+  Address node = settings_.seeds.front();
+  for (const auto& [key, link] : links_) {
+    if (link->is_up()) node = key.first;
+  }
+  send_to(node, std::move(bytes), kind, std::move(callback));
+}
+
+void Cluster::handle(const PollEvent& event) {
+  const auto found = links_by_token_.find(event.token);
+  if (found != links_by_token_.end()) found->second->handle(event);
+}
+
+void Cluster::flush() {
+  for (const auto& [key, link] : links_) link->flush();
+}
+
+void Cluster::tick(std::int64_t now_ms) {
+  // Callbacks may make new links, which leaves iterators of a map valid.
+  for (const auto& [key, link] : links_) link->tick(now_ms);
+  std::vector<ErrandPtr> parked;
+  parked.swap(parked_);
+  for (const ErrandPtr& errand : parked) {
+    if (knows_map_ && errand->until_ms != 0) {
+      dispatch(errand);
+    } else if (errand->until_ms <= now_ms) {
+      give_up(errand, std::string(knows_map_ ? kNobody : "no node of the cluster has answered"),
+              false);
+    } else {
+      parked_.push_back(errand);
+    }
+  }
+  if (!is_learning_ && now_ms >= std::max(next_map_ms_, last_map_ms_ + kMapAtMostEveryMs)) {
+    learn_map(now_ms);
+  }
+}
+
+std::int64_t Cluster::next_tick_ms() const noexcept {
+  std::int64_t next_ms = std::max(next_map_ms_, last_map_ms_ + kMapAtMostEveryMs);
+  if (is_learning_) next_ms = last_map_ms_ + kMapTimeoutMs;
+  for (const auto& [key, link] : links_) {
+    const std::int64_t link_ms = link->next_tick_ms();
+    if (link_ms >= 0) next_ms = std::min(next_ms, link_ms);
+  }
+  for (const ErrandPtr& errand : parked_) next_ms = std::min(next_ms, errand->until_ms);
+  return next_ms;
+}
+
+std::vector<Address> Cluster::known_nodes() const {
+  std::vector<Address> nodes;
+  for (const Shard& shard : map_.shards()) {
+    nodes.push_back(shard.master);
+    nodes.insert(nodes.end(), shard.replicas.begin(), shard.replicas.end());
+  }
+  nodes.insert(nodes.end(), settings_.seeds.begin(), settings_.seeds.end());
+  std::sort(nodes.begin(), nodes.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  return nodes;
+}
+
+/// From one node after the other: each may be down, or cut off from the others.
+void Cluster::learn_map(std::int64_t now_ms) {
+  static const std::string kSlotsCommand = encode_command({"CLUSTER", "SLOTS"});
+  const std::vector<Address> nodes = known_nodes();
+  const Address node = nodes[next_teacher_++ % nodes.size()];
+  is_learning_ = true;
+  last_map_ms_ = now_ms;
+  next_map_ms_ = now_ms + kMapEveryMs;
+  link(node, LinkKind::kResp2).send(kSlotsCommand, kMapTimeoutMs, [this, node](const auto& answer) {
+    take_map(node, {.is_missing = answer.is_lost, .bytes = std::string(answer.bytes)});
+  });
+}
+
+void Cluster::take_map(const Address& from, const Answer& answer) {
+  is_learning_ = false;
+  auto map = answer.is_missing ? fail(ErrorCode::kIo, answer.bytes)
+                               : SlotMap::parse(read_reply(answer.bytes), from);
+  if (!map || map->shards().empty()) {
+    next_map_ms_ = 0;
+    return;
+  }
+  if (!knows_map_) {
+    log_info("the cluster has " + std::to_string(map->shards().size()) + " shards");
+  }
+  map_ = std::move(*map);
+  knows_map_ = true;
+  ++counts_.maps;
+  drop_unused_links();
+}
+
+/// Of nodes that have left; one that waits for a reply stays until that is there.
+void Cluster::drop_unused_links() {
+  const std::vector<Address> nodes = known_nodes();
+  std::erase_if(links_, [&](const auto& entry) {
+    const auto& [key, link] = entry;
+    if (link->is_up() || link->in_flight() != 0) return false;
+    if (std::binary_search(nodes.begin(), nodes.end(), key.first)) return false;
+    std::erase_if(links_by_token_, [&](const auto& token) { return token.second == link.get(); });
+    return true;
+  });
+}
+
+std::size_t Cluster::links_up() const noexcept {
+  return static_cast<std::size_t>(std::count_if(
+      links_.begin(), links_.end(), [](const auto& entry) { return entry.second->is_up(); }));
+}
+
+}  // namespace engram::router

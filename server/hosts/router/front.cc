@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/hosts/router/front.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "core/hash.h"
+#include "server/net/socket.h"
+#include "server/runtime/sip_hash.h"
+
+namespace engram::router {
+namespace {
+
+constexpr std::size_t kReadBytes = 64UL * 1024;
+constexpr std::size_t kMostReadAhead = 1UL << 20;
+constexpr std::size_t kMostUnsent = 1UL << 20;
+constexpr std::size_t kMostUnderWay = 1024;
+
+constexpr bool is_write(CommandKind kind) noexcept {
+  return kind == CommandKind::kKeyWrite || kind == CommandKind::kWrite;
+}
+
+/// What two writes have in common that must not overtake each other.
+std::uint64_t order_of(const CommandSpec& spec, const std::vector<std::string>& argv) {
+  if (spec.kind != CommandKind::kKeyWrite) return 0;
+  return mix(sip_hash(1, argv[1])) ^ sip_hash(2, argv[2]);
+}
+
+std::string wrong_arity(std::string_view name) {
+  return "ERR wrong number of arguments for '" + std::string(name) + "' command";
+}
+
+bool fits(const CommandSpec& spec, std::size_t words) {
+  const auto count = static_cast<int>(words);
+  return spec.arity < 0 ? count >= -spec.arity : count == spec.arity;
+}
+
+}  // namespace
+
+Front::Front(UniqueFd fd, std::uint64_t id, RouterServices& services,
+             std::function<void()> progressed)
+    : fd_(std::move(fd)), services_(services), progressed_(std::move(progressed)) {
+  client_.id = id;
+  client_.address = peer_name(fd_.get());
+  client_.is_authenticated = services.password.empty();
+}
+
+void Front::receive() {
+  if (input_.size() >= kMostReadAhead && parser_.bytes_missing() == 0) return;
+  const std::span<char> room = input_.writable(kReadBytes);
+  if (room.empty()) {
+    is_lost_ = true;
+    return;
+  }
+  const ssize_t got = ::recv(fd_.get(), room.data(), room.size(), 0);
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) is_lost_ = true;
+    return;
+  }
+  if (got == 0) input_ended_ = true;
+  input_.commit(static_cast<std::size_t>(got));
+}
+
+void Front::serve() {
+  do {
+    collect_replies();
+    send();
+  } while (start_next());
+  collect_replies();
+  send();
+}
+
+/// Returns false if nothing more can be started for now.
+bool Front::start_next() {
+  if (is_lost_ || client_.is_closing || replies_.size() >= kMostUnderWay ||
+      output_.size() - sent_ >= kMostUnsent) {
+    return false;
+  }
+  const RequestParser::Outcome outcome = parser_.parse(input_.view());
+  if (outcome == RequestParser::Outcome::kError) {
+    refuse(parser_.error());
+    client_.is_closing = true;
+    return false;
+  }
+  if (outcome == RequestParser::Outcome::kRequest) {
+    const auto words = parser_.arguments();
+    std::vector<std::string> argv(words.begin(), words.end());
+    const std::string shown_name = std::exchange(argv[0], command_name(argv[0]));
+    const CommandSpec* const spec = find_command(argv[0]);
+    const bool needs_password =
+        !client_.is_authenticated && argv[0] != "auth" && argv[0] != "hello" && argv[0] != "quit";
+    if (needs_password) {
+      refuse("NOAUTH Authentication required.");
+    } else if (spec == nullptr) {
+      refuse("ERR unknown command '" + shown_name +
+             "' for a router, which carries out commands on "
+             "indexes");
+    } else if (!fits(*spec, argv.size())) {
+      refuse(wrong_arity(argv[0]));
+    } else {
+      const std::uint64_t order = order_of(*spec, argv);
+      if (!may_start(spec->kind, order)) return false;
+      start(*spec, order, std::move(argv));
+    }
+  }
+  input_.consume(parser_.consume());
+  return outcome == RequestParser::Outcome::kRequest;
+}
+
+bool Front::may_start(CommandKind kind, std::uint64_t order) const noexcept {
+  switch (kind) {
+    case CommandKind::kLocal:
+      return true;
+    case CommandKind::kRead:
+      return writes_ == 0 && keys_written_.empty();
+    case CommandKind::kKeyWrite:
+      return reads_ == 0 && writes_ == 0 && !keys_written_.contains(order);
+    case CommandKind::kWrite:
+      return reads_ == 0 && writes_ == 0 && keys_written_.empty();
+  }
+  return true;
+}
+
+void Front::start(const CommandSpec& spec, std::uint64_t order, std::vector<std::string> argv) {
+  ++services_.counts.commands;
+  auto reply = std::make_shared<PendingReply>();
+  reply->is_write = is_write(spec.kind);
+  if (spec.kind == CommandKind::kRead) ++reads_;
+  if (spec.kind == CommandKind::kWrite) ++writes_;
+  if (spec.kind == CommandKind::kKeyWrite) keys_written_.insert(order);
+  replies_.push_back(reply);
+  const std::weak_ptr<bool> alive = alive_;
+  reply->filled = [this, alive, order, kind = spec.kind] {
+    if (alive.expired()) return;
+    if (kind == CommandKind::kRead) --reads_;
+    if (kind == CommandKind::kWrite) --writes_;
+    if (kind == CommandKind::kKeyWrite) keys_written_.erase(order);
+    progressed_();
+  };
+  auto call =
+      std::make_shared<Call>(Call{.argv = std::move(argv),
+                                  .services = services_,
+                                  .client = spec.kind == CommandKind::kLocal ? &client_ : nullptr,
+                                  .version = client_.version,
+                                  .reply = reply});
+  if (reply->is_write) {
+    if (const Status read = take_replica_wait(*call); !read) {
+      return call->answer_error(read.error());
+    }
+    if (!fits(spec, call->argv.size())) return call->answer_error(wrong_arity(spec.name));
+  }
+  spec.handler(call);
+}
+
+void Front::refuse(std::string_view error) {
+  auto reply = std::make_shared<PendingReply>();
+  ReplyWriter(reply->bytes, client_.version).error(error);
+  reply->is_done = true;
+  replies_.push_back(std::move(reply));
+}
+
+void Front::collect_replies() {
+  while (!replies_.empty() && replies_.front()->is_done) {
+    output_ += replies_.front()->bytes;
+    replies_.pop_front();
+  }
+}
+
+void Front::send() {
+  while (sent_ < output_.size() && !is_lost_) {
+    const ssize_t taken =
+        ::send(fd_.get(), output_.data() + sent_, output_.size() - sent_, MSG_NOSIGNAL);
+    if (taken < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) is_lost_ = true;
+      return;
+    }
+    sent_ += static_cast<std::size_t>(taken);
+  }
+  output_.clear();
+  sent_ = 0;
+}
+
+bool Front::finished() const noexcept {
+  if (is_lost_) return true;
+  const bool is_idle = replies_.empty() && sent_ == output_.size();
+  return is_idle && (client_.is_closing || input_ended_);
+}
+
+Interest Front::wanted_interest() const noexcept {
+  const bool has_room = input_.size() < kMostReadAhead || parser_.bytes_missing() != 0;
+  return {.readable = has_room && !input_ended_ && !client_.is_closing,
+          .writable = sent_ < output_.size()};
+}
+
+}  // namespace engram::router

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands on a whole index: it is made on all partitions and dropped from all, and what they tell
+// of themselves is added up.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <utility>
+
+#include "core/text.h"
+#include "server/hosts/router/commands.h"
+#include "server/hosts/router/partitions.h"
+#include "server/hosts/router/scatter.h"
+#include "server/hosts/router/slots.h"
+
+namespace engram::router {
+namespace {
+
+constexpr std::size_t kPartitionsOfMaster = 4;
+
+bool is_among(std::string_view word, std::span<const std::string_view> words) {
+  return std::any_of(words.begin(), words.end(),
+                     [word](auto other) { return equal_ignoring_case(word, other); });
+}
+
+std::uint64_t new_epoch() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+}
+
+Command on_meta_key(const std::string& index, std::initializer_list<std::string_view> argv) {
+  return {.slot = slot_of(meta_key(index)), .bytes = encode_command(argv)};
+}
+
+void answer_meta_failure(const CallPtr& call, const std::string& why) {
+  call->answer_error("MISSING the layout of index '" + call->argv[1] + "' cannot be written (" +
+                     why + ")");
+}
+
+/// What of a VNEW the router needs; PARTITIONS is taken out of argv.
+Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t default_partitions) {
+  constexpr std::array<std::string_view, 3> kOneNumber = {"exp", "power", "ebb"};
+  constexpr std::array<std::string_view, 4> kSums = {"hebb", "palimpsest", "sdm", "drdam"};
+  constexpr std::array<std::string_view, 2> kBudgets = {"BUDGET", "BUDGETBYTES"};
+  ENGRAM_TRY(check_index_name(argv[1]));
+  Layout layout;
+  layout.index = argv[1];
+  layout.partitions = default_partitions;
+  layout.epoch = new_epoch();
+  layout.state = Layout::State::kMaking;
+  layout.dim = parse_number<std::size_t>(argv[2]).value_or(0);  // the nodes check it
+  std::string whole;                                            // what takes one partition
+  for (std::size_t at = 3; at + 1 < argv.size();) {
+    const std::string& word = argv[at];
+    const std::string& value = argv[at + 1];
+    if (equal_ignoring_case(word, "PARTITIONS")) {
+      const auto partitions = parse_number<std::size_t>(value);
+      if (!partitions || *partitions < 1 || *partitions > kMostPartitions) {
+        return fail(ErrorCode::kInvalidArgument,
+                    "PARTITIONS must be an integer in 1..1024, got '" + value + "'");
+      }
+      layout.partitions = *partitions;
+      argv.erase(argv.begin() + static_cast<std::ptrdiff_t>(at),
+                 argv.begin() + static_cast<std::ptrdiff_t>(at + 2));
+      continue;
+    }
+    if (equal_ignoring_case(word, "METRIC")) layout.metric = to_lower(value);
+    if (equal_ignoring_case(word, "PRIMITIVE")) {
+      layout.primitive = to_lower(value);
+      if (is_among(value, kSums)) whole = "primitive " + layout.primitive;
+    }
+    if (is_among(word, kBudgets)) whole = to_upper(word);
+    if (equal_ignoring_case(word, "CLOCK") && equal_ignoring_case(value, "logical")) {
+      whole = "CLOCK logical";
+    }
+    at += equal_ignoring_case(word, "DECAY") && is_among(value, kOneNumber) ? 3 : 2;
+  }
+  if (!whole.empty() && layout.partitions > 1) {
+    return fail(ErrorCode::kUnsupported,
+                whole + " is about all items at once, so it takes PARTITIONS 1");
+  }
+  layout.place();
+  return layout;
+}
+
+/// The words of DEL for each partition.
+std::vector<PartCommand> drop_commands(const Layout& layout) {
+  std::vector<PartCommand> commands;
+  for (std::size_t p = 0; p < layout.partitions; ++p) {
+    commands.push_back({p, encode_command({"UNLINK", layout.keys[p]})});
+  }
+  return commands;
+}
+
+/// The partitions are gone, or were never made whole: so goes the layout. Then answers.
+void drop_layout(const CallPtr& call, std::function<void()> answer) {
+  const std::string& index = call->argv[1];
+  call->services.layouts.forget(index);
+  call->services.cluster.send(on_meta_key(index, {"DEL", meta_key(index)}),
+                              [call, answer = std::move(answer)](const Answer& answered) {
+                                if (answered.is_missing) {
+                                  return answer_meta_failure(call, answered.bytes);
+                                }
+                                answer();
+                              });
+}
+
+void drop_partitions(const CallPtr& call, const LayoutPtr& layout, std::function<void()> answer) {
+  scatter(call, layout, drop_commands(*layout), LinkKind::kResp2, {},
+          [call, layout, answer = std::move(answer)](std::vector<Part>& parts) {
+            if (answer_failure(call, *layout, parts)) return;
+            drop_layout(call, answer);
+          });
+}
+
+/// None is left of an index whose making has failed; then answers why it has.
+void undo_making(const CallPtr& call, const LayoutPtr& layout, const std::string& error) {
+  scatter(call, layout, drop_commands(*layout), LinkKind::kResp2, {},
+          [call, error](std::vector<Part>&) {
+            drop_layout(call, [call, error] { call->answer_error(error); });
+          });
+}
+
+void announce(const CallPtr& call, const LayoutPtr& layout) {
+  Layout ready = *layout;
+  ready.state = Layout::State::kReady;
+  const std::string key = meta_key(ready.index);
+  call->services.cluster.send(on_meta_key(ready.index, {"SET", key, ready.text()}),
+                              [call](const Answer& answer) {
+                                if (answer.is_missing)
+                                  return answer_meta_failure(call, answer.bytes);
+                                call->services.layouts.forget(call->argv[1]);
+                                call->answer(std::string(answer.bytes));
+                              });
+}
+
+void make_partitions(const CallPtr& call, const LayoutPtr& layout) {
+  scatter(call, layout, for_all(*layout, "VNEW", call->argv), LinkKind::kResp2, {},
+          [call, layout](std::vector<Part>& parts) {
+            const auto failed = std::find_if(parts.begin(), parts.end(), [](const Part& part) {
+              return part.answer.is_missing || part.reply.is_error();
+            });
+            if (failed == parts.end()) return announce(call, layout);
+            const std::string missing = missing_sentence(*layout, parts);
+            undo_making(call, layout, missing.empty() ? failed->reply.text : "MISSING " + missing);
+          });
+}
+
+void make_index(const CallPtr& call) {
+  const std::size_t masters = call->services.cluster.map().shards().size();
+  auto read = read_new_index(call->argv, std::bit_ceil(masters * kPartitionsOfMaster));
+  if (!read) return call->answer_error(read.error());
+  const auto layout = std::make_shared<const Layout>(std::move(*read));
+  const std::string key = meta_key(layout->index);
+  call->services.cluster.send(
+      on_meta_key(layout->index, {"SET", key, layout->text(), "NX"}),
+      [call, layout](const Answer& answer) {
+        if (answer.is_missing) return answer_meta_failure(call, answer.bytes);
+        const NodeReply reply = read_reply(answer.bytes);
+        if (reply.is_error()) return answer_meta_failure(call, reply.text);
+        if (reply.kind == NodeReply::Kind::kNull) {
+          return call->answer_error("ERR index '" + layout->index + "' already exists");
+        }
+        make_partitions(call, layout);
+      });
+}
+
+/// How the fields of VINFO become one: any other is that of the first partition.
+constexpr std::array<std::string_view, 15> kSummed = {"size",
+                                                      "attributes-count",
+                                                      "hnsw-max-node-uid",
+                                                      "memory-bytes",
+                                                      "vectors-bytes",
+                                                      "index-bytes",
+                                                      "bookkeeping-bytes",
+                                                      "attributes-bytes",
+                                                      "strengths-bytes",
+                                                      "merged-items",
+                                                      "attribute-columns-bytes",
+                                                      "forgotten-items",
+                                                      "erased-nodes",
+                                                      "forgetting",
+                                                      "measured-dropped"};
+constexpr std::array<std::string_view, 3> kGreatest = {"max-level", "attribute-columns",
+                                                       "last-write-ms"};
+
+std::int64_t as_integer(const NodeReply& value) {
+  return value.kind == NodeReply::Kind::kInteger
+             ? value.integer
+             : parse_number<std::int64_t>(value.text).value_or(0);
+}
+
+/// Adds the fields of a partition, names and values in turn, to those of the first.
+void add_fields(NodeReply& all, const NodeReply& part) {
+  for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
+    const std::string& name = all.items[i].text;
+    const bool is_sum = is_among(name, kSummed);
+    if (!is_sum && !is_among(name, kGreatest)) continue;
+    for (std::size_t j = 0; j + 1 < part.items.size(); j += 2) {
+      if (part.items[j].text != name) continue;
+      const std::int64_t theirs = as_integer(part.items[j + 1]);
+      const std::int64_t ours = as_integer(all.items[i + 1]);
+      all.items[i + 1] = {.kind = NodeReply::Kind::kInteger,
+                          .integer = is_sum ? ours + theirs : std::max(ours, theirs)};
+    }
+  }
+}
+
+std::int64_t field_of(const NodeReply& fields, std::string_view name) {
+  for (std::size_t i = 0; i + 1 < fields.items.size(); i += 2) {
+    if (fields.items[i].text == name) return as_integer(fields.items[i + 1]);
+  }
+  return 0;
+}
+
+void write_value(ReplyWriter& writer, const NodeReply& value) {
+  if (value.kind == NodeReply::Kind::kInteger) return writer.integer(value.integer);
+  const bool is_real = parse_number<double>(value.text).has_value();
+  if (!is_real || writer.version() == RespVersion::kResp2) return writer.bulk(value.text);
+  writer.rendered("," + value.text + "\r\n");
+}
+
+/// Takes PARTIAL off the end.
+bool takes_partial(std::vector<std::string>& argv) {
+  if (argv.size() < 3 || !equal_ignoring_case(argv.back(), "PARTIAL")) return false;
+  argv.pop_back();
+  return true;
+}
+
+/// VINFO and VCARD: asks all, and goes on with those that answered.
+void survey(const CallPtr& call, std::string_view command,
+            std::function<void(const LayoutPtr&, std::vector<Part>&)> go_on) {
+  const auto is_partial = std::make_shared<bool>(takes_partial(call->argv));
+  if (call->argv.size() != 2) return call->answer_error("ERR syntax error");
+  const OnLayout ask = [=](const CallPtr& found_call, const LayoutPtr& layout) {
+    scatter(found_call, layout, for_all(*layout, command, {found_call->argv}), LinkKind::kResp2, {},
+            [=](std::vector<Part>& parts) {
+              for (Part& part : parts) {
+                if (part.reply.kind != NodeReply::Kind::kNull || part.answer.is_missing) continue;
+                part.answer = {.is_missing = true, .bytes = "its node has no such key"};
+              }
+              const std::size_t total = parts.size();
+              if (*is_partial) {
+                std::erase_if(parts, [](const Part& part) { return part.answer.is_missing; });
+                if (parts.size() < total) ++found_call->services.counts.partial;
+              }
+              if (!answer_failure(found_call, *layout, parts)) go_on(layout, parts);
+            });
+  };
+  with_layout(call, ask);
+}
+
+void write_partial_counts(ReplyWriter& writer, const Layout& layout, std::size_t ok) {
+  const auto field = [&](std::string_view name, std::uint64_t value) {
+    writer.bulk(name);
+    writer.integer(static_cast<std::int64_t>(value));
+  };
+  field("ok", ok);
+  field("total", layout.partitions);
+  field("epoch", layout.epoch);
+}
+constexpr std::size_t kPartialCounts = 3;
+
+}  // namespace
+
+void vnew(const CallPtr& call) {
+  if (call->services.cluster.knows_map()) return make_index(call);
+  // How many partitions there are to be depends on how many nodes there are.
+  call->services.layouts.find(call->argv[1], true, [call](const Result<LayoutPtr>& found) {
+    if (!found && found.error().code != ErrorCode::kNotFound) {
+      return call->answer_error(found.error());
+    }
+    make_index(call);
+  });
+}
+
+void vdrop(const CallPtr& call) {
+  const std::string& index = call->argv[1];
+  call->services.layouts.find(index, true, [call](const Result<LayoutPtr>& found) {
+    if (!found) return call->answer_error(found.error());
+    const LayoutPtr layout = *found;
+    Layout dropping = *layout;
+    dropping.state = Layout::State::kDropping;
+    const std::string key = meta_key(dropping.index);
+    call->services.layouts.forget(dropping.index);
+    call->services.cluster.send(on_meta_key(dropping.index, {"SET", key, dropping.text(), "XX"}),
+                                [call, layout](const Answer& answer) {
+                                  if (answer.is_missing)
+                                    return answer_meta_failure(call, answer.bytes);
+                                  drop_partitions(call, layout, [call] {
+                                    call->answer([](ReplyWriter& writer) { writer.ok(); });
+                                  });
+                                });
+  });
+}
+
+void vinfo(const CallPtr& call) {
+  survey(call, "VINFO", [call](const LayoutPtr& layout, std::vector<Part>& parts) {
+    NodeReply all = {.kind = NodeReply::Kind::kArray};
+    if (!parts.empty()) all = std::move(parts.front().reply);
+    for (std::size_t i = 1; i < parts.size(); ++i) add_fields(all, parts[i].reply);
+    const std::int64_t size = field_of(all, "size");
+    const double per_item =
+        size == 0 ? 0
+                  : static_cast<double>(field_of(all, "memory-bytes")) / static_cast<double>(size);
+    call->answer([&](ReplyWriter& writer) {
+      writer.map(all.items.size() / 2 + kPartialCounts);
+      for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
+        writer.bulk(all.items[i].text);
+        all.items[i].text == "bytes-per-item" ? writer.number(per_item)
+                                              : write_value(writer, all.items[i + 1]);
+      }
+      write_partial_counts(writer, *layout, parts.size());
+    });
+  });
+}
+
+void vcard(const CallPtr& call) {
+  const bool is_partial = call->argv.size() == 3;
+  survey(call, "VCARD", [call, is_partial](const LayoutPtr& layout, std::vector<Part>& parts) {
+    std::int64_t items = 0;
+    for (const Part& part : parts) items += part.reply.integer;
+    call->answer([&](ReplyWriter& writer) {
+      if (!is_partial) return writer.integer(items);
+      writer.map(1 + kPartialCounts);
+      writer.bulk("size");
+      writer.integer(items);
+      write_partial_counts(writer, *layout, parts.size());
+    });
+  });
+}
+
+void vdim(const CallPtr& call) {
+  with_layout(call, [](const CallPtr& found_call, const LayoutPtr& layout) {
+    found_call->answer(
+        [&](ReplyWriter& writer) { writer.integer(static_cast<std::int64_t>(layout->dim)); });
+  });
+}
+
+void vprimitives(const CallPtr& call) {
+  call->services.cluster.send_to_any(
+      encode_command({"ENGRAM.VPRIMITIVES"}), call->passing_link(), [call](Answer&& answer) {
+        if (answer.is_missing) return call->answer_error("MISSING a node (" + answer.bytes + ")");
+        call->answer(std::move(answer.bytes));
+      });
+}
+
+}  // namespace engram::router

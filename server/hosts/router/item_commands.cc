@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands on keys: each goes to the partition that its key belongs to.
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "core/text.h"
+#include "server/hosts/router/commands.h"
+#include "server/hosts/router/scatter.h"
+#include "server/hosts/router/slots.h"
+
+namespace engram::router {
+namespace {
+
+void to_partition_of_key(const CallPtr& call, const LayoutPtr& layout) {
+  pass_on(call, layout, partition_of(call->argv[2], layout->partitions));
+}
+
+/// Where the vector that begins at `at` ends; 0 if it does not.
+std::size_t end_of_vector(const std::vector<std::string>& argv, std::size_t at) {
+  if (at >= argv.size()) return 0;
+  if (!equal_ignoring_case(argv[at], "VALUES")) return at + 1;
+  const auto count = at + 1 < argv.size() ? parse_number<std::size_t>(argv[at + 1]) : std::nullopt;
+  if (!count || *count > argv.size() - at - 2) return 0;
+  return at + 2 + *count;
+}
+
+/// The words of a VMADD by partition; empty if they are not keys and vectors in turn.
+std::map<std::size_t, std::vector<std::string>> split_items(const std::vector<std::string>& argv,
+                                                            std::size_t partitions) {
+  std::map<std::size_t, std::vector<std::string>> split;
+  for (std::size_t at = 2; at < argv.size();) {
+    const std::size_t end = end_of_vector(argv, at + 1);
+    if (end == 0) return {};
+    std::vector<std::string>& words = split[partition_of(argv[at], partitions)];
+    if (words.empty()) words.assign(argv.begin(), argv.begin() + 2);
+    words.insert(words.end(), argv.begin() + static_cast<std::ptrdiff_t>(at),
+                 argv.begin() + static_cast<std::ptrdiff_t>(end));
+    at = end;
+  }
+  return split;
+}
+
+void add_split(const CallPtr& call, const LayoutPtr& layout) {
+  const auto split = split_items(call->argv, layout->partitions);
+  // A partition says what is wrong with it.
+  if (split.empty()) return pass_on(call, layout, 0);
+  std::vector<PartCommand> commands;
+  for (const auto& [partition, words] : split) {
+    commands.push_back({partition, part_command(*layout, partition, "VMADD", words)});
+  }
+  const LinkKind kind = call->wait ? LinkKind::kWaiting : LinkKind::kResp2;
+  scatter(call, layout, std::move(commands), kind, add_split, [call, layout](auto& parts) {
+    if (answer_failure(call, *layout, parts)) return;
+    std::int64_t added = 0;
+    for (const Part& part : parts) added += part.reply.integer;
+    call->answer([added](ReplyWriter& writer) { writer.integer(added); });
+  });
+}
+
+}  // namespace
+
+void pass_on(const CallPtr& call, const LayoutPtr& layout, std::size_t partition) {
+  std::string bytes = part_command(*layout, partition, to_upper(call->argv[0]), call->argv);
+  const auto again = [](const CallPtr& again_call, const LayoutPtr& found) {
+    const bool has_key = again_call->argv.size() > 2 && found->partitions > 1;
+    pass_on(again_call, found,
+            has_key ? partition_of(again_call->argv[2], found->partitions) : std::size_t{0});
+  };
+  scatter(call, layout, {{partition, std::move(bytes)}}, call->passing_link(), again,
+          [call, layout](std::vector<Part>& parts) {
+            if (answer_failure(call, *layout, parts)) return;
+            call->answer(std::move(parts.front().answer.bytes));
+          });
+}
+
+void one_key(const CallPtr& call) {
+  with_layout(call, to_partition_of_key);
+}
+
+void vadd(const CallPtr& call) {
+  constexpr std::array<std::string_view, 3> kSetForms = {"FP32", "VALUES", "REDUCE"};
+  const auto is_form = [&](auto word) { return equal_ignoring_case(call->argv[2], word); };
+  if (call->argv.size() > 4 && std::any_of(kSetForms.begin(), kSetForms.end(), is_form)) {
+    return call->answer_error(
+        "ERR behind a router VADD is index key vector: what makes a vector set is not for it");
+  }
+  with_layout(call, to_partition_of_key);
+}
+
+void vmadd(const CallPtr& call) {
+  with_layout(call, add_split);
+}
+
+void whole_index(const CallPtr& call) {
+  with_layout(call, [](const CallPtr& found_call, const LayoutPtr& layout) {
+    if (layout->partitions == 1) return pass_on(found_call, layout, 0);
+    found_call->answer_error("ERR " + to_upper(found_call->argv[0]) +
+                             " looks at an index as a whole, and '" + layout->index + "' has " +
+                             std::to_string(layout->partitions) +
+                             " partitions: one made with PARTITIONS 1 answers it");
+  });
+}
+
+}  // namespace engram::router

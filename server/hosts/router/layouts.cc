@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/hosts/router/layouts.h"
+
+#include <array>
+#include <utility>
+
+#include "core/text.h"
+#include "server/hosts/router/slots.h"
+
+namespace engram::router {
+namespace {
+
+constexpr std::int64_t kRememberedMs = 1000;
+constexpr std::size_t kMostRemembered = 10'000;
+constexpr std::array<std::string_view, 3> kStates = {"making", "ready", "dropping"};
+
+std::string_view take_word(std::string_view& text) {
+  const std::size_t end = std::min(text.find(' '), text.size());
+  const std::string_view word = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return word;
+}
+
+bool set_field(Layout& layout, std::string_view name, std::string_view value) {
+  const auto set_number = [value](auto& field) {
+    const auto number = parse_number<std::uint64_t>(value);
+    if (number) field = *number;
+    return number.has_value();
+  };
+  if (name == "dim") return set_number(layout.dim);
+  if (name == "partitions") return set_number(layout.partitions);
+  if (name == "epoch") return set_number(layout.epoch);
+  if (name == "metric") layout.metric = value;
+  if (name == "primitive") layout.primitive = value;
+  if (name != "state") return true;  // what a later version has to say
+  for (std::size_t i = 0; i < kStates.size(); ++i) {
+    if (value != kStates[i]) continue;
+    layout.state = static_cast<Layout::State>(i);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Layout::place() {
+  for (std::size_t p = 0; p < partitions; ++p) {
+    keys.push_back(partition_key(index, partition_tag(p, partitions)));
+    slots.push_back(slot_of(keys.back()));
+  }
+}
+
+std::string Layout::text() const {
+  return "dim " + std::to_string(dim) + " metric " + metric + " primitive " + primitive +
+         " partitions " + std::to_string(partitions) + " epoch " + std::to_string(epoch) +
+         " state " + std::string(kStates[static_cast<std::size_t>(state)]);
+}
+
+Result<Layout> Layout::parse(std::string_view index, std::string_view text) {
+  Layout layout;
+  layout.index = index;
+  bool is_sound = true;
+  while (!text.empty()) {
+    const std::string_view name = take_word(text);
+    is_sound = set_field(layout, name, take_word(text)) && is_sound;
+  }
+  if (!is_sound || layout.partitions < 1 || layout.partitions > kMostPartitions) {
+    return fail(ErrorCode::kDataLoss, "the key " + meta_key(index) + " holds no layout");
+  }
+  layout.place();
+  return layout;
+}
+
+Status check_index_name(std::string_view index) {
+  if (index.find_first_of("{}") == std::string_view::npos && !index.empty()) return {};
+  return fail(
+      ErrorCode::kInvalidArgument,
+      "an index behind a router has a name without braces, got '" + std::string(index) + "'");
+}
+
+Error no_such_index(std::string_view index) {
+  return {ErrorCode::kNotFound, "no such index '" + std::string(index) + "'"};
+}
+
+void Layouts::find(const std::string& index, bool fresh, Callback callback) {
+  if (const Status named = check_index_name(index); !named) {
+    return callback(tl::unexpected(named.error()));
+  }
+  const auto found = known_.find(index);
+  if (found != known_.end() && !fresh && steady_ms() < found->second.until_ms) {
+    return callback(found->second.layout);
+  }
+  const std::string key = meta_key(index);
+  cluster_.send({.slot = slot_of(key), .bytes = encode_command({"GET", key})},
+                [this, index, callback = std::move(callback)](const Answer& answer) {
+                  take(index, answer, callback);
+                });
+}
+
+void Layouts::take(const std::string& index, const Answer& answer, const Callback& callback) {
+  const auto found = known_.find(index);
+  const NodeReply reply =
+      answer.is_missing ? NodeReply::error(answer.bytes) : read_reply(answer.bytes);
+  if (reply.is_error()) {
+    if (answer.is_missing && found != known_.end()) return callback(found->second.layout);
+    return callback(fail(ErrorCode::kUnavailable, "the layout of index '" + index +
+                                                      "' cannot be read (" + reply.text + ")"));
+  }
+  if (reply.kind != NodeReply::Kind::kText) {
+    known_.erase(index);
+    return callback(tl::unexpected<Error>(no_such_index(index)));
+  }
+  auto parsed = Layout::parse(index, reply.text);
+  if (!parsed) return callback(tl::unexpected<Error>(std::move(parsed.error())));
+  if (known_.size() >= kMostRemembered) known_.clear();
+  Known& known = known_[index];
+  // Of the same layout there is one copy.
+  if (!known.layout || known.layout->text() != parsed->text()) {
+    known.layout = std::make_shared<const Layout>(std::move(*parsed));
+  }
+  known.until_ms = steady_ms() + kRememberedMs;
+  callback(known.layout);
+}
+
+}  // namespace engram::router

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/hosts/router/router.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "server/net/socket.h"
+#include "server/runtime/log.h"
+
+namespace engram::router {
+namespace {
+
+constexpr std::uint64_t kWakeUpToken = 0;
+constexpr int kAcceptsPerTurn = 100;
+constexpr std::int64_t kLongestWaitMs = 1000;
+
+}  // namespace
+
+Result<std::vector<Address>> parse_cluster(std::string_view text) {
+  std::vector<Address> seeds;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(','), text.size());
+    const std::string_view address = text.substr(0, end);
+    if (const auto parsed = parse_address(address); !parsed) {
+      return tl::unexpected<Error>(parsed.error());
+    }
+    seeds.emplace_back(address);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  if (!seeds.empty()) return seeds;
+  return fail(ErrorCode::kInvalidArgument,
+              "a router needs --cluster host:port,host:port..., some nodes of its cluster");
+}
+
+Router::Router(const ServerConfig& config, ClusterSettings settings, WakeUp wake_up,
+               std::unique_ptr<Poller> poller)
+    : config_(config),
+      wake_up_(std::move(wake_up)),
+      poller_(std::move(poller)),
+      listeners_(*poller_),
+      cluster_(std::move(settings), *poller_),
+      layouts_(cluster_),
+      services_({.cluster = cluster_,
+                 .layouts = layouts_,
+                 .counts = counts_,
+                 .password = config.requirepass,
+                 .started_ms = steady_ms(),
+                 .client_count = [this] { return fronts_.size(); }}) {}
+
+Result<std::unique_ptr<Router>> Router::make(const ServerConfig& config, ClusterSettings settings) {
+  if (!config.dir.empty() || config.http_port != 0) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "a router keeps nothing and speaks RESP only: --dir and --http-port are not for it");
+  }
+  auto wake_up = WakeUp::make();
+  if (!wake_up) return tl::unexpected<Error>(std::move(wake_up.error()));
+  auto poller = make_epoll_poller();
+  if (!poller) return tl::unexpected<Error>(std::move(poller.error()));
+  std::unique_ptr<Router> router(
+      new Router(config, std::move(settings), std::move(*wake_up), std::move(*poller)));
+  ENGRAM_TRY(router->poller_->add(router->wake_up_.fd(), kWakeUpToken, {.readable = true}));
+  auto port = router->listeners_.change(config.bind, config.port, config.tcp_backlog);
+  if (!port) return tl::unexpected<Error>(std::move(port.error()));
+  router->services_.port = *port;
+  return router;
+}
+
+void Router::run() {
+  while (!stop_.load()) turn();
+}
+
+void Router::request_shutdown() {
+  stop_.store(true);
+  wake_up_.notify();
+}
+
+void Router::turn() {
+  cluster_.tick(steady_ms());
+  serve_queued();
+  cluster_.flush();
+  const std::int64_t wait_ms =
+      std::clamp<std::int64_t>(cluster_.next_tick_ms() - steady_ms(), 0, kLongestWaitMs);
+  for (const PollEvent& event : poller_->wait(std::chrono::milliseconds(wait_ms))) handle(event);
+  serve_queued();
+  cluster_.flush();
+}
+
+void Router::handle(const PollEvent& event) {
+  if (event.token == kWakeUpToken) return wake_up_.drain();
+  if (Listeners::is_token(event.token)) return accept_from(Listeners::descriptor(event.token));
+  if ((event.token & Cluster::kTokenBit) != 0) return cluster_.handle(event);
+  const auto found = fronts_.find(event.token);
+  if (found == fronts_.end()) return;
+  if (event.readable || event.hung_up) found->second->receive();
+  enqueue(event.token);
+}
+
+void Router::accept_from(int listener) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    UniqueFd fd;
+    const AcceptResult result = accept_tcp(listener, fd);
+    if (result == AcceptResult::kAccepted) {
+      admit(std::move(fd));
+      continue;
+    }
+    if (result != AcceptResult::kNoneWaiting) log_warning("cannot accept a connection");
+    return;
+  }
+}
+
+void Router::admit(UniqueFd fd) {
+  const auto refuse = [&fd](std::string_view error) {
+    // Best effort: the socket is new, so its buffer has room.
+    [[maybe_unused]] const ssize_t sent =
+        ::send(fd.get(), error.data(), error.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  };
+  if (std::cmp_greater_equal(fronts_.size(), config_.maxclients)) {
+    return refuse("-ERR max number of clients reached\r\n");
+  }
+  if (config_.protected_mode && config_.requirepass.empty() && !is_peer_local(fd.get())) {
+    return refuse(
+        "-DENIED this router has no password and protected-mode, so it serves only its own "
+        "machine\r\n");
+  }
+  tune_connection(fd.get(), config_.tcp_keepalive);
+  const std::uint64_t id = ++last_id_;
+  auto front = std::make_unique<Front>(std::move(fd), id, services_, [this, id] { enqueue(id); });
+  front->watched = {.readable = true};
+  if (!poller_->add(front->fd(), id, front->watched)) return;
+  ++counts_.connections;
+  fronts_.emplace(id, std::move(front));
+}
+
+void Router::enqueue(std::uint64_t id) {
+  queued_.push_back(id);
+}
+
+void Router::serve_queued() {
+  std::sort(queued_.begin(), queued_.end());
+  queued_.erase(std::unique(queued_.begin(), queued_.end()), queued_.end());
+  std::vector<std::uint64_t> serving;
+  serving.swap(queued_);
+  for (const std::uint64_t id : serving) {
+    const auto found = fronts_.find(id);
+    if (found == fronts_.end()) continue;
+    Front& front = *found->second;
+    front.serve();
+    if (front.finished()) {
+      poller_->remove(front.fd());
+      fronts_.erase(found);
+      continue;
+    }
+    const Interest wanted = front.wanted_interest();
+    if (wanted == front.watched) continue;
+    poller_->modify(front.fd(), id, wanted);
+    front.watched = wanted;
+  }
+}
+
+}  // namespace engram::router

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// `engram serve --role router`: stateless, before a Redis Cluster whose nodes have the module.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "server/config/config.h"
+#include "server/hosts/router/front.h"
+#include "server/hosts/serve/listeners.h"
+#include "server/net/wake_up.h"
+
+namespace engram::router {
+
+/// A single-threaded readiness loop over listeners, clients and nodes. Everything belongs to the
+/// thread that calls run(), except what says otherwise.
+class Router {
+ public:
+  /// Listens when it returns; takes of `config` what is about clients. Errors: kIo if it cannot
+  /// listen; kResourceExhausted if descriptors are too few; kInvalidArgument for settings that a
+  /// router has no use for.
+  static Result<std::unique_ptr<Router>> make(const ServerConfig& config, ClusterSettings settings);
+
+  /// Serves until request_shutdown(). Once.
+  void run();
+
+  /// Thread-safe and async-signal-safe.
+  void request_shutdown();
+
+  [[nodiscard]] int port() const noexcept { return services_.port; }
+
+ private:
+  Router(const ServerConfig& config, ClusterSettings settings, WakeUp wake_up,
+         std::unique_ptr<Poller> poller);
+
+  void turn();
+  void handle(const PollEvent& event);
+  void accept_from(int listener);
+  void admit(UniqueFd fd);
+  void enqueue(std::uint64_t id);
+  void serve_queued();
+
+  const ServerConfig config_;
+  WakeUp wake_up_;
+  std::unique_ptr<Poller> poller_;
+  Listeners listeners_;
+  Cluster cluster_;
+  Layouts layouts_;
+  RouterCounts counts_;
+  RouterServices services_;
+  std::map<std::uint64_t, std::unique_ptr<Front>> fronts_;
+  std::vector<std::uint64_t> queued_;
+  std::uint64_t last_id_ = 0;
+  std::atomic<bool> stop_ = false;
+};
+
+/// The addresses of `host:port,host:port...`. Errors: kInvalidArgument.
+Result<std::vector<Address>> parse_cluster(std::string_view text);
+
+}  // namespace engram::router

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/hosts/router/scatter.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace engram::router {
+namespace {
+
+constexpr std::string_view kNoIndex = "ERR no such index";
+
+struct Gathering {
+  CallPtr call;
+  LayoutPtr layout;
+  OnLayout again;
+  std::function<void(std::vector<Part>&)> go_on;
+  std::vector<Part> parts;
+  std::size_t left = 0;
+};
+using GatheringPtr = std::shared_ptr<Gathering>;
+
+bool has_no_index(const Part& part) {
+  return part.reply.is_error() && part.reply.text.starts_with(kNoIndex);
+}
+
+/// The layout is the same, so what is not there has been lost.
+void count_as_missing(Part& part) {
+  if (!has_no_index(part)) return;
+  part.answer.is_missing = true;
+  part.answer.bytes = "its node has no such key";
+}
+
+void finish(const GatheringPtr& gathering) {
+  std::vector<Part>& parts = gathering->parts;
+  if (std::none_of(parts.begin(), parts.end(), has_no_index)) return gathering->go_on(parts);
+  const CallPtr& call = gathering->call;
+  const auto give_up = [gathering] {
+    for (Part& part : gathering->parts) count_as_missing(part);
+    gathering->go_on(gathering->parts);
+  };
+  if (call->is_relaid) return give_up();
+  call->is_relaid = true;
+  ++call->services.counts.relaid;
+  call->services.layouts.find(gathering->layout->index, true,
+                              [gathering, give_up](const Result<LayoutPtr>& found) {
+                                if (!found) return gathering->call->answer_error(found.error());
+                                if ((*found)->epoch == gathering->layout->epoch) return give_up();
+                                gathering->again(gathering->call, *found);
+                              });
+}
+
+}  // namespace
+
+void with_layout(const CallPtr& call, OnLayout go_on) {
+  call->services.layouts.find(
+      call->argv[1], false, [call, go_on = std::move(go_on)](const Result<LayoutPtr>& found) {
+        if (!found) return call->answer_error(found.error());
+        if ((*found)->state == Layout::State::kMaking) {
+          return call->answer_error("ERR index '" + (*found)->index +
+                                    "' is being made; if its VNEW has failed, VDROP removes it");
+        }
+        if ((*found)->state == Layout::State::kDropping) {
+          return call->answer_error("ERR index '" + (*found)->index +
+                                    "' is being dropped; if that has failed, VDROP goes on");
+        }
+        go_on(call, *found);
+      });
+}
+
+void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartCommand> commands,
+             LinkKind kind, OnLayout again, std::function<void(std::vector<Part>&)> go_on) {
+  auto gathering = std::make_shared<Gathering>();
+  gathering->call = call;
+  gathering->layout = layout;
+  gathering->again = std::move(again);
+  gathering->go_on = std::move(go_on);
+  gathering->parts.resize(commands.size());
+  gathering->left = commands.size();
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    gathering->parts[i].partition = commands[i].partition;
+    Command command = {.slot = layout->slots[commands[i].partition],
+                       .bytes = std::move(commands[i].bytes),
+                       .kind = kind,
+                       .wait = call->wait};
+    call->services.cluster.send(std::move(command), [gathering, i](Answer&& answer) {
+      Part& part = gathering->parts[i];
+      if (!answer.is_missing) part.reply = read_reply(answer.bytes);
+      part.answer = std::move(answer);
+      if (--gathering->left == 0) finish(gathering);
+    });
+  }
+}
+
+std::string part_command(const Layout& layout, std::size_t partition, std::string_view name,
+                         const std::vector<std::string>& argv) {
+  const std::string full_name = "ENGRAM." + std::string(name);
+  std::vector<std::string_view> words(argv.begin(), argv.end());
+  words[0] = full_name;
+  words[1] = layout.keys[partition];
+  return encode_command(words);
+}
+
+std::vector<PartCommand> for_all(const Layout& layout, std::string_view name,
+                                 const std::vector<std::string>& argv) {
+  std::vector<PartCommand> commands;
+  for (std::size_t p = 0; p < layout.partitions; ++p) {
+    commands.push_back({p, part_command(layout, p, name, argv)});
+  }
+  return commands;
+}
+
+std::string missing_sentence(const Layout& layout, const std::vector<Part>& parts) {
+  std::string names;
+  std::size_t missing = 0;
+  for (const Part& part : parts) {
+    if (!part.answer.is_missing) continue;
+    ++missing;
+    names += (names.empty() ? "" : ", ") + std::to_string(part.partition) + " (" +
+             part.answer.bytes + ")";
+  }
+  if (missing == 0) return {};
+  return std::to_string(missing) + " of " + std::to_string(layout.partitions) +
+         " partitions of index '" + layout.index + "' did not answer: " + names;
+}
+
+bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector<Part>& parts) {
+  if (std::string sentence = missing_sentence(layout, parts); !sentence.empty()) {
+    for (const Part& part : parts) call->services.counts.missing += part.answer.is_missing ? 1 : 0;
+    const bool may_be_done =
+        call->reply->is_write && std::any_of(parts.begin(), parts.end(), [](const Part& part) {
+          return !part.answer.is_missing || part.answer.is_uncertain;
+        });
+    if (may_be_done) sentence += "; the write may be done in part or in full";
+    call->answer_error("MISSING " + sentence);
+    return true;
+  }
+  for (const Part& part : parts) {
+    if (!part.reply.is_error()) continue;
+    call->answer_error(part.reply.text);
+    return true;
+  }
+  if (!call->wait) return false;
+  for (const Part& part : parts) {
+    if (part.answer.replicas >= call->wait->replicas) continue;
+    call->answer_error("NOREPLICAS the write is done, but only " +
+                       std::to_string(part.answer.replicas) + " of " +
+                       std::to_string(call->wait->replicas) + " replicas of partition " +
+                       std::to_string(part.partition) + " have it after " +
+                       std::to_string(call->wait->timeout_ms) + " ms");
+    return true;
+  }
+  return false;
+}
+
+}  // namespace engram::router

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// One command to several partitions of an index, and what is said of those that do not answer.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/hosts/router/call.h"
+#include "server/hosts/router/layouts.h"
+
+namespace engram::router {
+
+struct PartCommand {
+  std::size_t partition;
+  std::string bytes;
+};
+
+struct Part {
+  std::size_t partition = 0;
+  Answer answer = {};
+  NodeReply reply = {};  ///< of an answer that is not missing
+};
+
+/// What a command does once it knows the layout.
+using OnLayout = std::function<void(const CallPtr&, const LayoutPtr&)>;
+
+/// Goes on with the layout of the index that argv[1] names, or answers why not.
+void with_layout(const CallPtr& call, OnLayout go_on);
+
+/// Sends each command to its partition, and goes on with what they came to, in the order of
+/// `commands`. A partition that has no such index counts as missing, once the layout has been read
+/// anew and is the same; where it is another, `again` starts over.
+void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartCommand> commands,
+             LinkKind kind, OnLayout again, std::function<void(std::vector<Part>&)> go_on);
+
+/// The same command to each partition: `argv` with argv[1] replaced by the partition's key, and
+/// argv[0] by `name`.
+std::vector<PartCommand> for_all(const Layout& layout, std::string_view name,
+                                 const std::vector<std::string>& argv);
+
+/// The command of a partition.
+std::string part_command(const Layout& layout, std::size_t partition, std::string_view name,
+                         const std::vector<std::string>& argv);
+
+/// The sentence on the parts that are missing; empty if none is.
+std::string missing_sentence(const Layout& layout, const std::vector<Part>& parts);
+
+/// Answers an error if a part is one, or is missing: the call is over then.
+bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector<Part>& parts);
+
+}  // namespace engram::router

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A router before a cluster answers as one index would, and says so when it cannot."""
+
+import random
+import struct
+import threading
+
+import pytest
+
+import live
+from cluster import Cluster
+from module_scripts import NEEDS_MODULE
+from wire import ErrorReply
+
+pytestmark = NEEDS_MODULE
+DIM = 16
+PARTITIONS = 8
+
+
+def vector(rng):
+    return struct.pack(f"<{DIM}f", *(rng.gauss(0, 1) for _ in range(DIM)))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("cluster"), masters=3) as running:
+        running.router("--node-timeout", 10_000)
+        yield running
+
+
+@pytest.fixture
+def router(cluster):
+    with cluster.routers[0].wire() as wire:
+        for name in ("i", "h"):
+            wire.call("VDROP", name)
+    return cluster.routers[0]
+
+
+def keys_of(reply):
+    return reply[0::2]
+
+
+def test_a_client_finds_its_way(router):
+    client = router.redis()
+    assert client.ping()
+    assert client.info("router")["cluster_slots_served"] == 16384
+    assert client.execute_command("VNEW", "i", 3, "METRIC", "l2", "PRIMITIVE", "flat") == b"OK"
+    assert client.execute_command("VADD", "i", "a", struct.pack("<3f", 1, 0, 0)) == 1
+    assert client.execute_command("VSEARCH", "i", "VALUES", 3, 1, 1, 0, 1) == [b"a", b"1"]
+    assert client.execute_command("ENGRAM.VGET", "i", "a") == struct.pack("<3f", 1, 0, 0)
+    assert client.execute_command("VDEL", "i", "a") == 1
+    assert client.execute_command("VCARD", "i") == 0
+
+
+def test_errors_are_told(router):
+    with router.wire() as wire:
+        assert wire.call("VSEARCH", "i", b"x" * 4, 1) == "ERR no such index 'i'"
+        assert "unknown metric" in wire.call("VNEW", "i", 3, "METRIC", "hamming")
+        assert wire.call("VDROP", "i") == "ERR no such index 'i'"
+        assert wire.call("VNEW", "i", 3, "PARTITIONS", 4) == "OK"
+        assert wire.call("VNEW", "i", 3) == "ERR index 'i' already exists"
+        assert "dimensions" in wire.call("VSEARCH", "i", b"x" * 4, 1)
+        assert "k must be an integer" in wire.call("VSEARCH", "i", b"x" * 12, 0)
+        assert "PARTITIONS 1" in wire.call("VSEARCH", "i", b"\0" * 12, 1, "CURSOR", 0)
+        assert "PARTITIONS 1" in wire.call("VRECALL", "i", "VEC", b"\0" * 12)
+        assert "braces" in wire.call("VNEW", "{i}", 3)
+        assert "PARTITIONS must be" in wire.call("VNEW", "h", 3, "PARTITIONS", 0)
+        assert "takes PARTITIONS 1" in wire.call("VNEW", "h", 3, "PRIMITIVE", "hebb")
+        assert wire.call("SET", "a", 1).startswith("ERR unknown command 'SET'")
+        assert wire.call("VADD", "i").startswith("ERR wrong number of arguments")
+        assert wire.call("VDROP", "i") == "OK"
+
+
+def test_exact_search_is_that_of_one_index(router, server, protocol):
+    rng = random.Random(1)
+    with router.wire(protocol) as ours, server.wire(protocol) as theirs:
+        assert ours.call("VNEW", "i", DIM, "PRIMITIVE", "flat", "PARTITIONS", PARTITIONS) == "OK"
+        assert theirs.call("VNEW", "i", DIM, "PRIMITIVE", "flat") == "OK"
+        items = [(f"k{i}", vector(rng)) for i in range(500)]
+        for key, value in items[:100]:
+            ours.send("VADD", "i", key, value)
+        assert [ours.read() for _ in range(100)] == [1] * 100
+        assert ours.call("VMADD", "i", *(x for item in items[100:] for x in item)) == 400
+        theirs.call("VMADD", "i", *(x for item in items for x in item))
+        assert ours.call("VADD", "i", "k7", items[8][1]) == theirs.call("VADD", "i", "k7", items[8][1])
+        for client in (ours, theirs):
+            assert client.call("VDEL", "i", "k3") == 1
+            assert client.call("VSETATTR", "i", "k5", '{"year": 1990}') == 1
+        assert ours.call("VCARD", "i") == theirs.call("VCARD", "i") == 499
+        for k in (1, 3, 10, 100, 499, 1000):
+            query = vector(rng)
+            for options in ((), ("RADIUS", "0.9"), ("WITHRAW",), ("FILTER", ".year == 1990")):
+                command = ("VSEARCH", "i", query, k, *options)
+                assert ours.call_raw(*command) == theirs.call_raw(*command), command
+            batch = ("VMSEARCH", "i", k, query, vector(rng))
+            assert ours.call_raw(*batch) == theirs.call_raw(*batch)
+        for key in ("k3", "k4", "k5", "k7"):
+            for command in ("VGET", "VGETATTR", "VISMEMBER"):
+                assert ours.call_raw(command, "i", key) == theirs.call_raw(command, "i", key)
+        assert theirs.call("VDROP", "i") == "OK"
+
+
+def test_partitions_that_hold_all_answers_are_asked_again(router):
+    with router.wire() as wire:
+        assert wire.call("VNEW", "i", 1, "METRIC", "l2", "PRIMITIVE", "flat", "PARTITIONS", 8) == "OK"
+        before = router.redis().info("router")["second_asks"]
+        for i in range(400):
+            wire.send("VADD", "i", f"k{i}", struct.pack("<f", 1000 + i))
+        assert [wire.read() for _ in range(400)] == [1] * 400
+        # The partition of "k0" alone holds what is nearest.
+        near, i = [], 0
+        home = wire.call("VSEARCH", "i", struct.pack("<f", 0), 1, "PARTIAL")
+        assert home[0:2] == [b"results", [b"k0", b"1000"]]
+        while len(near) < 120:
+            key, value = f"n{i}", struct.pack("<f", i)
+            near.append(key.encode())
+            wire.call("VADD", "i", key, value)
+            i += 1
+        found = wire.call("VSEARCH", "i", struct.pack("<f", 0), 120)
+        assert keys_of(found) == near
+        assert router.redis().info("router")["second_asks"] >= before
+
+
+def test_pipelined_commands_keep_their_order(router):
+    rng = random.Random(2)
+    with router.wire() as wire:
+        assert wire.call("VNEW", "i", DIM, "PRIMITIVE", "flat") == "OK"
+        values = [vector(rng) for _ in range(50)]
+        for value in values:
+            wire.send("VADD", "i", "same", value)
+            wire.send("VGET", "i", "same")
+        for value in values:
+            wire.read()
+            assert wire.read() == value
+
+
+def test_approximate_search_finds_as_much(router, server):
+    rng = random.Random(3)
+    items = [(f"k{i}", vector(rng)) for i in range(2000)]
+    with router.wire() as ours, server.wire() as theirs:
+        words = [x for item in items for x in item]
+        ours.call("VNEW", "h", DIM, "PARTITIONS", PARTITIONS)
+        theirs.call("VNEW", "h", DIM)
+        theirs.call("VNEW", "truth", DIM, "PRIMITIVE", "flat")
+        assert ours.call("VMADD", "h", *words) == 2000
+        theirs.call("VMADD", "h", *words)
+        theirs.call("VMADD", "truth", *words)
+        hits = {"ours": 0, "theirs": 0}
+        for _ in range(100):
+            query = vector(rng)
+            truth = set(keys_of(theirs.call("VSEARCH", "truth", query, 10)))
+            for name, client in (("ours", ours), ("theirs", theirs)):
+                found = client.call("VSEARCH", "h", query, 10, "EF", 64)
+                hits[name] += len(truth.intersection(keys_of(found)))
+        assert hits["ours"] >= hits["theirs"] - 5
+        for name in ("h", "truth"):
+            theirs.call("VDROP", name)
+
+
+def test_info_is_summed(router, protocol):
+    rng = random.Random(4)
+    with router.wire(protocol) as wire:
+        wire.call("VNEW", "i", DIM, "PRIMITIVE", "flat", "PARTITIONS", 4)
+        wire.call("VMADD", "i", *(x for i in range(100) for x in (f"k{i}", vector(rng))))
+        told = wire.call("VINFO", "i")
+        if protocol == 2:
+            told = {told[i].decode(): told[i + 1] for i in range(0, len(told), 2)}
+        assert (told["size"], told["total"], told["ok"]) == (100, 4, 4)
+        assert told["primitive"] == b"flat"
+        assert told["epoch"] > 0
+
+
+def test_slots_move_under_load(cluster, router):
+    rng = random.Random(5)
+    items = {f"k{i}": vector(rng) for i in range(300)}
+    failures, rounds, stop = [], [], threading.Event()
+
+    def search():
+        with live.noting(failures), router.wire() as wire:
+            while not stop.is_set():
+                found = keys_of(wire.call("VSEARCH", "i", vector(random.Random(6)), 1000))
+                assert len(found) == len(set(found)) and {*items} <= {key.decode() for key in found}
+                rounds.append(1)
+
+    def write():
+        with live.noting(failures), router.wire() as wire:
+            own = random.Random(7)
+            while not stop.is_set():
+                assert wire.call("VADD", "i", "moving" + str(own.randrange(50)), vector(own)) in (0, 1)
+
+    with router.wire() as wire:
+        wire.call("VNEW", "i", DIM, "PRIMITIVE", "flat", "PARTITIONS", PARTITIONS)
+        wire.call("VMADD", "i", *(x for item in items.items() for x in item))
+        threads = [threading.Thread(target=work) for work in (search, write)]
+        for thread in threads:
+            thread.start()
+        try:
+            for node in cluster.masters:
+                for slot in (2299, 9375):
+                    source = cluster.owner_of(slot)
+                    if source is not node:
+                        before = len(rounds)
+                        cluster.begin_migration(slot, node)
+                        cluster.move_keys(slot, source, node)
+                        live.wait_until(
+                            lambda: failures or len(rounds) > before + 3, "searches go on meanwhile"
+                        )
+                        cluster.end_migration(slot, node)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert not failures
+        facts = router.redis().info("router")
+        assert facts["redirects_ask"] > 0
+        found = wire.call("VSEARCH", "i", vector(rng), 1000)
+        assert len(keys_of(found)) == wire.call("VCARD", "i")
+
+
+def test_a_dropped_index_is_seen_by_all_routers(cluster, router):
+    other = cluster.router()
+    with router.wire() as one, other.wire() as two:
+        one.call("VNEW", "i", 2, "PRIMITIVE", "flat", "PARTITIONS", 4)
+        assert two.call("VADD", "i", "a", struct.pack("<2f", 1, 0)) == 1
+        assert one.call("VDROP", "i") == "OK"
+        assert two.call("VADD", "i", "a", struct.pack("<2f", 1, 0)) == "ERR no such index 'i'"
+        assert one.call("VNEW", "i", 3, "PRIMITIVE", "flat", "PARTITIONS", 2) == "OK"
+        assert two.call("VADD", "i", "a", struct.pack("<3f", 1, 0, 0)) == 1
+        assert one.call("VCARD", "i") == 1
+
+
+def test_a_lost_master_is_named_and_replaced(tmp_path):
+    rng = random.Random(8)
+    with Cluster(tmp_path / "cluster", masters=3, replicas=1) as cluster:
+        router = cluster.router("--node-timeout", 2000)
+        with router.wire() as wire:
+            wire.call("VNEW", "i", DIM, "PRIMITIVE", "flat", "PARTITIONS", 6)
+            words = [x for i in range(120) for x in (f"k{i}", vector(rng))]
+            assert wire.call("VMADD", "i", *words, "REPLICAS", 1, "TIMEOUT", 5000) == 120
+            refused = wire.call("VADD", "i", "k0", words[1], "REPLICAS", 2, "TIMEOUT", 50)
+            assert refused.startswith("NOREPLICAS the write is done, but only 1 of 2 replicas")
+            query = vector(rng)
+            before = wire.call("VSEARCH", "i", query, 200)
+            # The layout is on another node: what a router has not remembered needs that one.
+            home = cluster.owner_of(cluster.slot_of("i:{i}:meta"))
+            victim = next(node for node in cluster.masters if node is not home)
+            lost = victim.call("KEYS", "i:{*}")
+            victim.kill()
+            partial = wire.call("VSEARCH", "i", query, 200, "PARTIAL")
+            told = dict(zip(partial[0::2], partial[1::2]))
+            assert (told[b"ok"], told[b"total"]) == (6 - len(lost), 6)
+            left = keys_of(told[b"results"])
+            assert 0 < len(left) < 120 and len(set(left)) == len(left)
+            assert [key for key in keys_of(before) if key in set(left)] == left
+            error = wire.call("VSEARCH", "i", query, 10)
+            assert isinstance(error, ErrorReply)
+            assert error.startswith(f"MISSING {len(lost)} of 6 partitions of index 'i'")
+            assert victim.address in error
+            live.wait_until(
+                lambda: wire.call("VSEARCH", "i", query, 200) == before, "a replica takes over"
+            )
+            assert wire.call("VADD", "i", "k0", words[1]) == 0
