@@ -71,6 +71,23 @@ def test_errors_are_told(router):
         assert wire.call("VDROP", "i") == "OK"
 
 
+def test_a_password_is_asked_for(cluster):
+    router = cluster.router("--requirepass", "secret")
+    with router.wire() as wire:
+        assert wire.call("VCARD", "i") == "NOAUTH Authentication required."
+        assert wire.call("AUTH", "wrong").startswith("WRONGPASS")
+        assert wire.call("AUTH", "secret") == "OK"
+        assert wire.call("PING") == "PONG"
+    with router.wire() as wire:
+        assert wire.call("HELLO", 3, "AUTH", "default", "secret")["role"] == b"router"
+
+
+def test_browsers_are_hung_up_on(router):
+    with router.wire() as wire:
+        wire.send_bytes(b"POST / HTTP/1.1\r\nHost: router\r\n\r\nVDROP i\r\n")
+        assert wire.is_closed()
+
+
 def test_exact_search_is_that_of_one_index(router, server, protocol):
     rng = random.Random(1)
     with router.wire(protocol) as ours, server.wire(protocol) as theirs:

@@ -238,10 +238,10 @@ void Cluster::take_map(const Address& from, const Answer& answer) {
 void Cluster::drop_unused_links() {
   const std::vector<Address> nodes = known_nodes();
   std::erase_if(links_, [&](const auto& entry) {
-    const auto& [key, link] = entry;
+    const NodeLink* const link = entry.second.get();
     if (link->is_up() || link->in_flight() != 0) return false;
-    if (std::binary_search(nodes.begin(), nodes.end(), key.first)) return false;
-    std::erase_if(links_by_token_, [&](const auto& token) { return token.second == link.get(); });
+    if (std::binary_search(nodes.begin(), nodes.end(), entry.first.first)) return false;
+    std::erase_if(links_by_token_, [link](const auto& token) { return token.second == link; });
     return true;
   });
 }

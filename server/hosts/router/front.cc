@@ -79,6 +79,7 @@ bool Front::start_next() {
       output_.size() - sent_ >= kMostUnsent) {
     return false;
   }
+  parser_.set_limits({.authenticated = client_.is_authenticated});
   const RequestParser::Outcome outcome = parser_.parse(input_.view());
   if (outcome == RequestParser::Outcome::kError) {
     refuse(parser_.error());
@@ -90,6 +91,11 @@ bool Front::start_next() {
     std::vector<std::string> argv(words.begin(), words.end());
     const std::string shown_name = std::exchange(argv[0], command_name(argv[0]));
     const CommandSpec* const spec = find_command(argv[0]);
+    // A web page may make a browser send an HTTP request with commands in its body.
+    if (argv[0] == "post" || argv[0] == "host:") {
+      is_lost_ = true;
+      return false;
+    }
     const bool needs_password =
         !client_.is_authenticated && argv[0] != "auth" && argv[0] != "hello" && argv[0] != "quit";
     if (needs_password) {

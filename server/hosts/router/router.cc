@@ -82,8 +82,8 @@ void Router::turn() {
   cluster_.tick(steady_ms());
   serve_queued();
   cluster_.flush();
-  const std::int64_t wait_ms =
-      std::clamp<std::int64_t>(cluster_.next_tick_ms() - steady_ms(), 0, kLongestWaitMs);
+  const std::int64_t tick_in_ms = queued_.empty() ? cluster_.next_tick_ms() - steady_ms() : 0;
+  const auto wait_ms = std::clamp<std::int64_t>(tick_in_ms, 0, kLongestWaitMs);
   for (const PollEvent& event : poller_->wait(std::chrono::milliseconds(wait_ms))) handle(event);
   serve_queued();
   cluster_.flush();
