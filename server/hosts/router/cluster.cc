@@ -111,13 +111,12 @@ bool Cluster::follow(const ErrandPtr& errand, const NodeLink& link, std::string_
 }
 
 /// Of the connection that wrote: WAIT asks for what came by itself.
-void Cluster::wait_for_replicas(const ErrandPtr& errand, NodeLink& link, std::string bytes) {
+void Cluster::wait_for_replicas(const ErrandPtr& errand, NodeLink& link, const std::string& bytes) {
   const ReplicaWait wait = *errand->command.wait;
   const std::string command =
       encode_command({"WAIT", std::to_string(wait.replicas), std::to_string(wait.timeout_ms)});
   link.send(command, settings_.timeout_ms + wait.timeout_ms,
-            [errand, &link, bytes = std::move(bytes),
-             generation = link.generation()](const NodeAnswer& answer) {
+            [errand, &link, bytes, generation = link.generation()](const NodeAnswer& answer) {
               Answer written = {.bytes = bytes};
               // A connection made anew has written nothing, so WAIT says yes to it.
               if (!answer.is_lost && link.generation() == generation) {
@@ -208,7 +207,7 @@ std::vector<Address> Cluster::known_nodes() const {
 void Cluster::learn_map(std::int64_t now_ms) {
   static const std::string kSlotsCommand = encode_command({"CLUSTER", "SLOTS"});
   const std::vector<Address> nodes = known_nodes();
-  const Address node = nodes[next_teacher_++ % nodes.size()];
+  const Address& node = nodes[next_teacher_++ % nodes.size()];
   is_learning_ = true;
   last_map_ms_ = now_ms;
   next_map_ms_ = now_ms + kMapEveryMs;

@@ -103,7 +103,7 @@ class Cluster {
   void deliver(const ErrandPtr& errand, const Address& node, bool asking);
   void take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& answer);
   bool follow(const ErrandPtr& errand, const NodeLink& link, std::string_view error);
-  void wait_for_replicas(const ErrandPtr& errand, NodeLink& link, std::string bytes);
+  void wait_for_replicas(const ErrandPtr& errand, NodeLink& link, const std::string& bytes);
   void give_up(const ErrandPtr& errand, std::string why, bool is_uncertain);
   void learn_map(std::int64_t now_ms);
   void take_map(const Address& from, const Answer& answer);

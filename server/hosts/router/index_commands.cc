@@ -87,6 +87,7 @@ Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t defaul
 /// The words of DEL for each partition.
 std::vector<PartCommand> drop_commands(const Layout& layout) {
   std::vector<PartCommand> commands;
+  commands.reserve(layout.partitions);
   for (std::size_t p = 0; p < layout.partitions; ++p) {
     commands.push_back({p, encode_command({"UNLINK", layout.keys[p]})});
   }

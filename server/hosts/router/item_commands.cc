@@ -46,6 +46,7 @@ void add_split(const CallPtr& call, const LayoutPtr& layout) {
   // A partition says what is wrong with it.
   if (split.empty()) return pass_on(call, layout, 0);
   std::vector<PartCommand> commands;
+  commands.reserve(split.size());
   for (const auto& [partition, words] : split) {
     commands.push_back({partition, part_command(*layout, partition, "VMADD", words)});
   }

@@ -104,6 +104,7 @@ std::string part_command(const Layout& layout, std::size_t partition, std::strin
 std::vector<PartCommand> for_all(const Layout& layout, std::string_view name,
                                  const std::vector<std::string>& argv) {
   std::vector<PartCommand> commands;
+  commands.reserve(layout.partitions);
   for (std::size_t p = 0; p < layout.partitions; ++p) {
     commands.push_back({p, part_command(layout, p, name, argv)});
   }

@@ -192,6 +192,7 @@ void search_all(const CallPtr& call, const LayoutPtr& layout);
 void ask(const SearchingPtr& search, const std::vector<std::size_t>& partitions,
          std::function<void()> go_on) {
   std::vector<PartCommand> commands;
+  commands.reserve(partitions.size());
   for (const std::size_t p : partitions) commands.push_back({p, search_command(*search, p)});
   scatter(search->call, search->layout, std::move(commands), LinkKind::kResp2, search_all,
           [search, go_on = std::move(go_on)](std::vector<Part>& parts) {
