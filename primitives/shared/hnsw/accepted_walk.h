@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <span>
 
@@ -14,6 +15,18 @@ namespace engram::hnsw {
 
 /// Neighbours of a node that are new to a walk, where items are spread as widely as they can be.
 inline constexpr double kManyNew = 16;
+
+/// How many times the candidates of a RoutingWalk a FilteredWalk keeps. EF says how many it takes
+/// where the near are met on the way to the nearer; far from a query all directions are alike, and
+/// who follows only the nearest sees one of them.
+inline constexpr std::size_t kFarEf = 4;
+
+/// At how many of `matches` a FilteredWalk begins. Of n, the nearest of √n has about √n nearer than
+/// itself: drawing as many as are then left to find costs least. Twice as many, since those left
+/// may lie in several regions.
+inline std::size_t seeds_among(std::size_t matches) noexcept {
+  return static_cast<std::size_t>(2 * std::sqrt(static_cast<double>(matches)));
+}
 
 /// The share of `matches` in `size` items, never 0.
 inline double share_of(std::size_t matches, std::size_t size) noexcept {
@@ -49,8 +62,8 @@ class EffortNote {
 
 /// Walks, and returns follow(walk, found, is_cut_off); false where a scan is cheaper, or follow()
 /// says so. Without a filter it is the plain walk. With one it is a RoutingWalk; if that meets
-/// hardly any that is accepted, though so many are somewhere, a FilteredWalk, which keeps twice the
-/// candidates: the accepted are far from such a query, in all directions.
+/// hardly any that is accepted, though so many are somewhere, a FilteredWalk: the accepted are far
+/// from such a query, in all directions.
 template <class Rest, class Follow>
 bool Hnsw::walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest,
                          Follow&& follow) const {
@@ -67,13 +80,14 @@ bool Hnsw::walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest,
     return followed;
   }
   const double share = share_of(*params.matches, size());
+  const std::size_t far_ef = kFarEf * task.ef;
   const double scan = scan_cost(size(), *params.matches, *params.items, context_.store.row_bytes());
   RoutingWalk walk(graph_, query, task.ef, task.k, admission, working.beam, rest);
-  const std::span<Rank> found = walk.run(
-      start, slot_end,
-      {.most_visited = params.most_visited,
-       .share = share,
-       .most_nodes = nodes_worth(std::min(scan, two_hop_cost(2 * task.ef, share, kManyNew)))});
+  const std::span<Rank> found =
+      walk.run(start, slot_end,
+               {.most_visited = params.most_visited,
+                .share = share,
+                .most_nodes = nodes_worth(std::min(scan, two_hop_cost(far_ef, share, kManyNew)))});
   if (!walk.is_hopeless()) {
     if (walk.is_cut_off()) effort.cut_off();
     const bool followed = follow(walk, found, walk.is_cut_off());
@@ -83,15 +97,17 @@ bool Hnsw::walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest,
   effort.add(walk.work());
   const double news =
       static_cast<double>(walk.work().scores) / static_cast<double>(walk.work().nodes);
-  if (two_hop_cost(2 * task.ef, share, news) >= scan) return false;
+  if (two_hop_cost(far_ef, share, news) >= scan) return false;
   rest.forget();
   const std::size_t left =
       params.most_visited == 0
           ? 0
           : params.most_visited - std::min(params.most_visited - 1, walk.work().nodes);
-  FilteredWalk far(graph_, query, 2 * task.ef, admission,
-                   {left, static_cast<std::size_t>(scan / asking_cost(share))}, working.filtered,
-                   working.beam, rest);
+  FilteredWalk far(graph_, query, far_ef, admission,
+                   {.most_visited = left,
+                    .most_asked = static_cast<std::size_t>(scan / asking_cost(share)),
+                    .seeds = seeds_among(*params.matches)},
+                   working.filtered, working.beam, rest);
   const std::span<Rank> found_far = far.run(start, slot_end);
   bool followed = !far.is_too_dear();
   if (far.is_cut_off()) effort.cut_off();

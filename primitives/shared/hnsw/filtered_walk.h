@@ -112,6 +112,7 @@ struct FilteredBeam {
 struct WalkLimits {
   std::size_t most_visited = 0;  ///< see SearchParams; 0: none
   std::size_t most_asked = 0;    ///< beyond that a scan is cheaper
+  std::size_t seeds = 0;         ///< admitted nodes, drawn from all, at which it begins as well
 };
 
 /// What walks have done. The probe of a LayerWalk that counts.
@@ -189,6 +190,7 @@ class FilteredWalk {
 
  private:
   static constexpr std::size_t kAtOnce = 4;  // lists of detours
+  static constexpr std::size_t kMostDrawn = 4096;
 
   bool has_ended() const noexcept { return is_cut_off() || is_too_dear(); }
 
@@ -341,22 +343,32 @@ class FilteredWalk {
     if (nearest.size() == ef_) farthest_ = ~nearest.top();
   }
 
-  /// Where the start is far from all that is admitted, nothing leads away from it: a sample of the
-  /// admitted is where walks begin, too.
+  /// Where the start is far from all that is admitted, nothing leads away from it, and the admitted
+  /// may lie in regions that no admitted node joins: a sample of them is where walks begin, too. A
+  /// step's worth of nodes is asked about together.
   void start_among_admitted() {
-    constexpr std::size_t kSeeds = 32;
-    constexpr std::size_t kMostAsked = 2048;
     const auto marks = filtered_.marks.view();
     const std::size_t end = std::min(graph_.node_end(), marks.end());
+    std::array<Slot, 64> asked;
+    std::array<bool, asked.size()> admitted;
     beam_.neighbors.clear();
-    for (std::size_t i = 0; i < kMostAsked && beam_.neighbors.size() < kSeeds && end > 0; ++i) {
-      const auto slot = static_cast<Slot>(mix(i) % end);
-      const NodeMarks::State state = marks.of(slot);
-      if (state != NodeMarks::kUnknown) continue;
-      ++work_.asked;
-      const bool admitted = admission_(slot);
-      marks.set(slot, admitted ? NodeMarks::kAccepted : NodeMarks::kRejected);
-      if (admitted) beam_.neighbors.push_back(slot);
+    for (std::size_t drawn = 0;
+         drawn < kMostDrawn && beam_.neighbors.size() < limits_.seeds && end > 0;
+         drawn += asked.size()) {
+      std::size_t count = 0;
+      for (std::size_t i = drawn; i < drawn + asked.size(); ++i) {
+        const auto slot = static_cast<Slot>(mix(i) % end);
+        if (marks.of(slot) != NodeMarks::kUnknown) continue;
+        marks.set(slot, NodeMarks::kRejected);
+        asked[count++] = slot;
+      }
+      admission_.select({asked.data(), count}, {admitted.data(), count});
+      work_.asked += count;
+      for (std::size_t i = 0; i < count; ++i) {
+        if (!admitted[i]) continue;
+        marks.set(asked[i], NodeMarks::kAccepted);
+        beam_.neighbors.push_back(asked[i]);
+      }
     }
     score([this](Rank rank) {
       if (rank < farthest_) consider(rank);
