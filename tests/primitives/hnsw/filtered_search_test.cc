@@ -117,7 +117,7 @@ TEST_CASE("hnsw/filtered_search: of the far regions none is forgotten") {
         far.erase(far.begin(), far.begin() + kMany / 2);
         return far;
       });
-  CHECK(shown.recall >= 0.65);  // .97 in the mean of 29 seeds, .84 at worst
+  CHECK(shown.recall >= 0.65);  // .96 in the mean of 165 seeds, .76 at worst
 }
 
 TEST_CASE("hnsw/filtered_search: a limit of visited nodes ends a search, which says so") {
