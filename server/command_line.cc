@@ -37,6 +37,8 @@ void declare_serve(CLI::App& app, CommandLine& line) {
       {"--bind", "bind", "Addresses to listen on, separated by spaces (127.0.0.1)"},
       {"--http-port", "http-port", "TCP port for HTTP; 0 leaves it off (0)"},
       {"--http-bind", "http-bind", "Addresses to listen on for HTTP (127.0.0.1)"},
+      {"--grpc-port", "grpc-port", "TCP port for gRPC; 0 leaves it off (0)"},
+      {"--grpc-bind", "grpc-bind", "Addresses to listen on for gRPC (127.0.0.1)"},
       {"--http-metric", "http-metric",
        "Metric of the collection that the first insert over HTTP makes (cosine)"},
       {"--http-primitive", "http-primitive", "Primitive of that collection (hnsw)"},

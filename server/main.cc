@@ -11,6 +11,7 @@
 #include "server/config/config.h"
 #include "server/config/config_file.h"
 #include "server/config/parameters.h"
+#include "server/doors/grpc/grpc_door.h"
 #include "server/durability/check.h"
 #include "server/durability/file_system.h"
 #include "server/hosts/cli/request.h"
@@ -90,7 +91,12 @@ int serve(const engram::CommandLine& line) {
   warn_of(unused, config.file);
   if (line.role == "router") return route(line, config);
   if (!line.cluster.empty()) return complain("--cluster is for --role router");
-  auto server = engram::Server::make(std::move(config));
+#ifdef ENGRAM_GRPC
+  constexpr engram::GrpcOpener kOpenGrpc = engram::open_grpc_door;
+#else
+  constexpr engram::GrpcOpener kOpenGrpc = nullptr;
+#endif
+  auto server = engram::Server::make(std::move(config), engram::posix_file_system(), kOpenGrpc);
   if (!server) return complain(server.error().message);
   serving.store(server->get());
   install_signal_handlers();

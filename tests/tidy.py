@@ -30,7 +30,11 @@ ROOMS = (
 )
 MOST_LINES = 500
 # What is tested from another language.
-TESTED_BY = {"server/hosts/python": "tests/python", "server/hosts/module": "tests/e2e"}
+TESTED_BY = {
+    "server/doors/grpc": "tests/e2e",
+    "server/hosts/python": "tests/python",
+    "server/hosts/module": "tests/e2e",
+}
 EXAMPLE = "tests/primitives/example/lsh.cc"
 # Reports a broken invariant before it ends the process: there is nobody else to tell.
 MAY_PRINT = {"core/assert.h"}

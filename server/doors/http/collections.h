@@ -7,12 +7,10 @@
 
 #include "core/result.h"
 #include "server/doors/http/http_call.h"
+#include "server/requests/default_collection.h"
 #include "server/requests/index_ref.h"
 
 namespace engram {
-
-/// The collection of the routes that name none; the first insert makes it.
-inline constexpr std::string_view kDefaultCollection = "default";
 
 std::string_view collection_name(const RoutedRequest& call);
 

@@ -79,7 +79,8 @@ Status fit_clients(ServerConfig& config) {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& disk) {
+Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& disk,
+                                             GrpcOpener open_grpc) {
   ENGRAM_TRY(enter_directory(config));
   ENGRAM_TRY(fit_clients(config));
   auto wake_up = WakeUp::make();
@@ -94,6 +95,7 @@ Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& di
   if (!port) return tl::unexpected<Error>(port.error());
   server->config_.port = *port;
   ENGRAM_TRY(server->listen_for_http());
+  ENGRAM_TRY(server->listen_for_grpc(open_grpc));
   return server;
 }
 
@@ -161,6 +163,7 @@ Status Server::run() {
 }
 
 Status Server::stop() {
+  if (grpc_) grpc_->close();
   return store_ == nullptr ? Status() : store_->close();
 }
 
@@ -191,7 +194,10 @@ void Server::turn() {
   store_->collect();
   sessions_->end_pause_if_due();
   sessions_->release_held();
-  if (!stop_.load()) serve_queued();
+  if (!stop_.load()) {
+    serve_queued();
+    if (grpc_) grpc_->execute();
+  }
   store_->end_turn();
   tick();
   sessions_->release_held();
@@ -404,59 +410,6 @@ void Server::admit(UniqueFd fd, Protocol protocol) {
   connection->is_watched = true;
   ++stats_.connections;
   connections_.emplace(id, std::move(connection));
-}
-
-std::string Server::description() {
-  Persistence* const persistence = store_->persistence();
-  std::string text = "everything is in memory only, ";
-  text += config_.dir.empty() ? "without --dir" : "with appendonly no";
-  if (persistence != nullptr) {
-    const Keyspace& keyspace = store_->keyspace();
-    text = config_.dir + " holds " + std::to_string(keyspace.size()) + " keys, " +
-           std::to_string(keyspace.collection_names().size()) + " of them indexes, " +
-           std::to_string(persistence->facts().replayed_frames) + " changes from the journal";
-  }
-  for (const std::string& address : config_.bind) {
-    text.append("; ").append(address).append(":").append(std::to_string(port()));
-  }
-  if (config_.http_port == 0) return text;
-  for (const std::string& address : config_.http_bind) {
-    text.append("; http://").append(address).append(":").append(std::to_string(config_.http_port));
-  }
-  return text;
-}
-
-Result<int> Server::listen(const std::vector<std::string>& addresses, int port) {
-  auto chosen = open_listeners(addresses, port);
-  if (!chosen) log_warning(chosen.error().message);
-  return chosen;
-}
-
-Result<int> Server::open_listeners(const std::vector<std::string>& addresses, int port) {
-  auto chosen = listeners_.change(addresses, port, config_.tcp_backlog);
-  if (!chosen) return chosen;
-  port_.store(*chosen);
-  warn_of_reach(listeners_);
-  return chosen;
-}
-
-Status Server::listen_for_http() {
-  if (config_.http_port == 0) return {};
-  const auto port =
-      http_listeners_.change(config_.http_bind, config_.http_port, config_.tcp_backlog);
-  if (!port) return tl::unexpected<Error>(port.error());
-  warn_of_reach(http_listeners_);
-  return {};
-}
-
-void Server::warn_of_reach(const Listeners& listeners) const {
-  if (listeners.reach_beyond_loopback() && config_.requirepass.empty()) {
-    log_warning(config_.protected_mode
-                    ? "other computers can reach this server without a password, so protected mode "
-                      "refuses them; set requirepass, or protected-mode to no"
-                    : "anyone who can reach this server can read and change all of it; set "
-                      "requirepass");
-  }
 }
 
 void Server::unwatch(Connection& connection) {

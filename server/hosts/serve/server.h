@@ -17,6 +17,7 @@
 #include "server/commands/context.h"
 #include "server/commands/front_end.h"
 #include "server/config/config.h"
+#include "server/doors/grpc/grpc_door.h"
 #include "server/durability/file_system.h"
 #include "server/engine/store.h"
 #include "server/hosts/serve/connection.h"
@@ -35,9 +36,10 @@ class Server final : public FrontEnd, private StoreLoop {
  public:
   /// Has restored its data from `disk`, which outlives it, and listens when it returns. Errors: kIo
   /// if it cannot listen, or `dir` is no directory; kResourceExhausted if descriptors are too few;
-  /// those of Store::open.
+  /// those of Store::open; kUnsupported where gRPC is wanted and `open_grpc` is null.
   static Result<std::unique_ptr<Server>> make(ServerConfig config,
-                                              FileSystem& disk = posix_file_system());
+                                              FileSystem& disk = posix_file_system(),
+                                              GrpcOpener open_grpc = nullptr);
 
   ~Server() override;
 
@@ -84,6 +86,7 @@ class Server final : public FrontEnd, private StoreLoop {
   void admit(UniqueFd fd, Protocol protocol);
   void refuse(int fd, std::string_view reply);
   Status listen_for_http();
+  Status listen_for_grpc(GrpcOpener open_grpc);
   void warn_of_reach(const Listeners& listeners) const;
   void set_accepting(bool accepting);
   void enqueue(Connection& connection);
@@ -102,6 +105,7 @@ class Server final : public FrontEnd, private StoreLoop {
   std::unique_ptr<Store> store_;
   std::optional<Sessions> sessions_;  // once there is a store
   std::optional<Services> services_;  // likewise
+  std::unique_ptr<GrpcDoor> grpc_;    // null: it is off
   tsl::robin_map<ClientId, std::unique_ptr<Connection>> connections_;
   std::vector<ClientId> queued_;                             // to be looked at in this turn
   std::vector<ClientId> serving_;                            // keeps its capacity between turns

@@ -20,7 +20,7 @@
 #include "server/doors/http/vector_batch.h"
 #include "server/engine/attributes.h"
 #include "server/requests/attributes.h"
-#include "server/requests/index_requests.h"
+#include "server/requests/default_collection.h"
 #include "server/requests/put.h"
 #include "server/requests/shown.h"
 
@@ -67,25 +67,12 @@ Result<GivenVector> read_given(const JsonObject& object) {
 }
 
 /// The collection that vectors of `dim` components go to.
-struct Target {
-  IndexRef index;
-  bool is_made = false;  ///< by this very request, and nobody can see it yet
-};
-
-Result<Target> find_target(const RoutedRequest& call, std::size_t dim) {
-  Store& store = call.services.store;
-  const std::string_view name = collection_name(call);
-  if (name != kDefaultCollection || store.keyspace().contains(name)) {
-    auto index = find_collection(call);
-    if (!index) return tl::unexpected(std::move(index.error()));
-    return Target{.index = std::move(*index)};
-  }
+Result<PutTarget> find_target(const RoutedRequest& call, std::size_t dim) {
   const ServerConfig& config = call.services.config;
-  auto index = make_index(
-      store,
-      {.name = name, .dim = dim, .metric = config.http_metric, .primitive = config.http_primitive});
-  if (!index) return tl::unexpected(std::move(index.error()));
-  return Target{.index = std::move(*index), .is_made = true};
+  return find_put_target(call.services.store, {.name = collection_name(call),
+                                               .dim = dim,
+                                               .metric = config.http_metric,
+                                               .primitive = config.http_primitive});
 }
 
 /// `where` names a vector in errors; empty: it is the only one.
@@ -101,9 +88,9 @@ Status add(PutRequest& put, GivenVector given, const std::string& where) {
 
 /// What is to be stored, all of which was checked. Borrows from the body.
 struct Put {
-  Put(Target to, std::size_t given) : target(std::move(to)), put(target.index), count(given) {}
+  Put(PutTarget to, std::size_t given) : target(std::move(to)), put(target.index), count(given) {}
 
-  Target target;
+  PutTarget target;
   PutRequest put;
   std::size_t count;
 };
@@ -123,9 +110,7 @@ Result<Put> make_put(const RoutedRequest& call, std::vector<GivenVector> all, bo
 template <class Render>
 void start_put(HttpCall& call, const Put& put, Render render) {
   Store& store = call.services.store;
-  if (put.target.is_made) {
-    store.keyspace().set(kDefaultCollection, std::shared_ptr(put.target.index.collection));
-  }
+  publish(store, put.target);
   start(store, put.put, respond<std::size_t>(call, expected_bytes(put.put), std::move(render)));
 }
 
