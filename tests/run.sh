@@ -94,13 +94,13 @@ test_in() {
 }
 
 stage_quick() {
-  check "quick: configure" configure build-gcc gcc -Dbenchmarks=false &&
+  check "quick: configure" configure build-gcc gcc -Dbenchmarks=false -Dgrpc=enabled &&
     check "quick: build" build build-gcc &&
     test_in build-gcc quick --no-suite long
 }
 
 stage_long() {
-  check "long: configure" configure build-gcc gcc -Dbenchmarks=true &&
+  check "long: configure" configure build-gcc gcc -Dbenchmarks=true -Dgrpc=enabled &&
     check "long: build" build build-gcc &&
     test_in build-gcc long --suite long
 }
