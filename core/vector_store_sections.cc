@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <bit>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "core/vector_store.h"
@@ -55,14 +54,11 @@ Status VectorStore::load_rows(SectionReader& reader, Slot end) {
   return rows_.load_wider(reader, kRows, end, whole_lines, header_bytes(metric_));
 }
 
-/// Where all are 1 their section is not read, and its size tells whether it is the store's.
+/// Where all are 1 they are read to be verified, as a start does with all that it does not place.
 Status VectorStore::load_factors(SectionReader& reader, Slot end) {
   if (has_factors()) return factors_.adopt(reader, kFactors, end);
-  const auto bytes = reader.size(kFactors);
-  if (!bytes) return tl::unexpected(bytes.error());
-  if (*bytes == std::size_t{end} * sizeof(float)) return {};
-  return fail(ErrorCode::kDataLoss, "section 'store.factors' has " + std::to_string(*bytes) +
-                                        " bytes for " + std::to_string(end) + " slots");
+  GrowingArray<float> ones;
+  return ones.adopt(reader, kFactors, end);
 }
 
 Status VectorStore::load(SectionReader& reader, const SlotSet& stored) {
