@@ -16,7 +16,7 @@ struct ServerConfig {
   std::vector<std::string> bind = {"127.0.0.1"};
   int port = 6380;  ///< 0: the kernel chooses, and then this is what it chose
   std::vector<std::string> http_bind = {"127.0.0.1"};
-  int http_port = 0;           ///< 0: HTTP is off
+  int http_port = 0;  ///< 0: HTTP is off
   std::vector<std::string> grpc_bind = {"127.0.0.1"};
   int grpc_port = 0;           ///< 0: gRPC is off
   bool protected_mode = true;  ///< without a password, only this machine is served

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -85,7 +86,7 @@ TEST_CASE("engine/key_map: agrees with a model under random changes") {
 
 TEST_CASE("engine/key_map: filled at once it is what it is when filled one by one") {
   auto rng = test::make_rng(2);
-  for (const std::size_t count : {0, 1, 1024, 1025, 20'000}) {
+  for (const std::size_t count : std::initializer_list<std::size_t>{0, 1, 1024, 1025, 20'000}) {
     Entries entries;
     KeyMap map(rng(), entries.all());
     std::unordered_map<std::string, Slot> model;
