@@ -131,7 +131,8 @@ void Cluster::give_up(const ErrandPtr& errand, std::string why, bool is_uncertai
   errand->callback({.is_missing = true, .is_uncertain = is_uncertain, .bytes = std::move(why)});
 }
 
-void Cluster::send_to(const Address& node, std::string bytes, LinkKind kind, Callback callback) {
+void Cluster::send_to(const Address& node, const std::string& bytes, LinkKind kind,
+                      Callback callback) {
   ++counts_.commands;
   link(node, kind)
       .send(bytes, settings_.timeout_ms,
@@ -143,12 +144,12 @@ void Cluster::send_to(const Address& node, std::string bytes, LinkKind kind, Cal
             });
 }
 
-void Cluster::send_to_any(std::string bytes, LinkKind kind, Callback callback) {
+void Cluster::send_to_any(const std::string& bytes, LinkKind kind, Callback callback) {
   Address node = settings_.seeds.front();
   for (const auto& [key, link] : links_) {
     if (link->is_up()) node = key.first;
   }
-  send_to(node, std::move(bytes), kind, std::move(callback));
+  send_to(node, bytes, kind, std::move(callback));
 }
 
 void Cluster::handle(const PollEvent& event) {

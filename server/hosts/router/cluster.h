@@ -70,9 +70,9 @@ class Cluster {
   /// once, and not before send() returns.
   void send(Command command, Callback callback);
   /// The same at any node that is up, or else the first seed.
-  void send_to_any(std::string bytes, LinkKind kind, Callback callback);
+  void send_to_any(const std::string& bytes, LinkKind kind, Callback callback);
   /// The same at a given node.
-  void send_to(const Address& node, std::string bytes, LinkKind kind, Callback callback);
+  void send_to(const Address& node, const std::string& bytes, LinkKind kind, Callback callback);
 
   /// Links' tokens of the poller have this bit.
   static constexpr std::uint64_t kTokenBit = std::uint64_t{1} << 62;

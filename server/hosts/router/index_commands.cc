@@ -231,7 +231,7 @@ bool takes_partial(std::vector<std::string>& argv) {
 
 /// VINFO and VCARD: asks all, and goes on with those that answered.
 void survey(const CallPtr& call, std::string_view command,
-            std::function<void(const LayoutPtr&, std::vector<Part>&)> go_on) {
+            const std::function<void(const LayoutPtr&, std::vector<Part>&)>& go_on) {
   const auto is_partial = std::make_shared<bool>(takes_partial(call->argv));
   if (call->argv.size() != 2) return call->answer_error("ERR syntax error");
   const OnLayout ask = [=](const CallPtr& found_call, const LayoutPtr& layout) {
@@ -280,7 +280,7 @@ void vdrop(const CallPtr& call) {
   const std::string& index = call->argv[1];
   call->services.layouts.find(index, true, [call](const Result<LayoutPtr>& found) {
     if (!found) return call->answer_error(found.error());
-    const LayoutPtr layout = *found;
+    const LayoutPtr& layout = *found;
     Layout dropping = *layout;
     dropping.state = Layout::State::kDropping;
     const std::string key = meta_key(dropping.index);

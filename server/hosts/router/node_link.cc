@@ -203,8 +203,8 @@ void NodeLink::fail_all(const std::string& why) {
   if (fd_.valid()) poller_.remove(fd_.get());
   fd_.reset();
   state_ = State::kDown;
-  const std::string reason = why;
-  why_down_ = reason;
+  why_down_ = why;
+  const std::string reason = why_down_;  // callbacks may make the link fail again
   unsent_.clear();
   sent_ = 0;
   input_.consume(input_.size());
