@@ -11,16 +11,17 @@ import live
 from wire import ErrorReply
 
 SLOTS = 16384
-NODE_TIMEOUT_MS = 1500
+PATIENT_MS = 15_000  # a node that waits for the processor has not failed
+FAILOVER_MS = 1500
 
 
 class Node(live.ModuleHost):
-    """One node, which knows no other yet. `cluster-node-timeout` is short, so that failover is."""
+    """One node, which knows no other yet."""
 
-    def __init__(self, folder, *flags):
+    def __init__(self, folder, timeout_ms, *flags):
         cluster = {
             "--cluster-enabled": "yes",
-            "--cluster-node-timeout": NODE_TIMEOUT_MS,
+            "--cluster-node-timeout": timeout_ms,
             "--cluster-require-full-coverage": "no",
             "--cluster-allow-reads-when-down": "yes",
             "--cluster-port": live.free_port(),
@@ -57,14 +58,14 @@ class Cluster:
     """Masters that share the slots evenly, each with as many replicas. To be ended with end(), or used as a
     context manager."""
 
-    def __init__(self, folder, masters=3, replicas=0, flags=()):
+    def __init__(self, folder, masters=3, replicas=0, timeout_ms=PATIENT_MS, flags=()):
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.nodes = []
         self.routers = []
         try:
             for i in range(masters * (1 + replicas)):
-                self.nodes.append(Node(folder / f"node{i}", *flags))
+                self.nodes.append(Node(folder / f"node{i}", timeout_ms, *flags))
             self.masters = self.nodes[:masters]
             self._join(replicas)
         except BaseException:
@@ -118,6 +119,10 @@ class Cluster:
     def addresses(self):
         """As `--cluster` takes them."""
         return ",".join(node.address for node in self.nodes)
+
+    def replica_of(self, master):
+        roles = ((node, node.call("ROLE")) for node in self.alive())
+        return next(node for node, role in roles if role[0] == b"slave" and role[2] == master.port)
 
     def owner_of(self, slot):
         """The node that serves a slot now, as the nodes that run see it; None while there is none."""

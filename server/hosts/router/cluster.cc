@@ -86,8 +86,9 @@ bool Cluster::follow(const ErrandPtr& errand, const NodeLink& link, std::string_
   const bool is_moved = error.starts_with("MOVED ");
   if (is_moved || error.starts_with("ASK ")) {
     Address target(redirect_target(error));
-    if (target.starts_with(':')) {  // the node does not know its own host
-      target.insert(0, link.address(), 0, link.address().rfind(':'));
+    const std::size_t host = target.rfind(':');
+    if (host == 0 || target.starts_with("?:")) {  // the node does not know its own host
+      target.replace(0, host, link.address(), 0, link.address().rfind(':'));
     }
     if (--errand->redirects_left < 0) {
       give_up(errand, link.address() + ": its slot is sent from node to node", false);

@@ -62,7 +62,4 @@ void vmsearch(const CallPtr& call);
 /// What a partition cannot answer for the others: carried out where there is one partition only.
 void whole_index(const CallPtr& call);
 
-/// Gives the client the reply of one partition as it is.
-void pass_on(const CallPtr& call, const LayoutPtr& layout, std::size_t partition);
-
 }  // namespace engram::router

@@ -49,7 +49,7 @@ Front::Front(UniqueFd fd, std::uint64_t id, RouterServices& services,
 }
 
 void Front::receive() {
-  if (input_.size() >= kMostReadAhead && parser_.bytes_missing() == 0) return;
+  if (!takes_input()) return;
   const std::span<char> room = input_.writable(kReadBytes);
   if (room.empty()) {
     is_lost_ = true;
@@ -75,10 +75,8 @@ void Front::serve() {
 
 /// Returns false if nothing more can be started for now.
 bool Front::start_next() {
-  if (is_lost_ || client_.is_closing || replies_.size() >= kMostUnderWay ||
-      output_.size() - sent_ >= kMostUnsent) {
-    return false;
-  }
+  is_held_up_ = replies_.size() >= kMostUnderWay || output_.size() - sent_ >= kMostUnsent;
+  if (is_lost_ || client_.is_closing || is_held_up_) return false;
   parser_.set_limits({.authenticated = client_.is_authenticated});
   const RequestParser::Outcome outcome = parser_.parse(input_.view());
   if (outcome == RequestParser::Outcome::kError) {
@@ -108,7 +106,8 @@ bool Front::start_next() {
       refuse(wrong_arity(argv[0]));
     } else {
       const std::uint64_t order = order_of(*spec, argv);
-      if (!may_start(spec->kind, order)) return false;
+      is_held_up_ = !may_start(spec->kind, order);
+      if (is_held_up_) return false;
       start(*spec, order, std::move(argv));
     }
   }
@@ -152,7 +151,7 @@ void Front::start(const CommandSpec& spec, std::uint64_t order, std::vector<std:
                                   .client = spec.kind == CommandKind::kLocal ? &client_ : nullptr,
                                   .version = client_.version,
                                   .reply = reply});
-  if (reply->is_write) {
+  if (spec.kind == CommandKind::kKeyWrite || spec.handler == vmadd) {
     if (const Status read = take_replica_wait(*call); !read) {
       return call->answer_error(read.error());
     }
@@ -182,6 +181,7 @@ void Front::send() {
     if (taken < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) is_lost_ = true;
+      if (sent_ >= kMostUnsent) output_.erase(0, std::exchange(sent_, 0));
       return;
     }
     sent_ += static_cast<std::size_t>(taken);
@@ -196,10 +196,14 @@ bool Front::finished() const noexcept {
   return is_idle && (client_.is_closing || input_ended_);
 }
 
+/// A request that has not come whole may be of any size that the parser allows.
+bool Front::takes_input() const noexcept {
+  const bool is_full = is_held_up_ && input_.size() >= kMostReadAhead;
+  return !is_full && !input_ended_ && !client_.is_closing;
+}
+
 Interest Front::wanted_interest() const noexcept {
-  const bool has_room = input_.size() < kMostReadAhead || parser_.bytes_missing() != 0;
-  return {.readable = has_room && !input_ended_ && !client_.is_closing,
-          .writable = sent_ < output_.size()};
+  return {.readable = takes_input(), .writable = sent_ < output_.size()};
 }
 
 }  // namespace engram::router

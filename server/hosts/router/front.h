@@ -39,6 +39,7 @@ class Front {
 
  private:
   bool start_next();
+  [[nodiscard]] bool takes_input() const noexcept;
   [[nodiscard]] bool may_start(CommandKind kind, std::uint64_t order) const noexcept;
   void start(const CommandSpec& spec, std::uint64_t order, std::vector<std::string> argv);
   void refuse(std::string_view error);
@@ -57,6 +58,7 @@ class Front {
   std::unordered_set<std::uint64_t> keys_written_;  // hashes
   std::string output_;
   std::size_t sent_ = 0;
+  bool is_held_up_ = false;  // the next command has to wait
   bool input_ended_ = false;
   bool is_lost_ = false;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // replies may outlive a client

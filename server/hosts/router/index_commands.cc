@@ -94,16 +94,28 @@ std::vector<PartCommand> drop_commands(const Layout& layout) {
   return commands;
 }
 
+/// Goes on with the reply of a meta key's node, or answers why the layout cannot be written: the
+/// node is missing, refuses, or (null) another client has removed the layout meanwhile.
+void take_meta_reply(const CallPtr& call, const Answer& answer,
+                     const std::function<void(const NodeReply&)>& go_on) {
+  if (answer.is_missing) return answer_meta_failure(call, answer.bytes);
+  const NodeReply reply = read_reply(answer.bytes);
+  if (reply.is_error()) return answer_meta_failure(call, reply.text);
+  go_on(reply);
+}
+
+void answer_removed(const CallPtr& call) {
+  call->answer_error("ERR index '" + call->argv[1] + "' was dropped meanwhile");
+}
+
 /// The partitions are gone, or were never made whole: so goes the layout. Then answers.
 void drop_layout(const CallPtr& call, std::function<void()> answer) {
   const std::string& index = call->argv[1];
   call->services.layouts.forget(index);
   call->services.cluster.send(on_meta_key(index, {"DEL", meta_key(index)}),
                               [call, answer = std::move(answer)](const Answer& answered) {
-                                if (answered.is_missing) {
-                                  return answer_meta_failure(call, answered.bytes);
-                                }
-                                answer();
+                                take_meta_reply(call, answered,
+                                                [answer](const NodeReply&) { answer(); });
                               });
 }
 
@@ -118,7 +130,12 @@ void drop_partitions(const CallPtr& call, const LayoutPtr& layout, std::function
 /// None is left of an index whose making has failed; then answers why it has.
 void undo_making(const CallPtr& call, const LayoutPtr& layout, const std::string& error) {
   scatter(call, layout, drop_commands(*layout), LinkKind::kResp2, {},
-          [call, error](std::vector<Part>&) {
+          [call, error](std::vector<Part>& parts) {
+            // What is left on a node that does not answer VDROP finds by the layout.
+            const bool is_gone = std::none_of(parts.begin(), parts.end(), [](const Part& part) {
+              return part.answer.is_missing || part.reply.is_error();
+            });
+            if (!is_gone) return call->answer_error(error);
             drop_layout(call, [call, error] { call->answer_error(error); });
           });
 }
@@ -127,12 +144,14 @@ void announce(const CallPtr& call, const LayoutPtr& layout) {
   Layout ready = *layout;
   ready.state = Layout::State::kReady;
   const std::string key = meta_key(ready.index);
-  call->services.cluster.send(on_meta_key(ready.index, {"SET", key, ready.text()}),
+  call->services.cluster.send(on_meta_key(ready.index, {"SET", key, ready.text(), "XX"}),
                               [call](const Answer& answer) {
-                                if (answer.is_missing)
-                                  return answer_meta_failure(call, answer.bytes);
-                                call->services.layouts.forget(call->argv[1]);
-                                call->answer(std::string(answer.bytes));
+                                take_meta_reply(call, answer, [call](const NodeReply& reply) {
+                                  if (reply.kind == NodeReply::Kind::kNull)
+                                    return answer_removed(call);
+                                  call->services.layouts.forget(call->argv[1]);
+                                  call->answer([](ReplyWriter& writer) { writer.ok(); });
+                                });
                               });
 }
 
@@ -150,20 +169,20 @@ void make_partitions(const CallPtr& call, const LayoutPtr& layout) {
 
 void make_index(const CallPtr& call) {
   const std::size_t masters = call->services.cluster.map().shards().size();
-  auto read = read_new_index(call->argv, std::bit_ceil(masters * kPartitionsOfMaster));
+  auto read = read_new_index(
+      call->argv, std::min(std::bit_ceil(masters * kPartitionsOfMaster), kMostPartitions));
   if (!read) return call->answer_error(read.error());
   const auto layout = std::make_shared<const Layout>(std::move(*read));
   const std::string key = meta_key(layout->index);
   call->services.cluster.send(
       on_meta_key(layout->index, {"SET", key, layout->text(), "NX"}),
       [call, layout](const Answer& answer) {
-        if (answer.is_missing) return answer_meta_failure(call, answer.bytes);
-        const NodeReply reply = read_reply(answer.bytes);
-        if (reply.is_error()) return answer_meta_failure(call, reply.text);
-        if (reply.kind == NodeReply::Kind::kNull) {
-          return call->answer_error("ERR index '" + layout->index + "' already exists");
-        }
-        make_partitions(call, layout);
+        take_meta_reply(call, answer, [call, layout](const NodeReply& reply) {
+          if (reply.kind == NodeReply::Kind::kNull) {
+            return call->answer_error("ERR index '" + layout->index + "' already exists");
+          }
+          make_partitions(call, layout);
+        });
       });
 }
 
@@ -287,10 +306,13 @@ void vdrop(const CallPtr& call) {
     call->services.layouts.forget(dropping.index);
     call->services.cluster.send(on_meta_key(dropping.index, {"SET", key, dropping.text(), "XX"}),
                                 [call, layout](const Answer& answer) {
-                                  if (answer.is_missing)
-                                    return answer_meta_failure(call, answer.bytes);
-                                  drop_partitions(call, layout, [call] {
-                                    call->answer([](ReplyWriter& writer) { writer.ok(); });
+                                  take_meta_reply(call, answer, [call, layout](const auto& reply) {
+                                    if (reply.kind == NodeReply::Kind::kNull) {
+                                      return answer_removed(call);
+                                    }
+                                    drop_partitions(call, layout, [call] {
+                                      call->answer([](ReplyWriter& writer) { writer.ok(); });
+                                    });
                                   });
                                 });
   });

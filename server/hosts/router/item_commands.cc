@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/text.h"
+#include "server/commands/errors.h"
 #include "server/hosts/router/commands.h"
 #include "server/hosts/router/scatter.h"
 #include "server/hosts/router/slots.h"
@@ -13,7 +14,14 @@ namespace engram::router {
 namespace {
 
 void to_partition_of_key(const CallPtr& call, const LayoutPtr& layout) {
-  pass_on(call, layout, partition_of(call->argv[2], layout->partitions));
+  pass_on(call, layout, partition_of(call->argv[2], layout->partitions), to_partition_of_key);
+}
+
+void to_only_partition(const CallPtr& call, const LayoutPtr& layout) {
+  if (layout->partitions == 1) return pass_on(call, layout, 0, to_only_partition);
+  call->answer_error("ERR " + to_upper(call->argv[0]) + " looks at an index as a whole, and '" +
+                     layout->index + "' has " + std::to_string(layout->partitions) +
+                     " partitions: one made with PARTITIONS 1 answers it");
 }
 
 /// Where the vector that begins at `at` ends; 0 if it does not.
@@ -43,8 +51,7 @@ std::map<std::size_t, std::vector<std::string>> split_items(const std::vector<st
 
 void add_split(const CallPtr& call, const LayoutPtr& layout) {
   const auto split = split_items(call->argv, layout->partitions);
-  // A partition says what is wrong with it.
-  if (split.empty()) return pass_on(call, layout, 0);
+  if (split.empty()) return call->answer_error(kSyntaxError);
   std::vector<PartCommand> commands;
   commands.reserve(split.size());
   for (const auto& [partition, words] : split) {
@@ -60,20 +67,6 @@ void add_split(const CallPtr& call, const LayoutPtr& layout) {
 }
 
 }  // namespace
-
-void pass_on(const CallPtr& call, const LayoutPtr& layout, std::size_t partition) {
-  std::string bytes = part_command(*layout, partition, to_upper(call->argv[0]), call->argv);
-  const auto again = [](const CallPtr& again_call, const LayoutPtr& found) {
-    const bool has_key = again_call->argv.size() > 2 && found->partitions > 1;
-    pass_on(again_call, found,
-            has_key ? partition_of(again_call->argv[2], found->partitions) : std::size_t{0});
-  };
-  scatter(call, layout, {{partition, std::move(bytes)}}, call->passing_link(), again,
-          [call, layout](std::vector<Part>& parts) {
-            if (answer_failure(call, *layout, parts)) return;
-            call->answer(std::move(parts.front().answer.bytes));
-          });
-}
 
 void one_key(const CallPtr& call) {
   with_layout(call, to_partition_of_key);
@@ -94,13 +87,7 @@ void vmadd(const CallPtr& call) {
 }
 
 void whole_index(const CallPtr& call) {
-  with_layout(call, [](const CallPtr& found_call, const LayoutPtr& layout) {
-    if (layout->partitions == 1) return pass_on(found_call, layout, 0);
-    found_call->answer_error("ERR " + to_upper(found_call->argv[0]) +
-                             " looks at an index as a whole, and '" + layout->index + "' has " +
-                             std::to_string(layout->partitions) +
-                             " partitions: one made with PARTITIONS 1 answers it");
-  });
+  with_layout(call, to_only_partition);
 }
 
 }  // namespace engram::router

@@ -110,14 +110,15 @@ void Layouts::take(const std::string& index, const Answer& answer, const Callbac
     known_.erase(index);
     return callback(tl::unexpected<Error>(no_such_index(index)));
   }
+  if (found != known_.end() && found->second.layout->text() == reply.text) {
+    found->second.until_ms = steady_ms() + kRememberedMs;
+    return callback(found->second.layout);
+  }
   auto parsed = Layout::parse(index, reply.text);
   if (!parsed) return callback(tl::unexpected<Error>(std::move(parsed.error())));
   if (known_.size() >= kMostRemembered) known_.clear();
   Known& known = known_[index];
-  // Of the same layout there is one copy.
-  if (!known.layout || known.layout->text() != parsed->text()) {
-    known.layout = std::make_shared<const Layout>(std::move(*parsed));
-  }
+  known.layout = std::make_shared<const Layout>(std::move(*parsed));
   known.until_ms = steady_ms() + kRememberedMs;
   callback(known.layout);
 }

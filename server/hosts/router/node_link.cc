@@ -20,6 +20,7 @@ constexpr std::int64_t kFirstPauseMs = 50;
 constexpr std::int64_t kLongestPauseMs = 1000;
 constexpr std::size_t kReplyBytes = 64UL * 1024;
 constexpr std::size_t kIdleBufferBytes = 1UL << 20;
+constexpr std::size_t kSentBytes = 1UL << 20;  // are kept until all is sent
 
 /// A socket that connects, or an invalid one and errno. A name is looked up: nodes are known by
 /// numbers as a rule, so that costs no waiting.
@@ -155,6 +156,10 @@ void NodeLink::flush() {
   if (sent_ == unsent_.size()) {
     unsent_.clear();
     sent_ = 0;
+  } else if (sent_ >= kSentBytes) {
+    unsent_.erase(0, std::exchange(sent_, 0));
+  }
+  if (unsent_.empty()) {
     if (unsent_.capacity() > kIdleBufferBytes) unsent_.shrink_to_fit();
   }
   watch();

@@ -5,6 +5,9 @@
 #include <memory>
 #include <utility>
 
+#include "core/text.h"
+#include "server/commands/errors.h"
+
 namespace engram::router {
 namespace {
 
@@ -31,6 +34,16 @@ void count_as_missing(Part& part) {
   part.answer.bytes = "its node has no such key";
 }
 
+/// Answers why an index that is not ready cannot be used.
+bool is_ready(const CallPtr& call, const Layout& layout) {
+  if (layout.state == Layout::State::kReady) return true;
+  const bool is_making = layout.state == Layout::State::kMaking;
+  call->answer_error("ERR index '" + layout.index +
+                     (is_making ? "' is being made; if its VNEW has failed, VDROP removes it"
+                                : "' is being dropped; if that has failed, VDROP goes on"));
+  return false;
+}
+
 void finish(const GatheringPtr& gathering) {
   std::vector<Part>& parts = gathering->parts;
   if (std::none_of(parts.begin(), parts.end(), has_no_index)) return gathering->go_on(parts);
@@ -39,12 +52,13 @@ void finish(const GatheringPtr& gathering) {
     for (Part& part : gathering->parts) count_as_missing(part);
     gathering->go_on(gathering->parts);
   };
-  if (call->is_relaid) return give_up();
+  if (call->is_relaid || !gathering->again) return give_up();
   call->is_relaid = true;
   ++call->services.counts.relaid;
   call->services.layouts.find(gathering->layout->index, true,
                               [gathering, give_up](const Result<LayoutPtr>& found) {
                                 if (!found) return gathering->call->answer_error(found.error());
+                                if (!is_ready(gathering->call, **found)) return;
                                 if ((*found)->epoch == gathering->layout->epoch) return give_up();
                                 gathering->again(gathering->call, *found);
                               });
@@ -53,19 +67,11 @@ void finish(const GatheringPtr& gathering) {
 }  // namespace
 
 void with_layout(const CallPtr& call, OnLayout go_on) {
-  call->services.layouts.find(
-      call->argv[1], false, [call, go_on = std::move(go_on)](const Result<LayoutPtr>& found) {
-        if (!found) return call->answer_error(found.error());
-        if ((*found)->state == Layout::State::kMaking) {
-          return call->answer_error("ERR index '" + (*found)->index +
-                                    "' is being made; if its VNEW has failed, VDROP removes it");
-        }
-        if ((*found)->state == Layout::State::kDropping) {
-          return call->answer_error("ERR index '" + (*found)->index +
-                                    "' is being dropped; if that has failed, VDROP goes on");
-        }
-        go_on(call, *found);
-      });
+  call->services.layouts.find(call->argv[1], false,
+                              [call, go_on = std::move(go_on)](const Result<LayoutPtr>& found) {
+                                if (!found) return call->answer_error(found.error());
+                                if (is_ready(call, **found)) go_on(call, *found);
+                              });
 }
 
 void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartCommand> commands,
@@ -99,6 +105,29 @@ std::string part_command(const Layout& layout, std::size_t partition, std::strin
   words[0] = full_name;
   words[1] = layout.keys[partition];
   return encode_command(words);
+}
+
+namespace {
+
+void ask_one(const CallPtr& call, const LayoutPtr& layout, std::size_t partition, OnLayout again,
+             bool is_wrong) {
+  std::string bytes = part_command(*layout, partition, to_upper(call->argv[0]), call->argv);
+  scatter(call, layout, {{partition, std::move(bytes)}}, call->passing_link(), std::move(again),
+          [call, layout, is_wrong](std::vector<Part>& parts) {
+            if (answer_failure(call, *layout, parts)) return;
+            if (is_wrong) return call->answer_error(kSyntaxError);
+            call->answer(std::move(parts.front().answer.bytes));
+          });
+}
+
+}  // namespace
+
+void pass_on(const CallPtr& call, const LayoutPtr& layout, std::size_t partition, OnLayout again) {
+  ask_one(call, layout, partition, std::move(again), false);
+}
+
+void ask_what_is_wrong(const CallPtr& call, const LayoutPtr& layout, OnLayout again) {
+  ask_one(call, layout, 0, std::move(again), true);
 }
 
 std::vector<PartCommand> for_all(const Layout& layout, std::string_view name,

@@ -32,9 +32,16 @@ void with_layout(const CallPtr& call, OnLayout go_on);
 
 /// Sends each command to its partition, and goes on with what they came to, in the order of
 /// `commands`. A partition that has no such index counts as missing, once the layout has been read
-/// anew and is the same; where it is another, `again` starts over.
+/// anew and is the same; where it is another, `again` starts over. No `again`: it is not read.
 void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartCommand> commands,
              LinkKind kind, OnLayout again, std::function<void(std::vector<Part>&)> go_on);
+
+/// Gives the client the reply of one partition as it is. again: see scatter().
+void pass_on(const CallPtr& call, const LayoutPtr& layout, std::size_t partition, OnLayout again);
+
+/// Answers what a partition says of a malformed read. What that takes for right is no answer of the
+/// whole index, and a syntax error, too.
+void ask_what_is_wrong(const CallPtr& call, const LayoutPtr& layout, OnLayout again);
 
 /// The same command to each partition: `argv` with argv[1] replaced by the partition's key, and
 /// argv[0] by `name`.

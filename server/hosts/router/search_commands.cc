@@ -14,7 +14,7 @@
 namespace engram::router {
 namespace {
 
-constexpr std::int64_t kMostAnswers = 4'194'304;
+constexpr std::size_t kMostAnswers = 4'194'304;
 
 /// What a router has to know of a search to split it.
 struct SearchForm {
@@ -68,7 +68,7 @@ Status read_options(std::vector<std::string>& argv, std::size_t at, SearchForm& 
   return {};
 }
 
-/// Nothing if it is malformed, which a partition then says.
+/// Nothing if it is malformed. k: any that is an integer.
 std::optional<SearchForm> find_k(const std::vector<std::string>& argv) {
   SearchForm form = {.is_batch = argv[0] == "vmsearch", .k_at = 2};
   if (!form.is_batch) {
@@ -81,7 +81,7 @@ std::optional<SearchForm> find_k(const std::vector<std::string>& argv) {
   }
   if (form.k_at >= argv.size()) return std::nullopt;
   const auto k = parse_integer(argv[form.k_at]);
-  if (!k || *k < 1 || *k > kMostAnswers) return std::nullopt;
+  if (!k || *k < 1) return std::nullopt;
   form.k = static_cast<std::size_t>(*k);
   return form;
 }
@@ -205,9 +205,13 @@ void ask(const SearchingPtr& search, const std::vector<std::size_t>& partitions,
 void search_all(const CallPtr& call, const LayoutPtr& layout) {
   const auto is_partial = [](const auto& word) { return equal_ignoring_case(word, "PARTIAL"); };
   const bool is_plain = std::none_of(call->argv.begin(), call->argv.end(), is_partial);
-  if (layout->partitions == 1 && is_plain) return pass_on(call, layout, 0);
+  if (layout->partitions == 1 && is_plain) return pass_on(call, layout, 0, search_all);
   auto form = find_k(call->argv);
-  if (!form) return pass_on(call, layout, 0);
+  if (!form) return ask_what_is_wrong(call, layout, search_all);
+  if (form->k > kMostAnswers) {
+    return call->answer_error("ERR k of an index with partitions is at most " +
+                              std::to_string(kMostAnswers) + ", got " + std::to_string(form->k));
+  }
   auto search = std::make_shared<Searching>();
   search->call = call;
   search->argv = call->argv;
