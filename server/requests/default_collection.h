@@ -12,6 +12,11 @@ namespace engram {
 
 inline constexpr std::string_view kDefaultCollection = "default";
 
+/// What a request means that names `name`, or none.
+constexpr std::string_view name_or_default(std::string_view name) noexcept {
+  return name.empty() ? kDefaultCollection : name;
+}
+
 /// The collection that vectors go to.
 struct PutTarget {
   IndexRef index;

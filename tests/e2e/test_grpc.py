@@ -12,11 +12,11 @@ import pytest
 import live
 from conftest import ROOT
 
-grpc = pytest.importorskip("grpc")
-pytest.importorskip("google.protobuf")
-PLUGIN = shutil.which("grpc_python_plugin")
-if os.environ.get("ENGRAM_GRPC") == "no" or PLUGIN is None or shutil.which("protoc") is None:
+if os.environ.get("ENGRAM_GRPC") == "no":
     pytest.skip("this build has no gRPC", allow_module_level=True)
+import grpc  # noqa: E402: not there, perhaps, where the build has no gRPC
+
+PLUGIN = shutil.which("grpc_python_plugin")
 
 REFLECTION = """syntax = "proto3"; package grpc.reflection.v1alpha;
 service ServerReflection { rpc ServerReflectionInfo(stream Ask) returns (stream Answer); }
@@ -56,9 +56,9 @@ def stubs(tmp_path_factory):
 
 
 class Client:
-    def __init__(self, server, port, stubs):
+    def __init__(self, server, port, stubs, host="127.0.0.1"):
         self.server = server
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self.channel = grpc.insecure_channel(f"{host}:{port}")
         grpc.channel_ready_future(self.channel).result(timeout=live.PATIENCE_SECONDS)
         self.engram = stubs[1].EngramStub(self.channel)
         self.ids = stubs[1].VectorStoreStub(self.channel)
@@ -169,6 +169,47 @@ def test_the_first_error_ends_a_stream(serve, stubs):
     with pytest.raises(grpc.RpcError) as caught:
         answers.extend(answer.created for answer in client.engram.PutStream(iter(puts)))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert answers == [1] * 5
+    with client.server.redis() as redis:
+        assert all(redis.execute_command("VGET", "default", str(i)) for i in range(5))
+
+
+def test_a_client_that_does_not_read_is_not_read(serve, stubs):
+    """Each answer has 2 MB, of which few may wait."""
+    pb, client = stubs[0], serve()
+    text = '{"a":"' + "x" * 20_000 + '"}'
+    items = [item(pb, b"%d" % i, [1, i], metadata=text) for i in range(100)]
+    client.engram.Put(pb.PutRequest(items=items))
+    before = client.server.resident_bytes()
+    query = pb.SearchRequest(vector=[1, 0], k=100, with_metadata=True)
+    call = client.engram.SearchStream(iter([query] * 1000))
+    next(call)
+    live.wait_until_steady(client.server.resident_bytes, 1_000_000)
+    assert client.server.resident_bytes() - before < 200_000_000  # of 2 GB
+    call.cancel()
+
+
+def test_what_is_too_large_or_compressed_is_refused(serve, stubs):
+    pb, client = stubs[0], serve()
+    put = pb.PutRequest(items=[item(pb, b"a", [1], metadata='{"a":"' + "x" * 33_000_000 + '"}')])
+    refused(grpc.StatusCode.RESOURCE_EXHAUSTED, client.engram.Put, put)
+    refused(grpc.StatusCode.UNIMPLEMENTED, client.engram.Put, put, compression=grpc.Compression.Gzip)
+
+
+def test_names_that_are_no_text_spoil_no_list(serve, stubs):
+    pb, client = stubs[0], serve()
+    with client.server.redis() as redis:
+        for name in (b"\xff\xfe", b"text"):
+            redis.execute_command("VNEW", name, 2)
+    told = client.engram.ListCollections(pb.Empty()).collections
+    assert sorted((c.name, bool(c.error)) for c in told) == [("", True), ("text", False)]
+
+
+def test_an_address_of_version_6(start, stubs):
+    port = live.free_port()
+    client = Client(start("--grpc-port", port, "--grpc-bind", "::1"), port, stubs, host="[::1]")
+    assert not client.engram.ListCollections(stubs[0].Empty()).collections
+    client.channel.close()
 
 
 def test_a_password_and_large_messages(serve, stubs):

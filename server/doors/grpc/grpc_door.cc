@@ -105,18 +105,17 @@ class Call final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>, priva
 
   /// Executes the request that waits, if it may.
   void proceed() {
-    if (request_ == nullptr || !session_) return;
+    if (request_ == nullptr || !session_ || end_) return;
     Services& services = calls_.services;
+    const CommandKind kind = method_.kind(services, *request_);
     const auto begin = [&](Deferred reply) {
+      if (is_too_much(kind)) {
+        return reply.reply_rendered(grpc_refusal(
+            GrpcCode::kResourceExhausted, "used memory exceeds maxmemory, the request takes more"));
+      }
       services.store.keyspace().set_touching(true);
       method_.begin(services, *request_, std::move(reply));
     };
-    const CommandKind kind = method_.kind(services, *request_);
-    if (is_too_much(kind)) {
-      request_.reset();
-      return end({grpc::StatusCode::RESOURCE_EXHAUSTED,
-                  "used memory exceeds maxmemory, the request takes more"});
-    }
     if (!session_->start(kind, begin)) {
       calls_.waiting.insert(this);
       return;
@@ -137,23 +136,23 @@ class Call final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>, priva
  private:
   void OnReadDone(bool ok) override {
     std::shared_ptr<Message> message;
-    bool is_good = ok;
-    if (ok) {
-      const auto* const type = google::protobuf::MessageFactory::generated_factory()->GetPrototype(
-          descriptor_.input_type());
-      message.reset(type->New());
-      is_good = grpc::SerializationTraits<Message>::Deserialize(&arrived_, message.get()).ok();
-    }
-    calls_.tasks.post([this, ok, is_good, message = std::move(message)] {
+    const Status parsed = ok ? within_memory([&] { return parse(message); }) : Status();
+    calls_.tasks.post([this, ok, parsed, message = std::move(message)] {
       if (!ok) return end_input();
-      if (!is_good) {
-        return end({grpc::StatusCode::INVALID_ARGUMENT, "the message cannot be parsed"});
-      }
+      if (!parsed) return end(status_of(grpc_refusal(parsed.error())));
       is_reading_ = false;
       has_read_ = true;
       request_ = message;
       proceed();
     });
+  }
+  /// What has arrived.
+  Status parse(std::shared_ptr<Message>& message) {
+    const auto* const type = google::protobuf::MessageFactory::generated_factory()->GetPrototype(
+        descriptor_.input_type());
+    message.reset(type->New());
+    if (grpc::SerializationTraits<Message>::Deserialize(&arrived_, message.get()).ok()) return {};
+    return fail(ErrorCode::kInvalidArgument, "the message cannot be parsed");
   }
   void OnWriteDone(bool ok) override {
     calls_.tasks.post([this, ok] { written(ok); });
@@ -202,7 +201,7 @@ class Call final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>, priva
   void read_on() {
     const bool is_whole = has_read_ && !descriptor_.client_streaming();
     if (is_reading_ || is_whole || input_ended_ || end_ || request_ != nullptr) return;
-    if (unsent_bytes() >= kMostUnsentBytes) return;
+    if (session_ && session_->unread_bytes() >= kMostUnsentBytes) return;
     is_reading_ = true;
     StartRead(&arrived_);
   }
@@ -271,7 +270,7 @@ class Call final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>, priva
   [[nodiscard]] bool is_too_much(CommandKind kind) {
     const std::size_t most = calls_.services.config.maxmemory;
     return method_.takes_memory && changes_something(kind) && most != 0 &&
-           calls_.sessions.memory().exceeds(most, request_->ByteSizeLong());
+           calls_.sessions.memory().exceeds(most, request_->SpaceUsedLong());
   }
 
   Calls& calls_;
@@ -338,10 +337,16 @@ class OpenGrpcDoor final : public GrpcDoor {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.SetMaxReceiveMessageSize(static_cast<int>(
         std::min<std::size_t>(config.http_max_body, std::numeric_limits<int>::max())));
+    // What is compressed would be unpacked before its size is looked at.
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
     std::vector<int> ports(config.grpc_bind.size());
     for (std::size_t i = 0; i < ports.size(); ++i) {
-      builder.AddListeningPort(config.grpc_bind[i] + ":" + std::to_string(config.grpc_port),
-                               grpc::InsecureServerCredentials(), &ports[i]);
+      const std::string& host = config.grpc_bind[i];
+      const bool is_v6 = host.find(':') != std::string::npos;
+      builder.AddListeningPort(
+          (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(config.grpc_port),
+          grpc::InsecureServerCredentials(), &ports[i]);
     }
     builder.RegisterService(&engram_);
     builder.RegisterService(&ids_);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <engram.pb.h>
+#include <simdjson.h>
 
 #include "core/text.h"
 #include "server/config/config.h"
@@ -29,10 +30,6 @@ namespace {
 using google::protobuf::Message;
 using OptionMap = google::protobuf::Map<std::string, std::string>;
 using Floats = google::protobuf::RepeatedField<float>;
-
-std::string_view name_or_default(const std::string& name) {
-  return name.empty() ? kDefaultCollection : std::string_view(name);
-}
 
 Result<IndexRef> find_collection(Services& services, const std::string& name) {
   return find_index(services.store, name_or_default(name), Missing::kGone);
@@ -107,6 +104,11 @@ void list_collections(Services& services, const v1::Empty&, Deferred reply) {
     v1::CollectionList list;
     for (const std::string& name : list_indexes(services.store)) {
       v1::Collection& shown = *list.add_collections();
+      // Names are bytes, and a text of a message that is no UTF-8 would fail the whole list.
+      if (!simdjson::validate_utf8(name)) {
+        shown.set_error("the name is not UTF-8: this collection is for other doors");
+        continue;
+      }
       shown.set_name(name);
       const auto index = find_index(services.store, name, Missing::kGone);
       index ? describe(*index, shown) : shown.set_error(index.error().message);

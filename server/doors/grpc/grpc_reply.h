@@ -17,20 +17,18 @@
 
 namespace engram {
 
-/// The numbers of gRPC that the engine's errors become, and what the door says itself.
+/// The numbers of gRPC that the engine's errors become.
 enum class GrpcCode : char {
   kOk = 0,
   kInvalidArgument = 3,
   kNotFound = 5,
   kAlreadyExists = 6,
-  kPermissionDenied = 7,
   kResourceExhausted = 8,
   kFailedPrecondition = 9,
   kUnimplemented = 12,
   kInternal = 13,
   kUnavailable = 14,
   kDataLoss = 15,
-  kUnauthenticated = 16,
 };
 
 std::string grpc_refusal(GrpcCode code, std::string_view sentence);

@@ -4,8 +4,7 @@
 namespace engram {
 
 std::string_view collection_name(const RoutedRequest& call) {
-  const std::string_view name = call.path_value("name");
-  return name.empty() ? kDefaultCollection : name;
+  return name_or_default(call.path_value("name"));
 }
 
 Result<IndexRef> find_collection(const RoutedRequest& call) {

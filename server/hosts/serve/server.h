@@ -87,7 +87,7 @@ class Server final : public FrontEnd, private StoreLoop {
   void refuse(int fd, std::string_view reply);
   Status listen_for_http();
   Status listen_for_grpc(GrpcOpener open_grpc);
-  void warn_of_reach(const Listeners& listeners) const;
+  void warn_of_reach(bool is_beyond_loopback) const;
   void set_accepting(bool accepting);
   void enqueue(Connection& connection);
   void serve_queued();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a server listens, and what it says of that.
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -43,7 +44,7 @@ Result<int> Server::open_listeners(const std::vector<std::string>& addresses, in
   auto chosen = listeners_.change(addresses, port, config_.tcp_backlog);
   if (!chosen) return chosen;
   port_.store(*chosen);
-  warn_of_reach(listeners_);
+  warn_of_reach(listeners_.reach_beyond_loopback());
   return chosen;
 }
 
@@ -52,7 +53,7 @@ Status Server::listen_for_http() {
   const auto port =
       http_listeners_.change(config_.http_bind, config_.http_port, config_.tcp_backlog);
   if (!port) return tl::unexpected<Error>(port.error());
-  warn_of_reach(http_listeners_);
+  warn_of_reach(http_listeners_.reach_beyond_loopback());
   return {};
 }
 
@@ -64,11 +65,15 @@ Status Server::listen_for_grpc(GrpcOpener open_grpc) {
   auto opened = open_grpc(*sessions_, *services_, [this] { wake_up_.notify(); });
   if (!opened) return tl::unexpected(std::move(opened.error()));
   grpc_ = std::move(*opened);
+  const auto& addresses = config_.grpc_bind;
+  warn_of_reach(!std::all_of(addresses.begin(), addresses.end(), [](const std::string& address) {
+    return address.starts_with("127.") || address == "::1" || address == "localhost";
+  }));
   return {};
 }
 
-void Server::warn_of_reach(const Listeners& listeners) const {
-  if (listeners.reach_beyond_loopback() && config_.requirepass.empty()) {
+void Server::warn_of_reach(bool is_beyond_loopback) const {
+  if (is_beyond_loopback && config_.requirepass.empty()) {
     log_warning(config_.protected_mode
                     ? "other computers can reach this server without a password, so protected mode "
                       "refuses them; set requirepass, or protected-mode to no"
