@@ -10,7 +10,7 @@
 // magnitude, which leaves the least error; else the root of the mean square, which keeps the
 // length, so that under cosine two rows are 2 H / dim apart, H being the bits that differ.
 //
-// A row, padded so that it takes as few cache lines as it can:
+// A row, padded to as few bytes as it can have without touching more cache lines:
 //   sq8  c[0], c[1], ...
 //   sq4  a byte for c[j] + 16 * c[j + h], j < h = ceil(dim / 2)
 //   bin  a byte for c[8 i] + 2 * c[8 i + 1] + ... + 128 * c[8 i + 7]
@@ -84,8 +84,8 @@ constexpr std::size_t header_bytes(Metric metric) noexcept {
   return (metric == Metric::kL2 ? 4 : 3) * sizeof(float);
 }
 
-/// Bytes from one row to the next where rows are whole cache lines: of any element until snapshots
-/// had store.codes and structures of hnsw were of version 6, and of float32.
+/// Bytes from one row to the next, all rows being whole cache lines: so float32 is stored, and so
+/// codes were before store.codes and version 6 of hnsw's structure.
 constexpr std::size_t whole_line_row_bytes(Element element, Metric metric,
                                            std::size_t dim) noexcept {
   if (element == Element::kF32) return row_bytes(dim);
@@ -103,7 +103,7 @@ constexpr std::size_t row_bytes(Element element, Metric metric, std::size_t dim)
   const std::size_t codes = code_bytes(element, dim);
   const std::size_t packed =
       std::max(round_up(codes + header_bytes(metric), kStep), round_up(codes, kRowAlignment));
-  // Three quarters of a line beyond whole ones begin at a place from which they take two.
+  // Rows of whole lines and 48 bytes would touch one line more from some starts.
   return packed % kRowAlignment == kRowAlignment - kStep ? lines : packed;
 }
 

@@ -21,8 +21,8 @@
 
 namespace engram {
 
-/// Vectors of one dimension, addressed by Slot. Rows are 64-byte aligned, unless they are codes,
-/// lie in blocks that never move, and are stored in the form that kernels compare (row.h, codes.h).
+/// Vectors of one dimension, addressed by Slot. Rows lie in blocks that never move, at multiples of
+/// 64 bytes (codes: of 16), in the form that kernels compare (row.h, codes.h).
 ///
 /// Threads: one owner at a time calls allocate, release and write. Any thread may read the row of a
 /// slot that it has learnt of, through a synchronising operation, after write() returned; the owner

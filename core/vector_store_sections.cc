@@ -2,7 +2,8 @@
 // The sections of a store, in order of slots and in the form in which memory has them, so that they
 // can be placed:
 //   store.rows     see RowBlocks::save; of whole cache lines
-//   store.codes    the same where rows are codes and no whole lines, as they were until then
+//   store.codes    the same where rows are codes and no whole lines; older files have these padded,
+//                  in store.rows
 //   store.factors  a float32 per slot
 // Both end with the highest slot that is stored. What lies between stored rows is zeros.
 #include <algorithm>

@@ -6,8 +6,7 @@
 namespace engram {
 namespace {
 
-/// Places behind the last home: as many as are ever needed but for once in some thousand tables,
-/// which then grows a little earlier.
+/// Places behind the last home: enough but for one table in some thousands, which then gets more.
 std::size_t places_behind(std::size_t homes) {
   constexpr std::size_t kMost = 32;
   return std::min(2 + homes / 8, kMost);

@@ -191,7 +191,7 @@ def test_a_client_that_does_not_read_is_not_read(serve, stubs):
 
 def test_what_is_too_large_or_compressed_is_refused(serve, stubs):
     pb, client = stubs[0], serve()
-    put = pb.PutRequest(items=[item(pb, b"a", [1], metadata='{"a":"' + "x" * 33_000_000 + '"}')])
+    put = pb.PutRequest(items=[item(pb, b"a", [1], metadata='{"a":"' + "x" * 34_000_000 + '"}')])
     refused(grpc.StatusCode.RESOURCE_EXHAUSTED, client.engram.Put, put)
     refused(grpc.StatusCode.UNIMPLEMENTED, client.engram.Put, put, compression=grpc.Compression.Gzip)
 

@@ -103,10 +103,11 @@ bool Hnsw::walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest,
       params.most_visited == 0
           ? 0
           : params.most_visited - std::min(params.most_visited - 1, walk.work().nodes);
+  const std::size_t seeds = seeds_among(*params.matches);
   FilteredWalk far(graph_, query, far_ef, admission,
                    {.most_visited = left,
                     .most_asked = static_cast<std::size_t>(scan / asking_cost(share)),
-                    .seeds = seeds_among(*params.matches)},
+                    .seeds = left == 0 ? seeds : std::min(seeds, left)},
                    working.filtered, working.beam, rest);
   const std::span<Rank> found_far = far.run(start, slot_end);
   bool followed = !far.is_too_dear();

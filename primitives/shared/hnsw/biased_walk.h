@@ -19,11 +19,13 @@ namespace engram::hnsw {
 
 /// The reusable memory of a biased walk, beside a Beam.
 struct BiasedBeam {
-  RankHeap best;                // the complements of the k best by effective score
-  RankHeap outside;             // and of the nearest beyond a radius
-  std::vector<Slot> slots;      // of one batch: answers
-  std::vector<float> scores;    // theirs
-  std::vector<Hit> met;         // all answers that were worth a look, by effective score
+  RankHeap best;              // the complements of the k best by effective score
+  RankHeap outside;           // and of the nearest beyond a radius
+  std::vector<Slot> slots;    // of one batch: answers
+  std::vector<float> scores;  // theirs
+  // All answers that were worth a look, by effective score; where codes are compared, those that
+  // seemed too far by the kernel's, which bounds it from below.
+  std::vector<Hit> met;
   std::vector<Rank> passed;     // what the plain walk passed by
   std::vector<Rank> displaced;  // what it had among the nearest for a while
 

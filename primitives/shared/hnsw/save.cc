@@ -2,7 +2,7 @@
 // Saving while inserts and erases go on. The links are copied node by node, under each one's lock,
 // and written a megabyte at a time: a copy of them all would take as much memory as they do. So
 // they are of as many moments as the writing takes. What changes meanwhile is in the journal, too,
-// whose replay adds the same nodes again and so links those they stood before.
+// whose replay adds the same nodes again, and links them to those whose lists had them.
 //
 // All nodes are saved, not only those of the items: what was erased but not reclaimed leads walks,
 // and so does what was inserted since the items were taken. load() keeps those of them that the
