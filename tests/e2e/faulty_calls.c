@@ -27,7 +27,34 @@ enum { kDescriptors = 1 << 16 };
 static char is_meant[kDescriptors];
 static long calls;
 
-#define REAL(name) (__extension__(__typeof__(&name)) dlsym(RTLD_NEXT, #name))
+/* Looked up before main(): write() is called by signal handlers, and dlsym() takes a lock that the
+ * interrupted thread may be about to hold. */
+static struct {
+  __typeof__(&open) open;
+  __typeof__(&close) close;
+  __typeof__(&write) write;
+  __typeof__(&fdatasync) fdatasync;
+  __typeof__(&fsync) fsync;
+  __typeof__(&ftruncate) ftruncate;
+  __typeof__(&rename) rename;
+  __typeof__(&unlink) unlink;
+} real;
+
+#define FIND(name) (real.name = __extension__(__typeof__(&name)) dlsym(RTLD_NEXT, #name))
+
+__attribute__((constructor)) static void find_calls(void) {
+  FIND(open);
+  FIND(close);
+  FIND(write);
+  FIND(fdatasync);
+  FIND(fsync);
+  FIND(ftruncate);
+  FIND(rename);
+  FIND(unlink);
+}
+
+/* Other libraries may be set up, and call, before this one. */
+#define REAL(name) (real.name == NULL ? find_calls() : (void)0, real.name)
 
 static void note(const char* text, long number) {
   const char* const path = getenv("FAULT_LOG");

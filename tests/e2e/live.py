@@ -123,18 +123,30 @@ class Process:
 
     def wait(self):
         """Waits for the end; returns the exit status."""
-        return self.process.wait(timeout=PATIENCE_SECONDS)
+        try:
+            return self.process.wait(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired as late:
+            threads = self.threads()
+            self.process.kill()
+            raise AssertionError(
+                f"the server does not end; its threads: {threads}\n{self.output()}"
+            ) from late
+
+    def threads(self):
+        """The name of each thread, and where in the kernel it waits."""
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").glob("*"):
+            with contextlib.suppress(OSError):  # it has just ended
+                name, place = (task / "comm").read_text(), (task / "wchan").read_text()
+                found.append(f"{name.strip()} ({place})")
+        return ", ".join(found)
 
     def end(self):
         """Ends the server if it still runs; in both cases it must have ended cleanly, unless a test
         has killed it."""
         if self.process.poll() is None:
             self.send_signal(signal.SIGTERM)
-        try:
-            status = self.wait()
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
+        status = self.wait()
         assert status in (0, -signal.SIGKILL), f"the server ended with {status}:\n{self.output()}"
 
 
