@@ -82,6 +82,34 @@ HWY_INLINE ByteVector upper_codes(ByteVector pairs) {
 #endif
 }
 
+#if HWY_TARGET != HWY_SCALAR
+/// The sums of blocks of four lanes.
+template <class D>
+HWY_INLINE auto sum_blocks(D d, hn::Vec<D> v) {
+  if constexpr (hn::MaxLanes(d) == 4) {
+    return v;
+  } else {
+    const hn::Half<D> half;
+    return sum_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+}
+
+/// out[r] = the sum of the lanes of sums[r], in half the instructions that four times one takes.
+HWY_INLINE void store_lane_sums(const SumVector (&sums)[kGroup], std::int32_t* HWY_RESTRICT out) {
+  const Sums lanes;
+  const WideSums pairs;
+  const auto add_pairs = [](SumVector a, SumVector b) HWY_ATTR {
+    return hn::BitCast(
+        WideSums(), hn::Add(hn::InterleaveLower(Sums(), a, b), hn::InterleaveUpper(Sums(), a, b)));
+  };
+  const auto first = add_pairs(sums[0], sums[1]);
+  const auto second = add_pairs(sums[2], sums[3]);
+  const SumVector blocks = hn::Add(hn::BitCast(lanes, hn::InterleaveLower(pairs, first, second)),
+                                   hn::BitCast(lanes, hn::InterleaveUpper(pairs, first, second)));
+  hn::StoreU(sum_blocks(lanes, blocks), hn::CappedTag<std::int32_t, kGroup>(), out);
+}
+#endif
+
 /// The dots of kRows rows.
 template <Element kElement, std::size_t kRows>
 HWY_INLINE void group_dots(const CodeShape& shape, const std::int8_t* HWY_RESTRICT plane,
@@ -103,9 +131,11 @@ HWY_INLINE void group_dots(const CodeShape& shape, const std::int8_t* HWY_RESTRI
       }
     }
   }
-  for (std::size_t r = 0; r < kRows; ++r) {
-    out[r] = hn::GetLane(hn::SumOfLanes(Sums(), hn::Add(sums[r], others[r])));
-  }
+  for (std::size_t r = 0; r < kRows; ++r) sums[r] = hn::Add(sums[r], others[r]);
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (kRows == kGroup) return store_lane_sums(sums, out);
+#endif
+  for (std::size_t r = 0; r < kRows; ++r) out[r] = hn::GetLane(hn::SumOfLanes(Sums(), sums[r]));
 }
 
 /// The bits that rows of signs have in common with each plane, each plane's counting twice as much

@@ -49,16 +49,6 @@ void weigh_best(const ScoreBias& bias, std::size_t k, std::vector<Hit>& hits,
 
 }  // namespace
 
-/// As rank_again() of a plain search.
-void Hnsw::rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const {
-  auto& slots = working.slots;
-  slots.clear();
-  for (const Hit& hit : found) slots.push_back(hit.slot);
-  bound.fetch(slots);
-  const auto scores = score_all(bound, slots, working.scores);
-  for (std::size_t i = 0; i < found.size(); ++i) found[i].score = scores[i];
-}
-
 /// By how much codes are wrong at most about what was found: so much farther than a radius a walk
 /// by codes has to look.
 float Hnsw::error_of_codes(const Bound& bound, std::span<const Rank> found,

@@ -207,7 +207,6 @@ class Hnsw : public Index {
 
   // search.cc
   Bound walk_bound(Query query, HnswBuffers& working) const;
-  void rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
   std::span<Rank> walk_from(std::span<const Hit> starts, const Bound& query, std::size_t ef,
                             HnswBuffers& working) const;
 
@@ -236,9 +235,14 @@ class Hnsw : public Index {
   bool search_narrowly(Query query, const SearchParams& params, Entry entry, HnswBuffers& working,
                        std::vector<Hit>& hits) const;
 
+  // reranking.cc
+  double rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
+  void rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const;
+  void rank_nearest(const Bound& bound, std::span<Rank> found, std::size_t k,
+                    HnswBuffers& working) const;
+
   // biased_search.cc
   bool walk_widely(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const;
-  void rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const;
   float error_of_codes(const Bound& bound, std::span<const Rank> found, HnswBuffers& working) const;
 
   // coding.cc

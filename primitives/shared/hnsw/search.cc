@@ -27,16 +27,6 @@ Bound Hnsw::walk_bound(Query query, HnswBuffers& working) const {
   return walk_rows().to(estimator_->prepare({vector, context_.store.dim()}, working.query));
 }
 
-/// Gives what a walk by codes found its true scores.
-void Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const {
-  auto& slots = working.slots;
-  slots.clear();
-  for (const Rank rank : found) slots.push_back(BySlot::hit(rank).slot);
-  bound.fetch(slots);
-  const auto scores = score_all(bound, slots, working.scores);
-  for (std::size_t i = 0; i < found.size(); ++i) found[i] = BySlot::rank({scores[i], slots[i]});
-}
-
 /// Measured: for each candidate that it keeps a walk takes the time in which a scan passes over
 /// this many rows. The larger rows are, the less of a walk's time is its own (README.md, "Scan or
 /// walk").

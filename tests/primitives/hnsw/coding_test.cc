@@ -2,6 +2,7 @@
 // The codes that the index keeps beside vectors, along an axis.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <string>
@@ -40,6 +41,13 @@ Vectors biased_vectors(Rng& rng, std::size_t count) {
       vectors.values.push_back(value);
     }
   }
+  return vectors;
+}
+
+/// 64 components, of which one, another in each vector, leaves the codes of the rest a few values.
+Vectors coarsely_coded_vectors(Rng& rng, std::size_t count) {
+  Vectors vectors = test::uniform_vectors(rng, count, 64);
+  for (std::size_t i = 0; i < count; ++i) vectors.values[i * 64 + rng() % 64] *= 8;
   return vectors;
 }
 
@@ -84,6 +92,33 @@ TEST_CASE("hnsw/coding: signs of what vectors do not have in common lead walks t
   CHECK(recall < 1);
   REQUIRE(collection.restore(*collection.save()).has_value());
   CHECK(collection.recall(queries, walk) == recall);
+}
+
+TEST_CASE("hnsw/coding: what vectors need not rank again is no answer") {
+  constexpr std::size_t kWide = 48;  // as many answers have vectors rank all that a walk found
+  constexpr std::size_t kNear = 10;
+  Rng rng(16);
+  const Vectors items = coarsely_coded_vectors(rng, 4000);
+  const Vectors queries = coarsely_coded_vectors(rng, 200);
+  for (const char* const quant : {"sq8", "sq4"}) {
+    for (const Metric metric : kMetrics) {
+      CAPTURE(quant);
+      CAPTURE(std::string(metric_name(metric)));
+      TestCollection collection(hnsw(), metric, 64, {{"QUANT", quant}});
+      collection.add_all(items);
+      std::size_t missed = 0;
+      for (std::size_t i = 0; i < queries.count(); ++i) {
+        std::vector<Hit> all = collection.search(queries[i], {.k = kWide, .ef = kWide});
+        all.resize(kNear);
+        const auto near = collection.search(queries[i], {.k = kNear, .ef = kWide});
+        REQUIRE(near.size() == kNear);
+        for (const Hit& hit : near) {
+          missed += std::find(all.begin(), all.end(), hit) == all.end() ? 1 : 0;
+        }
+      }
+      CHECK(missed * 1000 <= queries.count() * kNear);
+    }
+  }
 }
 
 TEST_CASE("hnsw/coding: rows that were saved without a graph are coded when there is one") {
