@@ -23,6 +23,7 @@ PATIENCE_SECONDS = 60
 PR_SET_PDEATHSIG = 1
 LOWEST_PORT = 10_000
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+given_ports: set[int] = set()
 
 Found = TypeVar("Found")
 
@@ -38,18 +39,21 @@ def wait_until(condition: Callable[[], Found], what: str, seconds: float = PATIE
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that no connection is given by itself: it is still free for a
-    server that ends and comes back."""
+    """A port that nobody listens on, that this process has not been given before, and that no connection
+    is given by itself: it is still free for a server that ends and comes back."""
     highest = int(EPHEMERAL_PORTS.read_text().split()[0])
     if highest <= LOWEST_PORT:
         raise UserError(f"{EPHEMERAL_PORTS} leaves no ports for servers")
     while True:
         port = random.SystemRandom().randrange(LOWEST_PORT, highest)
+        if port in given_ports:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        given_ports.add(port)
         return port
 
 

@@ -92,6 +92,7 @@ class Node(Process):
         host: str = "127.0.0.1",
         launcher: Sequence[Any] = (),
         outlives: bool = False,
+        workers: int = 2,
     ) -> None:
         super().__init__(folder, outlives)
         self.host = host
@@ -114,7 +115,7 @@ class Node(Process):
         }
         self._command = [*launcher, redis_program(folder)]
         self._command += [word for setting in settings.items() for word in setting]
-        self._command += ["--loadmodule", module, "workers", 2, *flags]
+        self._command += ["--loadmodule", module, "workers", workers, *flags]
         self.start()
         self.id = self.call("CLUSTER", "MYID").decode()
 
@@ -225,6 +226,10 @@ class Cluster:
     def replica_of(self, master: Node) -> Node:
         roles = ((node, node.call("ROLE")) for node in self.alive())
         return next(node for node, role in roles if role[0] == b"slave" and role[2] == master.port)
+
+    def master_of(self, replica: Node) -> Node:
+        port = replica.call("ROLE")[2]
+        return next(node for node in self.nodes if node.port == port)
 
     def owner_of(self, slot: int) -> Node | None:
         """The node that serves a slot now, as the nodes that run see it; None while there is none."""
