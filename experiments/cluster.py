@@ -204,7 +204,8 @@ def lose_a_master(cluster: Cluster, data: Dataset, report: Report) -> None:
         if ok == PARTITIONS and time.perf_counter() - began > 0.1:
             break
         time.sleep(0.01)
-    report.add("until a replica took over", time.perf_counter() - began, f"{min(told)} of {PARTITIONS} partitions answered meanwhile")
+    meanwhile = f"{min(told)} of {PARTITIONS} partitions answered meanwhile"
+    report.add("until a replica took over", time.perf_counter() - began, meanwhile)
     began = time.perf_counter()
     victim.start()
     wait_until(cluster.is_whole, "the cluster is whole")
@@ -282,7 +283,8 @@ def reshard(cluster: Cluster, data: Dataset, report: Report) -> None:
         raise UserError(f"{len(wanted):,} keys were acknowledged, {len(found):,} are there")
     print(f"{meanwhile} searches meanwhile: each found all {len(data.keys):,} words, each once")
     print(f"{len(added):,} words were added meanwhile: all are there, each once")
-    report.add(f"{2 * len(slots)} slots moved", taken, f"{meanwhile} searches and {len(added):,} writes meanwhile, nothing missing or double")
+    load = f"{meanwhile} searches and {len(added):,} writes meanwhile, nothing missing or double"
+    report.add(f"{2 * len(slots)} slots moved", taken, load)
 
 
 def up(args: argparse.Namespace) -> None:
