@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""experiments/cluster.py shows a cluster that works, and leaves nothing behind."""
+"""The experiments with clusters: cluster.py shows one that works, and leaves nothing behind; router_cost.py measures."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,18 +14,22 @@ import live
 from module_scripts import NEEDS_MODULE
 
 pytestmark = [NEEDS_MODULE, pytest.mark.long]
-SHOW = Path(__file__).resolve().parents[2] / "experiments" / "cluster.py"
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
 
-def show(folder, *arguments):
+def run(script, *arguments):
     built = ("--program", os.environ["ENGRAM_SERVER"], "--module", os.environ["ENGRAM_MODULE"])
     return subprocess.run(
-        [sys.executable, SHOW, *arguments, "--folder", folder, *built],
+        [sys.executable, EXPERIMENTS / script, *arguments, *built],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=4 * live.PATIENCE_SECONDS,
     )
+
+
+def show(folder, *arguments):
+    return run("cluster.py", *arguments, "--folder", folder)
 
 
 def assert_shown(done):
@@ -74,3 +79,11 @@ def test_what_is_up_stays_until_it_is_ended(tmp_path):
     assert ended.stdout == "8 processes have ended\n"
     assert not any(runs(pid) for pid in left)
     assert show(folder, "down").stdout == "0 processes have ended\n"
+
+
+def test_what_a_router_costs_is_measured():
+    done = run("router_cost.py", "--rows", "1000", "--queries", "300", "--rounds", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^The router adds -?\d+ us to the median\.$", done.stdout, re.MULTILINE)
+    for place in ("at the node", "through a router", "engram's server, 2 workers", "that node through a router"):
+        assert re.search(rf"^\| {place} \| [\d,.]+ \| [\d.]+ \| [\d.]+ \|", done.stdout, re.MULTILINE), done.stdout
