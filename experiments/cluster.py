@@ -8,7 +8,6 @@ exit 1
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import shutil
 import signal
@@ -16,7 +15,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from client import Client
 from common import HERE, UserError, progress, run_main
 from datasets import Dataset, load
 from processes import wait_until
-from redis_cluster import Cluster, Node, Router, end_nodes, start_nodes
+from redis_cluster import Cluster, Node, Router, start_nodes
 
 DESCRIPTION = """A Redis Cluster of three masters and three replicas with engram's module, and two routers in front
 of it: loads the bundled words, searches, kills a master, moves slots under load, and tells what that took.
@@ -103,17 +102,11 @@ def start(args: argparse.Namespace) -> Cluster:
             folder = args.folder / f"node{i}"
             return Node(folder, args.module.resolve(), NODE_TIMEOUT_MS, outlives=True)
 
-        nodes = start_nodes(count, start_node)
-        try:
-            cluster = Cluster(nodes, MASTERS)
-            for i in range(ROUTERS):
-                folder = args.folder / f"router{i}"
-                router = Router(folder, args.program, cluster.addresses(), outlives=True)
-                cluster.routers.append(router)
-                bar.update()
-        except BaseException:
-            end_nodes(nodes)
-            raise
+        cluster = Cluster(start_nodes(count, start_node), MASTERS)
+        for i in range(ROUTERS):
+            folder = args.folder / f"router{i}"
+            cluster.routers.append(Router(folder, args.program, cluster.addresses(), outlives=True))
+            bar.update()
     return cluster
 
 
@@ -166,17 +159,26 @@ def search(cluster: Cluster, data: Dataset, report: Report) -> None:
         print(f"{router.folder.name}: {', '.join(words)}")
     times = []
     for row in range(TIMED_SEARCHES):
-        query = data.vectors[row * len(data.vectors) // TIMED_SEARCHES].tobytes()
+        vector = data.vectors[row * len(data.vectors) // TIMED_SEARCHES]
         began = time.perf_counter()
-        client.search(INDEX, query, K)
+        client.search(INDEX, vector.tobytes(), K)
         times.append(time.perf_counter() - began)
     report.add("a search through a router", statistics.median(times), f"median of {TIMED_SEARCHES}")
 
 
-def partial(client: redis.Redis, query: bytes) -> int:
-    """How many partitions answer."""
-    reply = client.execute_command("VSEARCH", INDEX, query, K, "PARTIAL")
-    return int(dict(zip(reply[::2], reply[1::2]))[b"ok"])
+def partial(clients: Sequence[redis.Redis], query: bytes) -> int:
+    """Of how many partitions all of them tell."""
+    replies = [client.execute_command("VSEARCH", INDEX, query, K, "PARTIAL") for client in clients]
+    return min(int(dict(zip(reply[::2], reply[1::2]))[b"ok"]) for reply in replies)
+
+
+def refusal(client: redis.Redis, query: bytes) -> str:
+    """What a search says without PARTIAL."""
+    try:
+        client.execute_command("VSEARCH", INDEX, query, K)
+    except redis.ResponseError as error:
+        return str(error)
+    return "all is there"
 
 
 def lose_a_master(cluster: Cluster, data: Dataset, report: Report) -> None:
@@ -189,21 +191,18 @@ def lose_a_master(cluster: Cluster, data: Dataset, report: Report) -> None:
     victim.kill()
     began = time.perf_counter()
     told: list[int] = []
-    refusal = ""
-    for client in itertools.cycle(clients):
-        ok = partial(client, query)
-        if not told or ok != told[-1]:
+
+    def all_answer() -> bool:
+        ok = partial(clients, query)
+        if ok not in told[-1:]:
+            seconds = time.perf_counter() - began
+            print(f"{seconds:6.2f} s: PARTIAL tells of {ok} of {PARTITIONS} partitions", flush=True)
+            if not told:
+                print(f"          without PARTIAL: {refusal(clients[0], query)}", flush=True)
             told.append(ok)
-            print(f"{time.perf_counter() - began:6.2f} s: PARTIAL tells of {ok} of {PARTITIONS} partitions")
-        if ok < PARTITIONS and not refusal:
-            try:
-                client.execute_command("VSEARCH", INDEX, query, K)
-            except redis.ResponseError as error:
-                refusal = str(error)
-                print(f"          without PARTIAL: {refusal}")
-        if ok == PARTITIONS and time.perf_counter() - began > 0.1:
-            break
-        time.sleep(0.01)
+        return ok == PARTITIONS
+
+    wait_until(all_answer, "all partitions answer again")
     meanwhile = f"{min(told)} of {PARTITIONS} partitions answered meanwhile"
     report.add("until a replica took over", time.perf_counter() - began, meanwhile)
     began = time.perf_counter()
@@ -217,7 +216,8 @@ def lose_a_master(cluster: Cluster, data: Dataset, report: Report) -> None:
 def under_load(cluster: Cluster, data: Dataset) -> Iterator[tuple[list[int], list[bytes]]]:
     """One client searches for all words, again and again, through one router, another adds new ones
     through the other. What it yields counts searches and holds the keys that were added."""
-    searches, added = [0], []
+    searches = [0]
+    added: list[bytes] = []
     failures: list[BaseException] = []
     over = threading.Event()
     words = set(data.keys)

@@ -247,7 +247,7 @@ class Cluster:
     def partitions(self, index: str) -> dict[str, Node]:
         """The partitions of an index, by the keys under which they lie, in the order of their slots; and
         who has them."""
-        found = {}
+        found: dict[str, Node] = {}
         for node in self.alive():
             if node.is_master():
                 found |= {key.decode(): node for key in node.call("KEYS", f"{index}:{{*}}")}
