@@ -20,6 +20,7 @@ ENGRAM = Path(__file__).resolve().parents[1] / "build" / "server" / "engram"
 START_SECONDS = 120
 POLL_SECONDS = 0.0005
 PATIENCE_SECONDS = 60
+LOST_SECONDS = 5
 PR_SET_PDEATHSIG = 1
 LOWEST_PORT = 10_000
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -29,12 +30,15 @@ Found = TypeVar("Found")
 
 
 def wait_until(condition: Callable[[], Found], what: str, seconds: float = PATIENCE_SECONDS) -> Found:
-    """Returns the first true result of `condition`, at which it looks often. Errors: TimeoutError."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    """Returns the first true result of `condition`, at which it looks often. Errors: TimeoutError. Of a
+    time in which the machine lets this process wait, no more than LOST_SECONDS count."""
+    left, last = seconds, time.monotonic()
+    while left > 0:
         if result := condition():
             return result
         time.sleep(0.01)
+        now = time.monotonic()
+        left, last = left - min(now - last, LOST_SECONDS), now
     raise TimeoutError(f"waited {seconds:g} s in vain until {what}")
 
 
