@@ -57,9 +57,11 @@ class Cluster(redis_cluster.Cluster):
         return self.routers[-1]
 
     def end(self):
-        for router in self.routers:
-            router.end()
-        super().end()
+        try:
+            for router in self.routers:
+                router.end()
+        finally:
+            super().end()
 
 
 class Router(redis_cluster.Router, live.Reachable):
