@@ -117,7 +117,7 @@ class Node(Process):
         self._command += [word for setting in settings.items() for word in setting]
         self._command += ["--loadmodule", module, "workers", workers, *flags]
         self.start()
-        self.id = self.call("CLUSTER", "MYID").decode()
+        self.id = self.ask("CLUSTER", "MYID").decode()
 
     def start(self) -> None:
         """The same node anew after its end: it knows the cluster, and has no data."""
@@ -127,11 +127,11 @@ class Node(Process):
     def _answers(self) -> bool:
         self.assert_running()
         try:
-            return bool(self.call("PING"))
+            return bool(self.ask("PING"))
         except (redis.ConnectionError, redis.exceptions.BusyLoadingError):
             return False
 
-    def call(self, *command: Any) -> Any:
+    def ask(self, *command: Any) -> Any:
         """The reply as it came, text as bytes, through a connection of its own. Errors: redis.RedisError."""
         connection = redis.Connection(self.host, self.port, socket_timeout=PATIENCE_SECONDS)
         try:
@@ -141,7 +141,7 @@ class Node(Process):
             connection.disconnect()
 
     def is_master(self) -> bool:
-        return bool(self.call("ROLE")[0] == b"master")
+        return bool(self.ask("ROLE")[0] == b"master")
 
 
 class Router(Process):
@@ -183,20 +183,20 @@ class Cluster:
     def _join(self) -> None:
         masters = len(self.masters)
         for i, node in enumerate(self.nodes):
-            node.call("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
         for i, node in enumerate(self.masters):
             first, last = SLOTS * i // masters, SLOTS * (i + 1) // masters - 1
-            node.call("CLUSTER", "ADDSLOTSRANGE", first, last)
+            node.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
         # All pairs: gossip would take seconds to introduce them.
         for one, other in itertools.combinations(self.nodes, 2):
-            one.call("CLUSTER", "MEET", other.host, other.port, other.bus_port)
+            one.ask("CLUSTER", "MEET", other.host, other.port, other.bus_port)
         wait_until(lambda: all(self._knows_all(node) for node in self.nodes), "all nodes have met")
         for i, node in enumerate(self.nodes[masters:]):
-            node.call("CLUSTER", "REPLICATE", self.masters[i % masters].id)
+            node.ask("CLUSTER", "REPLICATE", self.masters[i % masters].id)
         wait_until(self.is_whole, "the cluster is whole")
 
     def _knows_all(self, node: Node) -> bool:
-        text = node.call("CLUSTER", "NODES").decode()
+        text = node.ask("CLUSTER", "NODES").decode()
         return len(text.splitlines()) == len(self.nodes) and "handshake" not in text
 
     def is_whole(self, replicas: int | None = None) -> bool:
@@ -204,16 +204,16 @@ class Cluster:
         as there were, unless told."""
         wanted = self.replicas if replicas is None else replicas
         return all(
-            b"cluster_state:ok" in node.call("CLUSTER", "INFO") and self._slots_have(node, wanted)
+            b"cluster_state:ok" in node.ask("CLUSTER", "INFO") and self._slots_have(node, wanted)
             for node in self.alive()
         )
 
     def _slots_have(self, node: Node, replicas: int) -> bool:
-        ranges = node.call("CLUSTER", "SLOTS")
+        ranges = node.ask("CLUSTER", "SLOTS")
         covered = sum(entry[1] - entry[0] + 1 for entry in ranges)
         if covered != SLOTS or any(len(entry) < 3 + replicas for entry in ranges):
             return False
-        role = node.call("ROLE")
+        role = node.ask("ROLE")
         return bool(role[0] == b"master" or role[3] == b"connected")
 
     def alive(self) -> list[Node]:
@@ -224,17 +224,17 @@ class Cluster:
         return ",".join(node.address for node in self.nodes)
 
     def replica_of(self, master: Node) -> Node:
-        roles = ((node, node.call("ROLE")) for node in self.alive())
+        roles = ((node, node.ask("ROLE")) for node in self.alive())
         return next(node for node, role in roles if role[0] == b"slave" and role[2] == master.port)
 
     def master_of(self, replica: Node) -> Node:
-        port = replica.call("ROLE")[2]
+        port = replica.ask("ROLE")[2]
         return next(node for node in self.nodes if node.port == port)
 
     def owner_of(self, slot: int) -> Node | None:
         """The node that serves a slot now, as the nodes that run see it; None while there is none."""
         for node in self.alive():
-            for first, last, master, *_ in node.call("CLUSTER", "SLOTS"):
+            for first, last, master, *_ in node.ask("CLUSTER", "SLOTS"):
                 if first <= slot <= last:
                     found = [other for other in self.nodes if other.port == master[1]]
                     if found and found[0].is_alive():
@@ -242,7 +242,7 @@ class Cluster:
         return None
 
     def slot_of(self, key: str) -> int:
-        return int(self.alive()[0].call("CLUSTER", "KEYSLOT", key))
+        return int(self.alive()[0].ask("CLUSTER", "KEYSLOT", key))
 
     def partitions(self, index: str) -> dict[str, Node]:
         """The partitions of an index, by the keys under which they lie, in the order of their slots; and
@@ -250,7 +250,7 @@ class Cluster:
         found: dict[str, Node] = {}
         for node in self.alive():
             if node.is_master():
-                found |= {key.decode(): node for key in node.call("KEYS", f"{index}:{{*}}")}
+                found |= {key.decode(): node for key in node.ask("KEYS", f"{index}:{{*}}")}
         return {key: found[key] for key in sorted(found, key=self.slot_of)}
 
     # --- moving slots -----------------------------------------------------------------------------
@@ -260,22 +260,22 @@ class Cluster:
         source = self.owner_of(slot)
         if source is None:
             raise UserError(f"no node serves slot {slot}")
-        target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
-        source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
         return source
 
     def move_keys(
         self, slot: int, source: Node, target: Node, timeout_ms: int = MIGRATE_TIMEOUT_MS
     ) -> None:
         """Moves all that is in the slot."""
-        while keys := source.call("CLUSTER", "GETKEYSINSLOT", slot, KEYS_AT_ONCE):
+        while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, KEYS_AT_ONCE):
             where = (target.host, target.port, "", 0, timeout_ms)
-            source.call("MIGRATE", *where, "KEYS", *keys)
+            source.ask("MIGRATE", *where, "KEYS", *keys)
 
     def end_migration(self, slot: int, target: Node) -> None:
         for node in (target, *(other for other in self.alive() if other is not target)):
             if node.is_master():
-                node.call("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+                node.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
 
     def move_slot(self, slot: int, target: Node) -> None:
         """A whole migration, as redis-cli --cluster reshard does it."""

@@ -19,6 +19,11 @@ class Node(redis_cluster.Node, live.Reachable):
         own = ("--enable-debug-command", "yes", *flags)
         super().__init__(folder, module, timeout_ms, own, **where)
 
+    def call(self, *command):
+        """The reply, errors included, through a connection of its own."""
+        with self.wire() as wire:
+            return wire.call(*command)
+
 
 class Cluster(redis_cluster.Cluster):
     """Masters that share the slots evenly, each with as many replicas. To be ended with end(), or used as a

@@ -86,7 +86,7 @@ def change_back(cluster, load, partitions):
     moving = partitions.of([cluster.master_of(node)])
     began = time.monotonic()
     for _ in range(TRIES):
-        assert node.call("CLUSTER", "FAILOVER") == b"OK"
+        assert node.call("CLUSTER", "FAILOVER") == "OK"
         with contextlib.suppress(TimeoutError):
             live.wait_until(node.is_master, "it is a master", TRY_SECONDS)
             break
