@@ -250,7 +250,8 @@ class Cluster:
         found: dict[str, Node] = {}
         for node in self.alive():
             if node.is_master():
-                found |= {key.decode(): node for key in node.ask("KEYS", f"{index}:{{*}}")}
+                keys = (key.decode() for key in node.ask("KEYS", f"{index}:{{*"))
+                found |= {key: node for key in keys if not key.endswith(":meta")}
         return {key: found[key] for key in sorted(found, key=self.slot_of)}
 
     # --- moving slots -----------------------------------------------------------------------------
