@@ -76,7 +76,7 @@ def run_engram(*arguments, cwd=None):
 
 
 class Reachable:
-    """What clients reach at `port` of `host`."""
+    """What clients reach at `port` of `host`, as they and the system see it; `process` is a Popen."""
 
     host = "127.0.0.1"
     port = 0
@@ -89,6 +89,10 @@ class Reachable:
 
     def socket(self):
         return socket.create_connection((self.host, self.port), timeout=PATIENCE_SECONDS)
+
+    def resident_bytes(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
 
 
 class Process(Reachable):
@@ -105,10 +109,6 @@ class Process(Reachable):
     def assert_running(self):
         status = self.process.poll()
         assert status is None, f"the server ended with {status}:\n{self.output()}"
-
-    def resident_bytes(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
 
     def send_signal(self, number):
         self.process.send_signal(number)
