@@ -3,19 +3,79 @@
 
 from __future__ import annotations
 
+import ctypes
+import random
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence, TypeVar
 
 from common import UserError
 
 ENGRAM = Path(__file__).resolve().parents[1] / "build" / "server" / "engram"
 START_SECONDS = 120
 POLL_SECONDS = 0.0005
+PATIENCE_SECONDS = 60
+LOST_SECONDS = 5
+PR_SET_PDEATHSIG = 1
+LOWEST_PORT = 10_000
+EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+given_ports: set[int] = set()
+
+Found = TypeVar("Found")
+
+
+def wait_until(condition: Callable[[], Found], what: str, seconds: float = PATIENCE_SECONDS) -> Found:
+    """Returns the first true result of `condition`, at which it looks often. Errors: TimeoutError. Of a
+    time in which the machine lets this process wait, no more than LOST_SECONDS count."""
+    left, last = seconds, time.monotonic()
+    while left > 0:
+        if result := condition():
+            return result
+        time.sleep(0.01)
+        now = time.monotonic()
+        left, last = left - min(now - last, LOST_SECONDS), now
+    raise TimeoutError(f"waited {seconds:g} s in vain until {what}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on, that this process has not been given before, and that no connection
+    is given by itself: it is still free for a server that ends and comes back."""
+    highest = int(EPHEMERAL_PORTS.read_text().split()[0])
+    if highest <= LOWEST_PORT:
+        raise UserError(f"{EPHEMERAL_PORTS} leaves no ports for servers")
+    while True:
+        port = random.SystemRandom().randrange(LOWEST_PORT, highest)
+        if port in given_ports:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        given_ports.add(port)
+        return port
+
+
+def die_with_parent() -> None:
+    """For the beginning of a process: it ends when the thread that has started it does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def redis_program(folder: Path) -> Path:
+    """redis-server, by a link in `folder`: Debian's redis-tools brings it under another name, by which it
+    behaves differently."""
+    program = folder / "redis-server"
+    if not program.is_symlink():
+        found = shutil.which("redis-check-rdb")
+        if found is None:
+            raise UserError("Redis is missing: apt-get install redis-tools")
+        program.symlink_to(found)
+    return program
 
 
 class ServerProcess:
@@ -24,9 +84,7 @@ class ServerProcess:
     def __init__(self, command: Sequence[str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="engram-experiment-")
         self.folder = Path(self._folder.name)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self._command = [*command, "--port", str(self.port), "--dir", str(self.folder)]
         self._process: subprocess.Popen | None = None
 

@@ -95,10 +95,17 @@ class Asker:
     options stand behind k."""
 
     def __init__(
-        self, ports: Sequence[int], name: str, k: int, hits: int, options: Sequence[str]
+        self,
+        ports: Sequence[int],
+        name: str,
+        k: int,
+        hits: int,
+        options: Sequence[str],
+        command: str = "ENGRAM.VSEARCH",
     ) -> None:
         self._ports, self._name, self._k, self._hits = ports, name, k, hits
         self._options = options
+        self._command = command
         self._bytes = 0
         self._refetches = 0
 
@@ -132,7 +139,7 @@ class Asker:
         return Measured(latencies, ends, self._bytes, self._refetches, used)
 
     def request(self, query: bytes, hits: int) -> bytes:
-        return encode("ENGRAM.VSEARCH", self._name, query, hits, *self._options)
+        return encode(self._command, self._name, query, hits, *self._options)
 
     def count(self, size: int) -> None:
         self._bytes += size

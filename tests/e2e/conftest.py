@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real server for every test: ENGRAM_SERVER names the program to run."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "experiments"))
+import live
+import words
 
-import live  # noqa: E402
-import words  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def pytest_configure(config):

@@ -302,7 +302,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="engram-crash-")
     try:
         print(run(folder, arguments.kills, arguments.seed))
-    except AssertionError:
+    except (AssertionError, TimeoutError):
         if arguments.keep:
             print(f"the directory is left in {folder}", file=sys.stderr)
         raise

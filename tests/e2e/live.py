@@ -2,35 +2,25 @@
 """Running servers: engram, and Redis to compare it with."""
 
 import contextlib
-import ctypes
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import redis
 
-from wire import Wire
+# Behind the folder of the tests, whose names come first.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "experiments"))
+
+from processes import PATIENCE_SECONDS, die_with_parent, free_port, redis_program, wait_until  # noqa: E402
+from wire import Wire  # noqa: E402
 
 SANITIZED = os.environ.get("ENGRAM_SANITIZER", "none") != "none"
-PATIENCE_SECONDS = 60
-PR_SET_PDEATHSIG = 1
-
-
-def wait_until(condition, what):
-    """Returns the first true result of `condition`; it is looked at often until it is given up."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.01)
-    raise AssertionError(f"waited {PATIENCE_SECONDS} s in vain until {what}")
 
 
 @contextlib.contextmanager
@@ -57,19 +47,15 @@ def wait_until_steady(value, tolerance, seconds=0.5):
     return last
 
 
-def _die_with_parent():
-    # A test run that is killed leaves no server behind.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def spawn(command, log):
+    """A test run that is killed leaves no server behind."""
     with open(log, "wb") as file:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
 
@@ -89,14 +75,33 @@ def run_engram(*arguments, cwd=None):
     )
 
 
-class Process:
+class Reachable:
+    """What clients reach at `port` of `host`, as they and the system see it; `process` is a Popen."""
+
+    host = "127.0.0.1"
+    port = 0
+
+    def redis(self, **options):
+        return redis.Redis(host=self.host, port=self.port, socket_timeout=PATIENCE_SECONDS, **options)
+
+    def wire(self, protocol=2):
+        return Wire(self.port, protocol, PATIENCE_SECONDS, self.host)
+
+    def socket(self):
+        return socket.create_connection((self.host, self.port), timeout=PATIENCE_SECONDS)
+
+    def resident_bytes(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+
+class Process(Reachable):
     """A server process that listens on a port of 127.0.0.1."""
 
     def __init__(self, command, folder):
         self.folder = folder
         self.log = folder / "log"
         self.process = spawn(command, self.log)
-        self.port = 0
 
     def output(self):
         return self.log.read_text(errors="replace")
@@ -104,19 +109,6 @@ class Process:
     def assert_running(self):
         status = self.process.poll()
         assert status is None, f"the server ended with {status}:\n{self.output()}"
-
-    def redis(self, **options):
-        return redis.Redis(port=self.port, socket_timeout=PATIENCE_SECONDS, **options)
-
-    def wire(self, protocol=2):
-        return Wire(self.port, protocol, PATIENCE_SECONDS)
-
-    def socket(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS)
-
-    def resident_bytes(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
 
     def send_signal(self, number):
         self.process.send_signal(number)
@@ -186,17 +178,13 @@ class SmallDisk(Process):
 
 
 class Redis(Process):
-    """Debian's Redis. redis-tools brings the program under another name, by which it behaves
-    differently."""
+    """Debian's Redis."""
 
     def __init__(self, folder, *flags):
         folder.mkdir(exist_ok=True)
-        program = folder / "redis-server"
-        if not program.is_symlink():
-            program.symlink_to(shutil.which("redis-check-rdb"))
         port = free_port()
         super().__init__(
-            [program, "--port", str(port), "--save", "", "--dir", folder, *map(str, flags)], folder
+            [redis_program(folder), "--port", str(port), "--save", "", "--dir", folder, *map(str, flags)], folder
         )
         self.port = port
         wait_until(self._answers, "Redis answers")
@@ -216,9 +204,3 @@ class ModuleHost(Redis):
         module = os.environ["ENGRAM_MODULE"]
         own = ("--enable-debug-command", "yes", "--repl-diskless-sync-delay", 0, "--shutdown-timeout", 0)
         super().__init__(folder, *own, "--loadmodule", module, "workers", 2, *flags)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

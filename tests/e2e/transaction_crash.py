@@ -146,7 +146,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="engram-crash-")
     try:
         print(run(folder, arguments.kills, arguments.seed, arguments.fsync))
-    except AssertionError:
+    except (AssertionError, TimeoutError):
         print(f"the directory was {folder}", flush=True)
         raise
     finally:

@@ -31,8 +31,8 @@ def encode(*arguments):
 class Wire:
     """One RESP connection."""
 
-    def __init__(self, port, protocol=2, timeout=20):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, protocol=2, timeout=20, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=timeout)
         self.buffer = bytearray()
         self.start = 0
         if protocol == 3:

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network between two parts of a cluster is cut under load. ENGRAM_CLUSTER_CUTS says how often (2).
+
+The minority has a master, whose replica is on the other side, and a replica of a master of the other side."""
+
+import contextlib
+import math
+import os
+import random
+import time
+
+import pytest
+
+import live
+from cluster import FAILOVER_MS, Cluster
+from cluster_load import WRITTEN, Load, Outage, Partitions, Watcher, Writer, make_indexes, serves, version
+from module_scripts import NEEDS_MODULE
+from namespaces import Sides
+from wire import ErrorReply
+
+pytestmark = [NEEDS_MODULE, pytest.mark.long]
+CUTS = int(os.environ.get("ENGRAM_CLUSTER_CUTS", 2))
+CLIENTS = 8
+ROUTER_TIMEOUT_MS = 1000
+MINORITY = (2, 3)  # nodes: the third master, and the replica of the first
+# A planned failover is given up after five seconds by a node that waits for the processor.
+TRIES, TRY_SECONDS = 5, 10
+
+
+@pytest.fixture
+def sides():
+    with Sides() as made:
+        yield made
+
+
+def wait_for(load, condition, what):
+    live.wait_until(lambda: load.failures or condition(), what)
+    load.check()
+
+
+def assert_refused(router, probes):
+    """No write is taken by a master that is cut off from the others."""
+    with router.wire() as wire:
+        replies = [wire.call("VADD", WRITTEN, probe, version(0)) for probe in probes]
+    assert all(isinstance(reply, ErrorReply) and "CLUSTERDOWN" in reply for reply in replies), replies
+
+
+def cut(cluster, sides, load, partitions):
+    """Cuts, waits for the failover, and heals. What each side missed."""
+    majority, minority = cluster.routers
+    alone = cluster.nodes[MINORITY[0]]
+    successor = cluster.replica_of(alone)
+    lost = partitions.of([alone])
+    began = time.monotonic()
+    sides.cut()
+    gone = time.monotonic()
+    replaced = gone
+
+    def took_over():
+        nonlocal replaced
+        now = time.monotonic()
+        if successor.is_master():
+            return True
+        replaced = now
+        return False
+
+    wait_for(load, took_over, "the majority takes over")
+    wait_for(load, lambda: serves(majority, partitions), "the service of the majority is back")
+    back = time.monotonic()
+    wait_for(load, lambda: b"cluster_state:fail" in alone.call("CLUSTER", "INFO"), "the minority gives up")
+    assert_refused(minority, [partitions.probes[name] for name in lost])
+    healing = time.monotonic()
+    sides.heal()
+    wait_for(load, lambda: serves(minority, partitions), "the service of the minority is back")
+    healed = time.monotonic()
+    wait_for(load, cluster.is_whole, "the cluster is whole")
+    print(f"{len(lost)} partitions back after {back - began:.2f} s, all {healed - healing:.2f} s after healing", flush=True)
+    others = set(partitions.keys) - lost
+    # Searches that are under way when a node finds itself alone are given up by it.
+    return Outage(lost, began, gone, replaced, back), Outage(others, began, gone, healing, healed, lost)
+
+
+def change_back(cluster, load, partitions):
+    """The master that was cut off is one again, by agreement. Its partitions may be missing for a moment, to each router."""
+    node = cluster.nodes[MINORITY[0]]
+    moving = partitions.of([cluster.master_of(node)])
+    began = time.monotonic()
+    for _ in range(TRIES):
+        assert node.call("CLUSTER", "FAILOVER") == "OK"
+        with contextlib.suppress(TimeoutError):
+            live.wait_until(node.is_master, "it is a master", TRY_SECONDS)
+            break
+    wait_for(load, lambda: node.is_master() and cluster.is_whole(), "the master is back in its place")
+    wait_for(load, lambda: all(serves(router, partitions) for router in cluster.routers), "it serves")
+    return [Outage(moving, began, math.inf, -math.inf, time.monotonic())] * 2
+
+
+def test_a_minority_loses_only_what_no_replica_had(sides, tmp_path):
+    seed = random.SystemRandom().getrandbits(32)
+    print(f"seed {seed}")
+    places = [
+        {"host": side.host, "launcher": side.launcher}
+        for side in (sides.sides[i in MINORITY] for i in range(6))
+    ]
+    # A machine that stops for seconds does not keep replicas from taking over.
+    flags = ("--cluster-replica-validity-factor", 0)
+    with Cluster(
+        tmp_path / "cluster", replicas=1, timeout_ms=FAILOVER_MS, flags=flags, places=places
+    ) as cluster:
+        own = ("--node-timeout", ROUTER_TIMEOUT_MS, "--protected-mode", "no")
+        routers = [
+            cluster.router(*own, "--bind", side.host, launcher=side.launcher)
+            for side in sides.sides
+        ]
+        make_indexes(routers[0])
+        partitions = Partitions(cluster)
+        # What was on its way when the network was cut may arrive when it is healed.
+        writers = [Writer(routers[i % 2], i, seed, may_be_late=True) for i in range(CLIENTS)]
+        watchers = [Watcher(router) for router in routers]
+        outages = ([], [])
+
+        def note(seen):
+            for known, outage in zip(outages, seen):
+                known.append(outage)
+
+        with Load(*writers, *watchers) as load:
+            for i in range(CUTS):
+                if i > 0:
+                    note(change_back(cluster, load, partitions))
+                note(cut(cluster, sides, load, partitions))
+        for writer in writers:
+            for router in routers:
+                writer.check_all(router)
+        for name, known, watcher in zip(("majority", "minority"), outages, watchers):
+            print(f"{name}: {partitions.check(known, watcher.samples, load.stalls)}")
+    acknowledged, refused = (sum(getattr(w, name) for w in writers) for name in ("acknowledged", "refused"))
+    print(f"{acknowledged} writes acknowledged, {refused} not")
