@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "core/text.h"
-#include "server/hosts/router/node_reply.h"
 #include "server/hosts/router/partitions.h"
 #include "server/hosts/router/slot_map.h"
 #include "server/hosts/router/slots.h"
+#include "server/resp/reply.h"
 #include "tests/support/seed.h"
 
 namespace engram::router::router_test {
@@ -26,9 +26,9 @@ std::vector<int> slots_of_partitions(std::size_t partitions) {
 }
 
 /// Reads what may arrive in several replies, in pieces of random length.
-std::vector<NodeReply> read_in_pieces(const std::string& bytes, std::mt19937_64& rng) {
+std::vector<Reply> read_in_pieces(const std::string& bytes, std::mt19937_64& rng) {
   ReplyScanner scanner;
-  std::vector<NodeReply> replies;
+  std::vector<Reply> replies;
   std::string pending;
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t size = std::min<std::size_t>(1 + rng() % 7, bytes.size() - at);
@@ -44,18 +44,18 @@ std::vector<NodeReply> read_in_pieces(const std::string& bytes, std::mt19937_64&
   return replies;
 }
 
-NodeReply parsed(const std::string& bytes) {
+Reply parsed(const std::string& bytes) {
   ReplyScanner scanner;
   REQUIRE(scanner.scan(bytes) == ReplyScanner::Outcome::kReply);
   REQUIRE(scanner.size() == bytes.size());
   return read_reply(bytes);
 }
 
-NodeReply rows_of(const std::vector<double>& distances) {
-  NodeReply rows = {.kind = NodeReply::Kind::kArray};
+Reply rows_of(const std::vector<double>& distances) {
+  Reply rows = {.kind = Reply::Kind::kArray};
   for (const double distance : distances) {
-    rows.items.push_back({.kind = NodeReply::Kind::kText, .text = "key"});
-    rows.items.push_back({.kind = NodeReply::Kind::kText, .text = number_text(distance)});
+    rows.items.push_back({.kind = Reply::Kind::kText, .text = "key"});
+    rows.items.push_back({.kind = Reply::Kind::kText, .text = number_text(distance)});
   }
   return rows;
 }
@@ -87,7 +87,8 @@ TEST_CASE("router: the tags of partitions lie evenly over the slots") {
       CHECK(static_cast<std::size_t>(slots[p]) * partitions / kSlots == p);
     }
   }
-  CHECK(slot_of(partition_key("notes", partition_tag(3, 8))) == 8046);
+  CHECK(slot_of(partition_key("notes", partition_tag(3, 8), 7)) == 8046);
+  CHECK(partition_key("notes", "3.0", 7) == "notes:{3.0}:7");
   CHECK(slot_of(meta_key("notes")) == slot_of("notes"));
 }
 
@@ -140,7 +141,7 @@ TEST_CASE("router: replies are read however they arrive") {
       "h:1\r\n%1\r\n+k\r\n,1.5\r\n_\r\n$-1\r\n"
       "#t\r\n=7\r\ntxt:abc\r\n*1\r\n*1\r\n$0\r\n\r\n~1\r\n:1\r\n";
   for (int round = 0; round < 50; ++round) {
-    const std::vector<NodeReply> replies = read_in_pieces(bytes, rng);
+    const std::vector<Reply> replies = read_in_pieces(bytes, rng);
     REQUIRE(replies.size() == 12);
     CHECK(replies[1].text == "a\r\nbc");
     CHECK(replies[2].items.size() == 2);
@@ -198,7 +199,7 @@ TEST_CASE("router: the merge with its second round is that of one index") {
     std::sort(all.begin(), all.end());
     all.resize(std::min(all.size(), k));
 
-    std::vector<NodeReply> replies(partitions);
+    std::vector<Reply> replies(partitions);
     std::vector<std::vector<Hit>> lists(partitions);
     std::vector<std::size_t> asked(partitions, first_k(k, partitions));
     const auto ask = [&](std::size_t p) {
@@ -216,8 +217,19 @@ TEST_CASE("router: the merge with its second round is that of one index") {
   }
 }
 
+TEST_CASE("router: a batch that a partition has answered in part is refused") {
+  const Reply two = parsed("*2\r\n*0\r\n*0\r\n");
+  const Reply one = parsed("*1\r\n*0\r\n");
+  const Reply none = parsed("+OK\r\n");
+  CHECK(count_queries(std::vector<const Reply*>{&two, nullptr, &two}).value() == 2);
+  CHECK(count_queries(std::vector<const Reply*>{nullptr}).value() == 0);
+  const auto short_one = count_queries(std::vector<const Reply*>{&two, nullptr, &one});
+  CHECK(short_one.error().message == "partition 2: it answers 1 queries of a batch, and others 2");
+  CHECK_FALSE(count_queries(std::vector<const Reply*>{&none}));
+}
+
 TEST_CASE("router: equal distances go to the lower partition") {
-  const NodeReply rows = rows_of({1, 2});
+  const Reply rows = rows_of({1, 2});
   const std::vector<std::vector<Hit>> lists = {hits_of(rows, 2, 4).value(),
                                                hits_of(rows, 2, 2).value()};
   const std::vector<Hit> merged = merge_hits(lists, 3);

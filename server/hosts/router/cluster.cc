@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "server/resp/command.h"
 #include "server/runtime/log.h"
 
 namespace engram::router {
@@ -24,18 +25,7 @@ std::string_view redirect_target(std::string_view error) {
 }  // namespace
 
 Cluster::Cluster(ClusterSettings settings, Poller& poller)
-    : settings_(std::move(settings)), poller_(poller) {}
-
-NodeLink& Cluster::link(const Address& node, LinkKind kind) {
-  auto& link = links_[{node, kind}];
-  if (!link) {
-    const auto version = kind == LinkKind::kResp3 ? RespVersion::kResp3 : RespVersion::kResp2;
-    const std::uint64_t token = kTokenBit | ++last_token_;
-    link = std::make_unique<NodeLink>(node, version, settings_.link, poller_, token);
-    links_by_token_[token] = link.get();
-  }
-  return *link;
-}
+    : settings_(std::move(settings)), links_(settings_.link, poller) {}
 
 void Cluster::send(Command command, Callback callback) {
   auto errand = std::make_shared<Errand>();
@@ -57,7 +47,7 @@ void Cluster::dispatch(const ErrandPtr& errand) {
 }
 
 void Cluster::deliver(const ErrandPtr& errand, const Address& node, bool asking) {
-  NodeLink& to = link(node, errand->command.kind);
+  NodeLink& to = links_.pick(node, errand->command.kind);
   if (asking) {
     static const std::string kAsking = encode_command({"ASKING"});
     to.send(kAsking, settings_.timeout_ms, [](const NodeAnswer&) {});
@@ -135,7 +125,7 @@ void Cluster::give_up(const ErrandPtr& errand, std::string why, bool is_uncertai
 void Cluster::send_to(const Address& node, const std::string& bytes, LinkKind kind,
                       Callback callback) {
   ++counts_.commands;
-  link(node, kind)
+  links_.pick(node, kind)
       .send(bytes, settings_.timeout_ms,
             [node, callback = std::move(callback)](const NodeAnswer& answer) {
               if (!answer.is_lost) return callback({.bytes = std::string(answer.bytes)});
@@ -146,25 +136,12 @@ void Cluster::send_to(const Address& node, const std::string& bytes, LinkKind ki
 }
 
 void Cluster::send_to_any(const std::string& bytes, LinkKind kind, Callback callback) {
-  Address node = settings_.seeds.front();
-  for (const auto& [key, link] : links_) {
-    if (link->is_up()) node = key.first;
-  }
+  const Address node = links_.node_up().value_or(settings_.seeds.front());
   send_to(node, bytes, kind, std::move(callback));
 }
 
-void Cluster::handle(const PollEvent& event) {
-  const auto found = links_by_token_.find(event.token);
-  if (found != links_by_token_.end()) found->second->handle(event);
-}
-
-void Cluster::flush() {
-  for (const auto& [key, link] : links_) link->flush();
-}
-
 void Cluster::tick(std::int64_t now_ms) {
-  // Callbacks may make new links, which leaves iterators of a map valid.
-  for (const auto& [key, link] : links_) link->tick(now_ms);
+  links_.tick(now_ms);
   std::vector<ErrandPtr> parked;
   parked.swap(parked_);
   for (const ErrandPtr& errand : parked) {
@@ -185,9 +162,8 @@ void Cluster::tick(std::int64_t now_ms) {
 std::int64_t Cluster::next_tick_ms() const noexcept {
   std::int64_t next_ms = std::max(next_map_ms_, last_map_ms_ + kMapAtMostEveryMs);
   if (is_learning_) next_ms = last_map_ms_ + kMapTimeoutMs;
-  for (const auto& [key, link] : links_) {
-    const std::int64_t link_ms = link->next_tick_ms();
-    if (link_ms >= 0) next_ms = std::min(next_ms, link_ms);
+  if (const std::int64_t link_ms = links_.next_tick_ms(); link_ms >= 0) {
+    next_ms = std::min(next_ms, link_ms);
   }
   for (const ErrandPtr& errand : parked_) next_ms = std::min(next_ms, errand->until_ms);
   return next_ms;
@@ -213,7 +189,7 @@ void Cluster::learn_map(std::int64_t now_ms) {
   is_learning_ = true;
   last_map_ms_ = now_ms;
   next_map_ms_ = now_ms + kMapEveryMs;
-  link(node, LinkKind::kResp2).send(kSlotsCommand, kMapTimeoutMs, [this, node](const auto& answer) {
+  links_.pick(node, {}).send(kSlotsCommand, kMapTimeoutMs, [this, node](const auto& answer) {
     take_map(node, {.is_missing = answer.is_lost, .bytes = std::string(answer.bytes)});
   });
 }
@@ -232,24 +208,7 @@ void Cluster::take_map(const Address& from, const Answer& answer) {
   map_ = std::move(*map);
   knows_map_ = true;
   ++counts_.maps;
-  drop_unused_links();
-}
-
-/// Of nodes that have left; one that waits for a reply stays until that is there.
-void Cluster::drop_unused_links() {
-  const std::vector<Address> nodes = known_nodes();
-  std::erase_if(links_, [&](const auto& entry) {
-    const NodeLink* const link = entry.second.get();
-    if (link->is_up() || link->in_flight() != 0) return false;
-    if (std::binary_search(nodes.begin(), nodes.end(), entry.first.first)) return false;
-    std::erase_if(links_by_token_, [link](const auto& token) { return token.second == link; });
-    return true;
-  });
-}
-
-std::size_t Cluster::links_up() const noexcept {
-  return static_cast<std::size_t>(std::count_if(
-      links_.begin(), links_.end(), [](const auto& entry) { return entry.second->is_up(); }));
+  links_.keep_only(known_nodes());
 }
 
 }  // namespace engram::router

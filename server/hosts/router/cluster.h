@@ -6,22 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "server/hosts/router/link_pool.h"
 #include "server/hosts/router/node_link.h"
 #include "server/hosts/router/slot_map.h"
 #include "server/net/poller.h"
 
 namespace engram::router {
-
-/// What a link is for. Links of one kind to one node are one connection, so its commands keep their
-/// order. kWaiting: writes that wait for replicas, which keep a connection waiting.
-enum class LinkKind : std::uint8_t { kResp2, kResp3, kWaiting };
 
 struct ClusterSettings {
   std::vector<Address> seeds;  ///< nodes of the cluster, any of which tells of the others
@@ -46,8 +41,8 @@ struct ReplicaWait {
 struct Command {
   std::uint16_t slot = 0;
   std::string bytes;  ///< as encode_command() makes them
-  LinkKind kind = LinkKind::kResp2;
-  std::optional<ReplicaWait> wait = {};  ///< of a write, with kWaiting
+  LinkKind kind = {};
+  std::optional<ReplicaWait> wait = {};  ///< of a write, with LinkUse::kWaiting
 };
 
 struct Answer {
@@ -74,11 +69,10 @@ class Cluster {
   /// The same at a given node.
   void send_to(const Address& node, const std::string& bytes, LinkKind kind, Callback callback);
 
-  /// Links' tokens of the poller have this bit.
-  static constexpr std::uint64_t kTokenBit = std::uint64_t{1} << 62;
-  void handle(const PollEvent& event);
-  /// Sends what has gathered: one write for each node.
-  void flush();
+  /// The poller has told of a link.
+  void handle(const PollEvent& event) { links_.handle(event); }
+  /// Sends what has gathered.
+  void flush() { links_.flush(); }
   /// To be called often: gives up what has waited too long, learns the map anew.
   void tick(std::int64_t now_ms);
   /// When tick() has something to do, at the latest.
@@ -87,7 +81,7 @@ class Cluster {
   [[nodiscard]] const SlotMap& map() const noexcept { return map_; }
   [[nodiscard]] bool knows_map() const noexcept { return knows_map_; }
   [[nodiscard]] const ClusterCounts& counts() const noexcept { return counts_; }
-  [[nodiscard]] std::size_t links_up() const noexcept;
+  [[nodiscard]] std::size_t links_up() const noexcept { return links_.count_up(); }
 
  private:
   struct Errand {
@@ -98,7 +92,6 @@ class Cluster {
   };
   using ErrandPtr = std::shared_ptr<Errand>;
 
-  NodeLink& link(const Address& node, LinkKind kind);
   void dispatch(const ErrandPtr& errand);
   void deliver(const ErrandPtr& errand, const Address& node, bool asking);
   void take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& answer);
@@ -107,20 +100,16 @@ class Cluster {
   void give_up(const ErrandPtr& errand, std::string why, bool is_uncertain);
   void learn_map(std::int64_t now_ms);
   void take_map(const Address& from, const Answer& answer);
-  void drop_unused_links();
   [[nodiscard]] std::vector<Address> known_nodes() const;
 
   const ClusterSettings settings_;
-  Poller& poller_;
   SlotMap map_;
   bool knows_map_ = false;
   bool is_learning_ = false;
   std::int64_t next_map_ms_ = 0;
   std::int64_t last_map_ms_ = 0;
   std::size_t next_teacher_ = 0;
-  std::map<std::pair<Address, LinkKind>, std::unique_ptr<NodeLink>> links_;
-  std::map<std::uint64_t, NodeLink*> links_by_token_;
-  std::uint64_t last_token_ = 0;
+  LinkPool links_;
   std::vector<ErrandPtr> parked_;  // until the map is known, or nobody serves their slot
   ClusterCounts counts_;
 };

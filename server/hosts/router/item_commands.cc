@@ -57,7 +57,7 @@ void add_split(const CallPtr& call, const LayoutPtr& layout) {
   for (const auto& [partition, words] : split) {
     commands.push_back({partition, part_command(*layout, partition, "VMADD", words)});
   }
-  const LinkKind kind = call->wait ? LinkKind::kWaiting : LinkKind::kResp2;
+  const LinkKind kind = {.use = call->wait ? LinkUse::kWaiting : LinkUse::kPlain};
   scatter(call, layout, std::move(commands), kind, add_split, [call, layout](auto& parts) {
     if (answer_failure(call, *layout, parts)) return;
     std::int64_t added = 0;

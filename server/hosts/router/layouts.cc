@@ -6,6 +6,7 @@
 
 #include "core/text.h"
 #include "server/hosts/router/slots.h"
+#include "server/resp/command.h"
 
 namespace engram::router {
 namespace {
@@ -45,15 +46,15 @@ bool set_field(Layout& layout, std::string_view name, std::string_view value) {
 
 void Layout::place() {
   for (std::size_t p = 0; p < partitions; ++p) {
-    keys.push_back(partition_key(index, partition_tag(p, partitions)));
+    keys.push_back(partition_key(index, partition_tag(p, partitions), epoch));
     slots.push_back(slot_of(keys.back()));
   }
 }
 
-std::string Layout::text() const {
+std::string Layout::text_in(State other) const {
   return "dim " + std::to_string(dim) + " metric " + metric + " primitive " + primitive +
          " partitions " + std::to_string(partitions) + " epoch " + std::to_string(epoch) +
-         " state " + std::string(kStates[static_cast<std::size_t>(state)]);
+         " state " + std::string(kStates[static_cast<std::size_t>(other)]);
 }
 
 Result<Layout> Layout::parse(std::string_view index, std::string_view text) {
@@ -99,14 +100,13 @@ void Layouts::find(const std::string& index, bool fresh, Callback callback) {
 
 void Layouts::take(const std::string& index, const Answer& answer, const Callback& callback) {
   const auto found = known_.find(index);
-  const NodeReply reply =
-      answer.is_missing ? NodeReply::error(answer.bytes) : read_reply(answer.bytes);
+  const Reply reply = answer.is_missing ? Reply::error(answer.bytes) : read_reply(answer.bytes);
   if (reply.is_error()) {
     if (answer.is_missing && found != known_.end()) return callback(found->second.layout);
     return callback(fail(ErrorCode::kUnavailable, "the layout of index '" + index +
                                                       "' cannot be read (" + reply.text + ")"));
   }
-  if (reply.kind != NodeReply::Kind::kText) {
+  if (reply.kind != Reply::Kind::kText) {
     known_.erase(index);
     return callback(tl::unexpected<Error>(no_such_index(index)));
   }

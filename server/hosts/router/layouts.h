@@ -33,7 +33,9 @@ struct Layout {
   /// Fills in keys and slots.
   void place();
   /// As the meta key holds it: names and values in turn, separated by spaces.
-  [[nodiscard]] std::string text() const;
+  [[nodiscard]] std::string text() const { return text_in(state); }
+  /// The same in another state.
+  [[nodiscard]] std::string text_in(State other) const;
   /// Errors: kDataLoss.
   static Result<Layout> parse(std::string_view index, std::string_view text);
 };
