@@ -2,6 +2,7 @@
 #include "server/hosts/router/cluster.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/text.h"
 #include "server/resp/command.h"
@@ -14,6 +15,7 @@ constexpr int kMostRedirects = 8;
 constexpr std::int64_t kMapEveryMs = 1000;
 constexpr std::int64_t kMapAtMostEveryMs = 100;
 constexpr int kMapTimeoutMs = 1000;
+constexpr std::int64_t kLongestBetweenTicksMs = 2500;
 constexpr std::string_view kNobody = "no node serves its slot";
 
 /// The second and third word of "-MOVED 3999 host:port".
@@ -25,7 +27,9 @@ std::string_view redirect_target(std::string_view error) {
 }  // namespace
 
 Cluster::Cluster(ClusterSettings settings, Poller& poller)
-    : settings_(std::move(settings)), links_(settings_.link, poller) {}
+    : settings_(std::move(settings)),
+      links_(settings_.link, poller),
+      freshness_(links_, settings_.staleness_ms, settings_.timeout_ms) {}
 
 void Cluster::send(Command command, Callback callback) {
   auto errand = std::make_shared<Errand>();
@@ -38,7 +42,10 @@ void Cluster::send(Command command, Callback callback) {
 
 void Cluster::dispatch(const ErrandPtr& errand) {
   const Shard* const shard = knows_map_ ? map_.find(errand->command.slot) : nullptr;
-  if (shard != nullptr) return deliver(errand, shard->master, false);
+  if (shard != nullptr) {
+    const bool may_be_stale = errand->command.may_be_stale && reads_may_be_stale();
+    return may_be_stale ? begin_read(errand, *shard) : deliver(errand, shard->master, false);
+  }
   if (knows_map_) {
     errand->until_ms = 0;  // is given up by the next tick
     next_map_ms_ = 0;
@@ -53,11 +60,15 @@ void Cluster::deliver(const ErrandPtr& errand, const Address& node, bool asking)
     to.send(kAsking, settings_.timeout_ms, [](const NodeAnswer&) {});
   }
   ++counts_.commands;
+  ++errand->under_way;
+  errand->is_at_master = true;
   to.send(errand->command.bytes, settings_.timeout_ms,
           [this, errand, &to](const NodeAnswer& answer) { take(errand, to, answer); });
 }
 
 void Cluster::take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& answer) {
+  --errand->under_way;
+  if (errand->is_done) return;
   if (answer.is_lost) {
     next_map_ms_ = 0;
     return give_up(errand, link.address() + ": " + std::string(answer.bytes), answer.was_sent);
@@ -68,7 +79,7 @@ void Cluster::take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& an
   } else if (errand->command.wait) {
     return wait_for_replicas(errand, link, std::string(answer.bytes));
   }
-  errand->callback({.bytes = std::string(answer.bytes)});
+  finish(errand, {.bytes = std::string(answer.bytes)});
 }
 
 /// Whether the error is about where the slot is, or about the node, and not an answer.
@@ -117,9 +128,17 @@ void Cluster::wait_for_replicas(const ErrandPtr& errand, NodeLink& link, const s
             });
 }
 
+/// Unless another node has been asked as well.
 void Cluster::give_up(const ErrandPtr& errand, std::string why, bool is_uncertain) {
+  if (errand->under_way > 0) return;
   ++counts_.lost;
-  errand->callback({.is_missing = true, .is_uncertain = is_uncertain, .bytes = std::move(why)});
+  finish(errand, {.is_missing = true, .is_uncertain = is_uncertain, .bytes = std::move(why)});
+}
+
+void Cluster::finish(const ErrandPtr& errand, Answer&& answer) {
+  errand->is_done = true;
+  if (errand->begun_us != 0 && !answer.is_missing) hedges_.end(steady_us() - errand->begun_us);
+  errand->callback(std::move(answer));
 }
 
 void Cluster::send_to(const Address& node, const std::string& bytes, LinkKind kind,
@@ -141,7 +160,14 @@ void Cluster::send_to_any(const std::string& bytes, LinkKind kind, Callback call
 }
 
 void Cluster::tick(std::int64_t now_ms) {
+  // A process that was stopped does not blame its nodes.
+  const std::int64_t passed_ms = now_ms - std::exchange(last_tick_ms_, now_ms);
+  if (passed_ms > kLongestBetweenTicksMs) links_.postpone(passed_ms);
   links_.tick(now_ms);
+  if (reads_may_be_stale()) {
+    freshness_.tick(now_ms, map_.shards());
+    hedge(now_ms);
+  }
   std::vector<ErrandPtr> parked;
   parked.swap(parked_);
   for (const ErrandPtr& errand : parked) {
@@ -165,6 +191,8 @@ std::int64_t Cluster::next_tick_ms() const noexcept {
   if (const std::int64_t link_ms = links_.next_tick_ms(); link_ms >= 0) {
     next_ms = std::min(next_ms, link_ms);
   }
+  if (reads_may_be_stale()) next_ms = std::min(next_ms, freshness_.next_tick_ms());
+  if (!hedging_.empty()) next_ms = std::min(next_ms, hedging_.front().at_ms);
   for (const ErrandPtr& errand : parked_) next_ms = std::min(next_ms, errand->until_ms);
   return next_ms;
 }

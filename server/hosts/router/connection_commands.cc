@@ -62,6 +62,13 @@ void write_router_section(InfoText& out, const RouterServices& services) {
   out.field("slot_maps_learned", cluster.counts().maps);
   out.field("layouts_remembered", services.layouts.size());
   out.field("layouts_changed", services.counts.relaid);
+  if (cluster.reads_may_be_stale()) {
+    out.field("fresh_replicas", cluster.fresh_replicas());
+    out.field("reads", cluster.counts().reads);
+    out.field("replica_reads", cluster.counts().replica_reads);
+    out.field("hedged_reads", cluster.counts().hedged);
+    out.field("hedge_after_us", static_cast<std::uint64_t>(cluster.hedge_delay_us().value_or(0)));
+  }
   out.field("held_up_commands", services.counts.held_up);
   out.field("second_asks", services.counts.second_asks);
   out.field("missing_partitions", services.counts.missing);

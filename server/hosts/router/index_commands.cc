@@ -39,6 +39,8 @@ void answer_meta_failure(const CallPtr& call, const std::string& why) {
 Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t default_partitions) {
   constexpr std::array<std::string_view, 3> kOneNumber = {"exp", "power", "ebb"};
   constexpr std::array<std::string_view, 4> kSums = {"hebb", "palimpsest", "sdm", "drdam"};
+  constexpr std::array<std::string_view, 2> kWholeRecalls = {"REINFORCE", "OUTSIDE"};
+  constexpr std::array<std::string_view, 3> kOfParts = {"off", "nearest", "abstain"};
   constexpr std::array<std::string_view, 2> kBudgets = {"BUDGET", "BUDGETBYTES"};
   ENGRAM_TRY(check_index_name(argv[1]));
   Layout layout;
@@ -68,6 +70,12 @@ Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t defaul
       if (is_any_ignoring_case(value, kSums)) whole = "primitive " + layout.primitive;
     }
     if (is_any_ignoring_case(word, kBudgets)) whole = to_upper(word);
+    if (is_any_ignoring_case(word, kWholeRecalls) && !is_any_ignoring_case(value, kOfParts)) {
+      whole = to_upper(word) + " " + value;
+    }
+    if (equal_ignoring_case(word, "STEPS")) layout.steps = parse_number<std::size_t>(value);
+    if (equal_ignoring_case(word, "TOL")) layout.tolerance = parse_number<double>(value);
+    if (equal_ignoring_case(word, "MODE")) layout.is_clamped = equal_ignoring_case(value, "clamp");
     if (equal_ignoring_case(word, "CLOCK") && equal_ignoring_case(value, "logical")) {
       whole = "CLOCK logical";
     }
@@ -91,21 +99,24 @@ std::vector<PartCommand> drop_commands(const Layout& layout) {
   return commands;
 }
 
-/// Takes the reply to a change of a layout: goes on if it was made, and answers why not otherwise,
-/// which is `refused` where the layout was not what it was taken for.
-void take_meta_reply(const CallPtr& call, const Answer& answer, const std::string& refused,
-                     const std::function<void()>& go_on) {
+/// Takes the reply to a change of a layout: goes on if it was made; or as `refused` says, where the
+/// layout was not what it was taken for; or answers that its node is missing.
+void take_meta_reply(const CallPtr& call, const Answer& answer, const std::function<void()>& go_on,
+                     const std::function<void()>& refused) {
   if (answer.is_missing) return answer_meta_failure(call, answer.bytes);
   const Reply reply = read_reply(answer.bytes);
   if (reply.is_error()) return answer_meta_failure(call, reply.text);
-  if (reply.is_null()) return call->answer_error(refused);
-  go_on();
+  reply.is_null() ? refused() : go_on();
+}
+
+void answer_dropped(const CallPtr& call) {
+  call->answer_error("ERR index '" + call->argv[1] + "' was dropped meanwhile");
 }
 
 /// Makes `after` of the layout, empty: nothing, and goes on; unless it is `before` no longer. Other
 /// routers change layouts too, and what they have made meanwhile is left alone.
 void exchange_layout(const CallPtr& call, const Layout& before, std::string_view after,
-                     const std::function<void()>& go_on) {
+                     const std::function<void()>& go_on, const std::function<void()>& refused) {
   constexpr std::string_view kExchange =
       "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end "
       "if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end "
@@ -114,8 +125,8 @@ void exchange_layout(const CallPtr& call, const Layout& before, std::string_view
   call->services.layouts.forget(before.index);
   call->services.cluster.send(
       on_meta_key(before.index, {"EVAL", kExchange, "1", key, before.text(), after}),
-      [call, go_on, index = before.index](const Answer& answer) {
-        take_meta_reply(call, answer, "ERR index '" + index + "' was dropped meanwhile", go_on);
+      [call, go_on, refused](const Answer& answer) {
+        take_meta_reply(call, answer, go_on, refused);
       });
 }
 
@@ -125,7 +136,7 @@ void drop_partitions(const CallPtr& call, const LayoutPtr& layout,
   scatter(call, layout, drop_commands(*layout), {}, {},
           [call, layout, go_on](std::vector<Part>& parts) {
             if (answer_failure(call, *layout, parts)) return;
-            exchange_layout(call, *layout, "", go_on);
+            exchange_layout(call, *layout, "", go_on, [call] { answer_dropped(call); });
           });
 }
 
@@ -133,13 +144,24 @@ void drop_partitions(const CallPtr& call, const LayoutPtr& layout,
 void undo_making(const CallPtr& call, const LayoutPtr& layout, const std::string& error) {
   scatter(call, layout, drop_commands(*layout), {}, {},
           [call, layout, error](std::vector<Part>& parts) {
+            const auto answer = [call, error] { call->answer_error(error); };
             // What is left on a node that does not answer VDROP finds by the layout.
             const bool is_gone = std::none_of(parts.begin(), parts.end(), [](const Part& part) {
               return part.answer.is_missing || part.reply.is_error();
             });
-            if (!is_gone) return call->answer_error(error);
-            exchange_layout(call, *layout, "", [call, error] { call->answer_error(error); });
+            if (!is_gone) return answer();
+            exchange_layout(call, *layout, "", answer, answer);
           });
+}
+
+/// A VDROP may have come between, and before some of the partitions: they go then.
+void announce(const CallPtr& call, const LayoutPtr& layout) {
+  exchange_layout(
+      call, *layout, layout->text_in(Layout::State::kReady), [call] { call->answer_ok(); },
+      [call, layout] {
+        scatter(call, layout, drop_commands(*layout), {}, {},
+                [call](std::vector<Part>&) { answer_dropped(call); });
+      });
 }
 
 void make_partitions(const CallPtr& call, const LayoutPtr& layout) {
@@ -148,10 +170,7 @@ void make_partitions(const CallPtr& call, const LayoutPtr& layout) {
             const auto failed = std::find_if(parts.begin(), parts.end(), [](const Part& part) {
               return part.answer.is_missing || part.reply.is_error();
             });
-            if (failed == parts.end()) {
-              return exchange_layout(call, *layout, layout->text_in(Layout::State::kReady),
-                                     [call] { call->answer_ok(); });
-            }
+            if (failed == parts.end()) return announce(call, layout);
             const std::string missing = missing_sentence(*layout, parts);
             undo_making(call, layout, missing.empty() ? failed->reply.text : "MISSING " + missing);
           });
@@ -164,12 +183,13 @@ void make_index(const CallPtr& call) {
   if (!read) return call->answer_error(read.error());
   const auto layout = std::make_shared<const Layout>(std::move(*read));
   const std::string key = meta_key(layout->index);
-  call->services.cluster.send(on_meta_key(layout->index, {"SET", key, layout->text(), "NX"}),
-                              [call, layout](const Answer& answer) {
-                                take_meta_reply(call, answer,
-                                                "ERR index '" + layout->index + "' already exists",
-                                                [call, layout] { make_partitions(call, layout); });
-                              });
+  const auto refuse = [call] {
+    call->answer_error("ERR index '" + call->argv[1] + "' already exists");
+  };
+  const auto make = [call, layout] { make_partitions(call, layout); };
+  call->services.cluster.send(
+      on_meta_key(layout->index, {"SET", key, layout->text(), "NX"}),
+      [=](const Answer& answer) { take_meta_reply(call, answer, make, refuse); });
 }
 
 /// How the fields of VINFO become one: any other is that of the first partition.
@@ -286,9 +306,10 @@ void vdrop(const CallPtr& call) {
     if (!found) return call->answer_error(found.error());
     auto dropping = std::make_shared<Layout>(**found);
     dropping->state = Layout::State::kDropping;
-    exchange_layout(call, **found, dropping->text(), [call, dropping] {
-      drop_partitions(call, dropping, [call] { call->answer_ok(); });
-    });
+    exchange_layout(
+        call, **found, dropping->text(),
+        [call, dropping] { drop_partitions(call, dropping, [call] { call->answer_ok(); }); },
+        [call] { answer_dropped(call); });
   });
 }
 

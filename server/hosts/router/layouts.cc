@@ -31,6 +31,12 @@ bool set_field(Layout& layout, std::string_view name, std::string_view value) {
   if (name == "dim") return set_number(layout.dim);
   if (name == "partitions") return set_number(layout.partitions);
   if (name == "epoch") return set_number(layout.epoch);
+  if (name == "steps") return set_number(layout.steps.emplace());
+  if (name == "tol") {
+    layout.tolerance = parse_number<double>(value);
+    return layout.tolerance.has_value();
+  }
+  if (name == "mode") layout.is_clamped = value == "clamp";
   if (name == "metric") layout.metric = value;
   if (name == "primitive") layout.primitive = value;
   if (name != "state") return true;  // what a later version has to say
@@ -52,8 +58,12 @@ void Layout::place() {
 }
 
 std::string Layout::text_in(State other) const {
+  std::string recalls;
+  if (steps) recalls += " steps " + std::to_string(*steps);
+  if (tolerance) recalls += " tol " + number_text(*tolerance);
+  if (is_clamped) recalls += " mode clamp";
   return "dim " + std::to_string(dim) + " metric " + metric + " primitive " + primitive +
-         " partitions " + std::to_string(partitions) + " epoch " + std::to_string(epoch) +
+         " partitions " + std::to_string(partitions) + " epoch " + std::to_string(epoch) + recalls +
          " state " + std::string(kStates[static_cast<std::size_t>(other)]);
 }
 
@@ -92,10 +102,19 @@ void Layouts::find(const std::string& index, bool fresh, Callback callback) {
     return callback(found->second.layout);
   }
   const std::string key = meta_key(index);
-  cluster_.send({.slot = slot_of(key), .bytes = encode_command({"GET", key})},
-                [this, index, callback = std::move(callback)](const Answer& answer) {
-                  take(index, answer, callback);
-                });
+  const bool may_be_stale = !fresh && cluster_.reads_may_be_stale();
+  cluster_.send(
+      {.slot = slot_of(key), .bytes = encode_command({"GET", key}), .may_be_stale = may_be_stale},
+      [=, this, callback = std::move(callback)](const Answer& answer) {
+        if (!may_be_stale) return take(index, answer, callback);
+        // A layout of some time ago is as good: its keys are there, or it is read anew.
+        take(index, answer, [=, this](Result<LayoutPtr> read) {
+          const bool is_sure = read ? (*read)->state == Layout::State::kReady
+                                    : read.error().code == ErrorCode::kUnavailable;
+          if (is_sure) return callback(std::move(read));
+          find(index, true, callback);
+        });
+      });
 }
 
 void Layouts::take(const std::string& index, const Answer& answer, const Callback& callback) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,10 @@ struct Layout {
   std::size_t partitions = 0;
   std::uint64_t epoch = 0;  ///< of this layout: no other that the name had has the same
   State state = State::kReady;
+  // What its recalls do unless they say otherwise, if VNEW has said so.
+  std::optional<std::size_t> steps = {};
+  std::optional<double> tolerance = {};
+  bool is_clamped = false;  ///< MODE clamp
   // What follows from that, for each partition.
   std::vector<std::string> keys = {};
   std::vector<std::uint16_t> slots = {};

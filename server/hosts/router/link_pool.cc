@@ -49,6 +49,10 @@ void LinkPool::tick(std::int64_t now_ms) {
   for (const auto& [key, link] : links_) link->tick(now_ms);
 }
 
+void LinkPool::postpone(std::int64_t ms) {
+  for (const auto& [key, link] : links_) link->postpone(ms);
+}
+
 std::int64_t LinkPool::next_tick_ms() const noexcept {
   std::int64_t next_ms = -1;
   for (const auto& [key, link] : links_) {

@@ -35,6 +35,7 @@ class LinkPool {
   void flush();
   /// See NodeLink.
   void tick(std::int64_t now_ms);
+  void postpone(std::int64_t ms);
   [[nodiscard]] std::int64_t next_tick_ms() const noexcept;
 
   [[nodiscard]] std::size_t count_up() const noexcept;

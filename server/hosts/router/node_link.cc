@@ -23,9 +23,9 @@ constexpr std::size_t kSentBytes = 1UL << 20;  // are kept until all is sent
 
 }  // namespace
 
-std::int64_t steady_ms() {
+std::int64_t steady_us() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
 NodeLink::NodeLink(Address address, LinkKind kind, const LinkSettings& settings, Poller& poller,
@@ -105,6 +105,7 @@ void NodeLink::greet() {
     say({"AUTH", settings_.user.empty() ? "default" : settings_.user, settings_.password});
   }
   if (kind_.version == RespVersion::kResp3) say({"HELLO", "3"});
+  if (kind_.use == LinkUse::kReplica) say({"READONLY"});
 }
 
 void NodeLink::finish_connecting() {

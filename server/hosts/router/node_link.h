@@ -20,8 +20,11 @@
 
 namespace engram::router {
 
-/// Milliseconds of a clock that never goes back.
-std::int64_t steady_ms();
+/// Of a clock that never goes back.
+std::int64_t steady_us();
+inline std::int64_t steady_ms() {
+  return steady_us() / 1000;
+}
 
 /// What a command came to.
 struct NodeAnswer {
@@ -39,7 +42,8 @@ struct LinkSettings {
 };
 
 /// What a link is for. kWaiting: writes that wait for replicas, which keep a connection waiting.
-enum class LinkUse : std::uint8_t { kPlain, kWaiting };
+/// kReplica: reads that a replica is to answer, not to pass on to its master.
+enum class LinkUse : std::uint8_t { kPlain, kWaiting, kReplica };
 
 struct LinkKind {
   RespVersion version = RespVersion::kResp2;
@@ -79,6 +83,11 @@ class NodeLink {
   void handle(const PollEvent& event);
   /// Gives up what has waited for too long, or cannot be sent.
   void tick(std::int64_t now_ms);
+  /// Nobody has looked for so long: what has come meanwhile is not late.
+  void postpone(std::int64_t ms) noexcept {
+    until_ms_ += ms;
+    connect_until_ms_ += ms;
+  }
   /// When tick() has something to do; negative: never.
   [[nodiscard]] std::int64_t next_tick_ms() const noexcept;
 

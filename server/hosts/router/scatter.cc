@@ -90,7 +90,8 @@ void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartComma
     Command command = {.slot = layout->slots[commands[i].partition],
                        .bytes = std::move(commands[i].bytes),
                        .kind = kind,
-                       .wait = call->wait};
+                       .wait = call->wait,
+                       .may_be_stale = !call->reply->is_write()};
     call->services.cluster.send(std::move(command), [gathering, i](Answer&& answer) {
       Part& part = gathering->parts[i];
       gathering->call->reply->charge(answer.bytes.size());

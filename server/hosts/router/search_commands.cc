@@ -53,9 +53,7 @@ Status read_options(std::vector<std::string>& argv, std::size_t at, SearchForm& 
       ++form.stride;
       ++at;
     } else if (is_any_ignoring_case(word, kWhole)) {
-      return fail(ErrorCode::kUnsupported, to_upper(word) +
-                                               " looks at an index as a whole, and this one has "
-                                               "partitions: one made with PARTITIONS 1 takes it");
+      return tl::unexpected(needs_whole_index(to_upper(word)));
     } else if (!form.is_batch || is_any_ignoring_case(word, kOfBatch)) {
       at += 2;
     } else {
