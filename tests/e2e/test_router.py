@@ -326,6 +326,20 @@ def test_a_router_follows_an_index_that_is_made_anew(cluster, router):
             assert keys_of(found) == [f"k{i}".encode() for i in range(40)]
 
 
+def test_a_layout_that_says_more_than_is_known_is_used_and_dropped(cluster, router):
+    """A later version may have written it."""
+    with router.wire() as wire:
+        assert wire.call("VNEW", "i", 1, "METRIC", "l2", "PRIMITIVE", "flat", "PARTITIONS", 2) == "OK"
+        home = cluster.owner_of(cluster.slot_of("i"))
+        meta = home.call("GET", "i:{i}:meta")
+        assert re.fullmatch(rb"dim 1 metric l2 primitive flat partitions 2 epoch \d+ state ready", meta)
+        assert home.call("SET", "i:{i}:meta", meta + b" colour blue") == "OK"
+        with cluster.router().wire() as other:
+            assert other.call("VADD", "i", "a", struct.pack("<f", 1)) == 1
+            assert other.call("VDROP", "i") == "OK"
+        assert home.call("EXISTS", "i:{i}:meta") == 0
+
+
 def test_an_index_dropped_twice_at_once_may_be_made_anew_meanwhile(cluster, router):
     """Who drops last does not take away what was made since."""
     routers = [router, cluster.router(), cluster.router()]

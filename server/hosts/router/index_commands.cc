@@ -122,12 +122,12 @@ void exchange_layout(const CallPtr& call, const Layout& before, std::string_view
       "if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end "
       "return redis.call('SET', KEYS[1], ARGV[2])";
   const std::string key = meta_key(before.index);
+  const std::string held = before.stored.empty() ? before.text() : before.stored;
   call->services.layouts.forget(before.index);
-  call->services.cluster.send(
-      on_meta_key(before.index, {"EVAL", kExchange, "1", key, before.text(), after}),
-      [call, go_on, refused](const Answer& answer) {
-        take_meta_reply(call, answer, go_on, refused);
-      });
+  call->services.cluster.send(on_meta_key(before.index, {"EVAL", kExchange, "1", key, held, after}),
+                              [call, go_on, refused](const Answer& answer) {
+                                take_meta_reply(call, answer, go_on, refused);
+                              });
 }
 
 /// The partitions are gone, or were never made whole: so goes the layout.
@@ -306,6 +306,7 @@ void vdrop(const CallPtr& call) {
     if (!found) return call->answer_error(found.error());
     auto dropping = std::make_shared<Layout>(**found);
     dropping->state = Layout::State::kDropping;
+    dropping->stored.clear();
     exchange_layout(
         call, **found, dropping->text(),
         [call, dropping] { drop_partitions(call, dropping, [call] { call->answer_ok(); }); },

@@ -70,6 +70,7 @@ std::string Layout::text_in(State other) const {
 Result<Layout> Layout::parse(std::string_view index, std::string_view text) {
   Layout layout;
   layout.index = index;
+  layout.stored = text;
   bool is_sound = true;
   while (!text.empty()) {
     const std::string_view name = take_word(text);
@@ -129,7 +130,7 @@ void Layouts::take(const std::string& index, const Answer& answer, const Callbac
     known_.erase(index);
     return callback(tl::unexpected<Error>(no_such_index(index)));
   }
-  if (found != known_.end() && found->second.layout->text() == reply.text) {
+  if (found != known_.end() && found->second.layout->stored == reply.text) {
     found->second.until_ms = steady_ms() + kRememberedMs;
     return callback(found->second.layout);
   }

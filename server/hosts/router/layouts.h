@@ -31,6 +31,7 @@ struct Layout {
   std::optional<std::size_t> steps = {};
   std::optional<double> tolerance = {};
   bool is_clamped = false;  ///< MODE clamp
+  std::string stored = {};  ///< what the meta key holds, if that was read
   // What follows from that, for each partition.
   std::vector<std::string> keys = {};
   std::vector<std::uint16_t> slots = {};
