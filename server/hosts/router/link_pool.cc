@@ -18,15 +18,15 @@ constexpr std::size_t most_links(LinkUse use) noexcept {
 NodeLink& LinkPool::pick(const Address& node, LinkKind kind) {
   NodeLink* best = nullptr;
   std::size_t links = 0;
-  bool are_up = true;  // where one does not get through, others would not
+  bool is_down = false;  // where one does not get through, others would not
   for (auto at = links_.lower_bound({node, kind, 0});
        at != links_.end() && at->first.node == node && at->first.kind == kind; ++at) {
     NodeLink* const link = at->second.get();
     if (best == nullptr || link->in_flight() < best->in_flight()) best = link;
-    are_up = are_up && link->is_up();
+    is_down = is_down || link->is_down();
     links = at->first.number + 1;
   }
-  if (best != nullptr && (best->in_flight() == 0 || !are_up || links == most_links(kind.use))) {
+  if (best != nullptr && (best->in_flight() == 0 || is_down || links == most_links(kind.use))) {
     return *best;
   }
   const std::uint64_t token = kTokenBit | ++last_token_;

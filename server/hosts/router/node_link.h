@@ -69,6 +69,8 @@ class NodeLink {
   [[nodiscard]] const Address& address() const noexcept { return address_; }
   [[nodiscard]] std::uint64_t token() const noexcept { return token_; }
   [[nodiscard]] bool is_up() const noexcept { return state_ == State::kUp; }
+  /// Neither up nor about to be.
+  [[nodiscard]] bool is_down() const noexcept { return state_ == State::kDown; }
   /// Counts connections: what was sent in another generation has left no trace in this one.
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
   [[nodiscard]] std::size_t in_flight() const noexcept { return waiting_.size(); }
