@@ -43,6 +43,16 @@ struct Cue {
   const std::vector<CoordinateRange>* visible = nullptr;
 };
 
+/// What makes recalls by parts of the items one by all of them, where the energy is -1/beta ln of a
+/// sum that has a term of each item, but for what the state alone adds to it.
+struct RecallMean {
+  /// [dim], of the items, by the weights that make the next state of this one, or that filled in
+  /// what was hidden; under cosine before it is made a unit vector. Empty if no item has a weight.
+  std::vector<float> vector = {};
+  double log_mass = 0;    ///< ln of what those weights add up to before they are shares
+  std::size_t items = 0;  ///< that were recalled among
+};
+
 /// What a recall is asked for.
 struct RecallParams {
   /// The primitive's recall options, or nullptr: what is not given there is as the index was made.
@@ -53,6 +63,7 @@ struct RecallParams {
   const SlotSet* items = nullptr;
   /// Only with Traits::takes_bias: what is taken from the logits of items. Null: nothing.
   const Bias* bias = nullptr;
+  bool wants_mean = false;  ///< fill in Recall::mean
 };
 
 /// An item's share in a state.
@@ -77,6 +88,16 @@ enum class RecallKind : std::uint8_t {
 inline constexpr std::string_view kRecallKindNames[] = {"empty",  "pattern",    "emergent",
                                                         "global", "metastable", "mixed"};
 
+/// The kind of a state that is a mean of items: the greatest weight at it, neff, and how many items
+/// there are. Not kEmergent, which only the primitive knows.
+constexpr RecallKind state_kind(double weight, double effective_count, std::size_t items) noexcept {
+  constexpr double kPatternWeight = 0.99;
+  constexpr double kMetastableCount = 1.5;
+  if (weight >= kPatternWeight) return RecallKind::kPattern;
+  if (effective_count > static_cast<double>(items) / 2) return RecallKind::kGlobal;
+  return effective_count > kMetastableCount ? RecallKind::kMetastable : RecallKind::kMixed;
+}
+
 /// What came of a cue. Where coordinates are hidden and the state is what one step makes of the
 /// others, weights "at `state`" are those that made it, by the visible coordinates, and there is
 /// one energy, of those. A memory that has no energy leaves `energies` empty. Energies and weights
@@ -98,9 +119,10 @@ struct Recall {
   /// The cue is unlike the items: E(cue) is above that of nearly all of them, or infinite. Unknown
   /// before tuning.
   std::optional<bool> novel;
-  double truncated = 0;  ///< bound of the weight that was left out
-  bool exact = true;     ///< the bound is certain: candidates are the true nearest
-  double beta = 0;       ///< the inverse temperature that was used; 0 where there is none
+  double truncated = 0;            ///< bound of the weight that was left out
+  bool exact = true;               ///< the bound is certain: candidates are the true nearest
+  double beta = 0;                 ///< the inverse temperature that was used; 0 where there is none
+  std::optional<RecallMean> mean;  ///< if it was asked for, and the energy is of that form
 };
 
 /// Finite numbers that were found by looking at the items, by name. They are kept beside the items,

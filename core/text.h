@@ -3,11 +3,13 @@
 // the locale must not change what a command means.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,6 +29,13 @@ constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) noexc
     if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
   }
   return true;
+}
+
+/// Whether `word` is one of them.
+inline bool is_any_ignoring_case(std::string_view word,
+                                 std::span<const std::string_view> words) noexcept {
+  return std::any_of(words.begin(), words.end(),
+                     [word](std::string_view other) { return equal_ignoring_case(word, other); });
 }
 
 inline std::string to_lower(std::string_view text) {

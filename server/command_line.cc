@@ -75,6 +75,18 @@ void declare_serve(CLI::App& app, CommandLine& line) {
                   "Milliseconds after which a router takes a node for missing (5000)")
       ->type_name("MS")
       ->check(CLI::Range(1, 600'000).description(""));
+  serve
+      .add_option(
+          "--reads", line.reads,
+          "Who answers a router's reads: master; hedge: replicas, where a master takes long; "
+          "or replica (master)")
+      ->type_name("master|hedge|replica")
+      ->check(CLI::IsMember({"master", "hedge", "replica"}).description(""));
+  serve
+      .add_option("--staleness", line.staleness_ms,
+                  "Milliseconds by which the answer of a replica may be old (1000)")
+      ->type_name("MS")
+      ->check(CLI::Range(1, 600'000).description(""));
 }
 
 void declare_check(CLI::App& app, CommandLine& line) {

@@ -30,6 +30,8 @@ struct CommandLine {
   std::string cluster_user;
   std::string cluster_password;
   int node_timeout_ms = 5000;
+  std::string reads = "master";  ///< or hedge, replica
+  int staleness_ms = 1000;
 
   std::string directory;  ///< of kCheck
   bool repair = false;

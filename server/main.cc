@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program: serves, checks a directory, or carries out a command on data.
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "server/command_line.h"
@@ -55,12 +58,20 @@ void warn_of(const engram::UnusedSettings& unused, const std::string& file) {
   engram::log_warning(file + " has settings that mean nothing here: " + all);
 }
 
+engram::router::Reads reads_named(std::string_view name) {
+  const auto& names = engram::router::kReadsNames;
+  const auto* const found = std::find(std::begin(names), std::end(names), name);
+  return static_cast<engram::router::Reads>(found - std::begin(names));
+}
+
 int route(const engram::CommandLine& line, const engram::ServerConfig& config) {
   auto seeds = engram::router::parse_cluster(line.cluster);
   if (!seeds) return complain(seeds.error().message);
   auto router = engram::router::Router::make(
       config, {.seeds = std::move(*seeds),
                .timeout_ms = line.node_timeout_ms,
+               .reads = reads_named(line.reads),
+               .staleness_ms = line.staleness_ms,
                .link = {.user = line.cluster_user, .password = line.cluster_password}});
   if (!router) return complain(router.error().message);
   routing.store(router->get());

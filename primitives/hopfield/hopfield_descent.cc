@@ -166,6 +166,19 @@ bool HopfieldDescent::step(const Cue& cue) {
   return std::sqrt(moved) > settings_.tolerance * std::max(1.0, std::sqrt(norm));
 }
 
+void HopfieldDescent::describe_mean(const Cue& cue, Recall& recall) {
+  recall.mean = RecallMean{.items = items_.count};
+  if (!has_weights_) return;
+  const bool is_completed = cue.visible != nullptr && settings_.mode == Mode::kPosterior;
+  if (!is_completed) {  // or else the sum is that of complete()
+    energy_.update(buffers_.candidates, buffers_.weighing.weights, buffers_.energy, buffers_.sum,
+                   next());
+  }
+  const auto end = buffers_.sum.begin() + static_cast<std::ptrdiff_t>(context_.store.dim());
+  recall.mean->vector.assign(buffers_.sum.begin(), end);
+  recall.mean->log_mass = buffers_.weighing.conjugate;
+}
+
 void HopfieldDescent::describe_state(std::size_t top, Recall& recall) {
   const std::size_t dim = context_.store.dim();
   recall.state.assign(state(), state() + dim);

@@ -46,6 +46,9 @@ class HopfieldDescent {
   /// what is hidden. At least one item.
   Status run(const Cue& cue, std::size_t top, Recall& recall);
 
+  /// After run(): fills in Recall::mean, which is of the weights of softmax.
+  void describe_mean(const Cue& cue, Recall& recall);
+
  private:
   float* state() { return reinterpret_cast<float*>(buffers_.state.reserve(bytes())); }
   float* next() { return reinterpret_cast<float*>(buffers_.next.reserve(bytes())); }

@@ -80,9 +80,11 @@ Status HopfieldRecaller::recall(const Cue& cue, const RecallParams& params, Scra
   const recall::Items items = recall::items_of(memory_, params.items, settings.candidates);
   recall = Recall{};
   recall.beta = *beta;
+  const bool gives_mean = params.wants_mean && settings.separation == SeparationChoice();
   if (items.count == 0) {
     recall.state.assign(cue.vector.begin(), cue.vector.end());
     recall.converged = true;
+    if (gives_mean) recall.mean.emplace();
     return {};
   }
   auto& buffers = scratch.get<HopfieldBuffers>();
@@ -91,6 +93,7 @@ Status HopfieldRecaller::recall(const Cue& cue, const RecallParams& params, Scra
   const HopfieldEnergy energy(memory_.context, *algebra_, *beta, *separation, params.bias);
   HopfieldDescent descent(memory_.context, energy, settings, items, scratch, buffers);
   ENGRAM_TRY(descent.run(cue, params.top, recall));
+  if (gives_mean) descent.describe_mean(cue, recall);
   const HopfieldTuning tuned = this->tuned();
   if (cue.visible == nullptr && !recall.energies.empty() &&
       describes(tuned, *beta, settings.separation)) {

@@ -105,12 +105,14 @@ Status LsrRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   if (items.count == 0) {
     recall.state.assign(cue.vector.begin(), cue.vector.end());
     recall.converged = true;
+    if (params.wants_mean) recall.mean.emplace();
     return {};
   }
   auto& buffers = scratch.get<LsrBuffers>();
   prepare(memory_.context.store, cue, buffers);
-  ENGRAM_TRY(MeanShift(memory_, *algebra_, settings, *radius, items, params.bias, scratch, buffers)
-                 .run(cue, params.top, recall));
+  MeanShift shift(memory_, *algebra_, settings, *radius, items, params.bias, scratch, buffers);
+  ENGRAM_TRY(shift.run(cue, params.top, recall));
+  if (params.wants_mean) shift.describe_mean(recall);
   if (*radius == tuned().radius && cue.visible == nullptr) recall.novel = recall.outside;
   return {};
 }

@@ -95,6 +95,19 @@ void MeanShift::fill_hidden() {
   }
 }
 
+void MeanShift::describe_mean(Recall& recall) {
+  recall.mean = RecallMean{.items = items_};
+  const auto& near = buffers_.near;
+  if (near.empty()) return;
+  neighborhood_.average(near);
+  const auto end = buffers_.sum.begin() + static_cast<std::ptrdiff_t>(memory_.context.store.dim());
+  recall.mean->vector.assign(buffers_.sum.begin(), end);
+  const double least = least_handicap(near);
+  double strengths = 0;
+  for (const Near& item : near) strengths += relative_strength(item, least);
+  recall.mean->log_mass = std::log(strengths) - least;
+}
+
 /// The items within the radius, weighted by their terms of the energy's sum; by their strengths if
 /// there are no such terms.
 recall::Support MeanShift::support() {

@@ -28,6 +28,9 @@ class MeanShift {
   /// There is at least one item.
   Status run(const Cue& cue, std::size_t top, Recall& recall);
 
+  /// After run(): fills in Recall::mean.
+  void describe_mean(Recall& recall);
+
  private:
   Status look(std::vector<Near>& near) {
     return neighborhood_.look(radius_, settings_.candidate_count, near);

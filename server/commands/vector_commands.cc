@@ -226,7 +226,7 @@ constexpr std::array kVectorCommands = {
                    "nearest to, and how sure that is",
                    "index <VEC <vector | VALUES n value [value ...]> | KEY key> [MASK ranges] [TOP "
                    "k] [FILTER filter] [AT unix-time-milliseconds] [TOUCH "
-                   "gain] [WITHTRACE] [WITHRAW] [WITHSTRENGTH] [option value ...]",
+                   "gain] [WITHTRACE] [WITHRAW] [WITHSTRENGTH] [WITHMEAN] [option value ...]",
                    "the primitive's recall; O(N) for a scan, each step"),
               kTouchingRecall, recall_touches),
     spec("venergy", venergy, -3, kReadonly, kIndex,

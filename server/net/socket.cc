@@ -18,18 +18,25 @@ namespace {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-Result<AddressList> resolve(const std::string& address, int port) {
+/// `host` null: this one. Errors: the system's reason alone.
+Result<AddressList> look_up(const char* host, int port, int family, int flags) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_family = address == "*" ? AF_INET : address == "::*" ? AF_INET6 : AF_UNSPEC;
-  const char* const node = hints.ai_family == AF_UNSPEC ? address.c_str() : nullptr;
+  hints.ai_flags = flags | AI_NUMERICSERV;
+  hints.ai_family = family;
   addrinfo* found = nullptr;
-  if (const int error = ::getaddrinfo(node, std::to_string(port).c_str(), &hints, &found);
+  if (const int error = ::getaddrinfo(host, std::to_string(port).c_str(), &hints, &found);
       error != 0) {
-    return fail(ErrorCode::kIo, "cannot resolve '" + address + "': " + ::gai_strerror(error));
+    return fail(ErrorCode::kIo, ::gai_strerror(error));
   }
   return AddressList(found, &::freeaddrinfo);
+}
+
+Result<AddressList> resolve(const std::string& address, int port) {
+  const int family = address == "*" ? AF_INET : address == "::*" ? AF_INET6 : AF_UNSPEC;
+  auto found = look_up(family == AF_UNSPEC ? address.c_str() : nullptr, port, family, AI_PASSIVE);
+  if (found) return found;
+  return fail(ErrorCode::kIo, "cannot resolve '" + address + "': " + found.error().message);
 }
 
 void set_option(int fd, int level, int option, int value) {
@@ -159,6 +166,33 @@ Overlap overlap_of(const std::string& address, int port, int listener) {
     }
   }
   return Overlap::kNone;
+}
+
+Result<std::vector<PeerAddress>> find_peer(const std::string& host, int port) {
+  const auto found = look_up(host.c_str(), port, AF_UNSPEC, 0);
+  if (!found) {
+    return fail(ErrorCode::kIo, "cannot find the host " + host + ": " + found.error().message);
+  }
+  std::vector<PeerAddress> peers;
+  for (const addrinfo* one = found->get(); one != nullptr; one = one->ai_next) {
+    PeerAddress& peer = peers.emplace_back();
+    std::memcpy(&peer.address, one->ai_addr, one->ai_addrlen);
+    peer.size = one->ai_addrlen;
+  }
+  return peers;
+}
+
+UniqueFd connect_tcp(const PeerAddress& peer, Connecting when) {
+  const int flags = SOCK_STREAM | SOCK_CLOEXEC | (when == Connecting::kLater ? SOCK_NONBLOCK : 0);
+  UniqueFd fd(::socket(peer.address.ss_family, flags, 0));
+  if (!fd.valid()) return fd;
+  const auto* const address = reinterpret_cast<const sockaddr*>(&peer.address);
+  if (::connect(fd.get(), address, peer.size) != 0 && errno != EINPROGRESS) {
+    const int error = errno;
+    fd.reset();
+    errno = error;
+  }
+  return fd;
 }
 
 int local_port(int fd) {

@@ -2,6 +2,8 @@
 // TCP sockets: IPv4 and IPv6, non-blocking, closed on exec.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -22,6 +24,23 @@ Result<UniqueFd> listen_tcp(const std::string& address, int port, int backlog);
 /// the first one got.
 Result<std::vector<UniqueFd>> listen_tcp_all(const std::vector<std::string>& addresses, int port,
                                              int backlog);
+
+/// Where a host listens.
+struct PeerAddress {
+  sockaddr_storage address = {};
+  socklen_t size = 0;
+};
+
+/// The addresses of a host, in the order in which they are to be tried: a name may have several,
+/// not all of which are listened on. Looks names up, which may take a while. Errors: kIo.
+Result<std::vector<PeerAddress>> find_peer(const std::string& host, int port);
+
+/// How a connection is made. kLater: the socket is non-blocking, and becomes writable when that has
+/// succeeded or failed, which SO_ERROR tells.
+enum class Connecting { kNow, kLater };
+
+/// A socket that is connected, or (kLater) will be; or an invalid one, and errno.
+UniqueFd connect_tcp(const PeerAddress& peer, Connecting when);
 
 /// How `address` at `port` relates to a socket that listens. kConflict: the system lets the one be
 /// bound only without the other, since one of them is a wildcard that covers the other.

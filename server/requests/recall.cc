@@ -91,23 +91,34 @@ Status check_size(const ReadView& view, const Recall& recall, const RecallReques
   return check_answer_bytes(bytes, kTop.name, request.most_bytes);
 }
 
+Status no_mean(const IndexRef& index) {
+  return fail(
+      ErrorCode::kUnsupported,
+      "WITHMEAN needs an energy that is a sum over the items, as that of softmax and of lsr "
+      "is; this one of primitive " +
+          std::string(index.spec().primitive->name) + " is not");
+}
+
 /// On a worker. Returns what the recall does to strengths.
 std::vector<Reinforcement> answer(const RecallRequest& request,
                                   const Responder<RecallAnswer>& responder, const ReadView& view,
                                   std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
   const IndexWorkTimer timer(request.index.collection->series(), IndexWork::kRecall);
-  const Reinforce rule = reinforce_rule(request.index, request.strength);
+  const Reinforce rule =
+      request.with_mean ? Reinforce::kOff : reinforce_rule(request.index, request.strength);
   const Cue cue = {.vector = request.cue.values(),
                    .visible = request.visible ? &*request.visible : nullptr};
   const auto bias = view.bias(at_ms);
   const RecallParams params = {.options = request.options ? &*request.options : nullptr,
                                .top = std::max(request.top, reinforced_support(rule)),
                                .items = items,
-                               .bias = bias ? &*bias : nullptr};
+                               .bias = bias ? &*bias : nullptr,
+                               .wants_mean = request.with_mean};
   Recall recall;
   Status recalled = view.recaller().recall(cue, params, scratch, recall);
   if (recalled) recalled = request.index.check_soundness();
   if (recalled) recalled = check_size(view, recall, request);
+  if (recalled && request.with_mean && !recall.mean) recalled = no_mean(request.index);
   if (!recalled) {
     responder.take(tl::unexpected(recalled.error()));
     return {};
@@ -190,9 +201,9 @@ Status read_options(std::vector<OptionText> options, RecallRequest& request) {
   ENGRAM_TRY(check_result_count(result_count(request)));
   ENGRAM_TRY(take_filter(options, request.filter));
   ENGRAM_TRY(take_strength_read(options, request.strength));
-  constexpr std::array<std::string_view, 8> kOthers = {"MASK", "TOP",   "FILTER",  "WITHTRACE",
-                                                       "AT",   "TOUCH", "WITHRAW", "WITHSTRENGTH"};
-  const std::size_t others = request.index.collection->has_strengths() ? kOthers.size() : 4;
+  constexpr std::array<std::string_view, 9> kOthers = {
+      "MASK", "TOP", "FILTER", "WITHTRACE", "WITHMEAN", "AT", "TOUCH", "WITHRAW", "WITHSTRENGTH"};
+  const std::size_t others = request.index.collection->has_strengths() ? kOthers.size() : 5;
   auto rest = read_recall_options(request.index, options, std::span(kOthers).first(others));
   if (!rest) return tl::unexpected(rest.error());
   request.options = std::move(*rest);

@@ -34,6 +34,9 @@ struct RecallRequest {
   /// Reinforce says.
   StrengthRead strength = {};
   std::shared_ptr<const Filter> filter = {};  ///< recalls by the items that meet it; null: by all
+  /// Recall::mean is wanted: this recall is a part of one, so nothing is touched. Errors:
+  /// kUnsupported where the energy is not of that form.
+  bool with_mean = false;
   /// An answer of more bytes is refused, and nothing is touched.
   std::size_t most_bytes = kMostAnswerBytes;
 };

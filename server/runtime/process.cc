@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <random>
 #include <system_error>
+#include <utility>
 
 namespace engram {
 namespace {
@@ -28,6 +29,18 @@ std::int64_t reserve_descriptors(std::int64_t clients) {
   const rlimit highest{limit.rlim_max, limit.rlim_max};
   if (::setrlimit(RLIMIT_NOFILE, &highest) == 0) limit.rlim_cur = limit.rlim_max;
   return std::min(clients, static_cast<std::int64_t>(limit.rlim_cur) - kOwnDescriptors);
+}
+
+Result<std::string> fit_clients(std::int64_t& maxclients, std::int64_t others) {
+  const std::int64_t fit = reserve_descriptors(maxclients + others) - others;
+  if (fit >= maxclients) return std::string();
+  if (fit < 1) {
+    return fail(ErrorCode::kResourceExhausted,
+                "the limit on open files leaves room for no client; raise it with ulimit -n");
+  }
+  const std::int64_t wanted = std::exchange(maxclients, fit);
+  return "maxclients is " + std::to_string(fit) + " instead of " + std::to_string(wanted) +
+         ": the limit on open files allows no more; ulimit -n raises it";
 }
 
 Result<std::string> directory_path(const std::string& path) {

@@ -15,6 +15,11 @@ namespace engram {
 /// Returns how many of them fit, which is less than 1 if none does.
 std::int64_t reserve_descriptors(std::int64_t clients);
 
+/// Lowers `maxclients` to what the limit on open descriptors leaves room for beside `others`: the
+/// system's limit comes first, as in Redis. Returns what is to be logged about that; empty if all
+/// fit. Errors: kResourceExhausted if none does.
+Result<std::string> fit_clients(std::int64_t& maxclients, std::int64_t others = 0);
+
 /// The absolute path of an existing directory: what is opened there later does not depend on where
 /// the process was started. Errors: kIo with the system's reason alone.
 Result<std::string> directory_path(const std::string& path);

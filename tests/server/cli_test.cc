@@ -56,8 +56,8 @@ TEST_CASE("cli/reply: every type of RESP3 is read, in pieces of any size") {
   CHECK(json_of("*2\r\n:1\r\n*0\r\n") == "[1,[]]");
   CHECK(json_of("~1\r\n:1\r\n") == "[1]");
   CHECK(json_of("%2\r\n+a\r\n:1\r\n+b\r\n,2.5\r\n") == R"({"a":1,"b":2.5})");
-  CHECK(reply_of("-ERR no such index 'a'\r\n").text == "no such index 'a'");
-  CHECK(reply_of("-NOAUTH x\r\n").text == "NOAUTH x");
+  CHECK(reply_of("-ERR no such index 'a'\r\n").error_text() == "no such index 'a'");
+  CHECK(reply_of("-NOAUTH x\r\n").error_text() == "NOAUTH x");
 }
 
 TEST_CASE("cli/reply: what is no reply is refused, and makes nothing large") {

@@ -170,7 +170,7 @@ TEST_CASE_FIXTURE(Fixture, "commands/vector_recall: errors say what was wrong") 
   check({"VRECALL", "m", "VEC", vector, "TOP", "1", "TOP", "2"}, "option TOP is given twice");
   check({"VRECALL", "m", "VEC", vector, "SCALE", "-1"}, "option SCALE must be a number in");
   check({"VRECALL", "m", "VEC", vector, "EF", "1"},
-        "unknown option 'EF', known options are SCALE, MASK, TOP, FILTER, WITHTRACE");
+        "unknown option 'EF', known options are SCALE, MASK, TOP, FILTER, WITHTRACE, WITHMEAN");
   check({"VRECALL", "dot", "VEC", vector}, "the mean means nothing under dot");
   REQUIRE(ask({"VDEL", "m", "a"}) == ":1\r\n");
   check({"VTUNE", "m"}, "at least 2 items are needed to tune, there are 1");

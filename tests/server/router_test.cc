@@ -3,16 +3,20 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "core/text.h"
-#include "server/hosts/router/node_reply.h"
+#include "server/hosts/router/hedges.h"
 #include "server/hosts/router/partitions.h"
+#include "server/hosts/router/recall_parts.h"
 #include "server/hosts/router/slot_map.h"
 #include "server/hosts/router/slots.h"
+#include "server/resp/reply.h"
 #include "tests/support/seed.h"
 
 namespace engram::router::router_test {
@@ -26,9 +30,9 @@ std::vector<int> slots_of_partitions(std::size_t partitions) {
 }
 
 /// Reads what may arrive in several replies, in pieces of random length.
-std::vector<NodeReply> read_in_pieces(const std::string& bytes, std::mt19937_64& rng) {
+std::vector<Reply> read_in_pieces(const std::string& bytes, std::mt19937_64& rng) {
   ReplyScanner scanner;
-  std::vector<NodeReply> replies;
+  std::vector<Reply> replies;
   std::string pending;
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t size = std::min<std::size_t>(1 + rng() % 7, bytes.size() - at);
@@ -44,18 +48,18 @@ std::vector<NodeReply> read_in_pieces(const std::string& bytes, std::mt19937_64&
   return replies;
 }
 
-NodeReply parsed(const std::string& bytes) {
+Reply parsed(const std::string& bytes) {
   ReplyScanner scanner;
   REQUIRE(scanner.scan(bytes) == ReplyScanner::Outcome::kReply);
   REQUIRE(scanner.size() == bytes.size());
   return read_reply(bytes);
 }
 
-NodeReply rows_of(const std::vector<double>& distances) {
-  NodeReply rows = {.kind = NodeReply::Kind::kArray};
+Reply rows_of(const std::vector<double>& distances) {
+  Reply rows = {.kind = Reply::Kind::kArray};
   for (const double distance : distances) {
-    rows.items.push_back({.kind = NodeReply::Kind::kText, .text = "key"});
-    rows.items.push_back({.kind = NodeReply::Kind::kText, .text = number_text(distance)});
+    rows.items.push_back({.kind = Reply::Kind::kText, .text = "key"});
+    rows.items.push_back({.kind = Reply::Kind::kText, .text = number_text(distance)});
   }
   return rows;
 }
@@ -87,7 +91,8 @@ TEST_CASE("router: the tags of partitions lie evenly over the slots") {
       CHECK(static_cast<std::size_t>(slots[p]) * partitions / kSlots == p);
     }
   }
-  CHECK(slot_of(partition_key("notes", partition_tag(3, 8))) == 8046);
+  CHECK(slot_of(partition_key("notes", partition_tag(3, 8), 7)) == 8046);
+  CHECK(partition_key("notes", "3.0", 7) == "notes:{3.0}:7");
   CHECK(slot_of(meta_key("notes")) == slot_of("notes"));
 }
 
@@ -140,7 +145,7 @@ TEST_CASE("router: replies are read however they arrive") {
       "h:1\r\n%1\r\n+k\r\n,1.5\r\n_\r\n$-1\r\n"
       "#t\r\n=7\r\ntxt:abc\r\n*1\r\n*1\r\n$0\r\n\r\n~1\r\n:1\r\n";
   for (int round = 0; round < 50; ++round) {
-    const std::vector<NodeReply> replies = read_in_pieces(bytes, rng);
+    const std::vector<Reply> replies = read_in_pieces(bytes, rng);
     REQUIRE(replies.size() == 12);
     CHECK(replies[1].text == "a\r\nbc");
     CHECK(replies[2].items.size() == 2);
@@ -198,7 +203,7 @@ TEST_CASE("router: the merge with its second round is that of one index") {
     std::sort(all.begin(), all.end());
     all.resize(std::min(all.size(), k));
 
-    std::vector<NodeReply> replies(partitions);
+    std::vector<Reply> replies(partitions);
     std::vector<std::vector<Hit>> lists(partitions);
     std::vector<std::size_t> asked(partitions, first_k(k, partitions));
     const auto ask = [&](std::size_t p) {
@@ -216,14 +221,110 @@ TEST_CASE("router: the merge with its second round is that of one index") {
   }
 }
 
+TEST_CASE("router: a batch that a partition has answered in part is refused") {
+  const Reply two = parsed("*2\r\n*0\r\n*0\r\n");
+  const Reply one = parsed("*1\r\n*0\r\n");
+  const Reply none = parsed("+OK\r\n");
+  CHECK(count_queries(std::vector<const Reply*>{&two, nullptr, &two}).value() == 2);
+  CHECK(count_queries(std::vector<const Reply*>{nullptr}).value() == 0);
+  const auto short_one = count_queries(std::vector<const Reply*>{&two, nullptr, &one});
+  CHECK(short_one.error().message == "partition 2: it answers 1 queries of a batch, and others 2");
+  CHECK_FALSE(count_queries(std::vector<const Reply*>{&none}));
+}
+
 TEST_CASE("router: equal distances go to the lower partition") {
-  const NodeReply rows = rows_of({1, 2});
+  const Reply rows = rows_of({1, 2});
   const std::vector<std::vector<Hit>> lists = {hits_of(rows, 2, 4).value(),
                                                hits_of(rows, 2, 2).value()};
   const std::vector<Hit> merged = merge_hits(lists, 3);
   REQUIRE(merged.size() == 3);
   CHECK(merged[0].partition == 2);
   CHECK(merged[1].partition == 4);
+}
+
+TEST_CASE("router: one read of twenty is hedged, and none before it takes long") {
+  Hedges hedges;
+  CHECK_FALSE(hedges.delay_us());
+  CHECK_FALSE(hedges.take(0));
+  std::size_t hedged = 0;
+  for (std::int64_t i = 1; i <= 4000; ++i) {
+    hedges.begin();
+    hedges.end(i % 100);
+    if (hedges.take(0)) ++hedged;
+  }
+  CHECK(hedged >= 198);
+  CHECK(hedged <= 200);
+  REQUIRE(hedges.delay_us());
+  CHECK(*hedges.delay_us() >= 93);
+  CHECK(*hedges.delay_us() <= 97);
+  // Many reads that needed none do not make a flood possible.
+  for (int i = 0; i < 4000; ++i) hedges.begin();
+  hedged = 0;
+  while (hedges.take(0)) ++hedged;
+  CHECK(hedged == 16);
+  // Where there are few, time gives them.
+  CHECK_FALSE(hedges.take(40));
+  CHECK(hedges.take(60));
+  CHECK_FALSE(hedges.take(60));
+}
+
+TEST_CASE("router: shares come of logarithms that no exponential holds") {
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  const Shares shares = shares_of(std::vector<double>{-5000, kNone, -5000 + std::log(3.0)});
+  CHECK(shares.of[0] == doctest::Approx(0.25));
+  CHECK(shares.of[1] == 0);
+  CHECK(shares.of[2] == doctest::Approx(0.75));
+  CHECK(shares.log_sum == doctest::Approx(-5000 + std::log(4.0)));
+  const Shares nothing = shares_of(std::vector<double>{kNone, kNone});
+  CHECK(nothing.of == std::vector<double>{0, 0});
+  CHECK(nothing.log_sum == kNone);
+}
+
+TEST_CASE("router: what describes weights comes of parts of them") {
+  auto rng = test::make_rng(3);
+  for (int round = 0; round < 100; ++round) {
+    const std::size_t partitions = 1 + rng() % 5;
+    std::vector<std::vector<double>> logits(partitions);
+    std::vector<double> all;
+    for (auto& held : logits) {
+      for (std::size_t i = 0, items = 1 + rng() % 20; i < items; ++i) {
+        held.push_back(static_cast<double>(rng() % 1000) / 100 - 500);
+        all.push_back(held.back());
+      }
+    }
+    const Shares weights = shares_of(all);
+    double entropy = 0;
+    double squares = 0;
+    for (const double weight : weights.of) {
+      if (weight > 0) entropy -= weight * std::log(weight);
+      squares += weight * weight;
+    }
+    std::vector<PartRecall> parts(partitions);
+    for (std::size_t p = 0; p < partitions; ++p) {
+      const Shares own = shares_of(logits[p]);
+      double own_squares = 0;
+      for (const double weight : own.of) {
+        if (weight > 0) parts[p].entropy -= weight * std::log(weight);
+        own_squares += weight * weight;
+      }
+      parts[p].effective_count = 1 / own_squares;
+      parts[p].weight = *std::max_element(own.of.begin(), own.of.end());
+      parts[p].beta = 2;
+      parts[p].energy = -own.log_sum / 2;
+    }
+    const Shares shares = energy_shares(parts);
+    CHECK(shares.log_sum == doctest::Approx(weights.log_sum).epsilon(1e-12));
+    CHECK(entropy_of(parts, shares) == doctest::Approx(entropy).epsilon(1e-9));
+    CHECK(effective_count_of(parts, shares) == doctest::Approx(1 / squares).epsilon(1e-9));
+    const std::size_t best = heaviest_at_state(parts, shares);
+    CHECK(shares.of[best] * parts[best].weight ==
+          doctest::Approx(*std::max_element(weights.of.begin(), weights.of.end())));
+  }
+}
+
+TEST_CASE("router: what is no answer of a recall is refused") {
+  CHECK_FALSE(part_recall(parsed("+OK\r\n"), 2));
+  CHECK_FALSE(part_recall(parsed("%1\r\n+beta\r\n,1\r\n"), 2));
 }
 
 TEST_CASE("router: what is no answer of a search is refused") {

@@ -7,15 +7,6 @@
 namespace engram::recall {
 namespace {
 
-constexpr double kPatternWeight = 0.99;
-constexpr double kMetastableCount = 1.5;
-
-RecallKind kind_of(double weight, double effective_count, std::size_t items) {
-  if (weight >= kPatternWeight) return RecallKind::kPattern;
-  if (effective_count > static_cast<double>(items) / 2) return RecallKind::kGlobal;
-  return effective_count > kMetastableCount ? RecallKind::kMetastable : RecallKind::kMixed;
-}
-
 bool is_heavier(const Share& a, const Share& b) {
   return a.weight > b.weight || (a.weight == b.weight && a.slot < b.slot);
 }
@@ -66,7 +57,7 @@ void describe_cue(const Support& support, Recall& recall) {
 void describe_state(const Support& support, std::size_t items, std::size_t top, Recall& recall) {
   recall.attractor = support.greatest();
   recall.effective_count = effective_count(support.weights);
-  recall.kind = kind_of(recall.attractor->weight, recall.effective_count, items);
+  recall.kind = state_kind(recall.attractor->weight, recall.effective_count, items);
   name_heaviest(support, top, recall.support);
 }
 

@@ -3,17 +3,9 @@
 
 #include <utility>
 
+#include "server/resp/command.h"
+
 namespace engram {
-namespace {
-
-void append_header(std::string& bytes, char type, std::size_t value) {
-  bytes += type;
-  bytes += std::to_string(value);
-  bytes += "\r\n";
-}
-
-}  // namespace
-
 CommandClient::CommandClient(std::unique_ptr<Place> place)
     : place_(std::move(place)),
       reader_([this](std::string& replies) { return place_->receive(replies); }) {}
@@ -30,11 +22,7 @@ Status CommandClient::hello(const std::string& user, const std::string& password
 }
 
 void CommandClient::post(std::span<const std::string_view> words) {
-  append_header(posted_, '*', words.size());
-  for (const std::string_view word : words) {
-    append_header(posted_, '$', word.size());
-    posted_.append(word).append("\r\n");
-  }
+  append_command(posted_, words);
   ++owed_;
 }
 
@@ -63,8 +51,9 @@ Result<Reply> CommandClient::call(std::span<const std::string_view> words) {
 }
 
 Error error_of(const Reply& reply) {
-  const bool is_missing = reply.text.starts_with("no such index");
-  return {is_missing ? ErrorCode::kNotFound : ErrorCode::kInvalidArgument, reply.text};
+  std::string text = reply.error_text();
+  const bool is_missing = text.starts_with("no such index");
+  return {is_missing ? ErrorCode::kNotFound : ErrorCode::kInvalidArgument, std::move(text)};
 }
 
 }  // namespace engram

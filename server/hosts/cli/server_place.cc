@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A server, over a blocking socket.
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -11,6 +8,7 @@
 #include <utility>
 
 #include "server/hosts/cli/place.h"
+#include "server/net/socket.h"
 #include "server/net/unique_fd.h"
 
 namespace engram {
@@ -61,28 +59,16 @@ class ServerPlace final : public Place {
   std::string name_;
 };
 
-struct FreeAddresses {
-  void operator()(addrinfo* list) const noexcept { ::freeaddrinfo(list); }
-};
-
 }  // namespace
 
 Result<std::unique_ptr<Place>> open_server_place(const ServerAddress& address) {
-  addrinfo wanted{};
-  wanted.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  const std::string port = std::to_string(address.port);
-  if (const int found = ::getaddrinfo(address.host.c_str(), port.c_str(), &wanted, &list)) {
-    return fail(ErrorCode::kIo,
-                "cannot find the host " + address.host + ": " + ::gai_strerror(found));
-  }
-  const std::unique_ptr<addrinfo, FreeAddresses> owner(list);
+  const auto peers = find_peer(address.host, address.port);
+  if (!peers) return tl::unexpected(peers.error());
   int error = ECONNREFUSED;
-  for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
-    UniqueFd fd(::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, one->ai_protocol));
-    if (fd.valid() && ::connect(fd.get(), one->ai_addr, one->ai_addrlen) == 0) {
-      const int on = 1;
-      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  for (const PeerAddress& peer : *peers) {
+    UniqueFd fd = connect_tcp(peer, Connecting::kNow);
+    if (fd.valid()) {
+      tune_connection(fd.get(), 0);
       return Result<std::unique_ptr<Place>>(
           std::make_unique<ServerPlace>(std::move(fd), with_port(address)));
     }

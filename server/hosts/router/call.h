@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -38,6 +39,7 @@ struct RouterCounts {
   std::uint64_t partial = 0;      ///< answers without all partitions
   std::uint64_t second_asks = 0;  ///< partitions that were asked for k
   std::uint64_t relaid = 0;       ///< commands that found another layout than was remembered
+  std::uint64_t held_up = 0;      ///< commands that waited because others of their client hold much
 };
 
 /// What commands reach. Lives longer than every call.
@@ -52,17 +54,41 @@ struct RouterServices {
 };
 
 /// A reply in the order of its client's commands. Filled once; then `filled` is called.
-struct PendingReply {
-  std::string bytes = {};
-  bool is_done = false;
-  bool is_write = false;
+class PendingReply {
+ public:
+  /// `load` counts the bytes that the commands of the client hold.
+  PendingReply(std::shared_ptr<std::size_t> load, bool is_write)
+      : load_(std::move(load)), is_write_(is_write) {}
+  PendingReply(const PendingReply&) = delete;
+  PendingReply& operator=(const PendingReply&) = delete;
+  ~PendingReply() { *load_ -= charged_; }
+
   std::function<void()> filled = {};
 
+  /// The command holds so many bytes more, until it is answered.
+  void charge(std::size_t bytes) {
+    *load_ += bytes;
+    charged_ += bytes;
+  }
+
   void fill(std::string&& reply) {
-    bytes = std::move(reply);
-    is_done = true;
+    bytes_ = std::move(reply);
+    is_done_ = true;
+    *load_ -= std::exchange(charged_, 0);
+    charge(bytes_.size());
     if (filled) filled();
   }
+
+  [[nodiscard]] bool is_done() const noexcept { return is_done_; }
+  [[nodiscard]] bool is_write() const noexcept { return is_write_; }
+  [[nodiscard]] const std::string& bytes() const noexcept { return bytes_; }
+
+ private:
+  const std::shared_ptr<std::size_t> load_;
+  const bool is_write_;
+  std::size_t charged_ = 0;
+  std::string bytes_;
+  bool is_done_ = false;
 };
 
 struct Call {
@@ -75,8 +101,7 @@ struct Call {
   bool is_relaid = false;                ///< the layout has been read anew for it
 
   [[nodiscard]] LinkKind passing_link() const noexcept {
-    if (wait) return LinkKind::kWaiting;
-    return version == RespVersion::kResp3 ? LinkKind::kResp3 : LinkKind::kResp2;
+    return {version, wait ? LinkUse::kWaiting : LinkUse::kPlain};
   }
 
   void answer(std::string&& bytes) const { reply->fill(std::move(bytes)); }
@@ -85,6 +110,9 @@ struct Call {
     ReplyWriter writer(bytes, version);
     write(writer);
     answer(std::move(bytes));
+  }
+  void answer_ok() const {
+    answer([](ReplyWriter& writer) { writer.ok(); });
   }
   void answer_error(std::string_view line) const {
     answer([&](ReplyWriter& writer) { writer.error(line); });

@@ -2,8 +2,10 @@
 #include "server/hosts/router/cluster.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/text.h"
+#include "server/resp/command.h"
 #include "server/runtime/log.h"
 
 namespace engram::router {
@@ -13,6 +15,7 @@ constexpr int kMostRedirects = 8;
 constexpr std::int64_t kMapEveryMs = 1000;
 constexpr std::int64_t kMapAtMostEveryMs = 100;
 constexpr int kMapTimeoutMs = 1000;
+constexpr std::int64_t kLongestBetweenTicksMs = 2500;
 constexpr std::string_view kNobody = "no node serves its slot";
 
 /// The second and third word of "-MOVED 3999 host:port".
@@ -24,18 +27,9 @@ std::string_view redirect_target(std::string_view error) {
 }  // namespace
 
 Cluster::Cluster(ClusterSettings settings, Poller& poller)
-    : settings_(std::move(settings)), poller_(poller) {}
-
-NodeLink& Cluster::link(const Address& node, LinkKind kind) {
-  auto& link = links_[{node, kind}];
-  if (!link) {
-    const auto version = kind == LinkKind::kResp3 ? RespVersion::kResp3 : RespVersion::kResp2;
-    const std::uint64_t token = kTokenBit | ++last_token_;
-    link = std::make_unique<NodeLink>(node, version, settings_.link, poller_, token);
-    links_by_token_[token] = link.get();
-  }
-  return *link;
-}
+    : settings_(std::move(settings)),
+      links_(settings_.link, poller),
+      freshness_(links_, settings_.staleness_ms, settings_.timeout_ms) {}
 
 void Cluster::send(Command command, Callback callback) {
   auto errand = std::make_shared<Errand>();
@@ -48,7 +42,10 @@ void Cluster::send(Command command, Callback callback) {
 
 void Cluster::dispatch(const ErrandPtr& errand) {
   const Shard* const shard = knows_map_ ? map_.find(errand->command.slot) : nullptr;
-  if (shard != nullptr) return deliver(errand, shard->master, false);
+  if (shard != nullptr) {
+    const bool may_be_stale = errand->command.may_be_stale && reads_may_be_stale();
+    return may_be_stale ? begin_read(errand, *shard) : deliver(errand, shard->master, false);
+  }
   if (knows_map_) {
     errand->until_ms = 0;  // is given up by the next tick
     next_map_ms_ = 0;
@@ -57,17 +54,21 @@ void Cluster::dispatch(const ErrandPtr& errand) {
 }
 
 void Cluster::deliver(const ErrandPtr& errand, const Address& node, bool asking) {
-  NodeLink& to = link(node, errand->command.kind);
+  NodeLink& to = links_.pick(node, errand->command.kind);
   if (asking) {
     static const std::string kAsking = encode_command({"ASKING"});
     to.send(kAsking, settings_.timeout_ms, [](const NodeAnswer&) {});
   }
   ++counts_.commands;
+  ++errand->under_way;
+  errand->is_at_master = true;
   to.send(errand->command.bytes, settings_.timeout_ms,
           [this, errand, &to](const NodeAnswer& answer) { take(errand, to, answer); });
 }
 
 void Cluster::take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& answer) {
+  --errand->under_way;
+  if (errand->is_done) return;
   if (answer.is_lost) {
     next_map_ms_ = 0;
     return give_up(errand, link.address() + ": " + std::string(answer.bytes), answer.was_sent);
@@ -78,7 +79,7 @@ void Cluster::take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& an
   } else if (errand->command.wait) {
     return wait_for_replicas(errand, link, std::string(answer.bytes));
   }
-  errand->callback({.bytes = std::string(answer.bytes)});
+  finish(errand, {.bytes = std::string(answer.bytes)});
 }
 
 /// Whether the error is about where the slot is, or about the node, and not an answer.
@@ -127,15 +128,23 @@ void Cluster::wait_for_replicas(const ErrandPtr& errand, NodeLink& link, const s
             });
 }
 
+/// Unless another node has been asked as well.
 void Cluster::give_up(const ErrandPtr& errand, std::string why, bool is_uncertain) {
+  if (errand->under_way > 0) return;
   ++counts_.lost;
-  errand->callback({.is_missing = true, .is_uncertain = is_uncertain, .bytes = std::move(why)});
+  finish(errand, {.is_missing = true, .is_uncertain = is_uncertain, .bytes = std::move(why)});
+}
+
+void Cluster::finish(const ErrandPtr& errand, Answer&& answer) {
+  errand->is_done = true;
+  if (errand->begun_us != 0 && !answer.is_missing) hedges_.end(steady_us() - errand->begun_us);
+  errand->callback(std::move(answer));
 }
 
 void Cluster::send_to(const Address& node, const std::string& bytes, LinkKind kind,
                       Callback callback) {
   ++counts_.commands;
-  link(node, kind)
+  links_.pick(node, kind)
       .send(bytes, settings_.timeout_ms,
             [node, callback = std::move(callback)](const NodeAnswer& answer) {
               if (!answer.is_lost) return callback({.bytes = std::string(answer.bytes)});
@@ -146,25 +155,19 @@ void Cluster::send_to(const Address& node, const std::string& bytes, LinkKind ki
 }
 
 void Cluster::send_to_any(const std::string& bytes, LinkKind kind, Callback callback) {
-  Address node = settings_.seeds.front();
-  for (const auto& [key, link] : links_) {
-    if (link->is_up()) node = key.first;
-  }
+  const Address node = links_.node_up().value_or(settings_.seeds.front());
   send_to(node, bytes, kind, std::move(callback));
 }
 
-void Cluster::handle(const PollEvent& event) {
-  const auto found = links_by_token_.find(event.token);
-  if (found != links_by_token_.end()) found->second->handle(event);
-}
-
-void Cluster::flush() {
-  for (const auto& [key, link] : links_) link->flush();
-}
-
 void Cluster::tick(std::int64_t now_ms) {
-  // Callbacks may make new links, which leaves iterators of a map valid.
-  for (const auto& [key, link] : links_) link->tick(now_ms);
+  // A process that was stopped does not blame its nodes.
+  const std::int64_t passed_ms = now_ms - std::exchange(last_tick_ms_, now_ms);
+  if (passed_ms > kLongestBetweenTicksMs) links_.postpone(passed_ms);
+  links_.tick(now_ms);
+  if (reads_may_be_stale()) {
+    freshness_.tick(now_ms, map_.shards());
+    hedge(now_ms);
+  }
   std::vector<ErrandPtr> parked;
   parked.swap(parked_);
   for (const ErrandPtr& errand : parked) {
@@ -185,10 +188,11 @@ void Cluster::tick(std::int64_t now_ms) {
 std::int64_t Cluster::next_tick_ms() const noexcept {
   std::int64_t next_ms = std::max(next_map_ms_, last_map_ms_ + kMapAtMostEveryMs);
   if (is_learning_) next_ms = last_map_ms_ + kMapTimeoutMs;
-  for (const auto& [key, link] : links_) {
-    const std::int64_t link_ms = link->next_tick_ms();
-    if (link_ms >= 0) next_ms = std::min(next_ms, link_ms);
+  if (const std::int64_t link_ms = links_.next_tick_ms(); link_ms >= 0) {
+    next_ms = std::min(next_ms, link_ms);
   }
+  if (reads_may_be_stale()) next_ms = std::min(next_ms, freshness_.next_tick_ms());
+  if (!hedging_.empty()) next_ms = std::min(next_ms, hedging_.front().at_ms);
   for (const ErrandPtr& errand : parked_) next_ms = std::min(next_ms, errand->until_ms);
   return next_ms;
 }
@@ -213,7 +217,7 @@ void Cluster::learn_map(std::int64_t now_ms) {
   is_learning_ = true;
   last_map_ms_ = now_ms;
   next_map_ms_ = now_ms + kMapEveryMs;
-  link(node, LinkKind::kResp2).send(kSlotsCommand, kMapTimeoutMs, [this, node](const auto& answer) {
+  links_.pick(node, {}).send(kSlotsCommand, kMapTimeoutMs, [this, node](const auto& answer) {
     take_map(node, {.is_missing = answer.is_lost, .bytes = std::string(answer.bytes)});
   });
 }
@@ -232,24 +236,7 @@ void Cluster::take_map(const Address& from, const Answer& answer) {
   map_ = std::move(*map);
   knows_map_ = true;
   ++counts_.maps;
-  drop_unused_links();
-}
-
-/// Of nodes that have left; one that waits for a reply stays until that is there.
-void Cluster::drop_unused_links() {
-  const std::vector<Address> nodes = known_nodes();
-  std::erase_if(links_, [&](const auto& entry) {
-    const NodeLink* const link = entry.second.get();
-    if (link->is_up() || link->in_flight() != 0) return false;
-    if (std::binary_search(nodes.begin(), nodes.end(), entry.first.first)) return false;
-    std::erase_if(links_by_token_, [link](const auto& token) { return token.second == link; });
-    return true;
-  });
-}
-
-std::size_t Cluster::links_up() const noexcept {
-  return static_cast<std::size_t>(std::count_if(
-      links_.begin(), links_.end(), [](const auto& entry) { return entry.second->is_up(); }));
+  links_.keep_only(known_nodes());
 }
 
 }  // namespace engram::router

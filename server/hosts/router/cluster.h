@@ -5,27 +5,33 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
+#include "server/hosts/router/freshness.h"
+#include "server/hosts/router/hedges.h"
+#include "server/hosts/router/link_pool.h"
 #include "server/hosts/router/node_link.h"
 #include "server/hosts/router/slot_map.h"
 #include "server/net/poller.h"
 
 namespace engram::router {
 
-/// What a link is for. Links of one kind to one node are one connection, so its commands keep their
-/// order. kWaiting: writes that wait for replicas, which keep a connection waiting.
-enum class LinkKind : std::uint8_t { kResp2, kResp3, kWaiting };
+/// Who answers reads. kHedge: masters, and replicas where those take long. kReplica: replicas, and
+/// masters where those take long, or where none is as fresh as is wanted.
+enum class Reads : std::uint8_t { kMaster, kHedge, kReplica };
+inline constexpr std::string_view kReadsNames[] = {"master", "hedge", "replica"};
 
 struct ClusterSettings {
   std::vector<Address> seeds;  ///< nodes of the cluster, any of which tells of the others
   int timeout_ms = 5000;       ///< for the reply of a node
+  Reads reads = Reads::kMaster;
+  int staleness_ms = 1000;  ///< unless masters read: how old an answer may be
   LinkSettings link;
 };
 
@@ -33,8 +39,11 @@ struct ClusterCounts {
   std::uint64_t commands = 0;  ///< sent to nodes
   std::uint64_t moved = 0;
   std::uint64_t asked = 0;
-  std::uint64_t lost = 0;  ///< answered by no node
-  std::uint64_t maps = 0;  ///< how often the slot map has been learned
+  std::uint64_t lost = 0;           ///< answered by no node
+  std::uint64_t reads = 0;          ///< that replicas may answer
+  std::uint64_t replica_reads = 0;  ///< that went to one
+  std::uint64_t hedged = 0;         ///< that went to a second node, because the first took long
+  std::uint64_t maps = 0;           ///< how often the slot map has been learned
 };
 
 /// How many replicas are to have a write before it is answered.
@@ -46,8 +55,9 @@ struct ReplicaWait {
 struct Command {
   std::uint16_t slot = 0;
   std::string bytes;  ///< as encode_command() makes them
-  LinkKind kind = LinkKind::kResp2;
-  std::optional<ReplicaWait> wait = {};  ///< of a write, with kWaiting
+  LinkKind kind = {};
+  std::optional<ReplicaWait> wait = {};  ///< of a write, with LinkUse::kWaiting
+  bool may_be_stale = false;             ///< a read that goes where ClusterSettings::reads says
 };
 
 struct Answer {
@@ -74,20 +84,28 @@ class Cluster {
   /// The same at a given node.
   void send_to(const Address& node, const std::string& bytes, LinkKind kind, Callback callback);
 
-  /// Links' tokens of the poller have this bit.
-  static constexpr std::uint64_t kTokenBit = std::uint64_t{1} << 62;
-  void handle(const PollEvent& event);
-  /// Sends what has gathered: one write for each node.
-  void flush();
-  /// To be called often: gives up what has waited too long, learns the map anew.
+  /// The poller has told of a link.
+  void handle(const PollEvent& event) { links_.handle(event); }
+  /// Sends what has gathered.
+  void flush() { links_.flush(); }
+  /// To be called every second at least: gives up what has waited too long, learns the map anew.
   void tick(std::int64_t now_ms);
   /// When tick() has something to do, at the latest.
   [[nodiscard]] std::int64_t next_tick_ms() const noexcept;
 
+  /// Whether reads that may be stale can be.
+  [[nodiscard]] bool reads_may_be_stale() const noexcept {
+    return settings_.reads != Reads::kMaster;
+  }
+  /// How long a node may take before a second one is asked; nothing yet, or never.
+  [[nodiscard]] std::optional<std::int64_t> hedge_delay_us() const noexcept {
+    return hedges_.delay_us();
+  }
+  [[nodiscard]] std::size_t fresh_replicas() const { return freshness_.count_fresh(steady_ms()); }
   [[nodiscard]] const SlotMap& map() const noexcept { return map_; }
   [[nodiscard]] bool knows_map() const noexcept { return knows_map_; }
   [[nodiscard]] const ClusterCounts& counts() const noexcept { return counts_; }
-  [[nodiscard]] std::size_t links_up() const noexcept;
+  [[nodiscard]] std::size_t links_up() const noexcept { return links_.count_up(); }
 
  private:
   struct Errand {
@@ -95,32 +113,45 @@ class Cluster {
     Callback callback;
     int redirects_left;
     std::int64_t until_ms;
+    // Of a read that may be stale, which may be asked of two nodes.
+    std::int64_t begun_us = 0;
+    std::size_t under_way = 0;
+    bool is_at_master = false;
+    bool is_done = false;
   };
   using ErrandPtr = std::shared_ptr<Errand>;
+  struct Hedged {
+    std::int64_t at_ms;
+    std::weak_ptr<Errand> errand;
+  };
 
-  NodeLink& link(const Address& node, LinkKind kind);
   void dispatch(const ErrandPtr& errand);
   void deliver(const ErrandPtr& errand, const Address& node, bool asking);
   void take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& answer);
+  void begin_read(const ErrandPtr& errand, const Shard& shard);
+  void ask_replica(const ErrandPtr& errand, const Address& replica);
+  void take_from_replica(const ErrandPtr& errand, const Address& replica, const NodeAnswer& answer);
+  void hedge(std::int64_t now_ms);
+  void finish(const ErrandPtr& errand, Answer&& answer);
   bool follow(const ErrandPtr& errand, const NodeLink& link, std::string_view error);
   void wait_for_replicas(const ErrandPtr& errand, NodeLink& link, const std::string& bytes);
   void give_up(const ErrandPtr& errand, std::string why, bool is_uncertain);
   void learn_map(std::int64_t now_ms);
   void take_map(const Address& from, const Answer& answer);
-  void drop_unused_links();
   [[nodiscard]] std::vector<Address> known_nodes() const;
 
   const ClusterSettings settings_;
-  Poller& poller_;
   SlotMap map_;
   bool knows_map_ = false;
   bool is_learning_ = false;
+  std::int64_t last_tick_ms_ = steady_ms();
   std::int64_t next_map_ms_ = 0;
   std::int64_t last_map_ms_ = 0;
   std::size_t next_teacher_ = 0;
-  std::map<std::pair<Address, LinkKind>, std::unique_ptr<NodeLink>> links_;
-  std::map<std::uint64_t, NodeLink*> links_by_token_;
-  std::uint64_t last_token_ = 0;
+  LinkPool links_;
+  Freshness freshness_;
+  Hedges hedges_;
+  std::deque<Hedged> hedging_;     // reads under way, by when they are to be hedged
   std::vector<ErrandPtr> parked_;  // until the map is known, or nobody serves their slot
   ClusterCounts counts_;
 };

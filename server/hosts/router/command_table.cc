@@ -38,8 +38,8 @@ constexpr std::array kCommands = {
     CommandSpec{"vstrength", -3, CommandKind::kRead, one_key},
     CommandSpec{"vsearch", -4, CommandKind::kRead, vsearch},
     CommandSpec{"vmsearch", -4, CommandKind::kRead, vmsearch},
-    CommandSpec{"vrecall", -4, CommandKind::kWrite, whole_index},
-    CommandSpec{"venergy", -3, CommandKind::kRead, whole_index},
+    CommandSpec{"vrecall", -4, CommandKind::kWrite, vrecall},
+    CommandSpec{"venergy", -3, CommandKind::kRead, venergy},
     CommandSpec{"vdiag", -2, CommandKind::kRead, whole_index},
     CommandSpec{"vtune", -2, CommandKind::kWrite, whole_index},
     CommandSpec{"vsim", -4, CommandKind::kRead, whole_index},
@@ -68,6 +68,20 @@ std::string command_name(std::string_view word) {
   std::string name = to_lower(word);
   if (name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
   return name;
+}
+
+std::size_t end_of_vector(const std::vector<std::string>& argv, std::size_t at) {
+  if (at >= argv.size()) return 0;
+  if (!equal_ignoring_case(argv[at], "VALUES")) return at + 1;
+  const auto count = at + 1 < argv.size() ? parse_number<std::size_t>(argv[at + 1]) : std::nullopt;
+  if (!count || *count > argv.size() - at - 2) return 0;
+  return at + 2 + *count;
+}
+
+Error needs_whole_index(std::string_view what) {
+  return {ErrorCode::kUnsupported, std::string(what) +
+                                       " looks at an index as a whole, and this one has "
+                                       "partitions: one made with PARTITIONS 1 takes it"};
 }
 
 Status take_replica_wait(Call& call) {

@@ -27,6 +27,10 @@ const CommandSpec* find_command(std::string_view name);
 std::size_t command_count();
 /// Its name, as a client sent it: small letters, without the module's prefix.
 std::string command_name(std::string_view word);
+/// Where the vector that begins at argv[at] ends; 0 if it does not.
+std::size_t end_of_vector(const std::vector<std::string>& argv, std::size_t at);
+/// Why an index with partitions refuses `what`.
+Error needs_whole_index(std::string_view what);
 /// Takes REPLICAS n [TIMEOUT ms] off the end. Errors: kInvalidArgument.
 Status take_replica_wait(Call& call);
 
@@ -59,6 +63,8 @@ void vmadd(const CallPtr& call);
 // Of all partitions.
 void vsearch(const CallPtr& call);
 void vmsearch(const CallPtr& call);
+void vrecall(const CallPtr& call);
+void venergy(const CallPtr& call);
 /// What a partition cannot answer for the others: carried out where there is one partition only.
 void whole_index(const CallPtr& call);
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/text.h"
+#include "server/commands/errors.h"
 #include "server/config/password.h"
 #include "server/hosts/router/commands.h"
 #include "server/resp/integer.h"
@@ -14,14 +15,10 @@
 namespace engram::router {
 namespace {
 
-void answer_ok(const CallPtr& call) {
-  call->answer([](ReplyWriter& writer) { writer.ok(); });
-}
-
 bool authenticate(const CallPtr& call, std::string_view user, std::string_view password) {
   const bool fits = user == "default" && lets_in(password, call->services.password);
   if (fits) call->client->is_authenticated = true;
-  if (!fits) call->answer_error("WRONGPASS invalid username-password pair or user is disabled.");
+  if (!fits) call->answer_error(kWrongPassError);
   return fits;
 }
 
@@ -65,6 +62,14 @@ void write_router_section(InfoText& out, const RouterServices& services) {
   out.field("slot_maps_learned", cluster.counts().maps);
   out.field("layouts_remembered", services.layouts.size());
   out.field("layouts_changed", services.counts.relaid);
+  if (cluster.reads_may_be_stale()) {
+    out.field("fresh_replicas", cluster.fresh_replicas());
+    out.field("reads", cluster.counts().reads);
+    out.field("replica_reads", cluster.counts().replica_reads);
+    out.field("hedged_reads", cluster.counts().hedged);
+    out.field("hedge_after_us", static_cast<std::uint64_t>(cluster.hedge_delay_us().value_or(0)));
+  }
+  out.field("held_up_commands", services.counts.held_up);
   out.field("second_asks", services.counts.second_asks);
   out.field("missing_partitions", services.counts.missing);
   out.field("partial_answers", services.counts.partial);
@@ -91,7 +96,7 @@ void echo(const CallPtr& call) {
 }
 
 void auth(const CallPtr& call) {
-  if (call->argv.size() > 3) return call->answer_error("ERR syntax error");
+  if (call->argv.size() > 3) return call->answer_error(kSyntaxError);
   const bool names_user = call->argv.size() == 3;
   if (!names_user && call->services.password.empty()) {
     return call->answer_error(
@@ -99,7 +104,7 @@ void auth(const CallPtr& call) {
         "sure your configuration is correct?");
   }
   if (authenticate(call, names_user ? call->argv[1] : "default", call->argv.back())) {
-    answer_ok(call);
+    call->answer_ok();
   }
 }
 
@@ -154,13 +159,13 @@ void hello(const CallPtr& call) {
 }
 
 void select_database(const CallPtr& call) {
-  if (call->argv[1] == "0") return answer_ok(call);
+  if (call->argv[1] == "0") return call->answer_ok();
   call->answer_error("ERR DB index is out of range");
 }
 
 void quit(const CallPtr& call) {
   call->client->is_closing = true;
-  answer_ok(call);
+  call->answer_ok();
 }
 
 void reset(const CallPtr& call) {
@@ -186,12 +191,12 @@ void client_command(const CallPtr& call) {
   }
   if (what == "setname" && words == 3 && is_word(call->argv[2])) {
     client.name = call->argv[2];
-    return answer_ok(call);
+    return call->answer_ok();
   }
   if (what == "setinfo" && words == 4 && is_word(call->argv[3])) {
     const bool is_name = equal_ignoring_case(call->argv[2], "LIB-NAME");
     (is_name ? client.library : client.library_version) = call->argv[3];
-    return answer_ok(call);
+    return call->answer_ok();
   }
   if (what == "info" && words == 2) {
     return call->answer([&](ReplyWriter& writer) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/hash.h"
+#include "server/commands/errors.h"
 #include "server/net/socket.h"
 #include "server/runtime/sip_hash.h"
 
@@ -18,6 +19,8 @@ constexpr std::size_t kReadBytes = 64UL * 1024;
 constexpr std::size_t kMostReadAhead = 1UL << 20;
 constexpr std::size_t kMostUnsent = 1UL << 20;
 constexpr std::size_t kMostUnderWay = 1024;
+constexpr std::size_t kMostBytesUnderWay = 64UL << 20;
+constexpr std::size_t kWordBytes = 48;  // of an argument, beside what it says
 
 constexpr bool is_write(CommandKind kind) noexcept {
   return kind == CommandKind::kKeyWrite || kind == CommandKind::kWrite;
@@ -25,12 +28,17 @@ constexpr bool is_write(CommandKind kind) noexcept {
 
 /// What two writes have in common that must not overtake each other.
 std::uint64_t order_of(const CommandSpec& spec, const std::vector<std::string>& argv) {
-  if (spec.kind != CommandKind::kKeyWrite) return 0;
+  if (spec.kind != CommandKind::kKeyWrite || argv.size() < 3) return 0;
   return mix(sip_hash(1, argv[1])) ^ sip_hash(2, argv[2]);
 }
 
 std::string wrong_arity(std::string_view name) {
   return "ERR wrong number of arguments for '" + std::string(name) + "' command";
+}
+
+/// REPLICAS may follow.
+bool takes_replica_wait(const CommandSpec& spec) {
+  return spec.kind == CommandKind::kKeyWrite || spec.handler == vmadd;
 }
 
 bool fits(const CommandSpec& spec, std::size_t words) {
@@ -75,7 +83,11 @@ void Front::serve() {
 
 /// Returns false if nothing more can be started for now.
 bool Front::start_next() {
-  is_held_up_ = replies_.size() >= kMostUnderWay || output_.size() - sent_ >= kMostUnsent;
+  const bool was_held_up = is_held_up_;
+  const bool holds_much = !replies_.empty() && *load_ >= kMostBytesUnderWay;
+  is_held_up_ =
+      holds_much || replies_.size() >= kMostUnderWay || output_.size() - sent_ >= kMostUnsent;
+  if (holds_much && !was_held_up && !input_.view().empty()) ++services_.counts.held_up;
   if (is_lost_ || client_.is_closing || is_held_up_) return false;
   parser_.set_limits({.authenticated = client_.is_authenticated});
   const RequestParser::Outcome outcome = parser_.parse(input_.view());
@@ -97,12 +109,12 @@ bool Front::start_next() {
     const bool needs_password =
         !client_.is_authenticated && argv[0] != "auth" && argv[0] != "hello" && argv[0] != "quit";
     if (needs_password) {
-      refuse("NOAUTH Authentication required.");
+      refuse(kNoAuthError);
     } else if (spec == nullptr) {
       refuse("ERR unknown command '" + shown_name +
              "' for a router, which carries out commands on "
              "indexes");
-    } else if (!fits(*spec, argv.size())) {
+    } else if (!takes_replica_wait(*spec) && !fits(*spec, argv.size())) {
       refuse(wrong_arity(argv[0]));
     } else {
       const std::uint64_t order = order_of(*spec, argv);
@@ -131,8 +143,8 @@ bool Front::may_start(CommandKind kind, std::uint64_t order) const noexcept {
 
 void Front::start(const CommandSpec& spec, std::uint64_t order, std::vector<std::string> argv) {
   ++services_.counts.commands;
-  auto reply = std::make_shared<PendingReply>();
-  reply->is_write = is_write(spec.kind);
+  auto reply = std::make_shared<PendingReply>(load_, is_write(spec.kind));
+  for (const std::string& word : argv) reply->charge(word.size() + kWordBytes);
   if (spec.kind == CommandKind::kRead) ++reads_;
   if (spec.kind == CommandKind::kWrite) ++writes_;
   if (spec.kind == CommandKind::kKeyWrite) keys_written_.insert(order);
@@ -151,7 +163,7 @@ void Front::start(const CommandSpec& spec, std::uint64_t order, std::vector<std:
                                   .client = spec.kind == CommandKind::kLocal ? &client_ : nullptr,
                                   .version = client_.version,
                                   .reply = reply});
-  if (spec.kind == CommandKind::kKeyWrite || spec.handler == vmadd) {
+  if (takes_replica_wait(spec)) {
     if (const Status read = take_replica_wait(*call); !read) {
       return call->answer_error(read.error());
     }
@@ -161,15 +173,16 @@ void Front::start(const CommandSpec& spec, std::uint64_t order, std::vector<std:
 }
 
 void Front::refuse(std::string_view error) {
-  auto reply = std::make_shared<PendingReply>();
-  ReplyWriter(reply->bytes, client_.version).error(error);
-  reply->is_done = true;
+  auto reply = std::make_shared<PendingReply>(load_, false);
+  std::string line;
+  ReplyWriter(line, client_.version).error(error);
+  reply->fill(std::move(line));
   replies_.push_back(std::move(reply));
 }
 
 void Front::collect_replies() {
-  while (!replies_.empty() && replies_.front()->is_done) {
-    output_ += replies_.front()->bytes;
+  while (!replies_.empty() && replies_.front()->is_done()) {
+    output_ += replies_.front()->bytes();
     replies_.pop_front();
   }
 }

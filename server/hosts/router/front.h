@@ -53,7 +53,8 @@ class Front {
   ByteBuffer input_;
   RequestParser parser_;
   std::deque<std::shared_ptr<PendingReply>> replies_;
-  std::size_t reads_ = 0;                           // under way
+  const std::shared_ptr<std::size_t> load_ = std::make_shared<std::size_t>(0);  // in bytes
+  std::size_t reads_ = 0;                                                       // under way
   std::size_t writes_ = 0;                          // likewise, on the index as a whole
   std::unordered_set<std::uint64_t> keys_written_;  // hashes
   std::string output_;

@@ -8,20 +8,17 @@
 #include <utility>
 
 #include "core/text.h"
+#include "server/commands/errors.h"
 #include "server/hosts/router/commands.h"
 #include "server/hosts/router/partitions.h"
 #include "server/hosts/router/scatter.h"
 #include "server/hosts/router/slots.h"
+#include "server/resp/command.h"
 
 namespace engram::router {
 namespace {
 
 constexpr std::size_t kPartitionsOfMaster = 4;
-
-bool is_among(std::string_view word, std::span<const std::string_view> words) {
-  return std::any_of(words.begin(), words.end(),
-                     [word](auto other) { return equal_ignoring_case(word, other); });
-}
 
 std::uint64_t new_epoch() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -42,6 +39,8 @@ void answer_meta_failure(const CallPtr& call, const std::string& why) {
 Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t default_partitions) {
   constexpr std::array<std::string_view, 3> kOneNumber = {"exp", "power", "ebb"};
   constexpr std::array<std::string_view, 4> kSums = {"hebb", "palimpsest", "sdm", "drdam"};
+  constexpr std::array<std::string_view, 2> kWholeRecalls = {"REINFORCE", "OUTSIDE"};
+  constexpr std::array<std::string_view, 3> kOfParts = {"off", "nearest", "abstain"};
   constexpr std::array<std::string_view, 2> kBudgets = {"BUDGET", "BUDGETBYTES"};
   ENGRAM_TRY(check_index_name(argv[1]));
   Layout layout;
@@ -68,13 +67,19 @@ Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t defaul
     if (equal_ignoring_case(word, "METRIC")) layout.metric = to_lower(value);
     if (equal_ignoring_case(word, "PRIMITIVE")) {
       layout.primitive = to_lower(value);
-      if (is_among(value, kSums)) whole = "primitive " + layout.primitive;
+      if (is_any_ignoring_case(value, kSums)) whole = "primitive " + layout.primitive;
     }
-    if (is_among(word, kBudgets)) whole = to_upper(word);
+    if (is_any_ignoring_case(word, kBudgets)) whole = to_upper(word);
+    if (is_any_ignoring_case(word, kWholeRecalls) && !is_any_ignoring_case(value, kOfParts)) {
+      whole = to_upper(word) + " " + value;
+    }
+    if (equal_ignoring_case(word, "STEPS")) layout.steps = parse_number<std::size_t>(value);
+    if (equal_ignoring_case(word, "TOL")) layout.tolerance = parse_number<double>(value);
+    if (equal_ignoring_case(word, "MODE")) layout.is_clamped = equal_ignoring_case(value, "clamp");
     if (equal_ignoring_case(word, "CLOCK") && equal_ignoring_case(value, "logical")) {
       whole = "CLOCK logical";
     }
-    at += equal_ignoring_case(word, "DECAY") && is_among(value, kOneNumber) ? 3 : 2;
+    at += equal_ignoring_case(word, "DECAY") && is_any_ignoring_case(value, kOneNumber) ? 3 : 2;
   }
   if (!whole.empty() && layout.partitions > 1) {
     return fail(ErrorCode::kUnsupported,
@@ -94,69 +99,73 @@ std::vector<PartCommand> drop_commands(const Layout& layout) {
   return commands;
 }
 
-/// Goes on with the reply of a meta key's node, or answers why the layout cannot be written: the
-/// node is missing, refuses, or (null) another client has removed the layout meanwhile.
-void take_meta_reply(const CallPtr& call, const Answer& answer,
-                     const std::function<void(const NodeReply&)>& go_on) {
+/// Takes the reply to a change of a layout: goes on if it was made; or as `refused` says, where the
+/// layout was not what it was taken for; or answers that its node is missing.
+void take_meta_reply(const CallPtr& call, const Answer& answer, const std::function<void()>& go_on,
+                     const std::function<void()>& refused) {
   if (answer.is_missing) return answer_meta_failure(call, answer.bytes);
-  const NodeReply reply = read_reply(answer.bytes);
+  const Reply reply = read_reply(answer.bytes);
   if (reply.is_error()) return answer_meta_failure(call, reply.text);
-  go_on(reply);
+  reply.is_null() ? refused() : go_on();
 }
 
-void answer_removed(const CallPtr& call) {
+void answer_dropped(const CallPtr& call) {
   call->answer_error("ERR index '" + call->argv[1] + "' was dropped meanwhile");
 }
 
-/// The partitions are gone, or were never made whole: so goes the layout. Then answers.
-void drop_layout(const CallPtr& call, std::function<void()> answer) {
-  const std::string& index = call->argv[1];
-  call->services.layouts.forget(index);
-  call->services.cluster.send(on_meta_key(index, {"DEL", meta_key(index)}),
-                              [call, answer = std::move(answer)](const Answer& answered) {
-                                take_meta_reply(call, answered,
-                                                [answer](const NodeReply&) { answer(); });
+/// Makes `after` of the layout, empty: nothing, and goes on; unless it is `before` no longer. Other
+/// routers change layouts too, and what they have made meanwhile is left alone.
+void exchange_layout(const CallPtr& call, const Layout& before, std::string_view after,
+                     const std::function<void()>& go_on, const std::function<void()>& refused) {
+  constexpr std::string_view kExchange =
+      "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end "
+      "if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end "
+      "return redis.call('SET', KEYS[1], ARGV[2])";
+  const std::string key = meta_key(before.index);
+  const std::string held = before.stored.empty() ? before.text() : before.stored;
+  call->services.layouts.forget(before.index);
+  call->services.cluster.send(on_meta_key(before.index, {"EVAL", kExchange, "1", key, held, after}),
+                              [call, go_on, refused](const Answer& answer) {
+                                take_meta_reply(call, answer, go_on, refused);
                               });
 }
 
-void drop_partitions(const CallPtr& call, const LayoutPtr& layout, std::function<void()> answer) {
-  scatter(call, layout, drop_commands(*layout), LinkKind::kResp2, {},
-          [call, layout, answer = std::move(answer)](std::vector<Part>& parts) {
+/// The partitions are gone, or were never made whole: so goes the layout.
+void drop_partitions(const CallPtr& call, const LayoutPtr& layout,
+                     const std::function<void()>& go_on) {
+  scatter(call, layout, drop_commands(*layout), {}, {},
+          [call, layout, go_on](std::vector<Part>& parts) {
             if (answer_failure(call, *layout, parts)) return;
-            drop_layout(call, answer);
+            exchange_layout(call, *layout, "", go_on, [call] { answer_dropped(call); });
           });
 }
 
 /// None is left of an index whose making has failed; then answers why it has.
 void undo_making(const CallPtr& call, const LayoutPtr& layout, const std::string& error) {
-  scatter(call, layout, drop_commands(*layout), LinkKind::kResp2, {},
-          [call, error](std::vector<Part>& parts) {
+  scatter(call, layout, drop_commands(*layout), {}, {},
+          [call, layout, error](std::vector<Part>& parts) {
+            const auto answer = [call, error] { call->answer_error(error); };
             // What is left on a node that does not answer VDROP finds by the layout.
             const bool is_gone = std::none_of(parts.begin(), parts.end(), [](const Part& part) {
               return part.answer.is_missing || part.reply.is_error();
             });
-            if (!is_gone) return call->answer_error(error);
-            drop_layout(call, [call, error] { call->answer_error(error); });
+            if (!is_gone) return answer();
+            exchange_layout(call, *layout, "", answer, answer);
           });
 }
 
+/// A VDROP may have come between, and before some of the partitions: they go then.
 void announce(const CallPtr& call, const LayoutPtr& layout) {
-  Layout ready = *layout;
-  ready.state = Layout::State::kReady;
-  const std::string key = meta_key(ready.index);
-  call->services.cluster.send(on_meta_key(ready.index, {"SET", key, ready.text(), "XX"}),
-                              [call](const Answer& answer) {
-                                take_meta_reply(call, answer, [call](const NodeReply& reply) {
-                                  if (reply.kind == NodeReply::Kind::kNull)
-                                    return answer_removed(call);
-                                  call->services.layouts.forget(call->argv[1]);
-                                  call->answer([](ReplyWriter& writer) { writer.ok(); });
-                                });
-                              });
+  exchange_layout(
+      call, *layout, layout->text_in(Layout::State::kReady), [call] { call->answer_ok(); },
+      [call, layout] {
+        scatter(call, layout, drop_commands(*layout), {}, {},
+                [call](std::vector<Part>&) { answer_dropped(call); });
+      });
 }
 
 void make_partitions(const CallPtr& call, const LayoutPtr& layout) {
-  scatter(call, layout, for_all(*layout, "VNEW", call->argv), LinkKind::kResp2, {},
+  scatter(call, layout, for_all(*layout, "VNEW", call->argv), {}, {},
           [call, layout](std::vector<Part>& parts) {
             const auto failed = std::find_if(parts.begin(), parts.end(), [](const Part& part) {
               return part.answer.is_missing || part.reply.is_error();
@@ -174,16 +183,13 @@ void make_index(const CallPtr& call) {
   if (!read) return call->answer_error(read.error());
   const auto layout = std::make_shared<const Layout>(std::move(*read));
   const std::string key = meta_key(layout->index);
+  const auto refuse = [call] {
+    call->answer_error("ERR index '" + call->argv[1] + "' already exists");
+  };
+  const auto make = [call, layout] { make_partitions(call, layout); };
   call->services.cluster.send(
       on_meta_key(layout->index, {"SET", key, layout->text(), "NX"}),
-      [call, layout](const Answer& answer) {
-        take_meta_reply(call, answer, [call, layout](const NodeReply& reply) {
-          if (reply.kind == NodeReply::Kind::kNull) {
-            return call->answer_error("ERR index '" + layout->index + "' already exists");
-          }
-          make_partitions(call, layout);
-        });
-      });
+      [=](const Answer& answer) { take_meta_reply(call, answer, make, refuse); });
 }
 
 /// How the fields of VINFO become one: any other is that of the first partition.
@@ -205,37 +211,36 @@ constexpr std::array<std::string_view, 15> kSummed = {"size",
 constexpr std::array<std::string_view, 3> kGreatest = {"max-level", "attribute-columns",
                                                        "last-write-ms"};
 
-std::int64_t as_integer(const NodeReply& value) {
-  return value.kind == NodeReply::Kind::kInteger
-             ? value.integer
-             : parse_number<std::int64_t>(value.text).value_or(0);
+std::int64_t as_integer(const Reply& value) {
+  return value.kind == Reply::Kind::kInteger ? value.integer
+                                             : parse_number<std::int64_t>(value.text).value_or(0);
 }
 
 /// Adds the fields of a partition, names and values in turn, to those of the first.
-void add_fields(NodeReply& all, const NodeReply& part) {
+void add_fields(Reply& all, const Reply& part) {
   for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
     const std::string& name = all.items[i].text;
-    const bool is_sum = is_among(name, kSummed);
-    if (!is_sum && !is_among(name, kGreatest)) continue;
+    const bool is_sum = is_any_ignoring_case(name, kSummed);
+    if (!is_sum && !is_any_ignoring_case(name, kGreatest)) continue;
     for (std::size_t j = 0; j + 1 < part.items.size(); j += 2) {
       if (part.items[j].text != name) continue;
       const std::int64_t theirs = as_integer(part.items[j + 1]);
       const std::int64_t ours = as_integer(all.items[i + 1]);
-      all.items[i + 1] = {.kind = NodeReply::Kind::kInteger,
+      all.items[i + 1] = {.kind = Reply::Kind::kInteger,
                           .integer = is_sum ? ours + theirs : std::max(ours, theirs)};
     }
   }
 }
 
-std::int64_t field_of(const NodeReply& fields, std::string_view name) {
+std::int64_t field_of(const Reply& fields, std::string_view name) {
   for (std::size_t i = 0; i + 1 < fields.items.size(); i += 2) {
     if (fields.items[i].text == name) return as_integer(fields.items[i + 1]);
   }
   return 0;
 }
 
-void write_value(ReplyWriter& writer, const NodeReply& value) {
-  if (value.kind == NodeReply::Kind::kInteger) return writer.integer(value.integer);
+void write_value(ReplyWriter& writer, const Reply& value) {
+  if (value.kind == Reply::Kind::kInteger) return writer.integer(value.integer);
   const bool is_real = parse_number<double>(value.text).has_value();
   if (!is_real || writer.version() == RespVersion::kResp2) return writer.bulk(value.text);
   writer.rendered("," + value.text + "\r\n");
@@ -252,12 +257,12 @@ bool takes_partial(std::vector<std::string>& argv) {
 void survey(const CallPtr& call, std::string_view command,
             const std::function<void(const LayoutPtr&, std::vector<Part>&)>& go_on) {
   const auto is_partial = std::make_shared<bool>(takes_partial(call->argv));
-  if (call->argv.size() != 2) return call->answer_error("ERR syntax error");
+  if (call->argv.size() != 2) return call->answer_error(kSyntaxError);
   const OnLayout ask = [=](const CallPtr& found_call, const LayoutPtr& layout) {
-    scatter(found_call, layout, for_all(*layout, command, {found_call->argv}), LinkKind::kResp2, {},
+    scatter(found_call, layout, for_all(*layout, command, {found_call->argv}), {}, {},
             [=](std::vector<Part>& parts) {
               for (Part& part : parts) {
-                if (part.reply.kind != NodeReply::Kind::kNull || part.answer.is_missing) continue;
+                if (part.reply.kind != Reply::Kind::kNull || part.answer.is_missing) continue;
                 part.answer = {.is_missing = true, .bytes = "its node has no such key"};
               }
               const std::size_t total = parts.size();
@@ -299,28 +304,19 @@ void vdrop(const CallPtr& call) {
   const std::string& index = call->argv[1];
   call->services.layouts.find(index, true, [call](const Result<LayoutPtr>& found) {
     if (!found) return call->answer_error(found.error());
-    const LayoutPtr& layout = *found;
-    Layout dropping = *layout;
-    dropping.state = Layout::State::kDropping;
-    const std::string key = meta_key(dropping.index);
-    call->services.layouts.forget(dropping.index);
-    call->services.cluster.send(on_meta_key(dropping.index, {"SET", key, dropping.text(), "XX"}),
-                                [call, layout](const Answer& answer) {
-                                  take_meta_reply(call, answer, [call, layout](const auto& reply) {
-                                    if (reply.kind == NodeReply::Kind::kNull) {
-                                      return answer_removed(call);
-                                    }
-                                    drop_partitions(call, layout, [call] {
-                                      call->answer([](ReplyWriter& writer) { writer.ok(); });
-                                    });
-                                  });
-                                });
+    auto dropping = std::make_shared<Layout>(**found);
+    dropping->state = Layout::State::kDropping;
+    dropping->stored.clear();
+    exchange_layout(
+        call, **found, dropping->text(),
+        [call, dropping] { drop_partitions(call, dropping, [call] { call->answer_ok(); }); },
+        [call] { answer_dropped(call); });
   });
 }
 
 void vinfo(const CallPtr& call) {
   survey(call, "VINFO", [call](const LayoutPtr& layout, std::vector<Part>& parts) {
-    NodeReply all = {.kind = NodeReply::Kind::kArray};
+    Reply all = {.kind = Reply::Kind::kArray};
     if (!parts.empty()) all = std::move(parts.front().reply);
     for (std::size_t i = 1; i < parts.size(); ++i) add_fields(all, parts[i].reply);
     const std::int64_t size = field_of(all, "size");

@@ -24,15 +24,6 @@ void to_only_partition(const CallPtr& call, const LayoutPtr& layout) {
                      " partitions: one made with PARTITIONS 1 answers it");
 }
 
-/// Where the vector that begins at `at` ends; 0 if it does not.
-std::size_t end_of_vector(const std::vector<std::string>& argv, std::size_t at) {
-  if (at >= argv.size()) return 0;
-  if (!equal_ignoring_case(argv[at], "VALUES")) return at + 1;
-  const auto count = at + 1 < argv.size() ? parse_number<std::size_t>(argv[at + 1]) : std::nullopt;
-  if (!count || *count > argv.size() - at - 2) return 0;
-  return at + 2 + *count;
-}
-
 /// The words of a VMADD by partition; empty if they are not keys and vectors in turn.
 std::map<std::size_t, std::vector<std::string>> split_items(const std::vector<std::string>& argv,
                                                             std::size_t partitions) {
@@ -57,7 +48,7 @@ void add_split(const CallPtr& call, const LayoutPtr& layout) {
   for (const auto& [partition, words] : split) {
     commands.push_back({partition, part_command(*layout, partition, "VMADD", words)});
   }
-  const LinkKind kind = call->wait ? LinkKind::kWaiting : LinkKind::kResp2;
+  const LinkKind kind = {.use = call->wait ? LinkUse::kWaiting : LinkUse::kPlain};
   scatter(call, layout, std::move(commands), kind, add_split, [call, layout](auto& parts) {
     if (answer_failure(call, *layout, parts)) return;
     std::int64_t added = 0;

@@ -6,6 +6,7 @@
 
 #include "core/text.h"
 #include "server/hosts/router/slots.h"
+#include "server/resp/command.h"
 
 namespace engram::router {
 namespace {
@@ -30,6 +31,12 @@ bool set_field(Layout& layout, std::string_view name, std::string_view value) {
   if (name == "dim") return set_number(layout.dim);
   if (name == "partitions") return set_number(layout.partitions);
   if (name == "epoch") return set_number(layout.epoch);
+  if (name == "steps") return set_number(layout.steps.emplace());
+  if (name == "tol") {
+    layout.tolerance = parse_number<double>(value);
+    return layout.tolerance.has_value();
+  }
+  if (name == "mode") layout.is_clamped = value == "clamp";
   if (name == "metric") layout.metric = value;
   if (name == "primitive") layout.primitive = value;
   if (name != "state") return true;  // what a later version has to say
@@ -45,20 +52,25 @@ bool set_field(Layout& layout, std::string_view name, std::string_view value) {
 
 void Layout::place() {
   for (std::size_t p = 0; p < partitions; ++p) {
-    keys.push_back(partition_key(index, partition_tag(p, partitions)));
+    keys.push_back(partition_key(index, partition_tag(p, partitions), epoch));
     slots.push_back(slot_of(keys.back()));
   }
 }
 
-std::string Layout::text() const {
+std::string Layout::text_in(State other) const {
+  std::string recalls;
+  if (steps) recalls += " steps " + std::to_string(*steps);
+  if (tolerance) recalls += " tol " + number_text(*tolerance);
+  if (is_clamped) recalls += " mode clamp";
   return "dim " + std::to_string(dim) + " metric " + metric + " primitive " + primitive +
-         " partitions " + std::to_string(partitions) + " epoch " + std::to_string(epoch) +
-         " state " + std::string(kStates[static_cast<std::size_t>(state)]);
+         " partitions " + std::to_string(partitions) + " epoch " + std::to_string(epoch) + recalls +
+         " state " + std::string(kStates[static_cast<std::size_t>(other)]);
 }
 
 Result<Layout> Layout::parse(std::string_view index, std::string_view text) {
   Layout layout;
   layout.index = index;
+  layout.stored = text;
   bool is_sound = true;
   while (!text.empty()) {
     const std::string_view name = take_word(text);
@@ -91,26 +103,34 @@ void Layouts::find(const std::string& index, bool fresh, Callback callback) {
     return callback(found->second.layout);
   }
   const std::string key = meta_key(index);
-  cluster_.send({.slot = slot_of(key), .bytes = encode_command({"GET", key})},
-                [this, index, callback = std::move(callback)](const Answer& answer) {
-                  take(index, answer, callback);
-                });
+  const bool may_be_stale = !fresh && cluster_.reads_may_be_stale();
+  cluster_.send(
+      {.slot = slot_of(key), .bytes = encode_command({"GET", key}), .may_be_stale = may_be_stale},
+      [=, this, callback = std::move(callback)](const Answer& answer) {
+        if (!may_be_stale) return take(index, answer, callback);
+        // A layout of some time ago is as good: its keys are there, or it is read anew.
+        take(index, answer, [=, this](Result<LayoutPtr> read) {
+          const bool is_sure = read ? (*read)->state == Layout::State::kReady
+                                    : read.error().code == ErrorCode::kUnavailable;
+          if (is_sure) return callback(std::move(read));
+          find(index, true, callback);
+        });
+      });
 }
 
 void Layouts::take(const std::string& index, const Answer& answer, const Callback& callback) {
   const auto found = known_.find(index);
-  const NodeReply reply =
-      answer.is_missing ? NodeReply::error(answer.bytes) : read_reply(answer.bytes);
+  const Reply reply = answer.is_missing ? Reply::error(answer.bytes) : read_reply(answer.bytes);
   if (reply.is_error()) {
     if (answer.is_missing && found != known_.end()) return callback(found->second.layout);
     return callback(fail(ErrorCode::kUnavailable, "the layout of index '" + index +
                                                       "' cannot be read (" + reply.text + ")"));
   }
-  if (reply.kind != NodeReply::Kind::kText) {
+  if (reply.kind != Reply::Kind::kText) {
     known_.erase(index);
     return callback(tl::unexpected<Error>(no_such_index(index)));
   }
-  if (found != known_.end() && found->second.layout->text() == reply.text) {
+  if (found != known_.end() && found->second.layout->stored == reply.text) {
     found->second.until_ms = steady_ms() + kRememberedMs;
     return callback(found->second.layout);
   }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,11 @@ struct Layout {
   std::size_t partitions = 0;
   std::uint64_t epoch = 0;  ///< of this layout: no other that the name had has the same
   State state = State::kReady;
+  // What its recalls do unless they say otherwise, if VNEW has said so.
+  std::optional<std::size_t> steps = {};
+  std::optional<double> tolerance = {};
+  bool is_clamped = false;  ///< MODE clamp
+  std::string stored = {};  ///< what the meta key holds, if that was read
   // What follows from that, for each partition.
   std::vector<std::string> keys = {};
   std::vector<std::uint16_t> slots = {};
@@ -33,7 +39,9 @@ struct Layout {
   /// Fills in keys and slots.
   void place();
   /// As the meta key holds it: names and values in turn, separated by spaces.
-  [[nodiscard]] std::string text() const;
+  [[nodiscard]] std::string text() const { return text_in(state); }
+  /// The same in another state.
+  [[nodiscard]] std::string text_in(State other) const;
   /// Errors: kDataLoss.
   static Result<Layout> parse(std::string_view index, std::string_view text);
 };

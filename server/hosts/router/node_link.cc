@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/hosts/router/node_link.h"
 
-#include <netdb.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <memory>
 #include <utility>
 
 #include "server/net/socket.h"
+#include "server/resp/command.h"
 
 namespace engram::router {
 namespace {
@@ -22,115 +21,105 @@ constexpr std::size_t kReplyBytes = 64UL * 1024;
 constexpr std::size_t kIdleBufferBytes = 1UL << 20;
 constexpr std::size_t kSentBytes = 1UL << 20;  // are kept until all is sent
 
-/// A socket that connects, or an invalid one and errno. A name is looked up: nodes are known by
-/// numbers as a rule, so that costs no waiting.
-UniqueFd begin_connecting(const Endpoint& endpoint, bool& is_connected) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found) !=
-      0) {
-    errno = EHOSTUNREACH;
-    return {};
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(found, &::freeaddrinfo);
-  UniqueFd fd(::socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return fd;
-  is_connected = ::connect(fd.get(), list->ai_addr, list->ai_addrlen) == 0;
-  if (!is_connected && errno != EINPROGRESS) {
-    const int error = errno;
-    fd.reset();
-    errno = error;
-  }
-  return fd;
-}
-
 }  // namespace
 
-std::int64_t steady_ms() {
+std::int64_t steady_us() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
-std::string encode_command(std::span<const std::string_view> argv) {
-  std::string out;
-  ReplyWriter writer(out, RespVersion::kResp2);
-  writer.array(argv.size());
-  for (const std::string_view word : argv) writer.bulk(word);
-  return out;
-}
-
-std::string encode_command(std::initializer_list<std::string_view> argv) {
-  return encode_command(std::span(argv.begin(), argv.size()));
-}
-
-NodeLink::NodeLink(Address address, RespVersion version, const LinkSettings& settings,
-                   Poller& poller, std::uint64_t token)
+NodeLink::NodeLink(Address address, LinkKind kind, const LinkSettings& settings, Poller& poller,
+                   std::uint64_t token)
     : address_(std::move(address)),
-      version_(version),
+      kind_(kind),
       settings_(settings),
       poller_(poller),
       token_(token) {}
 
 NodeLink::~NodeLink() {
-  if (fd_.valid()) poller_.remove(fd_.get());
+  close_socket();
 }
 
 void NodeLink::send(std::string_view command, int timeout_ms, Callback callback) {
-  const std::int64_t now_ms = steady_ms();
-  if (state_ == State::kDown && now_ms >= retry_ms_) connect();
-  // While it is down, tick() tells so.
-  const std::int64_t until_ms = state_ == State::kDown ? now_ms : now_ms + timeout_ms;
-  waiting_.push_back({std::move(callback), until_ms});
-  if (earliest_deadline_ms_ < 0 || until_ms < earliest_deadline_ms_) {
-    earliest_deadline_ms_ = until_ms;
-  }
-  if (state_ != State::kDown) unsent_.append(command);
+  if (state_ == State::kDown && steady_ms() >= retry_ms_) connect();
+  waiting_.push_back({std::move(callback), timeout_ms});
+  if (state_ == State::kDown) return;  // tick() tells so
+  unsent_.append(command);
+  if (state_ == State::kUp && waiting_.size() == 1) start_clock();
+}
+
+/// Of the command that the node is to answer next: those behind it wait for that, not for the node.
+void NodeLink::start_clock() {
+  if (!waiting_.empty()) until_ms_ = steady_ms() + waiting_.front().timeout_ms;
 }
 
 void NodeLink::connect() {
   const auto endpoint = parse_address(address_);
-  if (!endpoint) {
-    why_down_ = endpoint.error().message;
-    return;
-  }
-  bool is_connected = false;
-  fd_ = begin_connecting(*endpoint, is_connected);
-  if (!fd_.valid() || !poller_.add(fd_.get(), token_, {.readable = true, .writable = true})) {
-    why_down_ = std::strerror(errno);
-    fd_.reset();
+  auto peers = endpoint ? find_peer(endpoint->host, endpoint->port)
+                        : Result<std::vector<PeerAddress>>(tl::unexpected(endpoint.error()));
+  if (!peers) {
+    why_down_ = peers.error().message;
     retry_ms_ = steady_ms() + kFirstPauseMs;
     return;
   }
-  watched_ = {.readable = true, .writable = true};
-  tune_connection(fd_.get(), 0);
+  untried_.assign(peers->rbegin(), peers->rend());
+  if (!connect_to_next()) {
+    retry_ms_ = steady_ms() + kFirstPauseMs;
+    return;
+  }
   ++generation_;
-  state_ = State::kConnecting;
-  connect_until_ms_ = steady_ms() + settings_.connect_timeout_ms;
   greet();
+}
+
+/// Returns false, and why_down_, if no address is left.
+bool NodeLink::connect_to_next() {
+  while (!untried_.empty()) {
+    fd_ = connect_tcp(untried_.back(), Connecting::kLater);
+    untried_.pop_back();
+    watched_ = {.readable = true, .writable = true};
+    if (fd_.valid() && poller_.add(fd_.get(), token_, watched_)) {
+      tune_connection(fd_.get(), 0);
+      state_ = State::kConnecting;
+      connect_until_ms_ = steady_ms() + settings_.connect_timeout_ms;
+      return true;
+    }
+    why_down_ = std::strerror(errno);
+    fd_.reset();
+  }
+  return false;
+}
+
+void NodeLink::close_socket() {
+  if (fd_.valid()) poller_.remove(fd_.get());
+  fd_.reset();
 }
 
 /// What a node is told before anything else. Its replies are taken off by take_replies().
 void NodeLink::greet() {
   greetings_ = 0;
   const auto say = [this](std::initializer_list<std::string_view> words) {
-    unsent_ += encode_command(words);
+    append_command(unsent_, words);
     ++greetings_;
   };
   if (!settings_.password.empty()) {
     say({"AUTH", settings_.user.empty() ? "default" : settings_.user, settings_.password});
   }
-  if (version_ == RespVersion::kResp3) say({"HELLO", "3"});
+  if (kind_.version == RespVersion::kResp3) say({"HELLO", "3"});
+  if (kind_.use == LinkUse::kReplica) say({"READONLY"});
 }
 
 void NodeLink::finish_connecting() {
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  if (error != 0) return fail_all(std::strerror(error));
+  if (error != 0) {
+    close_socket();
+    if (!connect_to_next()) fail_all(std::strerror(error));
+    return;
+  }
   state_ = State::kUp;
   pause_ms_ = 0;
+  start_clock();
 }
 
 void NodeLink::handle(const PollEvent& event) {
@@ -197,6 +186,7 @@ void NodeLink::take_replies() {
     } else {
       const Callback callback = std::move(waiting_.front().callback);
       waiting_.pop_front();
+      start_clock();
       callback({.bytes = bytes});
     }
     input_.consume(bytes.size());
@@ -205,8 +195,7 @@ void NodeLink::take_replies() {
 }
 
 void NodeLink::fail_all(const std::string& why) {
-  if (fd_.valid()) poller_.remove(fd_.get());
-  fd_.reset();
+  close_socket();
   state_ = State::kDown;
   why_down_ = why;
   const std::string reason = why_down_;  // callbacks may make the link fail again
@@ -216,7 +205,6 @@ void NodeLink::fail_all(const std::string& why) {
   scanner_ = {};
   pause_ms_ = std::clamp(pause_ms_ * 2, kFirstPauseMs, kLongestPauseMs);
   retry_ms_ = steady_ms() + pause_ms_;
-  earliest_deadline_ms_ = -1;
   const bool was_sent = std::exchange(has_sent_, false);
   for (std::deque<Waiting> lost = std::exchange(waiting_, {}); const Waiting& waiting : lost) {
     waiting.callback({.is_lost = true, .was_sent = was_sent, .bytes = reason});
@@ -234,21 +222,17 @@ void NodeLink::tick(std::int64_t now_ms) {
     return;
   }
   if (state_ == State::kConnecting && now_ms >= connect_until_ms_) {
-    return fail_all("it does not answer");
+    close_socket();
+    if (!connect_to_next()) fail_all("it does not answer");
+    return;
   }
-  if (earliest_deadline_ms_ < 0 || now_ms < earliest_deadline_ms_) return;
-  earliest_deadline_ms_ = -1;
-  for (const Waiting& waiting : waiting_) {
-    if (waiting.until_ms <= now_ms) return fail_all("timed out");
-    if (earliest_deadline_ms_ < 0 || waiting.until_ms < earliest_deadline_ms_) {
-      earliest_deadline_ms_ = waiting.until_ms;
-    }
-  }
+  if (state_ == State::kUp && !waiting_.empty() && now_ms >= until_ms_) fail_all("timed out");
 }
 
 std::int64_t NodeLink::next_tick_ms() const noexcept {
   if (state_ == State::kConnecting) return connect_until_ms_;
-  return waiting_.empty() ? -1 : earliest_deadline_ms_;
+  if (waiting_.empty()) return -1;
+  return state_ == State::kUp ? until_ms_ : 0;
 }
 
 }  // namespace engram::router

@@ -3,11 +3,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <queue>
+#include <string>
 
 #include "core/text.h"
 
 namespace engram::router {
+namespace {
+
+tl::unexpected<Error> no_answer(std::size_t partition, const std::string& why) {
+  return fail(ErrorCode::kDataLoss, "partition " + std::to_string(partition) + ": " + why);
+}
+
+}  // namespace
 
 std::size_t first_k(std::size_t k, std::size_t partitions) {
   constexpr double kDeviations = 3;
@@ -17,8 +26,8 @@ std::size_t first_k(std::size_t k, std::size_t partitions) {
   return std::min(k, static_cast<std::size_t>(wanted));
 }
 
-Result<std::vector<Hit>> hits_of(const NodeReply& rows, std::size_t stride, std::size_t partition) {
-  const auto no_rows = fail(ErrorCode::kDataLoss, "what it answers is not what a search answers");
+Result<std::vector<Hit>> hits_of(const Reply& rows, std::size_t stride, std::size_t partition) {
+  const auto no_rows = no_answer(partition, "what it answers is not what a search answers");
   if (!rows.is_array() || rows.items.size() % stride != 0) return no_rows;
   std::vector<Hit> hits;
   hits.reserve(rows.items.size() / stride);
@@ -28,6 +37,22 @@ Result<std::vector<Hit>> hits_of(const NodeReply& rows, std::size_t stride, std:
     hits.push_back({.distance = *distance, .partition = partition, .fields = &rows.items[i]});
   }
   return hits;
+}
+
+Result<std::size_t> count_queries(std::span<const Reply* const> replies) {
+  std::optional<std::size_t> queries;
+  for (std::size_t p = 0; p < replies.size(); ++p) {
+    const Reply* const reply = replies[p];
+    if (reply == nullptr) continue;
+    if (!reply->is_array()) return no_answer(p, "what it answers is not what a batch answers");
+    const std::size_t answered = reply->items.size();
+    if (!queries) queries = answered;
+    if (answered != *queries) {
+      return no_answer(p, "it answers " + std::to_string(answered) +
+                              " queries of a batch, and others " + std::to_string(*queries));
+    }
+  }
+  return queries.value_or(0);
 }
 
 std::vector<Hit> merge_hits(const std::vector<std::vector<Hit>>& lists, std::size_t k) {

@@ -3,12 +3,11 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
-#include <string>
+#include <span>
 #include <vector>
 
 #include "core/result.h"
-#include "server/hosts/router/node_reply.h"
+#include "server/resp/reply.h"
 
 namespace engram::router {
 
@@ -22,12 +21,16 @@ std::size_t first_k(std::size_t k, std::size_t partitions);
 struct Hit {
   double distance;
   std::size_t partition;
-  const NodeReply* fields;  ///< key, distance ...
+  const Reply* fields;  ///< key, distance ...
 };
 
 /// The answers of one partition, closest first. Errors: kDataLoss unless they are rows of `stride`
 /// fields of which the second is a number.
-Result<std::vector<Hit>> hits_of(const NodeReply& rows, std::size_t stride, std::size_t partition);
+Result<std::vector<Hit>> hits_of(const Reply& rows, std::size_t stride, std::size_t partition);
+
+/// How many queries a batch has, by what partitions answered to it (null: nothing). Errors:
+/// kDataLoss unless it is as many of each.
+Result<std::size_t> count_queries(std::span<const Reply* const> replies);
 
 /// The `k` nearest of sorted lists, closest first; of equal ones that of the lower partition is
 /// first.

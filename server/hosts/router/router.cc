@@ -4,11 +4,14 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "server/net/socket.h"
 #include "server/runtime/log.h"
+#include "server/runtime/process.h"
 
 namespace engram::router {
 namespace {
@@ -16,6 +19,8 @@ namespace {
 constexpr std::uint64_t kWakeUpToken = 0;
 constexpr int kAcceptsPerTurn = 100;
 constexpr std::int64_t kLongestWaitMs = 1000;
+constexpr std::int64_t kAcceptPauseMs = 1000;
+constexpr std::int64_t kDescriptorsOfLinks = 256;
 
 }  // namespace
 
@@ -50,12 +55,15 @@ Router::Router(const ServerConfig& config, ClusterSettings settings, WakeUp wake
                  .started_ms = steady_ms(),
                  .client_count = [this] { return fronts_.size(); }}) {}
 
-Result<std::unique_ptr<Router>> Router::make(const ServerConfig& config, ClusterSettings settings) {
+Result<std::unique_ptr<Router>> Router::make(ServerConfig config, ClusterSettings settings) {
   if (!config.dir.empty() || config.http_port != 0) {
     return fail(
         ErrorCode::kInvalidArgument,
         "a router keeps nothing and speaks RESP only: --dir and --http-port are not for it");
   }
+  const auto warning = fit_clients(config.maxclients, kDescriptorsOfLinks);
+  if (!warning) return tl::unexpected<Error>(warning.error());
+  if (!warning->empty()) log_warning(*warning);
   auto wake_up = WakeUp::make();
   if (!wake_up) return tl::unexpected<Error>(std::move(wake_up.error()));
   auto poller = make_epoll_poller();
@@ -79,7 +87,9 @@ void Router::request_shutdown() {
 }
 
 void Router::turn() {
-  cluster_.tick(steady_ms());
+  const std::int64_t now_ms = steady_ms();
+  if (!listeners_.accepting() && now_ms >= accept_again_ms_) listeners_.set_accepting(true);
+  cluster_.tick(now_ms);
   serve_queued();
   cluster_.flush();
   const std::int64_t tick_in_ms = queued_.empty() ? cluster_.next_tick_ms() - steady_ms() : 0;
@@ -92,7 +102,7 @@ void Router::turn() {
 void Router::handle(const PollEvent& event) {
   if (event.token == kWakeUpToken) return wake_up_.drain();
   if (Listeners::is_token(event.token)) return accept_from(Listeners::descriptor(event.token));
-  if ((event.token & Cluster::kTokenBit) != 0) return cluster_.handle(event);
+  if ((event.token & LinkPool::kTokenBit) != 0) return cluster_.handle(event);
   const auto found = fronts_.find(event.token);
   if (found == fronts_.end()) return;
   if (event.readable || event.hung_up) found->second->receive();
@@ -107,7 +117,11 @@ void Router::accept_from(int listener) {
       admit(std::move(fd));
       continue;
     }
-    if (result != AcceptResult::kNoneWaiting) log_warning("cannot accept a connection");
+    if (result == AcceptResult::kNoneWaiting) return;
+    log_warning(std::string("cannot accept connections: ") + std::strerror(errno));
+    // The listener stays readable; without a pause the loop would spin on it.
+    listeners_.set_accepting(false);
+    accept_again_ms_ = steady_ms() + kAcceptPauseMs;
     return;
   }
 }

@@ -24,7 +24,7 @@ class Router {
   /// Listens when it returns; takes of `config` what is about clients. Errors: kIo if it cannot
   /// listen; kResourceExhausted if descriptors are too few; kInvalidArgument for settings that a
   /// router has no use for.
-  static Result<std::unique_ptr<Router>> make(const ServerConfig& config, ClusterSettings settings);
+  static Result<std::unique_ptr<Router>> make(ServerConfig config, ClusterSettings settings);
 
   /// Serves until request_shutdown(). Once.
   void run();
@@ -56,6 +56,7 @@ class Router {
   std::map<std::uint64_t, std::unique_ptr<Front>> fronts_;
   std::vector<std::uint64_t> queued_;
   std::uint64_t last_id_ = 0;
+  std::int64_t accept_again_ms_ = 0;  // after descriptors have run out
   std::atomic<bool> stop_ = false;
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "server/commands/errors.h"
+#include "server/resp/command.h"
 
 namespace engram::router {
 namespace {
@@ -85,12 +86,15 @@ void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartComma
   gathering->left = commands.size();
   for (std::size_t i = 0; i < commands.size(); ++i) {
     gathering->parts[i].partition = commands[i].partition;
+    call->reply->charge(commands[i].bytes.size());
     Command command = {.slot = layout->slots[commands[i].partition],
                        .bytes = std::move(commands[i].bytes),
                        .kind = kind,
-                       .wait = call->wait};
+                       .wait = call->wait,
+                       .may_be_stale = !call->reply->is_write()};
     call->services.cluster.send(std::move(command), [gathering, i](Answer&& answer) {
       Part& part = gathering->parts[i];
+      gathering->call->reply->charge(answer.bytes.size());
       if (!answer.is_missing) part.reply = read_reply(answer.bytes);
       part.answer = std::move(answer);
       if (--gathering->left == 0) finish(gathering);
@@ -158,7 +162,7 @@ bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector
   if (std::string sentence = missing_sentence(layout, parts); !sentence.empty()) {
     for (const Part& part : parts) call->services.counts.missing += part.answer.is_missing ? 1 : 0;
     const bool may_be_done =
-        call->reply->is_write && std::any_of(parts.begin(), parts.end(), [](const Part& part) {
+        call->reply->is_write() && std::any_of(parts.begin(), parts.end(), [](const Part& part) {
           return !part.answer.is_missing || part.answer.is_uncertain;
         });
     if (may_be_done) sentence += "; the write may be done in part or in full";

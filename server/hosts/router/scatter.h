@@ -21,7 +21,7 @@ struct PartCommand {
 struct Part {
   std::size_t partition = 0;
   Answer answer = {};
-  NodeReply reply = {};  ///< of an answer that is not missing
+  Reply reply = {};  ///< of an answer that is not missing
 };
 
 /// What a command does once it knows the layout.

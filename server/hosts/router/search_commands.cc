@@ -15,6 +15,7 @@ namespace engram::router {
 namespace {
 
 constexpr std::size_t kMostAnswers = 4'194'304;
+constexpr std::size_t kFieldBytes = 16;  // a key or a number, about
 
 /// What a router has to know of a search to split it.
 struct SearchForm {
@@ -32,13 +33,9 @@ struct Searching {
   std::vector<std::string> argv;   // without what is for the router
   std::vector<Part> parts;         // by partition
   std::vector<std::size_t> asked;  // likewise
+  std::size_t queries = 1;
 };
 using SearchingPtr = std::shared_ptr<Searching>;
-
-bool is_one_of(std::string_view word, std::span<const std::string_view> words) {
-  return std::any_of(words.begin(), words.end(),
-                     [word](auto other) { return equal_ignoring_case(word, other); });
-}
 
 /// Reads the options that begin at `at`, and takes PARTIAL out. Errors: kUnsupported for those that
 /// partitions cannot answer one by one.
@@ -52,14 +49,12 @@ Status read_options(std::vector<std::string>& argv, std::size_t at, SearchForm& 
     if (equal_ignoring_case(word, "PARTIAL")) {
       form.is_partial = true;
       argv.erase(argv.begin() + static_cast<std::ptrdiff_t>(at));
-    } else if (is_one_of(word, kColumns)) {
+    } else if (is_any_ignoring_case(word, kColumns)) {
       ++form.stride;
       ++at;
-    } else if (is_one_of(word, kWhole)) {
-      return fail(ErrorCode::kUnsupported, to_upper(word) +
-                                               " looks at an index as a whole, and this one has "
-                                               "partitions: one made with PARTITIONS 1 takes it");
-    } else if (!form.is_batch || is_one_of(word, kOfBatch)) {
+    } else if (is_any_ignoring_case(word, kWhole)) {
+      return tl::unexpected(needs_whole_index(to_upper(word)));
+    } else if (!form.is_batch || is_any_ignoring_case(word, kOfBatch)) {
       at += 2;
     } else {
       return {};  // the first query of a batch
@@ -93,30 +88,34 @@ std::string search_command(const Searching& search, std::size_t partition) {
 }
 
 /// The rows that a partition has for a query; null for one that is missing.
-const NodeReply* rows_of(const Searching& search, const Part& part, std::size_t query) {
+const Reply* rows_of(const Searching& search, const Part& part, std::size_t query) {
   if (part.answer.is_missing) return nullptr;
-  if (!search.form.is_batch) return &part.reply;
-  return query < part.reply.items.size() ? &part.reply.items[query] : nullptr;
+  return search.form.is_batch ? &part.reply.items[query] : &part.reply;
 }
 
-std::size_t query_count(const Searching& search) {
-  if (!search.form.is_batch) return 1;
-  std::size_t count = 0;
-  for (const Part& part : search.parts) count = std::max(count, part.reply.items.size());
-  return count;
+/// Counts the queries, and checks that each partition has answered all. Errors: kDataLoss.
+Status check_replies(Searching& search) {
+  if (!search.form.is_batch) return {};
+  std::vector<const Reply*> replies;
+  replies.reserve(search.parts.size());
+  for (const Part& part : search.parts) {
+    replies.push_back(part.answer.is_missing ? nullptr : &part.reply);
+  }
+  const auto queries = count_queries(replies);
+  if (!queries) return tl::unexpected<Error>(queries.error());
+  search.queries = *queries;
+  return {};
 }
 
 /// What the partitions have for a query, by partition. Errors: an error that one has answered.
 Result<std::vector<std::vector<Hit>>> hits_for(const Searching& search, std::size_t query) {
   std::vector<std::vector<Hit>> lists(search.parts.size());
   for (std::size_t p = 0; p < lists.size(); ++p) {
-    const NodeReply* const rows = rows_of(search, search.parts[p], query);
+    const Reply* const rows = rows_of(search, search.parts[p], query);
     if (rows == nullptr) continue;
     if (rows->is_error()) return fail(ErrorCode::kInvalidArgument, rows->text);
     auto hits = hits_of(*rows, search.form.stride, p);
-    if (!hits)
-      return fail(ErrorCode::kDataLoss,
-                  "ERR partition " + std::to_string(p) + ": " + hits.error().message);
+    if (!hits) return fail(ErrorCode::kDataLoss, "ERR " + hits.error().message);
     lists[p] = std::move(*hits);
   }
   return lists;
@@ -129,9 +128,8 @@ void write_number(ReplyWriter& writer, const std::string& text) {
 }
 
 void write_results(ReplyWriter& writer, const Searching& search) {
-  const std::size_t queries = query_count(search);
-  if (search.form.is_batch) writer.array(queries);
-  for (std::size_t query = 0; query < queries; ++query) {
+  if (search.form.is_batch) writer.array(search.queries);
+  for (std::size_t query = 0; query < search.queries; ++query) {
     const auto lists = hits_for(search, query);
     if (!lists) {
       writer.error(lists.error().message);
@@ -176,7 +174,7 @@ bool has_failed(const Searching& search, const std::vector<Part>& parts) {
 
 std::vector<std::size_t> partitions_to_ask_again(const Searching& search) {
   std::vector<std::size_t> again;
-  for (std::size_t query = 0; query < query_count(search); ++query) {
+  for (std::size_t query = 0; query < search.queries; ++query) {
     const auto lists = hits_for(search, query);
     if (!lists) continue;
     const auto found = short_lists(*lists, search.asked, search.form.k);
@@ -193,11 +191,18 @@ void ask(const SearchingPtr& search, const std::vector<std::size_t>& partitions,
          std::function<void()> go_on) {
   std::vector<PartCommand> commands;
   commands.reserve(partitions.size());
-  for (const std::size_t p : partitions) commands.push_back({p, search_command(*search, p)});
-  scatter(search->call, search->layout, std::move(commands), LinkKind::kResp2, search_all,
+  for (const std::size_t p : partitions) {
+    commands.push_back({p, search_command(*search, p)});
+    // What is going to come, or else a client could ask for more before the first has come.
+    search->call->reply->charge(search->asked[p] * search->form.stride * kFieldBytes);
+  }
+  scatter(search->call, search->layout, std::move(commands), {}, search_all,
           [search, go_on = std::move(go_on)](std::vector<Part>& parts) {
             if (has_failed(*search, parts)) return;
             for (Part& part : parts) search->parts[part.partition] = std::move(part);
+            if (const Status read = check_replies(*search); !read) {
+              return search->call->answer_error(read.error());
+            }
             go_on();
           });
 }

@@ -13,8 +13,8 @@ tl::unexpected<Error> no_map() {
 }
 
 /// Of an array of host, port, ...; empty if it is none.
-Address node_address(const NodeReply& node, std::string_view from) {
-  using Kind = NodeReply::Kind;
+Address node_address(const Reply& node, std::string_view from) {
+  using Kind = Reply::Kind;
   if (node.kind != Kind::kArray || node.items.size() < 2) return {};
   if (node.items[1].kind != Kind::kInteger) return {};
   std::string_view host = node.items[0].text;
@@ -41,15 +41,15 @@ Result<Endpoint> parse_address(std::string_view address) {
   return Endpoint{.host = std::string(host), .port = *port};
 }
 
-Result<SlotMap> SlotMap::parse(const NodeReply& reply, std::string_view from) {
-  using Kind = NodeReply::Kind;
+Result<SlotMap> SlotMap::parse(const Reply& reply, std::string_view from) {
+  using Kind = Reply::Kind;
   if (reply.kind != Kind::kArray) return no_map();
   SlotMap map;
   map.shard_of_.assign(kSlots, kNobody);
-  for (const NodeReply& range : reply.items) {
+  for (const Reply& range : reply.items) {
     if (range.kind != Kind::kArray || range.items.size() < 3) return no_map();
-    const NodeReply& first = range.items[0];
-    const NodeReply& last = range.items[1];
+    const Reply& first = range.items[0];
+    const Reply& last = range.items[1];
     const bool is_range = first.kind == Kind::kInteger && last.kind == Kind::kInteger &&
                           first.integer >= 0 && first.integer <= last.integer &&
                           last.integer < std::int64_t{kSlots};

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/result.h"
-#include "server/hosts/router/node_reply.h"
 #include "server/hosts/router/slots.h"
+#include "server/resp/reply.h"
 
 namespace engram::router {
 
@@ -36,7 +36,7 @@ class SlotMap {
  public:
   /// Of the reply to CLUSTER SLOTS, which `from` gave: a node that does not know its own host
   /// leaves it out. Errors: kDataLoss for anything else.
-  static Result<SlotMap> parse(const NodeReply& reply, std::string_view from);
+  static Result<SlotMap> parse(const Reply& reply, std::string_view from);
 
   /// Null if nobody serves that slot.
   [[nodiscard]] const Shard* find(std::uint16_t slot) const noexcept;

@@ -21,6 +21,10 @@ constexpr std::array<std::uint16_t, 256> make_crc_table() {
 
 constexpr auto kCrcTable = make_crc_table();
 
+std::string with_tag(std::string_view index, std::string_view tag) {
+  return std::string(index).append(":{").append(tag).append("}");
+}
+
 }  // namespace
 
 std::uint16_t crc16(std::string_view bytes) noexcept {
@@ -54,12 +58,12 @@ std::string partition_tag(std::size_t partition, std::size_t partitions) {
   }
 }
 
-std::string partition_key(std::string_view index, std::string_view tag) {
-  return std::string(index).append(":{").append(tag).append("}");
+std::string partition_key(std::string_view index, std::string_view tag, std::uint64_t epoch) {
+  return with_tag(index, tag).append(":").append(std::to_string(epoch));
 }
 
 std::string meta_key(std::string_view index) {
-  return partition_key(index, index).append(":meta");
+  return with_tag(index, index).append(":meta");
 }
 
 std::size_t partition_of(std::string_view key, std::size_t partitions) noexcept {

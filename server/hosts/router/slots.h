@@ -23,10 +23,12 @@ std::uint16_t slot_of(std::string_view key) noexcept;
 /// ranges as there are partitions (1 to kMostPartitions).
 std::string partition_tag(std::size_t partition, std::size_t partitions);
 
-/// The key that holds a partition: index:{tag}.
-std::string partition_key(std::string_view index, std::string_view tag);
+/// The key that holds a partition: index:{tag}:epoch. What has been laid out anew has other keys,
+/// so a command that goes by an older layout finds nothing instead of something else.
+std::string partition_key(std::string_view index, std::string_view tag, std::uint64_t epoch);
 
-/// The key that says how an index is laid out. Its slot is that of the index's name.
+/// The key that says how an index is laid out: index:{index}:meta. Its slot is that of the index's
+/// name.
 std::string meta_key(std::string_view index);
 
 /// Which of `partitions` holds what is stored under `key`. The same on every machine.

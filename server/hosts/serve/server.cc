@@ -62,27 +62,14 @@ Status enter_directory(ServerConfig& config) {
   return {};
 }
 
-/// The system's limit comes before maxclients, as in Redis.
-Status fit_clients(ServerConfig& config) {
-  const std::int64_t fit = reserve_descriptors(config.maxclients);
-  if (fit >= config.maxclients) return {};
-  if (fit < 1) {
-    return fail(ErrorCode::kResourceExhausted,
-                "the limit on open files leaves room for no client; raise it with ulimit -n");
-  }
-  log_warning("maxclients is " + std::to_string(fit) + " instead of " +
-              std::to_string(config.maxclients) +
-              ": the limit on open files allows no more; ulimit -n raises it");
-  config.maxclients = fit;
-  return {};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::make(ServerConfig config, FileSystem& disk,
                                              GrpcOpener open_grpc) {
   ENGRAM_TRY(enter_directory(config));
-  ENGRAM_TRY(fit_clients(config));
+  const auto warning = fit_clients(config.maxclients);
+  if (!warning) return tl::unexpected<Error>(warning.error());
+  if (!warning->empty()) log_warning(*warning);
   auto wake_up = WakeUp::make();
   if (!wake_up) return tl::unexpected<Error>(std::move(wake_up.error()));
   auto poller = make_epoll_poller();

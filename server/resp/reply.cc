@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/hosts/router/node_reply.h"
+#include "server/resp/reply.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "core/text.h"
 
-namespace engram::router {
+namespace engram {
 namespace {
 
 constexpr std::size_t kMostDepth = 8;
@@ -19,15 +19,15 @@ class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
 
-  NodeReply read() {
-    using Kind = NodeReply::Kind;
+  Reply read() {
+    using Kind = Reply::Kind;
     const std::string_view line = take_line();
     const std::string_view rest = line.substr(1);
     switch (line.front()) {
       case '+':
         return {.kind = Kind::kText, .text = std::string(rest)};
       case '-':
-        return NodeReply::error(std::string(rest));
+        return Reply::error(std::string(rest));
       case ',':
       case '(':
         return {.kind = Kind::kReal, .text = std::string(rest)};
@@ -58,7 +58,7 @@ class Reader {
     return line;
   }
 
-  NodeReply read_bulk(std::string_view header, std::size_t prefix, NodeReply::Kind kind) {
+  Reply read_bulk(std::string_view header, std::size_t prefix, Reply::Kind kind) {
     const auto size = parse_number<std::size_t>(header);
     if (!size) return {};
     const std::string_view text = bytes_.substr(0, *size);
@@ -66,10 +66,10 @@ class Reader {
     return {.kind = kind, .text = std::string(text.substr(std::min(prefix, text.size())))};
   }
 
-  NodeReply read_items(std::string_view header, std::size_t each, NodeReply::Kind kind) {
+  Reply read_items(std::string_view header, std::size_t each, Reply::Kind kind) {
     const auto count = parse_number<std::size_t>(header);
     if (!count) return {};
-    NodeReply reply = {.kind = kind};
+    Reply reply = {.kind = kind};
     reply.items.reserve(*count * each);
     for (std::size_t i = 0; i < *count * each; ++i) reply.items.push_back(read());
     return reply;
@@ -80,9 +80,22 @@ class Reader {
 
 }  // namespace
 
-bool NodeReply::is_error(std::string_view prefix) const noexcept {
+bool Reply::is_error(std::string_view prefix) const noexcept {
   if (kind != Kind::kError || !text.starts_with(prefix)) return false;
   return text.size() == prefix.size() || text[prefix.size()] == ' ';
+}
+
+std::string Reply::error_text() const {
+  constexpr std::string_view kPrefix = "ERR ";
+  return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : text;
+}
+
+const Reply* Reply::find(std::string_view name) const noexcept {
+  if (kind != Kind::kMap) return nullptr;
+  for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
+    if (items[i].text == name) return &items[i + 1];
+  }
+  return nullptr;
 }
 
 ReplyScanner::Outcome ReplyScanner::scan(std::string_view input) {
@@ -167,8 +180,8 @@ void ReplyScanner::take_element() noexcept {
   while (!missing_.empty() && --missing_.back() == 0) missing_.pop_back();
 }
 
-NodeReply read_reply(std::string_view bytes) {
+Reply read_reply(std::string_view bytes) {
   return Reader(bytes).read();
 }
 
-}  // namespace engram::router
+}  // namespace engram

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a node answers, out of bytes that arrive in pieces.
+// Replies as clients read them, out of bytes that arrive in pieces. A hostile server gets an error,
+// and no memory beyond what it sends.
 #pragma once
 
 #include <cstddef>
@@ -8,26 +9,30 @@
 #include <string_view>
 #include <vector>
 
-namespace engram::router {
+namespace engram {
 
 /// A reply of RESP2 or RESP3. Numbers are kept as they were spelled, so that they can be passed on
 /// to the byte.
-struct NodeReply {
+struct Reply {
   enum class Kind : std::uint8_t { kNull, kText, kInteger, kReal, kBoolean, kError, kArray, kMap };
 
   Kind kind = Kind::kNull;
-  std::string text = {};              ///< of kText, kReal, and kError with its prefix
-  std::int64_t integer = 0;           ///< of kInteger; 1 or 0 of kBoolean
-  std::vector<NodeReply> items = {};  ///< of kArray; names and values in turn of kMap
+  std::string text = {};          ///< of kText, kReal, and kError with its prefix
+  std::int64_t integer = 0;       ///< of kInteger; 1 or 0 of kBoolean
+  std::vector<Reply> items = {};  ///< of kArray; names and values in turn of kMap
 
+  [[nodiscard]] bool is_null() const noexcept { return kind == Kind::kNull; }
   [[nodiscard]] bool is_error() const noexcept { return kind == Kind::kError; }
   [[nodiscard]] bool is_array() const noexcept { return kind == Kind::kArray; }
   /// Whether it is an error whose first word is `prefix`.
   [[nodiscard]] bool is_error(std::string_view prefix) const noexcept;
 
-  static NodeReply error(std::string text) {
-    return {.kind = Kind::kError, .text = std::move(text)};
-  }
+  /// Of kError: without the prefix ERR.
+  [[nodiscard]] std::string error_text() const;
+  /// The value of that name in a map; null if there is none.
+  [[nodiscard]] const Reply* find(std::string_view name) const noexcept;
+
+  static Reply error(std::string text) { return {.kind = Kind::kError, .text = std::move(text)}; }
 };
 
 /// Looks for the end of a reply, however its bytes arrive, in linear time and without memory. Not
@@ -57,6 +62,6 @@ class ReplyScanner {
 };
 
 /// Reads a whole reply, as a ReplyScanner has found it.
-NodeReply read_reply(std::string_view bytes);
+Reply read_reply(std::string_view bytes);
 
-}  // namespace engram::router
+}  // namespace engram
