@@ -18,7 +18,7 @@ how many of them are found, and at what cost. EF 0 is the index's own.
 
 Times are of the searching thread's processor, medians over rounds. Post-filtering is taken at the
 recall of the search that it stands beside, interpolated between two settings. Prints a table, and
-writes it as JSON and as a plot.
+writes it as JSON and as a plot. Where post-filtering never has that recall, the table tells its best.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ SHARES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Row:
-    """One filter at one EF. Times in microseconds; post_us: None where it never gets as good."""
+    """One filter at one EF. Times in microseconds; post_us: None where it never gets as good, and then
+    post_best_us is what it takes at the best recall that it has, post_best."""
 
     attribute: str
     against: bool
@@ -55,6 +56,8 @@ class Row:
     complete: float
     us: float
     post_us: float | None
+    post_best: float
+    post_best_us: float
     scan_us: float
 
     @property
@@ -155,6 +158,8 @@ def collect(case: dict[str, Any]) -> list[Row]:
             point["complete"],
             point["us"],
             post_at(case["post"], point["recall"]),
+            case["post"][-1]["recall"],
+            case["post"][-1]["us"],
             case["scan_us"],
         )
         for point in case["planned"]
@@ -182,7 +187,8 @@ def table(rows: list[Row]) -> str:
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
-        post = "-" if row.post_us is None else f"{row.post_us:,.0f}"
+        best = f"{row.post_best_us:,.0f} for {row.post_best:.3f}"
+        post = best if row.post_us is None else f"{row.post_us:,.0f}"
         lines.append(
             f"| {label(row)} | {row.share:.1%} | {row.ef} | {row.recall:.3f} | {row.complete:.3f}"
             f" | {row.us:,.0f} | {post} | {row.scan_us:,.0f} | {row.us / row.best_other_us:.2f} |"
