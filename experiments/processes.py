@@ -19,11 +19,12 @@ POLL_SECONDS = 0.0005
 
 
 class ServerProcess:
-    """A server on a port that was free. The folder is kept over restarts, and removed by close()."""
+    """A server on a port that was free. The folder is kept over restarts, and removed by close()
+    unless it was given."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="engram-experiment-")
-        self.folder = Path(self._folder.name)
+    def __init__(self, command: Sequence[str], folder: Path | None = None) -> None:
+        self._folder = None if folder else tempfile.TemporaryDirectory(prefix="engram-experiment-")
+        self.folder = folder or Path(self._folder.name)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -59,7 +60,8 @@ class ServerProcess:
 
     def close(self) -> None:
         self.stop()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def __enter__(self) -> ServerProcess:
         return self
