@@ -49,7 +49,7 @@ void weigh_best(const ScoreBias& bias, std::size_t k, std::vector<Hit>& hits,
 
 }  // namespace
 
-/// As rank_again() of a plain search.
+/// Gives what a walk by codes found its true scores.
 void Hnsw::rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const {
   auto& slots = working.slots;
   slots.clear();

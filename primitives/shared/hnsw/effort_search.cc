@@ -38,7 +38,8 @@ bool is_narrow(const SearchParams& params) {
 /// Makes `found`, ranks of a walk, the hits that are answered.
 void Hnsw::answer(Query query, std::span<Rank> found, std::size_t k, HnswBuffers& working,
                   std::vector<Hit>& hits) const {
-  if (compares_codes()) rank_again({context_.kernel, query, context_.store}, found, working);
+  if (compares_codes())
+    found = rank_again({context_.kernel, query, context_.store}, found, k, working);
   const std::span<Rank> nearest = found.first(std::min(k, found.size()));
   std::partial_sort(found.begin(), nearest.end(), found.end());
   hits.clear();

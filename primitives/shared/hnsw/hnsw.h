@@ -207,7 +207,8 @@ class Hnsw : public Index {
 
   // search.cc
   Bound walk_bound(Query query, HnswBuffers& working) const;
-  void rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
+  std::span<Rank> rank_again(const Bound& bound, std::span<Rank> found, std::size_t k,
+                             HnswBuffers& working) const;
   std::span<Rank> walk_from(std::span<const Hit> starts, const Bound& query, std::size_t ef,
                             HnswBuffers& working) const;
 

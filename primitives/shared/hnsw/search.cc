@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Alg. 5 of [Malkov2018].
 #include <algorithm>
+#include <cmath>
 
 #include "core/exact_scan.h"
 #include "primitives/shared/hnsw/hnsw.h"
@@ -18,6 +19,43 @@ void add_hits(std::span<const Hit> others, std::size_t k, std::vector<Hit>& hits
   hits.resize(std::min(hits.size(), k));
 }
 
+/// How many candidates are ranked again before it is known how far codes are wrong: enough to tell,
+/// and twice as many as are wanted.
+std::size_t first_look(std::size_t k) {
+  constexpr std::size_t kFirstLook = 32;
+  return std::max(kFirstLook, 2 * k);
+}
+
+/// By how much vectors are farther than their codes say.
+class CodeErrors {
+ public:
+  void add(float error) noexcept {
+    if (!std::isfinite(error)) return;
+    ++count_;
+    sum_ += error;
+    squares_ += double{error} * error;
+  }
+
+  /// So much farther few are not: three deviations below the mean. Negative, where some are nearer.
+  double least() const noexcept {
+    constexpr double kDeviations = 3;
+    const double count = std::max(count_, 1.0);
+    const double mean = sum_ / count;
+    return mean - kDeviations * std::sqrt(std::max(squares_ / count - mean * mean, 0.0));
+  }
+
+ private:
+  double count_ = 0;
+  double sum_ = 0;
+  double squares_ = 0;
+};
+
+/// Makes the first `count` the nearest.
+void put_nearest_first(std::span<Rank> ranks, std::size_t count) {
+  const auto middle = ranks.begin() + static_cast<std::ptrdiff_t>(count);
+  if (middle != ranks.end()) std::nth_element(ranks.begin(), middle, ranks.end());
+}
+
 }  // namespace
 
 /// A search's query for walks: as it is, or coded.
@@ -27,14 +65,38 @@ Bound Hnsw::walk_bound(Query query, HnswBuffers& working) const {
   return walk_rows().to(estimator_->prepare({vector, context_.store.dim()}, working.query));
 }
 
-/// Gives what a walk by codes found its true scores.
-void Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const {
+/// Gives what a walk by codes found its true scores: of the nearest, and then of all others that
+/// may be nearer than the k-th of them, as far as codes have been wrong so far. The rest is farther
+/// in all likelihood, and each costs a row, perhaps on a disk. Returns those that have true scores:
+/// k of them, if there are so many. k: 1 or more.
+std::span<Rank> Hnsw::rank_again(const Bound& bound, std::span<Rank> found, std::size_t k,
+                                 HnswBuffers& working) const {
+  CodeErrors errors;
   auto& slots = working.slots;
-  slots.clear();
-  for (const Rank rank : found) slots.push_back(BySlot::hit(rank).slot);
-  bound.fetch(slots);
-  const auto scores = score_all(bound, slots, working.scores);
-  for (std::size_t i = 0; i < found.size(); ++i) found[i] = BySlot::rank({scores[i], slots[i]});
+  std::size_t done = 0;
+  std::size_t more = std::min(first_look(k), found.size());
+  put_nearest_first(found, more);
+  while (more > 0) {
+    const std::span<Rank> next = found.subspan(done, more);
+    slots.clear();
+    for (const Rank rank : next) slots.push_back(BySlot::hit(rank).slot);
+    bound.fetch(slots);
+    const auto scores = score_all(bound, slots, working.scores);
+    for (std::size_t i = 0; i < more; ++i) {
+      errors.add(scores[i] - BySlot::hit(next[i]).score);
+      next[i] = BySlot::rank({scores[i], slots[i]});
+    }
+    done += more;
+    if (done == found.size()) break;
+    put_nearest_first(found.first(done), k - 1);
+    const double limit = double{BySlot::hit(found[k - 1]).score} - errors.least();
+    const std::span<Rank> rest = found.subspan(done);
+    const auto end = std::partition(rest.begin(), rest.end(), [limit](Rank rank) {
+      return double{BySlot::hit(rank).score} <= limit;
+    });
+    more = static_cast<std::size_t>(end - rest.begin());
+  }
+  return found.first(done);
 }
 
 /// Measured: for each candidate that it keeps a walk takes the time in which a scan passes over
