@@ -10,7 +10,8 @@ that may use --limit MiB, page cache included, searches it, and starts the serve
 
 Recall is of the exact neighbours; queries are drawn like rows and are none of them. The limit is a
 control group (version 1 or 2) without swap, for which the script needs root. Cold: after a restart,
-with the caches of the system dropped; each query is asked once. Warm: asked a third time.
+with the caches of the system dropped, while the server reads all of its snapshot to verify it; each
+query is asked once. Warm: once that is done, asked a third time.
 """
 
 from __future__ import annotations
@@ -206,6 +207,12 @@ def save(client: Client) -> None:
     client.redis.execute_command("SAVE")
 
 
+def wait_until_verified(client: Client) -> None:
+    """The snapshot, which is read from end to end meanwhile, through the memory that there is."""
+    while client.redis.info("persistence")["snapshot_verification"] == "running":
+        time.sleep(0.1)
+
+
 def restart(server: ServerProcess, query: np.ndarray) -> float:
     """Seconds from the start of the process to the first answer."""
     server.stop()
@@ -238,6 +245,7 @@ def measure(server: ServerProcess, rows: Rows, group: ControlGroup, args: argpar
         client = Client("127.0.0.1", server.port)
         for state in ("cold", "again", "warm"):
             recall, took = search(client, queries, nearest, ef)
+            wait_until_verified(client)
             p50, p99 = np.percentile(took, [50, 99])
             result["searches"].append({"ef": ef, "state": state, "recall": recall, "p50": p50, "p99": p99})
             print(f"EF {ef}, {state}: recall@{K} {recall:.3f}, p50 {p50:.2f} ms, p99 {p99:.2f} ms")
