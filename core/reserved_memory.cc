@@ -66,9 +66,12 @@ Result<MappedMemory> MappedMemory::map(std::size_t bytes, Access access) {
   return memory;
 }
 
-Result<MappedMemory> MappedMemory::map_file(std::size_t bytes, RowPages& pages) {
+Result<MappedMemory> MappedMemory::map_file(std::size_t bytes, RowPages& pages,
+                                            std::size_t offset) {
   auto memory = map(bytes, Access::kNone);
-  if (memory) memory->pages_ = &pages;
+  if (!memory) return memory;
+  memory->pages_ = &pages;
+  memory->offset_ = offset;
   return memory;
 }
 
@@ -91,7 +94,7 @@ Status MappedMemory::commit(std::size_t bytes) {
   const std::size_t end = round_up(bytes, kPageBytes);
   if (pages_ == nullptr) return open(end);
   if (end <= committed_) return {};
-  ENGRAM_TRY(pages_->extend(data_ + committed_, end - committed_));
+  ENGRAM_TRY(pages_->extend(data_ + committed_, end - committed_, offset_ + committed_));
   count_committed(end);
   return {};
 }

@@ -38,8 +38,9 @@ class MappedMemory {
   /// Errors: kResourceExhausted with the system's reason.
   static Result<MappedMemory> map(std::size_t bytes, Access access);
 
-  /// Address space of which `pages`, which outlives it, gives what is committed.
-  static Result<MappedMemory> map_file(std::size_t bytes, RowPages& pages);
+  /// Address space of which `pages`, which outlives it, gives what is committed: from `offset` on,
+  /// see RowPages::extend.
+  static Result<MappedMemory> map_file(std::size_t bytes, RowPages& pages, std::size_t offset);
 
   MappedMemory() = default;
   MappedMemory(MappedMemory&& other) noexcept
@@ -47,12 +48,14 @@ class MappedMemory {
         size_(std::exchange(other.size_, 0)),
         committed_(std::exchange(other.committed_, 0)),
         pages_(std::exchange(other.pages_, nullptr)),
+        offset_(std::exchange(other.offset_, 0)),
         placement_(std::move(other.placement_)) {}
   MappedMemory& operator=(MappedMemory&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(committed_, other.committed_);
     std::swap(pages_, other.pages_);
+    std::swap(offset_, other.offset_);
     std::swap(placement_, other.placement_);
     return *this;
   }
@@ -83,6 +86,7 @@ class MappedMemory {
   std::size_t size_ = 0;
   std::size_t committed_ = 0;  // readable and writable, from the start
   RowPages* pages_ = nullptr;  // null: of no file
+  std::size_t offset_ = 0;     // of pages_, where this begins
   std::unique_ptr<Placement> placement_;
 };
 

@@ -86,7 +86,8 @@ RowBlocks::RowBlocks(std::size_t row_bytes, const RowLayout& layout, RowPages* p
       mask_((std::size_t{1} << shift_) - 1),
       heap_rows_(layout.heap_bytes / row_bytes),
       moves_(layout.moves),
-      pages_(pages) {
+      pages_(pages),
+      lead_(pages == nullptr ? 0 : pages->lead()) {
   ENGRAM_ASSERT(row_bytes > 0 && row_bytes <= kHugePage);
 }
 
@@ -176,8 +177,11 @@ Status RowBlocks::add_heap_blocks(std::size_t slot_end) {
   return {};
 }
 
-Result<MappedMemory> RowBlocks::reserve(std::size_t bytes) {
-  if (pages_ != nullptr) return MappedMemory::map_file(bytes, *pages_);
+/// For so many blocks, of which `first` is the first. Behind a lead the last one ends within a
+/// page, which the next chunk begins with once more.
+Result<MappedMemory> RowBlocks::reserve_chunk(std::size_t first, std::size_t blocks) {
+  const std::size_t bytes = lead_ + blocks * block_bytes();
+  if (pages_ != nullptr) return MappedMemory::map_file(bytes, *pages_, first * block_bytes());
   return MappedMemory::map(bytes, MappedMemory::Access::kNone);
 }
 
@@ -186,17 +190,17 @@ Result<MappedMemory> RowBlocks::reserve(std::size_t bytes) {
 Status RowBlocks::map_block() {
   Memory& mine = memory();
   ENGRAM_TRY(reserve_table(mine.blocks + 1));
-  if (mine.chunks.empty() || mine.given + block_bytes() > mine.chunks.back().size()) {
+  if (mine.chunks.empty() || lead_ + mine.given + block_bytes() > mine.chunks.back().size()) {
     const bool is_first = mine.chunks.empty();
     const std::size_t blocks =
         std::max(kHugePage / block_bytes(), std::size_t{1}) * (is_first ? 1 : kLargerChunk);
-    auto chunk = reserve(blocks * block_bytes());
+    auto chunk = reserve_chunk(mine.blocks, blocks);
     if (!chunk) return tl::unexpected(std::move(chunk.error()));
     if (!is_first && pages_ == nullptr) chunk->prefer_huge_pages();
     mine.chunks.push_back(std::move(*chunk));
     mine.given = 0;
   }
-  std::byte* const address = mine.chunks.back().data() + mine.given;
+  std::byte* const address = mine.chunks.back().data() + lead_ + mine.given;
   const bool takes_over = moves_ && mine.blocks == 1 && mine.room < rows_per_block();
   if (takes_over) {  // from the heap
     ENGRAM_TRY(mine.chunks.back().commit(mine.room * row_bytes_));
@@ -214,7 +218,7 @@ Status RowBlocks::commit_block(std::size_t slot_end) {
   Memory& mine = memory();
   MappedMemory& chunk = mine.chunks.back();
   const std::size_t begin = (mine.blocks - 1) << shift_;
-  const std::size_t end = mine.given - block_bytes() + (slot_end - begin) * row_bytes_;
+  const std::size_t end = lead_ + mine.given - block_bytes() + (slot_end - begin) * row_bytes_;
   const bool is_first = mine.chunks.size() == 1;
   return chunk.commit(is_first ? end : std::min(chunk.size(), round_up(end, kHugePage)));
 }
@@ -318,10 +322,11 @@ Status RowBlocks::load_wider(SectionReader& reader, std::string_view name, std::
 /// is free for new ones.
 Status RowBlocks::place_section(SectionReader& reader, std::string_view name,
                                 std::size_t slot_end) {
+  ENGRAM_ASSERT(lead_ == 0);
   const std::lock_guard lock(mutex_);
   Memory& mine = memory();
   const std::size_t blocks = ((slot_end - 1) >> shift_) + 1;
-  auto chunk = reserve(blocks * block_bytes());
+  auto chunk = reserve_chunk(0, blocks);
   if (!chunk) return tl::unexpected(std::move(chunk.error()));
   ENGRAM_TRY(chunk->place(reader, name));
   ENGRAM_TRY(reserve_table(blocks));

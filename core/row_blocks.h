@@ -139,7 +139,7 @@ class RowBlocks {
   Status place_section(SectionReader& reader, std::string_view name, std::size_t slot_end);
   std::size_t section_bytes(std::size_t slot_end) const noexcept;
   Memory& memory();
-  Result<MappedMemory> reserve(std::size_t bytes);
+  Result<MappedMemory> reserve_chunk(std::size_t first, std::size_t blocks);
 
   std::size_t rows_per_block() const noexcept { return mask_ + 1; }
   /// From one block to the next, where several lie together: whole pages, if it is one.
@@ -154,6 +154,7 @@ class RowBlocks {
   const std::size_t heap_rows_;  // what comes later is mapped
   const bool moves_;
   RowPages* const pages_;
+  const std::size_t lead_;  // bytes before the first row of a chunk: see RowPages::lead
 
   std::atomic<std::size_t> ready_{0};
   std::atomic<Block*> blocks_{nullptr};

@@ -79,11 +79,12 @@ def redis_program(folder: Path) -> Path:
 
 
 class ServerProcess:
-    """A server on a port that was free. The folder is kept over restarts, and removed by close()."""
+    """A server on a port that was free. The folder is kept over restarts, and removed by close()
+    unless it was given."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="engram-experiment-")
-        self.folder = Path(self._folder.name)
+    def __init__(self, command: Sequence[str], folder: Path | None = None) -> None:
+        self._folder = None if folder else tempfile.TemporaryDirectory(prefix="engram-experiment-")
+        self.folder = folder or Path(self._folder.name)
         self.port = free_port()
         self._command = [*command, "--port", str(self.port), "--dir", str(self.folder)]
         self._process: subprocess.Popen | None = None
@@ -117,7 +118,8 @@ class ServerProcess:
 
     def close(self) -> None:
         self.stop()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def __enter__(self) -> ServerProcess:
         return self

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <mutex>
+#include <string>
 #include <utility>
 
 #include "core/aligned_buffer.h"
@@ -39,20 +39,24 @@ struct Identity {
 
 class MappedRows final : public RowPages {
  public:
-  MappedRows(std::string path, UniqueFd file, const struct stat& of, RowReads reads)
-      : path_(std::move(path)), file_(std::move(file)), identity_(of), reads_(reads) {}
+  MappedRows(const FileOfRows& rows, UniqueFd file, const struct stat& of, RowReads reads)
+      : path_(rows.path),
+        begin_(rows.begin),
+        file_(std::move(file)),
+        identity_(of),
+        reads_(reads) {}
 
   [[nodiscard]] bool has_rows() const noexcept override { return true; }
 
-  /// Is called in the order of slots, so that what comes next goes on where the last has ended.
-  Status extend(std::byte* address, std::size_t bytes) override {
-    const std::lock_guard lock(mutex_);
+  [[nodiscard]] std::size_t lead() const noexcept override { return begin_ % kPageBytes; }
+
+  Status extend(std::byte* address, std::size_t bytes, std::size_t offset) override {
+    const std::size_t first = begin_ - lead() + offset;
     const auto size = static_cast<std::size_t>(identity_.size);
-    const std::size_t left = size - std::min(size, mapped_);
+    const std::size_t left = size - std::min(size, first);
     const std::size_t of_file = std::min(bytes, round_up(left, kPageBytes));
-    if (of_file > 0) ENGRAM_TRY(map(address, of_file, 0, file_.get()));
-    if (of_file < bytes) ENGRAM_TRY(map(address + of_file, bytes - of_file, MAP_ANONYMOUS, -1));
-    mapped_ += bytes;
+    if (of_file > 0) ENGRAM_TRY(map(address, of_file, 0, file_.get(), first));
+    if (of_file < bytes) ENGRAM_TRY(map(address + of_file, bytes - of_file, MAP_ANONYMOUS, -1, 0));
     lost_.add(address, bytes);
     return {};
   }
@@ -77,10 +81,10 @@ class MappedRows final : public RowPages {
 
  private:
   /// Address space is all that it takes until somebody writes there.
-  Status map(std::byte* address, std::size_t bytes, int flags, int fd) {
-    const auto offset = static_cast<off_t>(fd < 0 ? 0 : mapped_);
-    void* const mapped = ::mmap(address, bytes, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | flags, fd, offset);
+  Status map(std::byte* address, std::size_t bytes, int flags, int fd, std::size_t offset) {
+    void* const mapped =
+        ::mmap(address, bytes, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | flags, fd, static_cast<off_t>(offset));
     if (mapped != MAP_FAILED) {
       if (fd >= 0) advise(address, bytes);
       return {};
@@ -91,18 +95,21 @@ class MappedRows final : public RowPages {
   }
 
   const std::string path_;
+  const std::size_t begin_;  // of rows
   const UniqueFd file_;
   const Identity identity_;
   const RowReads reads_;
   LostPages lost_;
-  std::mutex mutex_;
-  std::size_t mapped_ = 0;  // mutex_; bytes of rows that have a place
 };
 
 }  // namespace
 
-Result<std::unique_ptr<RowPages>> map_rows(const std::string& path, std::size_t row_bytes,
+Result<std::unique_ptr<RowPages>> map_rows(const FileOfRows& rows, std::size_t row_bytes,
                                            RowReads reads) {
+  const std::string path(rows.path);
+  const auto refuse = [&path](const std::string& why) {
+    return fail(ErrorCode::kInvalidArgument, path + why);
+  };
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) {
     const ErrorCode code = errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo;
@@ -112,13 +119,18 @@ Result<std::unique_ptr<RowPages>> map_rows(const std::string& path, std::size_t 
   if (::fstat(file.get(), &of) != 0) {
     return fail(ErrorCode::kIo, "cannot read " + path + ": " + std::strerror(errno));
   }
-  if (!S_ISREG(of.st_mode)) return fail(ErrorCode::kInvalidArgument, path + " is no regular file");
-  if (static_cast<std::size_t>(of.st_size) % row_bytes != 0) {
-    return fail(ErrorCode::kInvalidArgument, path + " has " + std::to_string(of.st_size) +
-                                                 " bytes, which is no whole number of rows of " +
-                                                 std::to_string(row_bytes));
+  if (!S_ISREG(of.st_mode)) return refuse(" is no regular file");
+  const auto size = static_cast<std::size_t>(of.st_size);
+  if (rows.begin % sizeof(float) != 0 || rows.begin > size) {
+    return refuse(" has " + std::to_string(size) + " bytes, and rows cannot begin at byte " +
+                  std::to_string(rows.begin) + ": expected a multiple of 4 within the file");
   }
-  return std::make_unique<MappedRows>(path, std::move(file), of, reads);
+  if ((size - rows.begin) % row_bytes != 0) {
+    return refuse(" has " + std::to_string(size - rows.begin) +
+                  " bytes of rows, which is no whole number of rows of " +
+                  std::to_string(row_bytes));
+  }
+  return std::make_unique<MappedRows>(rows, std::move(file), of, reads);
 }
 
 }  // namespace engram

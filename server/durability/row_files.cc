@@ -16,7 +16,7 @@ class RowFile final : public RowPages {
   RowFile(FileSystem& disk, const std::string& directory, RowReads reads)
       : disk_(disk), directory_(directory), reads_(reads) {}
 
-  Status extend(std::byte* address, std::size_t bytes) override {
+  Status extend(std::byte* address, std::size_t bytes, std::size_t /*offset*/) override {
     const std::lock_guard lock(mutex_);
     ENGRAM_TRY(open());
     ENGRAM_TRY(file_->extend(address, bytes));

@@ -19,7 +19,7 @@ RowReads reads_of(const CollectionSpec& spec) {
 
 /// Those of a file, or null if rows do not lie in memory as they lie there.
 Result<std::unique_ptr<RowPages>> make_file_pages(const CollectionSpec& spec,
-                                                  std::string_view file) {
+                                                  const FileOfRows& file) {
   const std::size_t bytes = spec.dim * sizeof(float);
   const Element element = stored_element(*spec.primitive, spec.options);
   // Blocks of longer rows have fewer than 64 of them, and may end within a page.
@@ -28,7 +28,7 @@ Result<std::unique_ptr<RowPages>> make_file_pages(const CollectionSpec& spec,
                          row_bytes(element, spec.metric, spec.dim) == bytes &&
                          (bytes <= kLongRow || bytes % kPageBytes == 0);
   if (!are_alike) return nullptr;
-  return map_rows(std::string(file), bytes, reads_of(spec));
+  return map_rows(file, bytes, reads_of(spec));
 }
 
 /// Null: the rows stay in memory.

@@ -44,6 +44,7 @@
 #include "core/make_index.h"
 #include "core/recall.h"
 #include "core/result.h"
+#include "core/row_pages.h"
 #include "core/scratch.h"
 #include "core/slot_set.h"
 #include "server/durability/row_files.h"
@@ -101,7 +102,7 @@ struct CollectionContext {
   IndexSeries* all = nullptr;  ///< counts what is done with all; outlives the collection's jobs
   VectorSet set = {};
   const RowFiles* row_files = nullptr;  ///< null: there is no directory for them
-  std::string_view rows_file = {};      ///< of RowsPlace::kFile: as map_rows takes it
+  FileOfRows rows_file = {};            ///< of RowsPlace::kFile
 };
 
 /// Bytes of a collection by part, without its index.

@@ -46,8 +46,12 @@ std::vector<Slot> KeyMap::fill(std::span<const Slot> slots) {
     SlotPlaces& places = shards_[shard];
     places.reserve(ends[shard] - begin);
     for (; begin < ends[shard]; ++begin) {
-      const auto& [tag, slot] = items[begin];
-      const Slot former = places.replace(tag, slot, HasKey{entries_, entries_[slot]->key()});
+      const Item item = items[begin];
+      // Keys lie anywhere in memory: none is looked at before two have the same tag.
+      const auto has_its_key = [this, item](Slot slot) {
+        return entries_[slot]->key() == entries_[item.slot]->key();
+      };
+      const Slot former = places.replace(item.tag, item.slot, has_its_key);
       if (former == kNoSlot) continue;
       key_bytes_ -= entries_[former]->key().size();
       dropped.push_back(former);

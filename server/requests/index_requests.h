@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "core/result.h"
 #include "core/row.h"
+#include "core/row_pages.h"
 #include "server/engine/store.h"
 #include "server/requests/arguments.h"
 #include "server/requests/index_ref.h"
@@ -28,9 +29,9 @@ struct NewIndexRequest {
   Decay decay = {};
   double measured_share = 0;  ///< of searches, to be repeated exactly: 0 to 1
   RowsPlace rows = RowsPlace::kMemory;
-  /// Of RowsPlace::kFile, which is for stores in memory: raw float32, as map_rows takes it. What is
-  /// put is to be its rows, in their order; what is not lies in memory.
-  std::string_view rows_file = {};
+  /// Of RowsPlace::kFile, which is for stores in memory. What is put is to be its rows, in their
+  /// order; what is not lies in memory.
+  FileOfRows rows_file = {};
 };
 
 /// Takes METRIC, PRIMITIVE, DECAY (with its number behind a space), OMEGA, CLOCK, REINFORCE,

@@ -30,10 +30,11 @@ std::vector<float> vector_of(std::size_t row) {
   return vector;
 }
 
-/// A file of kRows rows.
-std::string write_rows(const TemporaryDirectory& directory) {
+/// A file of kRows rows behind a header of ones.
+std::string write_rows(const TemporaryDirectory& directory, std::size_t begin = 0) {
   std::string path = directory.path() + "/rows.bin";
   std::ofstream file(path, std::ios::binary);
+  file << std::string(begin, '\x01');
   for (std::size_t row = 0; row < kRows; ++row) {
     const std::vector<float> vector = vector_of(row);
     file.write(reinterpret_cast<const char*>(vector.data()), kRowBytes);
@@ -41,8 +42,9 @@ std::string write_rows(const TemporaryDirectory& directory) {
   return path;
 }
 
-std::unique_ptr<VectorStore> open_store(const std::string& path, Metric metric = Metric::kL2) {
-  auto pages = map_rows(path, kRowBytes, RowReads::kAtRandom);
+std::unique_ptr<VectorStore> open_store(const std::string& path, Metric metric = Metric::kL2,
+                                        std::size_t begin = 0) {
+  auto pages = map_rows({path, begin}, kRowBytes, RowReads::kAtRandom);
   REQUIRE(pages.has_value());
   return std::move(*VectorStore::create(kDim, metric, Element::kF32, std::move(*pages)));
 }
@@ -106,6 +108,25 @@ TEST_CASE(
   CHECK(count_different(*store, kRows) == 0);
 }
 
+/// Chunks of mapped memory begin with the page that the last one ended in.
+TEST_CASE("durability/mapped_rows: rows behind a header are not copied either") {
+  for (const std::size_t begin : {std::size_t{8}, std::size_t{128}, std::size_t{4092},
+                                  std::size_t{4096}, std::size_t{3 * 4096 + 64}}) {
+    CAPTURE(begin);
+    const TemporaryDirectory directory;
+    const std::string path = write_rows(directory, begin);
+    const auto store = open_store(path, Metric::kL2, begin);
+    fill(*store, kRows);
+    CHECK(count_different(*store, kRows) == 0);
+    CHECK(copied_kib(path) == 0);
+    for (Slot slot = 0; slot < kRows; ++slot) store->write(slot, vector_of(slot + 1));
+    CHECK(count_different(*store, kRows, 1) == 0);
+    fill(*store, kRows, kRows + 1);  // more than the file has
+    CHECK(count_different(*store, 2 * kRows, 1) == 0);
+    CHECK(store->check_rows().has_value());
+  }
+}
+
 TEST_CASE("durability/mapped_rows: under cosine a row whose length is not one is a copy") {
   const TemporaryDirectory directory;
   const std::string path = write_rows(directory);
@@ -148,12 +169,19 @@ TEST_CASE("durability/mapped_rows: a file that is another now is an error, and n
 TEST_CASE("durability/mapped_rows: what is no file of whole rows is refused") {
   const TemporaryDirectory directory;
   const std::string path = write_rows(directory);
-  CHECK(map_rows(path, kRowBytes + 1, RowReads::kInOrder).error().code ==
-        ErrorCode::kInvalidArgument);
-  CHECK(map_rows(directory.path(), kRowBytes, RowReads::kInOrder).error().code ==
-        ErrorCode::kInvalidArgument);
-  CHECK(map_rows(path + "2", kRowBytes, RowReads::kInOrder).error().code == ErrorCode::kNotFound);
-  CHECK(map_rows(path, kRowBytes, RowReads::kAtRandom).has_value());
+  const auto refusal = [](const std::string& file, std::size_t begin, std::size_t bytes) {
+    return map_rows({file, begin}, bytes, RowReads::kInOrder).error().code;
+  };
+  CHECK(refusal(path, 0, kRowBytes + 1) == ErrorCode::kInvalidArgument);
+  CHECK(refusal(path, 4, kRowBytes) == ErrorCode::kInvalidArgument);
+  CHECK(refusal(path, kRowBytes / 2, kRowBytes) == ErrorCode::kInvalidArgument);
+  CHECK(refusal(path, 2, 1) == ErrorCode::kInvalidArgument);  // no place for a float
+  CHECK(refusal(path, (kRows + 1) * kRowBytes, kRowBytes) == ErrorCode::kInvalidArgument);
+  CHECK(refusal(directory.path(), 0, kRowBytes) == ErrorCode::kInvalidArgument);
+  CHECK(refusal(path + "2", 0, kRowBytes) == ErrorCode::kNotFound);
+  for (const std::size_t begin : {std::size_t{0}, kRowBytes, kRows * kRowBytes}) {
+    CHECK(map_rows({path, begin}, kRowBytes, RowReads::kAtRandom).has_value());
+  }
 }
 
 }  // namespace

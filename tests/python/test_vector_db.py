@@ -144,6 +144,11 @@ def write_npy(path, rows):
     np.save(path, rows)
 
 
+def write_npy_2(path, rows):
+    with open(path, "wb") as file:
+        np.lib.format.write_array(file, rows, version=(2, 0))
+
+
 def write_fbin(path, rows):
     path.write_bytes(struct.pack("<II", *rows.shape) + rows.tobytes())
 
@@ -152,12 +157,15 @@ def write_fvecs(path, rows):
     path.write_bytes(b"".join(struct.pack("<i", len(row)) + row.tobytes() for row in rows))
 
 
-@pytest.mark.parametrize("write", [write_npy, write_fbin, write_fvecs])
-def test_other_formats_are_read(tmp_path, rows, write):
-    path = tmp_path / ("rows." + write.__name__.removeprefix("write_"))
-    write(path, rows)
+FORMATS = {"rows.npy": write_npy, "second.npy": write_npy_2, "rows.fbin": write_fbin, "rows.fvecs": write_fvecs}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_other_formats_are_read(tmp_path, rows, name):
+    path = tmp_path / name
+    FORMATS[name](path, rows)
     with engramdb.VectorDB(path, DIM, metric="l2") as db:
-        assert not db.is_mapped
+        assert db.is_mapped == (path.suffix != ".fvecs")
         db.build_index()
         assert len(db) == 500 and db.search(rows[321], 1)[0][0] == 321
         assert np.array_equal(db.index["321"], rows[321])
@@ -165,9 +173,10 @@ def test_other_formats_are_read(tmp_path, rows, write):
         with engramdb.VectorDB(path, DIM + 1) as db:
             db.build_index()
     whole = path.read_bytes()
-    path.write_bytes(whole[:-3])
-    with pytest.raises(engramdb.InvalidArgument):
-        engramdb.VectorDB(path, DIM)
+    for size in (len(whole) - 3, len(whole) - 4 * (DIM - 1), 100, 7, 3):
+        path.write_bytes(whole[:size])
+        with pytest.raises(engramdb.InvalidArgument):
+            engramdb.VectorDB(path, DIM)
     path.write_bytes(whole)
     db = engramdb.VectorDB(path, DIM)
     path.write_bytes(whole[:2000])
@@ -175,11 +184,86 @@ def test_other_formats_are_read(tmp_path, rows, write):
         db.build_index()
 
 
-def test_numbers_that_are_no_float32_rows_are_refused(tmp_path, rows):
-    for name, array in (("double", rows.astype(float)), ("flat", rows[0]), ("fortran", np.asfortranarray(rows))):
-        np.save(tmp_path / f"{name}.npy", array)
-        with pytest.raises(engramdb.InvalidArgument, match="expected float32 rows"):
-            engramdb.VectorDB(tmp_path / f"{name}.npy", DIM)
-    (tmp_path / "text.npy").write_text("no array")
+@pytest.mark.parametrize("name", [name for name in FORMATS if not name.endswith(".fvecs")])
+def test_a_file_with_a_header_is_searched_where_it_lies(tmp_path, name):
+    rows = np.random.default_rng(2).standard_normal((40_000, 4)) @ np.random.default_rng(3).standard_normal((4, 64))
+    rows = rows.astype(np.float32)
+    path = tmp_path / name
+    FORMATS[name](path, rows)
+    with engramdb.VectorDB(path, 64, 8, 40, metric="l2", quant="sq4") as db:
+        db.build_index()
+        assert copied_bytes(path) == 0
+        for number in (0, 1, 20_000, 39_999):
+            assert np.array_equal(db.index[str(number)], rows[number])
+            assert db.search(rows[number], 1, ef=200) == [(number, pytest.approx(0, abs=1e-3))]
+        whole = path.read_bytes()
+        os.truncate(path, len(whole) // 2)
+        with pytest.raises(engramdb.DataLoss, match="is not what was opened"):
+            db.search(rows[39_999], 1)
+
+
+def save_with_header(path, header):
+    """An .npy file of version 1.0 with such a header, and 100 rows."""
+    text = (header + "\n").encode("latin1")
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(100 * 4 * DIM))
+
+
+def test_arrays_that_are_no_float32_rows_are_refused(tmp_path, rows):
+    path = tmp_path / "rows.npy"
+    refused = {
+        "type <f8, expected little-endian float32": rows.astype(float),
+        "type >f4, expected little-endian float32": rows.astype(">f4"),
+        r"type \|O, expected little-endian float32": rows.astype(object),
+        r"the shape \(500,\), expected rows": np.ascontiguousarray(rows[:, 0]),
+        r"the shape \(2, 250, 16\), expected rows": rows.reshape(2, 250, DIM),
+        "in Fortran's order": np.asfortranarray(rows),
+    }
+    for sentence, array in refused.items():
+        np.save(path, array)
+        with pytest.raises(engramdb.InvalidArgument, match=sentence):
+            engramdb.VectorDB(path, DIM)
+    with open(path, "wb") as file:
+        np.savez(file, rows=rows)
+    with pytest.raises(engramdb.InvalidArgument, match="is a zip archive, as .npz files are"):
+        engramdb.VectorDB(path, DIM)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "{",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (100, 16), ",
+        "{'descr': '<f4', 'fortran_order': False}",
+        "{'descr': '<f4', 'fortran_order': 0, 'shape': (100, 16)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-100, 16)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (10**100, 16)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (101, 16)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99, 16)}",
+        "{'descr': '<q9', 'fortran_order': False, 'shape': (100, 16)}",
+        "{[]: 1}",
+        "(" * 9000,
+        "__import__('os')",
+    ],
+)
+def test_headers_that_are_none_are_refused(tmp_path, header):
+    path = tmp_path / "rows.npy"
+    save_with_header(path, "{'descr': '<f4', 'fortran_order': False, 'shape': (100, 16)}")
+    assert len(engramdb.VectorDB(path, DIM)._rows) == 100
+    save_with_header(path, header)
+    with pytest.raises(engramdb.InvalidArgument, match="rows.npy"):
+        engramdb.VectorDB(path, DIM)
+
+
+def test_other_versions_and_no_arrays_are_refused(tmp_path, rows):
+    path = tmp_path / "rows.npy"
+    np.save(path, rows)
+    whole = bytearray(path.read_bytes())
+    for version in ((3, 0), (1, 1), (9, 0)):
+        whole[6:8] = bytes(version)
+        path.write_bytes(whole)
+        with pytest.raises(engramdb.InvalidArgument, match=r"expected 1.0 or 2.0"):
+            engramdb.VectorDB(path, DIM)
+    path.write_text("no array")
     with pytest.raises(engramdb.InvalidArgument, match="is no .npy file"):
-        engramdb.VectorDB(tmp_path / "text.npy", DIM)
+        engramdb.VectorDB(path, DIM)

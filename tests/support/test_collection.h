@@ -77,6 +77,7 @@ class TestCollection {
   Query prepare(std::span<const float> vector) { return kernel().prepare(vector, buffer_); }
 
   const Primitive& primitive() const { return *spec_.primitive; }
+  const Options& options() const { return spec_.options; }
   const std::set<Slot>& held() const { return held_; }
   Index& index() { return *made_.index; }
   VectorStore& store() { return *made_.store; }

@@ -68,7 +68,7 @@ Status EmbeddedStore::create_index(std::string_view index, std::size_t dim,
 }
 
 Status EmbeddedStore::create_index_of_file(std::string_view index, std::size_t dim,
-                                           std::string_view file, const OptionList& options) {
+                                           const FileOfRows& file, const OptionList& options) {
   return answer_at_once(*thread_, kWrite, [&](Store& store) -> Status {
     NewIndexRequest request{.name = index, .dim = dim};
     ENGRAM_TRY(read_options(options, request));

@@ -22,6 +22,7 @@
 #include "core/options.h"
 #include "core/recall.h"
 #include "core/result.h"
+#include "core/row_pages.h"
 #include "server/engine/persistence.h"
 #include "server/engine/store.h"
 #include "server/requests/consolidate.h"
@@ -103,9 +104,9 @@ class EmbeddedStore {
   /// VNEW: METRIC, PRIMITIVE, DECAY ("exp 3600000"), OMEGA, CLOCK, REINFORCE and the primitive's
   /// options.
   Status create_index(std::string_view index, std::size_t dim, const OptionList& options = {});
-  /// The same, in a store in memory, for the rows of a file of raw float32, which are put in their
-  /// order, and are not copied where they lie in memory as they do there: see RowsPlace::kFile.
-  Status create_index_of_file(std::string_view index, std::size_t dim, std::string_view file,
+  /// The same, in a store in memory, for the rows of a file, which are put in their order, and are
+  /// not copied where they lie in memory as they do there: see RowsPlace::kFile.
+  Status create_index_of_file(std::string_view index, std::size_t dim, const FileOfRows& file,
                               const OptionList& options = {});
   Status drop_index(std::string_view index);
   Result<std::vector<std::string>> list_indexes();

@@ -137,13 +137,14 @@ class EngineStore {
     }));
   }
 
-  /// rows_file: empty, or as EmbeddedStore::create_index_of_file takes it.
+  /// rows_file: empty, or with rows_begin as EmbeddedStore::create_index_of_file takes it.
   void create(const std::string& index, std::size_t dim, const Words& words,
-              const std::string& rows_file) {
+              const std::string& rows_file, std::size_t rows_begin) {
     check(run([&] {
       const auto options = options_of(words);
-      return rows_file.empty() ? store_->create_index(index, dim, options)
-                               : store_->create_index_of_file(index, dim, rows_file, options);
+      return rows_file.empty()
+                 ? store_->create_index(index, dim, options)
+                 : store_->create_index_of_file(index, dim, {rows_file, rows_begin}, options);
     }));
   }
   void drop(const std::string& index) {
@@ -347,7 +348,7 @@ PYBIND11_MODULE(_engine, module) {
       .def("close", &EngineStore::close)
       .def("save", &EngineStore::save)
       .def("create", &EngineStore::create, pybind11::arg("name"), pybind11::arg("dim"),
-           pybind11::arg("words"), pybind11::arg("rows_file") = "")
+           pybind11::arg("words"), pybind11::arg("rows_file") = "", pybind11::arg("rows_begin") = 0)
       .def("drop", &EngineStore::drop)
       .def("names", &EngineStore::names)
       .def("info", &EngineStore::info)

@@ -6,9 +6,12 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/codes.h"
+#include "core/kernel.h"
 #include "tests/primitives/hnsw/graphs.h"
 #include "tests/support/memory_sections.h"
 #include "tests/support/seed.h"
@@ -119,6 +122,88 @@ TEST_CASE("hnsw/coding: what vectors need not rank again is no answer") {
       CHECK(missed * 1000 <= queries.count() * kNear);
     }
   }
+}
+
+/// Counts the rows that another kernel gathers: those that a search by codes ranks again.
+class CountingKernel final : public Kernel {
+ public:
+  explicit CountingKernel(const Kernel& kernel) : kernel_(kernel) {}
+
+  std::string_view name() const noexcept override { return kernel_.name(); }
+  Query prepare(std::span<const float> vector, AlignedBuffer& storage) const override {
+    return kernel_.prepare(vector, storage);
+  }
+  void gather(Query query, std::span<const std::byte* const> rows,
+              std::span<float> out) const noexcept override {
+    gathered_ += rows.size();
+    kernel_.gather(query, rows, out);
+  }
+  void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept override {
+    kernel_.scan(query, rows, out);
+  }
+  Query from_row(const std::byte* row, AlignedBuffer& storage) const override {
+    return kernel_.from_row(row, storage);
+  }
+
+  std::size_t take_gathered() const { return std::exchange(gathered_, 0); }
+
+ private:
+  const Kernel& kernel_;
+  mutable std::size_t gathered_ = 0;  // the test has one thread
+};
+
+/// What searches of `collection` answer that keep `ef` candidates, by the same graph and codes.
+struct Read {
+  double recall = 0;
+  double rows = 0;  ///< that a search ranked again
+};
+
+Read read_by(TestCollection& collection, const Vectors& queries, std::size_t ef) {
+  const CountingKernel counting(collection.kernel());
+  const auto index =
+      collection.primitive().create({collection.store(), counting}, collection.options()).value();
+  const auto saved = collection.save();
+  test::MemorySectionReader reader(saved->index);
+  REQUIRE(index->load(reader, saved->items).has_value());
+  AlignedBuffer buffer;
+  std::vector<Hit> hits;
+  Read sum;
+  for (std::size_t i = 0; i < queries.count(); ++i) {
+    const Query query = counting.prepare(queries[i], buffer);
+    static_cast<void>(counting.take_gathered());
+    REQUIRE(index->search(query, {.k = 10, .ef = ef}, collection.scratch(), hits).has_value());
+    sum.rows += static_cast<double>(counting.take_gathered());
+    sum.recall += test::recall_of(hits, collection.expected(queries[i], 10));
+  }
+  const auto count = static_cast<double>(queries.count());
+  return {sum.recall / count, sum.rows / count};
+}
+
+Read read_with(const char* quant, Metric metric, std::size_t ef) {
+  Rng rng = test::make_rng(98);
+  TestCollection collection(hnsw(), metric, 64, {{"QUANT", quant}, {"EF_CONSTRUCTION", "60"}});
+  collection.add_all(biased_vectors(rng, 6000));
+  return read_by(collection, biased_vectors(rng, 50), ef);
+}
+
+TEST_CASE("hnsw/coding: of what a walk by fine codes found few rows are read") {
+  for (const Metric metric : kMetrics) {
+    for (const char* const quant : {"sq8", "sq4"}) {
+      const Read read = read_with(quant, metric, 100);
+      INFO(quant << ", " << metric_name(metric) << ": recall@10 " << read.recall << ", rows read "
+                 << read.rows << " of 100");
+      CHECK(read.recall > 0.98);
+      CHECK(read.rows >= 10);
+      CHECK(read.rows < 60);
+    }
+  }
+}
+
+TEST_CASE("hnsw/coding: of what a walk by coarse codes found all rows are read that may be near") {
+  const Read read = read_with("bin", Metric::kCosine, 25);  // keeps four times as many
+  INFO("recall@10 " << read.recall << ", rows read " << read.rows << " of 100");
+  CHECK(read.recall > 0.97);
+  CHECK(read.rows > 60);
 }
 
 TEST_CASE("hnsw/coding: rows that were saved without a graph are coded when there is one") {

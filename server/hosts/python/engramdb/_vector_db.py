@@ -24,10 +24,10 @@ class VectorDB(Closing):
     """Approximate search over a file of float32 rows: raw, one after the other without a header, or ``.npy``, ``.fbin`` or
     ``.fvecs``. The file is not changed.
 
-    The engine maps a raw file, and does not copy rows that lie in memory as they lie there: under l2 and dot, and under
+    The engine maps the file, and does not copy rows that lie in memory as they lie there: under l2 and dot, and under
     cosine if their length is one, where ``dim`` is a multiple of 16, and build_index() was called for the rows from 0 on,
-    one after the other. All others are copied into memory. A mapped file that is changed, cut, replaced or removed is
-    DataLoss at the next call.
+    one after the other. All others are copied into memory, and so are those of ``.fvecs``, which has a number before each.
+    A mapped file that is changed, cut, replaced or removed is DataLoss at the next call.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class VectorDB(Closing):
             options = {"m": M, "ef_construction": ef_construction, **options}
         place = open_store("", 0, "everysec")
         words = words_of({"metric": metric, "primitive": primitive, **options})
-        place.create("index", dim, words, os.path.abspath(self._rows.path) if self._rows.is_raw else "")
+        mapped = os.path.abspath(self._rows.path) if self._rows.are_adjacent and self._rows.begin % 4 == 0 else ""
+        place.create("index", dim, words, mapped, self._rows.begin)
         self._index = Index._bind(place, "index", f"over {self._rows.path}", owns_place=True)
 
     @property
@@ -59,7 +60,7 @@ class VectorDB(Closing):
 
     @property
     def is_mapped(self) -> bool:
-        """Whether rows may stay in the file: it is raw, and they lie in memory as they lie there."""
+        """Whether rows may stay in the file: they lie in memory as they lie there."""
         return self._index.info()["rows"] == "file"
 
     def __len__(self) -> int:

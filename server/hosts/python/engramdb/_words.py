@@ -18,6 +18,8 @@ NAMES = {"filter_ef": "FILTER-EF"}
 
 def text_of(value: Any) -> str:
     """Numbers so that they read back the same, a dict as JSON, a tuple as its words."""
+    if type(value) is int:  # most often, and no subclass: a bool is another text
+        return str(value)
     if isinstance(value, (bool, np.bool_)):
         return "1" if value else "0"
     if isinstance(value, (float, np.floating)):
@@ -31,7 +33,7 @@ def text_of(value: Any) -> str:
 
 def words_of(options: Mapping[str, Any]) -> Words:
     """Those that are not None."""
-    return [(NAMES.get(name, name.upper()), text_of(value)) for name, value in options.items() if value is not None]
+    return [(NAMES.get(name) or name.upper(), text_of(value)) for name, value in options.items() if value is not None]
 
 
 def json_of(attributes: Optional[Attributes]) -> str:
