@@ -114,8 +114,7 @@ def test_a_minority_loses_only_what_no_replica_had(sides, tmp_path):
         ]
         make_indexes(routers[0])
         partitions = Partitions(cluster)
-        # What was on its way when the network was cut may arrive when it is healed.
-        writers = [Writer(routers[i % 2], i, seed, may_be_late=True) for i in range(CLIENTS)]
+        writers = [Writer(routers[i % 2], i, seed) for i in range(CLIENTS)]
         watchers = [Watcher(router) for router in routers]
         outages = ([], [])
 
