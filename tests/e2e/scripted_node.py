@@ -76,3 +76,7 @@ class ScriptedNode(live.Reachable):
 def bulk(value):
     """The reply of that value."""
     return encode(value).split(b"\r\n", 1)[1]
+
+
+def moved(target):
+    return f"-MOVED 0 {target.address}\r\n".encode()

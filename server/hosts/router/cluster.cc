@@ -88,6 +88,10 @@ bool Cluster::follow(const ErrandPtr& errand, const NodeLink& link, std::string_
     redirect(errand, link, error);
     return true;
   }
+  if (error.starts_with("UNBLOCKED ")) {
+    begin_again(errand, link, error);
+    return true;
+  }
   for (const std::string_view prefix : {"TRYAGAIN ", "CLUSTERDOWN ", "LOADING ", "MASTERDOWN "}) {
     if (!error.starts_with(prefix)) continue;
     next_map_ms_ = 0;
@@ -113,6 +117,18 @@ void Cluster::redirect(const ErrandPtr& errand, const NodeLink& link, std::strin
     next_map_ms_ = 0;
   }
   deliver(errand, target, !is_moved);
+}
+
+/// The node has become a replica while it worked on the command. It redirects a read to its master,
+/// if the map does not know that one yet. A write may have been done already.
+void Cluster::begin_again(const ErrandPtr& errand, const NodeLink& link, std::string_view error) {
+  next_map_ms_ = 0;
+  const Shard* const shard = map_.find(errand->command.slot);
+  const bool is_write = !errand->command.may_be_stale;
+  if (is_write || shard == nullptr || --errand->redirects_left < 0) {
+    return give_up(errand, link.address() + ": " + std::string(error), is_write);
+  }
+  deliver(errand, shard->master, false);
 }
 
 /// Of the connection that wrote: WAIT asks for what came by itself.
