@@ -19,10 +19,8 @@ WRITTEN, WATCHED = "written", "watched"
 WATCHED_KEYS = 160
 KEYS_OF_WRITER = 100
 REPLICA_TIMEOUT_MS = 2000
-# A router's own errors, of nodes that are missing and of replicas that are late; and a node's, of a search that was under way
-# when it became a replica.
-UNAVAILABLE = ("MISSING ", "NOREPLICAS ", "UNBLOCKED ")
-MAY_BE_DONE = "the write may be done"
+# A router's own errors, of nodes that are missing and of replicas that are late.
+UNAVAILABLE = ("MISSING ", "NOREPLICAS ")
 BEAT_SECONDS = 0.005
 TOLD_WRITES = 20
 # A machine that has stopped this process for so long may have stopped nodes and routers, too, which then miss each other
@@ -92,16 +90,13 @@ class Load:
 
 class Writer:
     """One client that adds, overwrites, deletes, reads and searches keys of its own. `maybe` has for each key the versions
-    that it may have: one if the last write was acknowledged, more if some since were not. None stands for no key. Where
-    `may_be_late`, a write of which the router said that it may have been done may be done after others, too."""
+    that it may have: one if the last write was acknowledged, more if some since were not. None stands for no key."""
 
-    def __init__(self, router, number, seed, may_be_late=False):
+    def __init__(self, router, number, seed):
         self.router = router
         self.number = number
         self.rng = random.Random(f"{seed} {number}")
         self.maybe = {f"w{number}-{i}": {None} for i in range(KEYS_OF_WRITER)}
-        self.late = {key: set() for key in self.maybe}
-        self.may_be_late = may_be_late
         self.history = {key: collections.deque(maxlen=TOLD_WRITES) for key in self.maybe}
         self.versions = 0
         self.acknowledged = 0
@@ -120,20 +115,16 @@ class Writer:
         reply = wire.call("VADD", WRITTEN, key, made, "REPLICAS", 1, "TIMEOUT", REPLICA_TIMEOUT_MS)
         self.history[key].append((self.versions, began, time.monotonic(), reply))
         if reply in (0, 1):
-            self.maybe[key] = {made} | self.late[key]
+            self.maybe[key] = {made}
             self.acknowledged += 1
         else:
             assert is_unavailable(reply), reply
             self.maybe[key].add(made)
             self.refused += 1
-            if self.may_be_late and MAY_BE_DONE in reply:
-                self.late[key].add(made)
 
     def _delete(self, wire, key):
         """No replica needs to have it: it may be lost."""
         self.maybe[key].add(None)
-        if self.may_be_late:
-            self.late[key].add(None)
         reply = wire.call("VDEL", WRITTEN, key)
         assert reply in (0, 1) or is_unavailable(reply), reply
 

@@ -3,17 +3,30 @@
 
 The minority has a master, whose replica is on the other side, and a replica of a master of the other side."""
 
+import collections
 import contextlib
 import math
 import os
 import random
+import struct
 import time
 
 import pytest
 
 import live
 from cluster import FAILOVER_MS, Cluster
-from cluster_load import WRITTEN, Load, Outage, Partitions, Watcher, Writer, make_indexes, serves, version
+from cluster_load import (
+    WRITTEN,
+    Load,
+    Outage,
+    Partitions,
+    Watcher,
+    Writer,
+    is_unavailable,
+    make_indexes,
+    serves,
+    version,
+)
 from module_scripts import NEEDS_MODULE
 from namespaces import Sides
 from wire import ErrorReply
@@ -21,7 +34,7 @@ from wire import ErrorReply
 pytestmark = [NEEDS_MODULE, pytest.mark.long]
 CUTS = int(os.environ.get("ENGRAM_CLUSTER_CUTS", 2))
 CLIENTS = 8
-ROUTER_TIMEOUT_MS = 1000
+ROUTER_FLAGS = ("--node-timeout", 1000, "--protected-mode", "no")
 MINORITY = (2, 3)  # nodes: the third master, and the replica of the first
 # A planned failover is given up after five seconds by a node that waits for the processor.
 TRIES, TRY_SECONDS = 5, 10
@@ -31,6 +44,16 @@ TRIES, TRY_SECONDS = 5, 10
 def sides():
     with Sides() as made:
         yield made
+
+
+def start_cluster(sides, folder):
+    places = [
+        {"host": side.host, "launcher": side.launcher}
+        for side in (sides.sides[i in MINORITY] for i in range(6))
+    ]
+    # A machine that stops for seconds does not keep replicas from taking over.
+    flags = ("--cluster-replica-validity-factor", 0)
+    return Cluster(folder, replicas=1, timeout_ms=FAILOVER_MS, flags=flags, places=places)
 
 
 def wait_for(load, condition, what):
@@ -98,24 +121,14 @@ def change_back(cluster, load, partitions):
 def test_a_minority_loses_only_what_no_replica_had(sides, tmp_path):
     seed = random.SystemRandom().getrandbits(32)
     print(f"seed {seed}")
-    places = [
-        {"host": side.host, "launcher": side.launcher}
-        for side in (sides.sides[i in MINORITY] for i in range(6))
-    ]
-    # A machine that stops for seconds does not keep replicas from taking over.
-    flags = ("--cluster-replica-validity-factor", 0)
-    with Cluster(
-        tmp_path / "cluster", replicas=1, timeout_ms=FAILOVER_MS, flags=flags, places=places
-    ) as cluster:
-        own = ("--node-timeout", ROUTER_TIMEOUT_MS, "--protected-mode", "no")
+    with start_cluster(sides, tmp_path / "cluster") as cluster:
         routers = [
-            cluster.router(*own, "--bind", side.host, launcher=side.launcher)
+            cluster.router(*ROUTER_FLAGS, "--bind", side.host, launcher=side.launcher)
             for side in sides.sides
         ]
         make_indexes(routers[0])
         partitions = Partitions(cluster)
-        # What was on its way when the network was cut may arrive when it is healed.
-        writers = [Writer(routers[i % 2], i, seed, may_be_late=True) for i in range(CLIENTS)]
+        writers = [Writer(routers[i % 2], i, seed) for i in range(CLIENTS)]
         watchers = [Watcher(router) for router in routers]
         outages = ([], [])
 
@@ -135,3 +148,62 @@ def test_a_minority_loses_only_what_no_replica_had(sides, tmp_path):
             print(f"{name}: {partitions.check(known, watcher.samples, load.stalls)}")
     acknowledged, refused = (sum(getattr(w, name) for w in writers) for name in ("acknowledged", "refused"))
     print(f"{acknowledged} writes acknowledged, {refused} not")
+
+
+class Reader:
+    """Reads keys one after the other, and counts how often it has found which versions."""
+
+    def __init__(self, router, keys):
+        self.router = router
+        self.keys = keys
+        self.found = collections.Counter()
+
+    def read_all(self):
+        """The versions that the keys have; None of those for which nobody answers."""
+        with self.router.wire() as wire:
+            replies = [wire.call("VGET", WRITTEN, key) for key in self.keys]
+        for reply in replies:
+            assert is_unavailable(reply) or not isinstance(reply, ErrorReply), reply
+        return {None if is_unavailable(reply) else int(struct.unpack_from("<f", reply)[0]) for reply in replies}
+
+    def read_until(self, condition, what):
+        def is_over():
+            self.found.update(self.read_all())
+            return condition()
+
+        live.wait_until(is_over, what)
+
+
+def test_a_router_that_reaches_both_sides_reads_of_the_new_master(sides, tmp_path):
+    with start_cluster(sides, tmp_path / "cluster") as cluster:
+        both = cluster.router(*ROUTER_FLAGS)
+        majority = cluster.router(*ROUTER_FLAGS, "--bind", sides.sides[0].host, launcher=sides.sides[0].launcher)
+        make_indexes(both)
+        partitions = Partitions(cluster)
+        alone = cluster.nodes[MINORITY[0]]
+        successor = cluster.replica_of(alone)
+        reader = Reader(both, [partitions.probes[name] for name in partitions.of([alone])])
+
+        def write(router, number):
+            with router.wire() as wire:
+                return all(wire.call("VADD", WRITTEN, key, version(number)) in (0, 1) for key in reader.keys)
+
+        def maps_learned():
+            return both.redis().info("router")["slot_maps_learned"]
+
+        assert write(both, 1)
+        assert reader.read_all() == {1}
+        sides.cut()
+        live.wait_until(successor.is_master, "the majority takes over")
+        live.wait_until(lambda: write(majority, 2), "the majority takes writes")
+        live.wait_until(lambda: reader.read_all() == {2}, "the new master is known")
+        # Every node is asked what it takes for the truth, those of the minority among them.
+        learned = maps_learned() + len(cluster.nodes)
+        reader.read_until(lambda: maps_learned() > learned, "all nodes have told what they know")
+        assert alone.is_master()
+        assert write(both, 2)
+        sides.heal()
+        reader.read_until(cluster.is_whole, "the cluster is whole")
+    print(f"reads by version: {dict(reader.found)}")
+    assert reader.found[2] > 0
+    assert not reader.found.keys() - {2, None}, "what the deposed master has was read"

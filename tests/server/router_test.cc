@@ -55,6 +55,26 @@ Reply parsed(const std::string& bytes) {
   return read_reply(bytes);
 }
 
+Reply text_of(const std::string& text) {
+  return {.kind = Reply::Kind::kText, .text = text};
+}
+
+/// What the node at that address knows where CLUSTER SLOTS has no other addresses than CLUSTER
+/// NODES, whose lines are `nodes`.
+SlotMap told_by(const std::string& address, const std::vector<std::string>& nodes) {
+  std::string text;
+  for (const std::string& node : nodes) text += node + "\n";
+  const auto map = SlotMap::parse(text_of(text), parsed("*0\r\n"), address);
+  REQUIRE(map);
+  return *map;
+}
+
+std::string node_line(const std::string& address, const std::string& flags, int epoch,
+                      const std::string& slots) {
+  return "id-" + address + " " + address + "@1 " + flags + " - 0 0 " + std::to_string(epoch) +
+         " connected" + (slots.empty() ? "" : " " + slots);
+}
+
 Reply rows_of(const std::vector<double>& distances) {
   Reply rows = {.kind = Reply::Kind::kArray};
   for (const double distance : distances) {
@@ -105,28 +125,113 @@ TEST_CASE("router: keys spread evenly over partitions, and the same everywhere")
   CHECK(*std::max_element(counts.begin(), counts.end()) < 1150);
 }
 
-TEST_CASE("router: the map of a cluster comes from CLUSTER SLOTS") {
+TEST_CASE("router: the map of a cluster comes from CLUSTER NODES, addresses from CLUSTER SLOTS") {
+  const Reply slots = parsed(
+      "*2\r\n*4\r\n:0\r\n:5460\r\n*3\r\n$2\r\nh1\r\n:1\r\n$1\r\na\r\n*3\r\n$2\r\nh2\r\n:2\r\n$"
+      "1\r\nb\r\n"
+      "*3\r\n:5461\r\n:5461\r\n*4\r\n$0\r\n\r\n:7\r\n$1\r\nc\r\n*0\r\n");
   const auto map = SlotMap::parse(
-      parsed("*3\r\n*4\r\n:0\r\n:5460\r\n*2\r\n$2\r\nh1\r\n:1\r\n*2\r\n$2\r\nh2\r\n:2\r\n"
-             "*3\r\n:5461\r\n:5461\r\n*4\r\n$0\r\n\r\n:7\r\n$1\r\nx\r\n*0\r\n"
-             "*3\r\n:6000\r\n:6001\r\n*2\r\n$2\r\nh1\r\n:1\r\n"),
-      "seed:9");
+      text_of("a 10.0.0.1:1@11,h1 master - 0 0 3 connected 0-5460 6000-6001 [77->-c]\n"
+              "b 10.0.0.2:2@12,h2 slave a 0 0 3 connected\n"
+              "x 10.0.0.3:3@13 slave,fail a 0 0 3 disconnected\n"
+              "c :7@17 myself,master - 0 0 2 connected 5461\n"
+              "d :9@19 master,fail - 0 0 1 disconnected 16383\n"
+              "e :0@0 master,noaddr - 0 0 1 disconnected 9000\n"),
+      slots, "seed:9");
   REQUIRE(map);
-  CHECK(map->covered() == 5464);
+  CHECK(map->covered() == 5465);
   CHECK(map->find(0)->master == "h1:1");
   CHECK(map->find(5460)->replicas == std::vector<Address>{"h2:2"});
   CHECK(map->find(5461)->master == "seed:7");
   CHECK(map->find(5462) == nullptr);
   CHECK(map->find(6001)->master == "h1:1");
-  SlotMap moved = *map;
-  moved.set_master(5462, "h2:2");
-  CHECK(moved.find(5462)->master == "h2:2");
-  CHECK(moved.find(0)->master == "h1:1");
+  CHECK(map->find(9000) == nullptr);
+  CHECK(map->find(16383)->master == "seed:9");
   for (const char* const wrong :
-       {"+OK\r\n", "*1\r\n:1\r\n", "*1\r\n*3\r\n:5\r\n:4\r\n*2\r\n$1\r\nh\r\n:1\r\n",
-        "*1\r\n*3\r\n:0\r\n:16384\r\n*2\r\n$1\r\nh\r\n:1\r\n", "*1\r\n*3\r\n:0\r\n:1\r\n:2\r\n"}) {
-    CHECK_FALSE(SlotMap::parse(parsed(wrong), "seed:9"));
+       {"hello", "a h:1@2 master - 0 0 1\n", "a h:1@2 master - 0 0 x connected 0\n",
+        "a h:1@2 master - 0 0 1 connected 5-4\n", "a h:1@2 master - 0 0 1 connected 0-16384\n",
+        "a h:1@2 master - 0 0 1 connected -1\n", "a h:1@2 master - 0 0 1 connected 1-\n"}) {
+    CHECK_FALSE(SlotMap::parse(text_of(wrong), slots, "seed:9"));
   }
+  const std::string right = node_line("h:1", "master", 1, "0-16383");
+  CHECK(SlotMap::parse(text_of(right), slots, "seed:9"));
+  CHECK_FALSE(SlotMap::parse(parsed("-ERR no cluster\r\n"), slots, "seed:9"));
+  for (const char* const wrong :
+       {"+OK\r\n", "*1\r\n:1\r\n", "*1\r\n*2\r\n:5\r\n:6\r\n", "-ERR no cluster\r\n"}) {
+    CHECK_FALSE(SlotMap::parse(text_of(right), parsed(wrong), "seed:9"));
+  }
+}
+
+TEST_CASE("router: of owners of a slot the one of the greatest epoch counts, whoever tells last") {
+  const SlotMap before = told_by(
+      "a:1", {node_line("a:1", "myself,master", 3, "0-9"), node_line("b:1", "master", 2, "10-19")});
+  const SlotMap deposed = told_by("a:1", {node_line("a:1", "myself,master", 3, "0-9"),
+                                          node_line("b:1", "master,fail", 2, "10-19")});
+  const SlotMap after = told_by(
+      "c:1", {node_line("a:1", "master,fail", 3, ""), node_line("b:1", "master", 2, "10-19"),
+              node_line("c:1", "myself,master", 4, "0-9")});
+  SlotMap map;
+  for (const SlotMap* told : {&before, &deposed, &after, &deposed, &before}) map.learn(*told);
+  CHECK(map.find(9)->master == "c:1");
+  CHECK(map.find(10)->master == "b:1");
+  CHECK(map.covered() == 20);
+  CHECK(map.shards().size() == 2);
+  SlotMap late;
+  for (const SlotMap* told : {&after, &before}) late.learn(*told);
+  CHECK(late.find(0)->master == "c:1");
+  // Once it leads again it has a greater epoch.
+  map.learn(told_by("b:1", {node_line("a:1", "master", 5, "0-9")}));
+  CHECK(map.find(0)->master == "a:1");
+  map.learn(after);
+  CHECK(map.find(0)->master == "a:1");
+}
+
+TEST_CASE("router: an owner that gives a slot away is believed before the epoch is greater") {
+  SlotMap map;
+  map.learn(told_by("a:1", {node_line("a:1", "myself,master", 3, "0-9"),
+                            node_line("b:1", "master", 2, "10-19")}));
+  const std::vector<std::string> moved = {node_line("a:1", "master", 3, "1-9"),
+                                          node_line("b:1", "master", 2, "0 10-19")};
+  map.learn(told_by("c:1", moved));
+  CHECK(map.find(0)->master == "a:1");
+  std::vector<std::string> moved_by_owner = moved;
+  moved_by_owner[0] = node_line("a:1", "myself,master", 3, "1-9");
+  map.learn(told_by("a:1", moved_by_owner));
+  CHECK(map.find(0)->master == "b:1");
+  CHECK(map.find(1)->master == "a:1");
+  moved_by_owner[0] = node_line("a:1", "myself,master", 3, "2-9");
+  map.learn(told_by("a:1", moved_by_owner));
+  CHECK(map.find(1) == nullptr);
+}
+
+TEST_CASE("router: redirects change the map where its owner of the slot gives them") {
+  SlotMap map;
+  map.learn(told_by("a:1", {node_line("a:1", "myself,master", 3, "0-9")}));
+  map.redirect(5, "b:1", "c:1");
+  CHECK(map.find(5)->master == "a:1");
+  map.redirect(5, "a:1", "c:1");
+  CHECK(map.find(5)->master == "c:1");
+  CHECK(map.find(4)->master == "a:1");
+  map.redirect(20, "a:1", "c:1");
+  CHECK(map.find(20)->master == "c:1");
+}
+
+TEST_CASE("router: what a node tells of replicas is taken with its master") {
+  SlotMap map;
+  map.learn(told_by("a:1", {node_line("a:1", "myself,master", 3, "0-9")}));
+  CHECK(map.find(0)->replicas.empty());
+  const Reply slots = parsed(
+      "*1\r\n*4\r\n:0\r\n:8\r\n*3\r\n$1\r\na\r\n:1\r\n$6\r\nid-a:1\r\n"
+      "*3\r\n$1\r\nb\r\n:1\r\n$6\r\nid-b:1\r\n");
+  const auto told = SlotMap::parse(
+      text_of(node_line("a:1", "myself,master", 3, "0-8") +
+              "\nid-b:1 b:1@1 slave id-a:1 0 0 3 connected\n" + node_line("c:1", "master", 4, "9")),
+      slots, "a:1");
+  REQUIRE(told);
+  map.learn(*told);
+  CHECK(map.find(0)->replicas == std::vector<Address>{"b:1"});
+  CHECK(map.find(9)->master == "c:1");
+  CHECK(map.shards().size() == 2);
 }
 
 TEST_CASE("router: addresses are host and port") {

@@ -84,23 +84,12 @@ void Cluster::take(const ErrandPtr& errand, NodeLink& link, const NodeAnswer& an
 
 /// Whether the error is about where the slot is, or about the node, and not an answer.
 bool Cluster::follow(const ErrandPtr& errand, const NodeLink& link, std::string_view error) {
-  const bool is_moved = error.starts_with("MOVED ");
-  if (is_moved || error.starts_with("ASK ")) {
-    Address target(redirect_target(error));
-    const std::size_t host = target.rfind(':');
-    if (host == 0 || target.starts_with("?:")) {  // the node does not know its own host
-      target.replace(0, host, link.address(), 0, link.address().rfind(':'));
-    }
-    if (--errand->redirects_left < 0) {
-      give_up(errand, link.address() + ": its slot is sent from node to node", false);
-      return true;
-    }
-    ++(is_moved ? counts_.moved : counts_.asked);
-    if (is_moved) {
-      map_.set_master(errand->command.slot, target);
-      next_map_ms_ = 0;
-    }
-    deliver(errand, target, !is_moved);
+  if (error.starts_with("MOVED ") || error.starts_with("ASK ")) {
+    redirect(errand, link, error);
+    return true;
+  }
+  if (error.starts_with("UNBLOCKED ")) {
+    begin_again(errand, link, error);
     return true;
   }
   for (const std::string_view prefix : {"TRYAGAIN ", "CLUSTERDOWN ", "LOADING ", "MASTERDOWN "}) {
@@ -110,6 +99,36 @@ bool Cluster::follow(const ErrandPtr& errand, const NodeLink& link, std::string_
     return true;
   }
   return false;
+}
+
+void Cluster::redirect(const ErrandPtr& errand, const NodeLink& link, std::string_view error) {
+  const bool is_moved = error.starts_with("MOVED ");
+  Address target(redirect_target(error));
+  const std::size_t host = target.rfind(':');
+  if (host == 0 || target.starts_with("?:")) {  // the node does not know its own host
+    target.replace(0, host, link.address(), 0, link.address().rfind(':'));
+  }
+  if (--errand->redirects_left < 0) {
+    return give_up(errand, link.address() + ": its slot is sent from node to node", false);
+  }
+  ++(is_moved ? counts_.moved : counts_.asked);
+  if (is_moved) {
+    map_.redirect(errand->command.slot, link.address(), target);
+    next_map_ms_ = 0;
+  }
+  deliver(errand, target, !is_moved);
+}
+
+/// The node has become a replica while it worked on the command. It redirects a read to its master,
+/// if the map does not know that one yet. A write may have been done already.
+void Cluster::begin_again(const ErrandPtr& errand, const NodeLink& link, std::string_view error) {
+  next_map_ms_ = 0;
+  const Shard* const shard = map_.find(errand->command.slot);
+  const bool is_write = !errand->command.may_be_stale;
+  if (is_write || shard == nullptr || --errand->redirects_left < 0) {
+    return give_up(errand, link.address() + ": " + std::string(error), is_write);
+  }
+  deliver(errand, shard->master, false);
 }
 
 /// Of the connection that wrote: WAIT asks for what came by itself.
@@ -212,28 +231,33 @@ std::vector<Address> Cluster::known_nodes() const {
 /// From one node after the other: each may be down, or cut off from the others.
 void Cluster::learn_map(std::int64_t now_ms) {
   static const std::string kSlotsCommand = encode_command({"CLUSTER", "SLOTS"});
+  static const std::string kNodesCommand = encode_command({"CLUSTER", "NODES"});
   const std::vector<Address> nodes = known_nodes();
   const Address& node = nodes[next_teacher_++ % nodes.size()];
   is_learning_ = true;
   last_map_ms_ = now_ms;
   next_map_ms_ = now_ms + kMapEveryMs;
-  links_.pick(node, {}).send(kSlotsCommand, kMapTimeoutMs, [this, node](const auto& answer) {
-    take_map(node, {.is_missing = answer.is_lost, .bytes = std::string(answer.bytes)});
+  NodeLink& link = links_.pick(node, {});
+  const auto slots = std::make_shared<Reply>();
+  link.send(kSlotsCommand, kMapTimeoutMs, [slots](const NodeAnswer& answer) {
+    if (!answer.is_lost) *slots = read_reply(answer.bytes);
   });
+  link.send(kNodesCommand, kMapTimeoutMs,
+            [this, node, slots](const NodeAnswer& answer) { take_map(node, *slots, answer); });
 }
 
-void Cluster::take_map(const Address& from, const Answer& answer) {
+void Cluster::take_map(const Address& from, const Reply& slots, const NodeAnswer& nodes) {
   is_learning_ = false;
-  auto map = answer.is_missing ? fail(ErrorCode::kIo, answer.bytes)
-                               : SlotMap::parse(read_reply(answer.bytes), from);
-  if (!map || map->shards().empty()) {
+  const auto told = nodes.is_lost ? fail(ErrorCode::kIo, std::string(nodes.bytes))
+                                  : SlotMap::parse(read_reply(nodes.bytes), slots, from);
+  if (!told || told->shards().empty()) {
     next_map_ms_ = 0;
     return;
   }
+  map_.learn(*told);
   if (!knows_map_) {
-    log_info("the cluster has " + std::to_string(map->shards().size()) + " shards");
+    log_info("the cluster has " + std::to_string(map_.shards().size()) + " shards");
   }
-  map_ = std::move(*map);
   knows_map_ = true;
   ++counts_.maps;
   links_.keep_only(known_nodes());

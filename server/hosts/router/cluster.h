@@ -57,7 +57,8 @@ struct Command {
   std::string bytes;  ///< as encode_command() makes them
   LinkKind kind = {};
   std::optional<ReplicaWait> wait = {};  ///< of a write, with LinkUse::kWaiting
-  bool may_be_stale = false;             ///< a read that goes where ClusterSettings::reads says
+  /// A read: it goes where ClusterSettings::reads says, and again if its node gives it up.
+  bool may_be_stale = false;
 };
 
 struct Answer {
@@ -134,10 +135,12 @@ class Cluster {
   void hedge(std::int64_t now_ms);
   void finish(const ErrandPtr& errand, Answer&& answer);
   bool follow(const ErrandPtr& errand, const NodeLink& link, std::string_view error);
+  void redirect(const ErrandPtr& errand, const NodeLink& link, std::string_view error);
+  void begin_again(const ErrandPtr& errand, const NodeLink& link, std::string_view error);
   void wait_for_replicas(const ErrandPtr& errand, NodeLink& link, const std::string& bytes);
   void give_up(const ErrandPtr& errand, std::string why, bool is_uncertain);
   void learn_map(std::int64_t now_ms);
-  void take_map(const Address& from, const Answer& answer);
+  void take_map(const Address& from, const Reply& slots, const NodeAnswer& nodes);
   [[nodiscard]] std::vector<Address> known_nodes() const;
 
   const ClusterSettings settings_;

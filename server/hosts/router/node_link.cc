@@ -89,8 +89,13 @@ bool NodeLink::connect_to_next() {
   return false;
 }
 
+/// Nor does the kernel deliver later what the node has not got: a write that was given up would
+/// undo those that follow it.
 void NodeLink::close_socket() {
-  if (fd_.valid()) poller_.remove(fd_.get());
+  if (!fd_.valid()) return;
+  poller_.remove(fd_.get());
+  constexpr linger kDropAll = {.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &kDropAll, sizeof kDropAll);
   fd_.reset();
 }
 

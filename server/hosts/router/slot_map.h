@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which node serves which slot, as a node of the cluster tells it.
+// Which node serves which slot, as the nodes of a cluster tell it.
 #pragma once
 
 #include <array>
@@ -28,20 +28,27 @@ Result<Endpoint> parse_address(std::string_view address);
 struct Shard {
   Address master;
   std::vector<Address> replicas;
-
-  friend bool operator==(const Shard&, const Shard&) = default;
 };
 
+/// Nodes disagree while the network between them is cut, and until all have heard that one has
+/// taken over from another. Then the owner of the greatest config epoch counts, as it does among
+/// nodes.
 class SlotMap {
  public:
-  /// Of the reply to CLUSTER SLOTS, which `from` gave: a node that does not know its own host
-  /// leaves it out. Errors: kDataLoss for anything else.
-  static Result<SlotMap> parse(const Reply& reply, std::string_view from);
+  /// What the node at `from` knows. Its reply to CLUSTER NODES has owners and their epochs; that to
+  /// CLUSTER SLOTS has the addresses that clients are to take, without host where the node does not
+  /// know its own. Errors: kDataLoss for anything else.
+  static Result<SlotMap> parse(const Reply& nodes, const Reply& slots, std::string_view from);
 
   /// Null if nobody serves that slot.
   [[nodiscard]] const Shard* find(std::uint16_t slot) const noexcept;
-  /// What a redirect said.
-  void set_master(std::uint16_t slot, const Address& master);
+  /// Takes over what another node tells, but for owners of a smaller epoch than was known of their
+  /// slot. What an owner says of its own slots counts in any case: it may have given them away
+  /// before the epoch of the new owner is greater.
+  void learn(const SlotMap& told);
+  /// `from` has said that `to` serves the slot. Counts if `from` is its owner as far as is known;
+  /// others may not have heard of it yet.
+  void redirect(std::uint16_t slot, const Address& from, const Address& to);
 
   [[nodiscard]] const std::vector<Shard>& shards() const noexcept { return shards_; }
   /// How many slots somebody serves.
@@ -50,8 +57,13 @@ class SlotMap {
  private:
   static constexpr std::uint16_t kNobody = 0xffff;
 
-  std::vector<Shard> shards_;
-  std::vector<std::uint16_t> shard_of_;  // of each slot; empty: of none
+  [[nodiscard]] bool is_overruled_by(const SlotMap& told, std::uint16_t slot) const noexcept;
+  std::uint16_t place(const Shard& shard);
+
+  std::vector<Shard> shards_;  // each of another master
+  std::vector<std::uint16_t> shard_of_ = std::vector<std::uint16_t>(kSlots, kNobody);
+  std::vector<std::uint64_t> epochs_ = std::vector<std::uint64_t>(kSlots);  // the greatest known
+  Address teller_;  // of what a node has told: its own
 };
 
 }  // namespace engram::router
