@@ -68,6 +68,8 @@ def test_errors_are_told(router):
         assert "braces" in wire.call("VNEW", "{i}", 3)
         assert "PARTITIONS must be" in wire.call("VNEW", "h", 3, "PARTITIONS", 0)
         assert "takes PARTITIONS 1" in wire.call("VNEW", "h", 3, "PRIMITIVE", "hebb")
+        assert "DECAY is about all items" in wire.call("VNEW", "h", 3, "DECAY", "static")
+        assert wire.call("VNEW", "h", 3, "DECAY", "static", "PARTITIONS", 1) == "OK"
         assert wire.call("SET", "a", 1).startswith("ERR unknown command 'SET'")
         assert wire.call("VADD", "i").startswith("ERR wrong number of arguments")
         assert wire.call("VDROP", "i") == "OK"

@@ -199,6 +199,10 @@ void Cluster::tick(std::int64_t now_ms) {
       parked_.push_back(errand);
     }
   }
+  if (is_learning_ && now_ms >= last_map_ms_ + kMapTimeoutMs) {
+    is_learning_ = false;  // that node is busy; what it answers is taken all the same
+    next_map_ms_ = now_ms;
+  }
   if (!is_learning_ && now_ms >= std::max(next_map_ms_, last_map_ms_ + kMapAtMostEveryMs)) {
     learn_map(now_ms);
   }

@@ -69,6 +69,7 @@ Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t defaul
       layout.primitive = to_lower(value);
       if (is_any_ignoring_case(value, kSums)) whole = "primitive " + layout.primitive;
     }
+    if (equal_ignoring_case(word, "DECAY") && !equal_ignoring_case(value, "none")) whole = "DECAY";
     if (is_any_ignoring_case(word, kBudgets)) whole = to_upper(word);
     if (is_any_ignoring_case(word, kWholeRecalls) && !is_any_ignoring_case(value, kOfParts)) {
       whole = to_upper(word) + " " + value;
@@ -76,9 +77,6 @@ Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t defaul
     if (equal_ignoring_case(word, "STEPS")) layout.steps = parse_number<std::size_t>(value);
     if (equal_ignoring_case(word, "TOL")) layout.tolerance = parse_number<double>(value);
     if (equal_ignoring_case(word, "MODE")) layout.is_clamped = equal_ignoring_case(value, "clamp");
-    if (equal_ignoring_case(word, "CLOCK") && equal_ignoring_case(value, "logical")) {
-      whole = "CLOCK logical";
-    }
     at += equal_ignoring_case(word, "DECAY") && is_any_ignoring_case(value, kOneNumber) ? 3 : 2;
   }
   if (!whole.empty() && layout.partitions > 1) {
@@ -89,7 +87,7 @@ Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t defaul
   return layout;
 }
 
-/// The words of DEL for each partition.
+/// What removes each partition.
 std::vector<PartCommand> drop_commands(const Layout& layout) {
   std::vector<PartCommand> commands;
   commands.reserve(layout.partitions);
@@ -113,21 +111,32 @@ void answer_dropped(const CallPtr& call) {
   call->answer_error("ERR index '" + call->argv[1] + "' was dropped meanwhile");
 }
 
-/// Makes `after` of the layout, empty: nothing, and goes on; unless it is `before` no longer. Other
-/// routers change layouts too, and what they have made meanwhile is left alone.
-void exchange_layout(const CallPtr& call, const Layout& before, std::string_view after,
-                     const std::function<void()>& go_on, const std::function<void()>& refused) {
+/// Replaces the stored layout `before` by `after` and goes on; `refused`, if it is `before` no
+/// longer. Either may be empty: none. Other routers change layouts too, and what they have made
+/// meanwhile is left alone.
+void exchange_stored(const CallPtr& call, const std::string& index, std::string_view before,
+                     std::string_view after, const std::function<void()>& go_on,
+                     const std::function<void()>& refused) {
+  // A drop is what frees memory, so it may run where there is none.
   constexpr std::string_view kExchange =
-      "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end "
-      "if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end "
+      "#!lua flags=allow-oom\n"
+      "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return false end "
+      "if ARGV[2] == '' then return redis.call('UNLINK', KEYS[1]) end "
       "return redis.call('SET', KEYS[1], ARGV[2])";
-  const std::string key = meta_key(before.index);
-  const std::string held = before.stored.empty() ? before.text() : before.stored;
-  call->services.layouts.forget(before.index);
-  call->services.cluster.send(on_meta_key(before.index, {"EVAL", kExchange, "1", key, held, after}),
-                              [call, go_on, refused](const Answer& answer) {
+  const std::string key = meta_key(index);
+  call->services.layouts.forget(index);
+  call->services.cluster.send(on_meta_key(index, {"EVAL", kExchange, "1", key, before, after}),
+                              [call, index, go_on, refused](const Answer& answer) {
+                                // Others may have asked for it meanwhile.
+                                call->services.layouts.forget(index);
                                 take_meta_reply(call, answer, go_on, refused);
                               });
+}
+
+void exchange_layout(const CallPtr& call, const Layout& before, std::string_view after,
+                     const std::function<void()>& go_on, const std::function<void()>& refused) {
+  const std::string held = before.stored.empty() ? before.text() : before.stored;
+  exchange_stored(call, before.index, held, after, go_on, refused);
 }
 
 /// The partitions are gone, or were never made whole: so goes the layout.
@@ -182,14 +191,11 @@ void make_index(const CallPtr& call) {
       call->argv, std::min(std::bit_ceil(masters * kPartitionsOfMaster), kMostPartitions));
   if (!read) return call->answer_error(read.error());
   const auto layout = std::make_shared<const Layout>(std::move(*read));
-  const std::string key = meta_key(layout->index);
   const auto refuse = [call] {
     call->answer_error("ERR index '" + call->argv[1] + "' already exists");
   };
   const auto make = [call, layout] { make_partitions(call, layout); };
-  call->services.cluster.send(
-      on_meta_key(layout->index, {"SET", key, layout->text(), "NX"}),
-      [=](const Answer& answer) { take_meta_reply(call, answer, make, refuse); });
+  exchange_stored(call, layout->index, "", layout->text(), make, refuse);
 }
 
 /// How the fields of VINFO become one: any other is that of the first partition.

@@ -99,7 +99,10 @@ void Layouts::find(const std::string& index, bool fresh, Callback callback) {
     return callback(tl::unexpected(named.error()));
   }
   const auto found = known_.find(index);
-  if (found != known_.end() && !fresh && steady_ms() < found->second.until_ms) {
+  // One that is being made or dropped will soon be another.
+  const bool is_known = found != known_.end() && steady_ms() < found->second.until_ms &&
+                        found->second.layout->state == Layout::State::kReady;
+  if (is_known && !fresh) {
     return callback(found->second.layout);
   }
   const std::string key = meta_key(index);

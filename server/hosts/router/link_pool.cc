@@ -16,13 +16,18 @@ constexpr std::size_t most_links(LinkUse use) noexcept {
 }  // namespace
 
 NodeLink& LinkPool::pick(const Address& node, LinkKind kind) {
+  // One that would fail at once comes last.
+  const auto is_better = [](const NodeLink& a, const NodeLink& b) {
+    if (a.is_resting() != b.is_resting()) return b.is_resting();
+    return a.in_flight() < b.in_flight();
+  };
   NodeLink* best = nullptr;
   std::size_t links = 0;
   bool is_down = false;  // where one does not get through, others would not
   for (auto at = links_.lower_bound({node, kind, 0});
        at != links_.end() && at->first.node == node && at->first.kind == kind; ++at) {
     NodeLink* const link = at->second.get();
-    if (best == nullptr || link->in_flight() < best->in_flight()) best = link;
+    if (best == nullptr || is_better(*link, *best)) best = link;
     is_down = is_down || link->is_down();
     links = at->first.number + 1;
   }

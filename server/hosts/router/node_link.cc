@@ -41,7 +41,7 @@ NodeLink::~NodeLink() {
 }
 
 void NodeLink::send(std::string_view command, int timeout_ms, Callback callback) {
-  if (state_ == State::kDown && steady_ms() >= retry_ms_) connect();
+  if (may_connect()) connect();
   waiting_.push_back({std::move(callback), timeout_ms});
   if (state_ == State::kDown) return;  // tick() tells so
   unsent_.append(command);

@@ -71,6 +71,8 @@ class NodeLink {
   [[nodiscard]] bool is_up() const noexcept { return state_ == State::kUp; }
   /// Neither up nor about to be.
   [[nodiscard]] bool is_down() const noexcept { return state_ == State::kDown; }
+  /// Whether it is down and does not try again yet: what is sent now fails.
+  [[nodiscard]] bool is_resting() const noexcept { return is_down() && !may_connect(); }
   /// Counts connections: what was sent in another generation has left no trace in this one.
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
   [[nodiscard]] std::size_t in_flight() const noexcept { return waiting_.size(); }
@@ -100,6 +102,10 @@ class NodeLink {
     int timeout_ms;
   };
 
+  /// Not while commands that it could not send wait to be told so.
+  bool may_connect() const noexcept {
+    return is_down() && waiting_.empty() && steady_ms() >= retry_ms_;
+  }
   void connect();
   bool connect_to_next();
   void greet();

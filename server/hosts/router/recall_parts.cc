@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -72,7 +73,9 @@ Result<PartRecall> part_recall(const Reply& reply, std::size_t dim) {
   Fields fields(reply);
   PartRecall part;
   part.beta = fields.number("beta");
-  part.mean.items = static_cast<std::size_t>(std::max(0.0, fields.number("items")));
+  constexpr double kMostItems = 1e15;  // of a node that can count
+  const double items = std::min(std::max(0.0, fields.number("items")), kMostItems);
+  part.mean.items = static_cast<std::size_t>(items);
   part.mean.log_mass = fields.number("mass");
   part.mean.vector = fields.vector("mean", dim, true);
   part.state = fields.vector("state", dim, false);
@@ -90,7 +93,12 @@ Result<PartRecall> part_recall(const Reply& reply, std::size_t dim) {
   if (energies != nullptr && !energies->items.empty()) {
     part.energy = fields.read(energies->items.back());
   }
-  if (part.mean.items > 0) part.fields = &reply;
+  if (part.mean.items > 0) {
+    part.fields = &reply;
+  } else {  // it has no share, whatever it says of its energy
+    part.energy = std::numeric_limits<double>::infinity();
+    part.mean.vector.clear();
+  }
   if (fields.is_sound()) return part;
   return fail(ErrorCode::kDataLoss, "what it answers is not what a recall answers");
 }

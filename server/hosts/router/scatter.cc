@@ -2,7 +2,9 @@
 #include "server/hosts/router/scatter.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "core/text.h"
@@ -84,6 +86,13 @@ void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartComma
   gathering->go_on = std::move(go_on);
   gathering->parts.resize(commands.size());
   gathering->left = commands.size();
+  // A cursor lives at the node that has begun it.
+  static constexpr std::array<std::string_view, 2> kOfTheMaster = {"CURSOR", "TOUCH"};
+  const bool may_be_stale =
+      !call->reply->is_write() &&
+      std::none_of(call->argv.begin(), call->argv.end(), [](const std::string& word) {
+        return is_any_ignoring_case(word, kOfTheMaster);
+      });
   for (std::size_t i = 0; i < commands.size(); ++i) {
     gathering->parts[i].partition = commands[i].partition;
     call->reply->charge(commands[i].bytes.size());
@@ -91,7 +100,7 @@ void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartComma
                        .bytes = std::move(commands[i].bytes),
                        .kind = kind,
                        .wait = call->wait,
-                       .may_be_stale = !call->reply->is_write()};
+                       .may_be_stale = may_be_stale};
     call->services.cluster.send(std::move(command), [gathering, i](Answer&& answer) {
       Part& part = gathering->parts[i];
       gathering->call->reply->charge(answer.bytes.size());
