@@ -98,6 +98,7 @@ struct Call {
   RespVersion version;
   std::shared_ptr<PendingReply> reply;
   std::optional<ReplicaWait> wait = {};  ///< of a write, REPLICAS
+  bool is_layout_sure = false;           ///< the layout was not remembered: a master has told it
   bool is_relaid = false;                ///< the layout has been read anew for it
 
   [[nodiscard]] LinkKind passing_link() const noexcept {

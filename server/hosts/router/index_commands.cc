@@ -259,27 +259,32 @@ bool takes_partial(std::vector<std::string>& argv) {
   return true;
 }
 
-/// VINFO and VCARD: asks all, and goes on with those that answered.
-void survey(const CallPtr& call, std::string_view command,
-            const std::function<void(const LayoutPtr&, std::vector<Part>&)>& go_on) {
-  const auto is_partial = std::make_shared<bool>(takes_partial(call->argv));
-  if (call->argv.size() != 2) return call->answer_error(kSyntaxError);
-  const OnLayout ask = [=](const CallPtr& found_call, const LayoutPtr& layout) {
-    scatter(found_call, layout, for_all(*layout, command, {found_call->argv}), {}, {},
-            [=](std::vector<Part>& parts) {
-              for (Part& part : parts) {
-                if (part.reply.kind != Reply::Kind::kNull || part.answer.is_missing) continue;
-                part.answer = {.is_missing = true, .bytes = "its node has no such key"};
-              }
-              const std::size_t total = parts.size();
-              if (*is_partial) {
-                std::erase_if(parts, [](const Part& part) { return part.answer.is_missing; });
-                if (parts.size() < total) ++found_call->services.counts.partial;
-              }
-              if (!answer_failure(found_call, *layout, parts)) go_on(layout, parts);
-            });
+using Surveyed = std::function<void(const LayoutPtr&, std::vector<Part>&)>;
+
+/// Asks all, and goes on when all have answered; is_partial: with those that have.
+void survey_all(const CallPtr& call, const LayoutPtr& layout, bool is_partial,
+                const Surveyed& go_on) {
+  const auto again = [=](const CallPtr& same, const LayoutPtr& other) {
+    survey_all(same, other, is_partial, go_on);
   };
-  with_layout(call, ask);
+  scatter(call, layout, for_all(*layout, to_upper(call->argv[0]), call->argv), {}, again,
+          [=](std::vector<Part>& parts) {
+            const std::size_t total = parts.size();
+            if (is_partial) {
+              std::erase_if(parts, [](const Part& part) { return part.answer.is_missing; });
+              if (parts.size() < total) ++call->services.counts.partial;
+            }
+            if (!answer_failure(call, *layout, parts)) go_on(layout, parts);
+          });
+}
+
+/// VINFO and VCARD.
+void survey(const CallPtr& call, const Surveyed& go_on) {
+  const bool is_partial = takes_partial(call->argv);
+  if (call->argv.size() != 2) return call->answer_error(kSyntaxError);
+  with_layout(call, [=](const CallPtr& same, const LayoutPtr& layout) {
+    survey_all(same, layout, is_partial, go_on);
+  });
 }
 
 void write_partial_counts(ReplyWriter& writer, const Layout& layout, std::size_t ok) {
@@ -321,7 +326,7 @@ void vdrop(const CallPtr& call) {
 }
 
 void vinfo(const CallPtr& call) {
-  survey(call, "VINFO", [call](const LayoutPtr& layout, std::vector<Part>& parts) {
+  survey(call, [call](const LayoutPtr& layout, std::vector<Part>& parts) {
     Reply all = {.kind = Reply::Kind::kArray};
     if (!parts.empty()) all = std::move(parts.front().reply);
     for (std::size_t i = 1; i < parts.size(); ++i) add_fields(all, parts[i].reply);
@@ -343,7 +348,7 @@ void vinfo(const CallPtr& call) {
 
 void vcard(const CallPtr& call) {
   const bool is_partial = call->argv.size() == 3;
-  survey(call, "VCARD", [call, is_partial](const LayoutPtr& layout, std::vector<Part>& parts) {
+  survey(call, [call, is_partial](const LayoutPtr& layout, std::vector<Part>& parts) {
     std::int64_t items = 0;
     for (const Part& part : parts) items += part.reply.integer;
     call->answer([&](ReplyWriter& writer) {
