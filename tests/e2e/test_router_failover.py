@@ -90,3 +90,23 @@ def test_a_write_that_a_deposed_master_gave_up_may_be_done_and_is_not_repeated(n
         assert deposed.asked["ENGRAM.VADD"] == 1 and successor.asked["ENGRAM.VADD"] == 0
         # The next one finds its way.
         assert wire.call("VADD", "i", "key", VECTOR) == 1
+
+
+def test_a_layout_whose_writing_was_not_confirmed_may_be_written(nodes, tmp_path):
+    deposed, _ = nodes
+    deposed.replies["EVAL"] = [UNBLOCKED]
+    with router_of(tmp_path, *nodes) as (_, wire):
+        error = wire.call("VNEW", "i", 1, "PARTITIONS", 1)
+        assert isinstance(error, ErrorReply) and error.startswith("MISSING whether the layout of index 'i'")
+        assert error.endswith("; the write may be done")
+
+
+def test_why_an_index_cannot_be_made_is_told_whatever_becomes_of_its_layout(nodes, tmp_path):
+    deposed, _ = nodes
+    deposed.replies["ENGRAM.VNEW"] = [b"-ERR unknown metric 'far'\r\n"]
+    deposed.replies["UNLINK"] = [b":0\r\n"]
+    with router_of(tmp_path, *nodes) as (_, wire):
+        for taken in (UNBLOCKED, b"-ERR no scripts\r\n", b"$-1\r\n", b":1\r\n"):
+            deposed.replies["EVAL"] = [b"+OK\r\n", taken]
+            assert wire.call("VNEW", "i", 1, "PARTITIONS", 1) == "ERR unknown metric 'far'"
+        assert deposed.asked["EVAL"] == 8
