@@ -94,7 +94,7 @@ class PendingReply {
 struct Call {
   std::vector<std::string> argv;  ///< argv[0] without the prefix of the module, in small letters
   RouterServices& services;
-  RouterClient* client;  ///< of a command that ends at once; null afterwards
+  RouterClient* client;  ///< of a command that ends at once; null for all others
   RespVersion version;
   std::shared_ptr<PendingReply> reply;
   std::optional<ReplicaWait> wait = {};  ///< of a write, REPLICAS
