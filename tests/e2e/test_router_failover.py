@@ -7,7 +7,7 @@ import pytest
 
 import live
 from cluster import Router
-from scripted_node import ScriptedNode, bulk, moved
+from scripted_node import ScriptedNode, bulk, moved, slots_of
 from wire import ErrorReply, pack
 
 LAYOUT = "dim 1 metric l2 primitive flat partitions 1 epoch 5 state ready"
@@ -31,8 +31,8 @@ def nodes():
 
 
 @contextlib.contextmanager
-def router_of(tmp_path, *nodes):
-    router = Router(tmp_path / "router", ",".join(node.address for node in nodes))
+def router_of(tmp_path, *nodes, flags=()):
+    router = Router(tmp_path / "router", ",".join(node.address for node in nodes), *flags)
     try:
         with router.wire() as wire:
             live.wait_until(lambda: maps_learned(router) > 0, "it knows the cluster")
@@ -110,3 +110,62 @@ def test_why_an_index_cannot_be_made_is_told_whatever_becomes_of_its_layout(node
             deposed.replies["EVAL"] = [b"+OK\r\n", taken]
             assert wire.call("VNEW", "i", 1, "PARTITIONS", 1) == "ERR unknown metric 'far'"
         assert deposed.asked["EVAL"] == 8
+
+
+def role_of_replica(master, offset):
+    return f"*5\r\n$5\r\nslave\r\n$9\r\n{master.host}\r\n:{master.port}\r\n$9\r\nconnected\r\n:{offset}\r\n".encode()
+
+
+def test_a_replica_that_has_changed_its_master_is_not_fresh_for_the_other(tmp_path):
+    with ScriptedNode() as first, ScriptedNode() as second, ScriptedNode() as replica:
+        nodes = (first, second, replica)
+        masters = [first.line(3, "master", "0"), second.line(4, "master", "1-16383")]
+
+        def follow(master):
+            line = f"id{replica.port} {replica.address}@1 slave id{master.port} 0 0 3 connected"
+            for node in nodes:
+                node.view = [*masters, line]
+
+        follow(first)
+        for node, name in zip(nodes, ("first", "second", "replica")):
+            node.slots = slots_of(*nodes)
+            node.replies |= {"GET": [bulk(LAYOUT)], "READONLY": [b"+OK\r\n"], "ENGRAM.VGET": [bulk(name)]}
+        first.replies["ROLE"] = [b"*3\r\n$6\r\nmaster\r\n:100\r\n*0\r\n"]
+        second.replies["ROLE"] = [b"*3\r\n$6\r\nmaster\r\n:50\r\n*0\r\n"]
+        replica.replies["ROLE"] = [role_of_replica(first, 100)]
+        flags = ("--reads", "replica", "--staleness", 60_000)
+        with router_of(tmp_path, *nodes, flags=flags) as (router, wire):
+
+            def fresh():
+                return router.redis().info("router")["fresh_replicas"]
+
+            live.wait_until(lambda: fresh() == 1, "the replica is fresh")
+            follow(second)
+            # It goes by its old master still.
+            live.wait_until(lambda: fresh() == 0, "the replica is not fresh for its new master")
+            asked = replica.asked["ROLE"]
+            live.wait_until(lambda: replica.asked["ROLE"] > asked + 2, "the replica is asked again")
+            assert fresh() == 0
+            assert wire.call("VGET", "i", "key") == b"second" and replica.asked["ENGRAM.VGET"] == 0
+            replica.replies["ROLE"] = [role_of_replica(second, 50)]
+            live.wait_until(lambda: fresh() == 1, "the replica has all of its new master")
+            assert wire.call("VGET", "i", "key") == b"replica"
+
+
+def test_a_write_does_not_begin_from_what_a_replica_says(tmp_path):
+    with ScriptedNode() as master, ScriptedNode() as replica:
+        line = f"id{replica.port} {replica.address}@1 slave id{master.port} 0 0 3 connected"
+        for node in (master, replica):
+            node.view = [master.line(3, "master"), line]
+            node.slots = slots_of(master, replica)
+            node.replies |= {"READONLY": [b"+OK\r\n"], "ENGRAM.VGET": [bulk("value")], "ENGRAM.VADD": [b":1\r\n"]}
+        master.replies["GET"] = [bulk(LAYOUT)]
+        replica.replies["GET"] = [bulk(LAYOUT.replace("epoch 5", "epoch 4"))]
+        master.replies["ROLE"] = [b"*3\r\n$6\r\nmaster\r\n:100\r\n*0\r\n"]
+        replica.replies["ROLE"] = [role_of_replica(master, 100)]
+        flags = ("--reads", "replica", "--staleness", 60_000)
+        with router_of(tmp_path, master, replica, flags=flags) as (router, wire):
+            live.wait_until(lambda: router.redis().info("router")["fresh_replicas"] == 1, "it is fresh")
+            assert wire.call("VGET", "i", "key") == b"value" and master.asked["GET"] == 0
+            assert wire.call("VADD", "i", "key", VECTOR) == 1
+            assert master.asked["GET"] == 1 and master.asked["ENGRAM.VADD"] == 1
