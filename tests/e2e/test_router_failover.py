@@ -2,13 +2,16 @@
 """What a router makes of nodes that disagree on who leads, and of one that has just been deposed."""
 
 import contextlib
+import select
+import socket
+import struct
 
 import pytest
 
 import live
 from cluster import Router
 from scripted_node import ScriptedNode, bulk, moved, slots_of
-from wire import ErrorReply, pack
+from wire import ErrorReply, encode, pack
 
 LAYOUT = "dim 1 metric l2 primitive flat partitions 1 epoch 5 state ready"
 UNBLOCKED = (
@@ -169,3 +172,27 @@ def test_a_write_does_not_begin_from_what_a_replica_says(tmp_path):
             assert wire.call("VGET", "i", "key") == b"value" and master.asked["GET"] == 0
             assert wire.call("VADD", "i", "key", VECTOR) == 1
             assert master.asked["GET"] == 1 and master.asked["ENGRAM.VADD"] == 1
+
+
+def test_a_client_that_hangs_up_while_it_is_held_up_is_let_go(nodes, tmp_path):
+    deposed, _ = nodes
+    deposed.replies["ENGRAM.VADD"] = [b""]
+    command = encode("VADD", "i", "key", VECTOR) * 1000
+    with router_of(tmp_path, *nodes, flags=("--node-timeout", 600_000)) as (router, wire):
+        with router.wire() as client:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.socket.setblocking(False)
+
+            def takes_no_more():
+                for _ in range(50):  # turns of the router
+                    if select.select([], [client.socket], [], 0)[1]:
+                        client.socket.send(command)
+                        return False
+                    assert wire.call("PING") == "PONG"
+                return True
+
+            live.wait_until(takes_no_more, "the router has read as far ahead as it does")
+            clients = router.redis().info("clients")["connected_clients"]
+        live.wait_until(
+            lambda: router.redis().info("clients")["connected_clients"] == clients - 1, "the client is let go"
+        )
