@@ -196,3 +196,14 @@ def test_a_client_that_hangs_up_while_it_is_held_up_is_let_go(nodes, tmp_path):
         live.wait_until(
             lambda: router.redis().info("clients")["connected_clients"] == clients - 1, "the client is let go"
         )
+
+
+def test_a_write_that_a_node_refuses_for_want_of_replicas_is_not_done(nodes, tmp_path):
+    """NOREPLICAS of a router says the reverse."""
+    deposed, _ = nodes
+    deposed.replies["ENGRAM.VADD"] = [b"-NOREPLICAS Not enough good replicas to write.\r\n"]
+    with router_of(tmp_path, *nodes) as (_, wire):
+        assert wire.call("VADD", "i", "key", VECTOR) == (
+            "ERR the write is not done at partition 0, "
+            "whose node says NOREPLICAS Not enough good replicas to write."
+        )

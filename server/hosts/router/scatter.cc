@@ -189,6 +189,18 @@ std::string missing_sentence(const Layout& layout, const std::vector<Part>& part
          " partitions of index '" + layout.index + "' did not answer: " + names;
 }
 
+namespace {
+
+/// A node that has too few replicas refuses a write by the word with which the router says that it
+/// is done, but not everywhere.
+std::string shown_error(const Part& part, std::size_t parts) {
+  if (!part.reply.is_error("NOREPLICAS")) return part.reply.text;
+  return "ERR the write is not done at partition " + std::to_string(part.partition) +
+         (parts > 1 ? ", but may be at others" : "") + ", whose node says " + part.reply.text;
+}
+
+}  // namespace
+
 bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector<Part>& parts) {
   if (std::string sentence = missing_sentence(layout, parts); !sentence.empty()) {
     for (const Part& part : parts) call->services.counts.missing += part.answer.is_missing ? 1 : 0;
@@ -202,7 +214,7 @@ bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector
   }
   for (const Part& part : parts) {
     if (!part.reply.is_error()) continue;
-    call->answer_error(part.reply.text);
+    call->answer_error(shown_error(part, parts.size()));
     return true;
   }
   if (!call->wait) return false;
