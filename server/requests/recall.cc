@@ -91,12 +91,10 @@ Status check_size(const ReadView& view, const Recall& recall, const RecallReques
   return check_answer_bytes(bytes, kTop.name, request.most_bytes);
 }
 
-Status no_mean(const IndexRef& index) {
-  return fail(
-      ErrorCode::kUnsupported,
-      "WITHMEAN needs an energy that is a sum over the items, as that of softmax and of lsr "
-      "is; this one of primitive " +
-          std::string(index.spec().primitive->name) + " is not");
+Status no_mean() {
+  return fail(ErrorCode::kUnsupported,
+              "WITHMEAN, and any recall of an index with partitions, needs an energy that is a sum "
+              "over the items: that of SEP softmax or of lsr; this recall has another");
 }
 
 /// On a worker. Returns what the recall does to strengths.
@@ -118,7 +116,7 @@ std::vector<Reinforcement> answer(const RecallRequest& request,
   Status recalled = view.recaller().recall(cue, params, scratch, recall);
   if (recalled) recalled = request.index.check_soundness();
   if (recalled) recalled = check_size(view, recall, request);
-  if (recalled && request.with_mean && !recall.mean) recalled = no_mean(request.index);
+  if (recalled && request.with_mean && !recall.mean) recalled = no_mean();
   if (!recalled) {
     responder.take(tl::unexpected(recalled.error()));
     return {};

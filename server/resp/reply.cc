@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::size_t kMostDepth = 8;
 constexpr std::size_t kMostLineBytes = 64UL * 1024;
-constexpr std::size_t kMostBulkBytes = 1UL << 30;
+constexpr std::size_t kMostReplyBytes = 1UL << 30;
+constexpr std::size_t kLeastElementBytes = 3;  // a kind and the end of its line
 constexpr std::uint64_t kMostElements = 1UL << 28;
 constexpr std::string_view kLineEnd = "\r\n";
 
@@ -70,7 +71,7 @@ class Reader {
     const auto count = parse_number<std::size_t>(header);
     if (!count) return {};
     Reply reply = {.kind = kind};
-    reply.items.reserve(*count * each);
+    reply.items.reserve(std::min(*count * each, bytes_.size() / kLeastElementBytes));
     for (std::size_t i = 0; i < *count * each; ++i) reply.items.push_back(read());
     return reply;
   }
@@ -128,6 +129,7 @@ ReplyScanner::Outcome ReplyScanner::scan_one(std::string_view input) {
   const std::string_view line = input.substr(position_, end - position_);
   if (line.empty()) return Outcome::kError;
   position_ = end + kLineEnd.size();
+  if (position_ > kMostReplyBytes) return Outcome::kError;
   const std::string_view rest = line.substr(1);
   switch (line.front()) {
     case '$':
@@ -135,7 +137,7 @@ ReplyScanner::Outcome ReplyScanner::scan_one(std::string_view input) {
     case '!': {
       if (rest == "-1") break;
       const auto size = parse_number<std::size_t>(rest);
-      if (!size || *size > kMostBulkBytes) return Outcome::kError;
+      if (!size || *size > kMostReplyBytes - position_) return Outcome::kError;
       bulk_ = *size + kLineEnd.size();
       return Outcome::kReply;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replies as clients read them, out of bytes that arrive in pieces. A hostile server gets an error,
-// and no memory beyond what it sends.
+// and no memory but in proportion to what it sends, which is bounded.
 #pragma once
 
 #include <cstddef>
@@ -43,8 +43,8 @@ class ReplyScanner {
 
   /// `input` starts where the last reply ended, and has what was given before, followed by newer
   /// bytes. After kReply size() tells how long the reply is; then the next scan is of the next.
-  /// kError: that is no RESP, or a bulk of more than 1 GiB, more than 2^28 elements, or an
-  /// aggregate in an aggregate eight deep.
+  /// kError: that is no RESP, or more than 1 GiB, more than 2^28 elements, or an aggregate in an
+  /// aggregate eight deep.
   Outcome scan(std::string_view input);
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -61,7 +61,8 @@ class ReplyScanner {
   std::vector<std::uint64_t> missing_;  // elements of the aggregates that are open
 };
 
-/// Reads a whole reply, as a ReplyScanner has found it.
+/// Reads a whole reply, as a ReplyScanner has found it. Takes a Reply of memory for each element,
+/// of which three bytes may make one, besides their text.
 Reply read_reply(std::string_view bytes);
 
 }  // namespace engram

@@ -22,7 +22,7 @@ class _Accepted(Wire):
 
 
 class ScriptedNode(live.Reachable):
-    """`view` are the lines of CLUSTER NODES. `replies` has, by the first word of a command, the bytes of its replies; the last
+    """`view` are the lines of CLUSTER NODES, `slots` the reply to CLUSTER SLOTS. `replies` has, by the first word of a command, the bytes of its replies; the last
     of them is given again and again. `asked` counts commands. A context manager."""
 
     def __init__(self):
@@ -30,6 +30,7 @@ class ScriptedNode(live.Reachable):
         self.port = self._listener.getsockname()[1]
         self.address = f"{self.host}:{self.port}"
         self.view = []
+        self.slots = b"*0\r\n"
         self.replies = {}
         self.asked = collections.Counter()
         self._accepted = []
@@ -64,7 +65,7 @@ class ScriptedNode(live.Reachable):
         name = words[0]
         self.asked[name] += 1
         if words == ["CLUSTER", "SLOTS"]:
-            return b"*0\r\n"
+            return self.slots
         if words == ["CLUSTER", "NODES"]:
             return bulk("".join(f"{line}\n" for line in self.view))
         replies = self.replies.get(name)
@@ -76,6 +77,14 @@ class ScriptedNode(live.Reachable):
 def bulk(value):
     """The reply of that value."""
     return encode(value).split(b"\r\n", 1)[1]
+
+
+def slots_of(*nodes):
+    """CLUSTER SLOTS with the addresses of these; which slots they serve is told by their lines."""
+    told = [b"*1\r\n*%d\r\n:0\r\n:0\r\n" % (2 + len(nodes))]
+    for node in nodes:
+        told.append(b"*3\r\n%b:%d\r\n%b" % (bulk(node.host), node.port, bulk(f"id{node.port}")))
+    return b"".join(told)
 
 
 def moved(target):

@@ -328,6 +328,41 @@ def test_a_router_follows_an_index_that_is_made_anew(cluster, router):
             assert keys_of(found) == [f"k{i}".encode() for i in range(40)]
 
 
+def test_a_key_that_is_missing_is_looked_for_in_the_index_made_anew(cluster, router):
+    """By those commands, too, that say the same of a key and of an index that is not there."""
+    other = cluster.router()
+    with router.wire() as one, other.wire() as two:
+        for command, answer in (
+            (("VSETATTR", "i", "a", '{"x": 2}'), 1),
+            (("VGETATTR", "i", "a"), b'{"x": 1}'),
+            (("VISMEMBER", "i", "a"), 1),
+            (("VEMB", "i", "a"), [b"3"]),
+            (("VCARD", "i"), 1),
+        ):
+            for partitions in (2, 4):
+                one.call("VDROP", "i")
+                made = one.call("VNEW", "i", 1, "PRIMITIVE", "flat", "METRIC", "l2", "PARTITIONS", partitions)
+                assert made == "OK"
+                assert two.call("VDIM", "i") == 1
+            one.call("VDROP", "i")
+            assert one.call("VNEW", "i", 1, "PRIMITIVE", "flat", "METRIC", "l2", "PARTITIONS", 4) == "OK"
+            assert one.call("VADD", "i", "a", struct.pack("<f", 3)) == 1
+            assert one.call("VSETATTR", "i", "a", '{"x": 1}') == 1
+            assert two.call(*command) == answer, command
+
+
+def test_what_an_index_made_anew_tells_of_itself_is_told(cluster, router):
+    other = cluster.router()
+    with router.wire() as one, other.wire() as two:
+        assert one.call("VNEW", "i", 1, "PRIMITIVE", "flat", "PARTITIONS", 2) == "OK"
+        assert two.call("VDIM", "i") == 1
+        assert one.call("VDROP", "i") == "OK"
+        assert one.call("VNEW", "i", 2, "PRIMITIVE", "flat", "PARTITIONS", 4) == "OK"
+        told = two.call("VINFO", "i")
+        fields = dict(zip(told[0::2], told[1::2]))
+        assert fields[b"total"] == 4
+
+
 def test_a_layout_that_says_more_than_is_known_is_used_and_dropped(cluster, router):
     """A later version may have written it."""
     with router.wire() as wire:

@@ -149,8 +149,8 @@ def test_what_does_not_go_together_is_refused(cluster):
             call = wire.call("VNEW", name, DIM, "METRIC", metric, "PRIMITIVE", *options, "PARTITIONS", 2)
             assert call == "OK"
         for command, error in (
-            (("h", "VEC", cue, "SEP", "sparsemax", "BETA", 1), "sum over the items"),
-            (("c", "VEC", cue, "BETA", 1), "sum over the items"),
+            (("h", "VEC", cue, "SEP", "sparsemax", "BETA", 1), "sum over the items: that of SEP softmax"),
+            (("c", "VEC", cue, "BETA", 1), "any recall of an index with partitions"),
             (("d", "VEC", cue), "no sum over the items"),
             (("l", "VEC", cue), "lsr under cosine"),
             (("h", "VEC", cue, "BETA", 1, "TOUCH", 1), "TOUCH"),

@@ -94,10 +94,11 @@ class PendingReply {
 struct Call {
   std::vector<std::string> argv;  ///< argv[0] without the prefix of the module, in small letters
   RouterServices& services;
-  RouterClient* client;  ///< of a command that ends at once; null afterwards
+  RouterClient* client;  ///< of a command that ends at once; null for all others
   RespVersion version;
   std::shared_ptr<PendingReply> reply;
   std::optional<ReplicaWait> wait = {};  ///< of a write, REPLICAS
+  bool is_layout_sure = false;           ///< the layout was not remembered: a master has told it
   bool is_relaid = false;                ///< the layout has been read anew for it
 
   [[nodiscard]] LinkKind passing_link() const noexcept {

@@ -149,7 +149,10 @@ void Cluster::wait_for_replicas(const ErrandPtr& errand, NodeLink& link, const s
 
 /// Unless another node has been asked as well.
 void Cluster::give_up(const ErrandPtr& errand, std::string why, bool is_uncertain) {
-  if (errand->under_way > 0) return;
+  if (errand->under_way > 0) {
+    errand->why_given_up = std::move(why);
+    return;
+  }
   ++counts_.lost;
   finish(errand, {.is_missing = true, .is_uncertain = is_uncertain, .bytes = std::move(why)});
 }

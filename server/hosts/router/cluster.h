@@ -119,6 +119,7 @@ class Cluster {
     std::size_t under_way = 0;
     bool is_at_master = false;
     bool is_done = false;
+    std::string why_given_up = {};  // by the first of the two
   };
   using ErrandPtr = std::shared_ptr<Errand>;
   struct Hedged {

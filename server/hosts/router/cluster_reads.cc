@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads that replicas may answer.
 #include "server/hosts/router/cluster.h"
+#include "server/resp/reply.h"
 
 namespace engram::router {
 namespace {
@@ -46,7 +47,11 @@ void Cluster::take_from_replica(const ErrandPtr& errand, const Address& replica,
   }
   const Shard* const shard = map_.find(errand->command.slot);
   if (errand->is_at_master || shard == nullptr) {
-    return give_up(errand, replica + ": " + std::string(answer.bytes), false);
+    // What the master has said, if it was first, is why there is no answer.
+    const std::string reply =
+        answer.is_lost ? std::string(answer.bytes) : read_reply(answer.bytes).text;
+    const std::string& of_master = errand->why_given_up;
+    return give_up(errand, of_master.empty() ? replica + ": " + reply : of_master, false);
   }
   deliver(errand, shard->master, false);
 }

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "server/hosts/router/link_pool.h"
@@ -32,7 +33,7 @@ class Freshness {
   [[nodiscard]] std::size_t count_fresh(std::int64_t now_ms) const;
 
  private:
-  /// How far a master's stream had come, at the latest at that time.
+  /// What a master's stream had reached at that time, or later.
   struct Mark {
     std::int64_t at_ms;
     std::int64_t offset;
@@ -44,14 +45,17 @@ class Freshness {
 
   void ask_master(const Shard& shard, std::int64_t now_ms);
   void ask_replica(const Address& master, const Address& replica);
+  [[nodiscard]] bool leads_another(const Address& node, const Address& master) const;
   void forget_others(const std::vector<Shard>& shards);
 
   LinkPool& links_;
   const int staleness_ms_;
   const int timeout_ms_;
   std::int64_t next_ms_ = 0;
-  std::map<Address, Stream> streams_;           // of masters
-  std::map<Address, std::int64_t> has_all_of_;  // of replicas: what was written until then
+  std::map<Address, Stream> streams_;  // of masters
+  // Of a master and its replica: what was written until then.
+  std::map<std::pair<Address, Address>, std::int64_t> has_all_of_;
+  std::vector<Address> masters_;  // sorted
   std::size_t turn_ = 0;
 };
 

@@ -56,8 +56,11 @@ Front::Front(UniqueFd fd, std::uint64_t id, RouterServices& services,
   client_.is_authenticated = services.password.empty();
 }
 
-void Front::receive() {
-  if (!takes_input()) return;
+void Front::receive(bool is_gone) {
+  if (!takes_input()) {
+    is_lost_ = is_lost_ || is_gone;  // the poller would tell of it again and again
+    return;
+  }
   const std::span<char> room = input_.writable(kReadBytes);
   if (room.empty()) {
     is_lost_ = true;

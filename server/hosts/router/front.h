@@ -27,8 +27,9 @@ class Front {
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
-  /// Takes what has arrived, at most one buffer.
-  void receive();
+  /// Takes what has arrived, at most one buffer. is_gone: the client neither sends nor takes
+  /// anything more, so if nothing is taken of what has arrived, it is lost.
+  void receive(bool is_gone);
   /// Carries out what may be carried out now, and sends what the socket takes.
   void serve();
   /// Nothing is left to do for it.

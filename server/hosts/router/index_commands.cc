@@ -30,9 +30,12 @@ Command on_meta_key(const std::string& index, std::initializer_list<std::string_
   return {.slot = slot_of(meta_key(index)), .bytes = encode_command(argv)};
 }
 
-void answer_meta_failure(const CallPtr& call, const std::string& why) {
-  call->answer_error("MISSING the layout of index '" + call->argv[1] + "' cannot be written (" +
-                     why + ")");
+/// is_uncertain: it may have been written nevertheless.
+void answer_meta_failure(const CallPtr& call, const std::string& why, bool is_uncertain) {
+  const std::string layout = "the layout of index '" + call->argv[1] + "' ";
+  call->answer_error(is_uncertain ? "MISSING whether " + layout + "was written is not known (" +
+                                        why + "); the write may be done"
+                                  : "MISSING " + layout + "cannot be written (" + why + ")");
 }
 
 /// What of a VNEW the router needs; PARTITIONS is taken out of argv.
@@ -101,9 +104,9 @@ std::vector<PartCommand> drop_commands(const Layout& layout) {
 /// layout was not what it was taken for; or answers that its node is missing.
 void take_meta_reply(const CallPtr& call, const Answer& answer, const std::function<void()>& go_on,
                      const std::function<void()>& refused) {
-  if (answer.is_missing) return answer_meta_failure(call, answer.bytes);
+  if (answer.is_missing) return answer_meta_failure(call, answer.bytes, answer.is_uncertain);
   const Reply reply = read_reply(answer.bytes);
-  if (reply.is_error()) return answer_meta_failure(call, reply.text);
+  if (reply.is_error()) return answer_meta_failure(call, reply.text, false);
   reply.is_null() ? refused() : go_on();
 }
 
@@ -111,12 +114,11 @@ void answer_dropped(const CallPtr& call) {
   call->answer_error("ERR index '" + call->argv[1] + "' was dropped meanwhile");
 }
 
-/// Replaces the stored layout `before` by `after` and goes on; `refused`, if it is `before` no
-/// longer. Either may be empty: none. Other routers change layouts too, and what they have made
-/// meanwhile is left alone.
+/// Replaces the stored layout `before` by `after`, unless it is `before` no longer: that is
+/// answered by null. Either may be empty: none. Other routers change layouts too, and what they
+/// have made meanwhile is left alone.
 void exchange_stored(const CallPtr& call, const std::string& index, std::string_view before,
-                     std::string_view after, const std::function<void()>& go_on,
-                     const std::function<void()>& refused) {
+                     std::string_view after, std::function<void(const Answer&)> answered) {
   // A drop is what frees memory, so it may run where there is none.
   constexpr std::string_view kExchange =
       "#!lua flags=allow-oom\n"
@@ -126,17 +128,17 @@ void exchange_stored(const CallPtr& call, const std::string& index, std::string_
   const std::string key = meta_key(index);
   call->services.layouts.forget(index);
   call->services.cluster.send(on_meta_key(index, {"EVAL", kExchange, "1", key, before, after}),
-                              [call, index, go_on, refused](const Answer& answer) {
+                              [call, index, answered = std::move(answered)](const Answer& answer) {
                                 // Others may have asked for it meanwhile.
                                 call->services.layouts.forget(index);
-                                take_meta_reply(call, answer, go_on, refused);
+                                answered(answer);
                               });
 }
 
 void exchange_layout(const CallPtr& call, const Layout& before, std::string_view after,
-                     const std::function<void()>& go_on, const std::function<void()>& refused) {
+                     std::function<void(const Answer&)> answered) {
   const std::string held = before.stored.empty() ? before.text() : before.stored;
-  exchange_stored(call, before.index, held, after, go_on, refused);
+  exchange_stored(call, before.index, held, after, std::move(answered));
 }
 
 /// The partitions are gone, or were never made whole: so goes the layout.
@@ -145,7 +147,9 @@ void drop_partitions(const CallPtr& call, const LayoutPtr& layout,
   scatter(call, layout, drop_commands(*layout), {}, {},
           [call, layout, go_on](std::vector<Part>& parts) {
             if (answer_failure(call, *layout, parts)) return;
-            exchange_layout(call, *layout, "", go_on, [call] { answer_dropped(call); });
+            exchange_layout(call, *layout, "", [call, go_on](const Answer& answer) {
+              take_meta_reply(call, answer, go_on, [call] { answer_dropped(call); });
+            });
           });
 }
 
@@ -159,18 +163,19 @@ void undo_making(const CallPtr& call, const LayoutPtr& layout, const std::string
               return part.answer.is_missing || part.reply.is_error();
             });
             if (!is_gone) return answer();
-            exchange_layout(call, *layout, "", answer, answer);
+            exchange_layout(call, *layout, "", [answer](const Answer&) { answer(); });
           });
 }
 
 /// A VDROP may have come between, and before some of the partitions: they go then.
 void announce(const CallPtr& call, const LayoutPtr& layout) {
-  exchange_layout(
-      call, *layout, layout->text_in(Layout::State::kReady), [call] { call->answer_ok(); },
-      [call, layout] {
-        scatter(call, layout, drop_commands(*layout), {}, {},
-                [call](std::vector<Part>&) { answer_dropped(call); });
-      });
+  const auto ready = [call] { call->answer_ok(); };
+  const auto dropped = [call, layout] {
+    scatter(call, layout, drop_commands(*layout), {}, {},
+            [call](std::vector<Part>&) { answer_dropped(call); });
+  };
+  exchange_layout(call, *layout, layout->text_in(Layout::State::kReady),
+                  [=](const Answer& answer) { take_meta_reply(call, answer, ready, dropped); });
 }
 
 void make_partitions(const CallPtr& call, const LayoutPtr& layout) {
@@ -195,7 +200,8 @@ void make_index(const CallPtr& call) {
     call->answer_error("ERR index '" + call->argv[1] + "' already exists");
   };
   const auto make = [call, layout] { make_partitions(call, layout); };
-  exchange_stored(call, layout->index, "", layout->text(), make, refuse);
+  exchange_stored(call, layout->index, "", layout->text(),
+                  [=](const Answer& answer) { take_meta_reply(call, answer, make, refuse); });
 }
 
 /// How the fields of VINFO become one: any other is that of the first partition.
@@ -259,27 +265,32 @@ bool takes_partial(std::vector<std::string>& argv) {
   return true;
 }
 
-/// VINFO and VCARD: asks all, and goes on with those that answered.
-void survey(const CallPtr& call, std::string_view command,
-            const std::function<void(const LayoutPtr&, std::vector<Part>&)>& go_on) {
-  const auto is_partial = std::make_shared<bool>(takes_partial(call->argv));
-  if (call->argv.size() != 2) return call->answer_error(kSyntaxError);
-  const OnLayout ask = [=](const CallPtr& found_call, const LayoutPtr& layout) {
-    scatter(found_call, layout, for_all(*layout, command, {found_call->argv}), {}, {},
-            [=](std::vector<Part>& parts) {
-              for (Part& part : parts) {
-                if (part.reply.kind != Reply::Kind::kNull || part.answer.is_missing) continue;
-                part.answer = {.is_missing = true, .bytes = "its node has no such key"};
-              }
-              const std::size_t total = parts.size();
-              if (*is_partial) {
-                std::erase_if(parts, [](const Part& part) { return part.answer.is_missing; });
-                if (parts.size() < total) ++found_call->services.counts.partial;
-              }
-              if (!answer_failure(found_call, *layout, parts)) go_on(layout, parts);
-            });
+using Surveyed = std::function<void(const LayoutPtr&, std::vector<Part>&)>;
+
+/// Asks all, and goes on when all have answered; is_partial: with those that have.
+void survey_all(const CallPtr& call, const LayoutPtr& layout, bool is_partial,
+                const Surveyed& go_on) {
+  const auto again = [=](const CallPtr& same, const LayoutPtr& other) {
+    survey_all(same, other, is_partial, go_on);
   };
-  with_layout(call, ask);
+  scatter(call, layout, for_all(*layout, to_upper(call->argv[0]), call->argv), {}, again,
+          [=](std::vector<Part>& parts) {
+            const std::size_t total = parts.size();
+            if (is_partial) {
+              std::erase_if(parts, [](const Part& part) { return part.answer.is_missing; });
+              if (parts.size() < total) ++call->services.counts.partial;
+            }
+            if (!answer_failure(call, *layout, parts)) go_on(layout, parts);
+          });
+}
+
+/// VINFO and VCARD.
+void survey(const CallPtr& call, const Surveyed& go_on) {
+  const bool is_partial = takes_partial(call->argv);
+  if (call->argv.size() != 2) return call->answer_error(kSyntaxError);
+  with_layout(call, [=](const CallPtr& same, const LayoutPtr& layout) {
+    survey_all(same, layout, is_partial, go_on);
+  });
 }
 
 void write_partial_counts(ReplyWriter& writer, const Layout& layout, std::size_t ok) {
@@ -313,15 +324,17 @@ void vdrop(const CallPtr& call) {
     auto dropping = std::make_shared<Layout>(**found);
     dropping->state = Layout::State::kDropping;
     dropping->stored.clear();
-    exchange_layout(
-        call, **found, dropping->text(),
-        [call, dropping] { drop_partitions(call, dropping, [call] { call->answer_ok(); }); },
-        [call] { answer_dropped(call); });
+    const auto drop = [call, dropping] {
+      drop_partitions(call, dropping, [call] { call->answer_ok(); });
+    };
+    exchange_layout(call, **found, dropping->text(), [call, drop](const Answer& answer) {
+      take_meta_reply(call, answer, drop, [call] { answer_dropped(call); });
+    });
   });
 }
 
 void vinfo(const CallPtr& call) {
-  survey(call, "VINFO", [call](const LayoutPtr& layout, std::vector<Part>& parts) {
+  survey(call, [call](const LayoutPtr& layout, std::vector<Part>& parts) {
     Reply all = {.kind = Reply::Kind::kArray};
     if (!parts.empty()) all = std::move(parts.front().reply);
     for (std::size_t i = 1; i < parts.size(); ++i) add_fields(all, parts[i].reply);
@@ -343,7 +356,7 @@ void vinfo(const CallPtr& call) {
 
 void vcard(const CallPtr& call) {
   const bool is_partial = call->argv.size() == 3;
-  survey(call, "VCARD", [call, is_partial](const LayoutPtr& layout, std::vector<Part>& parts) {
+  survey(call, [call, is_partial](const LayoutPtr& layout, std::vector<Part>& parts) {
     std::int64_t items = 0;
     for (const Part& part : parts) items += part.reply.integer;
     call->answer([&](ReplyWriter& writer) {

@@ -98,21 +98,17 @@ void Layouts::find(const std::string& index, bool fresh, Callback callback) {
   if (const Status named = check_index_name(index); !named) {
     return callback(tl::unexpected(named.error()));
   }
-  const auto found = known_.find(index);
-  // One that is being made or dropped will soon be another.
-  const bool is_known = found != known_.end() && steady_ms() < found->second.until_ms &&
-                        found->second.layout->state == Layout::State::kReady;
-  if (is_known && !fresh) {
-    return callback(found->second.layout);
+  if (const Known* const known = fresh ? nullptr : remembered(index)) {
+    return callback(known->layout);
   }
   const std::string key = meta_key(index);
   const bool may_be_stale = !fresh && cluster_.reads_may_be_stale();
   cluster_.send(
       {.slot = slot_of(key), .bytes = encode_command({"GET", key}), .may_be_stale = may_be_stale},
       [=, this, callback = std::move(callback)](const Answer& answer) {
-        if (!may_be_stale) return take(index, answer, callback);
+        if (!may_be_stale) return take(index, answer, false, callback);
         // A layout of some time ago is as good: its keys are there, or it is read anew.
-        take(index, answer, [=, this](Result<LayoutPtr> read) {
+        take(index, answer, true, [=, this](Result<LayoutPtr> read) {
           const bool is_sure = read ? (*read)->state == Layout::State::kReady
                                     : read.error().code == ErrorCode::kUnavailable;
           if (is_sure) return callback(std::move(read));
@@ -121,11 +117,27 @@ void Layouts::find(const std::string& index, bool fresh, Callback callback) {
       });
 }
 
-void Layouts::take(const std::string& index, const Answer& answer, const Callback& callback) {
+/// One that is being made or dropped will soon be another.
+const Layouts::Known* Layouts::remembered(const std::string& index) const {
+  const auto found = known_.find(index);
+  const bool is_good = found != known_.end() && steady_ms() < found->second.until_ms &&
+                       found->second.layout->state == Layout::State::kReady;
+  return is_good ? &found->second : nullptr;
+}
+
+bool Layouts::remembers_of_master(const std::string& index) const {
+  const Known* const known = remembered(index);
+  return known != nullptr && !known->may_be_stale;
+}
+
+void Layouts::take(const std::string& index, const Answer& answer, bool may_be_stale,
+                   const Callback& callback) {
   const auto found = known_.find(index);
   const Reply reply = answer.is_missing ? Reply::error(answer.bytes) : read_reply(answer.bytes);
   if (reply.is_error()) {
-    if (answer.is_missing && found != known_.end()) return callback(found->second.layout);
+    // What a replica has said is not for those that asked a master.
+    const bool is_held = found != known_.end() && (may_be_stale || !found->second.may_be_stale);
+    if (answer.is_missing && is_held) return callback(found->second.layout);
     return callback(fail(ErrorCode::kUnavailable, "the layout of index '" + index +
                                                       "' cannot be read (" + reply.text + ")"));
   }
@@ -135,6 +147,7 @@ void Layouts::take(const std::string& index, const Answer& answer, const Callbac
   }
   if (found != known_.end() && found->second.layout->stored == reply.text) {
     found->second.until_ms = steady_ms() + kRememberedMs;
+    found->second.may_be_stale = may_be_stale;
     return callback(found->second.layout);
   }
   auto parsed = Layout::parse(index, reply.text);
@@ -143,6 +156,7 @@ void Layouts::take(const std::string& index, const Answer& answer, const Callbac
   Known& known = known_[index];
   known.layout = std::make_shared<const Layout>(std::move(*parsed));
   known.until_ms = steady_ms() + kRememberedMs;
+  known.may_be_stale = may_be_stale;
   callback(known.layout);
 }
 

@@ -61,15 +61,21 @@ class Layouts {
   void find(const std::string& index, bool fresh, Callback callback);
   /// Another layout is there, or is about to be.
   void forget(const std::string& index) { known_.erase(index); }
+  /// Whether find() calls back at once, with what a master has said.
+  [[nodiscard]] bool remembers_of_master(const std::string& index) const;
   [[nodiscard]] std::size_t size() const noexcept { return known_.size(); }
 
  private:
   struct Known {
     LayoutPtr layout;
     std::int64_t until_ms;
+    bool may_be_stale;  // a replica may have told it
   };
 
-  void take(const std::string& index, const Answer& answer, const Callback& callback);
+  /// What find() goes by if it asks nobody.
+  [[nodiscard]] const Known* remembered(const std::string& index) const;
+  void take(const std::string& index, const Answer& answer, bool may_be_stale,
+            const Callback& callback);
 
   Cluster& cluster_;
   std::map<std::string, Known, std::less<>> known_;

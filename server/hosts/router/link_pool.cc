@@ -52,6 +52,7 @@ void LinkPool::flush() {
 
 void LinkPool::tick(std::int64_t now_ms) {
   for (const auto& [key, link] : links_) link->tick(now_ms);
+  if (kept_) close_others();
 }
 
 void LinkPool::postpone(std::int64_t ms) {
@@ -79,14 +80,15 @@ std::optional<Address> LinkPool::node_up() const {
   return std::nullopt;
 }
 
-void LinkPool::keep_only(std::span<const Address> nodes) {
-  std::erase_if(links_, [&](const auto& entry) {
-    const NodeLink& link = *entry.second;
-    if (link.is_up() || link.in_flight() != 0) return false;
-    if (std::binary_search(nodes.begin(), nodes.end(), entry.first.node)) return false;
-    links_by_token_.erase(link.token());
+/// Not within a callback, which may be one of a link that goes.
+void LinkPool::close_others() {
+  std::erase_if(links_, [this](const auto& entry) {
+    if (entry.second->in_flight() != 0) return false;
+    if (std::binary_search(kept_->begin(), kept_->end(), entry.first.node)) return false;
+    links_by_token_.erase(entry.second->token());
     return true;
   });
+  kept_.reset();
 }
 
 }  // namespace engram::router

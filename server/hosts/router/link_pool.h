@@ -7,8 +7,9 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "server/hosts/router/node_link.h"
 #include "server/hosts/router/slot_map.h"
@@ -41,11 +42,13 @@ class LinkPool {
   [[nodiscard]] std::size_t count_up() const noexcept;
   /// Some node that is connected.
   [[nodiscard]] std::optional<Address> node_up() const;
-  /// Forgets links to other nodes than these, which are sorted. One that waits for a reply stays
-  /// until that is there.
-  void keep_only(std::span<const Address> nodes);
+  /// Links to other nodes than these, which are sorted, are closed by the next tick(). One that
+  /// waits for a reply then stays until this is called again.
+  void keep_only(std::vector<Address> nodes) { kept_ = std::move(nodes); }
 
  private:
+  void close_others();
+
   struct Key {
     Address node;
     LinkKind kind;
@@ -62,6 +65,7 @@ class LinkPool {
   std::map<Key, std::unique_ptr<NodeLink>> links_;
   std::map<std::uint64_t, NodeLink*> links_by_token_;
   std::uint64_t last_token_ = 0;
+  std::optional<std::vector<Address>> kept_;  // until others have been closed
 };
 
 }  // namespace engram::router

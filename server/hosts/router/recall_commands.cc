@@ -153,10 +153,11 @@ void write_answer(const Recalling& recalling, const std::string& attractor,
       [&](ReplyWriter& writer) { write_recall(writer, answer, form.with_trace); });
 }
 
-/// The distance from the state to an item that the client gets from its partition.
-float distance_to(const Recalling& recalling, std::string_view packed_item) {
+/// The distance from the state to an item, whose vector its partition has told; nothing if that is
+/// none of the index.
+std::optional<float> distance_to(const Recalling& recalling, std::string_view packed_item) {
   const std::size_t dim = recalling.layout->dim;
-  if (packed_item.size() != dim * sizeof(float)) return 0;
+  if (packed_item.size() != dim * sizeof(float)) return std::nullopt;
   std::vector<float> item(dim);
   std::memcpy(item.data(), packed_item.data(), packed_item.size());
   double dot = 0;
@@ -201,8 +202,15 @@ void finish(const RecallingPtr& recalling) {
   scatter(recalling->call, recalling->layout,
           {{best, part_command(*recalling->layout, best, "VGET", {"", "", attractor})}}, kTyped, {},
           [recalling, attractor, rows](std::vector<Part>& replies) {
-            if (answer_failure(recalling->call, *recalling->layout, replies)) return;
-            recalling->recall.distance = distance_to(*recalling, replies.front().reply.text);
+            const Recalling& ours = *recalling;
+            if (answer_failure(ours.call, *ours.layout, replies)) return;
+            const auto distance = distance_to(ours, replies.front().reply.text);
+            if (!distance) {
+              return ours.call->answer_error("ERR index '" + ours.layout->index +
+                                             "' has lost the key '" + shown(attractor) +
+                                             "' while it was recalled");
+            }
+            recalling->recall.distance = *distance;
             write_answer(*recalling, attractor, rows);
           });
 }

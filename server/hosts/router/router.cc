@@ -105,7 +105,7 @@ void Router::handle(const PollEvent& event) {
   if ((event.token & LinkPool::kTokenBit) != 0) return cluster_.handle(event);
   const auto found = fronts_.find(event.token);
   if (found == fronts_.end()) return;
-  if (event.readable || event.hung_up) found->second->receive();
+  if (event.readable || event.hung_up) found->second->receive(event.hung_up);
   enqueue(event.token);
 }
 

@@ -26,13 +26,28 @@ struct Gathering {
 };
 using GatheringPtr = std::shared_ptr<Gathering>;
 
-bool has_no_index(const Part& part) {
-  return part.reply.is_error() && part.reply.text.starts_with(kNoIndex);
+bool has_no_index(const Call& call, const Part& part) {
+  if (part.answer.is_missing) return false;
+  const bool is_told_by_null = call.argv[0] == "vinfo" && part.reply.is_null();
+  return is_told_by_null || (part.reply.is_error() && part.reply.text.starts_with(kNoIndex));
+}
+
+/// Some commands say the same of a key that is not there as of an index without the item, or with
+/// no items.
+bool may_have_no_index(const Call& call, const Part& part) {
+  constexpr std::array<std::string_view, 5> kSayNoError = {"vcard", "vemb", "vgetattr", "vismember",
+                                                           "vsetattr"};
+  using Kind = Reply::Kind;
+  const Reply& reply = part.reply;
+  const bool is_number = reply.kind == Kind::kInteger || reply.kind == Kind::kBoolean;
+  const bool is_nothing = reply.is_null() || (is_number && reply.integer == 0) ||
+                          (reply.is_array() && reply.items.empty());
+  return is_nothing && !part.answer.is_missing && is_any_ignoring_case(call.argv[0], kSayNoError);
 }
 
 /// The layout is the same, so what is not there has been lost.
-void count_as_missing(Part& part) {
-  if (!has_no_index(part)) return;
+void count_as_missing(const Call& call, Part& part) {
+  if (!has_no_index(call, part)) return;
   part.answer.is_missing = true;
   part.answer.bytes = "its node has no such key";
 }
@@ -49,20 +64,23 @@ bool is_ready(const CallPtr& call, const Layout& layout) {
 
 void finish(const GatheringPtr& gathering) {
   std::vector<Part>& parts = gathering->parts;
-  if (std::none_of(parts.begin(), parts.end(), has_no_index)) return gathering->go_on(parts);
   const CallPtr& call = gathering->call;
+  const bool is_suspect = std::any_of(parts.begin(), parts.end(), [&call](const Part& part) {
+    return has_no_index(*call, part) || (!call->is_layout_sure && may_have_no_index(*call, part));
+  });
+  if (!is_suspect) return gathering->go_on(parts);
   const auto give_up = [gathering] {
-    for (Part& part : gathering->parts) count_as_missing(part);
+    for (Part& part : gathering->parts) count_as_missing(*gathering->call, part);
     gathering->go_on(gathering->parts);
   };
   if (call->is_relaid || !gathering->again) return give_up();
   call->is_relaid = true;
-  ++call->services.counts.relaid;
   call->services.layouts.find(gathering->layout->index, true,
                               [gathering, give_up](const Result<LayoutPtr>& found) {
                                 if (!found) return gathering->call->answer_error(found.error());
                                 if (!is_ready(gathering->call, **found)) return;
                                 if ((*found)->epoch == gathering->layout->epoch) return give_up();
+                                ++gathering->call->services.counts.relaid;
                                 gathering->again(gathering->call, *found);
                               });
 }
@@ -70,11 +88,15 @@ void finish(const GatheringPtr& gathering) {
 }  // namespace
 
 void with_layout(const CallPtr& call, OnLayout go_on) {
-  call->services.layouts.find(call->argv[1], false,
-                              [call, go_on = std::move(go_on)](const Result<LayoutPtr>& found) {
-                                if (!found) return call->answer_error(found.error());
-                                if (is_ready(call, **found)) go_on(call, *found);
-                              });
+  const RouterServices& services = call->services;
+  const bool is_write = call->reply->is_write();
+  const bool is_known = services.layouts.remembers_of_master(call->argv[1]);
+  call->is_layout_sure = !is_known && (is_write || !services.cluster.reads_may_be_stale());
+  services.layouts.find(call->argv[1], is_write && !is_known,
+                        [call, go_on = std::move(go_on)](const Result<LayoutPtr>& found) {
+                          if (!found) return call->answer_error(found.error());
+                          if (is_ready(call, **found)) go_on(call, *found);
+                        });
 }
 
 void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartCommand> commands,
@@ -167,6 +189,18 @@ std::string missing_sentence(const Layout& layout, const std::vector<Part>& part
          " partitions of index '" + layout.index + "' did not answer: " + names;
 }
 
+namespace {
+
+/// A node that has too few replicas refuses a write by the word with which the router says that it
+/// is done, but not everywhere.
+std::string shown_error(const Part& part, std::size_t parts) {
+  if (!part.reply.is_error("NOREPLICAS")) return part.reply.text;
+  return "ERR the write is not done at partition " + std::to_string(part.partition) +
+         (parts > 1 ? ", but may be at others" : "") + ", whose node says " + part.reply.text;
+}
+
+}  // namespace
+
 bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector<Part>& parts) {
   if (std::string sentence = missing_sentence(layout, parts); !sentence.empty()) {
     for (const Part& part : parts) call->services.counts.missing += part.answer.is_missing ? 1 : 0;
@@ -180,7 +214,7 @@ bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector
   }
   for (const Part& part : parts) {
     if (!part.reply.is_error()) continue;
-    call->answer_error(part.reply.text);
+    call->answer_error(shown_error(part, parts.size()));
     return true;
   }
   if (!call->wait) return false;

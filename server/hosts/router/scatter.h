@@ -31,8 +31,9 @@ using OnLayout = std::function<void(const CallPtr&, const LayoutPtr&)>;
 void with_layout(const CallPtr& call, OnLayout go_on);
 
 /// Sends each command to its partition, and goes on with what they came to, in the order of
-/// `commands`. A partition that has no such index counts as missing, once the layout has been read
-/// anew and is the same; where it is another, `again` starts over. No `again`: it is not read.
+/// `commands`. Where a partition has no such index, or may have none, the layout is read anew: if
+/// it is another, `again` starts over, and if it is the same, a partition without the index counts
+/// as missing. No `again`: it is not read.
 void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartCommand> commands,
              LinkKind kind, OnLayout again, std::function<void(std::vector<Part>&)> go_on);
 
