@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +43,7 @@ ROOT = HERE.parent
 BUILD = ROOT / "build"
 PROGRAM = BUILD / "server" / "engram"
 MODULE = BUILD / "server" / "hosts" / "module" / "engram.so"
+FOLDER = BUILD / "cluster"
 MASTERS = 3
 ROUTERS = 2
 PARTITIONS = 8
@@ -82,10 +85,10 @@ def build() -> None:
     for command in (*commands, ["ninja", "-C", str(BUILD), *wanted]):
         # Debian's tools, whatever else is on the path.
         path = f"/usr/bin:/bin:{os.environ.get('PATH', '')}"
-        quiet = subprocess.DEVNULL if command[0] == "meson" else None
-        status = subprocess.run(command, cwd=ROOT, env=os.environ | {"PATH": path}, stdout=quiet)
-        if status.returncode != 0:
-            raise UserError(f"`{' '.join(command)}` has failed")
+        quiet = subprocess.PIPE if command[0] == "meson" else None
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PATH": path}, stdout=quiet, text=True)
+        if done.returncode != 0:
+            raise UserError(f"{done.stdout or ''}`{' '.join(command)}` has failed")
 
 
 # --- a cluster that outlives this script ------------------------------------------------------------
@@ -130,9 +133,17 @@ def end(folder: Path) -> int:
     return len(pids)
 
 
+def remove(folder: Path) -> None:
+    """With all that `up` has left there. Errors: UserError, where there is anything else."""
+    others = [entry.name for entry in folder.glob("*") if not re.fullmatch(r"(node|router)\d+", entry.name)]
+    if others:
+        raise UserError(f"{folder} is not a cluster's: it has {others[0]}")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def down(folder: Path) -> None:
     ended = end(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     print(f"{ended} processes have ended")
 
 
@@ -292,7 +303,7 @@ def up(args: argparse.Namespace) -> None:
         raise UserError(f"a cluster runs in {args.folder}; end it with `down`")
     if (args.program, args.module) == (PROGRAM, MODULE):
         build()
-    shutil.rmtree(args.folder, ignore_errors=True)
+    remove(args.folder)
     report = Report()
     data = load("slice")
     try:
@@ -316,10 +327,11 @@ def up(args: argparse.Namespace) -> None:
 
 
 def hint(cluster: Cluster, folder: Path) -> None:
+    where = "" if folder == FOLDER else f" --folder {folder}"
     first, second = cluster.routers
     owner = next(iter(cluster.partitions(INDEX).values()))
     print(f"""
-The cluster runs until `experiments/cluster.py down`; logs are in {folder}. Try
+The cluster runs until `experiments/cluster.py down{where}`; logs are in {folder}. Try
   experiments/neighbours.py --port {first.port} --index {INDEX} paris
   redis-cli -p {second.port} VINFO {INDEX}
   redis-cli -p {owner.port} CLUSTER NODES""")
@@ -331,11 +343,12 @@ def main() -> None:
     )
     parser.add_argument("what", choices=["up", "down"])
     parser.add_argument("--once", action="store_true", help="with up: end it after the show")
-    parser.add_argument("--folder", type=Path, default=BUILD / "cluster", help="default %(default)s")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="default %(default)s")
     parser.add_argument("--program", type=Path, default=PROGRAM, help="engram; built unless it is named")
     parser.add_argument("--module", type=Path, default=MODULE, help="engram.so; built unless it is named")
     args = parser.parse_args()
     args.folder = args.folder.resolve()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if args.what == "up":
         up(args)
     else:

@@ -148,6 +148,7 @@ def run(args: argparse.Namespace) -> tuple[list[Row], list[dict[str, Any]]]:
 
 
 def collect(case: dict[str, Any]) -> list[Row]:
+    best = max(case["post"], key=lambda point: point["recall"])
     return [
         Row(
             case["attribute"],
@@ -158,8 +159,8 @@ def collect(case: dict[str, Any]) -> list[Row]:
             point["complete"],
             point["us"],
             post_at(case["post"], point["recall"]),
-            case["post"][-1]["recall"],
-            case["post"][-1]["us"],
+            best["recall"],
+            best["us"],
             case["scan_us"],
         )
         for point in case["planned"]

@@ -22,6 +22,7 @@ POLL_SECONDS = 0.0005
 PATIENCE_SECONDS = 60
 LOST_SECONDS = 5
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)  # found before there are threads
 LOWEST_PORT = 10_000
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 given_ports: set[int] = set()
@@ -31,23 +32,32 @@ Found = TypeVar("Found")
 
 def wait_until(condition: Callable[[], Found], what: str, seconds: float = PATIENCE_SECONDS) -> Found:
     """Returns the first true result of `condition`, at which it looks often. Errors: TimeoutError. Of a
-    time in which the machine lets this process wait, no more than LOST_SECONDS count."""
-    left, last = seconds, time.monotonic()
+    time in which the machine lets this process sleep too long, no more than LOST_SECONDS count."""
+    left = seconds
     while left > 0:
+        began = time.monotonic()
         if result := condition():
             return result
+        asked = time.monotonic()
         time.sleep(0.01)
-        now = time.monotonic()
-        left, last = left - min(now - last, LOST_SECONDS), now
+        left -= asked - began + min(time.monotonic() - asked, LOST_SECONDS)
     raise TimeoutError(f"waited {seconds:g} s in vain until {what}")
 
 
 def free_port() -> int:
     """A port that nobody listens on, that this process has not been given before, and that no connection
     is given by itself: it is still free for a server that ends and comes back."""
-    highest = int(EPHEMERAL_PORTS.read_text().split()[0])
-    if highest <= LOWEST_PORT:
-        raise UserError(f"{EPHEMERAL_PORTS} leaves no ports for servers")
+    try:
+        highest = int(EPHEMERAL_PORTS.read_text().split()[0])
+    except OSError:
+        highest = 0
+    while highest <= LOWEST_PORT:  # all ports may be given to connections: then the system chooses
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in given_ports:
+            given_ports.add(port)
+            return port
     while True:
         port = random.SystemRandom().randrange(LOWEST_PORT, highest)
         if port in given_ports:
@@ -63,7 +73,7 @@ def free_port() -> int:
 
 def die_with_parent() -> None:
     """For the beginning of a process: it ends when the thread that has started it does."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def redis_program(folder: Path) -> Path:

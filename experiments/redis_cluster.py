@@ -8,7 +8,8 @@ import itertools
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,16 @@ class Process:
         assert self.process is not None
         self.process.wait(timeout=PATIENCE_SECONDS)
 
+    @contextmanager
+    def _killed_on_failure(self) -> Iterator[None]:
+        """One that does not start is not left behind."""
+        try:
+            yield
+        except BaseException:
+            if self.is_alive():
+                self.kill()
+            raise
+
     def stop(self) -> None:
         """Keeps its sockets open and answers nothing, until go_on()."""
         self.send_signal(signal.SIGSTOP)
@@ -116,8 +127,9 @@ class Node(Process):
         self._command = [*launcher, redis_program(folder)]
         self._command += [word for setting in settings.items() for word in setting]
         self._command += ["--loadmodule", module, "workers", workers, *flags]
-        self.start()
-        self.id = self.ask("CLUSTER", "MYID").decode()
+        with self._killed_on_failure():
+            self.start()
+            self.id = self.ask("CLUSTER", "MYID").decode()
 
     def start(self) -> None:
         """The same node anew after its end: it knows the cluster, and has no data."""
@@ -164,7 +176,8 @@ class Router(Process):
             self.assert_running()
             return re.search(r"listening on (\S+):(\d+)", self.output())
 
-        found = wait_until(announced, "the router listens")
+        with self._killed_on_failure():
+            found = wait_until(announced, "the router listens")
         assert found is not None
         self.host, self.port = found[1], int(found[2])
 

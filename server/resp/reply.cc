@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t kMostDepth = 8;
 constexpr std::size_t kMostLineBytes = 64UL * 1024;
 constexpr std::size_t kMostReplyBytes = 1UL << 30;
-constexpr std::size_t kLeastElementBytes = 3;  // a kind and the end of its line
-constexpr std::uint64_t kMostElements = 1UL << 28;
+constexpr std::size_t kLeastElementBytes = 3;       // a kind and the end of its line
+constexpr std::uint64_t kMostElements = 1UL << 25;  // each becomes a Reply
 constexpr std::string_view kLineEnd = "\r\n";
 
 class Reader {
@@ -114,6 +114,7 @@ ReplyScanner::Outcome ReplyScanner::scan(std::string_view input) {
     if (bulk_ == 0 && missing_.empty()) {
       size_ = std::exchange(position_, 0);
       searched_ = 0;
+      elements_ = 0;
       return Outcome::kReply;
     }
   }
@@ -169,6 +170,8 @@ ReplyScanner::Outcome ReplyScanner::take_aggregate(std::string_view count, std::
   if (!elements || *elements > kMostElements || missing_.size() == kMostDepth) {
     return Outcome::kError;
   }
+  elements_ += *elements * each;
+  if (elements_ > kMostElements) return Outcome::kError;
   if (*elements == 0) {
     take_element();
   } else {

@@ -43,8 +43,8 @@ class ReplyScanner {
 
   /// `input` starts where the last reply ended, and has what was given before, followed by newer
   /// bytes. After kReply size() tells how long the reply is; then the next scan is of the next.
-  /// kError: that is no RESP, or more than 1 GiB, more than 2^28 elements, or an aggregate in an
-  /// aggregate eight deep.
+  /// kError: that is no RESP, or more than 1 GiB, more than 2^25 elements in all, or an aggregate
+  /// in an aggregate eight deep.
   Outcome scan(std::string_view input);
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -58,6 +58,7 @@ class ReplyScanner {
   std::size_t searched_ = 0;
   std::size_t bulk_ = 0;  // bytes of a bulk and its line end that are to be passed over
   std::size_t size_ = 0;
+  std::uint64_t elements_ = 0;          // of all aggregates of the reply, as they were announced
   std::vector<std::uint64_t> missing_;  // elements of the aggregates that are open
 };
 

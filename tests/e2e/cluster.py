@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Redis Cluster of nodes with engram's module, and routers in front of it, as tests have them."""
 
+import contextlib
 import os
 import signal
 
@@ -62,11 +63,10 @@ class Cluster(redis_cluster.Cluster):
         return self.routers[-1]
 
     def end(self):
-        try:
+        with contextlib.ExitStack() as all_ends:
+            all_ends.callback(super().end)
             for router in self.routers:
-                router.end()
-        finally:
-            super().end()
+                all_ends.callback(router.end)
 
 
 class Router(redis_cluster.Router, live.Reachable):
@@ -78,5 +78,8 @@ class Router(redis_cluster.Router, live.Reachable):
         self.assert_running()
         self.go_on()
         self.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout=live.PATIENCE_SECONDS)
+        try:
+            status = self.process.wait(timeout=live.PATIENCE_SECONDS)
+        finally:
+            self.kill()
         assert status == 0, f"the router ended with {status}:\n{self.output()}"

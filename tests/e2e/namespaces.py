@@ -30,10 +30,16 @@ class Side:
         self._holder = subprocess.Popen(
             ["unshare", "--net", "sleep", "infinity"], preexec_fn=live.die_with_parent
         )
+        try:
+            self._connect(f"side{number}", ours)
+        except BaseException:
+            self.end()
+            raise
+
+    def _connect(self, link, ours):
         theirs = Path(f"/proc/{self._holder.pid}/ns/net")
         live.wait_until(lambda: os.readlink(theirs) != ours, "there is a namespace")
         self.launcher = ("nsenter", f"--net={theirs}", "--")
-        link = f"side{number}"
         _run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", self._holder.pid)
         _run("ip", "addr", "add", f"{self.gateway}/24", "dev", link)
         _run("ip", "link", "set", link, "up")
@@ -63,18 +69,24 @@ class Sides:
             pytest.skip(f"no network of one's own: {os.strerror(ctypes.get_errno())}")
         try:
             _run("ip", "link", "set", "lo", "up")
-            self.sides += [Side(1), Side(2)]
+            for number in (1, 2):
+                self.sides.append(Side(number))
             self.heal()
+        except (OSError, subprocess.CalledProcessError) as refused:
+            self.__exit__()
+            pytest.skip(f"no networks to cut: {refused}")
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_):
-        for side in self.sides:
-            side.end()
-        assert self._libc.setns(self._home, CLONE_NEWNET) == 0
-        os.close(self._home)
+        try:
+            for side in self.sides:
+                side.end()
+        finally:
+            assert self._libc.setns(self._home, CLONE_NEWNET) == 0
+            os.close(self._home)
 
     def cut(self):
         FORWARDING.write_text("0")

@@ -56,10 +56,22 @@ def runs(pid):
 
 def test_with_once_it_ends_by_itself(tmp_path):
     folder = tmp_path / "cluster"
-    done = show(folder, "up", "--once")
+    try:
+        done = show(folder, "up", "--once")
+    finally:
+        left = show(folder, "down")
     assert_shown(done)
+    assert left.stdout == "0 processes have ended\n"
     assert done.stdout.endswith("\n8 processes have ended\n")
     assert not folder.exists()
+
+
+def test_a_folder_of_somebody_else_stays(tmp_path):
+    (tmp_path / "letter").write_text("dear")
+    for what in ("up", "down"):
+        refused = show(tmp_path, what)
+        assert refused.returncode == 1 and "is not a cluster's: it has letter" in refused.stderr
+    assert (tmp_path / "letter").exists()
 
 
 def test_what_is_up_stays_until_it_is_ended(tmp_path):

@@ -119,7 +119,7 @@ def sweep(folder, choose):
         try:
             (folder / str(number)).mkdir()
             live_with_error(folder / str(number), call, error)
-        except AssertionError as wrong:
+        except (AssertionError, TimeoutError) as wrong:
             raise AssertionError(f"call {call} fails with {error}: {wrong}") from wrong
 
     # Most of the time they wait.
