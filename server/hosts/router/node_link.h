@@ -2,13 +2,13 @@
 // One pipelined connection to a node: commands out, replies in, in the same order.
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "server/hosts/router/slot_map.h"
@@ -49,7 +49,10 @@ struct LinkKind {
   RespVersion version = RespVersion::kResp2;
   LinkUse use = LinkUse::kPlain;
 
-  friend auto operator<=>(const LinkKind&, const LinkKind&) = default;
+  friend bool operator==(const LinkKind&, const LinkKind&) = default;
+  friend bool operator<(const LinkKind& a, const LinkKind& b) {
+    return std::tie(a.version, a.use) < std::tie(b.version, b.use);
+  }
 };
 
 /// Connects when there is something to send, to the first address of the node that takes it, and
