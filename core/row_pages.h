@@ -41,9 +41,9 @@ class RowPages {
   RowPages& operator=(const RowPages&) = delete;
 
   /// Replaces `bytes` of reserved memory at `address`, both multiples of a page, by pages that are
-  /// zero or of the file, readable and writable, and for which the disk has room. offset: from the
-  /// page that slot 0 begins in, if rows lay without gaps; a multiple of a page. Errors: kNoSpace,
-  /// kIo, kResourceExhausted.
+  /// zero or of the file, readable and writable, and for which the disk has room. offset: in
+  /// the file, from the page in which slot 0 begins; a multiple of a page. Errors: kNoSpace, kIo,
+  /// kResourceExhausted.
   virtual Status extend(std::byte* address, std::size_t bytes, std::size_t offset) = 0;
 
   /// Whether extend() gives rows that a file has, in the order of slots. What is written to them

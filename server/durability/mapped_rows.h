@@ -16,9 +16,9 @@ namespace engram {
 /// Of a file whose first row is that of slot 0. RowPages::check() fails once the file is not the
 /// one that was opened (kDataLoss): it has been cut, written to, or replaced.
 ///
-/// Errors: kInvalidArgument for what is no regular file, or has not a whole number of rows of
-/// `row_bytes` behind its beginning, which kernels need to be a multiple of 4; kNotFound, kIo.
-Result<std::unique_ptr<RowPages>> map_rows(const FileOfRows& file, std::size_t row_bytes,
+/// Errors: kInvalidArgument, if it is no regular file, `begin` is no multiple of 4 within it, or
+/// what follows is no whole number of rows of `row_bytes`; kNotFound, kIo.
+Result<std::unique_ptr<RowPages>> map_rows(const FileOfRows& rows, std::size_t row_bytes,
                                            RowReads reads);
 
 }  // namespace engram

@@ -265,6 +265,23 @@ class Outage:
         return False
 
 
+def wait_until_leads(replica, load):
+    """The last moment at which it had not taken over."""
+    last = time.monotonic()
+
+    def took_over():
+        nonlocal last
+        now = time.monotonic()
+        if replica.is_master():
+            return True
+        last = now
+        return False
+
+    live.wait_until(lambda: load.failures or took_over(), f"{replica.folder.name} takes over")
+    load.check()
+    return last
+
+
 def serves(router, partitions):
     """Whether a search of all partitions and a write to each of them are answered."""
     with contextlib.suppress(Closed), router.wire() as wire:

@@ -26,6 +26,7 @@ from cluster_load import (
     make_indexes,
     serves,
     version,
+    wait_until_leads,
 )
 from module_scripts import NEEDS_MODULE
 from namespaces import Sides
@@ -82,17 +83,7 @@ def cut(cluster, sides, load, partitions):
     began = time.monotonic()
     sides.cut()
     gone = time.monotonic()
-    replaced = gone
-
-    def took_over():
-        nonlocal replaced
-        now = time.monotonic()
-        if successor.is_master():
-            return True
-        replaced = now
-        return False
-
-    wait_for(load, took_over, "the majority takes over")
+    replaced = wait_until_leads(successor, load)
     wait_for(load, lambda: serves(majority, partitions), "the service of the majority is back")
     back = time.monotonic()
     wait_for(load, lambda: b"cluster_state:fail" in alone.call("CLUSTER", "INFO"), "the minority gives up")

@@ -11,7 +11,7 @@ import pytest
 
 import live
 from cluster import FAILOVER_MS, Cluster
-from cluster_load import Load, Outage, Partitions, Watcher, Writer, make_indexes, serves
+from cluster_load import Load, Outage, Partitions, Watcher, Writer, make_indexes, serves, wait_until_leads
 from module_scripts import NEEDS_MODULE
 
 pytestmark = [NEEDS_MODULE, pytest.mark.long]
@@ -19,22 +19,6 @@ KILLS = int(os.environ.get("ENGRAM_CLUSTER_KILLS", 5))
 IS_MEASURED = "ENGRAM_CLUSTER_KILLS" in os.environ
 CLIENTS = 8
 SERVICE_SECONDS = FAILOVER_MS / 1000 + 2.5
-
-
-def wait_until_replaced(victim, replica):
-    """The last moment at which nobody had taken over."""
-    last = time.monotonic()
-
-    def took_over():
-        nonlocal last
-        now = time.monotonic()
-        if replica.is_master():
-            return True
-        last = now
-        return False
-
-    live.wait_until(took_over, f"{replica.folder.name} takes over from {victim.folder.name}")
-    return last
 
 
 def kill(cluster, load, partitions, rng):
@@ -45,7 +29,7 @@ def kill(cluster, load, partitions, rng):
     began = time.monotonic()
     victim.kill()
     gone = time.monotonic()
-    replaced = wait_until_replaced(victim, replica)
+    replaced = wait_until_leads(replica, load)
     live.wait_until(
         lambda: load.failures or all(serves(router, partitions) for router in cluster.routers),
         "the service is back",

@@ -16,6 +16,12 @@ constexpr std::size_t kFewestBeside = 8;
 /// lost .0002 of their recall, and nothing was faster.
 constexpr double kMargin = 4;
 
+/// The scores of working.slots, whose rows may have to come from the disk.
+std::span<const float> fetch_scores(const Bound& bound, HnswBuffers& working) {
+  bound.fetch(working.slots);
+  return score_all(bound, working.slots, working.scores);
+}
+
 }  // namespace
 
 /// Gives what a walk by codes found its true scores. Returns the sum of the squares by which codes
@@ -24,8 +30,7 @@ double Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& 
   auto& slots = working.slots;
   slots.clear();
   for (const Rank rank : found) slots.push_back(BySlot::hit(rank).slot);
-  bound.fetch(slots);
-  const auto scores = score_all(bound, slots, working.scores);
+  const auto scores = fetch_scores(bound, working);
   double squares = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
     const double off = double{scores[i]} - double{BySlot::hit(found[i]).score};
@@ -37,11 +42,9 @@ double Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& 
 
 /// The same for hits.
 void Hnsw::rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const {
-  auto& slots = working.slots;
-  slots.clear();
-  for (const Hit& hit : found) slots.push_back(hit.slot);
-  bound.fetch(slots);
-  const auto scores = score_all(bound, slots, working.scores);
+  working.slots.clear();
+  for (const Hit& hit : found) working.slots.push_back(hit.slot);
+  const auto scores = fetch_scores(bound, working);
   for (std::size_t i = 0; i < found.size(); ++i) found[i].score = scores[i];
 }
 

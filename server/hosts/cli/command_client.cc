@@ -6,6 +6,7 @@
 #include "server/resp/command.h"
 
 namespace engram {
+
 CommandClient::CommandClient(std::unique_ptr<Place> place)
     : place_(std::move(place)),
       reader_([this](std::string& replies) { return place_->receive(replies); }) {}
