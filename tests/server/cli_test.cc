@@ -63,13 +63,14 @@ TEST_CASE("cli/reply: every type of RESP3 is read, in pieces of any size") {
 TEST_CASE("cli/reply: what is no reply is refused, and makes nothing large") {
   for (const std::string bytes :
        {"hello\r\n", "\r\n", ":x\r\n", "$x\r\n", "$99999999999999\r\n", "*-2\r\n",
-        "*99999999999\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"}) {
+        "*99999999999\r\n", "*200000000\r\n:1\r\n",
+        "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"}) {
     CAPTURE(bytes);
     CHECK(read_reply(bytes).error().code == ErrorCode::kDataLoss);
   }
   CHECK(read_reply(std::string(200'000, 'a'), 1000).error().code == ErrorCode::kDataLoss);
   // What was announced and does not come.
-  CHECK(read_reply("*200000000\r\n:1\r\n").error().code == ErrorCode::kIo);
+  CHECK(read_reply("*20000000\r\n:1\r\n").error().code == ErrorCode::kIo);
   CHECK(read_reply("$1000000000\r\nab").error().code == ErrorCode::kIo);
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
@@ -114,10 +115,9 @@ class ServerStore:
     """A Place in a server. Any thread: each call takes a connection of a pool."""
 
     def __init__(self, host: str, port: int, password: Optional[str]) -> None:
-        import redis  # only who connects needs it
-
-        self._redis: Any = redis
-        self._client: Any = redis.Redis(host=host, port=port, password=password)
+        # Only who connects needs it. By name, for Debian's redis has no types, and its stubs need not be there.
+        self._redis: Any = importlib.import_module("redis")
+        self._client: Any = self._redis.Redis(host=host, port=port, password=password)
         self._ask("PING")
 
     def _guarded(self, ask: Callable[[], Any]) -> Any:
