@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dataset `train` of a file as ann-benchmarks lays it out. The only file that knows libhdf5,
-// which a build may lack.
+// The dataset `train` of a file as ann-benchmarks lays it out. Where the build has no
+// libhdf5, it says so.
 #include <utility>
 
 #include "core/row.h"
@@ -8,10 +8,10 @@
 
 #ifdef ENGRAM_HDF5
 
-#include <hdf5.h>
-
 #include <algorithm>
 #include <array>
+
+#include "server/hosts/cli/files/hdf5_library.h"
 
 namespace engram {
 namespace {
@@ -48,11 +48,6 @@ class Handle {
   Close close_ = nullptr;
 };
 
-/// libhdf5 prints what goes wrong; we return it.
-void be_silent() {
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-}
-
 std::size_t rows_of_block(std::size_t dim) noexcept {
   return std::max<std::size_t>(1, kBlockBytes / (dim * sizeof(float)));
 }
@@ -62,17 +57,17 @@ struct Selection {
   Handle file;
   Handle memory;
 
-  static Selection of(const Handle& dataset, std::uint64_t first, std::size_t rows,
-                      std::size_t dim) {
-    Selection selection{.file = {H5Dget_space(dataset.get()), H5Sclose}, .memory = {}};
+  static Selection of(const Hdf5Library& h5, const Handle& dataset, std::uint64_t first,
+                      std::size_t rows, std::size_t dim) {
+    Selection selection{.file = {h5.H5Dget_space(dataset.get()), h5.H5Sclose}, .memory = {}};
     const std::array<hsize_t, 2> start = {first, 0};
     const std::array<hsize_t, 2> count = {rows, dim};
     if (!selection.file.valid() ||
-        H5Sselect_hyperslab(selection.file.get(), H5S_SELECT_SET, start.data(), nullptr,
-                            count.data(), nullptr) < 0) {
+        h5.H5Sselect_hyperslab(selection.file.get(), H5S_SELECT_SET, start.data(), nullptr,
+                               count.data(), nullptr) < 0) {
       return {};
     }
-    selection.memory = {H5Screate_simple(2, count.data(), nullptr), H5Sclose};
+    selection.memory = {h5.H5Screate_simple(2, count.data(), nullptr), h5.H5Sclose};
     return selection;
   }
   [[nodiscard]] bool valid() const noexcept { return file.valid() && memory.valid(); }
@@ -80,13 +75,12 @@ struct Selection {
 
 class Hdf5Reader final : public VectorReader {
  public:
-  explicit Hdf5Reader(std::string path) : path_(std::move(path)) {}
+  Hdf5Reader(const Hdf5Library& h5, std::string path) : h5_(h5), path_(std::move(path)) {}
 
   Status open() {
-    be_silent();
-    file_ = {H5Fopen(path_.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};
+    file_ = {h5_.H5Fopen(path_.c_str(), Hdf5Library::kReadOnly, H5P_DEFAULT), h5_.H5Fclose};
     if (!file_.valid()) return bad("is no HDF5 file, or is truncated");
-    dataset_ = {H5Dopen2(file_.get(), kDataset, H5P_DEFAULT), H5Dclose};
+    dataset_ = {h5_.H5Dopen2(file_.get(), kDataset, H5P_DEFAULT), h5_.H5Dclose};
     if (!dataset_.valid()) return bad("has no dataset 'train'");
     ENGRAM_TRY(check_shape());
     return check_storage();
@@ -112,10 +106,10 @@ class Hdf5Reader final : public VectorReader {
   }
 
   Status check_shape() {
-    const Handle space(H5Dget_space(dataset_.get()), H5Sclose);
+    const Handle space(h5_.H5Dget_space(dataset_.get()), h5_.H5Sclose);
     std::array<hsize_t, 2> extents{};
-    if (!space.valid() || H5Sget_simple_extent_ndims(space.get()) != 2 ||
-        H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr) != 2) {
+    if (!space.valid() || h5_.H5Sget_simple_extent_ndims(space.get()) != 2 ||
+        h5_.H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr) != 2) {
       return bad("has a dataset 'train' that has not two dimensions");
     }
     if (extents[1] < 1 || extents[1] > kMaxDimension) {
@@ -128,19 +122,19 @@ class Hdf5Reader final : public VectorReader {
   }
 
   Status check_storage() const {
-    const Handle type(H5Dget_type(dataset_.get()), H5Tclose);
-    const H5T_class_t kind = type.valid() ? H5Tget_class(type.get()) : H5T_NO_CLASS;
-    if ((kind != H5T_FLOAT && kind != H5T_INTEGER) || H5Tget_size(type.get()) > 8) {
+    const Handle type(h5_.H5Dget_type(dataset_.get()), h5_.H5Tclose);
+    const H5T_class_t kind = type.valid() ? h5_.H5Tget_class(type.get()) : H5T_NO_CLASS;
+    if ((kind != H5T_FLOAT && kind != H5T_INTEGER) || h5_.H5Tget_size(type.get()) > 8) {
       return bad("has a dataset 'train' that is not of numbers");
     }
-    const Handle created(H5Dget_create_plist(dataset_.get()), H5Pclose);
+    const Handle created(h5_.H5Dget_create_plist(dataset_.get()), h5_.H5Pclose);
     if (!created.valid()) return bad("cannot be read");
-    if (H5Pget_external_count(created.get()) != 0) {
+    if (h5_.H5Pget_external_count(created.get()) != 0) {
       return bad("keeps its data in other files, which is not read");
     }
     std::array<hsize_t, 2> chunk{};
-    if (H5Pget_layout(created.get()) != H5D_CHUNKED) return {};
-    if (H5Pget_chunk(created.get(), 2, chunk.data()) != 2 || chunk[0] == 0 || chunk[1] == 0 ||
+    if (h5_.H5Pget_layout(created.get()) != H5D_CHUNKED) return {};
+    if (h5_.H5Pget_chunk(created.get(), 2, chunk.data()) != 2 || chunk[0] == 0 || chunk[1] == 0 ||
         chunk[0] > kMostChunkBytes / 8 / chunk[1]) {
       return bad("is stored in chunks of more than " + std::to_string(kMostChunkBytes / 8) +
                  " elements");
@@ -152,15 +146,16 @@ class Hdf5Reader final : public VectorReader {
     const std::size_t rows = std::min<std::uint64_t>(rows_of_block(dim_), rows_ - read_);
     block_.resize(rows * dim_);
     next_ = 0;
-    const Selection wanted = Selection::of(dataset_, read_, rows, dim_);
-    if (wanted.valid() && H5Dread(dataset_.get(), H5T_NATIVE_FLOAT, wanted.memory.get(),
-                                  wanted.file.get(), H5P_DEFAULT, block_.data()) >= 0) {
+    const Selection wanted = Selection::of(h5_, dataset_, read_, rows, dim_);
+    if (wanted.valid() && h5_.H5Dread(dataset_.get(), h5_.native_float, wanted.memory.get(),
+                                      wanted.file.get(), H5P_DEFAULT, block_.data()) >= 0) {
       return {};
     }
     return bad("cannot be read, or is truncated, in rows " + std::to_string(read_) + " to " +
                std::to_string(read_ + rows - 1));
   }
 
+  const Hdf5Library& h5_;
   const std::string path_;
   Handle file_;
   Handle dataset_;
@@ -173,24 +168,25 @@ class Hdf5Reader final : public VectorReader {
 
 class Hdf5Writer final : public VectorWriter {
  public:
-  Hdf5Writer(OutputFile file, std::size_t dim) : output_(std::move(file)), dim_(dim) {}
+  Hdf5Writer(const Hdf5Library& h5, OutputFile file, std::size_t dim)
+      : h5_(h5), output_(std::move(file)), dim_(dim) {}
 
   Status open() {
-    be_silent();
-    file_ = {H5Fcreate(output_.temporary_path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
-             H5Fclose};
+    file_ = {h5_.H5Fcreate(output_.temporary_path().c_str(), Hdf5Library::kTruncate, H5P_DEFAULT,
+                           H5P_DEFAULT),
+             h5_.H5Fclose};
     const std::array<hsize_t, 2> none = {0, dim_};
     const std::array<hsize_t, 2> most = {H5S_UNLIMITED, dim_};
     const std::array<hsize_t, 2> chunk = {rows_of_block(dim_), dim_};
-    const Handle space(H5Screate_simple(2, none.data(), most.data()), H5Sclose);
-    const Handle options(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    const Handle space(h5_.H5Screate_simple(2, none.data(), most.data()), h5_.H5Sclose);
+    const Handle options(h5_.H5Pcreate(h5_.dataset_creation), h5_.H5Pclose);
     if (!file_.valid() || !space.valid() || !options.valid() ||
-        H5Pset_chunk(options.get(), 2, chunk.data()) < 0) {
+        h5_.H5Pset_chunk(options.get(), 2, chunk.data()) < 0) {
       return failed();
     }
-    dataset_ = {H5Dcreate2(file_.get(), kDataset, H5T_IEEE_F32LE, space.get(), H5P_DEFAULT,
-                           options.get(), H5P_DEFAULT),
-                H5Dclose};
+    dataset_ = {h5_.H5Dcreate2(file_.get(), kDataset, h5_.float32_little_endian, space.get(),
+                               H5P_DEFAULT, options.get(), H5P_DEFAULT),
+                h5_.H5Dclose};
     return dataset_.valid() ? Status() : failed();
   }
 
@@ -215,10 +211,10 @@ class Hdf5Writer final : public VectorWriter {
     const std::size_t rows = block_.size() / dim_;
     if (rows == 0) return {};
     const std::array<hsize_t, 2> extents = {written_ + rows, dim_};
-    if (H5Dset_extent(dataset_.get(), extents.data()) < 0) return failed();
-    const Selection place = Selection::of(dataset_, written_, rows, dim_);
-    if (!place.valid() || H5Dwrite(dataset_.get(), H5T_NATIVE_FLOAT, place.memory.get(),
-                                   place.file.get(), H5P_DEFAULT, block_.data()) < 0) {
+    if (h5_.H5Dset_extent(dataset_.get(), extents.data()) < 0) return failed();
+    const Selection place = Selection::of(h5_, dataset_, written_, rows, dim_);
+    if (!place.valid() || h5_.H5Dwrite(dataset_.get(), h5_.native_float, place.memory.get(),
+                                       place.file.get(), H5P_DEFAULT, block_.data()) < 0) {
       return failed();
     }
     written_ += rows;
@@ -226,6 +222,7 @@ class Hdf5Writer final : public VectorWriter {
     return {};
   }
 
+  const Hdf5Library& h5_;
   OutputFile output_;
   const std::size_t dim_;
   Handle file_;
@@ -239,15 +236,19 @@ class Hdf5Writer final : public VectorWriter {
 Result<std::unique_ptr<VectorReader>> open_hdf5_reader(const std::string& path) {
   // For its error: libhdf5 does not tell a file that is not there from one that is damaged.
   ENGRAM_TRY(check_readable(path));
-  auto reader = std::make_unique<Hdf5Reader>(path);
+  const auto h5 = Hdf5Library::load();
+  if (!h5) return tl::unexpected(h5.error());
+  auto reader = std::make_unique<Hdf5Reader>(**h5, path);
   ENGRAM_TRY(reader->open());
   return Result<std::unique_ptr<VectorReader>>(std::move(reader));
 }
 
 Result<std::unique_ptr<VectorWriter>> open_hdf5_writer(const std::string& path, std::size_t dim) {
+  const auto h5 = Hdf5Library::load();
+  if (!h5) return tl::unexpected(h5.error());
   auto file = OutputFile::create(path);
   if (!file) return tl::unexpected(std::move(file.error()));
-  auto writer = std::make_unique<Hdf5Writer>(std::move(*file), dim);
+  auto writer = std::make_unique<Hdf5Writer>(**h5, std::move(*file), dim);
   ENGRAM_TRY(writer->open());
   return Result<std::unique_ptr<VectorWriter>>(std::move(writer));
 }
