@@ -20,6 +20,10 @@ namespace {
 constexpr std::size_t kEnough = 16;
 constexpr std::size_t kMostSampled = 2048;
 
+/// Where more than this share seems to be accepted, the nearest of all hardly ever need to be asked
+/// for again.
+constexpr double kNearlyAll = 0.999;
+
 /// Within a radius all are wanted, not most of a few: so many times as many candidates are kept
 /// there unless a search says how many. Measured: README.md, "Radius".
 constexpr std::size_t kRadiusEf = 8;
@@ -98,10 +102,26 @@ SearchPlan Hnsw::plan(const SearchParams& params) const noexcept {
   return {.walks = walk < scan, .walk_cost = walk};
 }
 
+/// Where a filter seems to accept everything: a plain search, whose answers alone the filter is
+/// asked about. False where that does not answer.
+bool Hnsw::search_unasked(Query query, const SearchParams& params, Scratch& scratch,
+                          std::vector<Hit>& hits) const {
+  SearchParams plain = params;
+  plain.items = nullptr;
+  if (params.most_visited > 0 || !plain.is_plain()) return false;
+  if (!search(query, plain, scratch, hits)) return false;
+  return std::all_of(hits.begin(), hits.end(),
+                     [&](const Hit& hit) { return params.items->accepts(hit.slot); });
+}
+
 Status Hnsw::search_with_conditions(Query query, const SearchParams& params, Scratch& scratch,
                                     std::vector<Hit>& hits) const {
   SearchParams known = params;
   if (known.items != nullptr && !known.matches) known.matches = sample_matches(*known.items);
+  if (known.items != nullptr && share_of(*known.matches, size()) > kNearlyAll &&
+      search_unasked(query, params, scratch, hits)) {
+    return {};
+  }
   const Entry entry = graph_.entry();
   if (plan(known).walks && entry.slot != kNoSlot) {
     auto& working = scratch.get<HnswBuffers>();

@@ -141,6 +141,7 @@ std::vector<NamedChoice> choices(Conditions& conditions, std::span<const float> 
   const Vectors& vectors = conditions.vectors();
   return {{"none", [](Slot) { return false; }},
           {"all", [](Slot) { return true; }},
+          {"all but the nearest", [place](Slot slot) { return place[slot] > 0; }},
           {"one", [](Slot slot) { return slot == 8; }},
           {"a few", [share](Slot slot) { return share(slot) < 0.005; }},
           {"a tenth", [share](Slot slot) { return share(slot) < 0.1; }},
