@@ -11,7 +11,8 @@
 
 namespace engram {
 
-/// How ticks relate to time. Measured when the process starts, which takes a millisecond.
+/// How ticks relate to time. Measured when the process starts, which takes a quarter of a
+/// millisecond.
 struct TickRate {
   bool has_counter;    ///< ticks are the processor's: Linux itself tells time by its counter
   double ns_per_tick;  ///< 1 without a counter
