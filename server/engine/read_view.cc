@@ -176,7 +176,7 @@ std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries
 }
 
 std::optional<StrengthBias> ReadView::bias(std::int64_t at_ms) const {
-  if (parts_.strengths == nullptr) return std::nullopt;
+  if (parts_.strengths == nullptr || parts_.strengths->are_even()) return std::nullopt;
   return std::optional<StrengthBias>(std::in_place, *parts_.strengths, at_ms);
 }
 

@@ -59,20 +59,47 @@ void Strengths::set(Slot slot, const Trace& trace) {
   if (was_own && !is_own) own_count_.fetch_sub(1, std::memory_order_release);
   if (is_own || was_own) peak_.note(slot);
   note_level(slot, was_own ? kNone : former, is_own ? kNone : trace.amount);
+  note_evenness();
 }
 
 /// Where kNone is that of no level.
 void Strengths::note_level(Slot slot, double former, double now) {
+  if (former == now) return;
   const std::size_t block = slot / kBlock;
-  if (block >= greatest_of_.size()) greatest_of_.resize(block + 1, kNone);
-  if (now >= former) {
-    greatest_of_[block] = std::max(greatest_of_[block], now);
-    if (now > greatest_.load(std::memory_order_relaxed)) {
-      greatest_.store(now, std::memory_order_relaxed);
-    }
-  } else if (former == greatest_of_[block]) {
-    find_greatest_of(block);
+  if (block >= greatest_of_.size()) greatest_of_.resize(block + 1);
+  Greatest one = greatest_of_[block];
+  if (former != kNone && former == one.level) --one.holders;
+  if (now > one.level) {
+    one = {now, 1};
+  } else if (now == one.level) {
+    ++one.holders;
+  } else if (one.holders == 0) {
+    one = greatest_in(block);
   }
+  change_greatest(block, one);
+}
+
+void Strengths::change_greatest(std::size_t block, const Greatest& now) {
+  double greatest = greatest_.load(std::memory_order_relaxed);
+  if (greatest_of_[block].level == greatest) holders_ -= greatest_of_[block].holders;
+  greatest_of_[block] = now;
+  if (now.level > greatest) {
+    greatest = now.level;
+    holders_ = now.holders;
+  } else if (now.level == greatest) {
+    holders_ += now.holders;
+  } else if (holders_ == 0) {  // these were the last
+    greatest = kNone;
+    for (const Greatest& one : greatest_of_) greatest = std::max(greatest, one.level);
+    for (const Greatest& one : greatest_of_) holders_ += one.level == greatest ? one.holders : 0;
+  }
+  greatest_.store(greatest, std::memory_order_relaxed);
+}
+
+void Strengths::note_evenness() noexcept {
+  const bool are_even =
+      own_count_.load(std::memory_order_relaxed) == 0 && holders_ == items_.size();
+  are_even_.store(are_even, std::memory_order_release);
 }
 
 void Strengths::remove(Slot slot) {
@@ -80,10 +107,11 @@ void Strengths::remove(Slot slot) {
   const double former = level(slot);
   if (std::isnan(former)) {
     own_count_.fetch_sub(1, std::memory_order_release);
-    return peak_.note(slot);
+    peak_.note(slot);
+  } else {
+    note_level(slot, former, kNone);
   }
-  const std::size_t block = slot / kBlock;
-  if (former == greatest_of_[block]) find_greatest_of(block);
+  note_evenness();
 }
 
 Trace Strengths::trace(Slot slot) const noexcept {
@@ -105,18 +133,16 @@ double Strengths::greatest_level(std::int64_t ms) const {
   return std::max(greatest, peak_.greatest(ms) + shift(ms));
 }
 
-/// The strongest of a block may have become weaker: some microseconds, for 1,024 slots and the
-/// number of blocks.
-void Strengths::find_greatest_of(std::size_t block) {
-  const double former = std::exchange(greatest_of_[block], kNone);
+/// For when the strongest of a block have become weaker: some microseconds, for 1,024 slots.
+Strengths::Greatest Strengths::greatest_in(std::size_t block) const {
+  Greatest one;
   const auto begin = static_cast<Slot>(block * kBlock);
   items_.for_each(begin, begin + Slot{kBlock}, [&](Slot slot) {
-    // NaN is not more than anything.
-    greatest_of_[block] = std::max(greatest_of_[block], level(slot));
+    const double level = this->level(slot);  // a NaN is neither more nor equal
+    if (level > one.level) one = {level, 0};
+    one.holders += level == one.level ? 1 : 0;
   });
-  if (former != greatest_.load(std::memory_order_relaxed) || greatest_of_[block] == former) return;
-  greatest_.store(*std::max_element(greatest_of_.begin(), greatest_of_.end()),
-                  std::memory_order_relaxed);
+  return one;
 }
 
 void Strengths::note(std::string_view key, Slot slot, const StrengthEffect& effect) {
@@ -145,7 +171,7 @@ std::vector<StrengthEffect> Strengths::take_noted(std::string_view key, Slot slo
 
 std::size_t Strengths::memory_bytes() const noexcept {
   return sizeof(*this) + levels_.ready_bytes() + items_.memory_bytes() +
-         greatest_of_.capacity() * sizeof(double) + traces_.memory_bytes() + peak_.memory_bytes();
+         greatest_of_.capacity() * sizeof(Greatest) + traces_.memory_bytes() + peak_.memory_bytes();
 }
 
 void StrengthBias::handicaps(std::span<const Slot> slots, std::span<double> nats) const noexcept {

@@ -53,8 +53,8 @@ struct StrengthEffect {
   bool apply(const Decay& decay, Trace& trace) const;
 };
 
-/// Threads: the event loop's only, except trace(), log_strength(), greatest() and what StrengthBias
-/// asks, which any may.
+/// Threads: the event loop's only, except trace(), log_strength(), greatest(), are_even() and what
+/// StrengthBias asks, which any may.
 class Strengths {
  public:
   explicit Strengths(const Decay& decay)
@@ -93,6 +93,8 @@ class Strengths {
 
   /// The greatest ln s(ms) of all items; -infinity if there are none.
   [[nodiscard]] double greatest(std::int64_t ms) const;
+  /// Whether all items are equally strong, and remain so until a write: then nothing ranks by it.
+  [[nodiscard]] bool are_even() const noexcept { return are_even_.load(std::memory_order_acquire); }
 
   /// While a put of `key` into `slot` is under way, which may fail: remembers what was done to its
   /// strength.
@@ -107,6 +109,12 @@ class Strengths {
 
   static constexpr double kNone = -std::numeric_limits<double>::infinity();
   static constexpr std::size_t kBlock = 1024;  // slots
+
+  /// The greatest level of some items, and how many of them have it.
+  struct Greatest {
+    double level = kNone;
+    std::size_t holders = 0;
+  };
 
   struct Noted {
     Slot slot;
@@ -124,20 +132,24 @@ class Strengths {
 
   [[nodiscard]] bool has_traces() const noexcept { return !decay_.fades_alike() || allows_rules_; }
   void note_level(Slot slot, double former, double now);
-  void find_greatest_of(std::size_t block);
+  [[nodiscard]] Greatest greatest_in(std::size_t block) const;
+  void change_greatest(std::size_t block, const Greatest& now);
+  void note_evenness() noexcept;
 
   const Decay decay_;
   Slot end_ = 0;                              // there is room below
   GrowingArray<std::atomic<double>> levels_;  // by slot
   SlotSet items_;
   // Of levels that are numbers:
-  std::vector<double> greatest_of_;  // by block of slots
+  std::vector<Greatest> greatest_of_;  // by block of slots
   std::atomic<double> greatest_{kNone};
+  std::size_t holders_ = 0;  // how many items have that
   // Of the other items:
   bool allows_rules_ = false;
   TraceColumn traces_;
   TracePeak peak_;
   std::atomic<std::size_t> own_count_{0};
+  std::atomic<bool> are_even_{true};
   std::int64_t last_ms_ = 0;
   tsl::robin_map<std::string, std::vector<Noted>, KeyHash, std::equal_to<>> noted_;  // in order
 };

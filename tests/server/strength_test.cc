@@ -56,6 +56,35 @@ TEST_CASE("engine/strengths: the greatest is that of the items there are, whatev
   }
 }
 
+TEST_CASE("engine/strengths: whether all items are equally strong is known, whatever went before") {
+  auto rng = test::make_rng(97);
+  Strengths strengths(kSecond);
+  REQUIRE(strengths.ensure(5000).has_value());
+  REQUIRE(strengths.allow_rules().has_value());
+  std::map<Slot, double> model;  // NaN: by a rule of its own
+  std::size_t even = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    const auto slot = static_cast<Slot>(rng() % 6 * 999);  // of several blocks, few of each
+    if (rng() % 2 == 0) {
+      strengths.remove(slot);
+      model.erase(slot);
+    } else if (rng() % 20 == 0) {
+      strengths.set(slot, {.kind = TraceKind::kPinned, .amount = 1});
+      model[slot] = std::numeric_limits<double>::quiet_NaN();
+    } else {
+      const double value = static_cast<double>(rng() % 3) - 1;
+      strengths.set(slot, {.amount = value});
+      model[slot] = value;
+    }
+    const bool are_even = std::all_of(model.begin(), model.end(), [&](const auto& item) {
+      return item.second == model.begin()->second;  // which NaN is not
+    });
+    REQUIRE(strengths.are_even() == are_even);
+    if (are_even && model.size() > 1) ++even;
+  }
+  CHECK(even > 100);
+}
+
 TEST_CASE("engine/strengths: the wall's time never falls behind, a client's may") {
   Strengths strengths(kSecond);
   CHECK(strengths.take_time({.wall_ms = 5000}) == 5000);

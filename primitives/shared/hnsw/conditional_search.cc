@@ -139,7 +139,7 @@ Status Hnsw::search_with_conditions(Query query, const SearchParams& params, Scr
 bool Hnsw::walk_nearest(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const {
   const auto finish = [&](auto& /*walk*/, std::span<Rank> found, bool is_cut_off) {
     if (found.size() < task.k && !is_cut_off) return false;
-    answer(task.query, found, task.k, working, hits);
+    answer(task.query, found, task.k, nullptr, working, hits);
     return true;
   };
   return walk_accepted(task, working, ForgetRest{}, finish);

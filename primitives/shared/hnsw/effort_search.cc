@@ -35,14 +35,22 @@ bool is_narrow(const SearchParams& params) {
 
 }  // namespace
 
-/// Makes `found`, ranks of a walk, the hits that are answered.
-void Hnsw::answer(Query query, std::span<Rank> found, std::size_t k, HnswBuffers& working,
-                  std::vector<Hit>& hits) const {
-  if (compares_codes()) rank_nearest({context_.kernel, query, context_.store}, found, k, working);
+/// Leaves in `hits` the k nearest of `found`.
+void Hnsw::nearest_hits(std::span<Rank> found, std::size_t k, std::vector<Hit>& hits) {
   const std::span<Rank> nearest = found.first(std::min(k, found.size()));
   std::partial_sort(found.begin(), nearest.end(), found.end());
   hits.clear();
   for (const Rank rank : nearest) hits.push_back(BySlot::hit(rank));
+}
+
+/// Makes `found`, ranks of a walk, the hits that are answered. bias: by which these are effective
+/// ones; null: they are the kernel's.
+void Hnsw::answer(Query query, std::span<Rank> found, std::size_t k, const ScoreBias* bias,
+                  HnswBuffers& working, std::vector<Hit>& hits) const {
+  if (compares_codes()) {
+    rank_nearest({context_.kernel, query, context_.store}, found, k, bias, working);
+  }
+  nearest_hits(found, k, hits);
 }
 
 /// The walk of a search that keeps `ef` candidates, fewer than k perhaps. Those that it displaced
@@ -72,7 +80,7 @@ bool Hnsw::walk_narrowly(Query query, const SearchParams& params, std::size_t ef
     std::nth_element(met.begin(), end - 1, met.end());
     met.resize(ranked);
   }
-  answer(query, met, params.k, working, hits);
+  answer(query, met, params.k, nullptr, working, hits);
   return true;
 }
 
@@ -108,7 +116,7 @@ Status Hnsw::search_as_stranger(Slot own, Query query, const SearchParams& param
   NoProbe probe;
   const auto found = walk.run({&start, 1}, context_.store.slot_end(), probe);
   if (found.size() < params.k) return scan();
-  answer(query, found, params.k, working, hits);
+  answer(query, found, params.k, nullptr, working, hits);
   return {};
 }
 

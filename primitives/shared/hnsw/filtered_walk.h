@@ -164,18 +164,19 @@ class FilteredWalk {
   Rank farthest() const noexcept { return farthest_; }
 
   /// As LayerWalk's; false, too, where limits end it.
-  template <class Offer>
-  bool widen(Rank bound, std::size_t most, Offer&& offer) {
-    for (std::size_t expansions = 0; expand(bound); expansions += width_) {
+  template <class Further>
+  bool widen(std::size_t most, Further& further) {
+    for (std::size_t expansions = 0; expand(further.bound()); expansions += width_) {
       if (expansions >= most) return false;
       meet();
       beam_.found.clear();
+      const Rank bound = further.bound();
       score([&](Rank rank) {
         if (rank >= bound) return;
         beam_.frontier.push(rank);
         beam_.found.push_back(rank);
       });
-      bound = offer(std::span<const Rank>(beam_.found));
+      further.offer(beam_.found);
       if (has_ended()) return false;
     }
     return true;

@@ -229,8 +229,9 @@ class Hnsw : public Index {
   bool walk_accepted(const WalkTask& task, HnswBuffers& working, Rest rest, Follow&& follow) const;
   bool walk_nearest(const WalkTask& task, HnswBuffers& working, std::vector<Hit>& hits) const;
   // effort_search.cc
-  void answer(Query query, std::span<Rank> found, std::size_t k, HnswBuffers& working,
-              std::vector<Hit>& hits) const;
+  void answer(Query query, std::span<Rank> found, std::size_t k, const ScoreBias* bias,
+              HnswBuffers& working, std::vector<Hit>& hits) const;
+  static void nearest_hits(std::span<Rank> found, std::size_t k, std::vector<Hit>& hits);
   template <class Order>
   bool walk_narrowly(Query query, const SearchParams& params, std::size_t ef, Entry entry,
                      Order order, HnswBuffers& working, std::vector<Hit>& hits) const;
@@ -238,9 +239,9 @@ class Hnsw : public Index {
                        std::vector<Hit>& hits) const;
 
   // reranking.cc
-  double rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const;
-  void rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const;
-  void rank_nearest(const Bound& bound, std::span<Rank> found, std::size_t k,
+  double rank_again(const Bound& bound, std::span<Rank> found, const ScoreBias* bias,
+                    HnswBuffers& working) const;
+  void rank_nearest(const Bound& bound, std::span<Rank> found, std::size_t k, const ScoreBias* bias,
                     HnswBuffers& working) const;
 
   // biased_search.cc

@@ -17,20 +17,23 @@ constexpr std::size_t kFewestBeside = 8;
 constexpr double kMargin = 4;
 
 /// The scores of working.slots, whose rows may have to come from the disk.
-std::span<const float> fetch_scores(const Bound& bound, HnswBuffers& working) {
+std::span<float> fetch_scores(const Bound& bound, HnswBuffers& working) {
   bound.fetch(working.slots);
-  return score_all(bound, working.slots, working.scores);
+  score_all(bound, working.slots, working.scores);
+  return {working.scores.data(), working.slots.size()};
 }
 
 }  // namespace
 
-/// Gives what a walk by codes found its true scores. Returns the sum of the squares by which codes
-/// were off.
-double Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& working) const {
+/// Gives what a walk by codes found its true scores, effective ones with a bias. Returns the sum of
+/// the squares by which codes were off.
+double Hnsw::rank_again(const Bound& bound, std::span<Rank> found, const ScoreBias* bias,
+                        HnswBuffers& working) const {
   auto& slots = working.slots;
   slots.clear();
   for (const Rank rank : found) slots.push_back(BySlot::hit(rank).slot);
-  const auto scores = fetch_scores(bound, working);
+  const std::span<float> scores = fetch_scores(bound, working);
+  if (bias != nullptr) bias->apply(slots, scores);
   double squares = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
     const double off = double{scores[i]} - double{BySlot::hit(found[i]).score};
@@ -40,28 +43,20 @@ double Hnsw::rank_again(const Bound& bound, std::span<Rank> found, HnswBuffers& 
   return squares;
 }
 
-/// The same for hits.
-void Hnsw::rank_again(const Bound& bound, std::span<Hit> found, HnswBuffers& working) const {
-  working.slots.clear();
-  for (const Hit& hit : found) working.slots.push_back(hit.slot);
-  const auto scores = fetch_scores(bound, working);
-  for (std::size_t i = 0; i < found.size(); ++i) found[i].score = scores[i];
-}
-
 /// The same for those that may be among the k nearest; the others stay behind them. First for the
 /// nearest by codes, then for what is not so far behind the k-th that codes cannot be that wrong.
 /// k: at least 1. found: in no order, before and after.
 void Hnsw::rank_nearest(const Bound& bound, std::span<Rank> found, std::size_t k,
-                        HnswBuffers& working) const {
+                        const ScoreBias* bias, HnswBuffers& working) const {
   const std::size_t first = k + std::max(k / 2, kFewestBeside);
   if (found.size() <= first) {
-    rank_again(bound, found, working);
+    rank_again(bound, found, bias, working);
     return;
   }
   const auto sure_end = found.begin() + static_cast<std::ptrdiff_t>(first);
   std::nth_element(found.begin(), sure_end, found.end());
   const std::span<Rank> sure = found.first(first);
-  const double squares = rank_again(bound, sure, working);
+  const double squares = rank_again(bound, sure, bias, working);
   const auto kth = sure.begin() + static_cast<std::ptrdiff_t>(k - 1);
   std::nth_element(sure.begin(), kth, sure.end());
   const double off = std::sqrt(squares / static_cast<double>(first));
@@ -70,7 +65,7 @@ void Hnsw::rank_nearest(const Bound& bound, std::span<Rank> found, std::size_t k
   const auto end = std::partition(sure_end, found.end(), [limit](Rank rank) {
     return !(double{BySlot::hit(rank).score} > limit);
   });
-  rank_again(bound, {sure_end, end}, working);
+  rank_again(bound, {sure_end, end}, bias, working);
 }
 
 }  // namespace engram::hnsw

@@ -28,9 +28,9 @@ class CountingWalk : private LayerWalk<BySlot, Admission, Rest> {
     return Base::run({&start, 1}, slot_end, work_);
   }
   using Base::farthest;
-  template <class Offer>
-  bool widen(Rank bound, std::size_t most, Offer&& offer) {
-    return Base::widen(bound, most, offer, work_);
+  template <class Further>
+  bool widen(std::size_t most, Further& further) {
+    return Base::widen(most, further, work_);
   }
   const WalkWork& work() const noexcept { return work_; }
 
@@ -79,7 +79,7 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
     if (this->beam_.visited.insert(start.slot)) offer(BySlot::rank(start));
     take_offered();
     ++work_.scores;
-    while (Base::expand(this->farthest_)) {
+    while (Base::expand(this->farthest_, kWidth)) {
       Base::look();
       Base::gather();
       work_.nodes += this->width_;
@@ -109,9 +109,9 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
   using Base::farthest;
 
   /// As LayerWalk's.
-  template <class Offer>
-  bool widen(Rank bound, std::size_t most, Offer&& offer) {
-    return Base::widen(bound, most, offer, work_);
+  template <class Further>
+  bool widen(std::size_t most, Further& further) {
+    return Base::widen(most, further, work_);
   }
 
   const WalkWork& work() const noexcept { return work_; }

@@ -68,12 +68,13 @@ Status Hnsw::search(Query query, const SearchParams& params, Scratch& scratch,
   if (params.is_narrow && search_narrowly(query, params, entry, working, hits)) return {};
   const Bound walk_query = walk_bound(query, working);
   const Hit start = descend(graph_, entry, 0, walk_query, BySlot{}, working.beam);
-  answer(query, walk_from({&start, 1}, walk_query, ef, working), params.k, working, hits);
+  answer(query, walk_from({&start, 1}, walk_query, ef, working), params.k, nullptr, working, hits);
   if (!hits.empty() && seems_astray(hits.front(), working) &&
       look_elsewhere(entry, walk_query, hits.front(), working)) {
     working.starts.resize(std::min(working.starts.size(), ef));
     working.candidates.swap(hits);
-    answer(query, walk_from(working.starts, walk_query, ef, working), params.k, working, hits);
+    answer(query, walk_from(working.starts, walk_query, ef, working), params.k, nullptr, working,
+           hits);
     add_hits(working.candidates, params.k, hits);
   }
   if (hits.size() < params.k) {  // cut off by erased nodes, or by erases just now

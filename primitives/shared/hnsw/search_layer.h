@@ -29,6 +29,9 @@ struct NoProbe {
 /// from memory at the same time, and so do the rows of their neighbours. Measured: README.md.
 inline constexpr std::size_t kWidth = 3;
 
+/// The same where a walk goes on as far as a bound: it will expand nearly all that it takes anyway.
+inline constexpr std::size_t kWideWidth = 16;
+
 /// What a walk does with nodes that are not, or no more, among the nearest; this one forgets them.
 struct ForgetRest {
   void passed(Rank /*rank*/) noexcept {}  ///< not among them when it was met
@@ -145,7 +148,7 @@ class LayerWalk {
   template <class Probe>
   std::span<Rank> run(std::span<const Hit> starts, Slot slot_end, Probe& probe) {
     begin(starts, slot_end);
-    while (expand(farthest_)) {
+    while (expand(farthest_, kWidth)) {
       look();
       gather();
       for (const Slot slot : expanded()) probe.expanded(slot);
@@ -164,25 +167,28 @@ class LayerWalk {
   /// The farthest that run() found; kNoRank if it found fewer than `ef`.
   Rank farthest() const noexcept { return farthest_; }
 
-  /// Goes on where run() ended, as far as `bound`. The frontier holds the candidates that run() met
-  /// and did not expand; what is met and nearer than the bound is pushed to it, and given step by
-  /// step to offer(ranks), which returns the bound from then on. False if that takes more than
-  /// `most` expansions.
-  template <class Offer, class Probe>
-  bool widen(Rank bound, std::size_t most, Offer&& offer, Probe& probe) {
-    for (std::size_t expansions = 0; expand(bound); expansions += width_) {
+  /// Goes on where run() ended, as far as further.bound(). The frontier holds the candidates that
+  /// run() met and did not expand. Of the neighbours that are met, further.choose(slots, rank)
+  /// moves those that are worth a look to the front and returns how many these are; rank: of the
+  /// nearest node that they are neighbours of. Those that are nearer than the bound are pushed to
+  /// the frontier and given step by step to further.offer(ranks), which may change it. False if
+  /// that takes more than `most` expansions.
+  template <class Further, class Probe>
+  bool widen(std::size_t most, Further& further, Probe& probe) {
+    std::size_t expansions = 0;
+    for (bool goes_on = expand(further.bound(), kWideWidth); goes_on;) {
       if (expansions >= most) return false;
+      expansions += width_;
       look();
-      gather();
+      keep_new();
+      count_ = further.choose({beam_.neighbors.data(), count_}, nearest_expanded_);
+      fetch();
       for (const Slot slot : expanded()) probe.expanded(slot);
       probe.scored(count_);
-      beam_.found.clear();
-      score([&](Rank rank) {
-        if (rank >= bound) return;
-        beam_.frontier.push(rank);
-        beam_.found.push_back(rank);
-      });
-      bound = offer(std::span<const Rank>(beam_.found));
+      // The next lists come from memory while the rows are scored.
+      goes_on = expand(further.bound(), kWideWidth);
+      offer_nearer(further);
+      if (!goes_on) goes_on = expand(further.bound(), kWideWidth);
     }
     return true;
   }
@@ -195,7 +201,7 @@ class LayerWalk {
     beam_.visited.start(slot_end);
     beam_.frontier.clear();
     beam_.nearest.clear();
-    beam_.neighbors.resize(kWidth * graph_.capacity(level_));
+    beam_.neighbors.resize(kWideWidth * graph_.capacity(level_));
     beam_.rows.resize(beam_.neighbors.size());
     beam_.scores.resize(beam_.neighbors.size());
     for (const Hit& start : starts) {
@@ -206,10 +212,12 @@ class LayerWalk {
   // The parts of a step are inlined, though there are two loops of them: out of line they took 8 %
   // of a biased search.
 
-  /// Takes the nearest candidates. False if none is as near as `bound`: the walk has ended.
-  [[gnu::always_inline]] bool expand(Rank bound) {
+  /// Takes the nearest candidates, up to so many. False if none is as near as `bound`: the walk has
+  /// ended.
+  [[gnu::always_inline]] bool expand(Rank bound, std::size_t most) {
     RankHeap& frontier = beam_.frontier;
-    for (width_ = 0; width_ < kWidth && !frontier.empty(); ++width_) {
+    if (!frontier.empty()) nearest_expanded_ = frontier.top();
+    for (width_ = 0; width_ < most && !frontier.empty(); ++width_) {
       if (frontier.top() > bound) break;
       expanded_[width_] = order_.hit(frontier.top()).slot;
       prefetch_links(expanded_[width_]);
@@ -235,7 +243,7 @@ class LayerWalk {
 
   /// Keeps those neighbours that were not visited before. Which they are cannot be foreseen, so
   /// there is no branch on it.
-  [[gnu::always_inline]] void gather() {
+  [[gnu::always_inline]] void keep_new() {
     const VisitedSet::Marks marks = beam_.visited.marks();
     Slot* const neighbors = beam_.neighbors.data();
     const std::size_t count = count_;
@@ -246,8 +254,30 @@ class LayerWalk {
       kept += static_cast<std::size_t>(marks.insert(slot));
     }
     count_ = kept;
-    query_.locate({neighbors, kept}, beam_.rows.data());
-    query_.prefetch({beam_.rows.data(), kept});
+  }
+
+  /// Asks memory for their rows.
+  [[gnu::always_inline]] void fetch() {
+    query_.locate({beam_.neighbors.data(), count_}, beam_.rows.data());
+    query_.prefetch({beam_.rows.data(), count_});
+  }
+
+  [[gnu::always_inline]] void gather() {
+    keep_new();
+    fetch();
+  }
+
+  /// Of the neighbours those nearer than the bound.
+  template <class Further>
+  void offer_nearer(Further& further) {
+    beam_.found.clear();
+    const Rank bound = further.bound();
+    score([&](Rank rank) {
+      if (rank >= bound) return;
+      beam_.frontier.push(rank);
+      beam_.found.push_back(rank);
+    });
+    further.offer(beam_.found);
   }
 
   /// take(rank) of each neighbour.
@@ -288,10 +318,11 @@ class LayerWalk {
   [[no_unique_address]] const IsAnswer is_answer_;
   Beam& beam_;
   [[no_unique_address]] Rest rest_;
-  Rank farthest_ = kNoRank;              // of the nearest, once there are `ef`
-  std::array<Slot, kWidth> expanded_{};  // in this step
-  std::size_t width_ = 0;                // how many these are
-  std::size_t count_ = 0;                // how many of beam.neighbors belong to this step
+  Rank farthest_ = kNoRank;                  // of the nearest, once there are `ef`
+  std::array<Slot, kWideWidth> expanded_{};  // in this step
+  Rank nearest_expanded_ = kNoRank;
+  std::size_t width_ = 0;  // how many these are
+  std::size_t count_ = 0;  // how many of beam.neighbors belong to this step
 };
 
 /// Takes a LayerWalk, and leaves in `hits` what it found, ascending by the order.
