@@ -136,6 +136,10 @@ def test_ids_go_to_the_default_collection(serve, stubs):
     assert [match.id for match in found] == [100, 4294967295]
     with client.server.redis() as redis:
         assert redis.execute_command("VGET", "default", "100") is not None
+    told = live.run_engram("client", "put", "--port", client.server.port, "--id", 7, "--vector", "-1,0,1")
+    assert told.stdout == "inserted 7\n"
+    found = client.ids.Search(pb.IdSearchRequest(vector=[-1, 0, 1], k=1)).matches
+    assert [match.id for match in found] == [7]
 
 
 def test_statuses(serve, stubs):
