@@ -2,11 +2,14 @@
 // The only file that knows CLI11, whose header takes seconds to compile.
 #include "server/command_line.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
+#include "core/text.h"
 #include "server/hosts/cli/command_model.h"
 #include "server/runtime/version.h"
 
@@ -99,15 +102,11 @@ void declare_check(CLI::App& app, CommandLine& line) {
                  "Takes out what is damaged, says what is lost, and keeps it in files named *.cut");
 }
 
-/// A subcommand on data, with what all of them take.
-CLI::App& declare_on_data(CLI::App& app, CliRequest& request, const char* name, const char* help) {
+/// A subcommand that may ask a server, with what all of them take.
+CLI::App& declare_on_server(CLI::App& app, CliRequest& request, const char* name,
+                            const char* help) {
   CLI::App& command = *app.add_subcommand(name, help);
   PlaceOptions& place = request.place;
-  command
-      .add_option("--data-dir", place.directory,
-                  "Opens the store in this directory (./engram-data, unless $ENGRAM_DATA_DIR, "
-                  "$ENGRAM_URL or a server is given)")
-      ->type_name("DIR");
   command.add_option("--port", place.port, "Asks the server at this port (6380)")->type_name("N");
   command.add_option("--host", place.host, "Asks the server on this host (127.0.0.1)")
       ->type_name("HOST");
@@ -117,6 +116,17 @@ CLI::App& declare_on_data(CLI::App& app, CliRequest& request, const char* name, 
   command.add_option("--collection", request.collection, "Which index (default)")
       ->type_name("NAME");
   command.add_flag("--json", request.json, "Prints one JSON document");
+  return command;
+}
+
+/// The same, or may open a directory.
+CLI::App& declare_on_data(CLI::App& app, CliRequest& request, const char* name, const char* help) {
+  CLI::App& command = declare_on_server(app, request, name, help);
+  command
+      .add_option("--data-dir", request.place.directory,
+                  "Opens the store in this directory (./engram-data, unless $ENGRAM_DATA_DIR, "
+                  "$ENGRAM_URL or a server is given)")
+      ->type_name("DIR");
   return command;
 }
 
@@ -233,6 +243,30 @@ void declare_files(CLI::App& app, CliRequest& request) {
       ->type_name("FILE");
 }
 
+/// What stores of vectors have whose keys are numbers.
+void declare_client(CLI::App& app, CliRequest& request) {
+  CLI::App& client = *app.add_subcommand("client", "Puts and searches vectors by numbers");
+  client.require_subcommand(1);
+  CLI::App& put = declare_on_server(client, request, "put",
+                                    "Stores a vector under a number, in a collection of a server");
+  const auto take_id = [&request](const std::string& text) {
+    const auto id = parse_number<std::uint32_t>(text);  // CLI11 would read octal digits
+    if (!id) throw CLI::ValidationError("--id", "'" + text + "' is no number of 32 bits");
+    request.keys = {std::to_string(*id)};
+  };
+  put.add_option_function<std::string>("--id", take_id, "The number, at most 4294967295")
+      ->type_name("N")
+      ->required();
+  CLI::App& search =
+      declare_on_server(client, request, "search", "Prints the nearest of a server's collection");
+  search.add_option("-k,--k", request.k, "How many to print (10)")->type_name("N");
+  for (CLI::App* const command : {&put, &search}) {
+    command->add_option("--vector", request.vector, "Its components, as 0.1,0.2,0.3")
+        ->type_name("V")
+        ->required();
+  }
+}
+
 OptionModel model_of(const CLI::Option& option) {
   OptionModel model;
   for (const std::string& name : option.get_snames()) model.names.push_back("-" + name);
@@ -256,6 +290,12 @@ CommandModel model_of(const CLI::App& app) {
   return model;
 }
 
+/// The command whose work one of the client does.
+std::string client_command(const CLI::App& app) {
+  const std::string name = app.get_subcommands().front()->get_subcommands().front()->get_name();
+  return name == "put" ? "insert" : name;
+}
+
 /// What the arguments were found to ask for.
 void choose_action(const CLI::App& app, const std::string& shell, CommandLine& line) {
   const std::string name = app.get_subcommands().front()->get_name();
@@ -269,7 +309,8 @@ void choose_action(const CLI::App& app, const std::string& shell, CommandLine& l
                                  : completion_script(model_of(app), shell);
   } else {
     line.action = CommandLine::Action::kCli;
-    line.cli.command = name;
+    line.cli.place.asks_server = name == "client";
+    line.cli.command = name == "client" ? client_command(app) : name;
   }
 }
 
@@ -282,6 +323,7 @@ void declare_others(CLI::App& app, std::string& shell, CommandLine& line) {
   declare_check(app, line);
   declare_items(app, line.cli);
   declare_queries(app, line.cli);
+  declare_client(app, line.cli);
   declare_files(app, line.cli);
   app.add_subcommand("completion", "Prints the script by which a shell completes")
       ->add_option("shell", shell, "Which shell")

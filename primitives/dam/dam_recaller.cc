@@ -39,7 +39,8 @@ Status DamRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   auto& buffers = scratch.get<DamBuffers>();
   buffers.signs.items.read(store, items(params.items));
   DenseDynamics dynamics(settings.interaction, buffers.signs.items, store.dim(), buffers.dense);
-  recall_signs(memory_.context, cue, settings.steps, params.top, dynamics, buffers.signs, recall);
+  recall_signs(memory_.context, cue, settings.steps, params.top, dynamics, scratch, buffers.signs,
+               recall);
   return {};
 }
 

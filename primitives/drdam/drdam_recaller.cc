@@ -88,7 +88,7 @@ Status DrdamRecaller::recall(const Cue& cue, const RecallParams& params, Scratch
     return {};
   }
   prepare(cue, buffers);
-  settle(cue, settings(params.options), params.top, buffers, recall);
+  settle(cue, settings(params.options), params.top, scratch, buffers, recall);
   if (const auto usual = usual_energy(); usual && !is_masked) {
     recall.novel = recall.outside || recall.energies.front() > *usual;
   }
@@ -97,7 +97,7 @@ Status DrdamRecaller::recall(const Cue& cue, const RecallParams& params, Scratch
 
 /// Descends from the state in `buffers`, and says what it was and what it has become.
 void DrdamRecaller::settle(const Cue& cue, const DescentSettings& settings, std::size_t top,
-                           Buffers& buffers, Recall& recall) const {
+                           Scratch& scratch, Buffers& buffers, Recall& recall) const {
   const IndexContext& context = memory_.context();
   const std::size_t dim = context.store.dim();
   ItemWeights weights(context.store, *algebra_, recall.beta, buffers.items);
@@ -105,7 +105,7 @@ void DrdamRecaller::settle(const Cue& cue, const DescentSettings& settings, std:
     describe_cue(weights.support(), recall);
   }
   const FeatureEnergy energy(memory_.trace(), buffers.superposition);
-  GradientDescent(energy, settings, cue, buffers.descent).run(recall);
+  GradientDescent(energy, settings, cue, scratch, buffers.descent).run(recall);
   const auto& state = buffers.descent.here.state;
   std::transform(state.begin(), state.end(), buffers.row.begin(),
                  [](double value) { return static_cast<float>(value); });

@@ -78,8 +78,8 @@ class DrdamRecaller final : public Recaller {
   DescentSettings settings(const Options* options) const;
   Status read(const SlotSet* items, Scratch& scratch, Buffers& buffers) const;
   void prepare(const Cue& cue, Buffers& buffers) const;
-  void settle(const Cue& cue, const DescentSettings& settings, std::size_t top, Buffers& buffers,
-              Recall& recall) const;
+  void settle(const Cue& cue, const DescentSettings& settings, std::size_t top, Scratch& scratch,
+              Buffers& buffers, Recall& recall) const;
   std::optional<double> usual_energy() const;
 
   const FeatureSum& memory_;

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "core/abandonment.h"
+
 namespace engram::drdam {
 namespace {
 
@@ -27,7 +29,8 @@ void GradientDescent::run(Recall& recall) {
   recall.energies.push_back(here.energy);
   recall.outside = !energy_.covers(here);
   recall.converged = recall.outside;
-  while (!recall.converged && recall.steps < settings_.steps) {
+  while (!recall.converged && recall.steps < settings_.steps &&
+         !Abandonable::is_abandoned(scratch_)) {
     energy_.gradient(here, buffers_.gradient);
     if (cue_.visible != nullptr) {
       for (const auto& [begin, end] : *cue_.visible) {

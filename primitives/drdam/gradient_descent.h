@@ -29,8 +29,8 @@ class GradientDescent {
  public:
   /// What the cue shows stays as it is, if it hides anything. Borrows all it is given.
   GradientDescent(const FeatureEnergy& energy, const DescentSettings& settings, const Cue& cue,
-                  GradientBuffers& buffers)
-      : energy_(energy), settings_(settings), cue_(cue), buffers_(buffers) {}
+                  Scratch& scratch, GradientBuffers& buffers)
+      : energy_(energy), settings_(settings), cue_(cue), scratch_(scratch), buffers_(buffers) {}
 
   /// Moves buffers.here.state, and fills in the recall's energies, steps, converged and outside.
   void run(Recall& recall);
@@ -41,6 +41,7 @@ class GradientDescent {
   const FeatureEnergy& energy_;
   const DescentSettings& settings_;
   const Cue& cue_;
+  Scratch& scratch_;
   GradientBuffers& buffers_;
 };
 

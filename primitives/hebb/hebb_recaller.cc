@@ -110,7 +110,8 @@ Status HebbRecaller::recall(const Cue& cue, const RecallParams& params, Scratch&
   auto& buffers = scratch.get<recall::SignBuffers>();
   buffers.items.read(context.store, memory_.among(params.items));
   return with_dynamics(params, scratch, [&](recall::SignDynamics& dynamics) {
-    recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, buffers, recall);
+    recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, scratch, buffers,
+                 recall);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/abandonment.h"
 #include "primitives/shared/rows/rows.h"
 #include "primitives/shared/weights/support.h"
 
@@ -56,6 +57,7 @@ Status HopfieldDescent::descend(const Cue& cue, Recall& recall) {
   recall.truncated = truncated_;
   while (has_weights_) {
     recall.energies.push_back(buffers_.weighing.energy);
+    if (Abandonable::is_abandoned(scratch_)) break;
     if (recall.converged || recall.steps == settings_.steps) {
       if (sees_all_ || settings_.steps == 0) break;
       ENGRAM_TRY(look_around());

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/abandonment.h"
 #include "core/row.h"
 #include "primitives/shared/rows/rows.h"
 #include "primitives/shared/weights/support.h"
@@ -72,7 +73,8 @@ Status MeanShift::step_inside(Recall& recall) {
 /// buffers.near is S of the state, or what it is to be replaced by.
 Status MeanShift::settle(Recall& recall) {
   const std::size_t dim = memory_.context.store.dim();
-  while (recall.steps < settings_.steps && !recall.converged) {
+  while (recall.steps < settings_.steps && !recall.converged &&
+         !Abandonable::is_abandoned(scratch_)) {
     neighborhood_.average(buffers_.near);
     for (std::size_t i = 0; i < dim; ++i) {
       buffers_.state[i] = static_cast<float>(buffers_.sum[i]);

@@ -22,6 +22,7 @@ class MeanShift {
         settings_(settings),
         radius_(radius),
         items_(items.count),
+        scratch_(scratch),
         buffers_(buffers),
         neighborhood_(memory, algebra, items, bias, scratch, buffers) {}
 
@@ -45,6 +46,7 @@ class MeanShift {
   const LsrSettings& settings_;
   double radius_;
   const std::size_t items_;  // how many there are
+  Scratch& scratch_;
   LsrBuffers& buffers_;
   Neighborhood neighborhood_;
 };

@@ -45,7 +45,8 @@ Status PalimpsestRecaller::recall(const Cue& cue, const RecallParams& params, Sc
   const auto couplings = memory_.couplings(params.items);
   if (!couplings) return tl::unexpected(couplings.error());
   BoundedDynamics dynamics(couplings->values, context.store.dim());
-  recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, buffers, recall);
+  recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, scratch, buffers,
+               recall);
   return {};
 }
 

@@ -108,7 +108,8 @@ Status SdmRecaller::recall(const Cue& cue, const RecallParams& params, Scratch& 
   buffers.items.read(context.store, memory_.among(params.items));
   SdmDynamics dynamics(memory_.trace(), {memory_, params.items, scratch}, shares_,
                        shares_at(cue, scratch));
-  recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, buffers, recall);
+  recall_signs(context, cue, steps_of(params, steps_), params.top, dynamics, scratch, buffers,
+               recall);
   return dynamics.status();
 }
 

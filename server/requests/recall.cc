@@ -101,6 +101,11 @@ Status no_mean() {
 std::vector<Reinforcement> answer(const RecallRequest& request,
                                   const Responder<RecallAnswer>& responder, const ReadView& view,
                                   std::int64_t at_ms, const SlotSet* items, Scratch& scratch) {
+  const Abandonable abandonable(scratch, request.abandonment);
+  if (const Status awaited = Abandonable::check(scratch); !awaited) {
+    responder.take(tl::unexpected(awaited.error()));
+    return {};
+  }
   const IndexWorkTimer timer(request.index.collection->series(), IndexWork::kRecall);
   const Reinforce rule =
       request.with_mean ? Reinforce::kOff : reinforce_rule(request.index, request.strength);
@@ -115,6 +120,7 @@ std::vector<Reinforcement> answer(const RecallRequest& request,
   Recall recall;
   Status recalled = view.recaller().recall(cue, params, scratch, recall);
   if (recalled) recalled = request.index.check_soundness();
+  if (recalled) recalled = Abandonable::check(scratch);
   if (recalled) recalled = check_size(view, recall, request);
   if (recalled && request.with_mean && !recall.mean) recalled = no_mean();
   if (!recalled) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/abandonment.h"
 #include "core/options.h"
 #include "core/recall.h"
 #include "core/result.h"
@@ -39,6 +40,7 @@ struct RecallRequest {
   bool with_mean = false;
   /// An answer of more bytes is refused, and nothing is touched.
   std::size_t most_bytes = kMostAnswerBytes;
+  Abandonment abandonment = {};  ///< what is abandoned touches nothing
 };
 
 /// Takes as the cue what the index holds under `key`. Errors: kNotFound.
@@ -62,7 +64,8 @@ struct RecallAnswer {
   std::vector<double> strengths = {};
 };
 
-/// Errors: kInvalidArgument; those of Collection::recall and Recaller::recall.
+/// Errors: kInvalidArgument; those of Collection::recall and Recaller::recall; kUnavailable if it
+/// was abandoned.
 void start(Store& store, RecallRequest request, Responder<RecallAnswer> responder);
 
 struct EnergyRequest {

@@ -84,15 +84,6 @@ Status take_recall_options(std::vector<OptionText>& options, SearchRequest& requ
   return {};
 }
 
-/// What is answered is noted, and then touched in one turn of the loop.
-Status check_touched(std::size_t answers) {
-  constexpr std::size_t kMostTouched = 4096;
-  if (answers <= kMostTouched) return {};
-  return fail(ErrorCode::kInvalidArgument, "TOUCH takes at most " + std::to_string(kMostTouched) +
-                                               " answers, the command asks for " +
-                                               std::to_string(answers));
-}
-
 /// What is printed of a distance is read as that float32.
 Status take_radius(std::vector<OptionText>& options, SearchRequest& request) {
   const auto text = take_option(options, kRadius);
@@ -193,6 +184,7 @@ Result<std::vector<float>> relax(const ReadView& view, const SlotSet* items, con
   std::vector<float> states;
   states.reserve(queries.size());
   for (; !queries.empty(); queries = queries.subspan(dim)) {
+    ENGRAM_TRY(Abandonable::check(scratch));
     Recall recall;
     ENGRAM_TRY(view.recaller().recall({.vector = queries.first(dim)}, params, scratch, recall));
     states.insert(states.end(), recall.state.begin(), recall.state.end());
@@ -248,6 +240,8 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
               Scratch& scratch) {
   const SearchRun& run = *part.run;
   const SearchRequest& request = run.request;
+  const Abandonable abandonable(scratch, request.abandonment);
+  ENGRAM_TRY(Abandonable::check(scratch));
   const IndexWorkTimer timer(request.index.collection->series(), IndexWork::kSearch, part.count);
   const std::size_t dim = view.spec().dim;
   auto queries = request.queries.values().subspan(part.first * dim, part.count * dim);
@@ -267,7 +261,7 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
   const float radius = request.radius.value_or(ReadView::kAnyRadius);
   const NeighborFields fields = request.strength.fields;
   const auto neighbors =
-      request.truth ? view.scan(queries, request.k, *items, run.at_ms, fields, radius)
+      request.truth ? view.scan(queries, request.k, *items, run.at_ms, scratch, fields, radius)
                     : view.search(queries, params, run.at_ms, scratch, fields, among, told, radius);
   if (!neighbors) return tl::unexpected(neighbors.error());
   std::size_t matches = view.index().size();
@@ -277,6 +271,7 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
     matches = (*matching)->size();
   }
   ENGRAM_TRY(request.index.check_soundness());
+  ENGRAM_TRY(Abandonable::check(scratch));
   if (request.strength.touch) note_answered(*part.run, part.first, *neighbors);
   if (!part.chosen.empty()) note_measured(part, queries, *neighbors);
   run.responder.take(SearchAnswer{part.first, *neighbors, told, matches, &view});

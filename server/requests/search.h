@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/abandonment.h"
 #include "core/options.h"
 #include "core/result.h"
 #include "server/engine/query_plan.h"
@@ -45,6 +46,7 @@ struct SearchRequest {
   std::size_t filter_ef = 0;              ///< nodes that a walk among what matches visits; 0: any
   bool explains = false;                  ///< the answer has reports, where a query has no filter
                                           ///< only if it is the only one
+  Abandonment abandonment = {};           ///< not with StrengthRead::touch
 };
 
 /// Takes RADIUS, EF, RECALL, STEPS, AT, TOUCH, FILTER, FILTER-EF and the primitive's search options
@@ -89,7 +91,8 @@ struct PartFlow {
 /// Searches on all workers: a large batch is answered in parts, in any order, so that take() is
 /// called for each, perhaps on several workers at once. An error comes once, on the loop, and makes
 /// the parts void. With StrengthRead::touch what was answered is touched before finish(), for each
-/// query that it answers. Errors: kInvalidArgument; those of Index::search and Recaller::recall.
+/// query that it answers. Errors: kInvalidArgument; those of Index::search and Recaller::recall;
+/// kUnavailable if it was abandoned.
 void start(Store& store, SearchRequest request, Responder<SearchAnswer> responder,
            PartFlow flow = {});
 

@@ -176,6 +176,14 @@ Status check_strength_read(Store& store, const IndexRef& index, const StrengthRe
   return gain ? Status() : Status(tl::unexpected(gain.error()));
 }
 
+Status check_touched(std::size_t answers) {
+  constexpr std::size_t kMostTouched = 4096;
+  if (answers <= kMostTouched) return {};
+  return fail(ErrorCode::kInvalidArgument, "TOUCH takes at most " + std::to_string(kMostTouched) +
+                                               " answers, the command asks for " +
+                                               std::to_string(answers));
+}
+
 StrengthGain gain_of_read(Store& store, const IndexRef& index, const StrengthRead& read) {
   return gain_of(store, index, {.gain = read.touch, .at_ms = read.at_ms}).value_or(StrengthGain{});
 }

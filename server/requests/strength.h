@@ -54,6 +54,10 @@ Status take_read_time(std::vector<OptionText>& options, std::optional<std::int64
 /// time, does not have.
 Status check_strength_read(Store& store, const IndexRef& index, const StrengthRead& read);
 
+/// What a read has answered is touched in one turn of the loop. Errors: kInvalidArgument if that is
+/// too much.
+Status check_touched(std::size_t answers);
+
 /// What `index` is given for a read that touches, when it has been answered; it was checked.
 StrengthGain gain_of_read(Store& store, const IndexRef& index, const StrengthRead& read);
 

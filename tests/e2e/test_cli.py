@@ -179,9 +179,9 @@ def test_many_commands_on_a_directory_do_not_fill_it(tmp_path):
 
 def test_completion_and_manual_know_every_command(tmp_path):
     page = live.run_engram("manual").stdout
-    for command in ("serve", "check", "insert", "search", "delete", "list", "get", "info", "recall", "import", "export", "completion"):
+    for command in ("serve", "check", "insert", "search", "delete", "list", "get", "info", "recall", "import", "export", "client put", "client search", "completion"):
         assert f".SS \\fBengram {command}\\fR" in page
-        shown = live.run_engram(command, "--help")
+        shown = live.run_engram(*command.split(), "--help")
         assert shown.returncode == DONE
         for name in re.findall(r"--[a-z-]+", shown.stdout):
             escaped = name.replace("-", "\\-")
@@ -205,6 +205,36 @@ def test_completion_and_manual_know_every_command(tmp_path):
     assert live.run_engram("completion", "tcsh").returncode == MISUSED
 
 
+def test_a_client_puts_and_searches_by_numbers(tmp_path, start):
+    server = start()
+    client = Cli(tmp_path, "put", "--port", server.port)
+    assert client("client", "--id", "100", "--vector", "0.1,0.2,0.3") == "inserted 100\n"
+    assert client("client", "--id", "4294967295", "--vector", "0.3,-0.2,0.1") == "inserted 4294967295\n"
+    assert client("client", "--id", "0100", "--vector", "0.1,0.2,0.3", "--json") == '{"id":"100","inserted":false}\n'
+    search = Cli(tmp_path, "search", "--port", server.port)
+    assert search("client", "--vector", "0.1,0.2,0.3", "-k", "1").split()[:2] == ["1", "100"]
+    found = json.loads(search("client", "--vector", "0.1,0.2,0.3", "--json"))["results"]
+    assert [result["id"] for result in found] == ["100", "4294967295"]
+    search("client", "--vector", "1,2,3", "--collection", "none", code=REFUSED)
+    for wrong in ("-1", "4294967296", "a", "1.5", ""):
+        client("client", "--id", wrong, "--vector", "1,2,3", code=MISUSED)
+    client("client", "--id", "1", code=MISUSED)
+    client("client", "--vector", "1", code=MISUSED)
+    search("client", "--vector", "1,x", code=MISUSED)
+    Cli(tmp_path)("client", code=MISUSED)
+    Cli(tmp_path)("client", "drop", code=MISUSED)
+
+
+def test_a_client_asks_a_server_whatever_says_where_data_is(tmp_path, start):
+    server = start()
+    url = f"redis://127.0.0.1:{server.port}"
+    client = Cli(tmp_path, environment={"ENGRAM_DATA_DIR": "data", "ENGRAM_URL": url})
+    assert client("client", "put", "--id", "1", "--vector", "1,2") == "inserted 1\n"
+    assert client("client", "search", "--vector", "1,2").startswith("1  1  ")
+    client("client", "search", "--vector", "1,2", "--data-dir", "data", code=MISUSED)
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize(
     "line, offered",
     [
@@ -213,6 +243,10 @@ def test_completion_and_manual_know_every_command(tmp_path):
         ("engram insert a --metric ", {"cosine", "l2", "dot"}),
         ("engram completion ", {"bash", "zsh", "fish"}),
         ("engram import vec", {"vectors.npy"}),
+        ("engram client ", {"put", "search", "-h", "--help"}),
+        ("engram client p", {"put"}),
+        ("engram client put --i", {"--id"}),
+        ("engram client search --k", {"--k"}),
     ],
 )
 def test_bash_completes(tmp_path, line, offered):

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gRPC door, by Python's client with stubs that protoc makes of the server's own file."""
 
+import contextlib
 import os
+import queue
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
 import live
 from conftest import ROOT
+from test_access import foreign_address
+from wire import pack
 
 if os.environ.get("ENGRAM_GRPC") == "no":
     pytest.skip("this build has no gRPC", allow_module_level=True)
@@ -130,6 +136,10 @@ def test_ids_go_to_the_default_collection(serve, stubs):
     assert [match.id for match in found] == [100, 4294967295]
     with client.server.redis() as redis:
         assert redis.execute_command("VGET", "default", "100") is not None
+    told = live.run_engram("client", "put", "--port", client.server.port, "--id", 7, "--vector", "-1,0,1")
+    assert told.stdout == "inserted 7\n"
+    found = client.ids.Search(pb.IdSearchRequest(vector=[-1, 0, 1], k=1)).matches
+    assert [match.id for match in found] == [7]
 
 
 def test_statuses(serve, stubs):
@@ -160,6 +170,95 @@ def test_statuses(serve, stubs):
     refused(code.UNIMPLEMENTED, nothing, b"")
     garbled = client.channel.unary_unary("/engram.v1.Engram/Put")
     refused(code.INVALID_ARGUMENT, garbled, b"\xff\xff")
+
+
+def test_what_cannot_be_kept_is_unavailable_and_reads_go_on(tmp_path, stubs):
+    pb, code, port = stubs[0], grpc.StatusCode, live.free_port()
+    server = live.SmallDisk(tmp_path / "server", "--grpc-port", port)
+    try:
+        client = Client(server, port, stubs)
+        engram = client.engram
+        engram.Put(pb.PutRequest(items=[item(pb, b"a", [1, 2])]))
+        server.limit(os.path.getsize(next(server.folder.glob("journal-*.log"))))
+        big = pb.PutRequest(items=[item(pb, b"b", [1, 2], metadata='{"a":"' + "x" * 10_000 + '"}')])
+        for _ in range(2):
+            assert "Errors writing to the journal" in refused(code.UNAVAILABLE, engram.Put, big)
+        refused(code.UNAVAILABLE, engram.CreateCollection, pb.CreateCollectionRequest(name="c", dim=2))
+        refused(code.UNAVAILABLE, engram.DropCollection, pb.CollectionRequest())
+        refused(code.UNAVAILABLE, engram.Delete, pb.KeyRequest(key=b"a"))
+        refused(code.UNAVAILABLE, client.ids.Put, pb.IdVector(id=1, vector=[1, 2]))
+        with pytest.raises(grpc.RpcError) as caught:
+            next(engram.PutStream(iter([big])))
+        assert caught.value.code() == code.UNAVAILABLE
+        assert list(engram.Get(pb.KeyRequest(key=b"a")).vector) == [1, 2]
+        assert b"a" in [match.key for match in engram.Search(pb.SearchRequest(vector=[1, 2])).matches]
+        client.channel.close()
+    finally:
+        server.process.kill()
+        server.wait()
+
+
+def test_calls_under_way_when_the_server_ends_are_unavailable(serve, stubs):
+    pb, client = stubs[0], serve()
+    client.engram.Put(pb.PutRequest(items=[item(pb, b"a", [1, 2])]))
+    asked = queue.Queue()
+    asked.put(pb.SearchRequest(vector=[1, 2]))
+    answers = client.engram.SearchStream(iter(asked.get, None))
+    assert next(answers).matches[0].key == b"a"
+    client.server.send_signal(signal.SIGTERM)
+    with pytest.raises(grpc.RpcError) as caught:
+        next(answers)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details() == "the server ends"
+    asked.put(None)
+
+
+def test_a_damaged_collection_is_data_loss_and_others_are_whole(start, reopen, stubs):
+    pb, server = stubs[0], start()
+    with server.wire() as wire:
+        for name in ("bad", "good"):
+            wire.call("VNEW", name, 2, "METRIC", "l2")
+            wire.call("VMADD", name, "a", pack(123.5, 1), "b", pack(3, 4))
+        assert wire.call("VSAVE") == "OK"
+        verified = b"snapshot_verification:verified"  # what it was made of is not kept any longer
+        live.wait_until(lambda: verified in wire.call("INFO", "persistence"), "it is verified")
+    server.end()
+    snapshot = server.folder / "snapshot.engram"
+    content = bytearray(snapshot.read_bytes())
+    content[content.index(pack(123.5, 1))] ^= 1  # of the collection that was made first
+    snapshot.write_bytes(content)
+    port = live.free_port()
+    client = Client(reopen(server, "--grpc-port", port), port, stubs)
+    lost, engram = grpc.StatusCode.DATA_LOSS, client.engram
+    with contextlib.closing(client.channel):
+        told = refused(lost, engram.Search, pb.SearchRequest(collection="bad", vector=[1, 2]))
+        assert "'bad'" in told and "damaged" in told
+        refused(lost, engram.Recall, pb.RecallRequest(collection="bad", vector=[1, 2]))
+        refused(lost, engram.Get, pb.KeyRequest(collection="bad", key=b"b"))
+        refused(lost, engram.Put, pb.PutRequest(collection="bad", items=[item(pb, b"c", [1, 2])]))
+        refused(lost, engram.Delete, pb.KeyRequest(collection="bad", key=b"b"))
+        refused(lost, engram.DescribeCollection, pb.CollectionRequest(name="bad"))
+        listed = {c.name: c.error for c in engram.ListCollections(pb.Empty()).collections}
+        assert "damaged" in listed["bad"] and listed["good"] == ""
+        found = engram.Search(pb.SearchRequest(collection="good", vector=[3, 4], k=1)).matches
+        assert [match.key for match in found] == [b"b"]
+        engram.DropCollection(pb.CollectionRequest(name="bad"))
+        refused(grpc.StatusCode.NOT_FOUND, engram.Get, pb.KeyRequest(collection="bad", key=b"b"))
+
+
+def test_protected_mode_denies_strangers(start, stubs):
+    host, port, pb = foreign_address(), live.free_port(), stubs[0]
+    server = start("--grpc-port", port, "--grpc-bind", f"127.0.0.1 {host}")
+    stranger, local = Client(server, port, stubs, host=host), Client(server, port, stubs)
+    with contextlib.closing(stranger.channel), contextlib.closing(local.channel):
+        told = refused(grpc.StatusCode.PERMISSION_DENIED, stranger.engram.ListCollections, pb.Empty())
+        assert "protected mode" in told
+        assert not local.engram.ListCollections(pb.Empty()).collections
+        with server.redis() as redis:
+            redis.config_set("requirepass", "secret")
+            refused(grpc.StatusCode.UNAUTHENTICATED, stranger.engram.ListCollections, pb.Empty())
+            secret = [("authorization", "Bearer secret")]
+            assert not stranger.engram.ListCollections(pb.Empty(), metadata=secret).collections
 
 
 def test_the_first_error_ends_a_stream(serve, stubs):
@@ -242,6 +341,52 @@ def test_a_deadline_ends_what_was_asked(serve, stubs):
 
         live.wait_until(rests, "nothing more is searched")
         assert redis.info("stats")["total_commands_processed"] - before < count
+
+
+class Slow:
+    """A collection by which a recall takes thousands of steps: at this BETA they become shorter and shorter, and
+    none is 0."""
+
+    def __init__(self, serve, pb, *flags):
+        self.http_port = live.free_port()
+        self.client = serve("--http-port", self.http_port, *flags)
+        self.engram = self.client.engram
+        options = {"PRIMITIVE": "flat", "METRIC": "dot"}
+        self.engram.CreateCollection(pb.CreateCollectionRequest(name="slow", dim=8, options=options))
+        items = [item(pb, b"%d" % i, [(-1) ** i] + [0] * 7) for i in range(50_000)]
+        self.engram.Put(pb.PutRequest(collection="slow", items=items))
+        cue, steps = [0.5] + [0] * 7, {"BETA": "1", "STEPS": "10000", "TOL": "0", "TOP": "1"}
+        self.recall = pb.RecallRequest(collection="slow", vector=cue, options=steps)
+        self.search = pb.SearchRequest(collection="slow", vector=cue, k=1)
+
+    def times(self, work):
+        """How many of them a worker has begun and ended."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=live.PATIENCE_SECONDS) as told:
+            text = told.read().decode()
+        found = re.search(rf'engram_{work}_duration_seconds_count\{{index="slow".*?\}} (\d+)', text)
+        return int(found.group(1)) if found else 0
+
+
+def test_a_deadline_ends_a_recall_under_way(serve, stubs):
+    slow = Slow(serve, stubs[0], "--workers", 2)
+    beside = slow.engram.Recall.future(slow.recall)
+    refused(grpc.StatusCode.DEADLINE_EXCEEDED, slow.engram.Recall, slow.recall, timeout=0.2)
+    live.wait_until(lambda: slow.times("recall") == 1, "one of the two has ended")
+    slow.engram.ListCollections(stubs[0].Empty())  # an answer to the other would be here before this one's
+    assert not beside.done(), "it went on as long as one without a deadline"
+    beside.cancel()
+    live.wait_until(lambda: slow.times("recall") == 2, "the other has ended")
+
+
+def test_what_waits_beyond_its_deadline_is_not_begun(serve, stubs):
+    slow = Slow(serve, stubs[0], "--workers", 1)
+    more_than_threads = [slow.engram.Recall.future(slow.recall) for _ in range(20)]
+    refused(grpc.StatusCode.DEADLINE_EXCEEDED, slow.engram.Search, slow.search, timeout=0.2)
+    for call in more_than_threads:
+        call.cancel()
+    for count in (1, 2):
+        assert len(slow.engram.Search(slow.search).matches) == 1
+        assert slow.times("search") == count
 
 
 def test_what_was_answered_survives_a_kill(serve, stubs, reopen):

@@ -53,6 +53,21 @@ def test_a_client_finds_its_way(router):
     assert client.execute_command("VCARD", "i") == 0
 
 
+def test_the_client_of_the_command_line_puts_and_searches(router):
+    at_router = ("--port", router.port, "--collection", "i")
+
+    def asked(command, *arguments):
+        done = live.run_engram("client", command, *at_router, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for number in range(20):
+        assert asked("put", "--id", number, f"--vector={number},1") == f"inserted {number}\n"
+    assert asked("put", "--id", 7, "--vector", "7,1") == "replaced 7\n"
+    found = [line.split()[1] for line in asked("search", "--vector", "7,1", "-k", 20).splitlines()]
+    assert found[0] == "7" and sorted(found, key=int) == [str(number) for number in range(20)]
+
+
 def test_errors_are_told(router):
     with router.wire() as wire:
         assert wire.call("VSEARCH", "i", b"x" * 4, 1) == "ERR no such index 'i'"

@@ -124,6 +124,9 @@ TEST_CASE("cli/place: flags come before the environment, and that before ./engra
   CHECK(choose_place({.port = "1"}, nullptr, nullptr)->server.port == 1);
   CHECK(choose_place({.host = "h"}, nullptr, nullptr)->server.host == "h");
   CHECK(!choose_place({}, "d", "redis://h"));
+  CHECK(choose_place({.asks_server = true}, "d", nullptr)->directory == "");
+  CHECK(choose_place({.asks_server = true}, nullptr, nullptr)->server.port == 6380);
+  CHECK(choose_place({.asks_server = true}, "d", "redis://h")->server.host == "h");
   CHECK(!choose_place({.directory = "x", .port = "1"}, nullptr, nullptr));
   CHECK(!choose_place({.port = "1", .url = "redis://h"}, nullptr, nullptr));
   CHECK(!choose_place({.port = "65536"}, nullptr, nullptr));

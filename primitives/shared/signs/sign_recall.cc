@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "core/abandonment.h"
 #include "primitives/shared/rows/rows.h"
 #include "primitives/shared/weights/support.h"
 
@@ -56,7 +57,7 @@ void note_energy(const SignState& state, SignDynamics& dynamics, Recall& recall)
 }  // namespace
 
 void recall_signs(const IndexContext& context, const Cue& cue, std::size_t steps, std::size_t top,
-                  SignDynamics& dynamics, SignBuffers& buffers, Recall& recall) {
+                  SignDynamics& dynamics, Scratch& scratch, SignBuffers& buffers, Recall& recall) {
   recall = Recall{};
   if (buffers.items.count() == 0) {
     recall.state.assign(cue.vector.begin(), cue.vector.end());
@@ -67,7 +68,7 @@ void recall_signs(const IndexContext& context, const Cue& cue, std::size_t steps
   note_energy(state, dynamics, recall);
   recall.outside = !dynamics.covers(state);
   describe_cue(weigh(state, dynamics, buffers), recall);
-  while (recall.steps < steps && !recall.converged) {
+  while (recall.steps < steps && !recall.converged && !Abandonable::is_abandoned(scratch)) {
     recall.converged = !dynamics.update(state);
     ++recall.steps;
     note_energy(state, dynamics, recall);

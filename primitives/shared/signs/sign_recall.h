@@ -42,8 +42,9 @@ struct SignBuffers {
 
 /// Recalls from `cue` by at most `steps` updates, and describes what came of it. buffers.items are
 /// read already. An item's weight is its share; where nobody has one, those with the fewest
-/// mismatches share all. Energies are those of whole states.
+/// mismatches share all. Energies are those of whole states. What is done with `scratch` may be
+/// abandoned.
 void recall_signs(const IndexContext& context, const Cue& cue, std::size_t steps, std::size_t top,
-                  SignDynamics& dynamics, SignBuffers& buffers, Recall& recall);
+                  SignDynamics& dynamics, Scratch& scratch, SignBuffers& buffers, Recall& recall);
 
 }  // namespace engram::recall

@@ -114,7 +114,7 @@ class Call final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>, priva
             GrpcCode::kResourceExhausted, "used memory exceeds maxmemory, the request takes more"));
       }
       services.store.keyspace().set_touching(true);
-      method_.begin(services, *request_, std::move(reply));
+      method_.begin(services, *request_, std::move(reply), is_abandoned_);
     };
     if (!session_->start(kind, begin)) {
       calls_.waiting.insert(this);
@@ -129,6 +129,7 @@ class Call final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>, priva
   /// Nothing more is executed; answers that are due are not waited for.
   void end(grpc::Status status) {
     if (end_) return;
+    *is_abandoned_ = true;
     end_ = std::move(status);
     if (!is_writing_) finish();
   }
@@ -158,6 +159,7 @@ class Call final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>, priva
     calls_.tasks.post([this, ok] { written(ok); });
   }
   void OnCancel() override {
+    *is_abandoned_ = true;
     calls_.tasks.post([this] { leave(); });
   }
   void OnDone() override {
@@ -280,6 +282,8 @@ class Call final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>, priva
   const bool is_local_;
   ByteBuffer arrived_;  // of the read that is under way
   ByteBuffer leaving_;  // of the write that is under way
+  const std::shared_ptr<std::atomic<bool>> is_abandoned_ =
+      std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<Message> request_;
   std::deque<std::string> unsent_;
   std::size_t unsent_bytes_ = 0;

@@ -218,7 +218,8 @@ void erase(Services& services, const v1::KeyRequest& asked, Deferred reply) {
              });
 }
 
-Result<SearchRequest> read_search(Services& services, const v1::SearchRequest& asked) {
+Result<SearchRequest> read_search(Services& services, const v1::SearchRequest& asked,
+                                  const Abandonment& abandonment) {
   auto index = find_collection(services, asked.collection());
   if (!index) return tl::unexpected(std::move(index.error()));
   SearchRequest request = {.index = std::move(*index)};
@@ -230,10 +231,12 @@ Result<SearchRequest> read_search(Services& services, const v1::SearchRequest& a
   ENGRAM_TRY(read_options(std::move(options), request));
   request.truth = asked.exact();
   request.strength.fields.attributes = asked.with_metadata();
+  if (!request.strength.touch) request.abandonment = abandonment;
   return request;
 }
 
-void search(Services& services, const v1::SearchRequest& asked, Deferred reply) {
+void search(Services& services, const v1::SearchRequest& asked, Deferred reply,
+            const Abandonment& abandonment) {
   const bool shows_metadata = asked.with_metadata();
   const auto render = [shows_metadata](v1::SearchResponse& response,
                                        const SearchAnswer& answer) -> Status {
@@ -253,11 +256,12 @@ void search(Services& services, const v1::SearchRequest& asked, Deferred reply) 
     return {};
   };
   start_read(services, respond<v1::SearchResponse, SearchAnswer>(std::move(reply), render),
-             [&] { return read_search(services, asked); });
+             [&] { return read_search(services, asked, abandonment); });
 }
 
 /// Keys that are no ids have been put through another door.
-void search_ids(Services& services, const v1::IdSearchRequest& asked, Deferred reply) {
+void search_ids(Services& services, const v1::IdSearchRequest& asked, Deferred reply,
+                const Abandonment& abandonment) {
   const auto render = [](v1::IdSearchResponse& response, const SearchAnswer& answer) -> Status {
     for (const Neighbor& neighbor : answer.neighbors.front()) {
       const auto id = parse_number<std::uint32_t>(neighbor.key);
@@ -272,7 +276,7 @@ void search_ids(Services& services, const v1::IdSearchRequest& asked, Deferred r
     v1::SearchRequest one;
     *one.mutable_vector() = asked.vector();
     if (asked.k() != 0) one.set_k(asked.k());
-    return read_search(services, one);
+    return read_search(services, one, abandonment);
   });
 }
 
@@ -300,7 +304,8 @@ Status render_recall(v1::RecallResponse& response, const RecallAnswer& answer) {
   return {};
 }
 
-void recall(Services& services, const v1::RecallRequest& asked, Deferred reply) {
+void recall(Services& services, const v1::RecallRequest& asked, Deferred reply,
+            const Abandonment& abandonment) {
   start_read(services, respond<v1::RecallResponse, RecallAnswer>(std::move(reply), render_recall),
              [&]() -> Result<RecallRequest> {
                auto index = find_recalling_index(
@@ -309,6 +314,7 @@ void recall(Services& services, const v1::RecallRequest& asked, Deferred reply) 
                RecallRequest request = {.index = std::move(*index)};
                ENGRAM_TRY(request.cue.add(request.index, values(asked.vector())));
                ENGRAM_TRY(read_options(option_texts(asked.options()), request));
+               request.abandonment = abandonment;
                return request;
              });
 }
@@ -337,8 +343,14 @@ CommandKind always(Services&, const Message&) {
 
 /// A handler of requests of one type, found by the method's name to be those that it gets.
 template <class Request, void (*kHandler)(Services&, const Request&, Deferred)>
-void begin(Services& services, const Message& request, Deferred reply) {
+void begin(Services& services, const Message& request, Deferred reply, const Abandonment&) {
   kHandler(services, static_cast<const Request&>(request), std::move(reply));
+}
+
+template <class Request, void (*kHandler)(Services&, const Request&, Deferred, const Abandonment&)>
+void begin_abandonable(Services& services, const Message& request, Deferred reply,
+                       const Abandonment& abandonment) {
+  kHandler(services, static_cast<const Request&>(request), std::move(reply), abandonment);
 }
 
 constexpr auto kRead = always<CommandKind::kRead>;
@@ -356,12 +368,16 @@ constexpr std::array kMethods = {
     GrpcMethod{"engram.v1.Engram.Put", kWrite, begin<v1::PutRequest, put>, true},
     GrpcMethod{"engram.v1.Engram.Get", kRead, begin<v1::KeyRequest, get>},
     GrpcMethod{"engram.v1.Engram.Delete", kUpdate, begin<v1::KeyRequest, erase>},
-    GrpcMethod{"engram.v1.Engram.Search", kind_of_search, begin<v1::SearchRequest, search>},
-    GrpcMethod{"engram.v1.Engram.Recall", kind_of_recall, begin<v1::RecallRequest, recall>},
+    GrpcMethod{"engram.v1.Engram.Search", kind_of_search,
+               begin_abandonable<v1::SearchRequest, search>},
+    GrpcMethod{"engram.v1.Engram.Recall", kind_of_recall,
+               begin_abandonable<v1::RecallRequest, recall>},
     GrpcMethod{"engram.v1.Engram.PutStream", kWrite, begin<v1::PutRequest, put>, true},
-    GrpcMethod{"engram.v1.Engram.SearchStream", kind_of_search, begin<v1::SearchRequest, search>},
+    GrpcMethod{"engram.v1.Engram.SearchStream", kind_of_search,
+               begin_abandonable<v1::SearchRequest, search>},
     GrpcMethod{"engram.v1.VectorStore.Put", kWrite, begin<v1::IdVector, put_id>, true},
-    GrpcMethod{"engram.v1.VectorStore.Search", kRead, begin<v1::IdSearchRequest, search_ids>},
+    GrpcMethod{"engram.v1.VectorStore.Search", kRead,
+               begin_abandonable<v1::IdSearchRequest, search_ids>},
 };
 
 }  // namespace

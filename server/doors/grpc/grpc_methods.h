@@ -7,6 +7,7 @@
 
 #include <google/protobuf/message.h>
 
+#include "core/abandonment.h"
 #include "server/commands/context.h"
 #include "server/commands/spec.h"
 
@@ -17,8 +18,10 @@ struct GrpcMethod {
   std::string_view name;  ///< "engram.v1.Engram.Put"
   /// What may run beside it on one stream.
   CommandKind (*kind)(Services& services, const google::protobuf::Message& request);
-  /// Begins it, on the loop; the request is valid until it returns.
-  void (*begin)(Services& services, const google::protobuf::Message& request, Deferred reply);
+  /// Begins it, on the loop; the request is valid until it returns. What only reads may end early
+  /// once it is abandoned.
+  void (*begin)(Services& services, const google::protobuf::Message& request, Deferred reply,
+                const Abandonment& abandonment);
   bool takes_memory = false;
 };
 

@@ -20,6 +20,12 @@ std::vector<std::string> names_of(const std::vector<OptionModel>& options) {
   return names;
 }
 
+std::vector<std::string> names_of(const std::vector<CommandModel>& commands) {
+  std::vector<std::string> names;
+  for (const CommandModel& command : commands) names.push_back(command.name);
+  return names;
+}
+
 /// In single quotes, as all three shells read them; `inner` stands for a quote within.
 std::string quoted(std::string_view text, std::string_view inner) {
   std::string result = "'";
@@ -43,8 +49,9 @@ std::string bash_values(const OptionModel& option) {
   return "COMPREPLY=()";
 }
 
-std::string bash_command(const CommandModel& command) {
-  std::string script = "    " + command.name + ")\n      case \"$prev\" in\n";
+/// What it offers behind the name of a command without others.
+std::string bash_options(const CommandModel& command) {
+  std::string script = "      case \"$prev\" in\n";
   std::string positional;
   for (const OptionModel& option : command.options) {
     if (option.is_positional()) {
@@ -58,25 +65,32 @@ std::string bash_command(const CommandModel& command) {
   script += "      esac\n      if [[ $cur == -* ]]; then\n        COMPREPLY=($(compgen -W '" +
             joined(names_of(command.options)) + "' -- \"$cur\"))\n";
   if (!positional.empty()) script += "      else\n        " + positional + "\n";
-  return script + "      fi\n      ;;\n";
+  return script + "      fi\n";
+}
+
+/// The same where the word at `place` names one of its commands.
+std::string bash_commands(const CommandModel& group, int place) {
+  std::vector<std::string> words = names_of(group.commands);
+  std::string cases;
+  for (const CommandModel& command : group.commands) {
+    cases +=
+        "    " + command.name + ")\n" +
+        (command.commands.empty() ? bash_options(command) : bash_commands(command, place + 1)) +
+        "      ;;\n";
+  }
+  const auto options = names_of(group.options);
+  words.insert(words.end(), options.begin(), options.end());
+  const std::string number = std::to_string(place);
+  return "  if [[ $COMP_CWORD == " + number + " ]]; then\n    COMPREPLY=($(compgen -W '" +
+         joined(words) + "' -- \"$cur\"))\n    return\n  fi\n  case \"${COMP_WORDS[" + number +
+         "]}\" in\n" + cases + "  esac\n";
 }
 
 std::string bash_script(const CommandModel& program) {
-  std::vector<std::string> commands;
-  std::string cases;
-  for (const CommandModel& command : program.commands) {
-    commands.push_back(command.name);
-    cases += bash_command(command);
-  }
   return "# bash completion of engram\n"
          "_engram() {\n"
-         "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-         "  if [[ $COMP_CWORD == 1 ]]; then\n"
-         "    COMPREPLY=($(compgen -W '" +
-         joined(commands) + " " + joined(names_of(program.options)) +
-         "' -- \"$cur\"))\n    return\n  fi\n"
-         "  case \"${COMP_WORDS[1]}\" in\n" +
-         cases + "  esac\n}\ncomplete -F _engram engram\n";
+         "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n" +
+         bash_commands(program, 1) + "}\ncomplete -F _engram engram\n";
 }
 
 /// Colons and brackets have a meaning in the arguments of _arguments.
@@ -117,40 +131,67 @@ std::string zsh_arguments(const CommandModel& command) {
   return script;
 }
 
-std::string zsh_script(const CommandModel& program) {
+/// The second word names one of the group's commands.
+std::string zsh_commands(const CommandModel& group) {
   std::string descriptions;
   std::string cases;
-  for (const CommandModel& command : program.commands) {
+  for (const CommandModel& command : group.commands) {
     descriptions += "    " + quoted(command.name + ":" + zsh_escaped(command.help), "'\\''") + "\n";
-    cases +=
-        "    " + command.name + ")\n      _arguments" + zsh_arguments(command) + "\n      ;;\n";
+    cases += "    " + command.name + ")\n" +
+             (command.commands.empty() ? "      _arguments" + zsh_arguments(command) + "\n"
+                                       : zsh_commands(command)) +
+             "      ;;\n";
   }
-  return "#compdef engram\n"
-         "_engram() {\n"
-         "  local -a commands\n"
-         "  commands=(\n" +
-         descriptions +
+  return "  commands=(\n" + descriptions +
          "  )\n"
          "  if (( CURRENT == 2 )); then\n"
          "    _describe command commands\n"
          "    return\n"
          "  fi\n"
-         "  local command=$words[2]\n"
+         "  command=$words[2]\n"
          "  shift words\n"
          "  (( CURRENT-- ))\n"
          "  case $command in\n" +
-         cases +
-         "  esac\n}\nif [[ $funcstack[1] == _engram ]]; then\n  _engram \"$@\"\nelse\n"
+         cases + "  esac\n";
+}
+
+std::string zsh_script(const CommandModel& program) {
+  return "#compdef engram\n"
+         "_engram() {\n"
+         "  local -a commands\n"
+         "  local command\n" +
+         zsh_commands(program) +
+         "}\nif [[ $funcstack[1] == _engram ]]; then\n  _engram \"$@\"\nelse\n"
          "  compdef _engram engram\nfi\n";
 }
 
-std::string fish_script(const CommandModel& program) {
-  std::string script = "# fish completion of engram\ncomplete -c engram -f\n";
-  for (const CommandModel& command : program.commands) {
-    script += "complete -c engram -n __fish_use_subcommand -a " + command.name + " -d " +
+/// The command line has the name, but as that of a command of another group.
+std::string fish_exceptions(const CommandModel& group, const std::string& name) {
+  std::string exceptions;
+  for (const CommandModel& other : group.commands) {
+    const auto names = names_of(other.commands);
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    exceptions += "; and not __fish_seen_subcommand_from " + other.name;
+  }
+  return exceptions;
+}
+
+/// What it offers where one of the group's commands is to be named, and behind that.
+std::string fish_commands(const CommandModel& group, const std::string& to_name,
+                          const std::string& behind) {
+  std::string script;
+  for (const CommandModel& command : group.commands) {
+    script += "complete -c engram -n '" + to_name + "' -a " + command.name + " -d " +
               quoted(command.help, "\\'") + "\n";
+    const std::string named = behind + "__fish_seen_subcommand_from " + command.name;
+    if (!command.commands.empty()) {
+      script += fish_commands(
+          command,
+          named + "; and not __fish_seen_subcommand_from " + joined(names_of(command.commands)),
+          named + "; and ");
+    }
     const std::string when =
-        "complete -c engram -n '__fish_seen_subcommand_from " + command.name + "'";
+        "complete -c engram -n '" + named + fish_exceptions(group, command.name) + "'";
     for (const OptionModel& option : command.options) {
       std::string line = when;
       for (const std::string& name : option.names) {
@@ -169,6 +210,11 @@ std::string fish_script(const CommandModel& program) {
     }
   }
   return script;
+}
+
+std::string fish_script(const CommandModel& program) {
+  return "# fish completion of engram\ncomplete -c engram -f\n" +
+         fish_commands(program, "__fish_use_subcommand", "");
 }
 
 }  // namespace

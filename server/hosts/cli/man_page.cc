@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
 #include "server/hosts/cli/command_model.h"
 
 namespace engram {
@@ -80,18 +82,32 @@ std::string synopsis_of(const CommandModel& command) {
   return line + " [" + italic("option") + "...]";
 }
 
+/// The commands that have none themselves, by their whole names, as "client put".
+std::vector<CommandModel> leaves_of(const CommandModel& program) {
+  std::vector<CommandModel> leaves;
+  for (const CommandModel& command : program.commands) {
+    if (command.commands.empty()) leaves.push_back(command);
+    for (CommandModel leaf : leaves_of(command)) {
+      leaf.name = command.name + " " + leaf.name;
+      leaves.push_back(std::move(leaf));
+    }
+  }
+  return leaves;
+}
+
 }  // namespace
 
 std::string man_page(const CommandModel& program, std::string_view version) {
   std::string page = ".TH ENGRAM 1 \"\" \"engram " + std::string(version) +
                      "\" \"User Commands\"\n.SH NAME\nengram \\- an associative vector memory\n"
                      ".SH SYNOPSIS\n";
-  for (const CommandModel& command : program.commands) page += synopsis_of(command) + "\n.br\n";
+  const std::vector<CommandModel> commands = leaves_of(program);
+  for (const CommandModel& command : commands) page += synopsis_of(command) + "\n.br\n";
   page += ".SH DESCRIPTION\n" + escaped(program.help) +
           ".\n.PP\nThe subcommands on data open a directory in this process, or speak to a running "
           "server; what they "
           "print is the same.\n.SH COMMANDS\n";
-  for (const CommandModel& command : program.commands) {
+  for (const CommandModel& command : commands) {
     page += ".SS " + synopsis_of(command) + "\n" + escaped(command.help) + ".\n";
     for (const OptionModel& option : command.options) {
       page += ".TP\n" + heading_of(option) + "\n" + escaped(option.help) + ".\n";

@@ -106,7 +106,9 @@ Result<PlaceChoice> choose_place(const PlaceOptions& flags, const char* director
   std::string directory = flags.directory;
   std::string url = flags.url;
   if (named == 0) {
-    if (directory_of_environment != nullptr) directory = directory_of_environment;
+    if (directory_of_environment != nullptr && !flags.asks_server) {
+      directory = directory_of_environment;
+    }
     if (url_of_environment != nullptr) url = url_of_environment;
     if (!directory.empty() && !url.empty()) {
       return fail(ErrorCode::kInvalidArgument,
@@ -114,6 +116,7 @@ Result<PlaceChoice> choose_place(const PlaceOptions& flags, const char* director
                   "--url or --port");
     }
   }
+  if (url.empty() && flags.asks_server) return choice;
   if (url.empty()) {
     choice.directory = directory.empty() ? kUsualDirectory : directory;
     return choice;

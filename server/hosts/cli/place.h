@@ -35,7 +35,8 @@ struct PlaceOptions {
   std::string directory = {};
   std::string host = {};
   std::string port = {};
-  std::string url = {};  ///< redis://[[user]:password@]host[:port]
+  std::string url = {};      ///< redis://[[user]:password@]host[:port]
+  bool asks_server = false;  ///< it is a server, whatever says where
 };
 
 inline constexpr std::string_view kUsualDirectory = "./engram-data";
@@ -55,7 +56,7 @@ struct PlaceChoice {
 };
 
 /// The flags come before the environment (ENGRAM_DATA_DIR, ENGRAM_URL; null: not set), which comes
-/// before kUsualDirectory. Errors: kInvalidArgument.
+/// before kUsualDirectory, or the usual server if only one is asked. Errors: kInvalidArgument.
 Result<PlaceChoice> choose_place(const PlaceOptions& flags, const char* directory_of_environment,
                                  const char* url_of_environment);
 

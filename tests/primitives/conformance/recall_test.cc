@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What core/recall.h says, of every primitive that recalls.
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <vector>
 
+#include "core/abandonment.h"
 #include "tests/primitives/conformance/conformance.h"
 
 namespace engram::test::recall_test {
@@ -88,6 +91,28 @@ TEST_CASE("primitives/conformance: recalls keep their promises, from any cue") {
       CHECK((is_same ||
              std::abs(*energy - recall.energies.front()) <= tolerance(*energy) + recall.truncated));
     }
+  });
+}
+
+TEST_CASE("primitives/conformance: an abandoned recall takes a step at most, the next one all") {
+  const Abandonment abandoned = std::make_shared<std::atomic<bool>>(true);
+  on_every_recalling_primitive([&](const Variant& variant, Metric metric) {
+    Rng rng = make_rng(38);
+    std::size_t most_steps = 0;
+    TestCollection collection = make_collection(variant, metric, 20);
+    collection.add_all(clustered_vectors(rng, 100, 20));
+    collection.tune();
+    const Vectors cues = uniform_vectors(rng, 3, 20);
+    for (std::size_t i = 0; i < cues.count(); ++i) {
+      const Recall whole = collection.recall_from({.vector = cues[i]});
+      most_steps = std::max<std::size_t>(most_steps, whole.steps);
+      {
+        const Abandonable abandonable(collection.scratch(), abandoned);
+        CHECK(collection.recall_from({.vector = cues[i]}).steps <= 1);
+      }
+      check_same(whole, collection.recall_from({.vector = cues[i]}));
+    }
+    if (variant.primitive.name == "hopfield") CHECK(most_steps > 1);
   });
 }
 
