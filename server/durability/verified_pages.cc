@@ -30,8 +30,8 @@ constexpr std::size_t kBackgroundBytes = std::size_t{1} << 20;
 constexpr std::size_t kLargestRequest = std::size_t{1} << 20;
 
 /// After which the verifier looks again whether somebody waits for blocks, and how often it does so
-/// for a section: the first searches after a start have the disk to themselves, and no more than
-/// those, since others wait until all is verified.
+/// in all: the first search after a start has the disk to itself, and no more than that, since the
+/// next ones are the faster the sooner all is verified.
 constexpr std::chrono::milliseconds kNap{1};
 constexpr int kMostNaps = 200;
 
@@ -51,7 +51,7 @@ class Touch {
   Touch& operator=(const Touch&) = delete;
 };
 
-/// How the verifier makes way for those who touch what it has not come to yet.
+/// How a thread that verifies makes way for those who touch what it has not come to yet.
 class Courtesy {
  public:
   void give_way(const std::atomic<bool>& cancelled) {
@@ -201,7 +201,7 @@ void VerifiedPages::condemn(int outcome) noexcept {
 }
 
 int VerifiedPages::open_all(Haste haste, const std::atomic<bool>& cancelled) {
-  Courtesy courtesy;
+  thread_local Courtesy courtesy;  // of one snapshot: its verifier is a thread of its own
   const std::size_t step = std::max<std::size_t>(kBackgroundBytes / entry_.block_bytes, 1);
   for (std::size_t begin = 0; begin < is_open_.size() && !cancelled.load(); begin += step) {
     if (haste == Haste::kNone) courtesy.give_way(cancelled);

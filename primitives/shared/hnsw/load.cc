@@ -113,7 +113,6 @@ Status Hnsw::load_levels(std::span<const std::byte> levels, const SlotSet& items
 /// That links of level l lead to nodes that have it: no walk looks for a list that is not there.
 Status Hnsw::check_upper_links(std::span<const std::byte> levels) const {
   for (Slot node = 0; node < graph_.node_end(); ++node) {
-    if (levels[node] == std::byte{0}) continue;  // most, and it lies closer than the graph's
     for (unsigned level = 1; level <= graph_.level(node); ++level) {
       const LinkList links = graph_.links(node, level);
       const std::size_t taken = links.size();
