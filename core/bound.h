@@ -35,6 +35,9 @@ class Bound {
   /// See RowBlocks::fetch.
   void fetch(std::span<const Slot> slots) const noexcept { rows_->fetch(slots); }
 
+  /// See RowBlocks::fetch_placed.
+  void fetch_placed(std::span<const Slot> slots) const noexcept { rows_->fetch_placed(slots); }
+
   /// gather() in steps, for those who have something to do between them. rows[i]: where the row of
   /// slots[i] is. It stays true.
   void locate(std::span<const Slot> slots, const std::byte** rows) const noexcept {

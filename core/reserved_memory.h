@@ -72,6 +72,9 @@ class MappedMemory {
   /// writable. It must fit. Errors: those of place() and commit().
   Status place(SectionReader& reader, std::string_view name);
 
+  /// What place() was given; null: nothing, or nothing that may have to be verified.
+  Placement* placement() const noexcept { return placement_.get(); }
+
   /// Asks for huge pages: graph search touches rows at random, and a TLB miss costs as much as a
   /// cache miss. A refusal by the system changes nothing but speed. What was placed keeps its own
   /// pages.

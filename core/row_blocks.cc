@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <new>
@@ -45,6 +46,9 @@ constexpr std::size_t kFirstStep = std::size_t{64} << 10;
 
 /// A section of at most so many bytes is copied. A placed one costs two mappings.
 constexpr std::size_t kCopiedBytes = std::size_t{64} << 10;
+
+/// Pointers to rows, on the stack.
+constexpr std::size_t kFetchedAtOnce = 64;
 
 /// What is handed to a writer at once.
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
@@ -103,6 +107,20 @@ void RowBlocks::fetch_pages(std::span<const Slot> slots) const noexcept {
     const auto begin = reinterpret_cast<std::uintptr_t>(row(slot));
     const std::uintptr_t page = begin / kPageBytes * kPageBytes;
     ::madvise(reinterpret_cast<void*>(page), begin + row_bytes_ - page, MADV_WILLNEED);
+  }
+}
+
+void RowBlocks::fetch_from_placement(std::span<const Slot> slots) const noexcept {
+  Placement* const placement = placement_.load(std::memory_order_acquire);
+  std::array<const std::byte*, kFetchedAtOnce> addresses;
+  while (placement != nullptr && !slots.empty()) {
+    const auto some = slots.first(std::min(slots.size(), addresses.size()));
+    rows(some, addresses.data());
+    if (!placement->fetch({addresses.data(), some.size()}, row_bytes_)) {
+      placement_.store(nullptr, std::memory_order_relaxed);
+      return;
+    }
+    slots = slots.subspan(some.size());
   }
 }
 
@@ -332,6 +350,7 @@ Status RowBlocks::place_section(SectionReader& reader, std::string_view name,
   ENGRAM_TRY(reserve_table(blocks));
   for (std::size_t i = 0; i < blocks; ++i) set_block(i, chunk->data() + i * block_bytes());
   mine.given = blocks * block_bytes();
+  placement_.store(chunk->placement(), std::memory_order_release);
   mine.chunks.push_back(std::move(*chunk));
   mine.room = blocks << shift_;
   mine.last_is_mapped = true;

@@ -95,7 +95,13 @@ class RowBlocks {
   /// Has the system read the rows of `slots` from the disk, side by side, if it has to. Those who
   /// use them next wait for the last one, not for each. Costs nothing where rows are in memory.
   void fetch(std::span<const Slot> slots) const noexcept {
+    fetch_placed(slots);
     if (pages_ != nullptr) fetch_pages(slots);
+  }
+
+  /// The same for rows that load() has placed, until all of them are verified; for others nothing.
+  void fetch_placed(std::span<const Slot> slots) const noexcept {
+    if (placement_.load(std::memory_order_acquire) != nullptr) fetch_from_placement(slots);
   }
 
   /// How many slots from `slot` on lie contiguously in memory, at least 1: the length of a run that
@@ -127,6 +133,7 @@ class RowBlocks {
   struct Memory;
 
   void fetch_pages(std::span<const Slot> slots) const noexcept;
+  void fetch_from_placement(std::span<const Slot> slots) const noexcept;
   Status grow(std::size_t slot_end);
   Status add_room(std::size_t slot_end);
   Status move_on_heap(std::size_t slot_end);
@@ -158,8 +165,9 @@ class RowBlocks {
 
   std::atomic<std::size_t> ready_{0};
   std::atomic<Block*> blocks_{nullptr};
-  mutable std::mutex mutex_;        // guards growth
-  std::unique_ptr<Memory> memory_;  // owns all of it
+  mutable std::atomic<Placement*> placement_{nullptr};  // while something of it is not verified
+  mutable std::mutex mutex_;                            // guards growth
+  std::unique_ptr<Memory> memory_;                      // owns all of it
 };
 
 }  // namespace engram

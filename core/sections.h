@@ -28,6 +28,11 @@ class SectionWriter {
 class Placement {
  public:
   virtual ~Placement() = default;
+
+  /// Has the system begin to read what the first touch of these `rows`, of `row_bytes` each, will
+  /// wait for. Returns false once nothing of all that was placed is left to be verified: then there
+  /// is no need to ask again. Any thread.
+  virtual bool fetch(std::span<const std::byte* const> rows, std::size_t row_bytes) noexcept = 0;
 };
 
 /// Gives back what a SectionWriter took. The bytes are foreign: an index checks all that it relies

@@ -63,6 +63,10 @@ class ReadableFile {
   /// Has the system read it from the disk when it is read next, as far as it can.
   virtual void forget_cached() const noexcept {}
 
+  /// Has the system begin to read `bytes` from `offset` on, which will soon be asked for; does not
+  /// wait. May be called in signal handlers.
+  virtual void will_read(std::uint64_t /*offset*/, std::uint64_t /*bytes*/) const noexcept {}
+
   /// Maps bytes [offset, offset + length) at `address`, privately: they may be changed there,
   /// which does not change the file. `offset` and `address` are multiples of a page; the memory was
   /// committed by the caller. What lies beyond in the last page is as in the file. Touching a page

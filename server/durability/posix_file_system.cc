@@ -110,6 +110,11 @@ class PosixReadableFile final : public ReadableFile {
     [[maybe_unused]] const int outcome = ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
   }
 
+  void will_read(std::uint64_t offset, std::uint64_t bytes) const noexcept override {
+    [[maybe_unused]] const int outcome = ::posix_fadvise(
+        fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
+  }
+
   Status place(std::uint64_t offset, std::size_t length, std::byte* address) const override {
     if (offset > size() || length > size() - offset) {
       return fail(ErrorCode::kIo, "cannot map " + path() + ": it ends before what was asked for");

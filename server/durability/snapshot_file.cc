@@ -20,6 +20,10 @@ class Watch final : public Placement {
   explicit Watch(std::shared_ptr<VerifiedPages> pages) : pages_(std::move(pages)) {}
   ~Watch() override { pages_->detach(); }
 
+  bool fetch(std::span<const std::byte* const> rows, std::size_t row_bytes) noexcept override {
+    return pages_->fetch(rows, row_bytes);
+  }
+
  private:
   const std::shared_ptr<VerifiedPages> pages_;
 };
@@ -46,7 +50,7 @@ class SnapshotFile::Reader final : public SectionReader {
       auto memory = MappedMemory::map(bytes, MappedMemory::Access::kReadWrite);
       if (!memory) return tl::unexpected(std::move(memory.error()));
       ENGRAM_TRY(memory->place(*this, name));
-      ENGRAM_TRY(snapshot_.verify(entry, kNeverCancelled));
+      ENGRAM_TRY(snapshot_.verify(entry, Haste::kGreat, kNeverCancelled));
       section.placed = std::move(*memory);
       section.bytes = section.placed.data();
     } else if (section.bytes == nullptr) {
@@ -161,7 +165,8 @@ Status SnapshotFile::read(SectionOwner owner, std::string_view name, std::uint64
 }
 
 /// Where it is placed it is opened as well.
-Status SnapshotFile::verify(const SnapshotEntry& entry, const std::atomic<bool>& cancelled) const {
+Status SnapshotFile::verify(const SnapshotEntry& entry, Haste haste,
+                            const std::atomic<bool>& cancelled) const {
   std::vector<std::weak_ptr<VerifiedPages>> placed;
   {
     const std::lock_guard lock(mutex_);
@@ -172,7 +177,7 @@ Status SnapshotFile::verify(const SnapshotEntry& entry, const std::atomic<bool>&
   for (const auto& place : placed) {
     const auto pages = place.lock();
     if (pages == nullptr) continue;
-    if (const int found = pages->open_all(cancelled); found != 0) outcome = found;
+    if (const int found = pages->open_all(haste, cancelled); found != 0) outcome = found;
   }
   return outcome_of(*source_, entry, outcome);
 }

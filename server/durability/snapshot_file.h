@@ -102,7 +102,10 @@ class SnapshotFile {
 
   /// Compares a section's checksums with its bytes, and opens it where it was placed. Ends early
   /// when `cancelled`. Errors: kDataLoss naming file, section and place.
-  [[nodiscard]] Status verify(const SnapshotEntry& entry, const std::atomic<bool>& cancelled) const;
+  [[nodiscard]] Status verify(const SnapshotEntry& entry,
+                              const std::atomic<bool>& cancelled) const {
+    return verify(entry, Haste::kNone, cancelled);
+  }
 
   /// Gives `take` all bytes of a section in turn, not verified. Errors: kIo; those of `take`.
   using Take = std::function<Status(std::span<const std::byte>)>;
@@ -119,6 +122,8 @@ class SnapshotFile {
   [[nodiscard]] Result<const SnapshotEntry*> find(SectionOwner owner, std::string_view name) const;
   [[nodiscard]] Status read_range(const SnapshotEntry& entry, std::uint64_t begin,
                                   std::uint64_t end, const Take& take) const;
+  [[nodiscard]] Status verify(const SnapshotEntry& entry, Haste haste,
+                              const std::atomic<bool>& cancelled) const;
   [[nodiscard]] Status verify_bytes(const SnapshotEntry& entry,
                                     const std::atomic<bool>& cancelled) const;
   [[nodiscard]] std::shared_ptr<Soundness> soundness(SectionOwner owner) const;

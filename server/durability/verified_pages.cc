@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace engram {
@@ -24,7 +26,47 @@ constexpr std::size_t kSpansOfSection = 4096;
 /// What the verifier opens at once.
 constexpr std::size_t kBackgroundBytes = std::size_t{1} << 20;
 
+/// A larger block is not asked for before it is touched.
+constexpr std::size_t kLargestRequest = std::size_t{1} << 20;
+
+/// After which the verifier looks again whether somebody waits for blocks, and how often it does so
+/// in all: the first search after a start has the disk to itself, and no more than that, since the
+/// next ones are the faster the sooner all is verified.
+constexpr std::chrono::milliseconds kNap{1};
+constexpr int kMostNaps = 200;
+
 std::atomic<std::size_t> all_touched{0};
+std::atomic<std::uint64_t> touches{0};  // of closed blocks, ever
+std::atomic<std::size_t> touching{0};   // those that have not ended
+
+/// One that goes on.
+class Touch {
+ public:
+  Touch() noexcept {
+    touching.fetch_add(1, std::memory_order_relaxed);
+    touches.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Touch() { touching.fetch_sub(1, std::memory_order_relaxed); }
+  Touch(const Touch&) = delete;
+  Touch& operator=(const Touch&) = delete;
+};
+
+/// How a thread that verifies makes way for those who touch what it has not come to yet.
+class Courtesy {
+ public:
+  void give_way(const std::atomic<bool>& cancelled) {
+    for (; naps_ < kMostNaps && !cancelled.load(); ++naps_) {
+      const std::uint64_t now = touches.load(std::memory_order_relaxed);
+      const bool is_quiet = touching.load(std::memory_order_relaxed) == 0;
+      if (std::exchange(seen_, now) == now && is_quiet) return;
+      std::this_thread::sleep_for(kNap);
+    }
+  }
+
+ private:
+  std::uint64_t seen_ = touches.load(std::memory_order_relaxed);
+  int naps_ = 0;
+};
 
 }  // namespace
 
@@ -49,7 +91,32 @@ VerifiedPages::VerifiedPages(std::shared_ptr<const SnapshotSource> source,
       begin_(reinterpret_cast<std::uintptr_t>(address)),
       bytes_(padded(entry.length)),
       soundness_(std::move(soundness)),
-      is_open_(entry.checksums.size()) {}
+      is_open_(entry.checksums.size()),
+      is_requested_(entry.checksums.size()) {}
+
+bool VerifiedPages::fetch(std::span<const std::byte* const> rows, std::size_t row_bytes) noexcept {
+  if (is_all_open_.load(std::memory_order_relaxed)) return false;
+  for (const std::byte* const row : rows) {
+    const std::uintptr_t offset = reinterpret_cast<std::uintptr_t>(row) - begin_;
+    if (offset >= bytes_) continue;  // added since
+    const std::size_t last = std::min(offset + row_bytes, bytes_) - 1;
+    for (std::size_t block = offset / entry_.block_bytes; block <= last / entry_.block_bytes;
+         ++block) {
+      request(block);
+    }
+  }
+  return true;
+}
+
+/// Once for each block: should the system drop it before it is touched, it is read then.
+void VerifiedPages::request(std::size_t block) noexcept {
+  if (entry_.block_bytes > kLargestRequest) return;  // one of version 1 is a whole section
+  if (is_open_[block].load(std::memory_order_acquire)) return;
+  if (is_requested_[block].load(std::memory_order_relaxed)) return;
+  if (is_requested_[block].exchange(true, std::memory_order_relaxed)) return;
+  const std::uint64_t begin = block * entry_.block_bytes;
+  source_->file->will_read(entry_.offset + begin, std::min(entry_.block_bytes, bytes_ - begin));
+}
 
 void VerifiedPages::detach() {
   forget_faults(begin_);
@@ -72,6 +139,8 @@ void VerifiedPages::touch(std::uintptr_t address, bool is_lost) noexcept {
     return condemn(outcome != 0 ? outcome : EIO);
   }
   if (is_open_[block].load(std::memory_order_acquire)) return;
+  const Touch touch;
+  request(block);  // whole, not in the pieces in which it is read
   const Blocks blocks = blocks_around(block);
   if (const int outcome = verify(blocks); outcome != 0) return condemn(outcome);
   if (open(blocks)) return;
@@ -127,12 +196,15 @@ void VerifiedPages::condemn(int outcome) noexcept {
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
   if (zeros == MAP_FAILED) std::abort();
   for (auto& block : is_open_) block.store(true, std::memory_order_release);
+  is_all_open_.store(true, std::memory_order_relaxed);
   forget_touched();
 }
 
-int VerifiedPages::open_all(const std::atomic<bool>& cancelled) {
+int VerifiedPages::open_all(Haste haste, const std::atomic<bool>& cancelled) {
+  thread_local Courtesy courtesy;  // of one snapshot: its verifier is a thread of its own
   const std::size_t step = std::max<std::size_t>(kBackgroundBytes / entry_.block_bytes, 1);
   for (std::size_t begin = 0; begin < is_open_.size() && !cancelled.load(); begin += step) {
+    if (haste == Haste::kNone) courtesy.give_way(cancelled);
     const Blocks blocks = {begin, std::min(begin + step, is_open_.size())};
     int outcome = verify(blocks);
     const std::lock_guard lock(mutex_);
@@ -140,7 +212,10 @@ int VerifiedPages::open_all(const std::atomic<bool>& cancelled) {
     if (outcome == 0 && !open(blocks)) outcome = ENOMEM;
     if (outcome != 0) condemn(outcome);
   }
-  if (!cancelled.load()) forget_touched();
+  if (!cancelled.load()) {
+    is_all_open_.store(true, std::memory_order_relaxed);
+    forget_touched();
+  }
   return outcome_.load();
 }
 

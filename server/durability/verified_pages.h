@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "core/result.h"
@@ -23,6 +24,9 @@
 #include "server/durability/soundness.h"
 
 namespace engram {
+
+/// Whether who verifies a section waits, for a moment, while others touch blocks of any.
+enum class Haste : std::uint8_t { kNone, kGreat };
 
 /// Threads: any.
 class VerifiedPages final : public FaultTaker {
@@ -36,7 +40,10 @@ class VerifiedPages final : public FaultTaker {
 
   /// Verifies and opens all that is closed. Returns 0, or the first outcome of check_block() that
   /// is not; ends early when `cancelled`, or detached.
-  int open_all(const std::atomic<bool>& cancelled);
+  int open_all(Haste haste, const std::atomic<bool>& cancelled);
+
+  /// See Placement::fetch.
+  bool fetch(std::span<const std::byte* const> rows, std::size_t row_bytes) noexcept;
 
   /// Nobody touches the memory any more.
   void detach();
@@ -55,6 +62,7 @@ class VerifiedPages final : public FaultTaker {
   VerifiedPages(std::shared_ptr<const SnapshotSource> source, const SnapshotEntry& entry,
                 std::byte* address, std::shared_ptr<Soundness> soundness);
 
+  void request(std::size_t block) noexcept;
   void touch(std::uintptr_t address, bool is_lost) noexcept;
   [[nodiscard]] Blocks blocks_around(std::size_t block) noexcept;
   [[nodiscard]] int verify(Blocks blocks) const noexcept;
@@ -67,10 +75,12 @@ class VerifiedPages final : public FaultTaker {
   const std::uintptr_t begin_;
   const std::size_t bytes_;
   const std::shared_ptr<Soundness> soundness_;
-  std::vector<std::atomic<bool>> is_open_;  // by block
-  std::atomic<std::size_t> touched_ = 0;    // spans that the handler has opened
-  std::atomic<int> outcome_ = 0;            // of the block that condemned all
-  std::mutex mutex_;                        // guards is_attached_; not the handler's
+  std::vector<std::atomic<bool>> is_open_;       // by block
+  std::vector<std::atomic<bool>> is_requested_;  // the same: whether the system has been told
+  std::atomic<bool> is_all_open_ = false;
+  std::atomic<std::size_t> touched_ = 0;  // spans that the handler has opened
+  std::atomic<int> outcome_ = 0;          // of the block that condemned all
+  std::mutex mutex_;                      // guards is_attached_; not the handler's
   bool is_attached_ = true;
 };
 

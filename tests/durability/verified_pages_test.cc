@@ -166,6 +166,39 @@ TEST_CASE("durability/verified_pages: the verifier finds what nobody has touched
   CHECK(first.text() == store.content);
 }
 
+TEST_CASE("durability/verified_pages: what is asked for early is verified like all else") {
+  const Store store;
+  const std::size_t bad = 5 * kSnapshotBlockBytes;
+  store.damage(1, bad);
+  const auto snapshot = store.open();
+  const Placed first(*snapshot, 1);
+  const Placed second(*snapshot, 2);
+  constexpr std::size_t kRowBytes = 100;
+  for (const Placed* const placed : {&first, &second}) {
+    const std::byte* const begin = placed->memory.data();
+    const std::vector<const std::byte*> rows = {
+        begin,
+        begin + bad - kRowBytes / 2,  // across two blocks
+        begin + bad,
+        begin + kBytes - 1,  // ends behind the section
+        begin + padded(kBytes),
+        begin - kRowBytes,  // those of others
+    };
+    REQUIRE(placed->memory.placement()->fetch(rows, kRowBytes));
+    REQUIRE(placed->memory.placement()->fetch(rows, kRowBytes));
+    CHECK(placed->soundness->holds());
+  }
+  CHECK(second.text() == store.content);
+  CHECK(snapshot->verify(snapshot->entries()[1], kNotCancelled).has_value());
+  CHECK(first[0] == store.content[0]);
+  CHECK(first[bad] == 0);
+  CHECK_FALSE(first.soundness->holds());
+  for (const Placed* const placed : {&first, &second}) {
+    const std::byte* const row = placed->memory.data();
+    CHECK_FALSE(placed->memory.placement()->fetch({&row, 1}, kRowBytes));
+  }
+}
+
 TEST_CASE("durability/verified_pages: threads touch a section while it is verified") {
   const Store store;
   const auto snapshot = store.open();

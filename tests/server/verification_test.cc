@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <memory>
@@ -88,6 +89,8 @@ class SlowDisk final : public FileSystem {
   SlowDisk& operator=(const SlowDisk&) = delete;
 
   void set_bad_sector(BadSector sector) { bad_sector_ = sector; }
+  /// The most that was asked for between one read and the next.
+  int most_requested_at_once() const { return most_requested_; }
   void release_verifier() {
     const std::lock_guard lock(mutex_);
     is_released_ = true;
@@ -128,9 +131,14 @@ class SlowDisk final : public FileSystem {
       std::array<char, 16> name{};
       ::pthread_getname_np(::pthread_self(), name.data(), name.size());
       if (std::string_view(name.data()) == "verifier") disk_.await_release();
+      disk_.requested_ = 0;
       const auto& bad = disk_.bad_sector_;
       if (bad && offset < bad->end && offset + bytes.size() > bad->begin) return EIO;
       return real_->try_read(offset, bytes);
+    }
+    void will_read(std::uint64_t offset, std::uint64_t bytes) const noexcept override {
+      disk_.note_request();
+      real_->will_read(offset, bytes);
     }
     Status place(std::uint64_t offset, std::size_t length, std::byte* address) const override {
       return real_->place(offset, length, address);
@@ -141,6 +149,10 @@ class SlowDisk final : public FileSystem {
     const std::unique_ptr<ReadableFile> real_;
   };
 
+  void note_request() noexcept {
+    const int requested = ++requested_;
+    if (requested > most_requested_) most_requested_ = requested;
+  }
   void await_release() {
     std::unique_lock lock(mutex_);
     released_.wait(lock, [this] { return is_released_; });
@@ -148,6 +160,8 @@ class SlowDisk final : public FileSystem {
 
   FileSystem& real_ = posix_file_system();
   std::optional<BadSector> bad_sector_;
+  std::atomic<int> requested_ = 0;  // since the last read
+  std::atomic<int> most_requested_ = 0;
   std::mutex mutex_;
   std::condition_variable released_;
   bool is_released_ = false;
@@ -256,6 +270,23 @@ TEST_CASE("server/verification: a bad sector costs the index that it lies in") {
     const std::uint64_t at = entry.offset + entry.length / 2;
     CHECK(store.check(store.files, SlowDisk::BadSector{at, at + 512}));
   }
+}
+
+TEST_CASE("server/verification: a walk asks for all blocks of a step before it waits for one") {
+  const TwoIndexes store("hnsw", true);
+  const test::TemporaryDirectory directory;
+  test::write_files(directory.path(), store.files);
+  const Command narrow = request({"VSEARCH", "able", vector_of(10'000), "5", "EF", "10"});
+  SlowDisk disk;
+  const auto server = std::move(*StoreServer::start(directory.path(), disk));
+  RespClient client = server->connect();
+  client.send(narrow);
+  const std::string cold = client.reply();
+  CHECK(disk.most_requested_at_once() >= 3);  // of the eight of its rows
+  disk.release_verifier();
+  REQUIRE(test::await_info(client, "persistence", "snapshot_verification:verified"));
+  client.send(narrow);
+  CHECK(client.reply() == cold);
 }
 
 TEST_CASE("server/verification: a snapshot that is cut short under a server costs what it held") {

@@ -261,6 +261,7 @@ class FilteredWalk {
     const std::size_t most = nodes.size() * graph_.capacity(0);
     if (listed.size() < most) listed.resize(most);
     std::size_t count = 0;
+    graph_.fetch_links(nodes);
     for (const Slot node : nodes) {
       graph_.links(node, 0, end).for_each([&](Slot slot) {
         marks.prefetch(slot);
@@ -321,6 +322,7 @@ class FilteredWalk {
     const std::size_t count = beam_.neighbors.size();
     if (beam_.rows.size() < count) beam_.rows.resize(count);
     if (beam_.scores.size() < count) beam_.scores.resize(count);
+    query_.fetch_placed(beam_.neighbors);
     query_.locate(beam_.neighbors, beam_.rows.data());
     query_.prefetch({beam_.rows.data(), count});
     query_.gather_rows({beam_.rows.data(), count}, {beam_.scores.data(), count});

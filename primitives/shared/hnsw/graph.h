@@ -208,6 +208,9 @@ class Graph {
     prefetch(list + 64);
   }
 
+  /// See RowBlocks::fetch_placed, for the level-0 lists of several nodes.
+  void fetch_links(std::span<const Slot> slots) const noexcept { base_.fetch_placed(slots); }
+
   NodeLock& lock(Slot slot) const noexcept { return nodes_[slot].lock; }
 
   /// Whether a node's list on a level is, in this order, what a selection from more neighbours than

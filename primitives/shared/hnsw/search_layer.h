@@ -101,6 +101,7 @@ Hit greedy_walk(const Graph& graph, unsigned level, const Bound& query, Hit star
   for (Hit best = start;;) {
     std::size_t count = 0;
     graph.links(best.slot, level).for_each([&](Slot slot) { neighbors[count++] = slot; });
+    query.fetch_placed({neighbors, count});
     const auto scores = score_all(query, {neighbors, count}, beam.scores);
     Hit next = best;
     for (std::size_t i = 0; i < count; ++i) {
@@ -232,6 +233,7 @@ class LayerWalk {
     const std::size_t end = std::min(graph_.node_end(), marks.end());
     Slot* const neighbors = beam_.neighbors.data();
     std::size_t count = 0;
+    if (level_ == 0) graph_.fetch_links(expanded());
     for (const Slot slot : expanded()) {
       graph_.links(slot, level_, end).for_each([&](Slot neighbor) {
         marks.prefetch(neighbor);
@@ -256,8 +258,9 @@ class LayerWalk {
     count_ = kept;
   }
 
-  /// Asks memory for their rows.
+  /// Asks for their rows: the disk, where they have not been read yet, and memory.
   [[gnu::always_inline]] void fetch() {
+    query_.fetch_placed({beam_.neighbors.data(), count_});
     query_.locate({beam_.neighbors.data(), count_}, beam_.rows.data());
     query_.prefetch({beam_.rows.data(), count_});
   }
