@@ -169,14 +169,7 @@ class FilteredWalk {
     for (std::size_t expansions = 0; expand(further.bound()); expansions += width_) {
       if (expansions >= most) return false;
       meet();
-      beam_.found.clear();
-      const Rank bound = further.bound();
-      score([&](Rank rank) {
-        if (rank >= bound) return;
-        beam_.frontier.push(rank);
-        beam_.found.push_back(rank);
-      });
-      further.offer(beam_.found);
+      offer_nearer(beam_, further, [this](auto&& take) { score(take); });
       if (has_ended()) return false;
     }
     return true;

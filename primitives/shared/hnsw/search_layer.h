@@ -59,6 +59,19 @@ inline std::span<Rank> take_found(Beam& beam) {
   return beam.found;
 }
 
+/// Of the ranks that score(take) gives to take(rank), those that are less than further.bound() go
+/// to the frontier, and to further.offer(ranks).
+template <class Further, class Score>
+void offer_nearer(Beam& beam, Further& further, Score&& score) {
+  beam.found.clear();
+  score([&beam, bound = further.bound()](Rank rank) {
+    if (rank >= bound) return;
+    beam.frontier.push(rank);
+    beam.found.push_back(rank);
+  });
+  further.offer(beam.found);
+}
+
 /// `slot` with its score.
 inline Hit score_one(const Bound& query, Slot slot) {
   return {comparable(query.score(slot)), slot};
@@ -188,7 +201,7 @@ class LayerWalk {
       probe.scored(count_);
       // The next lists come from memory while the rows are scored.
       goes_on = expand(further.bound(), kWideWidth);
-      offer_nearer(further);
+      offer_nearer(beam_, further, [this](auto&& take) { score(take); });
       if (!goes_on) goes_on = expand(further.bound(), kWideWidth);
     }
     return true;
@@ -268,19 +281,6 @@ class LayerWalk {
   [[gnu::always_inline]] void gather() {
     keep_new();
     fetch();
-  }
-
-  /// Of the neighbours those nearer than the bound.
-  template <class Further>
-  void offer_nearer(Further& further) {
-    beam_.found.clear();
-    const Rank bound = further.bound();
-    score([&](Rank rank) {
-      if (rank >= bound) return;
-      beam_.frontier.push(rank);
-      beam_.found.push_back(rank);
-    });
-    further.offer(beam_.found);
   }
 
   /// take(rank) of each neighbour.
