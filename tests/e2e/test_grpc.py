@@ -389,6 +389,15 @@ def test_what_waits_beyond_its_deadline_is_not_begun(serve, stubs):
         assert slow.times("search") == count
 
 
+def test_metrics_are_told_while_every_thread_is_at_work(serve, stubs):
+    slow = Slow(serve, stubs[0], "--workers", 1)
+    more_than_threads = [slow.engram.Recall.future(slow.recall) for _ in range(20)]
+    refused(grpc.StatusCode.DEADLINE_EXCEEDED, slow.engram.Search, slow.search, timeout=1)
+    assert slow.times("search") == 0
+    for call in more_than_threads:
+        call.cancel()
+
+
 def test_what_was_answered_survives_a_kill(serve, stubs, reopen):
     pb, client = stubs[0], serve("--fsync", "always")
     for i in range(50):
