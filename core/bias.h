@@ -20,6 +20,10 @@ class Bias {
   /// nats[i] = the handicap of slots[i]: at least 0, not NaN. Both [n], any n. Every slot is or was
   /// held. Values may change meanwhile; each is what it was at some moment of the call.
   virtual void handicaps(std::span<const Slot> slots, std::span<double> nats) const noexcept = 0;
+
+  /// Whether a handicap is hardly more than a load from memory, so that it pays to know those of
+  /// items that may not be scored at all.
+  [[nodiscard]] virtual bool is_at_hand() const noexcept { return true; }
 };
 
 /// A bias in units of scores: the effective score of an item is its kernel's score, and what its
@@ -34,6 +38,9 @@ class ScoreBias {
 
   /// Makes scores[i], the kernel's of slots[i], the effective one. Both [n], any n.
   void apply(std::span<const Slot> slots, std::span<float> scores) const noexcept;
+
+  /// As Bias's.
+  [[nodiscard]] bool is_at_hand() const noexcept { return bias_->is_at_hand(); }
 
   /// The distance that clients see of an effective score: that of the metric, where nothing was
   /// added; under cosine it may be more than 2.

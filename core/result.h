@@ -21,7 +21,7 @@ enum class ErrorCode {
   kResourceExhausted,  ///< mapped memory, slots or descriptors ran out; nothing was changed
   kDataLoss,           ///< stored bytes are damaged or foreign
   kNoSpace,            ///< the disk is full, which may pass
-  kUnavailable,        ///< the operating system refused, and is asked again: it may pass
+  kUnavailable,        ///< refused by the operating system, for now; or nobody waits any more
   kNotWritable,        ///< nothing can be kept now; the message says why, and when that ends
   kIo,                 ///< the operating system refused; the message carries its reason
 };

@@ -142,6 +142,8 @@ command_line() {
   say "The command line, on that server."
   engram list --port "$port" --collection shapes
   engram search 1,0,1,0,1,0,1,0,0 --port "$port" --collection shapes --k 2
+  engram client put --port "$port" --id 100 --vector 0.1,0.2,0.3
+  engram client search --port "$port" --vector 0.1,0.2,0.4 --k 1
   say "And on a directory, without a server."
   export ENGRAM_DATA_DIR="$scratch/own"
   engram insert v1 --vector '"1.0,2.0,3.0"'

@@ -8,7 +8,6 @@
 #include <limits>
 #include <utility>
 
-#include "core/abandonment.h"
 #include "core/biased_top_k.h"
 #include "core/bound.h"
 #include "core/exact_scan.h"
@@ -156,8 +155,7 @@ Status ReadView::scan_matching(const FilteredItems& among, Query query, const Se
 
 std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries, std::size_t k,
                                                   const SlotSet& items, std::int64_t at_ms,
-                                                  Scratch& scratch, NeighborFields fields,
-                                                  float radius) const {
+                                                  NeighborFields fields, float radius) const {
   const auto strengths = bias(at_ms);
   const auto handicaps =
       strengths ? std::optional(ScoreBias(*strengths, spec().metric, search_beta())) : std::nullopt;
@@ -166,7 +164,6 @@ std::vector<std::vector<Neighbor>> ReadView::scan(std::span<const float> queries
   AlignedBuffer prepared;
   std::vector<Hit> hits;
   for (; !queries.empty(); queries = queries.subspan(spec().dim)) {
-    if (Abandonable::is_abandoned(scratch)) break;
     const Query query = parts_.kernel.prepare(queries.first(spec().dim), prepared);
     const float most = score_of_radius(spec().metric, radius);
     const SearchParams params = {.k = k, .bias = bias, .max_score = most};

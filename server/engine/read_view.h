@@ -94,11 +94,10 @@ class ReadView {
                                                     float radius = kAnyRadius) const;
 
   /// The same by looking at each of `items`, those that the work of Collection::visit_items() got:
-  /// exact whatever the primitive, as far as the store's element is. Of fewer queries if what is
-  /// done with `scratch` has been abandoned.
+  /// exact whatever the primitive, as far as the store's element is.
   std::vector<std::vector<Neighbor>> scan(std::span<const float> queries, std::size_t k,
                                           const SlotSet& items, std::int64_t at_ms,
-                                          Scratch& scratch, NeighborFields fields = {},
+                                          NeighborFields fields = {},
                                           float radius = kAnyRadius) const;
 
   /// Requires a primitive with Traits::recalls. RecallParams::items must be those that the work of

@@ -166,6 +166,7 @@ class StrengthBias final : public Bias {
         greatest_(strengths.greatest_level(at_ms)) {}
 
   void handicaps(std::span<const Slot> slots, std::span<double> nats) const noexcept override;
+  [[nodiscard]] bool is_at_hand() const noexcept override { return !meets_traces_; }
 
  private:
   void take_levels(std::span<const Slot> slots, std::span<double> nats) const noexcept;

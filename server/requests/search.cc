@@ -261,7 +261,7 @@ Status search(const ReadView& view, const SlotSet* items, const FilteredItems* a
   const float radius = request.radius.value_or(ReadView::kAnyRadius);
   const NeighborFields fields = request.strength.fields;
   const auto neighbors =
-      request.truth ? view.scan(queries, request.k, *items, run.at_ms, scratch, fields, radius)
+      request.truth ? view.scan(queries, request.k, *items, run.at_ms, fields, radius)
                     : view.search(queries, params, run.at_ms, scratch, fields, among, told, radius);
   if (!neighbors) return tl::unexpected(neighbors.error());
   std::size_t matches = view.index().size();

@@ -359,6 +359,21 @@ class Slow:
         self.recall = pb.RecallRequest(collection="slow", vector=cue, options=steps)
         self.search = pb.SearchRequest(collection="slow", vector=cue, k=1)
 
+    def occupy_every_thread(self):
+        """Recalls that hold the workers and all their reserves: until then a search is answered."""
+        calls = [self.engram.Recall.future(self.recall) for _ in range(20)]
+
+        def is_held_up():
+            try:
+                self.engram.Search(self.search, timeout=0.5)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+                return True
+            return False
+
+        live.wait_until(is_held_up, "no thread is free")
+        return calls
+
     def times(self, work):
         """How many of them a worker has begun and ended."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=live.PATIENCE_SECONDS) as told:
@@ -370,7 +385,7 @@ class Slow:
 def test_a_deadline_ends_a_recall_under_way(serve, stubs):
     slow = Slow(serve, stubs[0], "--workers", 2)
     beside = slow.engram.Recall.future(slow.recall)
-    refused(grpc.StatusCode.DEADLINE_EXCEEDED, slow.engram.Recall, slow.recall, timeout=0.2)
+    refused(grpc.StatusCode.DEADLINE_EXCEEDED, slow.engram.Recall, slow.recall, timeout=1)
     live.wait_until(lambda: slow.times("recall") == 1, "one of the two has ended")
     slow.engram.ListCollections(stubs[0].Empty())  # an answer to the other would be here before this one's
     assert not beside.done(), "it went on as long as one without a deadline"
@@ -380,21 +395,21 @@ def test_a_deadline_ends_a_recall_under_way(serve, stubs):
 
 def test_what_waits_beyond_its_deadline_is_not_begun(serve, stubs):
     slow = Slow(serve, stubs[0], "--workers", 1)
-    more_than_threads = [slow.engram.Recall.future(slow.recall) for _ in range(20)]
+    calls = slow.occupy_every_thread()
+    begun = slow.times("search")
     refused(grpc.StatusCode.DEADLINE_EXCEEDED, slow.engram.Search, slow.search, timeout=0.2)
-    for call in more_than_threads:
+    for call in calls:
         call.cancel()
     for count in (1, 2):
         assert len(slow.engram.Search(slow.search).matches) == 1
-        assert slow.times("search") == count
+        assert slow.times("search") == begun + count
 
 
 def test_metrics_are_told_while_every_thread_is_at_work(serve, stubs):
     slow = Slow(serve, stubs[0], "--workers", 1)
-    more_than_threads = [slow.engram.Recall.future(slow.recall) for _ in range(20)]
-    refused(grpc.StatusCode.DEADLINE_EXCEEDED, slow.engram.Search, slow.search, timeout=1)
-    assert slow.times("search") == 0
-    for call in more_than_threads:
+    calls = slow.occupy_every_thread()
+    assert slow.times("recall") == 0
+    for call in calls:
         call.cancel()
 
 

@@ -114,17 +114,24 @@ class BestByBias {
   /// Moves to the front those neighbours of `node` that are strong enough to be among the best, and
   /// returns how many these are. How near they are is not known yet: not nearer, it is assumed,
   /// than half of the way from the node to the nearest, which is wrong seldom enough (README.md).
+  /// What is not held has no strength, and is a way: it stays. Where handicaps are not at hand, all
+  /// do.
   std::size_t choose(std::span<Slot> slots, Rank node) {
     constexpr float kCloser = 0.5F;
-    if (bias_ == nullptr || biased_.best.size() < count_) return slots.size();
+    if (bias_ == nullptr || !bias_->is_at_hand() || biased_.best.size() < count_) {
+      return slots.size();
+    }
+    const auto first_held = std::partition(slots.begin(), slots.end(),
+                                           [this](Slot slot) { return !admission_.holds(slot); });
+    const std::span<Slot> held(first_held, slots.end());
     const float score = BySlot::hit(node).score;
-    biased_.scores.assign(slots.size(), score - kCloser * (score - nearest_));
-    bias_->apply(slots, biased_.scores);
+    biased_.scores.assign(held.size(), score - kCloser * (score - nearest_));
+    bias_->apply(held, biased_.scores);
     const float limit = BySlot::hit(~biased_.best.top()).score;
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-      slots[kept] = slots[i];
-      kept += static_cast<std::size_t>(biased_.scores[i] <= limit);
+    std::size_t kept = slots.size() - held.size();
+    for (std::size_t i = 0; i < held.size(); ++i) {
+      slots[kept] = held[i];
+      kept += static_cast<std::size_t>(!(biased_.scores[i] > limit));
     }
     return kept;
   }

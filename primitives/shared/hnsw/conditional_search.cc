@@ -104,12 +104,14 @@ SearchPlan Hnsw::plan(const SearchParams& params) const noexcept {
 
 /// Where a filter seems to accept everything: a plain search, whose answers alone the filter is
 /// asked about. False where that does not answer.
-bool Hnsw::search_unasked(Query query, const SearchParams& params, Scratch& scratch,
-                          std::vector<Hit>& hits) const {
+bool Hnsw::search_then_ask(Query query, const SearchParams& params, Scratch& scratch,
+                           std::vector<Hit>& hits) const {
   SearchParams plain = params;
   plain.items = nullptr;
+  plain.effort = nullptr;
   if (params.most_visited > 0 || !plain.is_plain()) return false;
-  if (!search(query, plain, scratch, hits)) return false;
+  plain.effort = params.effort;
+  if (!Hnsw::search(query, plain, scratch, hits)) return false;
   return std::all_of(hits.begin(), hits.end(),
                      [&](const Hit& hit) { return params.items->accepts(hit.slot); });
 }
@@ -119,7 +121,7 @@ Status Hnsw::search_with_conditions(Query query, const SearchParams& params, Scr
   SearchParams known = params;
   if (known.items != nullptr && !known.matches) known.matches = sample_matches(*known.items);
   if (known.items != nullptr && share_of(*known.matches, size()) > kNearlyAll &&
-      search_unasked(query, params, scratch, hits)) {
+      search_then_ask(query, params, scratch, hits)) {
     return {};
   }
   const Entry entry = graph_.entry();

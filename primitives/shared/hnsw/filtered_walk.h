@@ -31,6 +31,9 @@ class Admission {
     return held_.contains(slot) && (items_ == nullptr || items_->accepts(slot));
   }
 
+  /// Whether it is an item, accepted or not.
+  bool holds(Slot slot) const noexcept { return held_.contains(slot); }
+
   /// admitted[i] = (*this)(slots[i]). Both [n], any n.
   void select(std::span<const Slot> slots, std::span<bool> admitted) const noexcept {
     if (items_ == nullptr) {

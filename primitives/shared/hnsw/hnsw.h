@@ -218,8 +218,8 @@ class Hnsw : public Index {
   Width width_of(const SearchParams& params) const noexcept;
   Status search_with_conditions(Query query, const SearchParams& params, Scratch& scratch,
                                 std::vector<Hit>& hits) const;
-  bool search_unasked(Query query, const SearchParams& params, Scratch& scratch,
-                      std::vector<Hit>& hits) const;
+  bool search_then_ask(Query query, const SearchParams& params, Scratch& scratch,
+                       std::vector<Hit>& hits) const;
   std::size_t sample_matches(const ItemFilter& items) const noexcept;
   double routing_cost(std::size_t ef, std::size_t k, double share) const noexcept;
   double nodes_worth(double rows) const noexcept;

@@ -86,6 +86,44 @@ TEST_CASE("hnsw/filtered_search: a filter that lets half pass costs recall nothi
   CHECK(shown.effort.scored < queries.count() * 1000);
 }
 
+/// Counts what it is asked about.
+class Asked final : public ItemFilter {
+ public:
+  explicit Asked(Slot refused) : refused_(refused) {}
+  bool accepts(Slot slot) const noexcept override {
+    ++count;
+    return slot != refused_;
+  }
+  mutable std::size_t count = 0;
+
+ private:
+  const Slot refused_;
+};
+
+TEST_CASE("hnsw/filtered_search: where nearly all are accepted only answers are asked about") {
+  Rng rng = make_rng(303);
+  TestCollection collection = make_items(rng);
+  const Vectors queries = test::clustered_vectors(rng, 20, 12, 60);
+  for (std::size_t i = 0; i < queries.count(); ++i) {
+    SearchEffort plain_effort;
+    const auto plain = collection.search(queries[i], {.k = 5, .ef = 40, .effort = &plain_effort});
+    const Asked all(kNoSlot);
+    SearchEffort effort;
+    SearchParams params = {.k = 5, .ef = 40, .items = &all, .matches = kItems, .effort = &effort};
+    CHECK(collection.search(queries[i], params) == plain);
+    CHECK(all.count == 5);
+    CHECK(effort.visited == plain_effort.visited);
+    CHECK(effort.visited > 0);
+
+    const Asked others(plain.front().slot);
+    params.items = &others;
+    const auto found = collection.search(queries[i], params);
+    CHECK(found.size() == 5);
+    CHECK(std::none_of(found.begin(), found.end(),
+                       [&](const Hit& hit) { return hit.slot == plain.front().slot; }));
+  }
+}
+
 TEST_CASE("hnsw/filtered_search: what is accepted far from the query alone is found, too") {
   Rng rng = make_rng(302);
   TestCollection collection = make_items(rng);
