@@ -172,7 +172,7 @@ class FilteredWalk {
     for (std::size_t expansions = 0; expand(further.bound()); expansions += width_) {
       if (expansions >= most) return false;
       meet();
-      offer_nearer(beam_, further, [this](auto&& take) { score(take); });
+      offer_nearer(beam_, further, [this](auto&& take) { this->score(take); });
       if (has_ended()) return false;
     }
     return true;

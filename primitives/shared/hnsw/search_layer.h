@@ -201,7 +201,7 @@ class LayerWalk {
       probe.scored(count_);
       // The next lists come from memory while the rows are scored.
       goes_on = expand(further.bound(), kWideWidth);
-      offer_nearer(beam_, further, [this](auto&& take) { score(take); });
+      offer_nearer(beam_, further, [this](auto&& take) { this->score(take); });
       if (!goes_on) goes_on = expand(further.bound(), kWideWidth);
     }
     return true;
