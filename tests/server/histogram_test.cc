@@ -26,7 +26,8 @@ std::uint64_t exact_quantile(const std::vector<std::uint64_t>& sorted, double sh
   return sorted[std::clamp<std::size_t>(rank, 1, sorted.size()) - 1];
 }
 
-TEST_CASE("metrics/histogram: quantiles of a million samples are within 1 % of exact") {
+TEST_CASE("metrics/histogram: quantiles of a million samples are within 1 % of exact" *
+          doctest::test_suite("quality")) {
   std::mt19937_64 random = test::make_rng(1);
   const auto duration = [](double ns) {
     return static_cast<std::uint64_t>(std::clamp(ns, 0.0, static_cast<double>(Histogram::kMost)));

@@ -65,7 +65,8 @@ double recall_with(const char* quant, Metric metric, const SearchParams& walk) {
   return recall;
 }
 
-TEST_CASE("hnsw/coding: a constant part in a few components costs codes no recall") {
+TEST_CASE("hnsw/coding: a constant part in a few components costs codes no recall" *
+          doctest::test_suite("quality")) {
   const SearchParams walk{.k = 10, .ef = 24};  // a wider one would be a scan
   for (const Metric metric : kMetrics) {
     CAPTURE(std::string(metric_name(metric)));
@@ -97,7 +98,8 @@ TEST_CASE("hnsw/coding: signs of what vectors do not have in common lead walks t
   CHECK(collection.recall(queries, walk) == recall);
 }
 
-TEST_CASE("hnsw/coding: what vectors need not rank again is no answer") {
+TEST_CASE("hnsw/coding: what vectors need not rank again is no answer" *
+          doctest::test_suite("quality")) {
   constexpr std::size_t kWide = 48;  // as many answers have vectors rank all that a walk found
   constexpr std::size_t kNear = 10;
   Rng rng(16);
@@ -186,7 +188,8 @@ Read read_with(const char* quant, Metric metric, std::size_t ef) {
   return read_by(collection, biased_vectors(rng, 50), ef);
 }
 
-TEST_CASE("hnsw/coding: of what a walk by fine codes found few rows are read") {
+TEST_CASE("hnsw/coding: of what a walk by fine codes found few rows are read" *
+          doctest::test_suite("quality")) {
   for (const Metric metric : kMetrics) {
     for (const char* const quant : {"sq8", "sq4"}) {
       const Read read = read_with(quant, metric, 100);

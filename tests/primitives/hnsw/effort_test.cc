@@ -17,7 +17,8 @@ using test::hnsw;
 using test::TestCollection;
 using test::Vectors;
 
-TEST_CASE("hnsw/effort: a narrow search answers k, and the more it keeps the better") {
+TEST_CASE("hnsw/effort: a narrow search answers k, and the more it keeps the better" *
+          doctest::test_suite("quality")) {
   test::Rng rng = test::make_rng(31);
   for (const std::string_view quant : {"f32", "sq4"}) {
     TestCollection collection(hnsw(), Metric::kL2, 16, {{"QUANT", quant}});

@@ -90,7 +90,8 @@ TEST_CASE("hnsw/hnsw: lists that are marked as selected are, whatever was erased
 
 /// Halving vectors moves no answer; where float32 has no squares of their distances left, neither
 /// does it.
-TEST_CASE("hnsw/hnsw: vectors whose squares underflow are found as well as others") {
+TEST_CASE("hnsw/hnsw: vectors whose squares underflow are found as well as others" *
+          doctest::test_suite("quality")) {
   for (const std::string quant : {"f32", "sq8", "sq4", "bin"}) {
     double recall[2];
     for (const int exponent : {0, -75}) {
@@ -111,7 +112,8 @@ TEST_CASE("hnsw/hnsw: vectors whose squares underflow are found as well as other
 }
 
 // Bounded from both sides: a recall that rises is as suspicious as one that falls, until explained.
-TEST_CASE("hnsw/hnsw: recall on a fixed seed lies where it was measured") {
+TEST_CASE("hnsw/hnsw: recall on a fixed seed lies where it was measured" *
+          doctest::test_suite("quality")) {
   Rng rng(7);
   TestCollection collection(hnsw(), Metric::kL2, 32);
   collection.add_all(uniform_vectors(rng, 5000, 32));

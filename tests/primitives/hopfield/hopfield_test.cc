@@ -212,7 +212,8 @@ TestCollection with_graph(Metric metric, const Vectors& items) {
   return memory;
 }
 
-TEST_CASE("primitives/hopfield: sparse separations lose nothing by looking at candidates") {
+TEST_CASE("primitives/hopfield: sparse separations lose nothing by looking at candidates" *
+          doctest::test_suite("quality")) {
   if (!is_registered("hnsw")) return;  // there is no graph then
   Rng rng = make_rng(6);
   const Vectors items = clustered_vectors(rng, 1500, kDim, 40);
@@ -411,7 +412,8 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("primitives/hopfield: the graph answers as the scan where nearly all weight is near") {
+TEST_CASE("primitives/hopfield: the graph answers as the scan where nearly all weight is near" *
+          doctest::test_suite("quality")) {
   if (!is_registered("hnsw")) return;  // there is no graph then
   Rng rng = make_rng(13);
   const Vectors items = clustered_vectors(rng, 3000, kDim, 60);

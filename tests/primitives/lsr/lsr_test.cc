@@ -125,7 +125,8 @@ TEST_CASE("primitives/lsr: a cue beyond all radii goes where OUTSIDE says") {
   CHECK(radius == doctest::Approx(distance(cue, items[nearest])).epsilon(0.001));
 }
 
-TEST_CASE("primitives/lsr: a graph finds what a scan does, as far as the radius reaches") {
+TEST_CASE("primitives/lsr: a graph finds what a scan does, as far as the radius reaches" *
+          doctest::test_suite("quality")) {
   if (!is_registered("hnsw")) return;  // there is no graph then
   Rng rng = make_rng(3);
   const Vectors items = clustered_vectors(rng, 2000, kDim, 50);

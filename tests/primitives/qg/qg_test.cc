@@ -168,7 +168,8 @@ TEST_CASE("qg: estimates are right on average, and the closer the more bits ther
   }
 }
 
-TEST_CASE("qg: what all vectors have in common costs estimates nothing") {
+TEST_CASE("qg: what all vectors have in common costs estimates nothing" *
+          doctest::test_suite("quality")) {
   constexpr std::size_t kDim = 256;
   Rng rng(5);
   for (const Metric metric : kMetrics) {
@@ -270,7 +271,7 @@ TEST_CASE("qg: vectors whose squared distances are no float32 are told apart") {
   CHECK(collection.recall(queries, {.k = 1, .ef = 20}) > 0.9);
 }
 
-TEST_CASE("qg: under dot the length of a query changes nothing") {
+TEST_CASE("qg: under dot the length of a query changes nothing" * doctest::test_suite("quality")) {
   Rng rng(13);
   TestCollection collection(qg(), Metric::kDot, 64, {{"EF_CONSTRUCTION", "60"}});
   collection.add_all(normal_vectors(rng, 3000, 64));
