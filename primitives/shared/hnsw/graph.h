@@ -202,7 +202,7 @@ class Graph {
   }
 
   /// Asks for a node's level-0 list to be fetched into cache.
-  void prefetch_links(Slot slot) const noexcept {
+  [[gnu::always_inline]] void prefetch_links(Slot slot) const noexcept {
     const auto* const list = reinterpret_cast<const std::byte*>(base(slot));
     prefetch(list);
     prefetch(list + 64);
