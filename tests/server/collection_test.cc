@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/server/collection_fixture.h"
+#include "tests/support/each_primitive.h"
 #include "tests/support/seed.h"
 
 namespace engram::collection_test {
@@ -27,14 +28,6 @@ Vector random_vector(std::mt19937_64& rng, std::size_t dim = 8) {
   Vector vector(dim);
   for (float& value : vector) value = gauss(rng);
   return vector;
-}
-
-template <class Body>
-void for_each_primitive(Body body) {
-  for (const Primitive* const primitive : primitives()) {
-    CAPTURE(std::string(primitive->name));
-    body(*primitive);
-  }
 }
 
 /// An index that answers nothing, and takes a byte for each item that it has not let go of.
@@ -94,7 +87,7 @@ TEST_CASE("engine/collection: bytes of the structure are told after each change"
 }
 
 TEST_CASE("engine/collection: a put key is found, read back and counted once") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(10);
     Fixture fixture(primitive);
     const Vector vector = random_vector(rng);
@@ -110,7 +103,7 @@ TEST_CASE("engine/collection: a put key is found, read back and counted once") {
 }
 
 TEST_CASE("engine/collection: an overwritten or erased key never answers with its old vector") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(11);
     Fixture fixture(primitive);
     std::map<std::string, Vector> model;
@@ -140,7 +133,7 @@ TEST_CASE("engine/collection: an overwritten or erased key never answers with it
 }
 
 TEST_CASE("engine/collection: of several writes to one key at once the last one wins") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(12);
     Fixture fixture(primitive);
     for (int round = 0; round < 50; ++round) {
@@ -158,7 +151,7 @@ TEST_CASE("engine/collection: of several writes to one key at once the last one 
 }
 
 TEST_CASE("engine/collection: in a batch with one key twice the later vector wins") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(13);
     Fixture fixture(primitive);
     const Vector first = random_vector(rng);
@@ -180,7 +173,7 @@ TEST_CASE("engine/collection: in a batch with one key twice the later vector win
 }
 
 TEST_CASE("engine/collection: a batch that is not committed leaves nothing behind") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(14);
     Fixture fixture(primitive);
     {
@@ -194,7 +187,7 @@ TEST_CASE("engine/collection: a batch that is not committed leaves nothing behin
 }
 
 TEST_CASE("engine/collection: searches beside overwrites give full replies without repeated keys") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(15);
     Fixture fixture(primitive);
     constexpr std::size_t kKeys = 60;
@@ -222,7 +215,7 @@ TEST_CASE("engine/collection: searches beside overwrites give full replies witho
 }
 
 TEST_CASE("engine/collection: a key that is rewritten all the time is in every full reply") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(18);
     Fixture fixture(primitive);
     constexpr std::size_t kKeys = 500;
@@ -249,7 +242,7 @@ TEST_CASE("engine/collection: a key that is rewritten all the time is in every f
 }
 
 TEST_CASE("engine/collection: slots of dead vectors are used again, so churn does not grow it") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(16);
     Fixture fixture(primitive);
     constexpr int kKeys = 400;
@@ -271,7 +264,7 @@ TEST_CASE("engine/collection: slots of dead vectors are used again, so churn doe
 }
 
 TEST_CASE("engine/collection: a collection dropped in mid-work lives until its work has ended") {
-  for_each_primitive([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(17);
     Fixture fixture(primitive);
     for (int i = 0; i < 100; ++i) {

@@ -16,6 +16,7 @@
 #include "server/engine/query_plan.h"
 #include "server/filters/filter.h"
 #include "tests/server/attributes_fixture.h"
+#include "tests/support/each_primitive.h"
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
@@ -26,14 +27,6 @@ using test::Vector;
 using Reply = std::vector<std::pair<std::string, float>>;
 
 constexpr std::size_t kMostColumnBytes = std::size_t{1} << 20;
-
-template <class Check>
-void for_all_primitives(Check check) {
-  for (const Primitive* const primitive : primitives()) {
-    CAPTURE(std::string(primitive->name));
-    check(*primitive);
-  }
-}
 
 class Fixture : public test::AttributesFixture {
  public:
@@ -87,7 +80,7 @@ std::size_t index_of(const std::string& key) {
 }
 
 TEST_CASE("engine/filtered search: what was found lately keeps no column that has gone") {
-  for_all_primitives([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(94);
     Fixture fixture(primitive);
     for (std::size_t i = 0; i < 100; ++i) {
@@ -113,7 +106,7 @@ TEST_CASE("engine/filtered search: what was found lately keeps no column that ha
 }
 
 TEST_CASE("engine/filtered search: beside overwrites replies are full, and all in them match") {
-  for_all_primitives([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(92);
     Fixture fixture(primitive);
     constexpr std::size_t kKeys = 60;
@@ -145,7 +138,7 @@ TEST_CASE("engine/filtered search: beside overwrites replies are full, and all i
 }
 
 TEST_CASE("engine/filtered search: all that match are answered, whichever way it goes") {
-  for_all_primitives([](const Primitive& primitive) {
+  test::for_each_primitive([](const Primitive& primitive) {
     auto rng = test::make_rng(93);
     Fixture fixture(primitive);
     constexpr std::size_t kKeys = 1500;

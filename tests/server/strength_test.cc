@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "tests/server/collection_fixture.h"
+#include "tests/support/each_primitive.h"
 #include "tests/support/rows.h"
 #include "tests/support/seed.h"
 
@@ -330,12 +331,11 @@ void write_beside_searches(Rng& rng, const Primitive& primitive, const Decay& de
 
 TEST_CASE("engine/strengths: touches go on beside searches, puts and erases") {
   auto rng = test::make_rng(95);
-  for (const Primitive* const primitive : primitives()) {
-    if (!primitive->traits.takes_bias) continue;
-    CAPTURE(std::string(primitive->name));
-    write_beside_searches(rng, *primitive, kSecond);
-    write_beside_searches(rng, *primitive, {.policy = DecayPolicy::kPower, .exponent = 1});
-  }
+  test::for_each_primitive([&](const Primitive& primitive) {
+    if (!primitive.traits.takes_bias) return;
+    write_beside_searches(rng, primitive, kSecond);
+    write_beside_searches(rng, primitive, {.policy = DecayPolicy::kPower, .exponent = 1});
+  });
 }
 
 }  // namespace
