@@ -113,13 +113,14 @@ stage_simd() {
     check "simd: byte products" "build-simd/$primitives_test" '--source-file=*byte_product_test.cc'
 }
 
-# Assertions on, and of debug information the lines that a report names. Code that is not to go on after an error is smaller.
+# Assertions on, and of debug information the lines that a report names. Code that ends at an error is smaller than code that
+# may go on.
 sanitizing_args="-g1 -fno-sanitize-recover=all"
 sanitized=(-Dbuildtype=debug -Doptimization=1 -Dcpp_args="$sanitizing_args" -Db_lundef=false -Dbenchmarks=false)
 
 stage_asan() {
   export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
-  export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+  export UBSAN_OPTIONS=print_stacktrace=1
   check "asan: configure" \
     configure build-asan clang "${sanitized[@]}" -Dsimd=all -Db_sanitize=address,undefined -Dfuzzers=true &&
     check "asan: build" build build-asan &&
@@ -183,8 +184,8 @@ stage_format() {
 # Files that are compiled as one are checked as one, in half the time; to the analyzer, all but the file that includes
 # them are headers. Kernels are compiled by themselves, and it is not to look into the headers of Highway.
 stage_lint() {
-  # How far the static analyzer follows the paths of a function. By default it is nine times as far, which takes four times
-  # the time.
+  # How far the static analyzer follows the paths of a function; by default it is nine times as far. Three times as far took
+  # twice the time.
   local effort=(-extra-arg=-Xclang -extra-arg=-analyzer-config -extra-arg=-Xclang -extra-arg=max-nodes=25000)
   local included=(-extra-arg=-Xclang -extra-arg=-analyzer-opt-analyze-headers)
   check "lint: configure" configure build-lint clang -Dtests=false -Dbenchmarks=false || return
@@ -243,7 +244,8 @@ start_lint_behind() {
   set +m
 }
 
-# No subshell guards the time: one that is told to end before it has left the traps of this shell runs them.
+# Not by a subshell that kills it after a time: one that is killed as soon as it is forked still runs this shell's traps, and
+# removes the results.
 finish_lint() {
   local limit="$((patience * budget[lint]))"
   printf '\n=== lint\n'

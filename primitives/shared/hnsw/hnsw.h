@@ -290,7 +290,6 @@ class Hnsw : public Index {
                           std::vector<Hit>& chosen);
 
   // outposts.cc
-  float nearest_to_first(std::span<const Hit> found, HnswBuffers& working) const;
   double reach_of_outpost(std::span<const Hit> found, HnswBuffers& working) const;
   void raise_outpost(HnswBuffers& working) const;
   void look_farther(Slot slot, Entry entry, HnswBuffers& working) const;

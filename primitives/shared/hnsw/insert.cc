@@ -135,12 +135,9 @@ bool Hnsw::plan_neighbors(Slot slot, unsigned level, Entry entry, HnswBuffers& w
   plan.top = std::min(level, entry.level);
   for (unsigned l = plan.top + 1; l-- > 0;) {
     search_level(l, query, starts, config_.ef_construction, {slot, slot}, beam, found);
-    select_neighbors(link_rows(), found, first_degree(l), working.selection);
     if (l == 0) plan.outpost_reach = reach_of_outpost(found, working);
-    if (plan.outpost_reach > 0) {
-      look_farther(slot, entry, working);
-      select_neighbors(link_rows(), found, first_degree(l), working.selection);
-    }
+    if (plan.outpost_reach > 0) look_farther(slot, entry, working);
+    select_neighbors(link_rows(), found, first_degree(l), working.selection);
     plan.neighbors[l] = working.selection.chosen;
     if (!found.empty()) std::swap(starts, found);
   }

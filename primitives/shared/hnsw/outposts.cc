@@ -16,7 +16,6 @@
 //
 // Not under dot, where a score says nothing of how far a node is.
 #include <algorithm>
-#include <limits>
 #include <string>
 
 #include "core/hash.h"
@@ -60,28 +59,17 @@ double Hnsw::squared_scale(float score) const noexcept {
   return score < l2_score(0) ? double{score} : squared_distance(score);
 }
 
-/// How far the nearest of the first candidates is from the first of all. The selection among them
-/// has compared most of them, if not all.
-float Hnsw::nearest_to_first(std::span<const Hit> found, HnswBuffers& working) const {
-  const auto& compared = working.selection.from_first;
-  const std::size_t known = std::min(compared.size(), kCompared - 1);
-  float nearest = std::numeric_limits<float>::infinity();
-  for (const float score : std::span(compared).first(known)) nearest = std::min(nearest, score);
-  if (known == kCompared - 1) return nearest;
+/// If a node with these candidates is an outpost, the score within which its own region lies, as
+/// squared_scale() has it; else 0. found: ascending.
+double Hnsw::reach_of_outpost(std::span<const Hit> found, HnswBuffers& working) const {
+  if (context_.store.metric() == Metric::kDot || found.size() < kCompared) return 0;
   auto& slots = working.slots;
   slots.clear();
-  for (const Hit& hit : found.subspan(1 + known, kCompared - 1 - known)) slots.push_back(hit.slot);
+  for (const Hit& hit : found.subspan(1, kCompared - 1)) slots.push_back(hit.slot);
   const auto scores =
       score_all(link_rows().to_slot(found.front().slot, working.selection.candidate_query), slots,
                 working.scores);
-  return std::min(nearest, *std::min_element(scores.begin(), scores.end()));
-}
-
-/// If a node with these candidates is an outpost, the score within which its own region lies, as
-/// squared_scale() has it; else 0. found: ascending; the last selection was among them.
-double Hnsw::reach_of_outpost(std::span<const Hit> found, HnswBuffers& working) const {
-  if (context_.store.metric() == Metric::kDot || found.size() < kCompared) return 0;
-  const double between = squared_scale(nearest_to_first(found, working));
+  const double between = squared_scale(*std::min_element(scores.begin(), scores.end()));
   const double nearest = squared_scale(found.front().score);
   return between >= 0 && between * kFarther < nearest ? nearest / kFarther : 0;
 }

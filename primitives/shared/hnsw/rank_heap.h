@@ -12,7 +12,7 @@ namespace engram::hnsw {
 
 /// A binary heap with the smallest number on top. On the way down it always goes to the bottom,
 /// without a branch on what it meets: which child is smaller cannot be foreseen, and a wrong guess
-/// costs more than a level. A walk has it inlined, which the compiler does in some programs only.
+/// costs more than a level. Always inlined: in the server the compiler called it out of line.
 class RankHeap {
  public:
   void clear() { values_.assign(1, kNoRank); }

@@ -23,13 +23,12 @@ bool rules_out(const Hit& chosen, float between, const Hit& candidate) {
 }
 
 /// Whether one that was chosen rules the candidate out, to which `bound` is bound.
-bool is_ruled_out(const Bound& bound, const Hit& candidate, Selection& selection) {
+bool is_ruled_out(const Bound& bound, const Hit& candidate, const Selection& selection) {
   const std::span<const Slot> chosen = selection.chosen_slots;
   std::array<float, kChunk> between;
   for (std::size_t begin = 0; begin < chosen.size(); begin += kChunk) {
     const std::size_t count = std::min(kChunk, chosen.size() - begin);
     bound.gather(chosen.subspan(begin, count), {between.data(), count});
-    if (begin == 0) selection.from_first.push_back(between.front());
     for (std::size_t i = 0; i < count; ++i) {
       if (rules_out(selection.chosen[begin + i], between[i], candidate)) return true;
     }
@@ -47,8 +46,7 @@ void select_neighbors(const RowView& rows, std::span<const Hit> candidates, std:
 
 void extend_selection(const RowView& rows, std::span<const Hit> candidates, std::size_t m,
                       Selection& selection) {
-  auto& [chosen, chosen_slots, passed_over, from_first, between, storage] = selection;
-  from_first.clear();
+  auto& [chosen, chosen_slots, passed_over, between, storage] = selection;
   if (chosen.size() + candidates.size() <= m) {  // there is room for all of them
     chosen.insert(chosen.end(), candidates.begin(), candidates.end());
     return;
@@ -79,7 +77,7 @@ bool add_to_selection(const RowView& rows, std::span<const Hit> candidates, ByPa
   if (diverse_end == list.end() || !std::is_sorted(diverse_end, list.end(), order)) return false;
   const std::span<const Hit> diverse(list.begin(), diverse_end);
 
-  auto& [chosen, chosen_slots, passed_over, from_first, between, storage] = selection;
+  auto& [chosen, chosen_slots, passed_over, between, storage] = selection;
   chosen_slots.clear();
   for (const Hit& hit : diverse) chosen_slots.push_back(hit.slot);
   between.resize(diverse.size());

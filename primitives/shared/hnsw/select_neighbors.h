@@ -17,9 +17,6 @@ struct Selection {
   std::vector<Hit> chosen;  ///< the result, with scores to the base: diverse ones first
   std::vector<Slot> chosen_slots;
   std::vector<Hit> passed_over;
-  /// How far the candidates behind the first are from the first that is chosen, as far as they were
-  /// compared with it: all, until there were enough.
-  std::vector<float> from_first;
   std::vector<float> between;
   AlignedBuffer candidate_query;
 };
