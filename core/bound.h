@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <span>
 
 #include "core/kernel.h"
@@ -24,11 +25,17 @@ class Bound {
 
   /// scores[i] = score(query, row of slots[i]). Both [n], any n; slots in any order.
   void gather(std::span<const Slot> slots, std::span<float> scores) const noexcept {
+    gather_within(slots, kNoLimit, scores);
+  }
+
+  /// The same for those who need only scores up to `limit`: see Kernel::gather_within.
+  void gather_within(std::span<const Slot> slots, float limit,
+                     std::span<float> scores) const noexcept {
     std::array<const std::byte*, kBatch> rows;
     for (std::size_t begin = 0; begin < slots.size(); begin += kBatch) {
       const std::size_t count = std::min(kBatch, slots.size() - begin);
       rows_->rows(slots.subspan(begin, count), rows.data());
-      kernel_->gather(query_, {rows.data(), count}, scores.subspan(begin, count));
+      gather_rows_within({rows.data(), count}, limit, scores.subspan(begin, count));
     }
   }
 
@@ -53,6 +60,10 @@ class Bound {
   void gather_rows(std::span<const std::byte* const> rows, std::span<float> scores) const noexcept {
     kernel_->gather(query_, rows, scores);
   }
+  void gather_rows_within(std::span<const std::byte* const> rows, float limit,
+                          std::span<float> scores) const noexcept {
+    kernel_->gather_within(query_, rows, limit, scores);
+  }
 
   /// score(query, row of `slot`).
   float score(Slot slot) const noexcept {
@@ -76,6 +87,7 @@ class Bound {
   }
 
  private:
+  static constexpr float kNoLimit = std::numeric_limits<float>::infinity();
   static constexpr std::size_t kPrefetchBytes = 256;
   static constexpr std::size_t kBatch = 64;        // pointers: half a kilobyte of stack
   static constexpr std::size_t kScanBatch = 1024;  // scores: one L1-resident page

@@ -47,6 +47,13 @@ class Kernel {
   virtual void gather(Query query, std::span<const std::byte* const> rows,
                       std::span<float> out) const noexcept = 0;
 
+  /// gather() for those who need only scores up to `limit`, which is not NaN: of a row whose score
+  /// is greater, out[i] may be any number greater than `limit`.
+  virtual void gather_within(Query query, std::span<const std::byte* const> rows, float /*limit*/,
+                             std::span<float> out) const noexcept {
+    gather(query, rows, out);
+  }
+
   /// out[i] = score(query, row i) for out.size() rows that lie row_bytes() apart from `rows` on.
   virtual void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept = 0;
 

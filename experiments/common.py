@@ -104,7 +104,7 @@ def _commit() -> str:
 def add_rounds(parser: argparse.ArgumentParser, usual: int) -> None:
     """The option --rounds of scripts that measure a thing several times."""
     parser.add_argument(
-        "--rounds", type=_positive, default=usual, help="median of so many (default %(default)s)"
+        "--rounds", type=_positive, default=usual, help="times that each is measured (default %(default)s)"
     )
 
 

@@ -16,9 +16,10 @@ a query excludes all that is near it.
 With --members it measures searches within a radius instead, each query's own, which has so many members:
 how many of them are found, and at what cost. EF 0 is the index's own.
 
-Times are of the searching thread's processor, medians over rounds. Post-filtering is taken at the
-recall of the search that it stands beside, interpolated between two settings. Prints a table, and
-writes it as JSON and as a plot. Where post-filtering never has that recall, the table tells its best.
+Times are of the searching thread's processor: the least of each query's over the rounds, averaged.
+Post-filtering is taken at the recall of the search that it stands beside, interpolated between two
+settings. Prints a table, and writes it as JSON and as a plot. Where post-filtering never has that
+recall, the table tells its best.
 """
 
 from __future__ import annotations

@@ -119,21 +119,17 @@ HWY_INLINE void store_all_sums(const Vector (&v)[kRows], float* out, Least& leas
   }
 }
 
-/// Scores kRows rows against one query. `floats` is a multiple of kLineFloats. Term::add(query,
-/// weights, row, sum) adds a vector's terms to a sum; where they have no weights the query stands
-/// for them, and its loads are the same. kAhead: how many floats ahead of the first row to fetch,
-/// or 0.
+/// Adds the terms of the components [begin, end) of kRows rows to their two sums. begin: a multiple
+/// of kStep; end: of kLineFloats. Term::add(query, weights, row, sum) adds a vector's terms to a
+/// sum; where they have no weights the query stands for them, and its loads are the same. kAhead:
+/// how many floats ahead of the first row to fetch, or 0.
 template <class Term, std::size_t kRows, std::size_t kAhead = 0>
-HWY_INLINE void score_rows(const float* query, const float* weights,
-                           const float* const (&rows)[kRows], std::size_t floats,
-                           float* HWY_RESTRICT out, Least& least) {
+HWY_INLINE void add_terms(const float* query, const float* weights,
+                          const float* const (&rows)[kRows], std::size_t begin, std::size_t end,
+                          Vector (&even)[kRows], Vector (&odd)[kRows]) {
   const Tag f32;
-  Vector even[kRows];
-  Vector odd[kRows];
-  for (std::size_t r = 0; r < kRows; ++r) even[r] = odd[r] = hn::Zero(f32);
-
-  std::size_t i = 0;
-  for (; i + kStep <= floats; i += kStep) {
+  std::size_t i = begin;
+  for (; i + kStep <= end; i += kStep) {
     if constexpr (kAhead != 0) {
       for (std::size_t line = 0; line < kStep; line += kLineFloats) {
         __builtin_prefetch(rows[0] + i + line + kAhead, 0, kPrefetchLocality);
@@ -148,14 +144,24 @@ HWY_INLINE void score_rows(const float* query, const float* weights,
       odd[r] = Term::add(q1, w1, hn::LoadU(f32, rows[r] + i + kLanes), odd[r]);
     }
   }
-  if (i < floats) {  // a last line, where one vector is a line
+  if (i < end) {  // a last line, where one vector is a line
     const Vector q0 = hn::LoadU(f32, query + i);
     const Vector w0 = hn::LoadU(f32, weights + i);
     for (std::size_t r = 0; r < kRows; ++r) {
       even[r] = Term::add(q0, w0, hn::LoadU(f32, rows[r] + i), even[r]);
     }
   }
+}
 
+/// Scores kRows rows against one query. `floats` is a multiple of kLineFloats.
+template <class Term, std::size_t kRows, std::size_t kAhead = 0>
+HWY_INLINE void score_rows(const float* query, const float* weights,
+                           const float* const (&rows)[kRows], std::size_t floats,
+                           float* HWY_RESTRICT out, Least& least) {
+  Vector even[kRows];
+  Vector odd[kRows];
+  for (std::size_t r = 0; r < kRows; ++r) even[r] = odd[r] = hn::Zero(Tag());
+  add_terms<Term, kRows, kAhead>(query, weights, rows, 0, floats, even, odd);
   for (std::size_t r = 0; r < kRows; ++r) even[r] = hn::Add(even[r], odd[r]);
   store_all_sums(even, out, least);
 }

@@ -10,6 +10,7 @@
 #endif
 
 #include "core/kernels/f32-inl.h"
+#include "core/kernels/pieces-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace engram::kernels {
@@ -68,6 +69,19 @@ class SimdKernel final : public F32Kernel {
     if (kMetric == Metric::kL2 && has_small) rescore_gathered(query, rows, out);
   }
 
+  /// A partial sum bounds a score where no term is negative. A few rows are not enough to share the
+  /// query's loads once some are left.
+  void gather_within(Query query, std::span<const std::byte* const> rows, float limit,
+                     std::span<float> out) const noexcept override {
+    if constexpr (kMetric == Metric::kL2) {
+      if (row_floats() >= kLeastPiecedFloats && rows.size() >= kGroup && limit >= kLeastSquare &&
+          limit < std::numeric_limits<float>::max()) {
+        return gather_pieces(query, rows, limit, out);
+      }
+    }
+    gather(query, rows, out);
+  }
+
   /// Row by row: one stream through memory, which the hardware prefetches better than it does four
   /// (30 against 17 GB/s at 768 dimensions, Zen 4).
   void scan(Query query, const std::byte* rows, std::span<float> out) const noexcept override {
@@ -82,6 +96,17 @@ class SimdKernel final : public F32Kernel {
 
  private:
   using Term = ScoreTerm<kMetric>;
+
+  /// limit: finite, at least kLeastSquare.
+  void gather_pieces(Query query, std::span<const std::byte* const> rows, float limit,
+                     std::span<float> out) const noexcept {
+    for (std::size_t i = 0; i < rows.size(); i += kPieced) {
+      const auto some = rows.subspan(i, std::min(kPieced, rows.size() - i));
+      const auto scores = out.subspan(i, some.size());
+      PieceScorer<Term, kGroup> scorer(floats_of(query.data), some, scores.data());
+      if (scorer.run(row_floats(), limit)) rescore_gathered(query, some, scores);
+    }
+  }
 
   std::size_t row_floats() const noexcept { return stride() / sizeof(float); }
 };

@@ -98,8 +98,23 @@ std::vector<std::size_t> shuffled(std::mt19937_64& rng) {
   return order;
 }
 
-/// Whether gather() and scan() of `count` rows give the bits of `alone`, the scores of single rows,
-/// and write nothing behind them.
+/// Whether gather_within() gives the bits of `expected` where that is within `limit`, and a number
+/// beyond it elsewhere.
+bool limited_matches(const Kernel& kernel, Query query, std::span<const std::byte* const> rows,
+                     float limit, std::span<const float> expected) {
+  std::vector<float> out(rows.size());
+  kernel.gather_within(query, rows, limit, out);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::span<const float> score(&out[i], 1);
+    const bool matches =
+        expected[i] > limit ? out[i] > limit : same_bits(score, expected.subspan(i, 1));
+    if (!matches) return false;
+  }
+  return true;
+}
+
+/// Whether gather(), with and without a limit, and scan() of `count` rows give the bits of `alone`,
+/// the scores of single rows, and write nothing behind them.
 bool batch_matches(const Kernel& kernel, Query query, const RowArray& rows,
                    std::span<const std::size_t> order, std::span<const float> alone) {
   constexpr float kGuard = -12345.0F;
@@ -122,7 +137,13 @@ bool batch_matches(const Kernel& kernel, Query query, const RowArray& rows,
     return std::all_of(v.begin() + static_cast<std::ptrdiff_t>(count), v.end(),
                        [](float value) { return value == kGuard; });
   };
-  return gather_matches && scan_matches && untouched(out) && untouched(scanned);
+  // Of random rows half are within the first limit, hardly one within the second.
+  bool limited_match = true;
+  for (const float share : {1.0F, 0.5F}) {
+    const float limit = count > 0 ? share * expected[count / 2] : 0;
+    limited_match &= limited_matches(kernel, query, gathered, limit, expected);
+  }
+  return gather_matches && limited_match && scan_matches && untouched(out) && untouched(scanned);
 }
 
 void check_kernel(const std::string& name, const Problem& problem, std::mt19937_64& rng) {

@@ -40,6 +40,7 @@ struct BiasedBeam {
 
 /// The Rest of a LayerWalk that may have to go on.
 struct KeepRest {
+  static constexpr bool kNeedsScores = true;
   BiasedBeam& biased;
 
   void passed(Rank rank) { biased.passed.push_back(rank); }

@@ -172,7 +172,7 @@ class FilteredWalk {
     for (std::size_t expansions = 0; expand(further.bound()); expansions += width_) {
       if (expansions >= most) return false;
       meet();
-      offer_nearer(beam_, further, [this](auto&& take) { this->score(take); });
+      offer_nearer(beam_, further, [this](Rank bound, auto&& take) { this->score(bound, take); });
       if (has_ended()) return false;
     }
     return true;
@@ -207,7 +207,7 @@ class FilteredWalk {
   void walk() {
     while (!has_ended() && expand(farthest_)) {
       meet();
-      score([this](Rank rank) {
+      score(limit(), [this](Rank rank) {
         if (rank < farthest_) {
           consider(rank);
         } else {
@@ -312,16 +312,18 @@ class FilteredWalk {
     filtered_.detours.push_back(slot);
   }
 
-  /// take(rank) of each of beam.neighbors.
+  Rank limit() const noexcept { return Rest::kNeedsScores ? kNoRank : farthest_; }
+
+  /// take(rank) of each of beam.neighbors, see score_below().
   template <class Take>
-  void score(Take&& take) {
+  void score(Rank limit, Take&& take) {
     const std::size_t count = beam_.neighbors.size();
     if (beam_.rows.size() < count) beam_.rows.resize(count);
     if (beam_.scores.size() < count) beam_.scores.resize(count);
     query_.fetch_placed(beam_.neighbors);
     query_.locate(beam_.neighbors, beam_.rows.data());
     query_.prefetch({beam_.rows.data(), count});
-    query_.gather_rows({beam_.rows.data(), count}, {beam_.scores.data(), count});
+    score_below(limit, query_, {beam_.rows.data(), count}, BySlot{}, {beam_.scores.data(), count});
     for (std::size_t i = 0; i < count; ++i) {
       take(BySlot::rank({comparable(beam_.scores[i]), beam_.neighbors[i]}));
     }
@@ -369,7 +371,7 @@ class FilteredWalk {
         beam_.neighbors.push_back(asked[i]);
       }
     }
-    score([this](Rank rank) {
+    score(farthest_, [this](Rank rank) {
       if (rank < farthest_) consider(rank);
     });
   }

@@ -84,7 +84,7 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
       Base::gather();
       work_.nodes += this->width_;
       work_.scores += this->count_;
-      Base::score([this](Rank rank) {
+      Base::score(Base::limit(), [this](Rank rank) {
         if (rank < this->farthest_) {
           offer(rank);
         } else {

@@ -34,7 +34,8 @@ inline constexpr std::size_t kWideWidth = 16;
 
 /// What a walk does with nodes that are not, or no more, among the nearest; this one forgets them.
 struct ForgetRest {
-  void passed(Rank /*rank*/) noexcept {}  ///< not among them when it was met
+  static constexpr bool kNeedsScores = false;  ///< of those; else they are given their ranks
+  void passed(Rank /*rank*/) noexcept {}       ///< not among them when it was met
   void displaced(Rank /*rank*/) noexcept {
   }                          ///< it was: it is an answer, and in the frontier or expanded
   void forget() noexcept {}  ///< another walk begins
@@ -59,12 +60,13 @@ inline std::span<Rank> take_found(Beam& beam) {
   return beam.found;
 }
 
-/// Of the ranks that score(take) gives to take(rank), those that are less than further.bound() go
-/// to the frontier, and to further.offer(ranks).
+/// Of the ranks that score(limit, take) gives to take(rank), those that are less than
+/// further.bound() go to the frontier, and to further.offer(ranks).
 template <class Further, class Score>
 void offer_nearer(Beam& beam, Further& further, Score&& score) {
   beam.found.clear();
-  score([&beam, bound = further.bound()](Rank rank) {
+  const Rank bound = further.bound();
+  score(bound, [&beam, bound](Rank rank) {
     if (rank >= bound) return;
     beam.frontier.push(rank);
     beam.found.push_back(rank);
@@ -77,14 +79,26 @@ inline Hit score_one(const Bound& query, Slot slot) {
   return {comparable(query.score(slot)), slot};
 }
 
-/// Scores `slots` into `scores`, which grows as needed.
+/// Scores `slots`, as far as `limit`, into `scores`, which grows as needed.
 inline std::span<const float> score_all(const Bound& query, std::span<const Slot> slots,
-                                        std::vector<float>& scores) {
+                                        std::vector<float>& scores,
+                                        float limit = std::numeric_limits<float>::infinity()) {
   if (scores.size() < slots.size()) scores.resize(slots.size());
   const std::span<float> out(scores.data(), slots.size());
-  query.gather(slots, out);
+  query.gather_within(slots, limit, out);
   for (float& score : out) score = comparable(score);
   return out;
+}
+
+/// Scores rows. What is not less than `limit` by the order may get any score of which that is true.
+template <class Order>
+void score_below(Rank limit, const Bound& query, std::span<const std::byte* const> rows,
+                 Order order, std::span<float> scores) {
+  if (limit == kNoRank) {
+    query.gather_rows(rows, scores);
+  } else {
+    query.gather_rows_within(rows, order.hit(limit).score, scores);
+  }
 }
 
 /// Leaves in `hits` the `slots` with their scores to `query`.
@@ -115,7 +129,7 @@ Hit greedy_walk(const Graph& graph, unsigned level, const Bound& query, Hit star
     std::size_t count = 0;
     graph.links(best.slot, level).for_each([&](Slot slot) { neighbors[count++] = slot; });
     query.fetch_placed({neighbors, count});
-    const auto scores = score_all(query, {neighbors, count}, beam.scores);
+    const auto scores = score_all(query, {neighbors, count}, beam.scores, best.score);
     Hit next = best;
     for (std::size_t i = 0; i < count; ++i) {
       const Hit hit{scores[i], neighbors[i]};
@@ -167,7 +181,7 @@ class LayerWalk {
       gather();
       for (const Slot slot : expanded()) probe.expanded(slot);
       probe.scored(count_);
-      score([this](Rank rank) {
+      score(limit(), [this](Rank rank) {
         if (rank < farthest_) {
           consider(rank);
         } else {
@@ -201,7 +215,7 @@ class LayerWalk {
       probe.scored(count_);
       // The next lists come from memory while the rows are scored.
       goes_on = expand(further.bound(), kWideWidth);
-      offer_nearer(beam_, further, [this](auto&& take) { this->score(take); });
+      offer_nearer(beam_, further, [this](Rank bound, auto&& take) { this->score(bound, take); });
       if (!goes_on) goes_on = expand(further.bound(), kWideWidth);
     }
     return true;
@@ -283,12 +297,15 @@ class LayerWalk {
     fetch();
   }
 
-  /// take(rank) of each neighbour.
+  /// See score(): what the walk does not take, or its Rest.
+  Rank limit() const noexcept { return Rest::kNeedsScores ? kNoRank : farthest_; }
+
+  /// take(rank) of each neighbour, see score_below().
   template <class Take>
-  void score(Take&& take) {
+  void score(Rank limit, Take&& take) {
     const std::span<const Slot> slots(beam_.neighbors.data(), count_);
     const std::span<float> scores(beam_.scores.data(), count_);
-    query_.gather_rows({beam_.rows.data(), count_}, scores);
+    score_below(limit, query_, {beam_.rows.data(), count_}, order_, scores);
     for (std::size_t i = 0; i < slots.size(); ++i) {
       take(order_.rank({comparable(scores[i]), slots[i]}));
     }
