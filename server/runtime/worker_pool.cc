@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/runtime/worker_pool.h"
 
+#include <algorithm>
 #include <iterator>
 #include <string>
 #include <system_error>
@@ -10,6 +11,12 @@
 #include "server/runtime/thread_traits.h"
 
 namespace engram {
+namespace {
+
+/// A nap gets longer while what is under way would take so many of it.
+constexpr std::size_t kNapsAhead = 4;
+
+}  // namespace
 
 WorkerPool::WorkerPool(std::size_t threads, std::function<void()> wake_owner)
     : wake_owner_(std::move(wake_owner)), spins_(threads < std::thread::hardware_concurrency()) {
@@ -237,9 +244,19 @@ bool WorkerPool::begin_nap() {
 }
 
 void WorkerPool::end_nap(bool in_full) {
-  const std::lock_guard lock(finished_mutex_);
-  owner_naps_ = false;
-  if (in_full && finished_.empty()) nap_pays_ = false;
+  std::size_t ended = 0;
+  {
+    const std::lock_guard lock(finished_mutex_);
+    owner_naps_ = false;
+    ended = finished_.size();
+  }
+  if (ended * kNapsAhead > under_way_) {
+    nap_ = std::max(nap_ / 2, kShortNap);
+  } else if (in_full && ended > 0) {
+    nap_ = std::min(nap_ * 2, kLongNap);
+  } else if (in_full) {
+    nap_pays_ = false;
+  }
 }
 
 std::size_t WorkerPool::poll_completions() {

@@ -119,12 +119,17 @@ class WorkerPool {
   /// wake it until end_nap() only when the workers run out of jobs; it has to come back soon, and
   /// to poll for what has ended.
   [[nodiscard]] bool begin_nap();
+  /// How long the nap that has begun may take: from kShortNap to kLongNap, at most half of the
+  /// time that all that is under way will take, by what ended in the naps before.
+  [[nodiscard]] std::chrono::microseconds nap_length() const noexcept { return nap_; }
   /// in_full: it took its time, and nothing cut it short. If nothing has ended in all of that, the
   /// next completion wakes the owner before it may nap again.
   void end_nap(bool in_full);
 
   /// How long a thread looks for work before it sleeps.
   static constexpr std::chrono::microseconds kPatience{200};
+  static constexpr std::chrono::microseconds kShortNap{200};
+  static constexpr std::chrono::microseconds kLongNap{800};
   /// How long all workers may be at one job each before a reserve steps in.
   static constexpr std::chrono::milliseconds kStuck{20};
   static constexpr std::chrono::milliseconds kStuckForBulk{200};
@@ -175,7 +180,8 @@ class WorkerPool {
   std::deque<std::unique_ptr<Job>> kept_;    // owner only
   std::unique_ptr<Scratch> scratch_;         // owner only; of kept jobs
   bool nap_pays_ = false;  // owner only; whether something has ended since one was in vain
-  std::atomic<bool> is_worth_a_look_{false};  // whether there are tasks, or an end
+  std::chrono::microseconds nap_ = kShortNap;  // owner only
+  std::atomic<bool> is_worth_a_look_{false};   // whether there are tasks, or an end
   mutable std::mutex queue_mutex_;
   std::condition_variable queue_ready_;
   std::deque<Task> interactive_;  // queue_mutex_

@@ -219,6 +219,43 @@ TEST_CASE("runtime/worker_pool: an owner that naps is left alone while there are
   }
 }
 
+TEST_CASE("runtime/worker_pool: the more is under way, the longer its owner naps") {
+  Tally tally;
+  Signal signal;
+  Signal started;
+  Signal go;
+  WorkerPool pool(1, [&] { signal.notify(); });
+  complete_one(pool, tally, signal);
+  constexpr int kJobs = 100;
+  for (int i = 0; i < kJobs; ++i) {
+    pool.submit(std::make_unique<CountedJob>(tally, [&] {
+      started.notify();
+      go.wait();
+    }));
+  }
+  started.wait();
+  const auto end_one = [&] {
+    go.notify();
+    started.wait();
+  };
+  std::vector<std::int64_t> naps;
+  int left = kJobs;
+  while (left > 8) {
+    REQUIRE(pool.begin_nap());
+    naps.push_back(pool.nap_length().count());
+    const int ended = left > 40 ? 1 : 4;
+    for (int i = 0; i < ended; ++i) end_one();
+    left -= ended;
+    pool.end_nap(true);
+    pool.poll_completions();
+  }
+  CHECK(naps.front() == WorkerPool::kShortNap.count());
+  CHECK(naps.at(5) == WorkerPool::kLongNap.count());
+  CHECK(naps.back() < WorkerPool::kLongNap.count());
+  for (; left > 1; --left) end_one();
+  go.notify();
+}
+
 TEST_CASE("runtime/worker_pool: an owner whose nap found nothing sleeps until it is woken") {
   Tally tally;
   Signal signal;

@@ -29,7 +29,6 @@ constexpr std::uint64_t kWakeUpToken = 0;
 constexpr std::int64_t kTickMs = 100;
 constexpr std::chrono::milliseconds kNoTime{0};
 constexpr std::chrono::milliseconds kForever{-1};
-constexpr std::chrono::microseconds kNap{200};  // the longest that an answer waits without need
 constexpr int kAcceptsPerTurn = 64;
 // To send the rest of a large request; who never stops sending is dropped then.
 constexpr std::int64_t kMostLingerMs = 10'000;
@@ -160,7 +159,7 @@ std::span<const PollEvent> Server::next_events() {
   if (wait == kNoTime) return poller_->wait(kNoTime);
   if (store_->workers().expects_completion()) return look_for_events();
   if (!store_->workers().begin_nap()) return poller_->wait(wait);
-  const auto events = poller_->wait(kNap);
+  const auto events = poller_->wait(store_->workers().nap_length());
   store_->workers().end_nap(events.empty());
   return events;
 }
