@@ -47,12 +47,23 @@ tl::unexpected<Error> not_packed(const std::string& what, std::size_t dim) {
                   std::to_string(dim) + " and then each by itself");
 }
 
+tl::unexpected<Error> wrong_dimension(std::string_view index, std::size_t dim, std::size_t given) {
+  return fail(ErrorCode::kInvalidArgument, "vector has " + std::to_string(given) +
+                                               " dimensions, index '" + shown(index) + "' has " +
+                                               std::to_string(dim));
+}
+
 /// Words, and not only digits.
 bool is_text(std::string_view bytes) {
   return is_printable(bytes) && bytes.find_first_not_of("0123456789") != std::string_view::npos;
 }
 
 }  // namespace
+
+Status check_vector_of(std::string_view index, std::size_t dim, std::span<const float> vector) {
+  if (vector.size() != dim) return wrong_dimension(index, dim, vector.size());
+  return check_vector(vector);
+}
 
 void CheckedVectors::reserve(const IndexRef& index, std::size_t count) {
   values_.reserve(values_.size() + count * index.spec().dim);
@@ -83,9 +94,7 @@ Status CheckedVectors::add_bytes(const IndexRef& index, std::string_view packed)
     return add_projected(*projection, packed);
   }
   if (packed.size() != dim * sizeof(float)) {
-    return fail(ErrorCode::kInvalidArgument,
-                "vector has " + std::to_string(packed.size() / sizeof(float)) +
-                    " dimensions, index '" + shown(index.name) + "' has " + std::to_string(dim));
+    return wrong_dimension(index.name, dim, packed.size() / sizeof(float));
   }
   const std::size_t before = values_.size();
   values_.resize(before + dim);

@@ -11,6 +11,10 @@
 
 namespace engram {
 
+/// What CheckedVectors::add() checks, of an index that is elsewhere and has `dim` dimensions.
+/// Errors: kInvalidArgument.
+Status check_vector_of(std::string_view index, std::size_t dim, std::span<const float> vector);
+
 /// Vectors of a client that an index may be given: each has its dimension and passed check_vector.
 /// Of an index with a projection, those that have the dimension that it is from go through it. All
 /// are of one index. A vector that is refused is not added.

@@ -20,13 +20,6 @@ namespace {
 /// Bounds what an answer that names many keys can take.
 constexpr std::size_t kMostKeyBytes = 65'536;
 
-Status check_key(std::string_view key) {
-  if (!key.empty() && key.size() <= kMostKeyBytes) return {};
-  return fail(ErrorCode::kInvalidArgument, "a vector's key must have 1 to " +
-                                               std::to_string(kMostKeyBytes) + " bytes, got " +
-                                               std::to_string(key.size()));
-}
-
 /// "WITHIN 0.1".
 Result<float> read_within(std::string_view text) {
   constexpr std::string_view kWord = "WITHIN ";
@@ -91,20 +84,27 @@ Status check_room_for(Store& store, const PutRequest& request,
 
 }  // namespace
 
+Status check_item_key(std::string_view key) {
+  if (!key.empty() && key.size() <= kMostKeyBytes) return {};
+  return fail(ErrorCode::kInvalidArgument, "a vector's key must have 1 to " +
+                                               std::to_string(kMostKeyBytes) + " bytes, got " +
+                                               std::to_string(key.size()));
+}
+
 void PutRequest::reserve(std::size_t count) {
   keys_.reserve(count);
   vectors_.reserve(index_, count);
 }
 
 Status PutRequest::add(std::string_view key, std::span<const float> vector) {
-  ENGRAM_TRY(check_key(key));
+  ENGRAM_TRY(check_item_key(key));
   ENGRAM_TRY(vectors_.add(index_, vector));
   keys_.push_back(key);
   return {};
 }
 
 Status PutRequest::add(std::string_view key, std::string_view packed) {
-  ENGRAM_TRY(check_key(key));
+  ENGRAM_TRY(check_item_key(key));
   ENGRAM_TRY(vectors_.add(index_, packed));
   keys_.push_back(key);
   return {};

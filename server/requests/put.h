@@ -17,6 +17,9 @@
 
 namespace engram {
 
+/// Errors: kInvalidArgument for a key that is empty or too long.
+Status check_item_key(std::string_view key);
+
 /// Vectors to be stored under their keys, as a whole: all are checked before the first is put. Keys
 /// are borrowed until start() returns.
 class PutRequest {

@@ -3,7 +3,7 @@
 
 namespace engram {
 
-std::string_view collection_name(const RoutedRequest& call) {
+std::string_view collection_name(const MatchedRequest& call) {
   return name_or_default(call.path_value("name"));
 }
 

@@ -12,7 +12,7 @@
 
 namespace engram {
 
-std::string_view collection_name(const RoutedRequest& call);
+std::string_view collection_name(const MatchedRequest& call);
 
 /// Errors: those of find_index().
 Result<IndexRef> find_collection(const RoutedRequest& call);

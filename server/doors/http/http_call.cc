@@ -17,7 +17,7 @@ CommandKind RoutedRequest::kind() const {
   }
 }
 
-std::string_view RoutedRequest::path_value(std::string_view name) const {
+std::string_view MatchedRequest::path_value(std::string_view name) const {
   std::string_view path = route.path;
   for (const std::string& value : values_) {
     path.remove_prefix(path.find('{') + 1);
@@ -28,7 +28,7 @@ std::string_view RoutedRequest::path_value(std::string_view name) const {
   return {};
 }
 
-Result<std::optional<std::string>> RoutedRequest::query_value(std::string_view name) const {
+Result<std::optional<std::string>> MatchedRequest::query_value(std::string_view name) const {
   std::string_view rest = split_target(request.target).query;
   while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find('&'));

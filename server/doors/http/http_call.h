@@ -23,18 +23,13 @@
 namespace engram {
 
 /// A request, and the route that it has found.
-class RoutedRequest {
+class MatchedRequest {
  public:
-  RoutedRequest(const HttpRequest& asked, const Route& matched, const PathValues& values,
-                Services& shared)
-      : request(asked), route(matched), services(shared), values_(values) {}
+  MatchedRequest(const HttpRequest& asked, const Route& matched, const PathValues& values)
+      : request(asked), route(matched), values_(values) {}
 
   const HttpRequest& request;
   const Route& route;
-  Services& services;
-
-  /// That of its route, or kRead if it is one that changes nothing: see Route::updates.
-  [[nodiscard]] CommandKind kind() const;
 
   /// The value of {name} in the route's path; empty if the path has no such name.
   [[nodiscard]] std::string_view path_value(std::string_view name) const;
@@ -45,6 +40,18 @@ class RoutedRequest {
 
  private:
   const PathValues& values_;
+};
+
+/// The same, to be carried out by the engine.
+class RoutedRequest : public MatchedRequest {
+ public:
+  RoutedRequest(const MatchedRequest& matched, Services& shared)
+      : MatchedRequest(matched), services(shared) {}
+
+  Services& services;
+
+  /// That of its route, or kRead if it is one that changes nothing: see Route::updates.
+  [[nodiscard]] CommandKind kind() const;
 };
 
 /// One request being executed.

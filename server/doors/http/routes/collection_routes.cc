@@ -7,10 +7,11 @@
 
 #include "core/registry.h"
 #include "core/text.h"
+#include "server/doors/http/answers.h"
 #include "server/doors/http/collections.h"
 #include "server/doors/http/facts_json.h"
+#include "server/doors/http/given.h"
 #include "server/doors/http/http_call.h"
-#include "server/doors/http/json_fields.h"
 #include "server/doors/http/routes/routes.h"
 #include "server/requests/index_info.h"
 #include "server/requests/index_requests.h"
@@ -18,34 +19,20 @@
 namespace engram {
 namespace {
 
-void write_collection(JsonWriter& json, std::string_view name, const Collection& collection) {
+ShownCollection shown_collection(std::string_view name, const Collection& collection) {
   const IndexSpec& spec = collection.spec();
-  json.name("name").string(name);
-  json.name("dim").count(spec.dim);
-  json.name("metric").string(metric_name(spec.metric));
-  json.name("primitive").string(spec.primitive->name);
-  json.name("count").count(collection.size());
+  return {.name = name,
+          .dim = spec.dim,
+          .metric = metric_name(spec.metric),
+          .primitive = spec.primitive->name,
+          .count = collection.size()};
 }
 
 Status make_collection(HttpCall& call) {
-  constexpr std::array<std::string_view, 4> kKnown = {"dim", "metric", "primitive", "options"};
-  JsonBody body;
-  const auto object = body.read(call.request, kKnown);
-  if (!object) return tl::unexpected(object.error());
-  const auto dim = object->optional_count("dim");
-  if (!dim) return tl::unexpected(dim.error());
-  if (!*dim) {
-    return fail(ErrorCode::kInvalidArgument, "'dim' is missing, it must be a whole number");
-  }
-  NewIndexRequest request = {.name = call.path_value("name"), .dim = **dim};
-  OptionTexts options;
-  ENGRAM_TRY(read_option_texts(*object, "options", options));
-  for (const std::string_view name : {"metric", "primitive"}) {
-    const auto text = object->optional_text(name);
-    if (!text) return tl::unexpected(text.error());
-    if (*text) options.add(name, std::string(**text));
-  }
-  ENGRAM_TRY(read_options(options.list(), request));
+  const auto given = read_given_collection(call.request);
+  if (!given) return tl::unexpected(given.error());
+  NewIndexRequest request = {.name = call.path_value("name"), .dim = given->dim};
+  ENGRAM_TRY(read_options(given->options.list(), request));
   return create_index(call.services.store, request);
 }
 
@@ -53,12 +40,7 @@ void put_collection(HttpCall& call) {
   if (const Status made = make_collection(call); !made) return call.reply.send(made.error());
   const auto index = find_collection(call);
   if (!index) return call.reply.send(index.error());
-  HttpResponse response = {.status = 201};
-  JsonWriter json(response.body);
-  json.begin_object();
-  write_collection(json, index->name, *index->collection);
-  json.end_object();
-  call.reply.send(std::move(response));
+  call.reply.send(answer_made(shown_collection(index->name, *index->collection)));
 }
 
 void get_collection(HttpCall& call) {
@@ -70,7 +52,7 @@ void get_collection(HttpCall& call) {
             call, 0, [shown_index](HttpResponse& response, const std::vector<Fact>& facts) {
               JsonWriter json(response.body);
               json.begin_object();
-              write_collection(json, shown_index.name, *shown_index.collection);
+              write_collection(json, shown_collection(shown_index.name, *shown_index.collection));
               json.name("info");
               write_facts(json, facts);
               json.end_object();
@@ -81,13 +63,7 @@ void drop_collection(HttpCall& call) {
   const std::string_view name = collection_name(call);
   const Status dropped = drop_index(call.services.store, name);
   if (!dropped) return call.reply.send(dropped.error());
-  HttpResponse response;
-  JsonWriter json(response.body);
-  json.begin_object();
-  json.name("name").string(name);
-  json.name("deleted").boolean(true);
-  json.end_object();
-  call.reply.send(std::move(response));
+  call.reply.send(answer_dropped(name));
 }
 
 /// A damaged one has only its name, and why.
@@ -101,7 +77,7 @@ void list_collections(HttpCall& call) {
     const auto index = find_index(store, name, Missing::kGone);
     json.begin_object();
     if (index) {
-      write_collection(json, name, *index->collection);
+      write_collection(json, shown_collection(name, *index->collection));
     } else {
       json.name("name").string(name);
       json.name("error").string(index.error().message);

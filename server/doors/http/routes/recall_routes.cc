@@ -5,7 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "server/doors/http/answers.h"
 #include "server/doors/http/collections.h"
+#include "server/doors/http/given.h"
 #include "server/doors/http/http_call.h"
 #include "server/doors/http/json_fields.h"
 #include "server/doors/http/routes/routes.h"
@@ -19,13 +21,8 @@ Result<IndexRef> find_memory(const RoutedRequest& call) {
   return find_recalling_index(call.services.store, collection_name(call), Missing::kGone);
 }
 
-constexpr OptionField kFilterField = {"filter", "FILTER", true};
-constexpr OptionField kTimeField = {"at", "AT"};
-
 Status take_vector(const JsonObject& body, const IndexRef& index, CheckedVectors& vectors) {
-  const auto value = body.require("vector", "an array of numbers");
-  if (!value) return tl::unexpected(value.error());
-  const auto vector = read_vector(*value, "vector");
+  const auto vector = read_given_state(body);
   if (!vector) return tl::unexpected(vector.error());
   const Status added = vectors.add(index, std::span<const float>(*vector));
   if (added) return {};
@@ -33,30 +30,22 @@ Status take_vector(const JsonObject& body, const IndexRef& index, CheckedVectors
 }
 
 Result<RecallRequest> read_recall(const RoutedRequest& call) {
-  constexpr std::array<std::string_view, 8> kFields = {"vector", "id", "mask",  "top",
-                                                       "filter", "at", "touch", "options"};
-  constexpr std::array kCueOptions = {OptionField{"mask", "MASK"}, OptionField{"top", "TOP"},
-                                      kFilterField, kTimeField, OptionField{"touch", "TOUCH"}};
   JsonBody body;
-  const auto object = body.read(call.request, kFields);
+  const auto object = body.read(call.request, kCueFields);
   if (!object) return tl::unexpected(object.error());
   auto index = find_memory(call);
   if (!index) return tl::unexpected(std::move(index.error()));
   RecallRequest request = {.index = std::move(*index)};
-  const auto id = object->optional_text("id");
+  const auto id = read_cue_id(*object);
   if (!id) return tl::unexpected(id.error());
-  if (*id && object->find("vector")) {
-    return fail(ErrorCode::kInvalidArgument, "the cue is 'vector' or 'id', not both");
-  }
   if (*id) {
     ENGRAM_TRY(read_stored_cue(**id, request));
   } else {
     ENGRAM_TRY(take_vector(*object, request.index, request.cue));
   }
-  OptionTexts options;
-  ENGRAM_TRY(read_option_texts(*object, "options", options));
-  ENGRAM_TRY(read_option_fields(*object, kCueOptions, options));
-  ENGRAM_TRY(read_options(options.list(), request));
+  const auto options = read_cue_options(*object);
+  if (!options) return tl::unexpected(options.error());
+  ENGRAM_TRY(read_options(options->list(), request));
   request.strength.fields.strength = request.index.collection->has_strengths();
   return request;
 }
@@ -76,50 +65,6 @@ bool touches(const RoutedRequest& asked) {
   return request && request->strength.touch.has_value();
 }
 
-void write_id(JsonWriter& json, const std::optional<std::string_view>& id) {
-  id ? json.string(*id) : json.null();
-}
-
-/// On a worker.
-void write_recall(HttpResponse& response, const RecallAnswer& answer) {
-  const Recall& recall = answer.recall;
-  JsonWriter json(response.body);
-  json.begin_object();
-  json.name("state").numbers(recall.state);
-  json.name("attractor");
-  write_id(json, answer.attractor);
-  json.name("weight").number(recall.attractor ? recall.attractor->weight : 0.0);
-  json.name("distance");
-  recall.attractor ? json.number(recall.distance) : json.null();
-  json.name("onestep");
-  write_id(json, answer.onestep);
-  json.name("posterior").number(recall.onestep ? recall.onestep->weight : 0.0);
-  json.name("entropy").number(recall.entropy);
-  json.name("kind").string(kRecallKindNames[static_cast<std::size_t>(recall.kind)]);
-  json.name("outside").boolean(recall.outside);
-  json.name("neff").number(recall.effective_count);
-  json.name("support").begin_array();
-  for (std::size_t i = 0; i < recall.support.size(); ++i) {
-    json.begin_object();
-    json.name("id").string(answer.support[i]);
-    json.name("weight").number(recall.support[i].weight);
-    if (!answer.strengths.empty()) json.name("strength").number(answer.strengths[i]);
-    json.end_object();
-  }
-  json.end_array();
-  json.name("energies").begin_array();
-  for (const double energy : recall.energies) json.number(energy);
-  json.end_array();
-  json.name("steps").count(recall.steps);
-  json.name("converged").boolean(recall.converged);
-  json.name("novel");
-  recall.novel ? json.boolean(*recall.novel) : json.null();
-  json.name("truncated").number(recall.truncated);
-  json.name("exact").boolean(recall.exact);
-  json.name("beta").number(recall.beta);
-  json.end_object();
-}
-
 void recall(HttpCall& call) {
   auto request = read_within_memory(call, read_recall);
   if (!request) return call.reply.send(request.error());
@@ -130,19 +75,16 @@ void recall(HttpCall& call) {
 }
 
 Result<EnergyRequest> read_energy(const RoutedRequest& call) {
-  constexpr std::array<std::string_view, 4> kFields = {"vector", "filter", "at", "options"};
-  constexpr std::array kStateOptions = {kFilterField, kTimeField};
   JsonBody body;
-  const auto object = body.read(call.request, kFields);
+  const auto object = body.read(call.request, kStateFields);
   if (!object) return tl::unexpected(object.error());
   auto index = find_memory(call);
   if (!index) return tl::unexpected(std::move(index.error()));
   EnergyRequest request = {.index = std::move(*index)};
   ENGRAM_TRY(take_vector(*object, request.index, request.state));
-  OptionTexts options;
-  ENGRAM_TRY(read_option_texts(*object, "options", options));
-  ENGRAM_TRY(read_option_fields(*object, kStateOptions, options));
-  ENGRAM_TRY(read_options(options.list(), request));
+  const auto options = read_state_options(*object);
+  if (!options) return tl::unexpected(options.error());
+  ENGRAM_TRY(read_options(options->list(), request));
   return request;
 }
 
@@ -150,13 +92,7 @@ void energy(HttpCall& call) {
   auto request = read_within_memory(call, read_energy);
   if (!request) return call.reply.send(request.error());
   const std::size_t expected = expected_bytes(*request);
-  start(call.services.store, std::move(*request),
-        respond<double>(call, expected, [](HttpResponse& response, double energy) {
-          JsonWriter json(response.body);
-          json.begin_object();
-          json.name("energy").number(energy);
-          json.end_object();
-        }));
+  start(call.services.store, std::move(*request), respond<double>(call, expected, write_energy));
 }
 
 constexpr std::string_view kCueSchema =

@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "server/doors/http/answers.h"
 #include "server/doors/http/collections.h"
+#include "server/doors/http/given.h"
 #include "server/doors/http/http_call.h"
 #include "server/doors/http/json_fields.h"
 #include "server/doors/http/routes/routes.h"
@@ -25,88 +27,36 @@ namespace {
 /// What frames a result.
 constexpr std::size_t kFraming = 128;
 
-/// Of a body whose queries are in the field of that name.
-constexpr std::array<std::string_view, 12> fields_beside(std::string_view queries) {
-  return {queries,
-          "k",
-          "filter",
-          "ef",
-          "recall",
-          "radius",
-          "exact",
-          "at",
-          "include_metadata",
-          "include_vectors",
-          "include_raw",
-          "include_strength"};
-}
-constexpr auto kSearchFields = fields_beside("vector");
-constexpr auto kSearchBatchFields = fields_beside("vectors");
+constexpr auto kSearchFields = search_fields("vector");
+constexpr auto kSearchBatchFields = search_fields("vectors");
 
 struct Search {
   SearchRequest request;
   bool with_vectors = false;
 };
 
-Status take_filter(const JsonObject& body, SearchRequest& request) {
-  const auto value = body.find("filter");
-  if (!value || value->kind() == JsonKind::kNull) return {};
-  FilterAdder filters(request.filters);
-  if (value->kind() == JsonKind::kString) return filters.add(value->string(), 0);
-  if (value->kind() == JsonKind::kObject) return filters.add(value->text(), 0);
-  return body.wrong("filter", "an object, or a string in Redis's grammar");
-}
-
-Status take_numbers(const JsonObject& body, SearchRequest& request) {
-  const auto k = body.optional_count("k");
-  if (!k) return tl::unexpected(k.error());
-  request.k = k->value_or(request.k);
-  const auto ef = body.optional_count("ef");
-  if (!ef) return tl::unexpected(ef.error());
-  if (*ef == std::size_t{0}) return body.wrong("ef", "at least 1");
-  request.ef = ef->value_or(0);
-  const auto recall = body.optional_number("recall");
-  if (!recall) return tl::unexpected(recall.error());
-  request.wanted_recall = *recall;
-  const auto radius = body.optional_number("radius");
-  if (!radius) return tl::unexpected(radius.error());
-  if (*radius) {
-    constexpr double kMost = std::numeric_limits<float>::max();
-    request.radius = **radius > kMost    ? ReadView::kAnyRadius
-                     : **radius < -kMost ? -ReadView::kAnyRadius
-                                         : static_cast<float>(**radius);
-  }
-  return {};
-}
-
-/// What is told of strengths, and as of when.
-Status take_strength_read(const JsonObject& body, StrengthRead& read) {
-  const auto at = body.optional_count("at");
-  if (!at) return tl::unexpected(at.error());
-  if (*at) read.at_ms = static_cast<std::int64_t>(**at);
-  const auto raw = body.flag("include_raw", false);
-  if (!raw) return tl::unexpected(raw.error());
-  read.fields.raw = *raw;
-  const auto strength = body.flag("include_strength", false);
-  if (!strength) return tl::unexpected(strength.error());
-  read.fields.strength = *strength;
-  return {};
+/// Beyond what a float32 can say it is any, or none.
+float radius_of(double given) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (given > kMost) return ReadView::kAnyRadius;
+  return given < -kMost ? -ReadView::kAnyRadius : static_cast<float>(given);
 }
 
 /// All but the queries.
 Status take_options(const JsonObject& body, Search& search) {
-  ENGRAM_TRY(take_numbers(body, search.request));
-  ENGRAM_TRY(take_filter(body, search.request));
-  ENGRAM_TRY(take_strength_read(body, search.request.strength));
-  const auto exact = body.flag("exact", false);
-  if (!exact) return tl::unexpected(exact.error());
-  search.request.truth = *exact;
-  const auto metadata = body.flag("include_metadata", true);
-  if (!metadata) return tl::unexpected(metadata.error());
-  search.request.strength.fields.attributes = *metadata;
-  const auto vectors = body.flag("include_vectors", false);
-  if (!vectors) return tl::unexpected(vectors.error());
-  search.with_vectors = *vectors;
+  const auto given = read_given_search(body);
+  if (!given) return tl::unexpected(given.error());
+  SearchRequest& request = search.request;
+  request.k = given->k;
+  request.ef = given->ef;
+  request.wanted_recall = given->recall;
+  if (given->radius) request.radius = radius_of(*given->radius);
+  if (given->filter) ENGRAM_TRY(FilterAdder(request.filters).add(*given->filter, 0));
+  if (given->at_ms) request.strength.at_ms = *given->at_ms;
+  request.strength.fields = {
+      .raw = given->with_raw, .strength = given->with_strength, .attributes = given->with_metadata};
+  request.truth = given->is_exact;
+  search.with_vectors = given->with_vectors;
   return {};
 }
 
@@ -139,15 +89,14 @@ Result<Search> read_batch(const RoutedRequest& call) {
   auto index = find_collection(call);
   if (!index) return tl::unexpected(std::move(index.error()));
   Search search = {.request = {.index = std::move(*index)}};
-  const auto vectors = object->array("vectors");
+  const auto vectors = read_given_queries(*object);
   if (!vectors) return tl::unexpected(vectors.error());
-  if (vectors->empty()) return object->wrong("vectors", "an array of at least one vector");
   ENGRAM_TRY(take_options(*object, search));
   ENGRAM_TRY(check_neighbor_count(search.request.index, vectors->size(), search.request.k));
   search.request.queries.reserve(
       search.request.index, std::min(vectors->size(), most_vectors(call, search.request.index)));
   for (std::size_t i = 0; i < vectors->size(); ++i) {
-    ENGRAM_TRY(take_query((*vectors)[i], "vectors[" + std::to_string(i) + "]", search.request));
+    ENGRAM_TRY(take_query((*vectors)[i], place_in_batch(i), search.request));
   }
   return search;
 }
@@ -188,20 +137,15 @@ void write_results(std::string& out, std::span<const Neighbor> neighbors, const 
   JsonWriter json(out);
   json.begin_array();
   for (const Neighbor& neighbor : neighbors) {
-    json.begin_object();
-    json.name("id").string(neighbor.key);
-    json.name("distance").number(neighbor.distance);
-    if (shown.fields.raw) json.name("raw").number(neighbor.raw);
-    if (shown.fields.strength) json.name("strength").number(neighbor.strength);
-    if (shown.fields.attributes) {
-      json.name("metadata");
-      neighbor.attributes.empty() ? json.null() : json.raw(neighbor.attributes);
-    }
+    ShownResult result = {.id = neighbor.key, .distance = neighbor.distance};
+    if (shown.fields.raw) result.raw = neighbor.raw;
+    if (shown.fields.strength) result.strength = neighbor.strength;
+    if (shown.fields.attributes) result.attributes = neighbor.attributes;
     if (shown.vectors) {
       view.read(neighbor.slot, vector);
-      json.name("vector").numbers(vector);
+      result.vector = vector;
     }
-    json.end_object();
+    write_result(json, result);
   }
   json.end_array();
 }

@@ -2,10 +2,10 @@
 // What concerns the server as a whole.
 #include <array>
 
+#include "server/doors/http/answers.h"
 #include "server/doors/http/http_call.h"
 #include "server/doors/http/routes/routes.h"
 #include "server/engine/persistence.h"
-#include "server/runtime/version.h"
 
 namespace engram {
 namespace {
@@ -14,17 +14,7 @@ namespace {
 void health(HttpCall& call) {
   Persistence* const persistence = call.services.store.persistence();
   const Status health = persistence == nullptr ? Status() : persistence->health();
-  HttpResponse response = {.status = health ? 200 : 503};
-  JsonWriter json(response.body);
-  json.begin_object();
-  json.name("status").string(health ? "ok" : "read-only");
-  json.name("version").string(kVersion);
-  if (!health) {
-    json.name("error").string(health.error().message);
-    response.fields = "Retry-After: 1\r\n";
-  }
-  json.end_object();
-  call.reply.send(std::move(response));
+  call.reply.send(answer_health(health ? "ok" : "read-only", health ? nullptr : &health.error()));
 }
 
 constexpr std::array kServerRoutes = {

@@ -13,7 +13,9 @@
 #include "core/row.h"
 #include "core/text.h"
 #include "server/config/config.h"
+#include "server/doors/http/answers.h"
 #include "server/doors/http/collections.h"
+#include "server/doors/http/given.h"
 #include "server/doors/http/http_call.h"
 #include "server/doors/http/json_fields.h"
 #include "server/doors/http/routes/routes.h"
@@ -26,45 +28,6 @@
 
 namespace engram {
 namespace {
-
-constexpr std::array<std::string_view, 3> kVectorFields = {"id", "vector", "metadata"};
-
-/// A vector to be stored. The id is borrowed from the body.
-struct GivenVector {
-  std::string_view id;
-  std::vector<float> vector;
-  std::optional<std::string> metadata;
-};
-
-/// null takes it away, and without the field the id keeps what it has.
-Result<std::optional<std::string>> read_metadata(const JsonObject& object) {
-  const auto value = object.find("metadata");
-  if (!value) return std::optional<std::string>();
-  if (value->kind() == JsonKind::kNull) return std::optional<std::string>("");
-  if (value->kind() != JsonKind::kObject) return object.wrong("metadata", "an object, or null");
-  auto text = value->text();
-  if (const Status checked = check_attributes(text); !checked) {
-    return fail(checked.error().code,
-                "'" + object.path("metadata") + "': " + checked.error().message);
-  }
-  return std::optional(std::move(text));
-}
-
-Result<GivenVector> read_given(const JsonObject& object) {
-  GivenVector given;
-  const auto id = object.text("id");
-  if (!id) return tl::unexpected(id.error());
-  given.id = *id;
-  const auto value = object.require("vector", "an array of numbers");
-  if (!value) return tl::unexpected(value.error());
-  auto vector = read_vector(*value, object.path("vector"));
-  if (!vector) return tl::unexpected(std::move(vector.error()));
-  given.vector = std::move(*vector);
-  auto metadata = read_metadata(object);
-  if (!metadata) return tl::unexpected(std::move(metadata.error()));
-  given.metadata = std::move(*metadata);
-  return given;
-}
 
 /// The collection that vectors of `dim` components go to.
 Result<PutTarget> find_target(const RoutedRequest& call, std::size_t dim) {
@@ -101,7 +64,7 @@ Result<Put> make_put(const RoutedRequest& call, std::vector<GivenVector> all, bo
   Put put(std::move(*target), all.size());
   put.put.reserve(std::min(all.size(), most_vectors(call, put.target.index)));
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::string where = is_batch ? "vectors[" + std::to_string(i) + "]" : "";
+    const std::string where = is_batch ? place_in_batch(i) : "";
     ENGRAM_TRY(add(put.put, std::move(all[i]), where));
   }
   return put;
@@ -115,9 +78,7 @@ void start_put(HttpCall& call, const Put& put, Render render) {
 }
 
 Result<Put> read_one(const RoutedRequest& call, JsonBody& body) {
-  const auto object = body.read(call.request, kVectorFields);
-  if (!object) return tl::unexpected(object.error());
-  auto given = read_given(*object);
+  auto given = read_given_vector(call.request, body);
   if (!given) return tl::unexpected(std::move(given.error()));
   std::vector<GivenVector> all;
   all.push_back(std::move(*given));
@@ -131,33 +92,14 @@ void insert(HttpCall& call) {
   if (!put) return call.reply.send(put.error());
   const std::string id(put->put.keys().front());
   start_put(call, *put, [id](HttpResponse& response, std::size_t created) {
-    response.status = created == 1 ? 201 : 200;
-    JsonWriter json(response.body);
-    json.begin_object();
-    json.name("id").string(id);
-    json.name("created").boolean(created == 1);
-    json.end_object();
+    response = answer_stored(id, created == 1);
   });
 }
 
 Result<Put> read_json_batch(const RoutedRequest& call, JsonBody& body) {
-  constexpr std::array<std::string_view, 1> kFields = {"vectors"};
-  const auto whole = body.read(call.request, kFields);
-  if (!whole) return tl::unexpected(whole.error());
-  const auto items = whole->array("vectors");
-  if (!items) return tl::unexpected(items.error());
-  if (items->empty()) return whole->wrong("vectors", "an array of at least one vector");
-  std::vector<GivenVector> all;
-  all.reserve(items->size());
-  for (std::size_t i = 0; i < items->size(); ++i) {
-    const auto object =
-        JsonObject::read((*items)[i], "vectors[" + std::to_string(i) + "]", kVectorFields);
-    if (!object) return tl::unexpected(object.error());
-    auto given = read_given(*object);
-    if (!given) return tl::unexpected(std::move(given.error()));
-    all.push_back(std::move(*given));
-  }
-  return make_put(call, std::move(all), true);
+  auto all = read_given_vectors(call.request, body);
+  if (!all) return tl::unexpected(std::move(all.error()));
+  return make_put(call, std::move(*all), true);
 }
 
 Status add_packed(PutRequest& put, VectorBatch& batch, std::vector<float>& vector) {
@@ -182,8 +124,7 @@ Result<Put> read_packed_batch(const RoutedRequest& call) {
   for (std::size_t i = 0; i < put.count; ++i) {
     if (has_metadata) put.put.attributes_of_each.emplace_back();
     if (const Status added = add_packed(put.put, *batch, vector); !added) {
-      return fail(added.error().code,
-                  "'vectors[" + std::to_string(i) + "]': " + added.error().message);
+      return fail(added.error().code, "'" + place_in_batch(i) + "': " + added.error().message);
     }
   }
   return put;
@@ -197,22 +138,8 @@ void insert_batch(HttpCall& call) {
   });
   if (!put) return call.reply.send(put.error());
   start_put(call, *put, [count = put->count](HttpResponse& response, std::size_t created) {
-    response.status = created > 0 ? 201 : 200;
-    JsonWriter json(response.body);
-    json.begin_object();
-    json.name("stored").count(count);
-    json.name("created").count(created);
-    json.end_object();
+    response = answer_stored_batch(count, created);
   });
-}
-
-tl::unexpected<Error> no_such_vector(std::string_view id) {
-  return fail(ErrorCode::kNotFound, "there is no vector '" + shown(id) + "'");
-}
-
-void write_metadata(JsonWriter& json, std::string_view attributes) {
-  json.name("metadata");
-  attributes.empty() ? json.null() : json.raw(attributes);
 }
 
 void get(HttpCall& call) {
@@ -221,17 +148,10 @@ void get(HttpCall& call) {
   const std::string_view id = call.path_value("id");
   const auto vector = get_vector(store, name, id);
   if (!vector) return call.reply.send(vector.error());
-  if (!*vector) return call.reply.send(no_such_vector(id).value());
+  if (!*vector) return call.reply.send(no_such_vector(id));
   const auto attributes = get_attributes(store, name, id);
   if (!attributes) return call.reply.send(attributes.error());
-  HttpResponse response;
-  JsonWriter json(response.body);
-  json.begin_object();
-  json.name("id").string(id);
-  json.name("vector").numbers(**vector);
-  write_metadata(json, attributes->value_or(std::string_view()));
-  json.end_object();
-  call.reply.send(std::move(response));
+  call.reply.send(answer_vector(id, **vector, attributes->value_or(std::string_view())));
 }
 
 void erase(HttpCall& call) {
@@ -240,15 +160,7 @@ void erase(HttpCall& call) {
   const std::string id(call.path_value("id"));
   start(call.services.store, EraseRequest{std::move(*index), id},
         respond<bool>(call, 0, [id](HttpResponse& response, bool erased) {
-          if (!erased) {
-            response = error_response(no_such_vector(id).value());
-            return;
-          }
-          JsonWriter json(response.body);
-          json.begin_object();
-          json.name("id").string(id);
-          json.name("deleted").boolean(true);
-          json.end_object();
+          response = erased ? answer_deleted(id) : error_response(no_such_vector(id));
         }));
 }
 
