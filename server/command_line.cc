@@ -64,7 +64,8 @@ void declare_serve(CLI::App& app, CommandLine& line) {
   }
   serve
       .add_option("--role", line.role,
-                  "server, or router: keeps nothing and stands before a cluster (server)")
+                  "server, or router: keeps nothing, stands before a cluster, speaks RESP and HTTP "
+                  "(server)")
       ->type_name("server|router")
       ->check(CLI::IsMember({"server", "router"}).description(""));
   serve

@@ -18,6 +18,7 @@
 #include "server/durability/check.h"
 #include "server/durability/file_system.h"
 #include "server/hosts/cli/request.h"
+#include "server/hosts/router/http_front.h"
 #include "server/hosts/router/router.h"
 #include "server/hosts/serve/server.h"
 #include "server/runtime/log.h"
@@ -68,11 +69,13 @@ int route(const engram::CommandLine& line, const engram::ServerConfig& config) {
   auto seeds = engram::router::parse_cluster(line.cluster);
   if (!seeds) return complain(seeds.error().message);
   auto router = engram::router::Router::make(
-      config, {.seeds = std::move(*seeds),
-               .timeout_ms = line.node_timeout_ms,
-               .reads = reads_named(line.reads),
-               .staleness_ms = line.staleness_ms,
-               .link = {.user = line.cluster_user, .password = line.cluster_password}});
+      config,
+      {.seeds = std::move(*seeds),
+       .timeout_ms = line.node_timeout_ms,
+       .reads = reads_named(line.reads),
+       .staleness_ms = line.staleness_ms,
+       .link = {.user = line.cluster_user, .password = line.cluster_password}},
+      engram::router::http_doorway());
   if (!router) return complain(router.error().message);
   routing.store(router->get());
   install_signal_handlers();

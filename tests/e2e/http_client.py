@@ -4,10 +4,26 @@
 import http.client
 import json
 import socket
+import struct
 
 import pytest
 
 import live
+
+BINARY = {"Content-Type": "application/octet-stream"}
+
+
+def packed_batch(items, dim, flags=0):
+    """`items` (id, vector, metadata as JSON text or None) as application/octet-stream."""
+    ids = [item[0].encode() for item in items]
+    metadata = [item[2].encode() if item[2] is not None else None for item in items]
+    count = len(items)
+    body = b"EGVB" + struct.pack("<HHII", 1, flags, count, dim)
+    body += struct.pack(f"<{count}I", *map(len, ids))
+    if flags:
+        body += struct.pack(f"<{count}I", *(0xFFFFFFFF if one is None else len(one) for one in metadata))
+    body += b"".join(struct.pack(f"<{dim}f", *item[1]) for item in items) + b"".join(ids)
+    return body + (b"".join(one or b"" for one in metadata) if flags else b"")
 
 
 class Http:

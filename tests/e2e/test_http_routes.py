@@ -14,23 +14,8 @@ import pytest
 
 import live
 import npm_packages
-from http_client import Http, client, module_server, serve  # fixtures
-
-
-def packed_batch(items, dim, flags=0):
-    """`items` (id, vector, metadata as JSON text or None) as application/octet-stream."""
-    ids = [item[0].encode() for item in items]
-    metadata = [item[2].encode() if item[2] is not None else None for item in items]
-    count = len(items)
-    body = b"EGVB" + struct.pack("<HHII", 1, flags, count, dim)
-    body += struct.pack(f"<{count}I", *map(len, ids))
-    if flags:
-        body += struct.pack(f"<{count}I", *(0xFFFFFFFF if one is None else len(one) for one in metadata))
-    body += b"".join(struct.pack(f"<{dim}f", *item[1]) for item in items) + b"".join(ids)
-    return body + (b"".join(one or b"" for one in metadata) if flags else b"")
-
-
-BINARY = {"Content-Type": "application/octet-stream"}
+from http_client import BINARY, Http, packed_batch
+from http_client import client, module_server, serve  # fixtures
 
 
 def test_a_batch_in_binary_is_what_the_same_in_json_is(client):

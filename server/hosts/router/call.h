@@ -71,6 +71,10 @@ class PendingReply {
     charged_ += bytes;
   }
 
+  /// What kind of error it is going to be filled with, where that is known.
+  void set_error_code(ErrorCode code) noexcept { error_code_ = code; }
+  [[nodiscard]] std::optional<ErrorCode> error_code() const noexcept { return error_code_; }
+
   void fill(std::string&& reply) {
     bytes_ = std::move(reply);
     is_done_ = true;
@@ -88,6 +92,7 @@ class PendingReply {
   const bool is_write_;
   std::size_t charged_ = 0;
   std::string bytes_;
+  std::optional<ErrorCode> error_code_;
   bool is_done_ = false;
 };
 
@@ -119,6 +124,7 @@ struct Call {
     answer([&](ReplyWriter& writer) { writer.error(line); });
   }
   void answer_error(const Error& error) const {
+    reply->set_error_code(error.code);
     const bool is_missing = error.code == ErrorCode::kUnavailable;
     answer_error((is_missing ? "MISSING " : "ERR ") + error.message);
   }

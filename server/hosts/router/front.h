@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of a router: requests in, replies out in their order.
+// A client of a router: what came off its socket, and what is to go onto it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_set>
+#include <utility>
 
 #include "server/hosts/router/call.h"
-#include "server/hosts/router/commands.h"
 #include "server/net/byte_buffer.h"
 #include "server/net/poller.h"
 #include "server/net/unique_fd.h"
-#include "server/resp/parser.h"
 
 namespace engram::router {
 
 /// Threads: the event loop's only.
 class Front {
  public:
-  /// `progressed` is called when a reply has come. `services` live longer.
-  Front(UniqueFd fd, std::uint64_t id, RouterServices& services, std::function<void()> progressed);
+  /// `progressed` is called when something can go on that waited.
+  Front(UniqueFd fd, std::function<void()> progressed)
+      : fd_(std::move(fd)), progressed_(std::move(progressed)) {}
+  Front(const Front&) = delete;
+  Front& operator=(const Front&) = delete;
+  virtual ~Front() = default;
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
@@ -33,37 +34,47 @@ class Front {
   /// Carries out what may be carried out now, and sends what the socket takes.
   void serve();
   /// Nothing is left to do for it.
-  [[nodiscard]] bool finished() const noexcept;
+  [[nodiscard]] bool finished();
   [[nodiscard]] Interest wanted_interest() const noexcept;
+
+  /// When a client that stays silent is to be dropped, in the time of steady_ms(); 0: never.
+  [[nodiscard]] virtual std::int64_t silent_until_ms() const noexcept { return 0; }
 
   Interest watched;  ///< what the poller has been told
 
- private:
-  bool start_next();
-  [[nodiscard]] bool takes_input() const noexcept;
-  [[nodiscard]] bool may_start(CommandKind kind, std::uint64_t order) const noexcept;
-  void start(const CommandSpec& spec, std::uint64_t order, std::vector<std::string> argv);
-  void refuse(std::string_view error);
-  void collect_replies();
-  void send();
+ protected:
+  static constexpr std::size_t kMostUnsent = 1UL << 20;  ///< what is to be sent beyond that waits
+
+  /// Carries out the next request. False if nothing more can be started for now.
+  virtual bool start_next() = 0;
+  /// Appends the replies whose turn has come to output_.
+  virtual void collect_replies() {}
+  /// No reply is due.
+  [[nodiscard]] virtual bool is_idle() const noexcept = 0;
+  /// Nothing that comes is carried out any more.
+  [[nodiscard]] virtual bool is_closing() const noexcept = 0;
+  /// Whether the client, which is_closing(), may be sending still: it is heard out, or it would
+  /// lose the last reply.
+  [[nodiscard]] virtual bool is_heard_out() const noexcept { return false; }
+
+  [[nodiscard]] std::size_t unsent_bytes() const noexcept { return output_.size() - sent_; }
 
   const UniqueFd fd_;
-  RouterServices& services_;
   const std::function<void()> progressed_;
-  RouterClient client_;
   ByteBuffer input_;
-  RequestParser parser_;
-  std::deque<std::shared_ptr<PendingReply>> replies_;
-  const std::shared_ptr<std::size_t> load_ = std::make_shared<std::size_t>(0);  // in bytes
-  std::size_t reads_ = 0;                                                       // under way
-  std::size_t writes_ = 0;                          // likewise, on the index as a whole
-  std::unordered_set<std::uint64_t> keys_written_;  // hashes
   std::string output_;
-  std::size_t sent_ = 0;
-  bool is_held_up_ = false;  // the next command has to wait
-  bool input_ended_ = false;
-  bool is_lost_ = false;
+  bool is_held_up_ = false;                                       // the next request has to wait
+  bool is_lost_ = false;                                          // the socket, or what came off it
+  std::int64_t active_ms_ = 0;                                    // when something came last
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>();  // replies may outlive a client
+
+ private:
+  [[nodiscard]] bool takes_input() const noexcept;
+  void send();
+
+  std::size_t sent_ = 0;
+  bool input_ended_ = false;
+  bool lingers_ = false;  // has been told that no more comes
 };
 
 }  // namespace engram::router

@@ -111,7 +111,8 @@ void take_meta_reply(const CallPtr& call, const Answer& answer, const std::funct
 }
 
 void answer_dropped(const CallPtr& call) {
-  call->answer_error("ERR index '" + call->argv[1] + "' was dropped meanwhile");
+  call->answer_error(
+      Error{ErrorCode::kNotFound, "index '" + call->argv[1] + "' was dropped meanwhile"});
 }
 
 /// Replaces the stored layout `before` by `after`, unless it is `before` no longer: that is
@@ -197,7 +198,8 @@ void make_index(const CallPtr& call) {
   if (!read) return call->answer_error(read.error());
   const auto layout = std::make_shared<const Layout>(std::move(*read));
   const auto refuse = [call] {
-    call->answer_error("ERR index '" + call->argv[1] + "' already exists");
+    call->answer_error(
+        Error{ErrorCode::kAlreadyExists, "index '" + call->argv[1] + "' already exists"});
   };
   const auto make = [call, layout] { make_partitions(call, layout); };
   exchange_stored(call, layout->index, "", layout->text(),

@@ -19,9 +19,10 @@ void to_partition_of_key(const CallPtr& call, const LayoutPtr& layout) {
 
 void to_only_partition(const CallPtr& call, const LayoutPtr& layout) {
   if (layout->partitions == 1) return pass_on(call, layout, 0, to_only_partition);
-  call->answer_error("ERR " + to_upper(call->argv[0]) + " looks at an index as a whole, and '" +
-                     layout->index + "' has " + std::to_string(layout->partitions) +
-                     " partitions: one made with PARTITIONS 1 answers it");
+  call->answer_error(Error{ErrorCode::kUnsupported,
+                           to_upper(call->argv[0]) + " looks at an index as a whole, and '" +
+                               layout->index + "' has " + std::to_string(layout->partitions) +
+                               " partitions: one made with PARTITIONS 1 answers it"});
 }
 
 /// The words of a VMADD by partition; empty if they are not keys and vectors in turn.

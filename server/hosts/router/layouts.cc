@@ -90,6 +90,15 @@ Status check_index_name(std::string_view index) {
       "an index behind a router has a name without braces, got '" + std::string(index) + "'");
 }
 
+Status check_ready(const Layout& layout) {
+  if (layout.state == Layout::State::kReady) return {};
+  const bool is_making = layout.state == Layout::State::kMaking;
+  return fail(ErrorCode::kAlreadyExists,
+              "index '" + layout.index +
+                  (is_making ? "' is being made; if its VNEW has failed, VDROP removes it"
+                             : "' is being dropped; if that has failed, VDROP goes on"));
+}
+
 Error no_such_index(std::string_view index) {
   return {ErrorCode::kNotFound, "no such index '" + std::string(index) + "'"};
 }

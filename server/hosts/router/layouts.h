@@ -84,6 +84,9 @@ class Layouts {
 /// Errors: kInvalidArgument for a name that would choose its own slot.
 Status check_index_name(std::string_view index);
 
+/// Errors: kAlreadyExists for an index that is being made or dropped.
+Status check_ready(const Layout& layout);
+
 Error no_such_index(std::string_view index);
 
 }  // namespace engram::router

@@ -339,8 +339,9 @@ void recall_by_key(const RecallingPtr& recalling) {
             const Recalling& ours = *recalling;
             if (answer_failure(ours.call, *ours.layout, replies)) return;
             if (replies.front().reply.is_null()) {
-              return ours.call->answer_error("ERR index '" + ours.layout->index + "' has no key '" +
-                                             shown(ours.call->argv[3]) + "' to recall by");
+              return ours.call->answer_error(
+                  Error{ErrorCode::kNotFound, "index '" + ours.layout->index + "' has no key '" +
+                                                  shown(ours.call->argv[3]) + "' to recall by"});
             }
             recalling->form.cue = {std::move(replies.front().reply.text)};
             ask(recalling, recalling->form.cue, recall_all, begin);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "server/hosts/router/resp_front.h"
 #include "server/net/socket.h"
 #include "server/runtime/log.h"
 #include "server/runtime/process.h"
@@ -40,12 +41,14 @@ Result<std::vector<Address>> parse_cluster(std::string_view text) {
               "a router needs --cluster host:port,host:port..., some nodes of its cluster");
 }
 
-Router::Router(const ServerConfig& config, ClusterSettings settings, WakeUp wake_up,
-               std::unique_ptr<Poller> poller)
+Router::Router(const ServerConfig& config, ClusterSettings settings,
+               std::optional<HttpDoorway> http, WakeUp wake_up, std::unique_ptr<Poller> poller)
     : config_(config),
+      http_(http),
       wake_up_(std::move(wake_up)),
       poller_(std::move(poller)),
       listeners_(*poller_),
+      http_listeners_(*poller_),
       cluster_(std::move(settings), *poller_),
       layouts_(cluster_),
       services_({.cluster = cluster_,
@@ -55,11 +58,13 @@ Router::Router(const ServerConfig& config, ClusterSettings settings, WakeUp wake
                  .started_ms = steady_ms(),
                  .client_count = [this] { return fronts_.size(); }}) {}
 
-Result<std::unique_ptr<Router>> Router::make(ServerConfig config, ClusterSettings settings) {
-  if (!config.dir.empty() || config.http_port != 0) {
-    return fail(
-        ErrorCode::kInvalidArgument,
-        "a router keeps nothing and speaks RESP only: --dir and --http-port are not for it");
+Result<std::unique_ptr<Router>> Router::make(ServerConfig config, ClusterSettings settings,
+                                             std::optional<HttpDoorway> http) {
+  if (!config.dir.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "a router keeps nothing: --dir is not for it");
+  }
+  if (config.http_port != 0 && !http) {
+    return fail(ErrorCode::kUnsupported, "this build has no HTTP, so http-port must be 0");
   }
   const auto warning = fit_clients(config.maxclients, kDescriptorsOfLinks);
   if (!warning) return tl::unexpected<Error>(warning.error());
@@ -69,12 +74,21 @@ Result<std::unique_ptr<Router>> Router::make(ServerConfig config, ClusterSetting
   auto poller = make_epoll_poller();
   if (!poller) return tl::unexpected<Error>(std::move(poller.error()));
   std::unique_ptr<Router> router(
-      new Router(config, std::move(settings), std::move(*wake_up), std::move(*poller)));
+      new Router(config, std::move(settings), http, std::move(*wake_up), std::move(*poller)));
   ENGRAM_TRY(router->poller_->add(router->wake_up_.fd(), kWakeUpToken, {.readable = true}));
-  auto port = router->listeners_.change(config.bind, config.port, config.tcp_backlog);
-  if (!port) return tl::unexpected<Error>(std::move(port.error()));
-  router->services_.port = *port;
+  ENGRAM_TRY(router->listen());
   return router;
+}
+
+Status Router::listen() {
+  const auto port = listeners_.change(config_.bind, config_.port, config_.tcp_backlog);
+  if (!port) return tl::unexpected<Error>(port.error());
+  services_.port = *port;
+  if (config_.http_port == 0) return {};
+  const auto http_port =
+      http_listeners_.change(config_.http_bind, config_.http_port, config_.tcp_backlog);
+  if (!http_port) return tl::unexpected<Error>(http_port.error());
+  return {};
 }
 
 void Router::run() {
@@ -88,7 +102,8 @@ void Router::request_shutdown() {
 
 void Router::turn() {
   const std::int64_t now_ms = steady_ms();
-  if (!listeners_.accepting() && now_ms >= accept_again_ms_) listeners_.set_accepting(true);
+  if (!listeners_.accepting() && now_ms >= accept_again_ms_) set_accepting(true);
+  drop_silent(now_ms);
   cluster_.tick(now_ms);
   serve_queued();
   cluster_.flush();
@@ -114,35 +129,60 @@ void Router::accept_from(int listener) {
     UniqueFd fd;
     const AcceptResult result = accept_tcp(listener, fd);
     if (result == AcceptResult::kAccepted) {
-      admit(std::move(fd));
+      admit(std::move(fd), http_listeners_.contains(listener));
       continue;
     }
     if (result == AcceptResult::kNoneWaiting) return;
     log_warning(std::string("cannot accept connections: ") + std::strerror(errno));
     // The listener stays readable; without a pause the loop would spin on it.
-    listeners_.set_accepting(false);
+    set_accepting(false);
     accept_again_ms_ = steady_ms() + kAcceptPauseMs;
     return;
   }
 }
 
-void Router::admit(UniqueFd fd) {
-  const auto refuse = [&fd](std::string_view error) {
+void Router::set_accepting(bool accepting) {
+  listeners_.set_accepting(accepting);
+  http_listeners_.set_accepting(accepting);
+}
+
+/// Once a second: none is looked at for being silent alone.
+void Router::drop_silent(std::int64_t now_ms) {
+  if (now_ms - looked_for_silent_ms_ < kLongestWaitMs) return;
+  looked_for_silent_ms_ = now_ms;
+  std::erase_if(fronts_, [&](const auto& entry) {
+    const std::int64_t until_ms = entry.second->silent_until_ms();
+    const bool is_silent = until_ms != 0 && until_ms < now_ms;
+    if (is_silent) poller_->remove(entry.second->fd());
+    return is_silent;
+  });
+}
+
+void Router::admit(UniqueFd fd, bool speaks_http) {
+  const auto refuse = [&](std::string_view word, int status, const std::string& sentence) {
+    const std::string bytes = speaks_http ? http_->refusal(status, sentence)
+                                          : "-" + std::string(word) + " " + sentence + "\r\n";
     // Best effort: the socket is new, so its buffer has room.
     [[maybe_unused]] const ssize_t sent =
-        ::send(fd.get(), error.data(), error.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   };
   if (std::cmp_greater_equal(fronts_.size(), config_.maxclients)) {
-    return refuse("-ERR max number of clients reached\r\n");
+    return refuse("ERR", 503, "max number of clients reached");
   }
   if (config_.protected_mode && config_.requirepass.empty() && !is_peer_local(fd.get())) {
-    return refuse(
-        "-DENIED this router has no password and protected-mode, so it serves only its own "
-        "machine\r\n");
+    return refuse("DENIED", 403,
+                  "this router has no password and protected-mode, so it serves only its own "
+                  "machine");
   }
   tune_connection(fd.get(), config_.tcp_keepalive);
   const std::uint64_t id = ++last_id_;
-  auto front = std::make_unique<Front>(std::move(fd), id, services_, [this, id] { enqueue(id); });
+  const auto progressed = [this, id] { enqueue(id); };
+  std::unique_ptr<Front> front;
+  if (speaks_http) {
+    front = http_->open(std::move(fd), id, services_, config_, progressed);
+  } else {
+    front = std::make_unique<RespFront>(std::move(fd), id, services_, progressed);
+  }
   front->watched = {.readable = true};
   if (!poller_->add(front->fd(), id, front->watched)) return;
   ++counts_.connections;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -52,16 +53,6 @@ void count_as_missing(const Call& call, Part& part) {
   part.answer.bytes = "its node has no such key";
 }
 
-/// Answers why an index that is not ready cannot be used.
-bool is_ready(const CallPtr& call, const Layout& layout) {
-  if (layout.state == Layout::State::kReady) return true;
-  const bool is_making = layout.state == Layout::State::kMaking;
-  call->answer_error("ERR index '" + layout.index +
-                     (is_making ? "' is being made; if its VNEW has failed, VDROP removes it"
-                                : "' is being dropped; if that has failed, VDROP goes on"));
-  return false;
-}
-
 void finish(const GatheringPtr& gathering) {
   std::vector<Part>& parts = gathering->parts;
   const CallPtr& call = gathering->call;
@@ -78,7 +69,9 @@ void finish(const GatheringPtr& gathering) {
   call->services.layouts.find(gathering->layout->index, true,
                               [gathering, give_up](const Result<LayoutPtr>& found) {
                                 if (!found) return gathering->call->answer_error(found.error());
-                                if (!is_ready(gathering->call, **found)) return;
+                                if (const Status ready = check_ready(**found); !ready) {
+                                  return gathering->call->answer_error(ready.error());
+                                }
                                 if ((*found)->epoch == gathering->layout->epoch) return give_up();
                                 ++gathering->call->services.counts.relaid;
                                 gathering->again(gathering->call, *found);
@@ -95,7 +88,8 @@ void with_layout(const CallPtr& call, OnLayout go_on) {
   services.layouts.find(call->argv[1], is_write && !is_known,
                         [call, go_on = std::move(go_on)](const Result<LayoutPtr>& found) {
                           if (!found) return call->answer_error(found.error());
-                          if (is_ready(call, **found)) go_on(call, *found);
+                          const Status ready = check_ready(**found);
+                          ready ? go_on(call, *found) : call->answer_error(ready.error());
                         });
 }
 
@@ -175,26 +169,46 @@ std::vector<PartCommand> for_all(const Layout& layout, std::string_view name,
   return commands;
 }
 
-std::string missing_sentence(const Layout& layout, const std::vector<Part>& parts) {
-  std::string names;
-  std::size_t missing = 0;
+namespace {
+
+/// Why partitions are missing, each once: it may have been sent several commands.
+std::map<std::size_t, std::string_view> missing_partitions(const std::vector<Part>& parts) {
+  std::map<std::size_t, std::string_view> missing;
   for (const Part& part : parts) {
-    if (!part.answer.is_missing) continue;
-    ++missing;
-    names += (names.empty() ? "" : ", ") + std::to_string(part.partition) + " (" +
-             part.answer.bytes + ")";
+    if (part.answer.is_missing) missing.emplace(part.partition, part.answer.bytes);
   }
-  if (missing == 0) return {};
-  return std::to_string(missing) + " of " + std::to_string(layout.partitions) +
+  return missing;
+}
+
+}  // namespace
+
+std::string missing_sentence(const Layout& layout, const std::vector<Part>& parts) {
+  const auto missing = missing_partitions(parts);
+  if (missing.empty()) return {};
+  std::string names;
+  for (const auto& [partition, why] : missing) {
+    names.append(names.empty() ? "" : ", ").append(std::to_string(partition));
+    names.append(" (").append(why).append(")");
+  }
+  return std::to_string(missing.size()) + " of " + std::to_string(layout.partitions) +
          " partitions of index '" + layout.index + "' did not answer: " + names;
 }
 
 namespace {
 
+/// As the client is to read it: of the index, not of the key under which a partition lies.
+std::string named_as_asked(const Layout& layout, const Part& part) {
+  std::string text = part.reply.text;
+  const std::string& key = layout.keys[part.partition];
+  const std::size_t at = text.find(key);
+  if (at != std::string::npos) text.replace(at, key.size(), layout.index);
+  return text;
+}
+
 /// A node that has too few replicas refuses a write by the word with which the router says that it
 /// is done, but not everywhere.
-std::string shown_error(const Part& part, std::size_t parts) {
-  if (!part.reply.is_error("NOREPLICAS")) return part.reply.text;
+std::string shown_error(const Layout& layout, const Part& part, std::size_t parts) {
+  if (!part.reply.is_error("NOREPLICAS")) return named_as_asked(layout, part);
   return "ERR the write is not done at partition " + std::to_string(part.partition) +
          (parts > 1 ? ", but may be at others" : "") + ", whose node says " + part.reply.text;
 }
@@ -203,7 +217,7 @@ std::string shown_error(const Part& part, std::size_t parts) {
 
 bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector<Part>& parts) {
   if (std::string sentence = missing_sentence(layout, parts); !sentence.empty()) {
-    for (const Part& part : parts) call->services.counts.missing += part.answer.is_missing ? 1 : 0;
+    call->services.counts.missing += missing_partitions(parts).size();
     const bool may_be_done =
         call->reply->is_write() && std::any_of(parts.begin(), parts.end(), [](const Part& part) {
           return !part.answer.is_missing || part.answer.is_uncertain;
@@ -214,7 +228,7 @@ bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector
   }
   for (const Part& part : parts) {
     if (!part.reply.is_error()) continue;
-    call->answer_error(shown_error(part, parts.size()));
+    call->answer_error(shown_error(layout, part, parts.size()));
     return true;
   }
   if (!call->wait) return false;

@@ -24,7 +24,7 @@ constexpr std::array kServerRoutes = {
           .is_public = true,
           .summary = "Whether the server takes requests, and writes",
           .response_schema =
-              R"({"type":"object","properties":{"status":{"enum":["ok","read-only"]},)"
+              R"({"type":"object","properties":{"status":{"enum":["ok","read-only","unavailable"]},)"
               R"("version":{"type":"string"},"error":{"type":"string"}},)"
               R"("required":["status","version"]})"},
 };
