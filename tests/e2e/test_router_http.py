@@ -3,6 +3,7 @@
 
 import base64
 import random
+import socket
 import struct
 import threading
 
@@ -384,6 +385,22 @@ def test_bodies_are_bounded_and_what_is_refused_is_heard_out(strict_router):
     answer = router.raw(b"POST /vectors HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 4_000_000)
     assert answer.startswith("HTTP/1.1 413 ") and "Connection: close" in answer
     assert "HTTP/1.1 431 " in router.raw("GET / HTTP/1.1\r\nX: " + "x" * 20_000)
+
+
+@pytest.mark.long
+def test_a_refused_client_that_goes_on_sending_is_hung_up_on(strict_router):
+    with socket.create_connection(("127.0.0.1", strict_router.port), timeout=live.PATIENCE_SECONDS) as peer:
+        peer.sendall(b"POST /vectors HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n")
+        assert peer.recv(100).startswith(b"HTTP/1.1 413 ")
+
+        def is_hung_up_on():
+            try:
+                peer.sendall(b"x" * 1000)
+            except OSError:
+                return True
+            return False
+
+        live.wait_until(is_hung_up_on, "the connection ends")
 
 
 def test_requests_may_be_pipelined_chunked_and_invited(router):

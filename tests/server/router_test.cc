@@ -14,6 +14,7 @@
 #include "server/hosts/router/hedges.h"
 #include "server/hosts/router/partitions.h"
 #include "server/hosts/router/recall_parts.h"
+#include "server/hosts/router/scatter.h"
 #include "server/hosts/router/slot_map.h"
 #include "server/hosts/router/slots.h"
 #include "server/resp/reply.h"
@@ -339,6 +340,18 @@ TEST_CASE("router: a batch that a partition has answered in part is refused") {
   const auto short_one = count_queries(std::vector<const Reply*>{&two, nullptr, &one});
   CHECK(short_one.error().message == "partition 2: it answers 1 queries of a batch, and others 2");
   CHECK_FALSE(count_queries(std::vector<const Reply*>{&none}));
+}
+
+TEST_CASE("router: a missing partition is named once, however many commands it was sent") {
+  Layout layout;
+  layout.index = "i";
+  layout.partitions = 8;
+  const auto missing = [](std::size_t partition) {
+    return Part{.partition = partition, .answer = {.is_missing = true, .bytes = "n: timed out"}};
+  };
+  CHECK(missing_sentence(layout, {{.partition = 1}}).empty());
+  CHECK(missing_sentence(layout, {missing(5), {.partition = 1}, missing(2), missing(5)}) ==
+        "2 of 8 partitions of index 'i' did not answer: 2 (n: timed out), 5 (n: timed out)");
 }
 
 TEST_CASE("router: equal distances go to the lower partition") {

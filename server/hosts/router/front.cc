@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <span>
 
 #include "server/hosts/router/node_link.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 64UL * 1024;
 constexpr std::size_t kMostReadAhead = 1UL << 20;
+constexpr std::int64_t kLongestLingerMs = 10'000;
 
 }  // namespace
 
@@ -33,7 +35,7 @@ void Front::receive(bool is_gone) {
   if (got == 0) input_ended_ = true;
   active_ms_ = steady_ms();
   input_.commit(static_cast<std::size_t>(got));
-  if (lingers_) input_.consume(input_.size());
+  if (lingers_until_ms_ != 0) input_.consume(input_.size());
 }
 
 void Front::serve() {
@@ -65,7 +67,8 @@ bool Front::finished() {
   if (is_lost_) return true;
   const bool is_done = is_idle() && unsent_bytes() == 0 && (is_closing() || input_ended_);
   if (!is_done || input_ended_ || !is_heard_out()) return is_done;
-  if (!std::exchange(lingers_, true)) {
+  if (lingers_until_ms_ == 0) {
+    lingers_until_ms_ = steady_ms() + kLongestLingerMs;
     ::shutdown(fd_.get(), SHUT_WR);
     input_.consume(input_.size());
   }
@@ -74,9 +77,14 @@ bool Front::finished() {
 
 /// A request that has not come whole may be of any size that its parser allows.
 bool Front::takes_input() const noexcept {
-  if (lingers_) return !input_ended_;
+  if (lingers_until_ms_ != 0) return !input_ended_;
   const bool is_full = is_held_up_ && input_.size() >= kMostReadAhead;
   return !is_full && !input_ended_ && !is_closing();
+}
+
+std::int64_t Front::drop_at_ms() const noexcept {
+  if (lingers_until_ms_ != 0) return lingers_until_ms_;
+  return is_idle() && unsent_bytes() == 0 ? silent_until_ms() : 0;
 }
 
 Interest Front::wanted_interest() const noexcept {

@@ -9,7 +9,6 @@
 #include <string>
 #include <utility>
 
-#include "server/hosts/router/call.h"
 #include "server/net/byte_buffer.h"
 #include "server/net/poller.h"
 #include "server/net/unique_fd.h"
@@ -37,8 +36,8 @@ class Front {
   [[nodiscard]] bool finished();
   [[nodiscard]] Interest wanted_interest() const noexcept;
 
-  /// When a client that stays silent is to be dropped, in the time of steady_ms(); 0: never.
-  [[nodiscard]] virtual std::int64_t silent_until_ms() const noexcept { return 0; }
+  /// When it is to be dropped, in the time of steady_ms(); 0: not yet, or never.
+  [[nodiscard]] std::int64_t drop_at_ms() const noexcept;
 
   Interest watched;  ///< what the poller has been told
 
@@ -57,6 +56,10 @@ class Front {
   /// lose the last reply.
   [[nodiscard]] virtual bool is_heard_out() const noexcept { return false; }
 
+  /// When a client for which nothing is due is to be dropped unless it sends something, in the time
+  /// of steady_ms(); 0: never.
+  [[nodiscard]] virtual std::int64_t silent_until_ms() const noexcept { return 0; }
+
   [[nodiscard]] std::size_t unsent_bytes() const noexcept { return output_.size() - sent_; }
 
   const UniqueFd fd_;
@@ -74,7 +77,7 @@ class Front {
 
   std::size_t sent_ = 0;
   bool input_ended_ = false;
-  bool lingers_ = false;  // has been told that no more comes
+  std::int64_t lingers_until_ms_ = 0;  // it has been told that no more comes; 0: not yet
 };
 
 }  // namespace engram::router

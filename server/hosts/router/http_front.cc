@@ -23,13 +23,12 @@ class HttpFront final : public Front {
   HttpFront(UniqueFd fd, std::uint64_t id, RouterServices& services, const ServerConfig& config,
             std::function<void()> progressed);
 
-  [[nodiscard]] std::int64_t silent_until_ms() const noexcept override;
-
  private:
   bool start_next() override;
   [[nodiscard]] bool is_idle() const noexcept override { return !is_answering_; }
   [[nodiscard]] bool is_closing() const noexcept override { return !is_answering_ && is_last_; }
   [[nodiscard]] bool is_heard_out() const noexcept override { return is_cut_off_; }
+  [[nodiscard]] std::int64_t silent_until_ms() const noexcept override;
 
   void begin();
   void carry_out(const std::function<void(HttpResponse)>& answer);
@@ -107,11 +106,10 @@ void HttpFront::take(HttpResponse response, const HttpEnvelope& envelope) {
   if (!envelope.is_head) output_ += response.body;
 }
 
-/// Half a head may take no longer than a silent client, however slowly it comes. A client that
-/// waits for an answer is not silent.
+/// Half a head may take no longer than a silent client, however slowly it comes.
 std::int64_t HttpFront::silent_until_ms() const noexcept {
   const std::int64_t patience_ms = config_.http_timeout * 1000;
-  if (patience_ms <= 0 || is_answering_) return 0;
+  if (patience_ms <= 0) return 0;
   const std::int64_t head_since_ms = intake_.head_since_ms();
   return (head_since_ms != 0 ? head_since_ms : active_ms_) + patience_ms;
 }

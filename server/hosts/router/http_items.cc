@@ -118,9 +118,10 @@ void put_items(const PuttingPtr& putting, const LayoutPtr& layout) {
     return scatter_items(putting, call, layout);
   }
   std::vector<std::string> argv = {"vmadd", putting->index};
-  for (const Item& item : items) {
+  for (Item& item : putting->items) {
     argv.push_back(item.id);
     argv.emplace_back(packed(item.vector));
+    item.vector = {};
   }
   carry_out_or_fail(asking, std::move(argv), stored);
 }

@@ -146,15 +146,15 @@ void Router::set_accepting(bool accepting) {
   http_listeners_.set_accepting(accepting);
 }
 
-/// Once a second: none is looked at for being silent alone.
+/// Looks for them once a second.
 void Router::drop_silent(std::int64_t now_ms) {
   if (now_ms - looked_for_silent_ms_ < kLongestWaitMs) return;
   looked_for_silent_ms_ = now_ms;
   std::erase_if(fronts_, [&](const auto& entry) {
-    const std::int64_t until_ms = entry.second->silent_until_ms();
-    const bool is_silent = until_ms != 0 && until_ms < now_ms;
-    if (is_silent) poller_->remove(entry.second->fd());
-    return is_silent;
+    const std::int64_t drop_at_ms = entry.second->drop_at_ms();
+    const bool is_over = drop_at_ms != 0 && drop_at_ms < now_ms;
+    if (is_over) poller_->remove(entry.second->fd());
+    return is_over;
   });
 }
 

@@ -14,6 +14,7 @@
 
 #include "core/result.h"
 #include "server/config/config.h"
+#include "server/hosts/router/call.h"
 #include "server/hosts/router/front.h"
 #include "server/hosts/serve/listeners.h"
 #include "server/net/wake_up.h"
