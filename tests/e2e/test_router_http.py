@@ -234,6 +234,16 @@ def test_collections_are_made_listed_described_and_dropped(router, client):
     assert router.expect(200, "GET", "/collections") == {"collections": []}
 
 
+def test_a_collection_that_another_router_has_made_anew_is_found(cluster, router):
+    other = http_router(cluster)
+    for dim in (2, 3, 4):  # what it remembers is of another dimension
+        router.expect(201, "PUT", "/collections/c", {"dim": dim, "metric": "l2", "primitive": "flat"})
+        other.expect(201, "POST", "/collections/c/vectors", {"id": "a", "vector": [1] * dim})
+        found = other.expect(200, "POST", "/collections/c/search", {"vector": [1] * dim})["results"]
+        assert found == [{"id": "a", "distance": 0, "metadata": None}]
+        router.expect(200, "DELETE", "/collections/c")
+
+
 def test_a_collection_of_one_partition_takes_what_others_refuse(router):
     decaying = {"dim": 2, "metric": "l2", "primitive": "flat", "options": {"DECAY": "exp 60000"}}
     refused = router.error(501, "PUT", "/collections/d", decaying)
