@@ -52,7 +52,7 @@ struct Searching {
 };
 using SearchingPtr = std::shared_ptr<Searching>;
 
-/// All but the fields that nobody knows, about which a body that is no search says more.
+/// Reads a body that has no other fields than those of a search.
 Status read_search(const JsonObject& body, Searching& search) {
   std::vector<JsonValue> values;
   if (search.is_batch) {
