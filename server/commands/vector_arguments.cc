@@ -17,15 +17,6 @@ namespace {
 constexpr std::string_view kValues = "VALUES";
 constexpr CountArgument kValueCount = {"the number after VALUES", 1, kMaxDimension};
 
-/// With a plus, too, and 0 for what is too small.
-std::optional<float> read_number(std::string_view word) {
-  if (word.size() > 1 && word[0] == '+' && word[1] != '-') word.remove_prefix(1);
-  if (const auto number = parse_number<float>(word)) return number;
-  const auto number = parse_number<double>(word);
-  if (!number || !(std::abs(*number) < 1)) return std::nullopt;
-  return static_cast<float>(*number);
-}
-
 }  // namespace
 
 unsigned take_flags(std::vector<std::string_view>& words, std::span<const std::string_view> flags) {
@@ -78,21 +69,6 @@ Result<std::size_t> count_vectors(Arguments words) {
     if (const auto vector = take_vector(words); !vector) return tl::unexpected(vector.error());
   }
   return count;
-}
-
-Result<std::vector<float>> read_numbers(Arguments words) {
-  std::vector<float> numbers;
-  numbers.reserve(words.size());
-  for (const std::string_view word : words) {
-    const auto number = read_number(word);
-    if (!number) {
-      return fail(ErrorCode::kInvalidArgument, "value " + std::to_string(numbers.size() + 1) +
-                                                   " of VALUES is '" + shown(word) +
-                                                   "', no number that float32 has");
-    }
-    numbers.push_back(*number);
-  }
-  return numbers;
 }
 
 Result<std::vector<OptionText>> read_pairs(Arguments words) {

@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "core/result.h"
 #include "server/commands/context.h"
+#include "server/requests/vector_numbers.h"
 
 namespace engram {
 
@@ -37,9 +38,6 @@ Result<VectorWords> take_vector(Arguments& words);
 
 /// How many vectors there are in `words`, which hold nothing else. Errors: as above.
 Result<std::size_t> count_vectors(Arguments words);
-
-/// Errors: kInvalidArgument for a word that is no number in the range of float32.
-Result<std::vector<float>> read_numbers(Arguments words);
 
 /// Calls `add` with the vector, a std::string_view of its bytes or a std::span of its numbers, and
 /// returns what that returns. Errors: those of read_numbers().

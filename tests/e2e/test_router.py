@@ -384,7 +384,7 @@ def test_a_layout_that_says_more_than_is_known_is_used_and_dropped(cluster, rout
         assert wire.call("VNEW", "i", 1, "METRIC", "l2", "PRIMITIVE", "flat", "PARTITIONS", 2) == "OK"
         home = cluster.owner_of(cluster.slot_of("i"))
         meta = home.call("GET", "i:{i}:meta")
-        assert re.fullmatch(rb"dim 1 metric l2 primitive flat partitions 2 epoch \d+ state ready", meta)
+        assert re.fullmatch(rb"dim 1 metric l2 primitive flat partitions 2 epoch \d+ made \S+ state ready", meta)
         assert home.call("SET", "i:{i}:meta", meta + b" colour blue") == "OK"
         with cluster.router().wire() as other:
             assert other.call("VADD", "i", "a", struct.pack("<f", 1)) == 1

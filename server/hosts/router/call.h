@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "core/result.h"
 #include "server/hosts/router/cluster.h"
 #include "server/hosts/router/layouts.h"
+#include "server/hosts/router/timers.h"
 #include "server/resp/reply_writer.h"
 
 namespace engram::router {
@@ -47,10 +49,12 @@ struct RouterServices {
   Cluster& cluster;
   Layouts& layouts;
   RouterCounts& counts;
+  Timers& timers;
   std::string password;  ///< of clients; empty: none
   int port = 0;
   std::int64_t started_ms = 0;
   std::function<std::size_t()> client_count = {};
+  std::set<std::string> settling = {};  ///< indexes that settle_growth() is at
 };
 
 /// A reply in the order of its client's commands. Filled once; then `filled` is called.
@@ -103,14 +107,16 @@ struct Call {
   RespVersion version;
   std::shared_ptr<PendingReply> reply;
   std::optional<ReplicaWait> wait = {};  ///< of a write, REPLICAS
-  bool is_layout_sure = false;           ///< the layout was not remembered: a master has told it
-  bool is_relaid = false;                ///< the layout has been read anew for it
+  std::int64_t held_since_ms = 0;        ///< since when its index is between two layouts; 0: not
 
   [[nodiscard]] LinkKind passing_link() const noexcept {
     return {version, wait ? LinkUse::kWaiting : LinkUse::kPlain};
   }
 
-  void answer(std::string&& bytes) const { reply->fill(std::move(bytes)); }
+  /// The first answer counts: of a command in several parts, more than one may fail.
+  void answer(std::string&& bytes) const {
+    if (!reply->is_done()) reply->fill(std::move(bytes));
+  }
   void answer(const std::function<void(ReplyWriter&)>& write) const {
     std::string bytes;
     ReplyWriter writer(bytes, version);

@@ -94,6 +94,7 @@ class Cluster {
   /// When tick() has something to do, at the latest.
   [[nodiscard]] std::int64_t next_tick_ms() const noexcept;
 
+  [[nodiscard]] int timeout_ms() const noexcept { return settings_.timeout_ms; }
   /// Whether reads that may be stale can be.
   [[nodiscard]] bool reads_may_be_stale() const noexcept {
     return settings_.reads != Reads::kMaster;

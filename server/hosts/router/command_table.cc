@@ -23,6 +23,7 @@ constexpr std::array kCommands = {
     CommandSpec{"info", -1, CommandKind::kLocal, info},
     CommandSpec{"vnew", -3, CommandKind::kWrite, vnew},
     CommandSpec{"vdrop", 2, CommandKind::kWrite, vdrop},
+    CommandSpec{"vpartitions", -3, CommandKind::kWrite, vpartitions},
     CommandSpec{"vinfo", -2, CommandKind::kRead, vinfo},
     CommandSpec{"vcard", -2, CommandKind::kRead, vcard},
     CommandSpec{"vdim", 2, CommandKind::kRead, vdim},

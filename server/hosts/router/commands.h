@@ -50,6 +50,7 @@ void info(const CallPtr& call);
 // Of a whole index.
 void vnew(const CallPtr& call);
 void vdrop(const CallPtr& call);
+void vpartitions(const CallPtr& call);
 void vinfo(const CallPtr& call);
 void vcard(const CallPtr& call);
 void vdim(const CallPtr& call);
@@ -59,6 +60,9 @@ void vprimitives(const CallPtr& call);
 void one_key(const CallPtr& call);  ///< argv[2] is a key whose partition answers
 void vadd(const CallPtr& call);
 void vmadd(const CallPtr& call);
+/// Carries out `writes`, each a VADD of the index that call->argv[1] names, of different keys;
+/// answers how many of these are new.
+void add_each(const CallPtr& call, std::vector<std::vector<std::string>> writes);
 
 // Of all partitions.
 void vsearch(const CallPtr& call);

@@ -9,6 +9,7 @@
 #include "server/doors/http/answers.h"
 #include "server/doors/http/openapi.h"
 #include "server/hosts/router/commands.h"
+#include "server/hosts/router/scatter.h"
 #include "server/hosts/router/slots.h"
 
 namespace engram::router {
@@ -111,7 +112,7 @@ void look_for_layout(const HttpAskingPtr& asking, const std::string& index, bool
                      std::function<void(const LayoutPtr&)> go_on) {
   asking->services.layouts.find(index, fresh, [=](const Result<LayoutPtr>& found) {
     if (!found) return asking->answer_error(found.error());
-    Status taken = check_ready(**found);
+    Status taken = check_in_use(**found);
     if (taken) taken = check(**found);
     if (taken) return go_on(*found);
     if (fresh) return asking->answer_error(taken.error());

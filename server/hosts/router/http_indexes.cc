@@ -10,6 +10,7 @@
 #include "server/doors/http/facts_json.h"
 #include "server/doors/http/given.h"
 #include "server/hosts/router/http_asking.h"
+#include "server/hosts/router/scatter.h"
 #include "server/hosts/router/slots.h"
 #include "server/requests/facts.h"
 #include "server/resp/command.h"
@@ -85,7 +86,7 @@ void show_next(const ListingPtr& listing) {
   listing->asking->services.layouts.find(
       name, false, [listing, name](const Result<LayoutPtr>& found) {
         if (!found) return show_error(listing, name, found.error());
-        const Status ready = check_ready(**found);
+        const Status ready = check_in_use(**found);
         ready ? show(listing, *found) : show_error(listing, name, ready.error());
       });
 }

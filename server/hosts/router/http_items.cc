@@ -12,6 +12,7 @@
 #include "server/doors/http/vector_batch.h"
 #include "server/durability/change.h"
 #include "server/engine/attributes.h"
+#include "server/hosts/router/commands.h"
 #include "server/hosts/router/http_asking.h"
 #include "server/hosts/router/scatter.h"
 #include "server/hosts/router/slots.h"
@@ -56,8 +57,8 @@ void answer_put(const Putting& putting, std::int64_t created) {
                                           : answer_stored(putting.items.front().id, created == 1));
 }
 
-std::vector<std::string> words_of(const Item& item) {
-  std::vector<std::string> words = {"", "", item.id, std::string(packed(item.vector))};
+std::vector<std::string> words_of(const std::string& index, const Item& item) {
+  std::vector<std::string> words = {"vadd", index, item.id, std::string(packed(item.vector))};
   if (item.metadata) words.insert(words.end(), {"SETATTR", *item.metadata});
   return words;
 }
@@ -80,42 +81,23 @@ std::vector<Item> last_of_each(const std::vector<Item>& items) {
   return last;
 }
 
-/// VMADD has no attributes, so each goes by itself.
-void scatter_items(const PuttingPtr& putting, const CallPtr& call, const LayoutPtr& layout) {
-  std::vector<PartCommand> commands;
-  for (const Item& item : last_of_each(putting->items)) {
-    const std::size_t home = partition_of(item.id, layout->partitions);
-    commands.push_back({home, part_command(*layout, home, "VADD", words_of(item))});
-  }
-  const auto again = [putting](const CallPtr& same, const LayoutPtr& other) {
-    scatter_items(putting, same, other);
-  };
-  scatter(call, layout, std::move(commands), {}, again, [call, layout](std::vector<Part>& parts) {
-    if (answer_failure(call, *layout, parts)) return;
-    std::int64_t created = 0;
-    for (const Part& part : parts) created += part.reply.integer;
-    call->answer([created](ReplyWriter& writer) { writer.integer(created); });
-  });
-}
-
-void put_items(const PuttingPtr& putting, const LayoutPtr& layout) {
+void put_items(const PuttingPtr& putting) {
   const HttpAskingPtr& asking = putting->asking;
   const std::vector<Item>& items = putting->items;
   const OnReply stored = [putting](const Reply& reply) { answer_put(*putting, reply.integer); };
   if (!putting->is_batch) {
-    std::vector<std::string> argv = words_of(items.front());
-    argv[0] = "vadd";
-    argv[1] = putting->index;
-    return carry_out_or_fail(asking, std::move(argv), stored);
+    return carry_out_or_fail(asking, words_of(putting->index, items.front()), stored);
   }
   bool has_metadata = false;
   for (const Item& item : items) has_metadata = has_metadata || item.metadata.has_value();
-  if (has_metadata) {
+  if (has_metadata) {  // VMADD has none, so each item goes by itself
     const CallPtr call = call_for(asking, {"vmadd", putting->index}, true,
                                   [asking, stored](const Result<Reply>& reply) {
                                     reply ? stored(*reply) : asking->answer_error(reply.error());
                                   });
-    return scatter_items(putting, call, layout);
+    std::vector<std::vector<std::string>> writes;
+    for (const Item& item : last_of_each(items)) writes.push_back(words_of(putting->index, item));
+    return add_each(call, std::move(writes));
   }
   std::vector<std::string> argv = {"vmadd", putting->index};
   for (Item& item : putting->items) {
@@ -130,7 +112,7 @@ void put_checked(const PuttingPtr& putting) {
   with_layout_for(
       putting->asking, putting->index,
       [putting](const Layout& layout) { return check_items(*putting, layout); },
-      [putting](const LayoutPtr& layout) { put_items(putting, layout); });
+      [putting](const LayoutPtr&) { put_items(putting); });
 }
 
 void put_into_default(const PuttingPtr& putting, std::int64_t until_ms);

@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <chrono>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "core/text.h"
 #include "server/commands/errors.h"
 #include "server/hosts/router/commands.h"
+#include "server/hosts/router/growth_commands.h"
+#include "server/hosts/router/layout_changes.h"
+#include "server/hosts/router/new_index.h"
 #include "server/hosts/router/partitions.h"
 #include "server/hosts/router/scatter.h"
 #include "server/hosts/router/slots.h"
@@ -20,84 +24,12 @@ namespace {
 
 constexpr std::size_t kPartitionsOfMaster = 4;
 
-std::uint64_t new_epoch() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(now).count());
-}
-
-Command on_meta_key(const std::string& index, std::initializer_list<std::string_view> argv) {
-  return {.slot = slot_of(meta_key(index)), .bytes = encode_command(argv)};
-}
-
 /// is_uncertain: it may have been written nevertheless.
 void answer_meta_failure(const CallPtr& call, const std::string& why, bool is_uncertain) {
   const std::string layout = "the layout of index '" + call->argv[1] + "' ";
   call->answer_error(is_uncertain ? "MISSING whether " + layout + "was written is not known (" +
                                         why + "); the write may be done"
                                   : "MISSING " + layout + "cannot be written (" + why + ")");
-}
-
-/// What of a VNEW the router needs; PARTITIONS is taken out of argv.
-Result<Layout> read_new_index(std::vector<std::string>& argv, std::size_t default_partitions) {
-  constexpr std::array<std::string_view, 3> kOneNumber = {"exp", "power", "ebb"};
-  constexpr std::array<std::string_view, 4> kSums = {"hebb", "palimpsest", "sdm", "drdam"};
-  constexpr std::array<std::string_view, 2> kWholeRecalls = {"REINFORCE", "OUTSIDE"};
-  constexpr std::array<std::string_view, 3> kOfParts = {"off", "nearest", "abstain"};
-  constexpr std::array<std::string_view, 2> kBudgets = {"BUDGET", "BUDGETBYTES"};
-  ENGRAM_TRY(check_index_name(argv[1]));
-  Layout layout;
-  layout.index = argv[1];
-  layout.partitions = default_partitions;
-  layout.epoch = new_epoch();
-  layout.state = Layout::State::kMaking;
-  layout.dim = parse_number<std::size_t>(argv[2]).value_or(0);  // the nodes check it
-  std::string whole;                                            // what takes one partition
-  for (std::size_t at = 3; at + 1 < argv.size();) {
-    const std::string& word = argv[at];
-    const std::string& value = argv[at + 1];
-    if (equal_ignoring_case(word, "PARTITIONS")) {
-      const auto partitions = parse_number<std::size_t>(value);
-      if (!partitions || *partitions < 1 || *partitions > kMostPartitions) {
-        return fail(ErrorCode::kInvalidArgument,
-                    "PARTITIONS must be an integer in 1..1024, got '" + value + "'");
-      }
-      layout.partitions = *partitions;
-      argv.erase(argv.begin() + static_cast<std::ptrdiff_t>(at),
-                 argv.begin() + static_cast<std::ptrdiff_t>(at + 2));
-      continue;
-    }
-    if (equal_ignoring_case(word, "METRIC")) layout.metric = to_lower(value);
-    if (equal_ignoring_case(word, "PRIMITIVE")) {
-      layout.primitive = to_lower(value);
-      if (is_any_ignoring_case(value, kSums)) whole = "primitive " + layout.primitive;
-    }
-    if (equal_ignoring_case(word, "DECAY") && !equal_ignoring_case(value, "none")) whole = "DECAY";
-    if (is_any_ignoring_case(word, kBudgets)) whole = to_upper(word);
-    if (is_any_ignoring_case(word, kWholeRecalls) && !is_any_ignoring_case(value, kOfParts)) {
-      whole = to_upper(word) + " " + value;
-    }
-    if (equal_ignoring_case(word, "STEPS")) layout.steps = parse_number<std::size_t>(value);
-    if (equal_ignoring_case(word, "TOL")) layout.tolerance = parse_number<double>(value);
-    if (equal_ignoring_case(word, "MODE")) layout.is_clamped = equal_ignoring_case(value, "clamp");
-    at += equal_ignoring_case(word, "DECAY") && is_any_ignoring_case(value, kOneNumber) ? 3 : 2;
-  }
-  if (!whole.empty() && layout.partitions > 1) {
-    return fail(ErrorCode::kUnsupported,
-                whole + " is about all items at once, so it takes PARTITIONS 1");
-  }
-  layout.place();
-  return layout;
-}
-
-/// What removes each partition.
-std::vector<PartCommand> drop_commands(const Layout& layout) {
-  std::vector<PartCommand> commands;
-  commands.reserve(layout.partitions);
-  for (std::size_t p = 0; p < layout.partitions; ++p) {
-    commands.push_back({p, encode_command({"UNLINK", layout.keys[p]})});
-  }
-  return commands;
 }
 
 /// Takes the reply to a change of a layout: goes on if it was made; or as `refused` says, where the
@@ -115,67 +47,63 @@ void answer_dropped(const CallPtr& call) {
       Error{ErrorCode::kNotFound, "index '" + call->argv[1] + "' was dropped meanwhile"});
 }
 
-/// Replaces the stored layout `before` by `after`, unless it is `before` no longer: that is
-/// answered by null. Either may be empty: none. Other routers change layouts too, and what they
-/// have made meanwhile is left alone.
-void exchange_stored(const CallPtr& call, const std::string& index, std::string_view before,
-                     std::string_view after, std::function<void(const Answer&)> answered) {
-  // A drop is what frees memory, so it may run where there is none.
-  constexpr std::string_view kExchange =
-      "#!lua flags=allow-oom\n"
-      "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return false end "
-      "if ARGV[2] == '' then return redis.call('UNLINK', KEYS[1]) end "
-      "return redis.call('SET', KEYS[1], ARGV[2])";
-  const std::string key = meta_key(index);
-  call->services.layouts.forget(index);
-  call->services.cluster.send(on_meta_key(index, {"EVAL", kExchange, "1", key, before, after}),
-                              [call, index, answered = std::move(answered)](const Answer& answer) {
-                                // Others may have asked for it meanwhile.
-                                call->services.layouts.forget(index);
-                                answered(answer);
-                              });
+/// Removes all that the index has, and goes on with what that came to. Removals are done one after
+/// the other, from `at` on.
+void remove_partitions(const CallPtr& call, std::vector<Removal> removals, std::size_t at,
+                       const std::function<void(const LayoutPtr&, std::vector<Part>&)>& go_on) {
+  std::vector<PartCommand> commands;
+  for (std::size_t p = 0; p < removals[at].commands.size(); ++p) {
+    commands.push_back({p, std::move(removals[at].commands[p])});
+  }
+  const LayoutPtr layout = removals[at].layout;
+  scatter(call, layout, std::move(commands), {}, {},
+          [call, layout, removals = std::move(removals), at, go_on](std::vector<Part>& parts) {
+            const bool is_gone = std::none_of(parts.begin(), parts.end(), [](const Part& part) {
+              return part.answer.is_missing || part.reply.is_error();
+            });
+            if (!is_gone || at + 1 == removals.size()) return go_on(layout, parts);
+            remove_partitions(call, removals, at + 1, go_on);
+          });
 }
 
-void exchange_layout(const CallPtr& call, const Layout& before, std::string_view after,
-                     std::function<void(const Answer&)> answered) {
-  const std::string held = before.stored.empty() ? before.text() : before.stored;
-  exchange_stored(call, before.index, held, after, std::move(answered));
+void remove_all(const CallPtr& call, const Layout& layout,
+                const std::function<void(const LayoutPtr&, std::vector<Part>&)>& go_on) {
+  remove_partitions(call, removals_of(layout, layout.placements()), 0, go_on);
 }
 
 /// The partitions are gone, or were never made whole: so goes the layout.
 void drop_partitions(const CallPtr& call, const LayoutPtr& layout,
                      const std::function<void()>& go_on) {
-  scatter(call, layout, drop_commands(*layout), {}, {},
-          [call, layout, go_on](std::vector<Part>& parts) {
-            if (answer_failure(call, *layout, parts)) return;
-            exchange_layout(call, *layout, "", [call, go_on](const Answer& answer) {
-              take_meta_reply(call, answer, go_on, [call] { answer_dropped(call); });
-            });
-          });
+  remove_all(call, *layout,
+             [call, layout, go_on](const LayoutPtr& removed, std::vector<Part>& parts) {
+               if (answer_failure(call, *removed, parts)) return;
+               exchange_layout(call->services, *layout, "", [call, go_on](const Answer& answer) {
+                 take_meta_reply(call, answer, go_on, [call] { answer_dropped(call); });
+               });
+             });
 }
 
 /// None is left of an index whose making has failed; then answers why it has.
 void undo_making(const CallPtr& call, const LayoutPtr& layout, const std::string& error) {
-  scatter(call, layout, drop_commands(*layout), {}, {},
-          [call, layout, error](std::vector<Part>& parts) {
-            const auto answer = [call, error] { call->answer_error(error); };
-            // What is left on a node that does not answer VDROP finds by the layout.
-            const bool is_gone = std::none_of(parts.begin(), parts.end(), [](const Part& part) {
-              return part.answer.is_missing || part.reply.is_error();
-            });
-            if (!is_gone) return answer();
-            exchange_layout(call, *layout, "", [answer](const Answer&) { answer(); });
-          });
+  remove_all(call, *layout, [call, layout, error](const LayoutPtr&, std::vector<Part>& parts) {
+    const auto answer = [call, error] { call->answer_error(error); };
+    // What is left on a node that does not answer VDROP finds by the layout.
+    const bool is_gone = std::none_of(parts.begin(), parts.end(), [](const Part& part) {
+      return part.answer.is_missing || part.reply.is_error();
+    });
+    if (!is_gone) return answer();
+    exchange_layout(call->services, *layout, "", [answer](const Answer&) { answer(); });
+  });
 }
 
 /// A VDROP may have come between, and before some of the partitions: they go then.
 void announce(const CallPtr& call, const LayoutPtr& layout) {
   const auto ready = [call] { call->answer_ok(); };
   const auto dropped = [call, layout] {
-    scatter(call, layout, drop_commands(*layout), {}, {},
-            [call](std::vector<Part>&) { answer_dropped(call); });
+    remove_all(call, *layout,
+               [call](const LayoutPtr&, std::vector<Part>&) { answer_dropped(call); });
   };
-  exchange_layout(call, *layout, layout->text_in(Layout::State::kReady),
+  exchange_layout(call->services, *layout, layout->text_in(Layout::State::kReady),
                   [=](const Answer& answer) { take_meta_reply(call, answer, ready, dropped); });
 }
 
@@ -202,7 +130,7 @@ void make_index(const CallPtr& call) {
         Error{ErrorCode::kAlreadyExists, "index '" + call->argv[1] + "' already exists"});
   };
   const auto make = [call, layout] { make_partitions(call, layout); };
-  exchange_stored(call, layout->index, "", layout->text(),
+  exchange_stored(call->services, layout->index, "", layout->text(),
                   [=](const Answer& answer) { take_meta_reply(call, answer, make, refuse); });
 }
 
@@ -306,6 +234,34 @@ void write_partial_counts(ReplyWriter& writer, const Layout& layout, std::size_t
 }
 constexpr std::size_t kPartialCounts = 3;
 
+/// progress: of the growth that is under way.
+void write_info(const Call& call, const Layout& layout, std::size_t ok, const Reply& all,
+                const std::optional<GrowthProgress>& progress) {
+  constexpr std::size_t kGrowthFacts = 4;
+  const std::int64_t size = field_of(all, "size");
+  const double per_item =
+      size == 0 ? 0
+                : static_cast<double>(field_of(all, "memory-bytes")) / static_cast<double>(size);
+  call.answer([&](ReplyWriter& writer) {
+    writer.map(all.items.size() / 2 + kPartialCounts + (progress ? kGrowthFacts : 0));
+    for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
+      writer.bulk(all.items[i].text);
+      all.items[i].text == "bytes-per-item" ? writer.number(per_item)
+                                            : write_value(writer, all.items[i + 1]);
+    }
+    write_partial_counts(writer, layout, ok);
+    if (!progress) return;
+    writer.bulk("growing-to");
+    writer.integer(static_cast<std::int64_t>(2 * layout.partitions));
+    writer.bulk("growth");
+    writer.bulk(progress->holder != 0 ? "copying" : "stopped");
+    writer.bulk("growth-copied");
+    writer.integer(static_cast<std::int64_t>(progress->copied));
+    writer.bulk("growth-items");
+    writer.integer(static_cast<std::int64_t>(progress->items));
+  });
+}
+
 }  // namespace
 
 void vnew(const CallPtr& call) {
@@ -329,7 +285,7 @@ void vdrop(const CallPtr& call) {
     const auto drop = [call, dropping] {
       drop_partitions(call, dropping, [call] { call->answer_ok(); });
     };
-    exchange_layout(call, **found, dropping->text(), [call, drop](const Answer& answer) {
+    exchange_layout(call->services, **found, dropping->text(), [call, drop](const Answer& answer) {
       take_meta_reply(call, answer, drop, [call] { answer_dropped(call); });
     });
   });
@@ -340,19 +296,16 @@ void vinfo(const CallPtr& call) {
     Reply all = {.kind = Reply::Kind::kArray};
     if (!parts.empty()) all = std::move(parts.front().reply);
     for (std::size_t i = 1; i < parts.size(); ++i) add_fields(all, parts[i].reply);
-    const std::int64_t size = field_of(all, "size");
-    const double per_item =
-        size == 0 ? 0
-                  : static_cast<double>(field_of(all, "memory-bytes")) / static_cast<double>(size);
-    call->answer([&](ReplyWriter& writer) {
-      writer.map(all.items.size() / 2 + kPartialCounts);
-      for (std::size_t i = 0; i + 1 < all.items.size(); i += 2) {
-        writer.bulk(all.items[i].text);
-        all.items[i].text == "bytes-per-item" ? writer.number(per_item)
-                                              : write_value(writer, all.items[i + 1]);
-      }
-      write_partial_counts(writer, *layout, parts.size());
-    });
+    const std::size_t ok = parts.size();
+    if (layout->state != Layout::State::kGrowing) {
+      return write_info(*call, *layout, ok, all, std::nullopt);
+    }
+    call->services.cluster.send(
+        on_meta_key(layout->index, {"GET", lease_key(layout->index)}),
+        [call, layout, ok, all = std::move(all)](const Answer& answer) {
+          const Reply held = answer.is_missing ? Reply{} : read_reply(answer.bytes);
+          write_info(*call, *layout, ok, all, GrowthProgress::parse(held.text));
+        });
   });
 }
 

@@ -3,21 +3,44 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <memory>
+#include <utility>
 
 #include "core/text.h"
 #include "server/commands/errors.h"
 #include "server/hosts/router/commands.h"
+#include "server/hosts/router/growth_commands.h"
 #include "server/hosts/router/scatter.h"
 #include "server/hosts/router/slots.h"
 
 namespace engram::router {
 namespace {
 
+using Words = std::vector<std::string>;
+
+/// The command of the partition of argv[2].
+Result<PartCommand> command_of_key(const Layout& layout, const Words& argv, const Call& call) {
+  const std::size_t home = partition_of(argv[2], layout.partitions);
+  if (!call.reply->is_write() || layout.state != Layout::State::kGrowing) {
+    return PartCommand{home, part_command(layout, home, to_upper(argv[0]), argv)};
+  }
+  auto noted = noted_write(layout.keys[home], argv, call.version);
+  if (!noted) return tl::unexpected<Error>(noted.error());
+  return PartCommand{home, std::move(*noted)};
+}
+
 void to_partition_of_key(const CallPtr& call, const LayoutPtr& layout) {
-  pass_on(call, layout, partition_of(call->argv[2], layout->partitions), to_partition_of_key);
+  auto command = command_of_key(*layout, call->argv, *call);
+  if (!command) return call->answer_error(command.error());
+  pass_on(call, layout, command->partition, std::move(command->bytes), to_partition_of_key);
 }
 
 void to_only_partition(const CallPtr& call, const LayoutPtr& layout) {
+  if (call->reply->is_write() && layout->state == Layout::State::kGrowing) {
+    return call->answer_error("ERR " + to_upper(call->argv[0]) +
+                              " changes an index as a whole, and '" + layout->index +
+                              "' is growing: VINFO shows how far it is");
+  }
   if (layout->partitions == 1) return pass_on(call, layout, 0, to_only_partition);
   call->answer_error(Error{ErrorCode::kUnsupported,
                            to_upper(call->argv[0]) + " looks at an index as a whole, and '" +
@@ -25,15 +48,14 @@ void to_only_partition(const CallPtr& call, const LayoutPtr& layout) {
                                " partitions: one made with PARTITIONS 1 answers it"});
 }
 
-/// The words of a VMADD by partition; empty if they are not keys and vectors in turn.
-std::map<std::size_t, std::vector<std::string>> split_items(const std::vector<std::string>& argv,
-                                                            std::size_t partitions) {
-  std::map<std::size_t, std::vector<std::string>> split;
-  for (std::size_t at = 2; at < argv.size();) {
+/// Keys and vectors in turn, from argv[at] on, by partition; empty if that is not what they are.
+std::map<std::size_t, Words> split_items(const Words& argv, std::size_t at,
+                                         std::size_t partitions) {
+  std::map<std::size_t, Words> split;
+  while (at < argv.size()) {
     const std::size_t end = end_of_vector(argv, at + 1);
     if (end == 0) return {};
-    std::vector<std::string>& words = split[partition_of(argv[at], partitions)];
-    if (words.empty()) words.assign(argv.begin(), argv.begin() + 2);
+    Words& words = split[partition_of(argv[at], partitions)];
     words.insert(words.end(), argv.begin() + static_cast<std::ptrdiff_t>(at),
                  argv.begin() + static_cast<std::ptrdiff_t>(end));
     at = end;
@@ -41,21 +63,77 @@ std::map<std::size_t, std::vector<std::string>> split_items(const std::vector<st
   return split;
 }
 
-void add_split(const CallPtr& call, const LayoutPtr& layout) {
-  const auto split = split_items(call->argv, layout->partitions);
-  if (split.empty()) return call->answer_error(kSyntaxError);
-  std::vector<PartCommand> commands;
-  commands.reserve(split.size());
-  for (const auto& [partition, words] : split) {
-    commands.push_back({partition, part_command(*layout, partition, "VMADD", words)});
+/// A VMADD, or writes that together are one, while partitions answer.
+struct Adding {
+  CallPtr call;
+  LayoutPtr layout;         // that the last answer came by
+  std::vector<Part> parts;  // that have answered, or are missing
+  std::size_t left = 0;
+};
+using AddingPtr = std::shared_ptr<Adding>;
+
+Result<std::string> add_command(const Layout& layout, std::size_t partition, const Words& items) {
+  if (layout.state == Layout::State::kGrowing) return noted_writes(layout.keys[partition], items);
+  Words words = {"", ""};
+  words.insert(words.end(), items.begin(), items.end());
+  return part_command(layout, partition, "VMADD", words);
+}
+
+void end_adding(const Adding& adding) {
+  const CallPtr& call = adding.call;
+  if (answer_failure(call, *adding.layout, adding.parts)) return;
+  std::int64_t added = 0;
+  for (const Part& part : adding.parts) added += part.reply.integer;
+  call->answer([added](ReplyWriter& writer) { writer.integer(added); });
+}
+
+/// Sends each partition its items. Those of a partition that has other keys by now go where the
+/// layout has them then, and only those: what was added counts once.
+void add_items(const AddingPtr& adding, const LayoutPtr& layout, const Words& items) {
+  adding->layout = layout;
+  const LinkKind kind = {.use = adding->call->wait ? LinkUse::kWaiting : LinkUse::kPlain};
+  std::vector<std::pair<PartCommand, Words>> commands;
+  for (auto& [partition, words] : split_items(items, 0, layout->partitions)) {
+    auto command = add_command(*layout, partition, words);
+    if (!command) return adding->call->answer_error(command.error());
+    commands.push_back({{partition, std::move(*command)}, std::move(words)});
   }
-  const LinkKind kind = {.use = call->wait ? LinkUse::kWaiting : LinkUse::kPlain};
-  scatter(call, layout, std::move(commands), kind, add_split, [call, layout](auto& parts) {
-    if (answer_failure(call, *layout, parts)) return;
-    std::int64_t added = 0;
-    for (const Part& part : parts) added += part.reply.integer;
-    call->answer([added](ReplyWriter& writer) { writer.integer(added); });
-  });
+  adding->left += commands.size();
+  for (auto& [command, words] : commands) {
+    const auto again = [adding, words = std::move(words)](const CallPtr&, const LayoutPtr& other) {
+      --adding->left;
+      add_items(adding, other, words);
+    };
+    scatter(adding->call, layout, {std::move(command)}, kind, again,
+            [adding](std::vector<Part>& parts) {
+              adding->parts.push_back(std::move(parts.front()));
+              if (--adding->left == 0) end_adding(*adding);
+            });
+  }
+}
+
+/// As add_items(), of one item whose VADD is `argv`.
+void add_one(const AddingPtr& adding, const LayoutPtr& layout, const Words& argv) {
+  adding->layout = layout;
+  auto command = command_of_key(*layout, argv, *adding->call);
+  if (!command) return adding->call->answer_error(command.error());
+  const auto again = [adding, argv](const CallPtr&, const LayoutPtr& other) {
+    add_one(adding, other, argv);
+  };
+  scatter(adding->call, layout, {std::move(*command)}, {}, again,
+          [adding](std::vector<Part>& parts) {
+            adding->parts.push_back(std::move(parts.front()));
+            if (--adding->left == 0) end_adding(*adding);
+          });
+}
+
+void add_split(const CallPtr& call, const LayoutPtr& layout) {
+  if (split_items(call->argv, 2, layout->partitions).empty()) {
+    return call->answer_error(kSyntaxError);
+  }
+  auto adding = std::make_shared<Adding>();
+  adding->call = call;
+  add_items(adding, layout, Words(call->argv.begin() + 2, call->argv.end()));
 }
 
 }  // namespace
@@ -76,6 +154,15 @@ void vadd(const CallPtr& call) {
 
 void vmadd(const CallPtr& call) {
   with_layout(call, add_split);
+}
+
+void add_each(const CallPtr& call, std::vector<Words> writes) {
+  with_layout(call, [writes = std::move(writes)](const CallPtr& same, const LayoutPtr& layout) {
+    auto adding = std::make_shared<Adding>();
+    adding->call = same;
+    adding->left = writes.size();
+    for (const Words& argv : writes) add_one(adding, layout, argv);
+  });
 }
 
 void whole_index(const CallPtr& call) {

@@ -77,7 +77,7 @@ void ask(const RecallingPtr& recalling, const std::vector<std::string>& cue, OnL
 }
 
 void ask_at_state(const RecallingPtr& recalling, const Steps& go_on) {
-  ask(recalling, {std::string(packed(recalling->state))}, {}, go_on);
+  ask(recalling, {std::string(packed(recalling->state))}, recall_all, go_on);
 }
 
 bool has_weights(const Recalling& recalling) {
@@ -200,8 +200,8 @@ void finish(const RecallingPtr& recalling) {
   if (!recalling->form.mask) return write_answer(*recalling, attractor, rows);
   // The partition has told the distance from what it would have made of the cue alone.
   scatter(recalling->call, recalling->layout,
-          {{best, part_command(*recalling->layout, best, "VGET", {"", "", attractor})}}, kTyped, {},
-          [recalling, attractor, rows](std::vector<Part>& replies) {
+          {{best, part_command(*recalling->layout, best, "VGET", {"", "", attractor})}}, kTyped,
+          recall_all, [recalling, attractor, rows](std::vector<Part>& replies) {
             const Recalling& ours = *recalling;
             if (answer_failure(ours.call, *ours.layout, replies)) return;
             const auto distance = distance_to(ours, replies.front().reply.text);

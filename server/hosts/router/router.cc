@@ -50,10 +50,11 @@ Router::Router(const ServerConfig& config, ClusterSettings settings,
       listeners_(*poller_),
       http_listeners_(*poller_),
       cluster_(std::move(settings), *poller_),
-      layouts_(cluster_),
+      layouts_(cluster_, timers_),
       services_({.cluster = cluster_,
                  .layouts = layouts_,
                  .counts = counts_,
+                 .timers = timers_,
                  .password = config.requirepass,
                  .started_ms = steady_ms(),
                  .client_count = [this] { return fronts_.size(); }}) {}
@@ -105,9 +106,12 @@ void Router::turn() {
   if (!listeners_.accepting() && now_ms >= accept_again_ms_) set_accepting(true);
   drop_silent(now_ms);
   cluster_.tick(now_ms);
+  timers_.run(now_ms);
   serve_queued();
   cluster_.flush();
-  const std::int64_t tick_in_ms = queued_.empty() ? cluster_.next_tick_ms() - steady_ms() : 0;
+  std::int64_t tick_ms = cluster_.next_tick_ms();
+  if (const auto due_ms = timers_.next_ms()) tick_ms = std::min(tick_ms, *due_ms);
+  const std::int64_t tick_in_ms = queued_.empty() ? tick_ms - steady_ms() : 0;
   const auto wait_ms = std::clamp<std::int64_t>(tick_in_ms, 0, kLongestWaitMs);
   for (const PollEvent& event : poller_->wait(std::chrono::milliseconds(wait_ms))) handle(event);
   serve_queued();

@@ -16,6 +16,7 @@
 #include "server/config/config.h"
 #include "server/hosts/router/call.h"
 #include "server/hosts/router/front.h"
+#include "server/hosts/router/timers.h"
 #include "server/hosts/serve/listeners.h"
 #include "server/net/wake_up.h"
 
@@ -70,6 +71,7 @@ class Router {
   Listeners listeners_;
   Listeners http_listeners_;
   Cluster cluster_;
+  Timers timers_;
   Layouts layouts_;
   RouterCounts counts_;
   RouterServices services_;

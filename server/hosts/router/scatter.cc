@@ -10,6 +10,7 @@
 
 #include "core/text.h"
 #include "server/commands/errors.h"
+#include "server/hosts/router/growth.h"
 #include "server/resp/command.h"
 
 namespace engram::router {
@@ -35,15 +36,23 @@ bool has_no_index(const Call& call, const Part& part) {
 
 /// Some commands say the same of a key that is not there as of an index without the item, or with
 /// no items.
-bool may_have_no_index(const Call& call, const Part& part) {
+bool says_nothing_of_no_index(const Call& call) {
   constexpr std::array<std::string_view, 5> kSayNoError = {"vcard", "vemb", "vgetattr", "vismember",
                                                            "vsetattr"};
+  return is_any_ignoring_case(call.argv[0], kSayNoError);
+}
+
+bool may_have_no_index(const Call& call, const Part& part) {
   using Kind = Reply::Kind;
   const Reply& reply = part.reply;
   const bool is_number = reply.kind == Kind::kInteger || reply.kind == Kind::kBoolean;
   const bool is_nothing = reply.is_null() || (is_number && reply.integer == 0) ||
                           (reply.is_array() && reply.items.empty());
-  return is_nothing && !part.answer.is_missing && is_any_ignoring_case(call.argv[0], kSayNoError);
+  return is_nothing && !part.answer.is_missing && says_nothing_of_no_index(call);
+}
+
+bool is_suspect(const Call& call, const Part& part) {
+  return has_no_index(call, part) || may_have_no_index(call, part);
 }
 
 /// The layout is the same, so what is not there has been lost.
@@ -53,43 +62,90 @@ void count_as_missing(const Call& call, Part& part) {
   part.answer.bytes = "its node has no such key";
 }
 
+/// Whether the layout is another is not known, so what is not there may be elsewhere.
+void count_as_unknown(const Call& call, Part& part, const std::string& why) {
+  if (!is_suspect(call, part)) return;
+  part.answer.is_missing = true;
+  part.answer.bytes = "its node has no such key, or nothing in it; " + why;
+}
+
+void use(const CallPtr& call, const Result<LayoutPtr>& found, const OnLayout& go_on);
+
+/// Its partitions are just found under other keys, which takes some milliseconds. Where the router
+/// that was at it has ended, this one sees to it that it comes to an end.
+void wait_for_keys(const CallPtr& call, const Layout& layout, const OnLayout& go_on) {
+  constexpr std::int64_t kPatienceMs = 1000;
+  RouterServices& services = call->services;
+  const std::int64_t now_ms = steady_ms();
+  if (call->held_since_ms == 0) call->held_since_ms = now_ms;
+  const std::int64_t held_ms = now_ms - call->held_since_ms;
+  if (held_ms > services.cluster.timeout_ms()) {
+    return call->answer_error("MISSING index '" + layout.index +
+                              "' is between two layouts, and has not gone on for " +
+                              std::to_string(held_ms) + " ms; the write or read is not done");
+  }
+  if (held_ms >= kPatienceMs) settle_growth(services, layout.index);
+  services.layouts.find_later(
+      layout.index, [call, go_on](const Result<LayoutPtr>& found) { use(call, found, go_on); });
+}
+
+/// Goes on with a layout that can be used, once it can; or answers why it cannot be.
+void use(const CallPtr& call, const Result<LayoutPtr>& found, const OnLayout& go_on) {
+  if (!found) return call->answer_error(found.error());
+  const Layout& layout = **found;
+  if (layout.is_between()) return wait_for_keys(call, layout, go_on);
+  call->held_since_ms = 0;
+  if (layout.is_usable()) return go_on(call, *found);
+  call->answer_error(not_usable(layout));
+}
+
 void finish(const GatheringPtr& gathering) {
   std::vector<Part>& parts = gathering->parts;
   const CallPtr& call = gathering->call;
-  const bool is_suspect = std::any_of(parts.begin(), parts.end(), [&call](const Part& part) {
-    return has_no_index(*call, part) || (!call->is_layout_sure && may_have_no_index(*call, part));
-  });
-  if (!is_suspect) return gathering->go_on(parts);
-  const auto give_up = [gathering] {
-    for (Part& part : gathering->parts) count_as_missing(*gathering->call, part);
+  const auto is_told = [&call](const Part& part) { return !is_suspect(*call, part); };
+  if (std::all_of(parts.begin(), parts.end(), is_told)) return gathering->go_on(parts);
+  const auto give_up = [gathering](const auto& count) {
+    for (Part& part : gathering->parts) count(*gathering->call, part);
     gathering->go_on(gathering->parts);
   };
-  if (call->is_relaid || !gathering->again) return give_up();
-  call->is_relaid = true;
-  call->services.layouts.find(gathering->layout->index, true,
-                              [gathering, give_up](const Result<LayoutPtr>& found) {
-                                if (!found) return gathering->call->answer_error(found.error());
-                                if (const Status ready = check_ready(**found); !ready) {
-                                  return gathering->call->answer_error(ready.error());
-                                }
-                                if ((*found)->epoch == gathering->layout->epoch) return give_up();
-                                ++gathering->call->services.counts.relaid;
-                                gathering->again(gathering->call, *found);
-                              });
+  if (!gathering->again) return give_up(count_as_missing);
+  // It is asked for after the answer: what that has not found is not there under this layout.
+  call->services.layouts.confirm(
+      gathering->layout->index, [gathering, give_up](const Result<LayoutPtr>& found) {
+        if (!found && found.error().code == ErrorCode::kUnavailable) {
+          return give_up([&found](const Call& same, Part& part) {
+            count_as_unknown(same, part, found.error().message);
+          });
+        }
+        const bool is_same = found && (*found)->epoch == gathering->layout->epoch;
+        if (is_same && (*found)->is_usable()) return give_up(count_as_missing);
+        ++gathering->call->services.counts.relaid;
+        use(gathering->call, found, gathering->again);
+      });
 }
 
 }  // namespace
 
+Error not_usable(const Layout& layout) {
+  const bool is_making = layout.state == Layout::State::kMaking;
+  return {ErrorCode::kAlreadyExists,
+          "index '" + layout.index +
+              (is_making ? "' is being made; if its VNEW has failed, VDROP removes it"
+                         : "' is being dropped; if that has failed, VDROP goes on")};
+}
+
+Status check_in_use(const Layout& layout) {
+  if (layout.is_usable() || layout.is_between()) return {};
+  return tl::unexpected<Error>(not_usable(layout));
+}
+
 void with_layout(const CallPtr& call, OnLayout go_on) {
   const RouterServices& services = call->services;
-  const bool is_write = call->reply->is_write();
-  const bool is_known = services.layouts.remembers_of_master(call->argv[1]);
-  call->is_layout_sure = !is_known && (is_write || !services.cluster.reads_may_be_stale());
-  services.layouts.find(call->argv[1], is_write && !is_known,
+  const bool is_fresh =
+      call->reply->is_write() && !services.layouts.remembers_of_master(call->argv[1]);
+  services.layouts.find(call->argv[1], is_fresh,
                         [call, go_on = std::move(go_on)](const Result<LayoutPtr>& found) {
-                          if (!found) return call->answer_error(found.error());
-                          const Status ready = check_ready(**found);
-                          ready ? go_on(call, *found) : call->answer_error(ready.error());
+                          use(call, found, go_on);
                         });
 }
 
@@ -104,8 +160,10 @@ void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartComma
   gathering->left = commands.size();
   // A cursor lives at the node that has begun it.
   static constexpr std::array<std::string_view, 2> kOfTheMaster = {"CURSOR", "TOUCH"};
+  // A replica that has not heard of a new name of its key would say that nothing is there.
+  const bool takes_null = says_nothing_of_no_index(*call) || call->argv[0] == "vinfo";
   const bool may_be_stale =
-      !call->reply->is_write() &&
+      !call->reply->is_write() && !(layout->is_grown && takes_null) &&
       std::none_of(call->argv.begin(), call->argv.end(), [](const std::string& word) {
         return is_any_ignoring_case(word, kOfTheMaster);
       });
@@ -138,9 +196,8 @@ std::string part_command(const Layout& layout, std::size_t partition, std::strin
 
 namespace {
 
-void ask_one(const CallPtr& call, const LayoutPtr& layout, std::size_t partition, OnLayout again,
-             bool is_wrong) {
-  std::string bytes = part_command(*layout, partition, to_upper(call->argv[0]), call->argv);
+void ask_one(const CallPtr& call, const LayoutPtr& layout, std::size_t partition, std::string bytes,
+             OnLayout again, bool is_wrong) {
   scatter(call, layout, {{partition, std::move(bytes)}}, call->passing_link(), std::move(again),
           [call, layout, is_wrong](std::vector<Part>& parts) {
             if (answer_failure(call, *layout, parts)) return;
@@ -152,11 +209,18 @@ void ask_one(const CallPtr& call, const LayoutPtr& layout, std::size_t partition
 }  // namespace
 
 void pass_on(const CallPtr& call, const LayoutPtr& layout, std::size_t partition, OnLayout again) {
-  ask_one(call, layout, partition, std::move(again), false);
+  pass_on(call, layout, partition,
+          part_command(*layout, partition, to_upper(call->argv[0]), call->argv), std::move(again));
+}
+
+void pass_on(const CallPtr& call, const LayoutPtr& layout, std::size_t partition, std::string bytes,
+             OnLayout again) {
+  ask_one(call, layout, partition, std::move(bytes), std::move(again), false);
 }
 
 void ask_what_is_wrong(const CallPtr& call, const LayoutPtr& layout, OnLayout again) {
-  ask_one(call, layout, 0, std::move(again), true);
+  ask_one(call, layout, 0, part_command(*layout, 0, to_upper(call->argv[0]), call->argv),
+          std::move(again), true);
 }
 
 std::vector<PartCommand> for_all(const Layout& layout, std::string_view name,
