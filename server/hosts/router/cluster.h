@@ -95,6 +95,7 @@ class Cluster {
   [[nodiscard]] std::int64_t next_tick_ms() const noexcept;
 
   [[nodiscard]] int timeout_ms() const noexcept { return settings_.timeout_ms; }
+  [[nodiscard]] int staleness_ms() const noexcept { return settings_.staleness_ms; }
   /// Whether reads that may be stale can be.
   [[nodiscard]] bool reads_may_be_stale() const noexcept {
     return settings_.reads != Reads::kMaster;

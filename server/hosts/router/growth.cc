@@ -118,7 +118,7 @@ class Growth : public std::enable_shared_from_this<Growth> {
         if (!partitions_) return end({});
         if (!may_go_on_) return exchange(given_up_of(*layout_));
         if (!is_own_aim()) return exchange(aimed_of(*layout_, layout_clock_us()));
-        return remove(layout->away, [this] { make_copies(); });
+        return rename(false, [this] { remove(layout_->away, [this] { make_copies(); }); });
       case State::kClosing:
         if (!is_own_aim() || !may_go_on_) return exchange(opening_of(*layout_, layout_clock_us()));
         return rename(true, [this] { empty_notes(0); });
@@ -175,7 +175,7 @@ class Growth : public std::enable_shared_from_this<Growth> {
                                             "on with its growth"));
   }
 
-  /// Gives all partitions the keys of the layout.
+  /// Gives all partitions the keys of the layout, if they have not got them.
   void rename(bool keeps_notes, const Next& go_on) {
     std::vector<Command> commands;
     for (std::size_t p = 0; p < layout_->partitions; ++p) {

@@ -78,7 +78,7 @@ Status check_growth(const Layout& layout, std::size_t partitions) {
 Layout opening_of(const Layout& layout, std::uint64_t now_us) {
   Layout next = layout;
   next.from = {layout.placement()};
-  if (layout.is_between()) append(next.from, layout.from);
+  append(next.from, layout.from);
   append(next.away, layout.into);
   next.into.clear();
   next.epoch = layout.epoch_after(now_us);
@@ -87,9 +87,7 @@ Layout opening_of(const Layout& layout, std::uint64_t now_us) {
 }
 
 Layout growing_of(const Layout& layout) {
-  Layout next = layout;
-  next.from.clear();
-  return in_state(std::move(next), Layout::State::kGrowing);
+  return in_state(layout, Layout::State::kGrowing);
 }
 
 Layout aimed_of(const Layout& layout, std::uint64_t now_us) {
@@ -101,7 +99,7 @@ Layout aimed_of(const Layout& layout, std::uint64_t now_us) {
 
 Layout closing_of(const Layout& layout, std::uint64_t now_us) {
   Layout next = layout;
-  next.from = {layout.placement()};
+  next.from.insert(next.from.begin(), layout.placement());
   next.away.clear();
   next.epoch = layout.epoch_after(now_us);
   return in_state(std::move(next), Layout::State::kClosing);
@@ -114,6 +112,7 @@ Layout clearing_of(const Layout& layout) {
   next.from.clear();
   next.into.clear();
   next.away = {layout.placement()};
+  append(next.away, layout.from);
   return in_state(std::move(next), Layout::State::kClearing);
 }
 
@@ -126,6 +125,7 @@ Layout given_up_of(const Layout& layout) {
 
 Layout ready_of(const Layout& layout) {
   Layout next = layout;
+  next.from.clear();
   next.away.clear();
   return in_state(std::move(next), Layout::State::kReady);
 }

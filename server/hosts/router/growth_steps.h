@@ -5,6 +5,8 @@
 //   opening   P, about to be found under the keys of `epoch`; each still has one of `from`'s, or it
 //             already. Commands wait. Whoever goes by an older layout finds nothing from now on.
 //   growing   P, in use. What is written is noted. Items are copied to `into`, if that is there.
+//             A partition that a failover has given a former name again is renamed once more
+//             when a router goes on.
 //   closing   P, as in opening; the notes that are left are worked off
 //   clearing  2P, in use: what was `into`. The former partitions, `away`, are removed.
 //   ready     2P

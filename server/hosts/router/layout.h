@@ -45,12 +45,13 @@ struct Layout {
   // What its recalls do unless they say otherwise, if VNEW has said so.
   std::optional<std::size_t> steps = {};
   std::optional<double> tolerance = {};
-  bool is_clamped = false;  ///< MODE clamp
-  std::string made = {};    ///< the words of VNEW behind the name, with commas between
-  bool is_grown = false;    ///< once its keys have had other names
-  std::string stored = {};  ///< what the meta key holds, if that was read
+  bool is_clamped = false;   ///< MODE clamp
+  std::string made = {};     ///< the words of VNEW behind the name, with commas between
+  bool is_grown = false;     ///< once its keys have had other names
+  std::int64_t seen_ms = 0;  ///< when this router first read of the epoch, by steady_ms()
+  std::string stored = {};   ///< what the meta key holds, if that was read
   // What growth has under other keys.
-  std::vector<Placement> from = {};  ///< where partitions come from that are to be renamed
+  std::vector<Placement> from = {};  ///< under which partitions are that have not been renamed
   std::vector<Placement> into = {};  ///< where items are copied to: none or one
   std::vector<Placement> away = {};  ///< what is of no use any more
   // What follows from that, for each partition.

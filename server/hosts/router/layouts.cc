@@ -111,6 +111,8 @@ void Layouts::learn(const std::string& index, const Reply& reply, bool may_be_st
   }
   auto parsed = Layout::parse(index, reply.text);
   if (!parsed) return callback(tl::unexpected<Error>(std::move(parsed.error())));
+  const bool is_same = found != known_.end() && found->second.layout->epoch == parsed->epoch;
+  parsed->seen_ms = is_same ? found->second.layout->seen_ms : steady_ms();
   if (known_.size() >= kMostRemembered) known_.clear();
   Known& known = known_[index];
   known.layout = std::make_shared<const Layout>(std::move(*parsed));

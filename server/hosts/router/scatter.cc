@@ -36,19 +36,15 @@ bool has_no_index(const Call& call, const Part& part) {
 
 /// Some commands say the same of a key that is not there as of an index without the item, or with
 /// no items.
-bool says_nothing_of_no_index(const Call& call) {
+bool may_have_no_index(const Call& call, const Part& part) {
   constexpr std::array<std::string_view, 5> kSayNoError = {"vcard", "vemb", "vgetattr", "vismember",
                                                            "vsetattr"};
-  return is_any_ignoring_case(call.argv[0], kSayNoError);
-}
-
-bool may_have_no_index(const Call& call, const Part& part) {
   using Kind = Reply::Kind;
   const Reply& reply = part.reply;
   const bool is_number = reply.kind == Kind::kInteger || reply.kind == Kind::kBoolean;
   const bool is_nothing = reply.is_null() || (is_number && reply.integer == 0) ||
                           (reply.is_array() && reply.items.empty());
-  return is_nothing && !part.answer.is_missing && says_nothing_of_no_index(call);
+  return is_nothing && !part.answer.is_missing && is_any_ignoring_case(call.argv[0], kSayNoError);
 }
 
 bool is_suspect(const Call& call, const Part& part) {
@@ -149,6 +145,16 @@ void with_layout(const CallPtr& call, OnLayout go_on) {
                         });
 }
 
+namespace {
+
+/// What partitions had before they were renamed, or had not when they were copied to, a replica may
+/// still have or not have for as long as it may be behind.
+bool may_ask_replicas(const Cluster& cluster, const Layout& layout) {
+  return !layout.is_grown || steady_ms() - layout.seen_ms > cluster.staleness_ms();
+}
+
+}  // namespace
+
 void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartCommand> commands,
              LinkKind kind, OnLayout again, std::function<void(std::vector<Part>&)> go_on) {
   auto gathering = std::make_shared<Gathering>();
@@ -160,10 +166,8 @@ void scatter(const CallPtr& call, const LayoutPtr& layout, std::vector<PartComma
   gathering->left = commands.size();
   // A cursor lives at the node that has begun it.
   static constexpr std::array<std::string_view, 2> kOfTheMaster = {"CURSOR", "TOUCH"};
-  // A replica that has not heard of a new name of its key would say that nothing is there.
-  const bool takes_null = says_nothing_of_no_index(*call) || call->argv[0] == "vinfo";
   const bool may_be_stale =
-      !call->reply->is_write() && !(layout->is_grown && takes_null) &&
+      !call->reply->is_write() && may_ask_replicas(call->services.cluster, *layout) &&
       std::none_of(call->argv.begin(), call->argv.end(), [](const std::string& word) {
         return is_any_ignoring_case(word, kOfTheMaster);
       });
