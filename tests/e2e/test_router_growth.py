@@ -28,8 +28,7 @@ def vector(rng):
 
 def unit_vector(rng):
     numbers = [rng.gauss(0, 1) for _ in range(DIM)]
-    length = math.sqrt(sum(x * x for x in numbers))
-    return struct.pack(f"<{DIM}f", *(x / length for x in numbers))
+    return struct.pack(f"<{DIM}f", *(x / math.hypot(*numbers) for x in numbers))
 
 
 def version(number):
@@ -144,11 +143,7 @@ def test_what_cannot_grow_is_told(router):
 def test_an_index_of_an_older_router_is_told_from_one_without_options(cluster, router):
     with router.wire() as wire:
         assert wire.call("VNEW", "i", 2, "PARTITIONS", 2) == "OK"
-        home = cluster.owner_of(cluster.slot_of("i"))
-        meta = home.call("GET", "i:{i}:meta")
-        words = meta.split(b" ")
-        at = words.index(b"made")
-        assert home.call("SET", "i:{i}:meta", b" ".join(words[:at] + words[at + 2 :])) == "OK"
+        replace_layout(cluster, (" made 2", ""))
         with cluster.router().wire() as other:
             assert "kept no record of its options" in other.call("VPARTITIONS", "i", 4)
 
@@ -247,7 +242,6 @@ class Load:
             thread.join()
 
     def go_on(self):
-        """Until each has done something more."""
         before = [writer.rounds for writer in self.writers]
         live.wait_until(
             lambda: self.failures
@@ -266,9 +260,9 @@ class Load:
         )
 
 
-def make_index(router, partitions, primitive="flat"):
+def make_index(router, partitions):
     with router.wire() as wire:
-        made = ("VNEW", "i", DIM, "METRIC", "l2", "PRIMITIVE", primitive)
+        made = ("VNEW", "i", DIM, "METRIC", "l2", "PRIMITIVE", "flat")
         assert wire.call(*made, "PARTITIONS", partitions) == "OK"
         for first in range(0, STABLE_KEYS, BATCH):
             words = [x for i in range(first, first + BATCH) for x in (f"s{i}", version(i))]
@@ -453,3 +447,54 @@ def test_writes_answer_the_same_while_an_index_grows(cluster, router, protocol):
         assert "changes an index as a whole" in wire.call("VTUNE", "i")
     for command, before, after in zip(commands, *replies):
         assert re.sub(rb"i:\{.*?\}:\d+", b"", before) == re.sub(rb"i:\{.*?\}:\d+", b"", after), command[:3]
+
+
+def test_recalls_and_readers_of_replicas_find_all_that_was_there(tmp_path):
+    rng = seeded()
+    items = {f"k{i}": vector(rng) for i in range(1000)}
+    failures, rounds, over = [], [], threading.Event()
+
+    def recall(router):
+        with live.noting(failures), router.wire() as wire:
+            while not over.is_set():
+                told = wire.call("VRECALL", "i", "VEC", items["k5"], "BETA", 50, "SEP", "softmax")
+                assert not isinstance(told, ErrorReply) and b"k5" in told, told
+
+    def read(router):
+        own = random.Random(rng.random())
+        with live.noting(failures), router.wire() as wire:
+            while not over.is_set():
+                key = own.choice([*items])
+                assert wire.call("VGET", "i", key) == items[key]
+                assert wire.call("VISMEMBER", "i", key) == 1
+                assert wire.call("VCARD", "i") == len(items)
+                assert wire.call("VSEARCH", "i", items[key], 1)[0] == key.encode()
+                rounds.append(router)
+
+    with Cluster(tmp_path / "cluster", masters=3, replicas=1) as cluster:
+        flags = ("--node-timeout", 20_000, "--reads")
+        routers = [cluster.router(*flags, reads) for reads in ("master", "replica", "hedge")]
+        with routers[0].wire() as wire:
+            made = ("VNEW", "i", DIM, "METRIC", "l2", "PRIMITIVE", "flat", "PARTITIONS", 2)
+            assert wire.call(*made) == "OK"
+            words = (x for item in items.items() for x in item)
+            assert wire.call("VMADD", "i", *words, "REPLICAS", 1, "TIMEOUT", 60_000) == len(items)
+
+            def replica_reads():
+                return routers[1].redis().info("router")["replica_reads"]
+
+            work = [(recall, routers[0]), *((read, router) for router in routers)]
+            threads = [threading.Thread(target=act, args=(of,)) for act, of in work]
+            for thread in threads:
+                thread.start()
+            try:
+                for partitions in (2, 4, 8):
+                    assert wire.call("VPARTITIONS", "i", partitions) == "OK"
+                    before = replica_reads()
+                    live.wait_until(lambda: failures or replica_reads() > before, "a replica is read")
+            finally:
+                over.set()
+                for thread in threads:
+                    thread.join()
+            assert not failures, failures
+            assert {*rounds} == {*routers}
