@@ -243,7 +243,7 @@ TEST_CASE("runtime/worker_pool: the more is under way, the longer its owner naps
   while (left > 8) {
     REQUIRE(pool.begin_nap());
     naps.push_back(pool.nap_length().count());
-    const int ended = left > 40 ? 1 : 4;
+    const int ended = left > 40 ? 1 : 8;
     for (int i = 0; i < ended; ++i) end_one();
     left -= ended;
     pool.end_nap(true);
