@@ -11,7 +11,6 @@ import pytest
 
 import live
 from cluster import Cluster, Router
-from http_client import Http
 from module_scripts import NEEDS_MODULE
 from wire import ErrorReply
 
@@ -448,24 +447,6 @@ def test_writes_answer_the_same_while_an_index_grows(cluster, router, protocol):
         assert "changes an index as a whole" in wire.call("VTUNE", "i")
     for command, before, after in zip(commands, *replies):
         assert re.sub(rb"i:\{.*?\}:\d+", b"", before) == re.sub(rb"i:\{.*?\}:\d+", b"", after), command[:3]
-
-
-def test_what_http_writes_while_an_index_grows_is_noted(cluster, router):
-    with router.wire() as wire:
-        made = ("VNEW", "i", DIM, "METRIC", "l2", "PRIMITIVE", "flat", "PARTITIONS", 2)
-        assert wire.call(*made) == "OK"
-    replace_layout(cluster, ("state ready", "grown 1 state growing"))
-    port = live.free_port()
-    client = Http(cluster.router("--http-port", port), port)
-    items = [{"id": f"h{i}", "vector": [i] * DIM, "metadata": {"n": i}} for i in range(20)]
-    plain = [{"id": f"p{i}", "vector": [i] * DIM} for i in range(20)]
-    for batch in (items, plain):
-        told = client.expect(201, "POST", "/collections/i/vectors/batch", {"vectors": batch})
-        assert told["created"] == 20
-    assert client.ask("DELETE", "/collections/i/vectors/h3").status == 200
-    notes = [(node, key) for node in cluster.masters for key in node.call("KEYS", "i:{*:written")]
-    noted = {name for node, key in notes for name in node.call("SMEMBERS", key)}
-    assert noted == {item["id"].encode() for item in items + plain}
 
 
 def test_recalls_and_readers_of_replicas_find_all_that_was_there(tmp_path):

@@ -464,3 +464,22 @@ def test_missing_partitions_are_named(tmp_path):
 
 def quoted(text):
     return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+def test_what_is_written_while_an_index_grows_is_noted(router, cluster):
+    """So that what has been copied before is copied again, items with metadata as well."""
+    router.expect(201, "PUT", "/collections/g", {**FLAT, "options": {"PARTITIONS": 2}})
+    home = cluster.owner_of(cluster.slot_of("g"))
+    layout = home.call("GET", "g:{g}:meta").decode()
+    assert "state ready" in layout
+    home.call("SET", "g:{g}:meta", layout.replace("state ready", "grown 1 state growing"))
+    fresh = http_router(cluster)
+    described = [{"id": f"m{i}", "vector": [i] * DIM, "metadata": {"n": i}} for i in range(20)]
+    plain = [{"id": f"p{i}", "vector": [i] * DIM} for i in range(20)]
+    for batch in (described, plain):
+        told = fresh.expect(201, "POST", "/collections/g/vectors/batch", {"vectors": batch})
+        assert told["created"] == len(batch)
+    assert fresh.ask("DELETE", "/collections/g/vectors/m3").status == 200
+    notes = [(node, key) for node in cluster.masters for key in node.call("KEYS", "g:{*:written")]
+    noted = {name for node, key in notes for name in node.call("SMEMBERS", key)}
+    assert noted == {item["id"].encode() for item in described + plain}
