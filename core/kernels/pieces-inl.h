@@ -51,8 +51,8 @@ class PieceScorer {
     for (std::size_t i = 0; i < count_; ++i) live_[i] = static_cast<std::uint8_t>(i);
   }
 
-  /// Scores them as far as `limit`. Returns whether a score is below kLeastSquare, which is less
-  /// than the limit.
+  /// Scores them as far as `limit`. Returns whether a score is below kLeastSquare, which is
+  /// at most the limit.
   bool run(std::size_t floats, float limit) {
     const std::size_t all = count_;
     std::size_t begin = 0;

@@ -244,6 +244,24 @@ def test_a_collection_that_another_router_has_made_anew_is_found(cluster, router
         router.expect(200, "DELETE", "/collections/c")
 
 
+def test_what_is_read_after_a_search_is_of_the_layout_that_it_found(cluster, router):
+    other = http_router(cluster)
+    body = {"vector": [1] * DIM, "include_vectors": True}
+    for n in range(3):  # what it remembers is gone
+        router.expect(201, "PUT", "/collections/c", FLAT)
+        item = {"id": "a", "vector": [1] * DIM, "metadata": {"n": n}}
+        router.expect(201, "POST", "/collections/c/vectors", item)
+        found = other.expect(200, "POST", "/collections/c/search", body)["results"]
+        assert found == [{**item, "distance": 0}]
+        router.expect(200, "DELETE", "/collections/c")
+
+
+def test_an_insert_that_is_refused_makes_no_default_collection(router):
+    items = [{"id": str(dim), "vector": [1] * dim} for dim in (2, 3)]
+    router.error(400, "POST", "/vectors/batch", {"vectors": items})
+    router.error(404, "GET", "/collections/default")
+
+
 def test_a_collection_of_one_partition_takes_what_others_refuse(router):
     decaying = {"dim": 2, "metric": "l2", "primitive": "flat", "options": {"DECAY": "exp 60000"}}
     refused = router.error(501, "PUT", "/collections/d", decaying)
@@ -467,18 +485,15 @@ def quoted(text):
 
 
 def test_what_is_written_while_an_index_grows_is_noted(router, cluster):
-    """So that what has been copied before is copied again, items with metadata as well."""
     router.expect(201, "PUT", "/collections/g", {**FLAT, "options": {"PARTITIONS": 2}})
     home = cluster.owner_of(cluster.slot_of("g"))
-    layout = home.call("GET", "g:{g}:meta").decode()
-    assert "state ready" in layout
-    home.call("SET", "g:{g}:meta", layout.replace("state ready", "grown 1 state growing"))
+    layout = home.call("GET", "g:{g}:meta").decode().replace("state ready", "grown 1 state growing")
+    home.call("SET", "g:{g}:meta", layout)
     fresh = http_router(cluster)
     described = [{"id": f"m{i}", "vector": [i] * DIM, "metadata": {"n": i}} for i in range(20)]
     plain = [{"id": f"p{i}", "vector": [i] * DIM} for i in range(20)]
     for batch in (described, plain):
-        told = fresh.expect(201, "POST", "/collections/g/vectors/batch", {"vectors": batch})
-        assert told["created"] == len(batch)
+        assert fresh.expect(201, "POST", "/collections/g/vectors/batch", {"vectors": batch})["created"] == 20
     assert fresh.ask("DELETE", "/collections/g/vectors/m3").status == 200
     notes = [(node, key) for node in cluster.masters for key in node.call("KEYS", "g:{*:written")]
     noted = {name for node, key in notes for name in node.call("SMEMBERS", key)}

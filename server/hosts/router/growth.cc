@@ -31,6 +31,8 @@ constexpr std::size_t kNamesOfPage = 4096;  // each page looks at all names of a
 constexpr std::size_t kMostOfBatch = 64;    // items: a node does nothing else meanwhile
 constexpr std::size_t kBytesOfBatch = std::size_t{512} << 10;  // of vectors
 constexpr std::size_t kMostRounds = 100;
+constexpr int kReplicaMs = 2000;  // a replica has that long to catch up
+constexpr const char* kIsBehind = "without a replica that has what it has";
 
 /// One router's part in the growth of an index. It is kept by what it waits for.
 class Growth : public std::enable_shared_from_this<Growth> {
@@ -82,8 +84,9 @@ class Growth : public std::enable_shared_from_this<Growth> {
   void hold(const Next& go_on) {
     Command command = {.slot = slot_of(meta_key(index_)),
                        .bytes = hold_command(index_, progress_, kHoldMs)};
+    const bool is_secured = secure(command);
     services_.cluster.send(
-        std::move(command), [self = shared_from_this(), go_on](const Answer& answer) {
+        std::move(command), [self = shared_from_this(), go_on, is_secured](const Answer& answer) {
           if (answer.is_missing) {
             return self->end(fail(ErrorCode::kUnavailable, "the growth of index '" + self->index_ +
                                                                "' cannot be noted (" +
@@ -92,6 +95,9 @@ class Growth : public std::enable_shared_from_this<Growth> {
           const Reply reply = read_reply(answer.bytes);
           if (reply.is_error()) return self->end(fail(ErrorCode::kIo, reply.error_text()));
           if (reply.is_null()) return self->end(self->under_way());
+          if (is_secured && answer.replicas < 1) {
+            return self->end(fail(ErrorCode::kUnavailable, self->stopped(kIsBehind)));
+          }
           self->holds_ = true;
           self->held_ms_ = steady_ms();
           go_on();
@@ -106,6 +112,16 @@ class Growth : public std::enable_shared_from_this<Growth> {
                     std::to_string(kHoldMs / 1000) + " seconds");
   }
 
+  /// Has the node of a command answer when one of its replicas, if it has any, has all that was
+  /// written there: a failover then takes nothing back. False if it has none.
+  bool secure(Command& command) const {
+    const Shard* const shard = services_.cluster.map().find(command.slot);
+    if (shard == nullptr || shard->replicas.empty()) return false;
+    command.kind.use = LinkUse::kWaiting;
+    command.wait = {.replicas = 1, .timeout_ms = kReplicaMs};
+    return true;
+  }
+
   /// Carries out what the layout asks for next.
   void advance(const LayoutPtr& layout) {
     layout_ = layout;
@@ -117,6 +133,10 @@ class Growth : public std::enable_shared_from_this<Growth> {
       case State::kGrowing:
         if (!partitions_) return end({});
         if (!may_go_on_) return exchange(given_up_of(*layout_));
+        // What another router still sends is to find neither items nor notes.
+        if (!is_own_aim() && !layout_->into.empty()) {
+          return exchange(opening_of(*layout_, layout_clock_us()));
+        }
         if (!is_own_aim()) return exchange(aimed_of(*layout_, layout_clock_us()));
         return rename(false, [this] { remove(layout_->away, [this] { make_copies(); }); });
       case State::kClosing:
@@ -142,7 +162,8 @@ class Growth : public std::enable_shared_from_this<Growth> {
         [this](const Replies& told) {
           const auto& facts = told.front().items;
           for (std::size_t i = 0; i + 1 < facts.size(); i += 2) {
-            if (facts[i].text != "beta-from" || facts[i + 1].text != "vtune") continue;
+            // Those that recall by a beta or a radius of their own tell what else it has found.
+            if (facts[i].text != "gap" && facts[i + 1].text != "vtune") continue;
             return end(
                 fail(ErrorCode::kUnsupported, "index '" + index_ +
                                                   "' recalls by what VTUNE has found, which holds "
@@ -169,7 +190,8 @@ class Growth : public std::enable_shared_from_this<Growth> {
       return end(fail(ErrorCode::kUnavailable, "the layout of index '" + index_ +
                                                    "' cannot be written (" + reply.text + ")"));
     }
-    if (!reply.is_null()) return advance(made);
+    // The note comes after it to the same replica.
+    if (!reply.is_null()) return hold([this, made] { advance(made); });
     end(fail(ErrorCode::kAlreadyExists, "index '" + index_ +
                                             "' was dropped meanwhile, or another router has gone "
                                             "on with its growth"));
@@ -200,6 +222,7 @@ class Growth : public std::enable_shared_from_this<Growth> {
 
   void make_copies() {
     copies_ = std::make_shared<const Layout>(layout_->at(*aim_));
+    owners_ = owners_of_copies();
     std::vector<Command> commands;
     const std::vector<std::string> words = layout_->words();
     for (std::size_t p = 0; p < copies_->partitions; ++p) {
@@ -216,10 +239,20 @@ class Growth : public std::enable_shared_from_this<Growth> {
     });
   }
 
+  [[nodiscard]] std::vector<Address> owners_of_copies() const {
+    std::vector<Address> owners;
+    for (const std::uint16_t slot : copies_->slots) {
+      const Shard* const shard = services_.cluster.map().find(slot);
+      owners.push_back(shard != nullptr ? shard->master : Address());
+    }
+    return owners;
+  }
+
   void count(const Layout& layout, const std::function<void(std::uint64_t)>& go_on) {
     std::vector<Command> commands;
     for (std::size_t p = 0; p < layout.partitions; ++p) {
       commands.push_back({layout.slots[p], encode_command({"ENGRAM.VCARD", layout.keys[p]})});
+      secure(commands.back());
     }
     ask(std::move(commands), [go_on](const Replies& replies) {
       std::uint64_t items = 0;
@@ -320,10 +353,14 @@ class Growth : public std::enable_shared_from_this<Growth> {
     });
   }
 
-  /// Both must have as many items, or else the copies are not to be used.
+  /// Both must have as many items, and the nodes that have the copies must be those that they were
+  /// sent to, for a replica that has taken over may lack some. Else these are not to be used.
   void compare() {
     count(*layout_, [this](std::uint64_t items) {
       count(*copies_, [this, items](std::uint64_t copied) {
+        if (owners_ != owners_of_copies()) {
+          return end(fail(ErrorCode::kUnavailable, stopped("no more the one that copies went to")));
+        }
         if (items == copied) return exchange(clearing_of(*layout_));
         end(fail(ErrorCode::kDataLoss, "index '" + index_ + "' has " + std::to_string(items) +
                                            " items, and its copy " + std::to_string(copied)));
@@ -343,9 +380,13 @@ class Growth : public std::enable_shared_from_this<Growth> {
     asking->left = commands.size();
     if (commands.empty()) return go_on(asking->replies);
     for (std::size_t i = 0; i < commands.size(); ++i) {
+      const bool is_secured = commands[i].wait.has_value();
       services_.cluster.send(std::move(commands[i]), [self = shared_from_this(), asking, i,
-                                                      go_on](const Answer& answer) {
+                                                      is_secured, go_on](const Answer& answer) {
         Reply& reply = asking->replies[i];
+        if (!answer.is_missing && is_secured && answer.replicas < 1) {
+          asking->failure = Error{ErrorCode::kUnavailable, self->stopped(kIsBehind)};
+        }
         if (answer.is_missing) {
           asking->failure = Error{ErrorCode::kUnavailable, self->stopped(answer.bytes)};
         } else {
@@ -398,6 +439,7 @@ class Growth : public std::enable_shared_from_this<Growth> {
   const Done done_;
   GrowthProgress progress_;
   LayoutPtr layout_;              // that the cluster has
+  std::vector<Address> owners_;   // of the slots of the copies, when these were begun
   std::optional<Placement> aim_;  // where this router copies to
   LayoutPtr copies_;              // the index there
   Status may_go_on_;              // why it is not to grow

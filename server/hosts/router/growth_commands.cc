@@ -115,6 +115,7 @@ constexpr std::string_view kWrite =
     "return failed or redis.status_reply('OK')";
 
 constexpr std::string_view kHold =
+    "#!lua flags=allow-oom\n"
     "local told = redis.call('GET', KEYS[1]) "
     "if told and string.match(told, '^%d+') ~= string.match(ARGV[1], '^%d+') then "
     "  return false "

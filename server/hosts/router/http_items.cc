@@ -120,6 +120,13 @@ void put_into_default(const PuttingPtr& putting, std::int64_t until_ms);
 /// As the first insert finds it.
 void make_default(const PuttingPtr& putting, std::int64_t until_ms) {
   const ServerConfig& config = putting->asking->config;
+  // What is refused makes nothing.
+  Layout wanted;
+  wanted.index = putting->index;
+  wanted.dim = putting->items.front().vector.size();
+  if (const Status checked = check_items(*putting, wanted); !checked) {
+    return putting->asking->answer_error(checked.error());
+  }
   carry_out(putting->asking,
             {"vnew", putting->index, std::to_string(putting->items.front().vector.size()), "METRIC",
              config.http_metric, "PRIMITIVE", config.http_primitive},

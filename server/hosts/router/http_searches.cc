@@ -256,7 +256,11 @@ void read_items(const SearchingPtr& search) {
       search->asking, {"vgetattr", search->index}, false, [search](const Result<Reply>& done) {
         done ? answer_search(*search) : search->asking->answer_error(done.error());
       });
-  scatter(call, search->layout, std::move(commands), {}, {},
+  const auto again = [search](const CallPtr&, const LayoutPtr& other) {
+    search->layout = other;
+    read_items(search);
+  };
+  scatter(call, search->layout, std::move(commands), {}, again,
           [search, call, reads = std::move(reads)](std::vector<Part>& parts) {
             if (answer_failure(call, *search->layout, parts)) return;
             for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -112,7 +112,9 @@ void Layouts::learn(const std::string& index, const Reply& reply, bool may_be_st
   auto parsed = Layout::parse(index, reply.text);
   if (!parsed) return callback(tl::unexpected<Error>(std::move(parsed.error())));
   const bool is_same = found != known_.end() && found->second.layout->epoch == parsed->epoch;
-  parsed->seen_ms = is_same ? found->second.layout->seen_ms : steady_ms();
+  // Its keys have the names that it tells since it is usable.
+  const bool was_usable = is_same && found->second.layout->is_usable();
+  parsed->seen_ms = was_usable ? found->second.layout->seen_ms : steady_ms();
   if (known_.size() >= kMostRemembered) known_.clear();
   Known& known = known_[index];
   known.layout = std::make_shared<const Layout>(std::move(*parsed));

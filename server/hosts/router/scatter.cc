@@ -267,6 +267,8 @@ namespace {
 /// As the client is to read it: of the index, not of the key under which a partition lies.
 std::string named_as_asked(const Layout& layout, const Part& part) {
   std::string text = part.reply.text;
+  // Parts of a write may be of a layout before.
+  if (part.partition >= layout.keys.size()) return text;
   const std::string& key = layout.keys[part.partition];
   const std::size_t at = text.find(key);
   if (at != std::string::npos) text.replace(at, key.size(), layout.index);
@@ -296,6 +298,7 @@ bool answer_failure(const CallPtr& call, const Layout& layout, const std::vector
   }
   for (const Part& part : parts) {
     if (!part.reply.is_error()) continue;
+    if (part.reply.is_error("NOREPLICAS")) call->reply->set_error_code(ErrorCode::kUnavailable);
     call->answer_error(shown_error(layout, part, parts.size()));
     return true;
   }
