@@ -151,7 +151,7 @@ Result<GivenCollection> read_given_collection(const HttpRequest& request) {
 }
 
 Result<std::optional<std::string_view>> read_cue_id(const JsonObject& body) {
-  const auto id = body.optional_text("id");
+  auto id = body.optional_text("id");
   if (id && *id && body.find("vector")) {
     return fail(ErrorCode::kInvalidArgument, "the cue is 'vector' or 'id', not both");
   }

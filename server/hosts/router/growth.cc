@@ -369,7 +369,7 @@ class Growth : public std::enable_shared_from_this<Growth> {
   }
 
   /// Sends all, and goes on when each was done.
-  void ask(std::vector<Command> commands, OnReplies go_on) {
+  void ask(std::vector<Command> commands, const OnReplies& go_on) {
     struct Asking {
       Replies replies;
       std::size_t left;

@@ -108,8 +108,8 @@ void carry_out_or_fail(const HttpAskingPtr& asking, std::vector<std::string> arg
 namespace {
 
 void look_for_layout(const HttpAskingPtr& asking, const std::string& index, bool fresh,
-                     std::function<Status(const Layout&)> check,
-                     std::function<void(const LayoutPtr&)> go_on) {
+                     const std::function<Status(const Layout&)>& check,
+                     const std::function<void(const LayoutPtr&)>& go_on) {
   asking->services.layouts.find(index, fresh, [=](const Result<LayoutPtr>& found) {
     if (!found) return asking->answer_error(found.error());
     Status taken = check_in_use(**found);
@@ -123,9 +123,9 @@ void look_for_layout(const HttpAskingPtr& asking, const std::string& index, bool
 }  // namespace
 
 void with_layout_for(const HttpAskingPtr& asking, const std::string& index,
-                     std::function<Status(const Layout&)> check,
-                     std::function<void(const LayoutPtr&)> go_on) {
-  look_for_layout(asking, index, false, std::move(check), std::move(go_on));
+                     const std::function<Status(const Layout&)>& check,
+                     const std::function<void(const LayoutPtr&)>& go_on) {
+  look_for_layout(asking, index, false, check, go_on);
 }
 
 /// 503 while nobody serves some of the slots: what lies there cannot be reached.

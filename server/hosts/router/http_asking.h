@@ -53,8 +53,8 @@ CallPtr call_for(const HttpAskingPtr& asking, std::vector<std::string> argv, boo
 /// Goes on with the layout of an index that takes what is asked, as `check` says; or answers why
 /// not. What is remembered of an index is not refused by before it is read anew.
 void with_layout_for(const HttpAskingPtr& asking, const std::string& index,
-                     std::function<Status(const Layout&)> check,
-                     std::function<void(const LayoutPtr&)> go_on);
+                     const std::function<Status(const Layout&)>& check,
+                     const std::function<void(const LayoutPtr&)>& go_on);
 
 // The handlers of the routes, by family.
 

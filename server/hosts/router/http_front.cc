@@ -32,7 +32,7 @@ class HttpFront final : public Front {
 
   void begin();
   void carry_out(const std::function<void(HttpResponse)>& answer);
-  void take(HttpResponse response, const HttpEnvelope& envelope);
+  void take(const HttpResponse& response, const HttpEnvelope& envelope);
 
   const std::uint64_t id_;
   RouterServices& services_;
@@ -68,9 +68,9 @@ void HttpFront::begin() {
   is_held_up_ = true;
   const std::weak_ptr<bool> alive = alive_;
   const auto answer = [this, alive, number,
-                       envelope = intake_.envelope(id_)](HttpResponse response) {
+                       envelope = intake_.envelope(id_)](const HttpResponse& response) {
     if (alive.expired() || number != begun_ || !is_answering_) return;
-    take(std::move(response), envelope);
+    take(response, envelope);
     progressed_();
   };
   is_last_ = intake_.is_last();
@@ -99,7 +99,7 @@ void HttpFront::carry_out(const std::function<void(HttpResponse)>& answer) {
   }
 }
 
-void HttpFront::take(HttpResponse response, const HttpEnvelope& envelope) {
+void HttpFront::take(const HttpResponse& response, const HttpEnvelope& envelope) {
   is_answering_ = false;
   active_ms_ = steady_ms();
   output_ += head_of(response, envelope);

@@ -96,7 +96,7 @@ void add_items(const AddingPtr& adding, const LayoutPtr& layout, const Words& it
   for (auto& [partition, words] : split_items(items, 0, layout->partitions)) {
     auto command = add_command(*layout, partition, words);
     if (!command) return adding->call->answer_error(command.error());
-    commands.push_back({{partition, std::move(*command)}, std::move(words)});
+    commands.emplace_back(PartCommand{partition, std::move(*command)}, std::move(words));
   }
   adding->left += commands.size();
   for (auto& [command, words] : commands) {
