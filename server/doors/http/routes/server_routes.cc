@@ -18,15 +18,16 @@ void health(HttpCall& call) {
 }
 
 constexpr std::array kServerRoutes = {
-    Route{.method = "GET",
-          .path = "/health",
-          .handler = health,
-          .is_public = true,
-          .summary = "Whether the server takes requests, and writes",
-          .response_schema =
-              R"({"type":"object","properties":{"status":{"enum":["ok","read-only","unavailable"]},)"
-              R"("version":{"type":"string"},"error":{"type":"string"}},)"
-              R"("required":["status","version"]})"},
+    Route{
+        .method = "GET",
+        .path = "/health",
+        .handler = health,
+        .is_public = true,
+        .summary = "Whether the server takes requests, and writes",
+        .response_schema =
+            R"({"type":"object","properties":{"status":{"enum":["ok","read-only","unavailable"]},)"
+            R"("version":{"type":"string"},"error":{"type":"string"}},)"
+            R"("required":["status","version"]})"},
 };
 
 }  // namespace
