@@ -119,8 +119,8 @@ class WorkerPool {
   /// wake it until end_nap() only when the workers run out of jobs; it has to come back soon, and
   /// to poll for what has ended.
   [[nodiscard]] bool begin_nap();
-  /// How long the nap that has begun may take: from kShortNap to kLongNap, at most half of the
-  /// time that all that is under way will take, by what ended in the naps before.
+  /// How long the nap that has begun may take: from kShortNap to kLongNap, and no more than
+  /// about half of the time that all that is under way will take, by what ended in the last nap.
   [[nodiscard]] std::chrono::microseconds nap_length() const noexcept { return nap_; }
   /// in_full: it took its time, and nothing cut it short. If nothing has ended in all of that, the
   /// next completion wakes the owner before it may nap again.

@@ -65,13 +65,14 @@ class Model {
         if (rename()) exchange(growing_of(layout_));
         return;
       case State::kGrowing:
-        if (layout_.into != aim_ || aim_.empty()) return exchange(aimed_of(layout_, 0));
+        if (layout_.into.empty()) return exchange(aimed_of(layout_, 0));
+        if (layout_.into != aim_) return exchange(opening_of(layout_, 0));
         if (!rename() || !remove()) return;
         for (const std::string& key : layout_.at(aim_.front()).keys) keys_.insert(key);
         if (rng_() % 4 == 0) return;
         return exchange(closing_of(layout_, 0));
       case State::kClosing:
-        if (layout_.into != aim_ || aim_.empty()) return exchange(opening_of(layout_, 0));
+        if (layout_.into != aim_) return exchange(opening_of(layout_, 0));
         if (rename()) exchange(clearing_of(layout_));
         return;
       case State::kClearing:
@@ -191,17 +192,20 @@ TEST_CASE("router: a layout is used in some states, and waited for in others") {
   CHECK(uses());
   layout = aimed_of(layout, 0);
   CHECK(layout.into == std::vector<Placement>{{4, 5001}});
-  layout = aimed_of(layout, 0);
-  CHECK(layout.into == std::vector<Placement>{{4, 5002}});
+  layout = opening_of(layout, 0);  // by another router
+  CHECK(waits());
+  CHECK(layout.epoch == 5002);
   CHECK(layout.away == std::vector<Placement>{{4, 5001}});
+  layout = aimed_of(growing_of(layout), 0);
+  CHECK(layout.into == std::vector<Placement>{{4, 5003}});
   layout = closing_of(layout, 0);
   CHECK(waits());
-  CHECK(layout.epoch == 5003);
+  CHECK(layout.epoch == 5004);
   layout = clearing_of(layout);
   CHECK(uses());
-  CHECK(layout.placement() == Placement{4, 5002});
+  CHECK(layout.placement() == Placement{4, 5003});
   layout = ready_of(layout);
-  CHECK(layout.placements() == std::vector<Placement>{{4, 5002}});
+  CHECK(layout.placements() == std::vector<Placement>{{4, 5003}});
   CHECK(layout.is_grown);
 }
 

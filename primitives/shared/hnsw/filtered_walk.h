@@ -207,7 +207,7 @@ class FilteredWalk {
   void walk() {
     while (!has_ended() && expand(farthest_)) {
       meet();
-      score(limit(), [this](Rank rank) {
+      score(needed_below<Rest>(farthest_), [this](Rank rank) {
         if (rank < farthest_) {
           consider(rank);
         } else {
@@ -311,8 +311,6 @@ class FilteredWalk {
     graph_.prefetch_links(slot);
     filtered_.detours.push_back(slot);
   }
-
-  Rank limit() const noexcept { return Rest::kNeedsScores ? kNoRank : farthest_; }
 
   /// take(rank) of each of beam.neighbors, see score_below().
   template <class Take>

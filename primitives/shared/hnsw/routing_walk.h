@@ -84,7 +84,7 @@ class RoutingWalk : private LayerWalk<BySlot, Admission, Rest> {
       Base::gather();
       work_.nodes += this->width_;
       work_.scores += this->count_;
-      Base::score(Base::limit(), [this](Rank rank) {
+      Base::score(needed_below<Rest>(this->farthest_), [this](Rank rank) {
         if (rank < this->farthest_) {
           offer(rank);
         } else {

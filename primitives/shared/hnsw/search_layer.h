@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -101,6 +102,13 @@ void score_below(Rank limit, const Bound& query, std::span<const std::byte* cons
   }
 }
 
+/// How far a walk needs scores: as it takes only what is less than `farthest`, no farther, unless
+/// its Rest needs those of what it passes by.
+template <class Rest>
+constexpr Rank needed_below(Rank farthest) noexcept {
+  return Rest::kNeedsScores ? kNoRank : farthest;
+}
+
 /// Leaves in `hits` the `slots` with their scores to `query`.
 inline void score_hits(const Bound& query, std::span<const Slot> slots, std::vector<float>& scores,
                        std::vector<Hit>& hits) {
@@ -129,7 +137,10 @@ Hit greedy_walk(const Graph& graph, unsigned level, const Bound& query, Hit star
     std::size_t count = 0;
     graph.links(best.slot, level).for_each([&](Slot slot) { neighbors[count++] = slot; });
     query.fetch_placed({neighbors, count});
-    const auto scores = score_all(query, {neighbors, count}, beam.scores, best.score);
+    // What the order puts behind all that there is sets no limit.
+    const float limit =
+        order.rank(best) == kNoRank ? std::numeric_limits<float>::infinity() : best.score;
+    const auto scores = score_all(query, {neighbors, count}, beam.scores, limit);
     Hit next = best;
     for (std::size_t i = 0; i < count; ++i) {
       const Hit hit{scores[i], neighbors[i]};
@@ -181,7 +192,7 @@ class LayerWalk {
       gather();
       for (const Slot slot : expanded()) probe.expanded(slot);
       probe.scored(count_);
-      score(limit(), [this](Rank rank) {
+      score(needed_below<Rest>(farthest_), [this](Rank rank) {
         if (rank < farthest_) {
           consider(rank);
         } else {
@@ -296,9 +307,6 @@ class LayerWalk {
     keep_new();
     fetch();
   }
-
-  /// See score(): what the walk does not take, or its Rest.
-  Rank limit() const noexcept { return Rest::kNeedsScores ? kNoRank : farthest_; }
 
   /// take(rank) of each neighbour, see score_below().
   template <class Take>

@@ -134,10 +134,8 @@ class Growth : public std::enable_shared_from_this<Growth> {
         if (!partitions_) return end({});
         if (!may_go_on_) return exchange(given_up_of(*layout_));
         // What another router still sends is to find neither items nor notes.
-        if (!is_own_aim() && !layout_->into.empty()) {
-          return exchange(opening_of(*layout_, layout_clock_us()));
-        }
-        if (!is_own_aim()) return exchange(aimed_of(*layout_, layout_clock_us()));
+        if (layout_->into.empty()) return exchange(aimed_of(*layout_, layout_clock_us()));
+        if (!is_own_aim()) return exchange(opening_of(*layout_, layout_clock_us()));
         return rename(false, [this] { remove(layout_->away, [this] { make_copies(); }); });
       case State::kClosing:
         if (!is_own_aim() || !may_go_on_) return exchange(opening_of(*layout_, layout_clock_us()));

@@ -92,7 +92,6 @@ Layout growing_of(const Layout& layout) {
 
 Layout aimed_of(const Layout& layout, std::uint64_t now_us) {
   Layout next = layout;
-  append(next.away, layout.into);
   next.into = {{kFactor * layout.partitions, layout.epoch_after(now_us)}};
   return in_state(std::move(next), Layout::State::kGrowing);
 }

@@ -12,9 +12,9 @@
 //   ready     2P
 //
 // Growth that is given up goes from growing to clearing, with P partitions and the copies `away`.
-// A router that goes on with what another has begun copies to keys of its own, so nothing that the
-// other still sends can be of harm: its keys are `away` then. Where it finds `closing` it opens the
-// index again.
+// A router that goes on with what another has begun opens the index again and copies to keys of its
+// own. So the other finds no key of what it still sends: neither items, nor notes, nor its copies,
+// which are `away` then.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +27,12 @@ namespace engram::router {
 /// Errors: a sentence, if the index cannot become one of so many partitions.
 Status check_growth(const Layout& layout, std::size_t partitions);
 
-/// Of a ready layout, or one that is closing. now_us: of the clock, for an epoch.
+/// Of a ready layout, or one that another router left growing or closing. now_us: of the clock, for
+/// an epoch.
 Layout opening_of(const Layout& layout, std::uint64_t now_us);
 /// Of one that is opening, once all keys have their new names.
 Layout growing_of(const Layout& layout);
-/// Of one that is growing: with an `into` of its own.
+/// Of one that is growing without copies: with an `into` of the router's own.
 Layout aimed_of(const Layout& layout, std::uint64_t now_us);
 /// Of one that is growing, whose items are copied but for the notes, and `away` removed.
 Layout closing_of(const Layout& layout, std::uint64_t now_us);
